@@ -1,0 +1,74 @@
+"""How we call the services outside: at what pace, how often again, and counted. The one retry layer of the package."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from crm_pipeline.errors import ServiceUnavailableError
+
+T = TypeVar("T")
+
+DEFAULT_ATTEMPTS = 5
+LONGEST_WAIT_SECONDS = 120.0
+
+_backoff = wait_random_exponential(multiplier=0.5, max=30)
+
+
+class Pace:
+    """Waits until a call may be made under a limit of ``calls`` per ``seconds`` in a sliding window; safe over threads."""
+
+    def __init__(self, *, calls: int, seconds: float) -> None:
+        self._limiter = Limiter(InMemoryBucket([Rate(calls, int(Duration.SECOND * seconds))]))
+
+    def wait(self) -> None:
+        """Return as soon as the next call is within the limit."""
+        self._limiter.try_acquire("call", blocking=True)
+
+
+class CallCounter:
+    """Counts the calls made, by a label that says what for (``write``, ``read``, ``sign_in`` …); safe over threads."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, label: str) -> None:
+        """Count one call."""
+        with self._lock:
+            self._counts[label] += 1
+
+    def snapshot(self) -> dict[str, int]:
+        """The counts so far, by label."""
+        with self._lock:
+            return dict(self._counts)
+
+
+def with_retries(call: Callable[[], T], *, repeatable: bool, attempts: int = DEFAULT_ATTEMPTS) -> T:
+    """Make a call, again and again while the service is unavailable, waiting as long as it asks or ever longer.
+
+    A call that is not ``repeatable`` (a create that the service cannot recognize the second time) is made again only
+    where the service certainly did not execute it. Raises the last ServiceUnavailableError.
+    """
+
+    def may_repeat(error: BaseException) -> bool:
+        return isinstance(error, ServiceUnavailableError) and (repeatable or not error.executed)
+
+    return Retrying(
+        retry=retry_if_exception(may_repeat),
+        wait=_wait,
+        stop=stop_after_attempt(attempts),
+        reraise=True,
+    )(call)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, ServiceUnavailableError) and error.wait_seconds is not None:
+        return min(error.wait_seconds, LONGEST_WAIT_SECONDS)
+    return _backoff(state)

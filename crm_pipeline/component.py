@@ -1,0 +1,127 @@
+"""One integration as a Dagster component: a ``defs.yaml`` becomes assets, checks, a job, a schedule and sensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+from dagster.components.resolved.errors import ResolutionException
+from pydantic import BaseModel, GetJsonSchemaHandler, RootModel, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from crm_pipeline.integration import NAME_PATTERN, IntegrationAttributes, IntegrationSpec
+from crm_pipeline.yaml_errors import KeyPath, Problem, YamlDocument, problems_of, read_documents, refusal, template_problem
+
+ATTRIBUTES = "attributes"
+
+
+class _AsWritten(RootModel[dict[Any, Any]]):
+    """The attributes as the YAML has them: described to Dagster's tools, but not validated by Dagster, whose messages repeat values."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(IntegrationAttributes.__pydantic_core_schema__)
+
+
+class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvable):
+    """Keeps the CRMs of one integration current with one QBench tenant; the folder of its defs.yaml names the integration."""
+
+    @classmethod
+    def model(cls) -> type[BaseModel]:
+        """What Dagster and its tools know of the YAML: every key with its description and an example."""
+        return _AsWritten
+
+    @classmethod
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        """Make the component of its YAML. Raises ConfigurationError with every problem's file and line."""
+        raw = attributes.root if isinstance(attributes, _AsWritten) else {}
+        document = _document(context)
+        rendered = {path: _rendered(text, context) for path, text in _templates(raw)}
+        filled = _filled(raw, {path: value for path, value in rendered.items() if value is not None})
+        problems = [
+            *_place_problems(context),
+            *(document.traps((ATTRIBUTES,)) if document else ()),
+            *(template_problem(path, model=IntegrationAttributes).below(ATTRIBUTES) for path, value in rendered.items() if value is None),
+        ]
+        try:
+            component = cls.model_validate(filled)
+        except ValidationError as error:
+            problems += [problem.below(ATTRIBUTES) for problem in problems_of(error, model=IntegrationAttributes, raw=filled)]
+        if problems:
+            raise refusal(subject=f"integration {_name(context)}", document=document, problems=problems)
+        return component
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The integration's definitions. Pure: no I/O, no credential is read."""
+        from crm_pipeline.orchestration.assets import build_integration
+
+        attributes = {key: getattr(self, key) for key in IntegrationAttributes.model_fields}
+        return build_integration(IntegrationSpec(name=_name(context), **attributes))
+
+
+def _name(context: dg.ComponentLoadContext) -> str:
+    return context.component_path.file_path.name
+
+
+def _document(context: dg.ComponentLoadContext) -> YamlDocument | None:
+    """The YAML that the component comes from; None where it comes from Python."""
+    tree = context.resolution_context.source_position_tree
+    if tree is None:
+        return None
+    position = context.component_path.instance_key
+    return read_documents(Path(tree.position.filename))[position if isinstance(position, int) else 0]
+
+
+def _place_problems(context: dg.ComponentLoadContext) -> Iterator[Problem]:
+    """What is wrong with where the YAML stands, as its place is the integration's name."""
+    name = _name(context)
+    if not re.fullmatch(NAME_PATTERN, name):
+        proposal = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        remedy = f", for example `{proposal[:31]}`" if re.fullmatch(NAME_PATTERN, proposal[:31]) else ""
+        yield Problem(
+            (),
+            f"the folder's name is the integration's, and `{name}` cannot be one; rename the folder to at most 31 "
+            f"lower-case letters, digits and _, a letter first{remedy}",
+        )
+    if context.component_path.instance_key not in {None, 0}:
+        yield Problem((), "a second document in one file would have the same name; give each integration a folder of its own")
+    for other in _namesakes(context):
+        yield Problem((), f"{other} has the same name; rename one of the two folders")
+
+
+def _namesakes(context: dg.ComponentLoadContext) -> Iterator[Path]:
+    """Folders of other integrations of the code location that have this one's name."""
+    own = context.component_path.file_path
+    for declared in context.component_tree.find_root_decl().iterate_all_component_decls():
+        folder = getattr(declared.loc, "file_path", own)
+        if folder != own and folder.name == own.name and issubclass(declared.component_type, CrmIntegration):
+            yield folder
+
+
+def _templates(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Every text that Dagster's template language would change. Other text is not rendered: it would make a number of "0123"."""
+    if isinstance(value, dict | list):
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _templates(below, (*path, key))
+    elif isinstance(value, str) and ("{{" in value or "{%" in value):
+        yield path, value
+
+
+def _rendered(text: str, context: dg.ComponentLoadContext) -> object | None:
+    """What a template gives; None where it gives nothing or cannot be rendered."""
+    try:
+        return context.resolution_context.resolve_value(text, as_type=object)
+    except ResolutionException:  # its text shows lines of the YAML
+        return None
+
+
+def _filled(value: Any, rendered: Mapping[KeyPath, object], path: KeyPath = ()) -> Any:
+    if isinstance(value, dict):
+        return {key: _filled(below, rendered, (*path, key)) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_filled(below, rendered, (*path, position)) for position, below in enumerate(value)]
+    return rendered.get(path, value)

@@ -1,0 +1,155 @@
+"""What a CRM must be able to do: the protocol that every folder beside this file fulfils."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import pandas as pd
+from pydantic import Field
+
+from crm_pipeline.calls import CallCounter
+from crm_pipeline.model import RecordType
+from crm_pipeline.settings import YamlModel
+
+
+class CrmSettings(YamlModel):
+    """What every CRM's part of the YAML has."""
+
+    external_key: Annotated[
+        str | None,
+        Field(
+            description="The CRM's unique field that holds the QBench id; leave out where the organization will not have one.",
+            examples=["QBench_Id__c"],
+        ),
+    ] = None
+    external_key_prefix: Annotated[
+        str,
+        Field(
+            description="Put before the QBench id in the external key; needed where two integrations share one organization.",
+            examples=["uk-"],
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CrmObject:
+    """A CRM's object for one record type: its API name, and the plural that names its asset."""
+
+    name: str
+    asset: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrmKind:
+    """One CRM as the rest of the package knows it. Each folder under ``crms`` exports exactly one, as ``KIND``."""
+
+    name: str
+    title: str
+    objects: Mapping[RecordType, CrmObject]
+    settings: type[CrmSettings]
+    connect: Callable[[CrmSettings, str], Crm]
+    """Makes the client of one integration (its name is the second argument). Does no I/O; the first call signs in."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBatch:
+    """Rows for the CRM to write: three frames of one RangeIndex.
+
+    ``rows``: schemas.WRITE_ROWS. ``values``: a column per CRM field. ``sent``: bool, same columns; only cells that are True
+    are sent. A sent null clears the CRM's field.
+    """
+
+    rows: pd.DataFrame
+    values: pd.DataFrame
+    sent: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, positions: pd.Index | list[int]) -> WriteBatch:
+        """The batch of these positions, indexed anew."""
+        return WriteBatch(*(frame.iloc[positions].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def payloads(self) -> list[dict[str, object]]:
+        """Per row, the CRM fields to send with their values; None clears."""
+        columns = list(self.values.columns)
+        values = self.values.astype(object).where(self.values.notna(), None).to_numpy()
+        sent = self.sent[columns].to_numpy()
+        return [
+            {column: value for column, value, send in zip(columns, row, mask, strict=True) if send}
+            for row, mask in zip(values, sent, strict=True)
+        ]
+
+
+class Crm(Protocol):
+    """One organization's records, read and written in the CRM's largest safe batches.
+
+    Every method may raise a ServiceError; none raises for what is wrong with one record: that is a result row.
+    """
+
+    calls: CallCounter
+    """The HTTP calls made so far; labels: sign_in, describe, read, write, associate."""
+
+    def organization(self) -> str:
+        """The id of the organization that the credentials lead to."""
+        ...
+
+    def fields(self, record_type: RecordType) -> pd.DataFrame:
+        """The object's fields (schemas.CRM_FIELDS); asked of the CRM once."""
+        ...
+
+    def has_keyed_records(self, record_type: RecordType) -> bool:
+        """Whether any record carries the external key (rules.md, 3)."""
+        ...
+
+    def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
+        """Records whose field equals one of the values by the CRM's own comparison (schemas.FOUND).
+
+        For the external key and email only: other fields are compared by ``scan`` (rules.md, 6).
+        """
+        ...
+
+    def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
+        """Every record with a value in the field, in frames (schemas.FOUND, ``value`` as the CRM holds it)."""
+        ...
+
+    def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+        """Current values of some fields: columns ``crm_id``, ``parent_crm_id`` and the fields; a record that is gone has no row."""
+        ...
+
+    def batch_size(self, record_type: RecordType) -> int:
+        """The most rows that one ``write`` call takes."""
+        ...
+
+    def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
+        """Write one batch and account for every row of it (schemas.WRITE_RESULTS, in any order).
+
+        A create with a key is an upsert by it; a create without one is a plain create, never repeated blindly. A row with
+        nothing to send and a parent that this write cannot carry costs no call.
+        """
+        ...
+
+    association_batch_size: int
+    """The most rows that one ``associate`` call takes."""
+
+    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS)."""
+        ...
+
+    def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+        """Which CRM records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``.
+
+        A row per record found: none means it was not created, several that it cannot be told. An intent too young to be
+        decided (search index lag) is waited for.
+        """
+        ...
+
+    def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
+        """The page of a record in the CRM's own UI; null while the organization's address is not known."""
+        ...
+
+    def close(self) -> None:
+        """Give the connections back."""
+        ...

@@ -1,0 +1,38 @@
+"""HubSpot: companies and contacts through its CRM object APIs."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from crm_pipeline.crms.base import CrmKind, CrmObject
+from crm_pipeline.crms.hubspot.settings import HubSpotSettings
+from crm_pipeline.model import RecordType
+
+if TYPE_CHECKING:
+    from crm_pipeline.crms.base import Crm, CrmSettings
+
+__all__ = ["KIND", "HubSpotSettings"]
+
+
+def _connect(settings: CrmSettings, integration: str) -> Crm:
+    # Loaded on first use: the client library takes a fifth of a second to import.
+    from crm_pipeline.crms.hubspot.client import HubSpotCrm
+
+    if not isinstance(settings, HubSpotSettings):
+        raise TypeError("HubSpot is connected with HubSpotSettings")
+    return HubSpotCrm(settings, integration=integration)
+
+
+KIND = CrmKind(
+    name="hubspot",
+    title="HubSpot",
+    objects=MappingProxyType(
+        {
+            RecordType.ACCOUNT: CrmObject(name="companies", asset="companies"),
+            RecordType.CONTACT: CrmObject(name="contacts", asset="contacts"),
+        }
+    ),
+    settings=HubSpotSettings,
+    connect=_connect,
+)

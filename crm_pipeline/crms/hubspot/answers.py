@@ -1,0 +1,124 @@
+"""What HubSpot's answers to a whole request mean: the one translation from HTTP to the package's service errors."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from crm_pipeline.crms.hubspot.errors import Problem, read_problem
+from crm_pipeline.errors import (
+    AuthenticationError,
+    LimitReachedError,
+    RequestRefusedError,
+    ServiceError,
+    ServiceUnavailableError,
+    UnexpectedAnswerError,
+)
+
+SERVICE = "hubspot"
+
+RATE_LIMIT_WAITS: Mapping[str, float] = MappingProxyType({"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0})
+"""Seconds to wait, by a 429's policyName (source: HubSpot's own Node client). DAILY is no wait but the end of the run."""
+
+DAILY = "DAILY"
+UNKNOWN_POLICY_WAIT = 10.0
+LOCKED_WAIT = 2.0
+"""423: too many writes to one object; HubSpot asks for at least two seconds between requests."""
+
+BUSY = frozenset({408, 425, 477, *range(500, 600)})
+"""Passing states: 477 is an account being moved to another data centre, 52x are Cloudflare's."""
+
+_CORRELATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class InputsRefusedError(RequestRefusedError):
+    """HubSpot refuses a request as a whole, maybe for one of its inputs; ``problem`` is what it says about it."""
+
+    def __init__(self, message: str, *, integration: str, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(message, integration=integration, service=SERVICE, code=problem.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer. ``asked`` is method and path, without query."""
+
+    asked: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def content(answer: Answer, *, integration: str, token: str) -> dict[str, Any]:
+    """The JSON object of a successful answer. Raises the service error that any other answer means.
+
+    ``token`` is the name of the environment variable that holds the token.
+    """
+    parsed = _parsed(answer.body)
+    if not 200 <= answer.status < 300:
+        raise _error(answer, parsed, integration=integration, token=token)
+    if parsed is None:
+        raise UnexpectedAnswerError(
+            f"{answer.asked} answered {answer.status} without a JSON object; check the url setting and proxies in between",
+            integration=integration,
+            service=SERVICE,
+        )
+    return parsed
+
+
+def _parsed(body: bytes) -> dict[str, Any] | None:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, token: str) -> ServiceError:
+    problem = read_problem(body)
+    says = f"{answer.asked} answered {answer.status}{_details(problem, body)}"
+    if answer.status == 429:
+        return _rate_limited(answer, body, says=says, integration=integration)
+    if answer.status == 401:
+        return AuthenticationError(f"{says}: the token in {token} is refused; set a valid one", integration=integration, service=SERVICE)
+    if answer.status == 403:
+        scopes = f"lacks scopes: {', '.join(problem.scopes)}" if problem.scopes else "may not do this; check its scopes"
+        return AuthenticationError(f"{says}: the token in {token} {scopes}", integration=integration, service=SERVICE)
+    if answer.status == 423:
+        wait = max(LOCKED_WAIT, _retry_after(answer) or 0)
+        return ServiceUnavailableError(says, integration=integration, service=SERVICE, wait_seconds=wait)
+    if answer.status in BUSY:
+        return ServiceUnavailableError(
+            says, integration=integration, service=SERVICE, wait_seconds=_retry_after(answer), executed=answer.status != 477
+        )
+    if body is None:
+        return UnexpectedAnswerError(
+            f"{says} without a JSON object; check the url setting and proxies in between", integration=integration, service=SERVICE
+        )
+    return InputsRefusedError(says, integration=integration, problem=problem)
+
+
+def _rate_limited(answer: Answer, body: dict[str, Any] | None, *, says: str, integration: str) -> ServiceError:
+    policy = (body or {}).get("policyName")
+    if policy == DAILY:
+        return LimitReachedError(f"{says}: the daily limit is used up", integration=integration, service=SERVICE)
+    known = RATE_LIMIT_WAITS.get(policy) if isinstance(policy, str) else None
+    wait = known or _retry_after(answer) or UNKNOWN_POLICY_WAIT
+    return ServiceUnavailableError(says, integration=integration, service=SERVICE, wait_seconds=wait, executed=False)
+
+
+def _details(problem: Problem, body: dict[str, Any] | None) -> str:
+    correlation = str((body or {}).get("correlationId") or "")
+    known = f" (correlation id {correlation})" if _CORRELATION.fullmatch(correlation) else ""
+    return f" {problem.code}{known}" if problem.code else known
+
+
+def _retry_after(answer: Answer) -> float | None:
+    try:
+        return max(0.0, float(answer.headers.get("Retry-After", "")))
+    except ValueError:
+        return None

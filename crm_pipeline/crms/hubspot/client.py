@@ -1,0 +1,140 @@
+"""HubSpot as the rest of the package sees it: the Crm protocol (crms.base) over one portal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.hubspot import KIND
+from crm_pipeline.crms.hubspot.answers import SERVICE
+from crm_pipeline.crms.hubspot.associating import Associator
+from crm_pipeline.crms.hubspot.intents import resolve
+from crm_pipeline.crms.hubspot.paths import PATHS
+from crm_pipeline.crms.hubspot.reading import OBJECT_BATCH, Reader, text
+from crm_pipeline.crms.hubspot.settings import HubSpotSettings
+from crm_pipeline.crms.hubspot.transport import Transport
+from crm_pipeline.crms.hubspot.writing import Writer
+from crm_pipeline.errors import UnexpectedAnswerError
+from crm_pipeline.model import RecordType
+
+SENSITIVITIES = ("sensitive", "highly_sensitive")
+
+UI_DOMAIN = "app.hubspot.com"
+TYPE_IDS = {RecordType.ACCOUNT: "0-2", RecordType.CONTACT: "0-1"}
+"""HubSpot's numbers of its object types, as the pages of records carry them."""
+
+
+class HubSpotCrm:
+    """One portal's companies and contacts. Safe over threads."""
+
+    def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
+        paths = PATHS[settings.path_family]
+        self._settings = settings
+        self._transport = Transport(settings, integration=integration)
+        self.calls = self._transport.calls
+        self._reader = Reader(self._transport, paths, key=settings.external_key)
+        self._writer = Writer(self._transport, paths, self._reader, key_name=settings.external_key)
+        self._associator = Associator(self._transport, paths, batch_size=settings.association_batch_size)
+        self._lock = threading.Lock()
+        self._account: dict[str, Any] | None = None
+        self._fields: dict[RecordType, pd.DataFrame] = {}
+        self.association_batch_size = settings.association_batch_size
+
+    def organization(self) -> str:
+        """The portal id; asked once, counted as sign_in. Raises ServiceError."""
+        with self._lock:
+            if self._account is None:
+                account = self._reader.account()
+                if not account.get("portalId"):
+                    raise UnexpectedAnswerError(
+                        "the account details name no portalId", integration=self._transport.integration, service=SERVICE
+                    )
+                self._account = account
+            return str(self._account["portalId"])
+
+    def fields(self, record_type: RecordType) -> pd.DataFrame:
+        """The object's properties (schemas.CRM_FIELDS); asked once.
+
+        Properties that hold sensitive data are listed only with the setting sensitive_properties: HubSpot leaves them out
+        unless asked, and a property is not to be called missing before it was.
+        """
+        with self._lock:
+            if record_type not in self._fields:
+                sensitivities = SENSITIVITIES if self._settings.sensitive_properties else ()
+                self._fields[record_type] = self._reader.fields(_name(record_type), sensitivities=sensitivities)
+            return self._fields[record_type]
+
+    def has_keyed_records(self, record_type: RecordType) -> bool:
+        """Whether any record carries the external key (rules.md, 3); False without a key.
+
+        A search, whose index lags by seconds: a key written a moment ago may be overlooked. That is harmless, because an
+        upsert by the key finds the record itself.
+        """
+        key = self._settings.external_key
+        return key is not None and self._reader.has_any(_name(record_type), key)
+
+    def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
+        """Records by the external key or email (schemas.FOUND); ``parent_crm_id`` is not asked, hence null."""
+        return self._reader.find(_name(record_type), field, values)
+
+    def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
+        """Every record with a value in the field (schemas.FOUND); ``parent_crm_id`` is not asked, hence null."""
+        return self._reader.scan(_name(record_type), field)
+
+    def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+        """Current values, under the ids that were asked for even where a merge gave the record another.
+
+        Columns ``crm_id``, ``parent_crm_id`` (contacts: the primary company) and the fields, all text.
+        """
+        records = self._reader.current(_name(record_type), crm_ids, fields)
+        parents: dict[str, str] = {}
+        if record_type is RecordType.CONTACT and records:
+            parents = self._reader.primary_companies([str(record["id"]) for record in records.values()])
+        columns: dict[str, list[str | None]] = {
+            "crm_id": list(records),
+            "parent_crm_id": [parents.get(str(record["id"])) for record in records.values()],
+        }
+        for field in fields:
+            columns[field] = [text((record.get("properties") or {}).get(field)) for record in records.values()]
+        return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
+
+    def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the same for both objects
+        """Inputs of an object batch call."""
+        return OBJECT_BATCH
+
+    def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
+        """Write one batch and account for every row (schemas.WRITE_RESULTS).
+
+        Costs one call for each of: rows with an id, rows with a key only, rows with neither.
+        """
+        return self._writer.write(record_type, _name(record_type), batch)
+
+    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Associate contacts (schemas.ASSOCIATIONS) with their companies, as primary ones (schemas.WRITE_RESULTS)."""
+        return self._associator.associate(rows)
+
+    def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+        """Which records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``."""
+        # A create may be carried out until its time-out has passed, and is found once the index has caught up with it.
+        settled = self._settings.timeout_seconds + self._settings.search_lag_seconds
+        return resolve(self._reader, record_type, _name(record_type), intents, settled_seconds=settled)
+
+    def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
+        """The record's page in HubSpot; null until organization() was asked."""
+        account = self._account
+        if account is None:
+            return None
+        domain = account.get("uiDomain") or UI_DOMAIN
+        return f"https://{domain}/contacts/{account['portalId']}/record/{TYPE_IDS[record_type]}/{crm_id}"
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._transport.close()
+
+
+def _name(record_type: RecordType) -> str:
+    return KIND.objects[record_type].name

@@ -1,0 +1,166 @@
+"""What a write sends: per row the action it needs and its input, with every name by which an answer may speak of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.hubspot.reading import MERGED_IDS, PRIMARY
+from crm_pipeline.crms.hubspot.wire import to_wire
+from crm_pipeline.errors import (
+    DeletedInCrmException,
+    EmailTakenException,
+    ExistingRecordException,
+    ParentNotFoundException,
+    RecordError,
+    RecordRefusedException,
+)
+from crm_pipeline.model import RecordType
+
+UNLABELLED = 279
+"""Association type contact to company without a label (source: HubSpot's associations guide)."""
+
+ASSOCIATION_TYPES: tuple[Mapping[str, object], ...] = tuple(
+    {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": kind} for kind in (UNLABELLED, PRIMARY)
+)
+"""How a contact is associated with its account: plainly, and as its primary company."""
+
+NATURAL_NAMES: Mapping[RecordType, str] = {RecordType.ACCOUNT: "name", RecordType.CONTACT: "email"}
+"""The property by which a record created without a key is recognized in the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A batch endpoint, whether it may be called again blindly, and what its refusals mean for a record."""
+
+    verb: Literal["update", "upsert", "create"]
+    repeatable: bool
+    id_name: str
+    not_found: type[RecordError]
+    email_taken: type[RecordError]
+
+
+UPDATE = Action("update", repeatable=True, id_name="id", not_found=DeletedInCrmException, email_taken=EmailTakenException)
+UPSERT = Action("upsert", repeatable=True, id_name="key", not_found=RecordRefusedException, email_taken=EmailTakenException)
+CREATE = Action("create", repeatable=False, id_name="", not_found=ParentNotFoundException, email_taken=ExistingRecordException)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One row on its way. ``names``: every name by which the answer may speak of it, such as ``trace:…`` and ``id:…``."""
+
+    position: int
+    trace: str
+    names: frozenset[str]
+    body: Mapping[str, Any]
+    key: str | None
+    crm_id: str | None
+    parent_crm_id: str | None
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """The properties it sends."""
+        sent: Mapping[str, str] = self.body["properties"]
+        return sent
+
+    def wire(self) -> dict[str, Any]:
+        """The input as it is sent. Its trace id makes HubSpot refuse single rows instead of the whole batch."""
+        return {**self.body, "objectWriteTraceId": self.trace}
+
+    def moved_to(self, crm_id: str) -> Input:
+        """The same update for another record."""
+        names = frozenset(name for name in self.names if not name.startswith("id:")) | {f"id:{crm_id}"}
+        return Input(self.position, self.trace, names, {**self.body, "id": crm_id}, self.key, crm_id, self.parent_crm_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A batch by what is to be done: rows that need no call, and the inputs of each action."""
+
+    idle: Mapping[int, str]
+    inputs: Mapping[Action, Sequence[Input]]
+
+
+def plan(record_type: RecordType, batch: WriteBatch, *, key_name: str | None) -> Plan:
+    """What each row of a batch needs.
+
+    A row with an id is updated by it and carries its key along; one without an id is upserted by its key or, without a
+    key, created with its association. A row with an id and nothing to send needs no call; a key is something to send when
+    the row is to be linked.
+    """
+    idle: dict[int, str] = {}
+    inputs: dict[Action, list[Input]] = {UPDATE: [], UPSERT: [], CREATE: []}
+    rows = batch.rows.astype(object).where(batch.rows.notna(), None).to_dict("records")
+    for position, (row, payload) in enumerate(zip(rows, batch.payloads(), strict=True)):
+        key = row["key"] if key_name is not None else None
+        crm_id = row["crm_id"]
+        if crm_id is not None and not payload and (key is None or row["operation"] != "link"):
+            idle[position] = crm_id
+            continue
+        action = UPDATE if crm_id is not None else CREATE if key is None else UPSERT
+        properties = {name: to_wire(value) for name, value in payload.items()}
+        if key is not None and key_name is not None:
+            properties[key_name] = key
+        trace = f"qbench-{row['qbench_id']}-{position}"
+        inputs[action].append(
+            Input(
+                position=position,
+                trace=trace,
+                names=frozenset(_names(action, trace, properties, crm_id=crm_id, key=key, natural=NATURAL_NAMES[record_type])),
+                body=_body(action, properties, crm_id=crm_id, key=key, key_name=key_name, parent=row["parent_crm_id"]),
+                key=key,
+                crm_id=crm_id,
+                parent_crm_id=row["parent_crm_id"],
+            )
+        )
+    return Plan(idle, inputs)
+
+
+def rounds(inputs: Iterable[Input]) -> list[list[Input]]:
+    """The inputs in as few requests as keep the names within each distinct: HubSpot refuses a request that names one twice."""
+    requests: list[list[Input]] = []
+    taken: list[set[str]] = []
+    for one in inputs:
+        place = next((number for number, names in enumerate(taken) if names.isdisjoint(one.names)), len(requests))
+        if place == len(requests):
+            requests.append([])
+            taken.append(set())
+        requests[place].append(one)
+        taken[place] |= one.names
+    return requests
+
+
+def names_of(result: Mapping[str, Any], record_type: RecordType, *, key_name: str | None) -> list[str]:
+    """Every name by which a result says whose it is, surest first; the trace id is not promised in answers."""
+    properties = result.get("properties") or {}
+    natural = str(properties.get(NATURAL_NAMES[record_type]) or "").strip().casefold()
+    merged = [one.strip() for one in str(properties.get(MERGED_IDS) or "").split(";") if one.strip()]
+    return [
+        f"trace:{result.get('objectWriteTraceId')}",
+        *([f"key:{properties.get(key_name)}"] if key_name else []),
+        *(f"id:{one}" for one in (result.get("id"), *merged)),
+        f"natural:{natural}",
+    ]
+
+
+def _names(action: Action, trace: str, properties: Mapping[str, str], *, crm_id: str | None, key: str | None, natural: str) -> list[str]:
+    own = f"natural:{properties.get(natural, '').strip().casefold()}"
+    return [
+        f"trace:{trace}",
+        *([f"id:{crm_id}"] if crm_id is not None else []),
+        *([f"key:{key}"] if key is not None else []),
+        *([own] if action is CREATE and own != "natural:" else []),
+    ]
+
+
+def _body(
+    action: Action, properties: Mapping[str, str], *, crm_id: str | None, key: str | None, key_name: str | None, parent: str | None
+) -> dict[str, Any]:
+    if action is UPDATE:
+        return {"id": crm_id, "properties": properties}
+    if action is UPSERT:
+        return {"id": key, "idProperty": key_name, "properties": properties}
+    associations = [] if parent is None else [{"to": {"id": parent}, "types": list(ASSOCIATION_TYPES)}]
+    return {"properties": properties, "associations": associations}

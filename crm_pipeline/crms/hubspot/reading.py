@@ -1,0 +1,225 @@
+"""What HubSpot holds: its account, its properties, and records by id, by a unique value, or all of them.
+
+Nothing here decides between create and update by search, whose index lags (source: HubSpot's search guide).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from crm_pipeline.crms.hubspot.answers import SERVICE
+from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, read_problem
+from crm_pipeline.crms.hubspot.paths import Paths
+from crm_pipeline.crms.hubspot.transport import Transport
+from crm_pipeline.crms.hubspot.wire import crm_field
+from crm_pipeline.errors import RequestRefusedError, UnexpectedAnswerError
+from crm_pipeline.schemas import CRM_FIELDS, FOUND
+
+T = TypeVar("T")
+
+OBJECT_BATCH = 100
+"""Inputs of an object batch call (source: HubSpot's object guides)."""
+
+ASSOCIATION_READ_BATCH = 1000
+"""Inputs of an association batch read (source: HubSpot's changelog, 2025-02-10)."""
+
+PAGE = 100
+"""Records of a list page (source: HubSpot's object guides)."""
+
+SEARCH_PAGE = 200
+"""Records of a search page (source: HubSpot's search guide)."""
+
+MERGED_IDS = "hs_merged_object_ids"
+ADDITIONAL_EMAILS = "hs_additional_emails"
+PRIMARY = 1
+"""Association type of a contact's primary company (source: HubSpot's associations guide)."""
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of at most ``size``."""
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def text(value: object) -> str | None:
+    """A property's value, null where it is missing or blank."""
+    return str(value) if value not in (None, "") else None
+
+
+def entries(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list of objects within an answer; a missing list is empty."""
+    return [entry for entry in answer.get(name) or [] if isinstance(entry, dict)]
+
+
+class Reader:
+    """Reads records of one portal. ``key`` is the external key property, if the portal has one."""
+
+    def __init__(self, transport: Transport, paths: Paths, *, key: str | None) -> None:
+        self._transport = transport
+        self._paths = paths
+        self._key = key
+
+    def account(self) -> dict[str, Any]:
+        """The account that the token leads to."""
+        return self._transport.get(self._paths.account, label="sign_in")
+
+    def fields(self, object_name: str, *, sensitivities: Sequence[str] = ()) -> pd.DataFrame:
+        """An object's properties (schemas.CRM_FIELDS); one call, and one for each sensitivity.
+
+        HubSpot lists properties that hold sensitive data only to those who ask for them.
+        """
+        path = self._paths.properties_of(object_name)
+        queries = [{}, *({"dataSensitivity": sensitivity} for sensitivity in sensitivities)]
+        described = [entry for query in queries for entry in entries(self._transport.get(path, query, label="describe"), "results")]
+        rows = {str(entry.get("name")): crm_field(entry) for entry in described if entry.get("name") and not entry.get("archived")}
+        return CRM_FIELDS.build({name: [row[name] for row in rows.values()] for name in CRM_FIELDS.names})
+
+    def has_any(self, object_name: str, property_name: str) -> bool:
+        """Whether search finds a record with a value in the property."""
+        answer = self._transport.search(
+            self._paths.search(object_name),
+            {
+                "filterGroups": [{"filters": [{"propertyName": property_name, "operator": "HAS_PROPERTY"}]}],
+                "properties": [property_name],
+                "sorts": [],
+                "limit": 1,
+                "after": "0",
+            },
+        )
+        return bool(answer.get("total") or entries(answer, "results"))
+
+    def records(
+        self, object_name: str, ids: Sequence[str], properties: Sequence[str], *, id_property: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The records with these ids, or these values of a unique property; missing ones are left out.
+
+        Raises RequestRefusedError when HubSpot gives another reason than a missing record.
+        """
+        found: list[dict[str, Any]] = []
+        for part in chunks(dict.fromkeys(ids), OBJECT_BATCH):
+            body: dict[str, Any] = {
+                "properties": list(dict.fromkeys(properties)),
+                "propertiesWithHistory": [],
+                "inputs": [{"id": one} for one in part],
+            }
+            if id_property is not None:
+                body["idProperty"] = id_property
+            answer = self._transport.post(self._paths.batch(object_name, "read"), body, label="read").content
+            self._refuse_other_errors(answer, allowed=NOT_FOUND)
+            found += [record for record in entries(answer, "results") if record.get("id")]
+        return found
+
+    def current(self, object_name: str, ids: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The record that each id leads to now; an id merged away leads to the record it is part of, a deleted one to none.
+
+        HubSpot documents for single reads that they follow merges; that the batch form does is assumed.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for record in self.records(object_name, ids, [*properties, MERGED_IDS]):
+            merged = str((record.get("properties") or {}).get(MERGED_IDS) or "").split(";")
+            for one in (*merged, str(record["id"])):
+                found[one.strip()] = record
+        return {one: found[one] for one in ids if one in found}
+
+    def find(self, object_name: str, field: str, values: Sequence[str]) -> pd.DataFrame:
+        """Records by a unique property (schemas.FOUND); emails are compared trimmed, lower-cased, additional ones included.
+
+        ``parent_crm_id`` is null throughout: batch reads carry no associations.
+        """
+        folded = field == "email"
+        asked: dict[str, list[str]] = {}
+        for value in dict.fromkeys(values):
+            asked.setdefault(value.strip().lower() if folded else value, []).append(value)
+        asked.pop("", None)
+        properties = [field, *([ADDITIONAL_EMAILS] if folded else []), *([self._key] if self._key else [])]
+        rows = [
+            {"value": value, "crm_id": str(record["id"]), "key": self._key_of(record)}
+            for record in self.records(object_name, list(asked), properties, id_property=field)
+            for held in _held(record, field, folded=folded)
+            for value in asked.get(held, ())
+        ]
+        return FOUND.build({name: [row.get(name) for row in rows] for name in FOUND.names})
+
+    def scan(self, object_name: str, field: str) -> Iterator[pd.DataFrame]:
+        """Every record with a value in the property, page by page (schemas.FOUND, without parents)."""
+        query = {"limit": str(PAGE), "archived": "false", "properties": ",".join(filter(None, dict.fromkeys([field, self._key])))}
+        while True:
+            answer = self._transport.get(self._paths.records(object_name), query, label="read")
+            records = [(record, text((record.get("properties") or {}).get(field))) for record in entries(answer, "results")]
+            rows = [(value, str(record["id"]), self._key_of(record)) for record, value in records if value is not None]
+            if rows:
+                yield FOUND.build(dict(zip(("value", "crm_id", "key"), map(list, zip(*rows, strict=True)), strict=True)))
+            after = ((answer.get("paging") or {}).get("next") or {}).get("after")
+            if not after:
+                return
+            if after == query.get("after"):
+                raise UnexpectedAnswerError("a list page leads to itself", integration=self._transport.integration, service=SERVICE)
+            query = {**query, "after": str(after)}
+
+    def primary_companies(self, contact_ids: Sequence[str]) -> dict[str, str]:
+        """The primary company of each contact that has one. A contact's first 500 associations are looked at."""
+        found: dict[str, str] = {}
+        for part in chunks(dict.fromkeys(contact_ids), ASSOCIATION_READ_BATCH):
+            answer = self._transport.post(
+                self._paths.contact_companies("read"), {"inputs": [{"id": one} for one in part]}, label="read"
+            ).content
+            self._refuse_other_errors(answer, allowed=NO_ASSOCIATIONS)
+            for result in entries(answer, "results"):
+                for target in entries(result, "to"):
+                    if any(kind.get("typeId") == PRIMARY for kind in entries(target, "associationTypes")):
+                        found[str((result.get("from") or {}).get("id"))] = str(target.get("toObjectId"))
+        return found
+
+    def search_all(self, object_name: str, filters: Sequence[dict[str, Any]], properties: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Every record that search finds, in the order of ids.
+
+        Each page asks for the ids after the last one: paging with ``after`` ends at 10,000 results.
+        """
+        last = "0"
+        while True:
+            by_id = {"propertyName": "hs_object_id", "operator": "GT", "value": last}
+            answer = self._transport.search(
+                self._paths.search(object_name),
+                {
+                    "filterGroups": [{"filters": [*filters, by_id]}],
+                    "properties": list(properties),
+                    "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+                    "limit": SEARCH_PAGE,
+                    "after": "0",
+                },
+            )
+            records = entries(answer, "results")
+            yield from records
+            if len(records) < SEARCH_PAGE:
+                return
+            last = str(records[-1]["id"])
+
+    def _key_of(self, record: dict[str, Any]) -> str | None:
+        return text((record.get("properties") or {}).get(self._key)) if self._key else None
+
+    def _refuse_other_errors(self, answer: dict[str, Any], *, allowed: str) -> None:
+        for error in entries(answer, "errors"):
+            problem = read_problem(error)
+            if not problem.says(allowed) and not problem.says(NOT_FOUND):
+                raise RequestRefusedError(
+                    f"a batch read was refused in part: {problem.code}",
+                    integration=self._transport.integration,
+                    service=SERVICE,
+                    code=problem.code,
+                )
+
+
+def _held(record: dict[str, Any], field: str, *, folded: bool) -> Iterator[str]:
+    """The values by which a record is found."""
+    properties = record.get("properties") or {}
+    value = str(properties.get(field) or "")
+    if not folded:
+        yield value
+        return
+    addresses = [value, *str(properties.get(ADDITIONAL_EMAILS) or "").split(";")]
+    yield from dict.fromkeys(address.strip().lower() for address in addresses)

@@ -1,0 +1,178 @@
+"""One HTTP call to HubSpot: paced, counted, sent by the client library, translated, repeated where that is safe.
+
+The client library (hubspot-api-client) brings the token's header, the host, TLS and the connection pool. Its generated
+methods are fixed to the v3 paths, open a pool per API object and log answers, so its ``ApiClient.request`` is called with
+paths of ours and in raw mode: one object, one pool and one way for both families of paths.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import hubspot
+import urllib3
+from hubspot.crm.objects.exceptions import ApiException
+
+from crm_pipeline.calls import CallCounter, Pace, with_retries
+from crm_pipeline.crms.hubspot.answers import SERVICE, Answer, content
+from crm_pipeline.crms.hubspot.settings import HubSpotSettings
+from crm_pipeline.errors import LimitReachedError, ServiceUnavailableError
+
+logger = logging.getLogger(__name__)
+
+Label = Literal["sign_in", "describe", "read", "write", "associate"]
+
+WRITES: frozenset[Label] = frozenset({"write", "associate"})
+PACE_MARGIN_SECONDS = 0.25
+"""Added to the limits' windows: HubSpot counts calls as they arrive, we as they leave."""
+
+DAILY_LIMIT = "X-HubSpot-RateLimit-Daily"
+DAILY_REMAINING = "X-HubSpot-RateLimit-Daily-Remaining"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a POST was answered. ``repeated``: an earlier attempt of the same request may have been carried out too."""
+
+    content: dict[str, Any]
+    repeated: bool
+
+
+class Transport:
+    """The connection of one integration to HubSpot; safe over threads."""
+
+    def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
+        limits = settings.limits
+        self.calls = CallCounter()
+        self.integration = integration
+        self._settings = settings
+        self._pace = Pace(calls=limits.calls, seconds=limits.seconds + PACE_MARGIN_SECONDS)
+        self._search_pace = Pace(calls=limits.searches_per_second, seconds=1 + PACE_MARGIN_SECONDS)
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._daily: tuple[int, int] | None = None
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, label: Label) -> dict[str, Any]:
+        """The JSON object at a path. Raises ServiceError."""
+        return with_retries(
+            lambda: self._call("GET", path, query=query, label=label),
+            repeatable=True,
+            attempts=self._settings.attempts,
+        )
+
+    def post(self, path: str, body: Mapping[str, Any], *, label: Label, repeatable: bool = True) -> Reply:
+        """What a POST answers with 2xx, 207 included. Raises ServiceError.
+
+        Raises LimitReachedError before a write when the reserve of daily calls is reached (rules.md, 31).
+        """
+        repeated = False
+
+        def call() -> dict[str, Any]:
+            nonlocal repeated
+            try:
+                return self._call("POST", path, body=body, label=label)
+            except ServiceUnavailableError as error:
+                repeated = repeated or error.executed
+                raise
+
+        answered = with_retries(call, repeatable=repeatable, attempts=self._settings.attempts)
+        return Reply(answered, repeated)
+
+    def search(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of a search, which has a pace of its own besides that of all calls. Raises ServiceError."""
+
+        def call() -> dict[str, Any]:
+            self._search_pace.wait()
+            return self._call("POST", path, body=body, label="read")
+
+        return with_retries(call, repeatable=True, attempts=self._settings.attempts)
+
+    def close(self) -> None:
+        """Give the connections back; a later call opens new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.rest_client.pool_manager.clear()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        label: Label,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        if label in WRITES:
+            self._keep_reserve()
+        client = self._connected()
+        self._pace.wait()
+        self.calls.add(label)
+        answer = self._send(client, method, path, query=query, body=body)
+        self._note_daily(answer.headers)
+        return content(answer, integration=self.integration, token=self._settings.token.env)
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                token = self._settings.token.read(integration=self.integration)
+                library = hubspot.HubSpot(access_token=token, host=self._settings.url.rstrip("/"), retry=False)
+                # Every further access to a library's API object would open a pool of its own, so one is kept.
+                self._client = library.crm.objects.batch_api.api_client
+            return self._client
+
+    def _send(self, client: Any, method: str, path: str, *, query: Mapping[str, str] | None, body: Mapping[str, Any] | None) -> Answer:
+        headers = {"Accept": "application/json", "User-Agent": client.user_agent}
+        client.update_params_for_auth(headers, [], ["oauth2"])
+        asked = f"{method} {path}"
+        seconds = self._settings.timeout_seconds
+        try:
+            response = client.request(
+                method,
+                f"{client.configuration.host}{path}",
+                query_params=query,
+                headers=headers,
+                body=body,
+                # Raw: the library would otherwise write whole answers, hence values of records, to its debug log.
+                _preload_content=False,
+                _request_timeout=(seconds, seconds),
+            )
+            return Answer(asked, response.status, response.headers, response.data)
+        except ApiException as refusal:
+            if refusal.headers is None:
+                raise self._unreachable(asked, "TLS failed", executed=False) from None
+            return Answer(asked, refusal.status, refusal.headers, refusal.body)
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            raise self._unreachable(asked, type(error).__name__, executed=False) from None
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(asked, type(error).__name__, executed=True) from None
+
+    def _unreachable(self, asked: str, cause: str, *, executed: bool) -> ServiceUnavailableError:
+        host = self._settings.url
+        return ServiceUnavailableError(
+            f"{asked} got no answer from {host} ({cause})", integration=self.integration, service=SERVICE, executed=executed
+        )
+
+    def _note_daily(self, headers: Mapping[str, str]) -> None:
+        """Remember what is left of the day; searches and OAuth apps are not told."""
+        limit, remaining = headers.get(DAILY_LIMIT, ""), headers.get(DAILY_REMAINING, "")
+        if limit.isdigit() and remaining.isdigit():
+            with self._lock:
+                self._daily = (int(remaining), int(limit))
+
+    def _keep_reserve(self) -> None:
+        with self._lock:
+            daily = self._daily
+        if daily is None:
+            return
+        remaining, limit = daily
+        if remaining < limit * self._settings.keep_free:
+            raise LimitReachedError(
+                f"{remaining} of {limit} daily calls are left, which keep_free reserves for others; the next run continues",
+                integration=self.integration,
+                service=SERVICE,
+            )

@@ -1,0 +1,184 @@
+"""Writes one batch of rows to HubSpot and accounts for every row.
+
+Answers are in no order, may leave rows out and may refuse some rows (207) or all of them (400); each row is matched to what
+speaks of it, and what nothing speaks of is failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.hubspot.answers import InputsRefusedError
+from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
+from crm_pipeline.crms.hubspot.inputs import CREATE, UPDATE, UPSERT, Action, Input, names_of, plan, rounds
+from crm_pipeline.crms.hubspot.paths import Paths
+from crm_pipeline.crms.hubspot.reading import Reader, entries, text
+from crm_pipeline.crms.hubspot.results import Ledger
+from crm_pipeline.crms.hubspot.transport import Reply, Transport
+from crm_pipeline.errors import (
+    DeletedInCrmException,
+    LinkConflictException,
+    ParentNotFoundException,
+    ServiceError,
+    ServiceFailedException,
+)
+from crm_pipeline.model import RecordType
+
+logger = logging.getLogger(__name__)
+
+
+class Writer:
+    """Writes records of one portal. ``key_name`` is the external key property, if the portal has one."""
+
+    def __init__(self, transport: Transport, paths: Paths, reader: Reader, *, key_name: str | None) -> None:
+        self._transport = transport
+        self._paths = paths
+        self._reader = reader
+        self._key_name = key_name
+
+    def write(self, record_type: RecordType, object_name: str, batch: WriteBatch) -> pd.DataFrame:
+        """Write a batch and account for every row (schemas.WRITE_RESULTS).
+
+        Raises ServiceError when the service fails before anything is stored; afterwards the rows left are failed, so that
+        what is stored is not lost.
+        """
+        work = _Work(self._transport, self._paths, self._reader, key_name=self._key_name, record_type=record_type, object_name=object_name)
+        return work.carry_out(batch)
+
+
+class _Work:
+    """One batch being written."""
+
+    def __init__(
+        self, transport: Transport, paths: Paths, reader: Reader, *, key_name: str | None, record_type: RecordType, object_name: str
+    ) -> None:
+        self._transport = transport
+        self._paths = paths
+        self._reader = reader
+        self._key_name = key_name
+        self._record_type = record_type
+        self._object = object_name
+        self._ledger = Ledger([])
+
+    def carry_out(self, batch: WriteBatch) -> pd.DataFrame:
+        ledger = self._ledger = Ledger(batch.rows["qbench_id"].tolist())
+        planned = plan(self._record_type, batch, key_name=self._key_name)
+        for position, crm_id in planned.idle.items():
+            ledger.idle(position, crm_id=crm_id)
+        try:
+            for action, inputs in planned.inputs.items():
+                for request in rounds(inputs):
+                    self._send(action, request)
+            self._follow_merges(planned.inputs[UPDATE])
+        except ServiceError as error:
+            if not ledger.wrote_something:
+                raise
+            for position in ledger.open():
+                ledger.failed(position, ServiceFailedException, code=type(error).__name__)
+        return ledger.frame()
+
+    def _send(self, action: Action, inputs: Sequence[Input]) -> None:
+        """One request; where HubSpot refuses it as a whole, its halves, down to the rows that are to blame."""
+        path = self._paths.batch(self._object, action.verb)
+        body = {"inputs": [one.wire() for one in inputs]}
+        try:
+            reply = self._transport.post(path, body, label="write", repeatable=action.repeatable)
+        except InputsRefusedError as refusal:
+            if len(inputs) == 1:
+                self._fail(action, inputs[0], refusal.problem)
+                return
+            middle = len(inputs) // 2
+            self._send(action, inputs[:middle])
+            self._send(action, inputs[middle:])
+            return
+        self._account(action, inputs, reply)
+
+    def _account(self, action: Action, inputs: Sequence[Input], reply: Reply) -> None:
+        by_name = {name: one for one in inputs for name in one.names}
+        for result in entries(reply.content, "results"):
+            known = (by_name.get(name) for name in names_of(result, self._record_type, key_name=self._key_name))
+            one = next(filter(None, known), None)
+            if one is not None and result.get("id"):
+                self._stored(action, one, result, reply)
+        for error in entries(reply.content, "errors"):
+            problem = read_problem(error)
+            for one in _blamed(action, inputs, problem):
+                self._fail(action, one, problem)
+
+    def _stored(self, action: Action, one: Input, result: dict[str, Any], reply: Reply) -> None:
+        self._ledger.ok(
+            one.position,
+            crm_id=str(result["id"]),
+            created=_created(action, result, reply),
+            parent_sent=action is CREATE and one.parent_crm_id is not None,
+        )
+
+    def _fail(self, action: Action, one: Input, problem: Problem) -> None:
+        if action is CREATE and one.position in self._ledger:
+            # HubSpot made the record and complains all the same: of what came inline, the association.
+            self._ledger.without_parent(one.position)
+            return
+        error = record_error(problem, not_found=action.not_found, email_taken=action.email_taken, sends_email="email" in one.properties)
+        ids = list(problem.owners)
+        if error is ParentNotFoundException and one.parent_crm_id is not None:
+            ids.append(one.parent_crm_id)
+        self._ledger.failed(one.position, error, code=problem.code, fields=problem.properties, ids=ids)
+
+    def _follow_merges(self, updates: Sequence[Input]) -> None:
+        """Settle the updates that the answer left out: HubSpot says nothing of an id that was merged away (seen by others).
+
+        The record that the id leads to now is updated instead, unless it belongs to another QBench record: it carries
+        another key, or other rows lead to it too (rules.md, 2 and 27).
+        """
+        lost = [one for one in updates if one.position not in self._ledger and one.crm_id is not None]
+        if not lost:
+            return
+        logger.info("reading %d records back whose update hubspot left unaccounted", len(lost))
+        properties = [self._key_name] if self._key_name else []
+        current = self._reader.current(self._object, [str(one.crm_id) for one in lost], properties)
+        targets = {one.position: current.get(str(one.crm_id)) for one in lost}
+        claims = Counter(str(target["id"]) for target in targets.values() if target)
+        claims.update(str(one.crm_id) for one in updates if one.position in self._ledger)
+        moved = []
+        for one in lost:
+            target = targets[one.position]
+            if target is None:
+                self._ledger.failed(one.position, DeletedInCrmException)
+            elif str(target["id"]) == one.crm_id:
+                continue
+            elif self._is_anothers(one, target, claims):
+                self._ledger.failed(one.position, LinkConflictException, ids=[str(target["id"])])
+            else:
+                moved.append(one.moved_to(str(target["id"])))
+        for request in rounds(moved):
+            self._send(UPDATE, request)
+
+    def _is_anothers(self, one: Input, target: dict[str, Any], claims: Counter[str]) -> bool:
+        held = text((target.get("properties") or {}).get(self._key_name)) if self._key_name else None
+        if held is not None and one.key is not None:
+            return held != one.key
+        return claims[str(target["id"])] > 1
+
+
+def _created(action: Action, result: dict[str, Any], reply: Reply) -> bool | None:
+    """Whether the write made a new record; not said where an earlier attempt of the same upsert may have made it."""
+    if action is not UPSERT:
+        return action is CREATE
+    new = result.get("new")
+    return None if new is None or (reply.repeated and not new) else bool(new)
+
+
+def _blamed(action: Action, inputs: Sequence[Input], problem: Problem) -> list[Input]:
+    """The inputs that an error speaks of: by trace ids, else by what its ids name, else the only one there is."""
+    if len(inputs) == 1:
+        return list(inputs)
+    if problem.traces:
+        return [one for one in inputs if one.trace in problem.traces]
+    named = {f"{action.id_name}:{one}" for one in problem.ids}
+    return [one for one in inputs if not named.isdisjoint(one.names)]

@@ -1,0 +1,29 @@
+"""Salesforce: accounts and contacts through simple-salesforce and the sObject Collections of the REST API."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from crm_pipeline.crms.base import Crm, CrmKind, CrmObject, CrmSettings
+from crm_pipeline.crms.salesforce.settings import SalesforceSettings
+from crm_pipeline.model import RecordType
+
+__all__ = ["KIND", "SalesforceSettings"]
+
+
+def _connect(settings: CrmSettings, integration: str) -> Crm:
+    # The client library takes a quarter of a second to import; a code location that only loads must not pay for it.
+    from crm_pipeline.crms.salesforce.client import SalesforceCrm
+
+    if not isinstance(settings, SalesforceSettings):
+        raise TypeError(f"Salesforce is connected with SalesforceSettings, not {type(settings).__name__}")
+    return SalesforceCrm(settings, integration)
+
+
+KIND = CrmKind(
+    name="salesforce",
+    title="Salesforce",
+    objects=MappingProxyType({RecordType.ACCOUNT: CrmObject("Account", "accounts"), RecordType.CONTACT: CrmObject("Contact", "contacts")}),
+    settings=SalesforceSettings,
+    connect=_connect,
+)

@@ -1,0 +1,168 @@
+"""The Salesforce adapter: what the Crm protocol asks for, told as SOQL and sObject Collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.calls import CallCounter
+from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.salesforce.fields import crm_fields
+from crm_pipeline.crms.salesforce.intents import matching_intents
+from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
+from crm_pipeline.crms.salesforce.settings import SalesforceSettings
+from crm_pipeline.crms.salesforce.transport import SalesforceTransport
+from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, retrieve, rows_of
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import FOUND, WRITE_RESULTS
+
+SOBJECTS: Mapping[RecordType, str] = MappingProxyType({RecordType.ACCOUNT: "Account", RecordType.CONTACT: "Contact"})
+PERSON_ACCOUNT = "IsPersonAccount"
+
+
+class SalesforceCrm:
+    """One Salesforce organization (``crm_pipeline.crms.base.Crm``). Signs in with the first call."""
+
+    def __init__(self, settings: SalesforceSettings, integration: str) -> None:
+        self.calls = CallCounter()
+        self.association_batch_size = ROWS_PER_REQUEST
+        self._settings = settings
+        self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
+        self._fields: dict[RecordType, pd.DataFrame] = {}
+
+    def organization(self) -> str:
+        """The 18-character id of the organization."""
+        for page in self._transport.query(select("Organization", ["Id"])):
+            for record in page:
+                return str(record["Id"])
+        raise self._transport.unexpected("does not show its organization")
+
+    def fields(self, record_type: RecordType) -> pd.DataFrame:
+        """The object's fields (schemas.CRM_FIELDS) that the run-as user sees; described once."""
+        if record_type not in self._fields:
+            path = f"sobjects/{SOBJECTS[record_type]}/describe"
+            answer = self._transport.call(lambda client: client.restful(path), label="describe")
+            described = answer.get("fields") if isinstance(answer, dict) else None
+            if not isinstance(described, list):
+                raise self._transport.unexpected("describes an object without fields")
+            self._fields[record_type] = crm_fields(described)
+        return self._fields[record_type]
+
+    def has_keyed_records(self, record_type: RecordType) -> bool:
+        """Whether any record carries the external key; false without one."""
+        key = self._settings.external_key
+        if key is None:
+            return False
+        statement = select(SOBJECTS[record_type], ["Id"], where=[compare(key, "!=", None)], limit=1)
+        return any(page for page in self._transport.query(statement))
+
+    def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
+        """Records whose field equals one of the values (schemas.FOUND); Salesforce compares Name and Email without case."""
+        asked = list(dict.fromkeys(value for value in values if isinstance(value, str) and value.strip()))
+        if not asked:
+            return FOUND.empty()
+        statements = selects_in(
+            SOBJECTS[record_type],
+            self._found_fields(record_type, field),
+            field=field,
+            values=asked,
+            room=self._transport.query_room(),
+            where=self._candidates(record_type),
+        )
+        pages = (page for statement in statements for page in self._transport.query(statement))
+        found = pd.concat([FOUND.empty(), *(self._found(record_type, field, page) for page in pages)], ignore_index=True)
+        wanted = pd.DataFrame({"asked": pd.Series(asked, dtype="str")})
+        matched = found.merge(wanted.assign(folded=_folded(wanted["asked"])), left_on=_folded(found["value"]), right_on="folded")
+        return FOUND.build(matched.assign(value=matched["asked"])[FOUND.names].drop_duplicates())
+
+    def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
+        """Every record with a value in the field (schemas.FOUND), in frames of at most 2,000 rows."""
+        where = [compare(field, "!=", None), *self._candidates(record_type)]
+        statement = select(SOBJECTS[record_type], self._found_fields(record_type, field), where=where)
+        for page in self._transport.query(statement):
+            if page:
+                yield self._found(record_type, field, page)
+
+    def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+        """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), and the fields as JSON gave them."""
+        parent = [PARENT_FIELD] if record_type is RecordType.CONTACT else []
+        wanted = list({name.lower(): name for name in ["Id", *parent, *fields]}.values())
+        records = list(retrieve(self._transport, SOBJECTS[record_type], list(dict.fromkeys(crm_ids)), wanted))
+        return pd.DataFrame(
+            {
+                "crm_id": pd.Series([record["Id"] for record in records], dtype="str"),
+                "parent_crm_id": pd.Series([record.get(PARENT_FIELD) if parent else None for record in records], dtype="str"),
+                **{name: pd.Series([record.get(name) for record in records], dtype="object") for name in fields},
+            }
+        )
+
+    def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the protocol asks per record type
+        """The most rows of one ``write``: sObject Collections take 200 a request."""
+        return ROWS_PER_REQUEST
+
+    def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
+        """Write a batch, one request per verb that its rows need (schemas.WRITE_RESULTS); the parent goes with the row."""
+        rows = rows_of(batch)
+        idle = [row for row in rows if row.is_idle]
+        untouched = WRITE_RESULTS.build({"qbench_id": [row.qbench_id for row in idle], "crm_id": [row.crm_id for row in idle]})
+        if len(idle) == len(rows):
+            return untouched
+        written = self._writer(record_type, label="write").write([row for row in rows if not row.is_idle])
+        return pd.concat([written, untouched], ignore_index=True) if idle else written
+
+    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them."""
+        contacts = [
+            Row(qbench_id=int(row.qbench_id), crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
+            for row in rows.itertuples()
+        ]
+        return self._writer(RecordType.CONTACT, label="associate").write(contacts) if contacts else WRITE_RESULTS.empty()
+
+    def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+        """The records that these creates made: created by our user since the intent, with the identifying values sent.
+
+        A query sees a record as soon as its create is answered, so no intent is too young.
+        """
+        return matching_intents(self._transport, SOBJECTS[record_type], record_type, intents)
+
+    def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
+        """The record's page in Lightning Experience."""
+        host = self._settings.url or f"https://{self._settings.domain}.salesforce.com"
+        return f"{host}/lightning/r/{SOBJECTS[record_type]}/{crm_id}/view"
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._transport.close()
+
+    def _writer(self, record_type: RecordType, *, label: str) -> Writer:
+        return Writer(
+            transport=self._transport,
+            sobject=SOBJECTS[record_type],
+            key_field=self._settings.external_key,
+            allow_duplicates=self._settings.allow_duplicates,
+            label=label,
+        )
+
+    def _candidates(self, record_type: RecordType) -> list[str]:
+        """Conditions on records that may be matched: person accounts are no candidates for accounts (rules.md, 7)."""
+        if record_type is RecordType.ACCOUNT and self.fields(record_type)["name"].eq(PERSON_ACCOUNT).any():
+            return [compare(PERSON_ACCOUNT, "=", False)]
+        return []
+
+    def _found_fields(self, record_type: RecordType, field: str) -> list[str]:
+        key = [self._settings.external_key] if self._settings.external_key else []
+        return ["Id", field, *key, *([PARENT_FIELD] if record_type is RecordType.CONTACT else [])]
+
+    def _found(self, record_type: RecordType, field: str, page: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+        frame = pd.DataFrame(page)
+        columns = {"value": field, "crm_id": "Id", "key": self._settings.external_key, "parent_crm_id": PARENT_FIELD}
+        if record_type is RecordType.ACCOUNT:
+            columns["parent_crm_id"] = None
+        return FOUND.build({name: frame[source] for name, source in columns.items() if source in frame.columns} if len(frame) else {})
+
+
+def _folded(values: pd.Series) -> pd.Series:
+    return values.str.strip().str.casefold()

@@ -1,0 +1,229 @@
+"""What Salesforce's errors mean in our own terms: the status codes of records, and the answers to whole requests.
+
+Salesforce's messages carry field values: they are searched for ids, field names and a few fixed words, and dropped.
+Codes: "Status Codes" of the SOAP API guide and the table in the reference; a code not listed is RecordRefusedException.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import requests
+
+from crm_pipeline import errors
+
+LIMIT_CODES = frozenset({"STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"})
+DUPLICATE_CODES = frozenset({"DUPLICATES_DETECTED", "DUPLICATE_VALUE", "DUPLICATE_EXTERNAL_ID"})
+GONE_CODES = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
+REFERENCE_CODES = GONE_CODES | {"INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "MALFORMED_ID", "FIELD_INTEGRITY_EXCEPTION"}
+BUSY_CODES = frozenset({"SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW"})
+AUTOMATION_CODES = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"})
+
+RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
+    {
+        "UNABLE_TO_LOCK_ROW": errors.RecordLockedException,
+        "SERVER_UNAVAILABLE": errors.ServiceFailedException,
+        "REQUEST_RUNNING_TOO_LONG": errors.ServiceFailedException,
+        "QUERY_TIMEOUT": errors.ServiceFailedException,
+        "UNKNOWN_EXCEPTION": errors.ServiceFailedException,
+        "STORAGE_LIMIT_EXCEEDED": errors.ServiceFailedException,
+        "REQUEST_LIMIT_EXCEEDED": errors.ServiceFailedException,
+        "REQUIRED_FIELD_MISSING": errors.RequiredFieldException,
+        "STRING_TOO_LONG": errors.ValueTooLongException,
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": errors.InvalidOptionException,
+        "INVALID_EMAIL_ADDRESS": errors.InvalidValueException,
+        "NUMBER_OUTSIDE_VALID_RANGE": errors.InvalidValueException,
+        "FIELD_CUSTOM_VALIDATION_EXCEPTION": errors.InvalidValueException,
+        "FIELD_INTEGRITY_EXCEPTION": errors.InvalidValueException,
+        "INVALID_TYPE_ON_FIELD_IN_RECORD": errors.InvalidValueException,
+        "MALFORMED_ID": errors.InvalidValueException,
+        "JSON_PARSER_ERROR": errors.InvalidValueException,
+        "INVALID_FIELD": errors.MappingRefusedException,
+        "INVALID_FIELD_FOR_INSERT_UPDATE": errors.MappingRefusedException,
+        "INSUFFICIENT_ACCESS_OR_READONLY": errors.MappingRefusedException,
+        "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": errors.ParentNotFoundException,
+    }
+)
+
+_CODE = re.compile(r"[A-Za-z0-9_]{1,80}")
+_FIELD_NAME = re.compile(r"[A-Za-z]\w{0,79}")
+_FIELDS_IN_MESSAGE = (
+    re.compile(r"\bcolumn '(\w+)'"),
+    re.compile(r"\bduplicate value found: (\w+) duplicates value on record with id\b"),
+    re.compile(r"^Field name provided, (\w+) is not an External ID\b"),
+)
+_ID_IN_MESSAGE = re.compile(r"\brecord with id: ?([0-9A-Za-z]{18}|[0-9A-Za-z]{15})\s*$")
+_IDS_OF_ONE_KEY = re.compile(r"\bmore than one record found for external id field: \[([0-9A-Za-z, ]+)\]\s*$")
+_RECORD_ID = re.compile(r"[0-9A-Za-z]{18}|[0-9A-Za-z]{15}")
+_OVERLOADED = re.compile(r"LimitException|CPU", re.IGNORECASE)
+
+
+class BatchRefusedError(errors.RequestRefusedError):
+    """Salesforce refuses a request for what is in its body (400, 413); ``problem`` says what, as if it were a row's."""
+
+    def __init__(self, message: str, *, integration: str, problem: RowProblem) -> None:
+        self.problem = problem
+        super().__init__(message, integration=integration, service="Salesforce", code=problem.code)
+
+
+class ExpiredSessionError(errors.AuthenticationError):
+    """The access token is not accepted (any more); signing in again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """Why Salesforce did not save a row: its code, the fields and record ids it names, and whether automation ran out of limits."""
+
+    code: str | None
+    fields: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    overloaded: bool = False
+
+    def names(self, field: str) -> bool:
+        """Whether the problem is with this field."""
+        return field.lower() in {name.lower() for name in self.fields}
+
+
+def read_problem(entries: Any) -> RowProblem:
+    """The problem that a row's ``errors`` (or a refused request's body) speak of; the first entry's code decides."""
+    listed = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    if not listed:
+        return RowProblem(None)
+    messages = [str(entry.get("message") or "") for entry in listed]
+    named = [name for entry in listed for name in entry.get("fields") or () if isinstance(name, str)]
+    return RowProblem(
+        code=_code(listed[0].get("statusCode") or listed[0].get("errorCode") or listed[0].get("error")),
+        fields=_unique(
+            name
+            for name in [*named, *(match for text in messages for form in _FIELDS_IN_MESSAGE for match in form.findall(text))]
+            if _FIELD_NAME.fullmatch(name)
+        ),
+        ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *_matches(listed)]),
+        overloaded=any(_OVERLOADED.search(text) for text in messages),
+    )
+
+
+def record_error(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) -> type[errors.RecordError]:
+    """The record error of a row's problem; ``crm_id`` is the record the row was to update, null for a create."""
+    if problem.code in DUPLICATE_CODES:
+        return errors.DuplicateRecordException if crm_id else errors.ExistingRecordException
+    if problem.code in REFERENCE_CODES and problem.names("AccountId"):
+        return errors.ParentNotFoundException
+    if problem.code in GONE_CODES:
+        return _gone(problem, crm_id=crm_id, parent_sent=parent_sent)
+    return RECORD_ERRORS.get(problem.code or "", errors.RecordRefusedException)
+
+
+def _gone(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) -> type[errors.RecordError]:
+    if any(name.lower() != "id" for name in problem.fields):
+        return errors.InvalidValueException
+    if crm_id:
+        return errors.DeletedInCrmException
+    return errors.ParentNotFoundException if parent_sent else errors.RecordRefusedException
+
+
+def refused_request(response: requests.Response, *, integration: str, signing_in: bool, remedy: str) -> errors.ServiceError:
+    """The service error of an answer that is no success. ``remedy`` says which settings hold credentials and address.
+
+    Statuses: "Status Codes and Error Responses" of the REST API guide. There is no Retry-After in practice, but a gateway
+    may send one.
+    """
+    status = response.status_code
+    body = _json(response)
+    problem = read_problem(body if isinstance(body, list) else [body])
+    code = problem.code
+    said = f"{status} ({code})" if code else str(status)
+    where = {"integration": integration, "service": "Salesforce"}
+    if code in LIMIT_CODES and not _speaks_of_concurrency(body):
+        return errors.LimitReachedError(f"a limit of the organization is used up: {said}; a later run continues", **where)
+    if status == 429 or code in LIMIT_CODES:
+        return errors.ServiceUnavailableError(
+            f"too many calls at once: {said}", wait_seconds=_retry_after(response), executed=False, **where
+        )
+    if status >= 500 or status == 408 or code in BUSY_CODES:
+        return errors.ServiceUnavailableError(
+            f"is busy or failed inside: {said}", wait_seconds=_retry_after(response), executed=not signing_in, **where
+        )
+    if signing_in and status in {400, 401, 403}:
+        return errors.AuthenticationError(f"refuses the credentials: {said}; check {remedy}", **where)
+    if status == 401:
+        return ExpiredSessionError(f"does not accept the session: {said}; check {remedy}", **where)
+    if status == 403:
+        return errors.AuthenticationError(
+            f"does not allow this: {said}; check the permissions of the app's run-as user (API Enabled, object access)", **where
+        )
+    if status in {400, 413}:
+        return BatchRefusedError(_refusal(said, problem), integration=integration, problem=problem)
+    if status < 400:
+        return errors.UnexpectedAnswerError(f"answered {status}, a redirection; check {remedy}", **where)
+    return errors.RequestRefusedError(f"{_refusal(said, problem)}; check api_version and external_key", code=code, **where)
+
+
+def long_id(record_id: str) -> str:
+    """The 18-character form of a record id; the three characters added tell the case of the other fifteen.
+
+    Source: "What's the difference between 15-digit and 18-digit record ids" (Salesforce Help).
+    """
+    if len(record_id) != 15:
+        return record_id
+    fives = (record_id[start : start + 5] for start in (0, 5, 10))
+    numbers = (sum(character.isupper() << place for place, character in enumerate(five)) for five in fives)
+    return record_id + "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[number] for number in numbers)
+
+
+def _refusal(said: str, problem: RowProblem) -> str:
+    fields = f", fields {', '.join(problem.fields)} (missing, or not visible to the run-as user)" if problem.fields else ""
+    return f"refuses the request: {said}{fields}"
+
+
+def _ids_in_messages(messages: Iterable[str]) -> list[str]:
+    sharing = [part.strip() for text in messages for listed in _IDS_OF_ONE_KEY.findall(text) for part in listed.split(",")]
+    return [found for text in messages for found in _ID_IN_MESSAGE.findall(text)] + [part for part in sharing if _RECORD_ID.fullmatch(part)]
+
+
+def _matches(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Ids of the matching records that a duplicate rule names (``duplicateResult`` of DUPLICATES_DETECTED)."""
+    return [
+        found
+        for entry in entries
+        for result in _mappings(_get(entry, "duplicateResult"), "matchResults")
+        for match in _mappings(result, "matchRecords")
+        if isinstance(found := _get(_get(match, "record"), "Id"), str) and _RECORD_ID.fullmatch(found)
+    ]
+
+
+def _mappings(holder: Any, name: str) -> list[Mapping[str, Any]]:
+    listed = _get(holder, name)
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
+def _get(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, dict) else None
+
+
+def _speaks_of_concurrency(body: Any) -> bool:
+    return isinstance(body, list) and any("concurrent" in str(_get(entry, "message")).lower() for entry in body)
+
+
+def _code(text: Any) -> str | None:
+    return text if isinstance(text, str) and _CODE.fullmatch(text) else None
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except requests.exceptions.JSONDecodeError:
+        return None
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdigit() else None
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

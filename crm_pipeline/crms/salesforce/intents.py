@@ -1,0 +1,78 @@
+"""Which records the creates of open intents made (rules.md, 4): found by what was sent, who created it, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pandas as pd
+
+from crm_pipeline.crms.salesforce.queries import compare, selects_in
+from crm_pipeline.crms.salesforce.transport import SalesforceTransport
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import RecordType
+
+IDENTIFYING_FIELDS: Mapping[RecordType, tuple[str, ...]] = MappingProxyType(
+    {RecordType.ACCOUNT: ("Name",), RecordType.CONTACT: ("Email", "LastName", "AccountId")}
+)
+"""What tells a record that an intent made; the first field is the one asked for, every record that syncs has it."""
+
+PARENT_IN_INTENT: Mapping[str, str] = MappingProxyType({"AccountId": "parent_crm_id"})
+CLOCK_SKEW = pd.Timedelta(minutes=5)
+"""How far our clock may be ahead of Salesforce's; assumed."""
+
+RESOLVED = FrameSchema(
+    "resolved_intents",
+    (Column("qbench_id", "int64", "QBench id"), Column("crm_id", "str", "id of a record that the create may have made")),
+)
+
+
+def matching_intents(transport: SalesforceTransport, sobject: str, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+    """The records (columns ``qbench_id``, ``crm_id``) that may be the intents' (schemas.INTENTS), a row for each."""
+    if intents.empty:
+        return RESOLVED.empty()
+    fields = IDENTIFYING_FIELDS[record_type]
+    wanted = _wanted(intents, fields)
+    records = _created_by_us(transport, sobject, fields, wanted, since=intents["created_at"].min() - CLOCK_SKEW)
+    matches = wanted.merge(records, on=list(fields))
+    matches = matches[matches["CreatedDate"] >= matches["created_at"] - CLOCK_SKEW]
+    return RESOLVED.build(matches.rename(columns={"Id": "crm_id"})[RESOLVED.names])
+
+
+def _wanted(intents: pd.DataFrame, fields: tuple[str, ...]) -> pd.DataFrame:
+    sent = {
+        name: intents["sent"].map(lambda values, name=name: values.get(PARENT_IN_INTENT.get(name, name)) or values.get(name))
+        for name in fields
+    }
+    return pd.DataFrame(
+        {
+            "qbench_id": intents["qbench_id"],
+            "created_at": intents["created_at"],
+            "asked": sent[fields[0]].astype("str"),
+            **{name: _comparable(name, values) for name, values in sent.items()},
+        }
+    )
+
+
+def _created_by_us(
+    transport: SalesforceTransport, sobject: str, fields: tuple[str, ...], wanted: pd.DataFrame, *, since: pd.Timestamp
+) -> pd.DataFrame:
+    where = [compare("CreatedById", "=", transport.user_id()), compare("CreatedDate", ">=", since.to_pydatetime())]
+    statements = selects_in(
+        sobject,
+        ["Id", "CreatedDate", *fields],
+        field=fields[0],
+        values=wanted["asked"].dropna(),
+        room=transport.query_room(),
+        where=where,
+    )
+    records = [record for statement in statements for page in transport.query(statement) for record in page]
+    frame = pd.DataFrame(records, columns=["Id", "CreatedDate", *fields])
+    created = pd.to_datetime(frame["CreatedDate"], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+    return frame.assign(CreatedDate=created, **{name: _comparable(name, frame[name]) for name in fields})
+
+
+def _comparable(name: str, values: pd.Series) -> pd.Series:
+    """Text as Salesforce keeps it (trimmed) without case; ids by their first 15 characters; a null as an empty text."""
+    text = values.astype("str").fillna("").str.strip()
+    return text.str.slice(0, 15) if name.endswith("Id") else text.str.casefold()

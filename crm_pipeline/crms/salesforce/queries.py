@@ -1,0 +1,53 @@
+"""SOQL: statements with their values escaped, and values cut into as many statements as an address has room for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote_plus
+
+from simple_salesforce.format import quote_soql_value
+
+LONGEST_STRING = 4_000
+"""Most characters of one string in a WHERE clause ("SOQL and SOSL limits")."""
+
+
+def select(sobject: str, fields: Iterable[str], *, where: Sequence[str] = (), limit: int | None = None) -> str:
+    """A statement over one object; conditions are joined by AND, a field named twice is asked for once."""
+    names = ", ".join({name.lower(): name for name in fields}.values())
+    conditions = f" WHERE {' AND '.join(where)}" if where else ""
+    rows = f" LIMIT {limit}" if limit else ""
+    return f"SELECT {names} FROM {sobject}{conditions}{rows}"  # noqa: S608 - names are of the configuration, values are quoted
+
+
+def compare(field: str, operator: str, value: object) -> str:
+    """A condition on one field; ``value`` is escaped (a list for IN, an aware datetime, a string …)."""
+    return f"{field} {operator} {quote_soql_value(value)}"
+
+
+def selects_in(
+    sobject: str, fields: Sequence[str], *, field: str, values: Iterable[str], room: int, where: Sequence[str] = ()
+) -> Iterator[str]:
+    """Statements that together ask for the records whose field is one of the values.
+
+    ``room`` is what one statement may take, URL-encoded, in bytes. Blank values, which would find the records without a
+    value, and those longer than any key or email are left out.
+    """
+    bare = select(sobject, fields, where=[f"{field} IN ()", *where])
+    room -= len(quote_plus(bare))
+    wanted = [value for value in dict.fromkeys(values) if value and len(value) <= LONGEST_STRING]
+    for chunk in _chunks(wanted, room=room):
+        yield select(sobject, fields, where=[compare(field, "IN", chunk), *where])
+
+
+def _chunks(values: Iterable[str], *, room: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    taken = 0
+    for value in values:
+        size = len(quote_plus(f"{quote_soql_value(value)},"))
+        if chunk and taken + size > room:
+            yield chunk
+            chunk, taken = [], 0
+        chunk.append(value)
+        taken += size
+    if chunk:
+        yield chunk

@@ -1,0 +1,96 @@
+"""What a user writes under ``crms.salesforce``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from crm_pipeline.calls import DEFAULT_ATTEMPTS
+from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.settings import EnvVariable
+
+
+class SalesforceSettings(CrmSettings):
+    """One Salesforce organization: its address, the External Client App to sign in with, and how gently to use it."""
+
+    domain: Annotated[
+        str | None,
+        Field(
+            description="My Domain without .salesforce.com; a sandbox's is like acme--uat.sandbox.my.",
+            examples=["acme.my"],
+        ),
+    ] = None
+    url: Annotated[
+        str | None,
+        Field(
+            description="Instead of domain: send every request here, to a stand-in or a gateway.",
+            examples=["http://127.0.0.1:8081"],
+        ),
+    ] = None
+    client_id: Annotated[
+        EnvVariable,
+        Field(
+            description="Consumer key of the External Client App (client credentials flow), by environment variable.",
+            examples=[{"env": "SALESFORCE_CLIENT_ID"}],
+        ),
+    ]
+    client_secret: Annotated[
+        EnvVariable,
+        Field(
+            description="Consumer secret of the External Client App, by environment variable.",
+            examples=[{"env": "SALESFORCE_CLIENT_SECRET"}],
+        ),
+    ]
+    api_version: Annotated[
+        str,
+        Field(description="Version of the REST API, 46.0 or later.", examples=["64.0"], pattern=r"^(4[6-9]|[5-9]\d|[1-9]\d\d)\.0$"),
+    ] = "64.0"
+    timeout_seconds: Annotated[
+        float,
+        Field(description="How long to wait for an answer. Salesforce itself ends a call after 600 seconds.", examples=[120], gt=0),
+    ] = 120.0
+    attempts: Annotated[
+        int,
+        Field(description="How often a call is made before the service counts as unavailable.", examples=[5], ge=1, le=20),
+    ] = DEFAULT_ATTEMPTS
+    keep_free: Annotated[
+        float,
+        Field(
+            description="Share of the organization's daily API calls that stays free for others: no write is begun below it.",
+            examples=[0.1],
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.1
+    allow_duplicates: Annotated[
+        Literal["none", "updates", "all"],
+        Field(
+            description="Which writes may save past duplicate rules in Alert mode: none, updates of linked records, or all.",
+            examples=["updates"],
+        ),
+    ] = "none"
+
+    @field_validator("domain")
+    @classmethod
+    def _is_my_domain(cls, domain: str | None) -> str | None:
+        if domain is not None and (domain in {"login", "test"} or domain.endswith(".salesforce.com") or not _is_host(domain)):
+            raise ValueError("give My Domain only: acme.my for https://acme.my.salesforce.com; login and test cannot be used")
+        return domain
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and (not url.startswith(("http://", "https://")) or "@" in url):
+            raise ValueError("give a whole address without credentials, like https://gateway.example.com")
+        return url.rstrip("/") if url else url
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> Self:
+        if (self.domain is None) == (self.url is None):
+            raise ValueError("give either `domain` (My Domain, like acme.my) or `url` (an address to send every request to)")
+        return self
+
+
+def _is_host(text: str) -> bool:
+    return bool(text) and all(part and part.replace("-", "").isalnum() for part in text.split("."))

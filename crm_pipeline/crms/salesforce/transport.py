@@ -1,0 +1,218 @@
+"""How requests reach Salesforce: one pool of connections, signing in, and every bad answer as an error of ours.
+
+simple-salesforce builds the requests; three of its habits are kept away. It is given the token instead of the credentials,
+so its own re-login (without a lock, losing per-call headers, endless on single-row calls) never runs. Its answers are
+checked in a hook before it reads them. And its fixed ``https://`` hosts are led elsewhere by an adapter, where ``url`` says so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceError
+from simple_salesforce.login import SalesforceLogin
+from urllib3.exceptions import NewConnectionError
+
+from crm_pipeline.calls import CallCounter, with_retries
+from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, refused_request
+from crm_pipeline.crms.salesforce.settings import SalesforceSettings
+from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+
+T = TypeVar("T")
+
+TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
+CONNECT_SECONDS = 10.0
+CONNECTIONS = 16
+URI_AND_HEADER_BYTES = 16_384
+"""Most bytes of a request's address and headers together ("API Request Limits": 414 or 431 beyond)."""
+
+
+class SalesforceTransport:
+    """Signed-in requests to one organization; safe over threads."""
+
+    def __init__(self, settings: SalesforceSettings, *, integration: str, calls: CallCounter) -> None:
+        self._settings = settings
+        self._integration = integration
+        self._calls = calls
+        self._lock = threading.Lock()
+        self._client: Salesforce | None = None
+        self._user_id: str | None = None
+        self._calls_left: tuple[int, int] | None = None
+        self._limit: LimitReachedError | None = None
+        self._session = requests.Session()
+        self._session.mount("https://", _EndpointAdapter(base=settings.url, timeout=(CONNECT_SECONDS, settings.timeout_seconds)))
+        self._session.hooks["response"] = [self._check]
+
+    def call(self, send: Callable[[Salesforce], T], *, label: str, repeatable: bool = True) -> T:
+        """Make one request through the signed-in client, again where that may help; ``send`` makes exactly one.
+
+        Raises a ServiceError for everything but a success that is JSON.
+        """
+        return with_retries(lambda: self._attempt(send, label), repeatable=repeatable, attempts=self._settings.attempts)
+
+    def query(self, soql: str) -> Iterator[list[dict[str, Any]]]:
+        """The pages of a query's records, each of at most 2,000."""
+        answer = self.call(lambda client: client.query(soql), label="read")
+        yield self._records(answer)
+        while more := answer.get("nextRecordsUrl"):
+            answer = self.call(_next_page(more), label="read")
+            yield self._records(answer)
+
+    def query_room(self) -> int:
+        """How many bytes a query may take, URL-encoded, beside the request's own address and headers."""
+        client = self._signed_in()
+        headers = {**self._session.headers, **client.headers}
+        taken = len(client.base_url) + sum(len(name) + len(value) + 4 for name, value in headers.items())
+        return URI_AND_HEADER_BYTES - taken - 256
+
+    def user_id(self) -> str:
+        """The id of the user that our requests run as; it ends the identity address in the token's answer."""
+        self._signed_in()
+        if self._user_id is None:
+            raise self.unexpected("the token's answer names no user")
+        return self._user_id
+
+    def ensure_reserve(self) -> None:
+        """Raise LimitReachedError when fewer daily calls are left than ``keep_free`` says, or a limit was met before."""
+        if self._limit is not None:
+            raise self._limit
+        if self._calls_left is None:
+            return
+        used, total = self._calls_left
+        if total - used < self._settings.keep_free * total:
+            raise self.limit_reached(f"{used} of the organization's {total} daily API calls are used; keep_free leaves the rest to others")
+
+    def limit_reached(self, message: str) -> LimitReachedError:
+        """The error of a used-up limit; from now on ``ensure_reserve`` raises it."""
+        self._limit = LimitReachedError(f"{message}. A later run continues", integration=self._integration, service="Salesforce")
+        return self._limit
+
+    def unexpected(self, message: str) -> UnexpectedAnswerError:
+        """The error of an answer that the API's contract does not know."""
+        return UnexpectedAnswerError(f"{message}; check {self._remedy()}", integration=self._integration, service="Salesforce")
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._session.close()
+
+    def _attempt(self, send: Callable[[Salesforce], T], label: str) -> T:
+        client = self._signed_in()
+        try:
+            return self._send(send, client, label)
+        except ExpiredSessionError:
+            return self._send(send, self._signed_in(instead_of=client), label)
+
+    def _send(self, send: Callable[[Salesforce], T], client: Salesforce, label: str) -> T:
+        self._calls.add(label)
+        with self._translated(executed=True):
+            return send(client)
+
+    def _signed_in(self, *, instead_of: Salesforce | None = None) -> Salesforce:
+        """The client with a token. Threads that meet an expired one together sign in once."""
+        with self._lock:
+            if self._client is None or self._client is instead_of:
+                self._client = self._sign_in()
+            return self._client
+
+    def _sign_in(self) -> Salesforce:
+        settings, integration = self._settings, self._integration
+        client_id = settings.client_id.read(integration=integration)
+        client_secret = settings.client_secret.read(integration=integration)
+        self._calls.add("sign_in")
+        with self._translated(executed=False):
+            token, host = SalesforceLogin(
+                session=self._session,
+                consumer_key=client_id,
+                consumer_secret=client_secret,
+                domain=settings.domain or "organization",
+            )
+            return Salesforce(session_id=token, instance_url=f"https://{host}", session=self._session, version=settings.api_version)
+
+    def _check(self, response: requests.Response, **_: Any) -> None:
+        """Look at every answer before the client library does: it knows neither lists from the token endpoint nor HTML."""
+        signing_in = urlsplit(response.url).path.endswith(TOKEN_PATH)
+        if not response.ok or response.status_code >= 300:
+            raise refused_request(response, integration=self._integration, signing_in=signing_in, remedy=self._remedy())
+        if response.status_code != 204 and response.content.lstrip()[:1] not in {b"{", b"["}:
+            raise self.unexpected(f"answered {response.status_code} with something that is not JSON")
+        if signing_in:
+            self._read_token(response)
+        if usage := response.headers.get("Sforce-Limit-Info"):
+            self._read_usage(usage)
+
+    def _read_token(self, response: requests.Response) -> None:
+        answer = response.json()
+        if not isinstance(answer, dict) or not all(isinstance(answer.get(name), str) for name in ("access_token", "instance_url")):
+            raise self.unexpected("the token's answer holds no access token or instance address")
+        identity = answer.get("id")
+        self._user_id = identity.rsplit("/", 1)[-1] if isinstance(identity, str) else None
+
+    def _read_usage(self, header: str) -> None:
+        usage = Salesforce.parse_api_usage(header).get("api-usage")
+        if usage is not None:
+            self._calls_left = (usage.used, usage.total)
+
+    def _records(self, answer: Any) -> list[dict[str, Any]]:
+        records = answer.get("records") if isinstance(answer, dict) else None
+        if not isinstance(records, list):
+            raise self.unexpected("answered a query without records")
+        return records
+
+    def _remedy(self) -> str:
+        address = f"url ({self._settings.url})" if self._settings.url else f"domain ({self._settings.domain})"
+        return (
+            f"{address}, and that {self._settings.client_id.env} and {self._settings.client_secret.env} hold the key and secret of an "
+            "External Client App with the client credentials flow and a run-as user"
+        )
+
+    @contextmanager
+    def _translated(self, *, executed: bool) -> Iterator[None]:
+        try:
+            yield
+        except ServiceError:
+            raise
+        except (requests.exceptions.JSONDecodeError, SalesforceError):
+            raise self.unexpected("answered something that is not JSON") from None
+        except requests.exceptions.RequestException as error:
+            raise ServiceUnavailableError(
+                f"cannot be reached or did not answer ({type(error).__name__}); check {self._remedy()}",
+                integration=self._integration,
+                service="Salesforce",
+                executed=executed and not _never_sent(error),
+            ) from None
+
+
+class _EndpointAdapter(HTTPAdapter):
+    """Gives every request its time-outs and, where there is a base, leads it there."""
+
+    def __init__(self, *, base: str | None, timeout: tuple[float, float]) -> None:
+        self._base = urlsplit(base) if base else None
+        self._timeout = timeout
+        super().__init__(pool_maxsize=CONNECTIONS)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        """Send a prepared request."""
+        options["timeout"] = options.get("timeout") or self._timeout
+        if self._base:
+            path, query = urlsplit(request.url or "")[2:4]
+            request.url = urlunsplit((self._base.scheme, self._base.netloc, self._base.path + str(path), str(query), ""))
+            # The proxies were chosen for the address before it was changed.
+            options["proxies"] = get_environ_proxies(request.url)
+        return super().send(request, *args, **options)
+
+
+def _next_page(path: str) -> Callable[[Salesforce], Any]:
+    return lambda client: client.query_more(path, identifier_is_url=True)
+
+
+def _never_sent(error: requests.exceptions.RequestException) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(reason, NewConnectionError)

@@ -1,0 +1,323 @@
+"""How a batch is written: by sObject Collections, 200 rows a request, and every row of it accounted for.
+
+A request holds rows of one verb: ``update`` by id, ``upsert`` by the external key, ``create``. What the answers leave open
+(a request refused as a whole, automation out of limits) goes back into the queue in halves, so that no row is lost for
+another's sake.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from simple_salesforce.api import Salesforce
+
+from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.salesforce.errors import (
+    AUTOMATION_CODES,
+    GONE_CODES,
+    LIMIT_CODES,
+    BatchRefusedError,
+    RowProblem,
+    long_id,
+    read_problem,
+    record_error,
+)
+from crm_pipeline.crms.salesforce.transport import SalesforceTransport
+from crm_pipeline.errors import (
+    ExistingRecordException,
+    ParentNotFoundException,
+    RecordError,
+    ServiceError,
+    ServiceFailedException,
+    UnaccountedException,
+)
+from crm_pipeline.schemas import WRITE_RESULTS
+
+ROWS_PER_REQUEST = 200
+IDS_PER_RETRIEVE = 2_000
+PARENT_FIELD = "AccountId"
+SAVE_DUPLICATES: Mapping[str, str] = MappingProxyType(
+    {"Sforce-Duplicate-Rule-Header": "allowSave=true; includeRecordDetails=false; runAsCurrentUser=true"}
+)
+
+Verb = Literal["update", "upsert", "create"]
+ALLOWED_DUPLICATES: Mapping[str, frozenset[Verb]] = MappingProxyType(
+    {"none": frozenset(), "updates": frozenset({"update"}), "all": frozenset({"update", "upsert", "create"})}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row to write: the record to update or null, the external key's value or null, and the fields to send."""
+
+    qbench_id: int
+    crm_id: str | None
+    key: str | None
+    values: Mapping[str, object]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to send for the record."""
+        return self.crm_id is not None and self.key is None and not self.values
+
+    @property
+    def carries_parent(self) -> bool:
+        """Whether the account goes with this row."""
+        return self.values.get(PARENT_FIELD) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Rows that one HTTP request carries."""
+
+    verb: Verb
+    rows: tuple[Row, ...]
+
+    def halves(self) -> tuple[Request, Request]:
+        """The same rows in two requests."""
+        middle = len(self.rows) // 2
+        return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a row: the record's id and whether it is new, or an error."""
+
+    row: Row
+    crm_id: str | None = None
+    created: bool | None = None
+    error: type[RecordError] | None = None
+    problem: RowProblem = field(default_factory=lambda: RowProblem(None))
+
+    def result(self) -> dict[str, object]:
+        """The answer as a row of schemas.WRITE_RESULTS."""
+        return {
+            "qbench_id": self.row.qbench_id,
+            "crm_id": self.crm_id,
+            "created": self.created,
+            "parent_sent": self.error is None and self.row.carries_parent,
+            "error_type": self.error.__name__ if self.error else None,
+            "error_code": self.problem.code,
+            "error_fields": ", ".join(self.problem.fields) or None,
+            "error_ids": ", ".join(self.problem.ids) or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes rows of one object. ``key_field`` is the external key or null, ``label`` what the calls are counted as."""
+
+    transport: SalesforceTransport
+    sobject: str
+    key_field: str | None
+    allow_duplicates: Literal["none", "updates", "all"]
+    label: str
+
+    def write(self, rows: list[Row]) -> pd.DataFrame:
+        """Write the rows and account for each (schemas.WRITE_RESULTS).
+
+        Raises a ServiceError only while nothing of the rows is written; later, the rows it concerns are
+        ServiceFailedException. A used-up limit is raised when no row was saved, else by the next write.
+        """
+        self.transport.ensure_reserve()
+        answers = self._settle(self._carry_out(self._requests(rows)))
+        limited = next((answer for answer in answers if answer.problem.code in LIMIT_CODES), None)
+        if limited:
+            stop = self.transport.limit_reached(f"a limit of the organization is used up: {limited.problem.code}")
+            if all(answer.error for answer in answers):
+                raise stop
+        return WRITE_RESULTS.build(pd.DataFrame([answer.result() for answer in answers], columns=WRITE_RESULTS.names))
+
+    def _requests(self, rows: list[Row]) -> Iterator[Request]:
+        by_verb: dict[Verb, list[Row]] = {"update": [], "upsert": [], "create": []}
+        for row in rows:
+            by_verb["update" if row.crm_id else "upsert" if row.key and self.key_field else "create"].append(row)
+        for verb, chosen in by_verb.items():
+            for start in range(0, len(chosen), ROWS_PER_REQUEST):
+                yield Request(verb, tuple(chosen[start : start + ROWS_PER_REQUEST]))
+
+    def _carry_out(self, requests: Iterator[Request]) -> list[Answer]:
+        answers: list[Answer] = []
+        queue = deque(requests)
+        while queue:
+            request = queue.popleft()
+            try:
+                found = self._send(request)
+            except BatchRefusedError as refusal:
+                hopeless = self._is_about_the_key_field(request, refusal.problem)
+                if hopeless and not answers:
+                    raise
+                if hopeless or len(request.rows) == 1:
+                    answers.extend(_refused(row, refusal.problem) for row in request.rows)
+                else:
+                    queue.extendleft(reversed(request.halves()))
+            except ServiceError:
+                if not answers:
+                    raise
+                return [*answers, *(Answer(row, error=ServiceFailedException) for unsent in (request, *queue) for row in unsent.rows)]
+            else:
+                again = [answer.row for answer in found if _may_get_through(answer, request)]
+                answers.extend(answer for answer in found if not _may_get_through(answer, request))
+                queue.extend(half for half in replace(request, rows=tuple(again)).halves() if half.rows)
+        return answers
+
+    def _send(self, request: Request) -> list[Answer]:
+        """Make the request; its answers by position, or all of them unaccounted where the positions cannot be trusted."""
+        method, path = self._route(request.verb)
+        body = {"allOrNone": False, "records": [self._record(request.verb, row) for row in request.rows]}
+        headers = dict(SAVE_DUPLICATES) if request.verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
+        attempts = 0
+
+        def send(client: Salesforce) -> Any:
+            nonlocal attempts
+            attempts += 1
+            return client.restful(path, method=method, json=body, headers=headers)
+
+        found = self.transport.call(send, label=self.label, repeatable=request.verb != "create")
+        if not isinstance(found, list) or len(found) != len(request.rows):
+            return [Answer(row, error=UnaccountedException) for row in request.rows]
+        repeated = attempts > 1
+        return [_answer(row, said, verb=request.verb, repeated=repeated) for row, said in zip(request.rows, found, strict=True)]
+
+    def _is_about_the_key_field(self, request: Request, problem: RowProblem) -> bool:
+        """The external key is no such field, or not visible: no row of any request would be accepted."""
+        return request.verb == "upsert" and problem.code == "INVALID_FIELD" and problem.names(str(self.key_field))
+
+    def _route(self, verb: Verb) -> tuple[str, str]:
+        if verb == "upsert":
+            return "PATCH", f"composite/sobjects/{self.sobject}/{self.key_field}"
+        return ("PATCH" if verb == "update" else "POST"), "composite/sobjects"
+
+    def _record(self, verb: Verb, row: Row) -> dict[str, object]:
+        identity = {"id": row.crm_id} if verb == "update" else {}
+        key = {self.key_field: row.key} if self.key_field and row.key else {}
+        return {"attributes": {"type": self.sobject}, **identity, **row.values, **key}
+
+    def _settle(self, answers: list[Answer]) -> list[Answer]:
+        """Decide by one reading what codes alone leave open: whose a taken key is, and which of two records is gone."""
+        open_answers = [answer for answer in answers if self._key_is_taken(answer) or _is_unsure(answer)]
+        if not open_answers:
+            return answers
+        settled = [answer for answer in answers if not (self._key_is_taken(answer) or _is_unsure(answer))]
+        try:
+            held = self._keys({record_id for answer in open_answers for record_id in (answer.row.crm_id, *answer.problem.ids) if record_id})
+        except ServiceError:
+            return [*settled, *(replace(answer, error=ServiceFailedException) for answer in open_answers)]
+        adopted = []
+        for answer in open_answers:
+            ours = [record_id for record_id in answer.problem.ids if answer.row.key and held.get(record_id) == answer.row.key]
+            if answer.row.crm_id is None and ours:
+                adopted.append(replace(answer.row, crm_id=ours[0]))
+            elif answer.row.crm_id in held:
+                settled.append(replace(answer, error=ParentNotFoundException))
+            else:
+                settled.append(answer)
+        return [*settled, *self._adopt(adopted)]
+
+    def _adopt(self, rows: list[Row]) -> list[Answer]:
+        """Write rows into the records found to be theirs; what was written before must not be lost to an error here."""
+        try:
+            return self._carry_out(self._requests(rows))
+        except ServiceError:
+            return [Answer(row, error=ServiceFailedException) for row in rows]
+
+    def _key_is_taken(self, answer: Answer) -> bool:
+        """A create refused because a record already carries the row's key; no other unique field is looked at."""
+        return (
+            answer.error is ExistingRecordException
+            and answer.problem.code == "DUPLICATE_VALUE"
+            and bool(self.key_field and answer.row.key and answer.problem.ids)
+            and answer.problem.names(str(self.key_field))
+        )
+
+    def _keys(self, record_ids: set[str]) -> dict[str, object]:
+        """The external keys of the records that exist, by id."""
+        fields = ["Id", self.key_field] if self.key_field else ["Id"]
+        return {
+            str(record["Id"]): record.get(str(self.key_field))
+            for record in retrieve(self.transport, self.sobject, sorted(record_ids), fields)
+        }
+
+
+def retrieve(transport: SalesforceTransport, sobject: str, record_ids: list[str], fields: list[str]) -> Iterator[dict[str, Any]]:
+    """The records of these ids that exist and are visible, 2,000 a call."""
+    path = f"composite/sobjects/{sobject}"
+    for start in range(0, len(record_ids), IDS_PER_RETRIEVE):
+        body = {"ids": record_ids[start : start + IDS_PER_RETRIEVE], "fields": fields}
+        found = transport.call(partial(Salesforce.restful, path=path, method="POST", json=body), label="read")
+        if not isinstance(found, list):
+            raise transport.unexpected("answered a reading of records without a list")
+        yield from (record for record in found if record)
+
+
+def rows_of(batch: WriteBatch) -> list[Row]:
+    """The rows of a batch, the parent among their values and every value of a type that JSON knows."""
+    return [
+        Row(
+            qbench_id=int(row.qbench_id),
+            crm_id=_text(row.crm_id),
+            key=_text(row.key),
+            values={name: json_value(value) for name, value in payload.items()} | _parent(row.parent_crm_id),
+        )
+        for row, payload in zip(batch.rows.itertuples(), batch.payloads(), strict=True)
+    ]
+
+
+def json_value(value: object) -> object:
+    """A cell as JSON: numpy scalars as Python's, whole numbers without a fraction, dates in ISO form, any null as None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float):
+        return None if np.isnan(value) else int(value) if value.is_integer() else value
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _parent(parent_crm_id: object) -> dict[str, object]:
+    parent = _text(parent_crm_id)
+    return {PARENT_FIELD: parent} if parent else {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _answer(row: Row, said: Any, *, verb: Verb, repeated: bool) -> Answer:
+    if not isinstance(said, dict) or not isinstance(said.get("success"), bool):
+        return Answer(row, error=UnaccountedException)
+    if not said["success"]:
+        return _refused(row, read_problem(said.get("errors")))
+    crm_id = long_id(said["id"]) if isinstance(said.get("id"), str) and said["id"] else row.crm_id
+    if crm_id is None:
+        return Answer(row, error=UnaccountedException)
+    return Answer(row, crm_id=crm_id, created=_created(said, verb=verb, repeated=repeated))
+
+
+def _created(said: Mapping[str, Any], *, verb: Verb, repeated: bool) -> bool | None:
+    """Whether the record is new. That a repeated upsert found it there may be our own doing: then nobody knows."""
+    if verb != "upsert":
+        return verb == "create"
+    created = said.get("created")
+    return created if isinstance(created, bool) and (created or not repeated) else None
+
+
+def _refused(row: Row, problem: RowProblem) -> Answer:
+    return Answer(row, error=record_error(problem, crm_id=row.crm_id, parent_sent=row.carries_parent), problem=problem)
+
+
+def _may_get_through(answer: Answer, request: Request) -> bool:
+    """Automation ran out of its limits over the whole request: with fewer rows this one may get through."""
+    return len(request.rows) > 1 and answer.problem.overloaded and answer.problem.code in AUTOMATION_CODES
+
+
+def _is_unsure(answer: Answer) -> bool:
+    """A record is gone, and the answer does not say whether the row's own or its account."""
+    return answer.problem.code in GONE_CODES and not answer.problem.fields and answer.row.crm_id is not None and answer.row.carries_parent

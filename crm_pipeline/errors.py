@@ -1,0 +1,372 @@
+"""Every error of the package.
+
+CrmPipelineError                      anything of ours that stops something; its text holds ids and names, never values
+├── ConfigurationError                the integration's YAML, settings or environment are wrong
+│   ├── MissingCredentialError        an environment variable that should hold a credential is unset
+│   ├── MappingError                  a mapping can never work in this CRM; lists every such problem
+│   └── WrongOrgError                 the credentials lead to another organization than the links belong to
+├── StoreError                        the state database cannot be used
+├── ServiceError                      a service outside (QBench or a CRM) could not do its part
+│   ├── AuthenticationError           it refuses the credentials, or what they are allowed to do
+│   ├── RequestRefusedError           it refuses this request as a whole; repeating it cannot help
+│   ├── UnexpectedAnswerError         it answered something its contract does not know
+│   ├── LimitReachedError             a daily or storage limit is used up; a later run continues
+│   └── ServiceUnavailableError       it could not be reached or is busy; repeating may help
+└── OpenRecordsError                  a load ended with records that are to be tried again
+
+RecordError                           what is wrong with one record: named in its outcome, never raised across a step
+                                      (the subclasses below; each says its outcome and what to do)
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from crm_pipeline.model import Outcome
+
+
+class CrmPipelineError(Exception):
+    """Base of every error of ours that stops something."""
+
+
+class ConfigurationError(CrmPipelineError):
+    """The integration's YAML, settings or environment are wrong; the text says what would be right."""
+
+
+class MissingCredentialError(ConfigurationError):
+    """An environment variable that should hold a credential is unset or blank."""
+
+    def __init__(self, *, integration: str, variable: str) -> None:
+        self.integration = integration
+        self.variable = variable
+        super().__init__(
+            f"integration {integration}: environment variable {variable} is not set; set it where runs execute and start the run again"
+        )
+
+
+class MappingError(ConfigurationError):
+    """Mappings that can never work in this CRM, all of them at once."""
+
+    def __init__(self, *, integration: str, service: str, problems: list[str]) -> None:
+        self.problems = problems
+        listed = "; ".join(problems)
+        super().__init__(f"integration {integration}: the mapping cannot work in {service}: {listed}")
+
+
+class WrongOrgError(ConfigurationError):
+    """The credentials lead to another organization than the one that the stored links belong to."""
+
+    def __init__(self, *, integration: str, service: str, stored: str, found: str) -> None:
+        super().__init__(
+            f"integration {integration}: {service} answers as organization {found}, but this integration's links belong to "
+            f"{stored}; nothing was written. Correct the credentials"
+        )
+
+
+class StoreError(CrmPipelineError):
+    """The state database cannot be reached, is not set, or has a schema this version does not know."""
+
+
+class ServiceError(CrmPipelineError):
+    """A service outside could not do its part. ``service`` is its name, ``integration`` whose it is."""
+
+    def __init__(self, message: str, *, integration: str, service: str) -> None:
+        self.integration = integration
+        self.service = service
+        super().__init__(f"integration {integration}: {service}: {message}")
+
+
+class AuthenticationError(ServiceError):
+    """The service refuses the credentials, or what they are allowed to do."""
+
+
+class RequestRefusedError(ServiceError):
+    """The service refuses this request as a whole; ``code`` is the service's own error code."""
+
+    def __init__(self, message: str, *, integration: str, service: str, code: str | None = None) -> None:
+        self.code = code
+        super().__init__(message, integration=integration, service=service)
+
+
+class UnexpectedAnswerError(ServiceError):
+    """The service answered something that its contract does not know (HTML instead of JSON, for instance)."""
+
+
+class LimitReachedError(ServiceError):
+    """A daily or storage limit is used up; what is stored stays, and a later run continues from there."""
+
+
+class ServiceUnavailableError(ServiceError):
+    """The service could not be reached, is busy, or failed inside; repeating may help.
+
+    ``wait_seconds`` is the service's own word on when to come back; ``executed`` is False only where the service certainly
+    did not carry the request out (refused by a rate limit, connection refused).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        integration: str,
+        service: str,
+        wait_seconds: float | None = None,
+        executed: bool = True,
+    ) -> None:
+        self.wait_seconds = wait_seconds
+        self.executed = executed
+        super().__init__(message, integration=integration, service=service)
+
+
+class OpenRecordsError(CrmPipelineError):
+    """A load ended with records that failed for a passing cause and are to be tried again."""
+
+
+WaitsOn = Literal["record", "customer", "email", "link", "configuration", "time"]
+
+
+class RecordError(Exception):
+    """What is wrong with one record. A class is a row of the error table: it is named in outcomes, not raised.
+
+    ``outcome`` is what the record ends as; ``retryable`` whether trying again unchanged can help; ``waits_on`` what must
+    change for it to be tried again; ``meaning`` and ``remedy`` are the words shown to the user.
+    """
+
+    outcome: ClassVar[Outcome] = Outcome.FAILED
+    retryable: ClassVar[bool] = False
+    waits_on: ClassVar[WaitsOn] = "record"
+    meaning: ClassVar[str] = ""
+    remedy: ClassVar[str] = ""
+
+
+class NoNameForCustomerException(RecordError):
+    """A customer without a name."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The customer has no value in the field mapped to name."
+    remedy = "Fill in the name in QBench."
+
+
+class NoEmailForContactException(RecordError):
+    """A contact without an email."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The contact has no value in the field mapped to email."
+    remedy = "Fill in the email address in QBench."
+
+
+class InvalidEmailException(RecordError):
+    """A contact whose email is no single valid address."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The contact's email is not one valid address."
+    remedy = "Correct it in QBench; where the field holds several addresses, map it with take: first."
+
+
+class ContactWithMoreThanOneCustomerException(RecordError):
+    """A contact linked to more than one customer."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The contact is linked to more than one customer in QBench."
+    remedy = "Keep one customer on the contact in QBench."
+
+
+class NoCustomerForContactException(RecordError):
+    """A contact linked to no customer."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The contact is linked to no customer in QBench."
+    remedy = "Link the contact to its customer in QBench."
+
+
+class CustomerNotSyncedException(RecordError):
+    """A contact whose customer has no link in this CRM and will not get one by itself."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "customer"
+    meaning = "The contact's customer is not in this CRM and will not be without a change."
+    remedy = "See the customer's own outcome; the contact follows once the customer is synced."
+
+
+class CustomerNotYetSyncedException(RecordError):
+    """A contact whose customer has no link in this CRM yet."""
+
+    outcome = Outcome.DEFERRED
+    waits_on = "customer"
+    meaning = "The contact's customer is not in this CRM yet."
+    remedy = "Nothing: the contact follows once the customer is synced."
+
+
+class MissingFieldForContactException(RecordError):
+    """A contact that lacks a field needed to create it."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "A field that creating a contact needs is empty in QBench; the outcome names it."
+    remedy = "Fill the named field in QBench."
+
+
+class FilteredOutException(RecordError):
+    """A record that the integration's filter leaves out."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "configuration"
+    meaning = "The record does not meet the integration's `only` rules."
+    remedy = "Nothing, if that is intended; else change the record or the rules."
+
+
+class UnreadableRecordException(RecordError):
+    """A record whose date or shape cannot be read."""
+
+    meaning = "QBench's record has a date or shape that cannot be read; the outcome names the field."
+    remedy = "Correct the named field in QBench."
+
+
+class AmbiguousMatchException(RecordError):
+    """Several CRM records match one QBench record, or several QBench records claim one."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "link"
+    meaning = "More than one record could be meant; the outcome names them."
+    remedy = "Merge them in the CRM, sharpen sync_on, or link by hand."
+
+
+class LinkConflictException(RecordError):
+    """The matching CRM record is linked to another QBench record."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "link"
+    meaning = "The CRM record that matches belongs to another QBench record; the outcome names it."
+    remedy = "Merge or correct the QBench records, or move the link by hand."
+
+
+class ExistingRecordException(RecordError):
+    """The CRM refuses to create the record because it is already there."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "link"
+    meaning = "The CRM already holds this record and no match key links it; the outcome names its id."
+    remedy = "Add a match key to sync_on, or link the two by hand."
+
+
+class EmailTakenException(RecordError):
+    """Another CRM contact owns the email address."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "email"
+    meaning = "Another CRM contact owns this email address; the outcome names its id."
+    remedy = "Correct or merge the CRM contact; nothing was written."
+
+
+class EmailBlockedException(RecordError):
+    """The CRM blocks the email address for good."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "A privacy (GDPR) deletion in the CRM blocks this email address for good."
+    remedy = "Give the contact another address in QBench; the CRM will not take this one again."
+
+
+class DuplicateRecordException(RecordError):
+    """A duplicate rule or unique field of the CRM refuses an update."""
+
+    meaning = "A duplicate rule or unique field of the CRM refuses the value; the outcome names fields and ids."
+    remedy = "Resolve the duplicates in the CRM, or allow them with allow_duplicates."
+
+
+class DeletedInCrmException(RecordError):
+    """The linked CRM record was deleted."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "link"
+    meaning = "The linked record was deleted in the CRM."
+    remedy = "Restore it in the CRM, or remove the link to have it created again."
+
+
+class ValueTooLongException(RecordError):
+    """A value is longer than the CRM's field."""
+
+    meaning = "A value is longer than the CRM field holds; the outcome names the field."
+    remedy = "Shorten it in QBench, or set on_invalid for the field."
+
+
+class InvalidOptionException(RecordError):
+    """A value is none of the CRM field's options."""
+
+    meaning = "A value is not among the options of the CRM field; the outcome names the field."
+    remedy = "Add the option in the CRM, or translate the value in the mapping."
+
+
+class InvalidValueException(RecordError):
+    """A value that the CRM refuses for its form or by a validation rule."""
+
+    meaning = "The CRM refuses a value for its form or by a validation rule; the outcome names the fields."
+    remedy = "Correct the named fields in QBench, or the mapping."
+
+
+class RequiredFieldException(RecordError):
+    """The CRM requires a field that is not sent."""
+
+    meaning = "The CRM requires a field that the record lacks; the outcome names it."
+    remedy = "Map the field, or fill it in QBench."
+
+
+class ParentNotFoundException(RecordError):
+    """The account that a contact refers to cannot be used in the CRM."""
+
+    waits_on = "link"
+    meaning = "The CRM does not find, or does not let us use, the contact's account."
+    remedy = "Check the account in the CRM and the integration user's access."
+
+
+class RecordRefusedException(RecordError):
+    """The CRM refuses the record with a code of its own."""
+
+    meaning = "The CRM refuses the record; the outcome names the CRM's error code."
+    remedy = "Look the code up in the CRM's documentation; correct the record or the CRM's automation."
+
+
+class MappingRefusedException(RecordError):
+    """The CRM does not know a field, or does not let us write it."""
+
+    waits_on = "configuration"
+    meaning = "The CRM does not know a mapped field, or the integration user may not write it; the outcome names it."
+    remedy = "Correct the mapping, or give the user access to the field."
+
+
+class RecordLockedException(RecordError):
+    """The CRM record was locked or the CRM was busy with it."""
+
+    retryable = True
+    waits_on = "time"
+    meaning = "The CRM had the record or its account locked."
+    remedy = "Nothing: it is tried again."
+
+
+class ServiceFailedException(RecordError):
+    """The call that carried the record failed; the CRM may or may not have stored it."""
+
+    retryable = True
+    waits_on = "time"
+    meaning = "The call that carried the record failed before the CRM answered for it."
+    remedy = "Nothing: it is tried again, safely."
+
+
+class UnaccountedException(RecordError):
+    """The CRM's answer says nothing about the record."""
+
+    retryable = True
+    waits_on = "time"
+    meaning = "The CRM's answer did not say what became of the record."
+    remedy = "Nothing: it is tried again, safely."
+
+
+class AssociationPendingException(RecordError):
+    """The contact is written, but its account is not associated yet."""
+
+    retryable = True
+    waits_on = "time"
+    meaning = "The contact is in the CRM, but not yet associated with its account."
+    remedy = "Nothing: only the association is sent again."
+
+
+def record_errors() -> dict[str, type[RecordError]]:
+    """Every record error by its name, in the order of this module."""
+    return {error.__name__: error for error in RecordError.__subclasses__()}

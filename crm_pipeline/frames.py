@@ -1,0 +1,89 @@
+"""What a frame's columns are: declared once as data, used to build, check and describe every frame that crosses a border."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a declared frame: its name, its pandas dtype and what it holds."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+class FrameError(Exception):
+    """A frame does not have the columns or types that its schema declares; a fault of ours, never of the data."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSchema:
+    """The declared columns of one kind of frame."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The column names in their declared order."""
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pd.DataFrame:
+        """A frame of no rows with the declared columns."""
+        return self.build({})
+
+    def build(self, data: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+        """A frame with the declared columns in their order and types; a column that ``data`` lacks is all null.
+
+        Columns that the schema does not declare are kept behind the declared ones (CRM fields, for instance).
+        Raises FrameError where values cannot take the declared type.
+        """
+        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))
+        frame = frame.reset_index(drop=True)
+        declared = {column.name: self._cast(frame, column) for column in self.columns}
+        undeclared = {name: frame[name] for name in frame.columns if name not in declared}
+        return pd.DataFrame({**declared, **undeclared}, index=frame.index)
+
+    def check(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The same frame, when every declared column is there with its declared type; raises FrameError when not."""
+        for column in self.columns:
+            if column.name not in frame.columns:
+                raise FrameError(f"frame {self.name}: column {column.name} is missing")
+            if str(frame[column.name].dtype) != column.dtype:
+                found = frame[column.name].dtype
+                raise FrameError(f"frame {self.name}: column {column.name} is {found}, declared {column.dtype}")
+        return frame
+
+    def _cast(self, frame: pd.DataFrame, column: Column) -> pd.Series:
+        if column.name not in frame.columns:
+            if column.dtype == "bool":
+                return pd.Series(False, index=frame.index, dtype="bool")
+            return pd.Series(None, index=frame.index, dtype=column.dtype if len(frame) == 0 else _nullable(column))
+        try:
+            return frame[column.name].astype(column.dtype)
+        except (TypeError, ValueError) as error:
+            raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
+
+
+def _nullable(column: Column) -> str:
+    if column.dtype in {"int64", "float64"}:
+        raise FrameError(f"column {column.name} must be given: {column.dtype} knows no null")
+    return column.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class FrameStream:
+    """Frames of a few thousand rows that can be read again and again; each pass opens its source anew."""
+
+    schema: FrameSchema
+    open: Callable[[], Iterator[pd.DataFrame]]
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        for frame in self.open():
+            yield self.schema.check(frame)

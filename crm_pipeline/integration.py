@@ -1,0 +1,224 @@
+"""What one integration is: the model of the YAML a user writes, and the checks that look at more than one key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
+from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.qbench.settings import QBenchSettings
+from crm_pipeline.settings import YamlModel
+from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, did_you_mean
+
+FirstLoad = Literal["manual", "automatic", "none"]
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
+"""What an integration may be called: its name becomes part of asset keys, job names and pools."""
+
+_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
+_START_REMEDY = 'must be a whole hour in UTC, for example "2026-11-01T00:00Z"'
+
+
+class CrmSelection(YamlModel):
+    """The CRMs of one integration: one optional key per folder under ``crms``."""
+
+    @property
+    def configured(self) -> Mapping[str, CrmSettings]:
+        """The settings of each CRM that is fed, by its name, in alphabetical order."""
+        return MappingProxyType({name: getattr(self, name) for name in sorted(self.model_fields_set)})
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f"no CRM is configured; give at least one of: {', '.join(type(self).model_fields)}")
+        return self
+
+
+def _example(settings: type[YamlModel]) -> dict[str, Any]:
+    """What these settings need at least, made of their own fields' examples."""
+    required = {field.alias or name: field for name, field in settings.model_fields.items() if field.is_required()}
+    return {name: field.examples[0] for name, field in required.items() if field.examples}
+
+
+if TYPE_CHECKING:
+    Crms = CrmSelection
+else:
+    # The default None is never validated, so that a CRM named without settings is refused.
+    Crms = create_model(
+        "Crms",
+        __base__=CrmSelection,
+        __doc__=CrmSelection.__doc__,
+        **{
+            kind.name: (
+                kind.settings,
+                Field(default=None, description=f"Feed {kind.title}: how to reach it.", examples=[_example(kind.settings)]),
+            )
+            for kind in crm_kinds().values()
+        },
+    )
+
+
+def _whole_utc_hour(value: object) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(_START_REMEDY) from None
+    if (
+        not isinstance(moment, datetime)
+        or moment.utcoffset() != timedelta(0)
+        or moment != moment.replace(minute=0, second=0, microsecond=0)
+    ):
+        raise ValueError(_START_REMEDY)
+    return moment.astimezone(UTC)
+
+
+def _cron(value: str) -> str:
+    from dagster._utils.schedules import is_valid_cron_schedule
+
+    if not is_valid_cron_schedule(value):
+        raise ValueError('is no cron expression of five parts (minute hour day month weekday), for example "5 * * * *"')
+    return value
+
+
+def _region(value: str) -> str:
+    from phonenumbers import SUPPORTED_REGIONS
+
+    if value not in SUPPORTED_REGIONS:
+        raise ValueError("is no region; give its two capital letters by ISO 3166, for example US or GB")
+    return value
+
+
+def _owner(value: str) -> str:
+    if not _OWNER.fullmatch(value):
+        raise ValueError("an owner is an e-mail address or team:<name>, for example team:data")
+    return value
+
+
+class IntegrationAttributes(YamlModel):
+    """The keys of an integration's YAML, below ``attributes:``."""
+
+    active: Annotated[
+        bool,
+        Field(description="false pauses the integration: its schedule and sensors skip.", examples=[True]),
+    ] = True
+    start: Annotated[
+        datetime,
+        BeforeValidator(_whole_utc_hour),
+        Field(
+            description="A whole UTC hour. The first partition is everything up to the end of this hour, then comes one per hour.",
+            examples=["2026-11-01T00:00Z"],
+        ),
+    ]
+    first_load: Annotated[
+        FirstLoad,
+        Field(
+            description="Who starts the first partition: manual, someone materializes it; automatic, the schedule does; "
+            "none, nobody: existing records sync when next edited.",
+            examples=["manual"],
+        ),
+    ] = "manual"
+    schedule: Annotated[
+        str,
+        AfterValidator(_cron),
+        Field(description="When to look for changes: cron, in UTC.", examples=["5 * * * *"]),
+    ] = "5 * * * *"
+    default_region: Annotated[
+        Annotated[str, AfterValidator(_region)] | SkipJsonSchema[None],
+        Field(
+            description="Region (ISO 3166, two letters) of phone numbers without a country code, where the record names no country.",
+            examples=["US"],
+        ),
+    ] = None
+    qbench: Annotated[
+        QBenchSettings,
+        Field(description="The QBench tenant that is read.", examples=[_example(QBenchSettings)]),
+    ]
+    crms: Annotated[
+        Crms,
+        Field(
+            description="The CRMs that are fed, at least one.",
+            examples=[{kind.name: _example(kind.settings)} for kind in crm_kinds().values()],
+        ),
+    ]
+    accounts: Annotated[
+        AccountSpec,
+        Field(description="How customers become accounts.", examples=[{"map": {"name": "customer_name"}}]),
+    ]
+    contacts: Annotated[
+        ContactSpec | SkipJsonSchema[None],
+        Field(description="How contacts become contacts; left out, only customers sync.", examples=[{"map": {"email": "email_address"}}]),
+    ] = None
+    owners: Annotated[
+        tuple[Annotated[str, AfterValidator(_owner)], ...],
+        Field(description="Who looks after the integration, for its assets: e-mail addresses or team:<name>.", examples=[["team:data"]]),
+    ] = ()
+
+    @property
+    def records(self) -> Mapping[RecordType, RecordSpec]:
+        """The record types that sync with what is written about each, accounts first."""
+        both = {RecordType.ACCOUNT: self.accounts, RecordType.CONTACT: self.contacts}
+        return MappingProxyType({record_type: spec for record_type, spec in both.items() if spec is not None})
+
+    @model_validator(mode="after")
+    def _keys_fit_together(self) -> Self:
+        crms = list(self.crms.configured)
+        problems = [
+            Problem((section, *problem.path), problem.message)
+            for section, spec in (("accounts", self.accounts), ("contacts", self.contacts))
+            if spec is not None
+            for problem in (*_map_problems(spec, crms=crms), *_sync_on_problems(spec, crms=crms))
+        ]
+        if problems:
+            raise ProblemsError(problems)
+        return self
+
+
+class IntegrationSpec(IntegrationAttributes):
+    """One integration: its name (the folder's) and what its YAML says."""
+
+    name: Annotated[str, Field(description="The integration's name.", examples=["acme"], pattern=NAME_PATTERN)]
+
+
+def _map_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
+    mapped = spec.map.sources()
+    for name in MODELS[spec.record_type].required_to_sync:
+        if name not in mapped:
+            yield Problem(("map",), f"no mapping for `{name}`, without which no record can sync; name its QBench field: `{name}: <field>`")
+    known = [field.alias or name for name, field in type(spec.map).model_fields.items()]
+    for key in spec.map.direct:
+        crm, dot, _ = key.partition(".")
+        if not dot:
+            yield Problem(("map", key), f"unknown normalized field; {did_you_mean(key, known)}")
+        elif crm not in crms:
+            yield Problem(("map", key), _not_configured(crm, crms))
+
+
+def _sync_on_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
+    for position, row in enumerate(spec.sync_on):
+        place: KeyPath = ("sync_on", position)
+        yield from (Problem((*place, *path), message) for path, message in _row_problems(row, spec=spec, crms=crms))
+
+
+def _row_problems(row: MatchKey, *, spec: RecordSpec, crms: list[str]) -> Iterator[tuple[KeyPath, str]]:
+    below: KeyPath = ("in",) if row.field is not None else (row.source,)
+    fields = MODELS[spec.record_type].by_name
+    if row.field is None and row.source not in fields:
+        yield below, f"unknown normalized field; {did_you_mean(row.source, list(fields))}"
+    if not row.targets:
+        yield below, "names no CRM field; give one per CRM as {<crm>: <crm field>}"
+    for crm in row.targets:
+        if crm not in crms:
+            yield (*below, crm), _not_configured(crm, crms)
+
+
+def _not_configured(crm: str, crms: list[str]) -> str:
+    return f"`{crm}` is no CRM of this integration's `crms:`; {did_you_mean(crm, crms)}"

@@ -1,0 +1,127 @@
+"""Which address of a record is which: mapped address parts routed into billing, shipping or mailing columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.mapping.fields import FieldColumn, read_field
+from crm_pipeline.mapping.spec import AccountAddress, AccountMap, ContactAddress, ContactMap, FieldEntry, as_source
+from crm_pipeline.mapping.values import phone_regions
+from crm_pipeline.model import (
+    ACCOUNT_ADDRESS_PARTS,
+    ACCOUNT_ADDRESS_TYPES,
+    CONTACT_ADDRESS_PARTS,
+    CONTACT_ADDRESS_TYPE,
+    DEFAULT_ACCOUNT_ADDRESS_TYPE,
+)
+
+MappedAddress = AccountAddress | ContactAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """``columns``: ``<type>_<part>`` to str values; ``defaults``: the same names to values for creates only (object).
+
+    ``countries``: the country part of each mapped address over all records, whether or not the record has that address.
+    """
+
+    columns: dict[str, pd.Series]
+    defaults: dict[str, pd.Series]
+    countries: tuple[pd.Series, ...]
+    counts: dict[str, int]
+    index: pd.Index
+
+    def regions(self, default_region: str | None) -> pd.Series:
+        """The region that each record's phone is read with: its country where it is a clear one, else the default (str)."""
+        known = phone_regions() if self.countries else frozenset()
+        regions = pd.Series(None, index=self.index, dtype="str")
+        for countries in self.countries:
+            regions = regions.fillna(countries.where(countries.isin(known), None))
+        return regions if default_region is None else regions.fillna(default_region.upper())
+
+
+def parts_of(address: MappedAddress) -> dict[str, FieldEntry]:
+    """The mapped parts of an address by their names."""
+    names = ACCOUNT_ADDRESS_PARTS if isinstance(address, AccountAddress) else CONTACT_ADDRESS_PARTS
+    entries = {name: getattr(address, name) for name in names}
+    return {name: entry for name, entry in entries.items() if entry is not None}
+
+
+def possible_types(address: MappedAddress) -> tuple[str, ...]:
+    """The types that an address can have: one where the type is fixed, every one where a QBench field decides."""
+    if isinstance(address, ContactAddress):
+        return (CONTACT_ADDRESS_TYPE,)
+    if address.address_type is None:
+        return (DEFAULT_ACCOUNT_ADDRESS_TYPE,)
+    source = as_source(address.address_type)
+    if source.constant is None:
+        return ACCOUNT_ADDRESS_TYPES
+    fixed = str(source.constant).strip().upper()
+    return (fixed if fixed in ACCOUNT_ADDRESS_TYPES else DEFAULT_ACCOUNT_ADDRESS_TYPE,)
+
+
+def read_addresses(content: Sequence[dict[str, Any]], record_map: AccountMap | ContactMap) -> Addresses:
+    """Every mapped address of every record, in the columns of its type.
+
+    A record has an address when QBench fills one of its parts: constants and defaults alone make none, unless the address
+    has no other parts. Of two addresses of one type the first mapped is taken, whole. A type that is neither BILLING nor
+    SHIPPING counts as BILLING.
+    """
+    index = pd.RangeIndex(len(content))
+    columns: dict[str, pd.Series] = {}
+    defaults: dict[str, pd.Series] = {}
+    taken: dict[str, pd.Series] = {}
+    countries: list[pd.Series] = []
+    counts: Counter[str] = Counter()
+    for address in record_map.addresses:
+        parts = _read_parts(content, address)
+        types, unknown_types = _types(content, address)
+        exists = _exists(address, parts, index)
+        for address_type in possible_types(address):
+            free = ~taken.get(address_type, pd.Series(False, index=index))
+            chosen = exists & (types == address_type) & free
+            taken[address_type] = chosen | ~free
+            for part, column in parts.items():
+                name = f"{address_type.lower()}_{part}"
+                columns[name] = column.values.where(chosen, columns.get(name))
+                if column.create_default is not None:
+                    defaults[name] = _objects(column.create_default.where(chosen, defaults.get(name)))
+        countries += [parts["country"].values] if "country" in parts else []
+        counts.update({"unknown_address_types": int((unknown_types & exists).sum())})
+        for column in parts.values():
+            counts.update(column.counts)
+    return Addresses(columns=columns, defaults=defaults, countries=tuple(countries), counts=dict(counts), index=index)
+
+
+def _read_parts(content: Sequence[dict[str, Any]], address: MappedAddress) -> dict[str, FieldColumn]:
+    return {
+        name: read_field(content, as_source(entry), kind="country" if name == "country" else "text")
+        for name, entry in parts_of(address).items()
+    }
+
+
+def _exists(address: MappedAddress, parts: dict[str, FieldColumn], index: pd.Index) -> pd.Series:
+    read = [column.given for name, column in parts.items() if as_source(parts_of(address)[name]).from_ is not None]
+    if not read:
+        return pd.Series(bool(parts), index=index)
+    return pd.concat(read, axis=1).any(axis=1)
+
+
+def _types(content: Sequence[dict[str, Any]], address: MappedAddress) -> tuple[pd.Series, pd.Series]:
+    """The type of each record's address (str), and where a type was given that is none (bool)."""
+    index = pd.RangeIndex(len(content))
+    fixed = possible_types(address)
+    if not isinstance(address, AccountAddress) or address.address_type is None or len(fixed) == 1:
+        return pd.Series(fixed[0], index=index, dtype="str"), pd.Series(False, index=index)
+    given = read_field(content, as_source(address.address_type), kind="choice").values
+    known = given.isin(ACCOUNT_ADDRESS_TYPES)
+    return given.where(known, DEFAULT_ACCOUNT_ADDRESS_TYPE), given.notna() & ~known
+
+
+def _objects(values: pd.Series) -> pd.Series:
+    return values.astype(object).where(values.notna(), None)

@@ -1,0 +1,92 @@
+"""What one mapped field of QBench becomes: the value of every record, by the field's source and kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.mapping.folding import fold, fold_text
+from crm_pipeline.mapping.spec import FieldSource
+from crm_pipeline.mapping.values import Texts, first_of_several, host_form, normal_form, over_uniques, texts
+from crm_pipeline.model import FieldKind
+
+NOT_UNDERSTOOD_COUNTS: dict[FieldKind, str] = {
+    "phone": "unparsable_phones",
+    "country": "unclear_countries",
+    "integer": "unparsable_numbers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldColumn:
+    """One field over all records, every series with the records' index.
+
+    ``values``: the normal form (str, integers Int64), null where blank. ``given``: QBench itself holds a usable value.
+    ``missed``: a value that was not understood, kept as given or, for integers, left out. ``unusable``: QBench holds
+    something, but nothing of it can be sent. ``create_default``: the value to use where ``values`` is null, for new CRM
+    records only; None without one.
+    """
+
+    values: pd.Series
+    given: pd.Series
+    missed: pd.Series
+    unusable: pd.Series
+    create_default: pd.Series | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def read_field(content: Sequence[dict[str, Any]], source: FieldSource, *, kind: FieldKind, regions: pd.Series | None = None) -> FieldColumn:
+    """One field of every record by its source: taken, translated, defaulted, brought to its kind's normal form.
+
+    ``regions``: ISO alpha-2 per record, for phones.
+    """
+    raw = _raw_texts(content, source, kind)
+    translated = _translate(raw.values, source)
+    text = translated.fillna(str(_text(source.default))) if source.default is not None and source.default_when == "always" else translated
+    values, missed = _formed(text, source, kind, regions)
+    create_default = None
+    if source.default is not None and source.default_when == "create":
+        constant = pd.Series(_text(source.default), index=text.index, dtype="str").where(values.isna(), None)
+        create_default = _formed(constant, source, kind, regions)[0]
+    counts = {
+        "translated": int((translated.notna() & (translated != raw.values)).sum()),
+        "unreadable_values": int(raw.unreadable.sum()),
+    }
+    if kind in NOT_UNDERSTOOD_COUNTS:
+        counts[NOT_UNDERSTOOD_COUNTS[kind]] = int(missed.sum())
+    given = raw.values.notna() if source.from_ is not None else pd.Series(False, index=text.index)
+    unusable = (text.notna() | raw.unreadable) & values.isna()
+    return FieldColumn(values=values, given=given, missed=missed, unusable=unusable, create_default=create_default, counts=counts)
+
+
+def _raw_texts(content: Sequence[dict[str, Any]], source: FieldSource, kind: FieldKind) -> Texts:
+    index = pd.RangeIndex(len(content))
+    if source.from_ is None:
+        constant = pd.Series(_text(source.constant), index=index, dtype="str")
+        return Texts(values=constant, unreadable=pd.Series(False, index=index))
+    values: Sequence[Any] = [record.get(source.from_) for record in content]
+    return texts(first_of_several(values, kind) if source.take == "first" else values, index)
+
+
+def _formed(text: pd.Series, source: FieldSource, kind: FieldKind, regions: pd.Series | None) -> tuple[pd.Series, pd.Series]:
+    values, missed = normal_form(text, kind, regions=regions)
+    if source.as_ == "host":
+        hosts = over_uniques(values, host_form)
+        values = hosts.where(hosts != "", None)
+    return values, missed
+
+
+def _translate(values: pd.Series, source: FieldSource) -> pd.Series:
+    if not source.translate:
+        return values
+    table = {fold_text(given): wanted for given, wanted in source.translate.items()}
+    wanted = texts(fold(values).map(table)).values
+    # A value translated to blank is meant to be blank.
+    return wanted.where(fold(values).isin(table), values)
+
+
+def _text(value: Any) -> Any:
+    return texts([value], pd.RangeIndex(1)).values.iloc[0]

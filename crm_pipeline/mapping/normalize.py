@@ -1,0 +1,214 @@
+"""What QBench's records are in the normalized model, and which of them may not sync, from the record alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.errors import (
+    ContactWithMoreThanOneCustomerException,
+    FilteredOutException,
+    InvalidEmailException,
+    NoCustomerForContactException,
+    NoEmailForContactException,
+    NoNameForCustomerException,
+    RecordError,
+    UnreadableRecordException,
+)
+from crm_pipeline.mapping.addresses import read_addresses
+from crm_pipeline.mapping.fields import FieldColumn, read_field
+from crm_pipeline.mapping.filters import meets
+from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec, FieldSource, RecordSpec
+from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
+from crm_pipeline.schemas import RAW, normalized_schema
+
+DEFAULT_PREFIX = "default."
+UNUSABLE_PREFIX = "unusable."
+PHONE_FIELDS = {RecordType.ACCOUNT: "phone_number", RecordType.CONTACT: "phone"}
+IDENTIFYING_FIELDS = {RecordType.ACCOUNT: "name", RecordType.CONTACT: "email"}
+
+
+@dataclass(frozen=True, slots=True)
+class Normalized:
+    """``frame``: schemas.normalized_schema of the record type, one row per raw row in the same order. ``counts``: what was met.
+
+    Behind the declared columns stand object columns, each only where the mapping calls for it:
+    ``<crm>.<field>`` the text for a directly mapped CRM field; ``qbench.<field>`` the text of a field that a match key names;
+    ``default.<field>`` the value to use where the field is blank, for new CRM records only (see ``with_create_defaults``);
+    ``unusable.<field>`` True where QBench holds a value that cannot be sent, so that ``clear`` does not take it for a blank.
+
+    Counts add up over frames: rows, unparsable_phones, unclear_countries, unparsable_numbers, unreadable_values, translated,
+    unknown_address_types, and per record error its name.
+    """
+
+    frame: pd.DataFrame
+    counts: dict[str, int]
+
+
+def normalize(raw: pd.DataFrame, *, spec: RecordSpec, default_region: str | None = None, customers: pd.Series | None = None) -> Normalized:
+    """The normalized records of a raw frame (schemas.RAW), and why some of them may not sync (rules.md, *Order of reasons*).
+
+    ``default_region``: ISO alpha-2 for phones whose record names no country. ``customers``: the content of each contact's
+    customer, in the order of ``raw``, where the rules of ``only:`` name ``customer.<field>``; ConfigurationError if they do and
+    it is missing. No value of a record raises.
+    """
+    raw = RAW.check(raw).reset_index(drop=True)
+    content = [record if isinstance(record, dict) else {} for record in raw["content"]]
+    addresses = read_addresses(content, spec.map)
+    fields = _read_fields(content, spec, regions=addresses.regions(default_region))
+    extras = _read_extras(content, spec)
+    customer_ids = _customer_ids(content) if spec.record_type is RecordType.CONTACT else None
+    met = _meets_rules(content, spec, customers)
+    error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, met=met)
+
+    columns = {name: column.values for name, column in fields.items()} | addresses.columns
+    companions = _companions({**fields, **extras}, spec) | {DEFAULT_PREFIX + name: default for name, default in addresses.defaults.items()}
+    data = {
+        "qbench_id": raw["qbench_id"],
+        "version": raw["version"],
+        "customer_id": _only_customer(customer_ids, raw.index),
+        "error_type": error_type,
+        "error_fields": error_fields,
+        **columns,
+        **{name: _objects(column.values) for name, column in extras.items()},
+        **companions,
+    }
+    counts = Counter({"rows": len(raw), "unreadable_values": 0, "translated": 0, **addresses.counts})
+    for column in (*fields.values(), *extras.values()):
+        counts.update(column.counts)
+    counts.update(error_type.value_counts().to_dict())
+    frame = normalized_schema(spec.record_type).build(pd.DataFrame(data, index=raw.index))
+    return Normalized(frame=frame, counts={name: int(count) for name, count in counts.items()})
+
+
+def with_create_defaults(normalized: pd.DataFrame) -> pd.DataFrame:
+    """The normalized frame as a create sees it: blanks are filled with the defaults that are for new CRM records only."""
+    defaults = [name for name in normalized.columns if name.startswith(DEFAULT_PREFIX)]
+    filled = {}
+    for name in defaults:
+        target = normalized[name.removeprefix(DEFAULT_PREFIX)]
+        filled[target.name] = target.where(target.notna(), normalized[name]).astype(target.dtype)
+    return normalized.assign(**filled)
+
+
+def _read_fields(content: list[dict[str, Any]], spec: RecordSpec, *, regions: pd.Series) -> dict[str, FieldColumn]:
+    model = MODELS[spec.record_type].by_name
+    sources = _with_phone_type(spec.map, spec.record_type)
+    fields = {name: read_field(content, source, kind=model[name].kind, regions=regions) for name, source in sources.items()}
+    phone = fields.get(PHONE_FIELDS[spec.record_type])
+    if phone is not None:
+        phone_type = fields["phone_number_type"].values
+        without_phone = phone.values.isna() & (True if phone.create_default is None else phone.create_default.isna())
+        typed = phone_type.fillna(DEFAULT_CONTACT_PHONE_TYPE).where(~without_phone, None)
+        fields["phone_number_type"] = FieldColumn(
+            values=typed,
+            given=fields["phone_number_type"].given,
+            missed=fields["phone_number_type"].missed,
+            unusable=fields["phone_number_type"].unusable,
+            counts=fields["phone_number_type"].counts,
+        )
+    return fields
+
+
+def _with_phone_type(record_map: AccountMap | ContactMap, record_type: RecordType) -> dict[str, FieldSource]:
+    """The mapped fields; a mapped phone has a type, and a type alone is nothing."""
+    sources = {name: source for name, source in record_map.sources().items() if name != "phone_number_type"}
+    if PHONE_FIELDS[record_type] in sources:
+        mapped = record_map.sources().get("phone_number_type")
+        sources["phone_number_type"] = mapped or FieldSource(constant=DEFAULT_CONTACT_PHONE_TYPE)
+    return sources
+
+
+def _read_extras(content: list[dict[str, Any]], spec: RecordSpec) -> dict[str, FieldColumn]:
+    match_fields = [key for key in spec.sync_on if key.field is not None]
+    sources = spec.map.direct | {key.source: FieldSource(from_=key.field) for key in match_fields}
+    return {name: read_field(content, source, kind="text") for name, source in sources.items()}
+
+
+def _companions(fields: dict[str, FieldColumn], spec: RecordSpec) -> dict[str, pd.Series]:
+    sources = spec.map.sources() | spec.map.direct
+    defaults = {
+        DEFAULT_PREFIX + name: _objects(column.create_default) for name, column in fields.items() if column.create_default is not None
+    }
+    unusable = {
+        UNUSABLE_PREFIX + name: column.unusable.astype(object) for name, column in fields.items() if name in sources and sources[name].clear
+    }
+    return defaults | unusable
+
+
+def _objects(values: pd.Series) -> pd.Series:
+    return values.astype(object).where(values.notna(), None)
+
+
+def _customer_ids(content: list[dict[str, Any]]) -> pd.Series:
+    """The distinct customer ids of each contact, as tuples."""
+    return pd.Series([_ids(record.get("customers")) for record in content], dtype=object)
+
+
+def _ids(customers: Any) -> tuple[int, ...]:
+    if not isinstance(customers, list):
+        return ()
+    ids = [customer.get("id") for customer in customers if isinstance(customer, dict)]
+    return tuple(dict.fromkeys(number for number in ids if isinstance(number, int) and not isinstance(number, bool)))
+
+
+def _only_customer(customer_ids: pd.Series | None, index: pd.Index) -> pd.Series:
+    if customer_ids is None:
+        return pd.Series(pd.NA, index=index, dtype="Int64")
+    return pd.Series([ids[0] if len(ids) == 1 else pd.NA for ids in customer_ids], index=index, dtype="Int64")
+
+
+def _meets_rules(content: list[dict[str, Any]], spec: RecordSpec, customers: pd.Series | None) -> pd.Series:
+    if spec.only is None:
+        return pd.Series(True, index=pd.RangeIndex(len(content)))
+    aligned = None if customers is None else customers.reset_index(drop=True)
+    return meets(pd.Series(content, dtype=object), spec.only, customers=aligned)
+
+
+def _first_error(
+    raw: pd.DataFrame, spec: RecordSpec, *, fields: dict[str, FieldColumn], customer_ids: pd.Series | None, met: pd.Series
+) -> tuple[pd.Series, pd.Series]:
+    """Error type and the fields or ids it names, per record: the first reason of the list that applies."""
+    identifying = IDENTIFYING_FIELDS[spec.record_type]
+    qbench_field = _qbench_field(spec.map, identifying)
+    reasons: list[tuple[type[RecordError], pd.Series, Any]] = [
+        (UnreadableRecordException, raw["unreadable"].notna(), raw["unreadable"]),
+        (FilteredOutException, ~met, None),
+    ]
+    missing = _missing(fields.get(identifying), raw.index)
+    if customer_ids is None:
+        reasons.append((NoNameForCustomerException, missing, qbench_field))
+    else:
+        invalid = fields[identifying].missed if identifying in fields else ~missing
+        several = customer_ids.map(len).astype("int64")
+        named = customer_ids.map(lambda ids: ", ".join(map(str, ids)) if len(ids) > 1 else None)
+        reasons += [
+            (NoEmailForContactException, missing, qbench_field),
+            (InvalidEmailException, invalid, qbench_field),
+            (ContactWithMoreThanOneCustomerException, several > 1, named),
+            (NoCustomerForContactException, several == 0, None),
+        ]
+    error_type = pd.Series(None, index=raw.index, dtype="str")
+    error_fields = pd.Series(None, index=raw.index, dtype="str")
+    for error, applies, names in reversed(reasons):
+        error_type = error_type.where(~applies, error.__name__)
+        error_fields = error_fields.where(~applies, names if isinstance(names, pd.Series) else pd.Series(names, raw.index, dtype="str"))
+    return error_type, error_fields
+
+
+def _missing(column: FieldColumn | None, index: pd.Index) -> pd.Series:
+    if column is None:
+        return pd.Series(True, index=index)
+    missing = column.values.isna()
+    return missing if column.create_default is None else missing & column.create_default.isna()
+
+
+def _qbench_field(record_map: AccountMap | ContactMap, name: str) -> str:
+    source = record_map.sources().get(name)
+    return source.from_ if source is not None and source.from_ is not None else name
+
+
+__all__ = ["AccountSpec", "ContactSpec", "Normalized", "normalize", "with_create_defaults"]

@@ -1,0 +1,112 @@
+"""What a normalized record looks like in one CRM: the value of every mapped CRM field, in the form that is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, UNUSABLE_PREFIX, with_create_defaults
+from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.mapping.targets import CountryFormat, Route, Target, routes
+from crm_pipeline.mapping.validity import Checked, check_values, gather, problem, required_problems
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What the records of one normalized frame look like in one CRM. Every frame has the normalized frame's RangeIndex.
+
+    ``values``: a column per target in its final form, null where blank or left out. ``create_defaults``: the columns that
+    look different in a create, filled only there; ``create_values`` puts them in place. ``clears``: bool, the columns of
+    ``values``: True where QBench's blank is to empty the CRM field (a null elsewhere is never sent). ``problems``:
+    validity.PROBLEMS; a record with a *failed* one is not to be written. ``create_problems``: those that only a create has
+    (a blank in a field that the CRM requires, a default that the CRM would refuse).
+    """
+
+    values: pd.DataFrame
+    targets: tuple[Target, ...]
+    create_defaults: pd.DataFrame
+    clears: pd.DataFrame
+    problems: pd.DataFrame
+    create_problems: pd.DataFrame
+
+    def create_values(self) -> pd.DataFrame:
+        """The values as a create sends them."""
+        different = {name: default.fillna(self.values[name]) for name, default in self.create_defaults.items()}
+        return self.values.assign(**different)
+
+
+def build_payload(
+    normalized: pd.DataFrame,
+    *,
+    crm: str,
+    spec: RecordSpec,
+    crm_fields: pd.DataFrame | None,
+    country_format: CountryFormat = "auto",
+) -> Payload:
+    """The payload of a normalized frame (schemas.normalized_schema) in one CRM, of mapped fields only.
+
+    Defaults for new records only stand in the frame's ``default.<field>`` columns: the same mapping is applied to the frame
+    with them filled in, and what comes out different is ``create_defaults``.
+    ``country_format``: name sends English names, code alpha-2 codes, as_is the normalized value; auto sends codes where the
+    organization has code fields, else names. Raises ConfigurationError for a CRM without a preset.
+    """
+    normalized = normalized.reset_index(drop=True)
+    plan = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
+    targets = tuple(route.target for route in plan)
+    mapped = _mapped(normalized, plan)
+    checked = check_values(mapped, targets, crm_fields)
+    create, create_defaults = checked, pd.DataFrame(index=normalized.index)
+    if any(name.startswith(DEFAULT_PREFIX) for name in normalized.columns):
+        create = check_values(_mapped(with_create_defaults(normalized), plan), targets, crm_fields)
+        create_defaults = _differing(create.values, checked.values)
+    return Payload(
+        values=checked.values,
+        targets=targets,
+        create_defaults=create_defaults,
+        clears=_clears(normalized, mapped, targets),
+        problems=gather([checked.problems, *_dropped(normalized, plan)]),
+        create_problems=gather([*_only_in_create(create, checked), required_problems(create.values, targets, crm_fields)]),
+    )
+
+
+def _mapped(normalized: pd.DataFrame, plan: Sequence[Route]) -> pd.DataFrame:
+    return pd.DataFrame({route.target.crm_field: route.pick(normalized) for route in plan}, index=normalized.index)
+
+
+def _differing(create: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a create that hold something else than ``values``, null where they do not."""
+    columns = {}
+    for name in values.columns:
+        differs = create[name].notna() & (create[name].astype(object) != values[name].astype(object)).fillna(value=True)
+        if differs.any():
+            columns[name] = create[name].where(differs, None)
+    return pd.DataFrame(columns, index=values.index)
+
+
+def _only_in_create(create: Checked, checked: Checked) -> list[pd.DataFrame]:
+    if create is checked:
+        return []
+    merged = create.problems.merge(checked.problems, how="left", indicator=True)
+    return [create.problems[(merged["_merge"] == "left_only").to_numpy()]]
+
+
+def _dropped(normalized: pd.DataFrame, plan: Sequence[Route]) -> list[pd.DataFrame]:
+    return [
+        problem(route.dropped(normalized), route.target.crm_field, error="InvalidOptionException", action="omitted")
+        for route in plan
+        if route.dropped is not None
+    ]
+
+
+def _clears(normalized: pd.DataFrame, mapped: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:
+    columns = {}
+    for target in targets:
+        blank = mapped[target.crm_field].isna() if target.clear else pd.Series(False, index=mapped.index)
+        unusable = normalized.get(UNUSABLE_PREFIX + target.source)
+        columns[target.crm_field] = blank if unusable is None else blank & (unusable != True)  # noqa: E712 - null is not True
+    return pd.DataFrame(columns, index=mapped.index)
+
+
+__all__ = ["Checked", "Payload", "build_payload"]

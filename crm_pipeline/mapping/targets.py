@@ -1,0 +1,268 @@
+"""Which CRM fields an integration writes, what each takes its value from, and when it may be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
+from crm_pipeline.mapping.countries import country_code, country_name, name_key, state_code, state_name
+from crm_pipeline.mapping.normalize import PHONE_FIELDS
+from crm_pipeline.mapping.presets import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset, preset
+from crm_pipeline.mapping.spec import FieldSource, OnInvalid, Policy, RecordSpec, as_source
+from crm_pipeline.mapping.values import over_uniques
+from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS
+
+CountryFormat = Literal["auto", "code", "name", "as_is"]
+PROTECTED_FIELDS = ("name", "email", "last_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One CRM field that is written.
+
+    ``source``: the normalized field, of several joined the first, or ``<crm>.<field>``. ``editable`` False: only with the
+    create (and, with policy if_blank, once into an empty field when a record is linked). ``clear``: a blank empties the CRM
+    field. ``group``: fields that are sent together or not at all. ``constant``: the same value for every record.
+    ``droppable``: may be left out without its group. ``protected``: never truncated or omitted (rules.md, 16).
+    """
+
+    crm_field: str
+    source: str
+    editable: bool
+    policy: Policy
+    clear: bool
+    group: str | None
+    on_invalid: OnInvalid
+    constant: bool = False
+    droppable: bool = False
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a target gets its values from a normalized frame; ``dropped`` tells where a given value has no form in this CRM."""
+
+    target: Target
+    pick: Callable[[pd.DataFrame], pd.Series]
+    dropped: Callable[[pd.DataFrame], pd.Series] | None = None
+
+
+def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Route, ...]:
+    """Every CRM field that the integration writes, each once; a directly mapped field takes the preset's place.
+
+    Raises ConfigurationError for a CRM without a preset.
+    """
+    table = preset(crm, spec.record_type)
+    direct = {name.removeprefix(f"{crm}."): source for name, source in spec.map.direct.items() if name.startswith(f"{crm}.")}
+    known = _Metadata(crm_fields)
+    from_preset = [
+        *_plain(spec, table),
+        *_phones(spec, table),
+        *(route for address in table.addresses for route in _address(spec, address, known, country_format, frozenset(direct))),
+    ]
+    protected = {table.fields[name] for name in PROTECTED_FIELDS if name in table.fields}
+    chosen = [route for route in from_preset if route.target.crm_field not in direct]
+    chosen += [_direct(crm, crm_field, source) for crm_field, source in direct.items()]
+    return tuple(
+        replace(route, target=replace(route.target, protected=route.target.crm_field in protected))
+        for route in chosen
+        if route.target.policy != "never"
+    )
+
+
+def targets(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Target, ...]:
+    """The targets alone, for the check of the mapping before anything is read."""
+    return tuple(route.target for route in routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format))
+
+
+class _Metadata:
+    """What the CRM's own description tells about fields: which there are, and their options."""
+
+    def __init__(self, crm_fields: pd.DataFrame | None) -> None:
+        self._options: dict[str, dict[str, str]] = {}
+        if crm_fields is not None:
+            self._options = {name: dict(options) for name, options in zip(crm_fields["name"], crm_fields["options"], strict=True)}
+
+    def has(self, *names: str) -> bool:
+        return all(name in self._options for name in names)
+
+    def options(self, name: str) -> dict[str, str]:
+        """Value to label."""
+        return self._options.get(name, {})
+
+
+def _policy(policy: Policy, *, editable: bool) -> Policy:
+    """A field that may not change after creation is create-only, unless it may fill a blank once."""
+    return policy if editable or policy in ("if_blank", "never") else "create_only"
+
+
+def _target(crm_field: str, source_name: str, source: FieldSource, *, editable: bool, group: str | None) -> Target:
+    policy = _policy(source.policy, editable=editable)
+    may_change = editable and policy != "create_only"
+    return Target(
+        crm_field=crm_field,
+        source=source_name,
+        editable=may_change,
+        policy=policy,
+        clear=source.clear and may_change and policy == "always",
+        group=group,
+        on_invalid=source.on_invalid,
+        constant=source.constant is not None,
+    )
+
+
+def _column(name: str) -> Callable[[pd.DataFrame], pd.Series]:
+    return lambda frame: frame[name]
+
+
+def _direct(crm: str, crm_field: str, source: FieldSource) -> Route:
+    name = f"{crm}.{crm_field}"
+    return Route(_target(crm_field, name, source, editable=True, group=None), lambda frame: frame[name].astype("str"))
+
+
+def _plain(spec: RecordSpec, table: Preset) -> Iterator[Route]:
+    model = MODELS[spec.record_type].by_name
+    sources = spec.map.sources()
+    for name, crm_field in table.fields.items():
+        if name in sources:
+            target = _target(crm_field, name, sources[name], editable=model[name].editable, group=None)
+            yield Route(target, _column(name))
+
+
+def _phones(spec: RecordSpec, table: Preset) -> Iterator[Route]:
+    """The phone goes into the field of its type; where a QBench field decides the type, any of them can be meant.
+
+    A blank clears a phone field only where the type is fixed: else a number that moved to another field would look like one.
+    """
+    name = PHONE_FIELDS[spec.record_type]
+    sources = spec.map.sources()
+    if name not in sources:
+        return
+    field = MODELS[spec.record_type].by_name[name]
+    phone_type = sources.get("phone_number_type", FieldSource(constant=DEFAULT_CONTACT_PHONE_TYPE))
+    fixed = phone_type.constant is not None
+    types = [str(phone_type.constant).strip().upper()] if fixed else list(table.phones)
+    for crm_field in dict.fromkeys(filter(None, map(table.phone_field, types))):
+        target = _target(crm_field, name, sources[name], editable=field.editable, group=field.group)
+        yield Route(replace(target, clear=target.clear and fixed), _phone_of(name, crm_field, table))
+
+
+def _phone_of(name: str, crm_field: str, table: Preset) -> Callable[[pd.DataFrame], pd.Series]:
+    named = [phone_type for phone_type in table.phones if phone_type != OTHER_PHONE_TYPE]
+    mine = [phone_type for phone_type in named if table.phone_field(phone_type) == crm_field]
+    takes_others = table.phone_field(OTHER_PHONE_TYPE) == crm_field
+
+    def pick(frame: pd.DataFrame) -> pd.Series:
+        types = frame["phone_number_type"]
+        meant = types.isin(mine) | (takes_others & ~types.isin(named))
+        return frame[name].where(meant, None)
+
+    return pick
+
+
+def _address(
+    spec: RecordSpec, table: AddressPreset, known: _Metadata, country_format: CountryFormat, direct: frozenset[str]
+) -> Iterator[Route]:
+    mapped = [
+        address
+        for address in spec.map.addresses
+        if address.policy != "never" and {kind.lower() for kind in possible_types(address)} & set(table.types)
+    ]
+    if not mapped:
+        return
+    sources = _part_sources(mapped)
+    codes = (
+        table.codes if country_format in ("auto", "code") and table.codes and known.has(table.codes.country, table.codes.state) else None
+    )
+    for crm_field, parts in table.fields.items():
+        given = [part for part in parts if part in sources]
+        if not given:
+            continue
+        target = replace(
+            _target(crm_field, f"{table.types[0]}_{given[0]}", sources[given[0]], editable=False, group=f"{table.types[0]}_address"),
+            policy=mapped[0].policy,
+        )
+        if codes is not None and crm_field in codes.replaces:
+            if crm_field not in direct:
+                yield _code_route(target, table, codes, known)
+        elif given == ["country"]:
+            yield Route(target, _country_of(table, country_format))
+        else:
+            yield Route(target, _joined(table, given))
+
+
+def _part_sources(addresses: list[MappedAddress]) -> dict[str, FieldSource]:
+    """The source of each part that any of the addresses maps; of several the first one's settings hold."""
+    sources: dict[str, FieldSource] = {}
+    for address in addresses:
+        sources = {part: as_source(entry) for part, entry in parts_of(address).items()} | sources
+    return sources
+
+
+def _part(frame: pd.DataFrame, table: AddressPreset, part: str) -> pd.Series:
+    """One part of the address that the CRM's address takes: of the first type that the record has."""
+    value = pd.Series(None, index=frame.index, dtype="str")
+    open_ = pd.Series(True, index=frame.index)
+    for kind in table.types:
+        columns = [name for name in frame.columns if name.startswith(f"{kind}_")]
+        present = frame[columns].notna().any(axis=1) & open_
+        value = value.where(~present, frame[f"{kind}_{part}"])
+        open_ &= ~present
+    return value
+
+
+def _joined(table: AddressPreset, parts: list[str]) -> Callable[[pd.DataFrame], pd.Series]:
+    def pick(frame: pd.DataFrame) -> pd.Series:
+        joined = _part(frame, table, parts[0])
+        for part in parts[1:]:
+            more = _part(frame, table, part)
+            joined = (joined + table.separator + more).fillna(joined).fillna(more)
+        return joined if table.separator == "\n" else joined.str.replace(r"\s*[\r\n]+\s*", table.separator, regex=True)
+
+    return pick
+
+
+def _country_of(table: AddressPreset, country_format: CountryFormat) -> Callable[[pd.DataFrame], pd.Series]:
+    def pick(frame: pd.DataFrame) -> pd.Series:
+        countries = _part(frame, table, "country")
+        return over_uniques(countries, country_name) if country_format in ("auto", "name") else countries
+
+    return pick
+
+
+def _code_route(target: Target, table: AddressPreset, codes: AddressCodes, known: _Metadata) -> Route:
+    """The route into a code field: the country's alpha-2, or the state's code where the CRM has it in that country."""
+    if target.crm_field == codes.replaces[0]:
+        return Route(replace(target, crm_field=codes.country), lambda frame: _part(frame, table, "country"))
+
+    def pick(frame: pd.DataFrame) -> pd.Series:
+        return _state_codes(_part(frame, table, "state"), _part(frame, table, "country"), codes, known)
+
+    def dropped(frame: pd.DataFrame) -> pd.Series:
+        return _part(frame, table, "state").notna() & pick(frame).isna()
+
+    return Route(replace(target, crm_field=codes.state, droppable=True), pick, dropped)
+
+
+def _state_codes(states: pd.Series, countries: pd.Series, codes: AddressCodes, known: _Metadata) -> pd.Series:
+    # The CRM lists the state codes of all countries in one list: a code counts only where the country's state is meant by it.
+    options = known.options(codes.state)
+    by_label: dict[str, str | None] = {}
+    for value, label in options.items():
+        key = name_key(label)
+        by_label[key] = None if key in by_label else value
+
+    def code_of(pair: str) -> str | None:
+        country, _, state = pair.partition("\x00")
+        country = country_code(country) or country
+        code = state_code(state, country)
+        standard = country in codes.state_countries
+        if code in options and (standard or name_key(options[code]) == name_key(state_name(code, country) or "")):
+            return code
+        return by_label.get(name_key(state)) if standard else None
+
+    return over_uniques(countries + "\x00" + states, code_of)

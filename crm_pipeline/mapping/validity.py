@@ -1,0 +1,169 @@
+"""Whether the CRM would take a value, and a mapping, by its own description of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.mapping.conversions import convert
+from crm_pipeline.mapping.targets import Target
+from crm_pipeline.model import RecordType
+
+Action = Literal["omitted", "truncated", "failed"]
+
+PROBLEMS = FrameSchema(
+    "problems",
+    (
+        Column("position", "int64", "row of the frame"),
+        Column("crm_field", "str", "CRM field whose value the CRM would refuse"),
+        Column("error_type", "str", "name of the record error"),
+        Column("action", "str", "omitted, truncated or failed"),
+    ),
+)
+"""Values that the CRM would refuse and what is done about each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """``values`` as they may be sent; ``problems``: the PROBLEMS frame. A failed value is left as it was, where its type allows."""
+
+    values: pd.DataFrame
+    problems: pd.DataFrame
+
+
+def check_values(values: pd.DataFrame, targets: Sequence[Target], crm_fields: pd.DataFrame | None) -> Checked:
+    """Values in their final form against the CRM's fields (schemas.CRM_FIELDS): type, options, length (rules.md, 16).
+
+    A value the CRM would refuse follows its target's ``on_invalid``; truncating something that is not too long text means
+    omitting it. Omitting takes the whole group along. Name, email and last name fail instead. Without ``crm_fields`` nothing
+    is checked and nothing changed.
+    """
+    if crm_fields is None:
+        return Checked(values, PROBLEMS.empty())
+    described = crm_fields.set_index("name")
+    columns: dict[str, pd.Series] = {}
+    problems: list[pd.DataFrame] = []
+    for target in targets:
+        column = values[target.crm_field]
+        if target.crm_field in described.index:
+            column, found = _check_column(column, target, described.loc[target.crm_field])
+            problems += found
+        columns[target.crm_field] = column
+    checked = pd.DataFrame(columns, index=values.index)
+    together = gather(problems)
+    return Checked(_without_split_groups(checked, targets, together), together)
+
+
+def required_problems(values: pd.DataFrame, targets: Sequence[Target], crm_fields: pd.DataFrame | None) -> pd.DataFrame:
+    """Creates that the CRM would refuse for a blank in a field it requires (PROBLEMS); ``values`` as a create sends them."""
+    if crm_fields is None:
+        return PROBLEMS.empty()
+    required = set(crm_fields.loc[crm_fields["required"], "name"])
+    return gather(
+        problem(values[target.crm_field].isna(), target.crm_field, error="RequiredFieldException", action="failed")
+        for target in targets
+        if target.crm_field in required
+    )
+
+
+def mapping_problems(
+    targets: Sequence[Target], crm_fields: pd.DataFrame | None, *, crm: str, record_type: RecordType, external_key: str | None
+) -> list[str]:
+    """Everything about a mapping that can never work in this CRM, in words that name field and remedy; empty when all is well.
+
+    Without ``crm_fields`` nothing is known and nothing is wrong.
+    """
+    if crm_fields is None:
+        return []
+    described = crm_fields.set_index("name")
+    place = f"{crm} {record_type}"
+    problems = [problem for target in targets for problem in _target_problems(target, described, place)]
+    if external_key is not None:
+        problems += _key_problems(external_key, targets, described, place)
+    return problems
+
+
+def problem(where: pd.Series, crm_field: str, *, error: str, action: Action) -> pd.DataFrame:
+    """The PROBLEMS rows of one field: one per True of ``where``, which has the frame's RangeIndex."""
+    positions = where.index[where.to_numpy(dtype=bool)]
+    return PROBLEMS.build({"position": positions, "crm_field": crm_field, "error_type": error, "action": action})
+
+
+def gather(problems: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Several PROBLEMS frames as one, each row once, in the order of rows."""
+    filled = [frame for frame in problems if len(frame)]
+    if not filled:
+        return PROBLEMS.empty()
+    return pd.concat(filled).drop_duplicates().sort_values("position", kind="stable", ignore_index=True)
+
+
+def _check_column(column: pd.Series, target: Target, field: pd.Series) -> tuple[pd.Series, list[pd.DataFrame]]:
+    converted = convert(column, type_=field["type"], options=list(field["options"]), restricted=bool(field["restricted"]))
+    fails = target.protected or target.on_invalid == "fail"
+    invalid = converted.invalid
+    values = converted.values if fails else converted.values.where(~invalid, None)
+    found = [problem(invalid, target.crm_field, error=converted.error, action="failed" if fails else "omitted")]
+    if values.dtype != "str" or pd.isna(field["length"]) or field["length"] <= 0:
+        return values, found
+    length = int(field["length"])
+    too_long = values.str.len().fillna(0) > length
+    action: Action = "failed" if fails else "truncated" if target.on_invalid == "truncate" and _is_text(field) else "omitted"
+    found.append(problem(too_long, target.crm_field, error="ValueTooLongException", action=action))
+    if action == "truncated":
+        values = values.where(~too_long, values.str.slice(0, length).str.strip())
+    elif action == "omitted":
+        values = values.where(~too_long, None)
+    return values, found
+
+
+def _is_text(field: pd.Series) -> bool:
+    return field["type"] in ("text", "other")
+
+
+def _without_split_groups(values: pd.DataFrame, targets: Sequence[Target], problems: pd.DataFrame) -> pd.DataFrame:
+    omitted = problems[problems["action"] == "omitted"]
+    groups = {target.group for target in targets if target.group is not None}
+    blanked: dict[str, pd.Series] = {}
+    for group in groups:
+        members = [target for target in targets if target.group == group]
+        splitting = {target.crm_field for target in members if not target.droppable}
+        rows = omitted.loc[omitted["crm_field"].isin(splitting), "position"]
+        if len(rows):
+            keep = ~values.index.isin(rows)
+            blanked |= {target.crm_field: values[target.crm_field].where(keep, None) for target in members}
+    return values.assign(**blanked)
+
+
+def _target_problems(target: Target, described: pd.DataFrame, place: str) -> Iterator[str]:
+    name = target.crm_field
+    if name not in described.index:
+        close = next((known for known in described.index if known.lower() == name.lower()), None)
+        hint = f"; its name is {close}" if close else ""
+        yield f"{name} (mapped from {target.source}) does not exist on {place} or is not visible to the integration's user{hint}"
+        return
+    field = described.loc[name]
+    if field["type"] == "reference" and not target.constant:
+        yield f"{name} (mapped from {target.source}) refers to another record of {place}: only a constant id can be mapped to it"
+    if not field["creatable"] or (target.editable and not field["updatable"]):
+        yield f"{name} (mapped from {target.source}) cannot be written on {place}; take it out of the mapping or give access to it"
+    if target.clear and field["required"]:
+        yield f"{name} (mapped from {target.source}) is required on {place} and cannot be emptied: take out clear"
+
+
+def _key_problems(external_key: str, targets: Sequence[Target], described: pd.DataFrame, place: str) -> Iterator[str]:
+    if any(target.crm_field == external_key for target in targets):
+        yield f"{external_key} is the external key of {place}, which the sync itself writes: take it out of the mapping"
+    if external_key not in described.index:
+        yield f"the external key {external_key} does not exist on {place} or is not visible to the integration's user"
+        return
+    field: Any = described.loc[external_key]
+    if not field["unique"]:
+        yield f"the external key {external_key} on {place} is not unique"
+    if not field["external_key"]:
+        yield f"{external_key} on {place} cannot serve as an external key"
+    if not (field["creatable"] and field["updatable"]):
+        yield f"the external key {external_key} on {place} cannot be written by the integration's user"

@@ -1,0 +1,244 @@
+"""What a single value is: the text of any JSON value, and the normal form of a text by its field's kind.
+
+Every function here is total: whatever QBench's record holds, it answers and never raises for a value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crm_pipeline.mapping.countries import country_code
+from crm_pipeline.model import FieldKind
+
+LONGEST_EXACT_FLOAT = 2**53
+MOST_INTEGER_BITS = 10_000
+LARGEST_INTEGER = 2**63 - 1
+LONGEST_INTEGER_TEXT = 100
+EXTENSION_MARK = " x"
+LONGEST_EMAIL = 254
+
+SEPARATORS: dict[FieldKind, re.Pattern[str]] = {
+    "email": re.compile(r"[;,|/\s]+"),
+    "phone": re.compile(r"\s*(?:[;,|/\n]|\bor\b)\s*"),
+}
+DEFAULT_SEPARATOR = re.compile(r"\s*[;\n]\s*")
+
+_PLAIN_LOCAL_PART = re.compile(r"[a-z0-9_+'-]+(?:\.[a-z0-9_+'-]+)*")
+_INTEGER = re.compile(r"([+-]?)(\d+|\d{1,3}(?:[ ,'’]\d{3})+)(?:\.0*)?", re.ASCII)
+_WEB_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """``values``: str, null where there is no text; ``unreadable``: True where a value is there that has no text form."""
+
+    values: pd.Series
+    unreadable: pd.Series
+
+
+def text_form(value: Any) -> str | None:
+    """The text of one JSON value, "" for none; null when it has no text form (an object, a number beyond measure).
+
+    Numbers lose a ".0", booleans are true and false, lists of scalars are joined with "; ".
+    """
+    if value is None or value is pd.NA or value is pd.NaT:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, int | np.integer):
+        return _integer_text(int(value))
+    if isinstance(value, float | np.floating):
+        return _float_text(float(value))
+    if isinstance(value, list | tuple):
+        return _list_text(value)
+    return None
+
+
+def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> Texts:
+    """The text of every value: NULs and lone surrogates gone (no CRM or database takes them), trimmed, blank is null."""
+    if isinstance(values, pd.Series):
+        index, values = values.index, values.astype(object).tolist()
+    plain = [value if type(value) is str else text_form(value) for value in values]
+    try:
+        column = pd.Series(plain, index=index, dtype="str")
+    except UnicodeEncodeError:
+        column = pd.Series([_without_surrogates(text) for text in plain], index=index, dtype="str")
+    unreadable = column.isna()
+    trimmed = column.str.replace("\x00", "", regex=False).str.strip()
+    return Texts(values=trimmed.where(trimmed != "", None), unreadable=unreadable)
+
+
+def over_uniques(values: pd.Series, form: Callable[[str], Any], *, dtype: str = "str") -> pd.Series:
+    """``form`` of every non-null value, computed once per distinct value; null stays null."""
+    codes, uniques = pd.factorize(values)
+    forms = pd.array([form(unique) for unique in uniques], dtype=dtype)
+    return pd.Series(pd.api.extensions.take(forms, codes, allow_fill=True), index=values.index, dtype=dtype)
+
+
+def first_of_several(values: Sequence[Any], kind: FieldKind) -> list[Any]:
+    """Of a list its first filled item, of a text its first part.
+
+    Parts are told apart by ";" and line breaks; in emails also by commas, slashes, bars and white space, in phones also by
+    commas, slashes, bars and "or".
+    """
+    separator = SEPARATORS.get(kind, DEFAULT_SEPARATOR)
+    return [_first(value, separator) for value in values]
+
+
+def email_form(text: str) -> str:
+    """The comparable form of an email address: trimmed and lower-cased."""
+    return text.strip().lower()
+
+
+def valid_emails(values: pd.Series) -> pd.Series:
+    """Whether each text is one valid address by its syntax alone (bool; null is False). No name server is asked.
+
+    Domains are checked once each: addresses whose part before the @ is plain are then known without a check of their own.
+    """
+    verdicts = over_uniques(values, _EmailSyntax().is_valid, dtype="boolean")
+    return verdicts.fillna(value=False).astype(bool)
+
+
+def phone_form(text: str, region: str | None) -> str | None:
+    """E.164, an extension behind it as in ``+15125550101 x12``; null when the text is no dialable number.
+
+    The mark "x" is what Salesforce and HubSpot users type and what libphonenumber reads back. A number that is too short to
+    dial from outside its area ("555 0101") is not understood, since its E.164 form would be a wrong number.
+    """
+    import phonenumbers
+
+    known_region = region if region in phonenumbers.SUPPORTED_REGIONS else None
+    try:
+        number = phonenumbers.parse(text, known_region)
+    except phonenumbers.NumberParseException:
+        return None
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return f"{e164}{EXTENSION_MARK}{number.extension}" if number.extension else e164
+
+
+def phone_regions() -> frozenset[str]:
+    """The ISO alpha-2 codes that a phone number can be read with."""
+    import phonenumbers
+
+    return frozenset(phonenumbers.SUPPORTED_REGIONS)
+
+
+def integer_form(text: str) -> int | None:
+    """The whole number that a text writes ("55", "1,200", "55.0"); null for anything else and beyond 64 bits."""
+    found = _INTEGER.fullmatch(unicodedata.normalize("NFKC", text).strip()) if len(text) <= LONGEST_INTEGER_TEXT else None
+    if found is None:
+        return None
+    number = int(found[1] + re.sub(r"\D", "", found[2]))
+    return number if abs(number) <= LARGEST_INTEGER else None
+
+
+def host_form(text: str) -> str:
+    """The host of a web address: lower-cased, without scheme, user, port, path and leading "www."; "" when it names none."""
+    rest = text.strip().lower()
+    found = _WEB_ADDRESS.match(rest)
+    authority = re.split(r"[/?#\s\\]", rest[found.end() if found else 0 :], maxsplit=1)[0].rpartition("@")[2]
+    host = re.sub(r":\d*$", "", authority).strip(".:")
+    while host.startswith("www.") and "." in host[4:].strip("."):
+        host = host[4:].strip(".:")
+    return host
+
+
+def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None = None) -> tuple[pd.Series, pd.Series]:
+    """The normal form of texts by kind, and where it was not understood (bool).
+
+    Shapes: str (integer: Int64) of the same index. What is not understood stays as given; a number becomes null.
+    ``regions``: ISO alpha-2 per row, read for phones only.
+    """
+    if kind in ("text", "url"):
+        return values, pd.Series(False, index=values.index)
+    if kind == "choice":
+        return values.str.upper(), pd.Series(False, index=values.index)
+    if kind == "email":
+        lowered = values.str.lower()
+        return lowered, lowered.notna() & ~valid_emails(lowered)
+    understood = _phones(values, regions) if kind == "phone" else _understood(values, kind)
+    missed = values.notna() & understood.isna()
+    return (understood if kind == "integer" else understood.fillna(values)), missed
+
+
+def _understood(values: pd.Series, kind: FieldKind) -> pd.Series:
+    return over_uniques(values, integer_form, dtype="Int64") if kind == "integer" else over_uniques(values, country_code)
+
+
+def _phones(values: pd.Series, regions: pd.Series | None) -> pd.Series:
+    if regions is None:
+        return over_uniques(values, lambda text: phone_form(text, None))
+    found = [over_uniques(group, partial(phone_form, region=str(region) or None)) for region, group in values.groupby(regions.fillna(""))]
+    return pd.concat(found).reindex(values.index) if found else values
+
+
+class _EmailSyntax:
+    """Checks addresses by email-validator, each domain once."""
+
+    def __init__(self) -> None:
+        self._domains: dict[str, bool] = {}
+
+    def is_valid(self, email: str) -> bool:
+        local, _, domain = email.partition("@")
+        plain = len(email) <= LONGEST_EMAIL and len(local) <= 64 and domain.isascii() and _PLAIN_LOCAL_PART.fullmatch(local)
+        if not plain:
+            return len(email) <= LONGEST_EMAIL and _passes(email)
+        if domain not in self._domains:
+            self._domains[domain] = _passes(f"a@{domain}")
+        return self._domains[domain]
+
+
+def _passes(email: str) -> bool:
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        validate_email(email, check_deliverability=False, strict=True)
+    except EmailNotValidError:
+        return False
+    return True
+
+
+def _integer_text(value: int) -> str | None:
+    return str(value) if value.bit_length() < MOST_INTEGER_BITS else None
+
+
+def _float_text(value: float) -> str | None:
+    if math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return None
+    return str(int(value)) if value.is_integer() and abs(value) <= LONGEST_EXACT_FLOAT else repr(value)
+
+
+def _list_text(values: Sequence[Any]) -> str | None:
+    if any(isinstance(value, list | tuple) for value in values):
+        return None
+    items = [text_form(value) for value in values]
+    if any(item is None for item in items):
+        return None
+    return "; ".join(item.strip() for item in items if item and item.strip())
+
+
+def _first(value: Any, separator: re.Pattern[str]) -> Any:
+    if isinstance(value, list):
+        value = next((item for item in value if text_form(item)), None)
+    if isinstance(value, str):
+        return next((part for part in separator.split(value) if part.strip()), "")
+    return value
+
+
+def _without_surrogates(text: str | None) -> str | None:
+    return None if text is None else text.encode("utf-8", "ignore").decode("utf-8")

@@ -1,0 +1,165 @@
+"""The normalized model: what an account and a contact are between QBench and the CRMs, and which fields may change later.
+
+Source of the fields: the article "CRM System Native Integration" and its normalized model (Account, Contact, Address,
+PhoneNumber). The tables here are the authority for names everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+
+class RecordType(StrEnum):
+    """The two normalized record types."""
+
+    ACCOUNT = "account"
+    CONTACT = "contact"
+
+
+class Operation(StrEnum):
+    """What the plan wants done to one record in one CRM."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    LINK = "link"
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    """What became of one record in one CRM in one run."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    LINKED = "linked"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+
+
+class LinkStatus(StrEnum):
+    """What state a link is in."""
+
+    LIVE = "live"
+    MERGED = "merged"
+    DELETED = "deleted"
+    CONFLICT = "conflict"
+    SOURCE_DELETED = "source_deleted"
+
+
+class LinkOrigin(StrEnum):
+    """How a link came to be."""
+
+    CREATED = "created"
+    MATCHED = "matched"
+    KEY = "key"
+    MANUAL = "manual"
+    TAKEN_OVER = "taken_over"
+
+
+FieldKind = Literal["text", "email", "phone", "url", "integer", "country", "choice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One normalized field: its kind decides its normal form; ``group`` names fields that are sent together or not at all."""
+
+    name: str
+    kind: FieldKind
+    editable: bool
+    meaning: str
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordModel:
+    """The fields of one record type and where its records come from in QBench."""
+
+    record_type: RecordType
+    qbench_object: str
+    fields: tuple[Field, ...]
+    required_to_sync: tuple[str, ...]
+    required_to_create: tuple[str, ...]
+
+    @property
+    def by_name(self) -> Mapping[str, Field]:
+        """The fields by their names."""
+        return MappingProxyType({field.name: field for field in self.fields})
+
+
+ACCOUNT_ADDRESS_PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "street_1": "first street line",
+        "street_2": "second street line",
+        "city": "city",
+        "state": "state or province",
+        "postal_code": "postal code",
+        "country": "ISO 3166 alpha-2 code where clear, else as given",
+    }
+)
+CONTACT_ADDRESS_PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "street": "street lines",
+        "city": "city",
+        "state": "state or province",
+        "postal_code": "postal code",
+        "country": "ISO 3166 alpha-2 code where clear, else as given",
+    }
+)
+ACCOUNT_ADDRESS_TYPES = ("BILLING", "SHIPPING")
+CONTACT_ADDRESS_TYPE = "MAILING"
+DEFAULT_ACCOUNT_ADDRESS_TYPE = "BILLING"
+DEFAULT_CONTACT_PHONE_TYPE = "WORK"
+
+
+def _address(prefix: str, parts: Mapping[str, str]) -> tuple[Field, ...]:
+    return tuple(
+        Field(
+            f"{prefix}_{part}",
+            "country" if part == "country" else "text",
+            False,
+            f"{prefix} address: {meaning}",
+            f"{prefix}_address",
+        )
+        for part, meaning in parts.items()
+    )
+
+
+ACCOUNT = RecordModel(
+    record_type=RecordType.ACCOUNT,
+    qbench_object="customers",
+    fields=(
+        Field("name", "text", True, "the customer's name"),
+        Field("description", "text", True, "free text about the customer"),
+        Field("industry", "text", True, "branch of business"),
+        Field("website", "url", True, "web address"),
+        Field("number_of_employees", "integer", True, "head count"),
+        Field("phone_number", "phone", False, "main phone, E.164 where it can be parsed", "phone"),
+        Field("phone_number_type", "choice", False, "WORK, MAIN, FAX, MOBILE …; decides the CRM field", "phone"),
+        *_address("billing", ACCOUNT_ADDRESS_PARTS),
+        *_address("shipping", ACCOUNT_ADDRESS_PARTS),
+    ),
+    required_to_sync=("name",),
+    required_to_create=("name",),
+)
+
+CONTACT = RecordModel(
+    record_type=RecordType.CONTACT,
+    qbench_object="contacts",
+    fields=(
+        Field("email", "email", True, "email address, trimmed and lower-cased"),
+        Field("first_name", "text", True, "first name"),
+        Field("last_name", "text", True, "last name"),
+        Field("phone", "phone", True, "phone, E.164 where it can be parsed", "phone"),
+        Field("phone_number_type", "choice", True, "WORK by default; decides the CRM field", "phone"),
+        *_address("mailing", CONTACT_ADDRESS_PARTS),
+    ),
+    required_to_sync=("email",),
+    required_to_create=("email", "first_name", "last_name", "phone"),
+)
+
+MODELS: Mapping[RecordType, RecordModel] = MappingProxyType({RecordType.ACCOUNT: ACCOUNT, RecordType.CONTACT: CONTACT})

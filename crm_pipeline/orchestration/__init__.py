@@ -1,0 +1,1 @@
+"""Everything Dagster: assets, windows, resources, schedules."""

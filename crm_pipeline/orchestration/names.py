@@ -1,0 +1,39 @@
+"""How the Dagster objects of an integration are called; everything is prefixed with the integration's name."""
+
+from __future__ import annotations
+
+from crm_pipeline.crms.base import CrmKind
+from crm_pipeline.model import RecordType
+
+QBENCH_OBJECTS = {RecordType.ACCOUNT: "customers", RecordType.CONTACT: "contacts"}
+NORMALIZED_OBJECTS = {RecordType.ACCOUNT: "accounts", RecordType.CONTACT: "contacts"}
+
+
+def raw_key(integration: str, record_type: RecordType) -> list[str]:
+    """Asset key of the extract."""
+    return [integration, "qbench", QBENCH_OBJECTS[record_type]]
+
+
+def normalized_key(integration: str, record_type: RecordType) -> list[str]:
+    """Asset key of the normalized records."""
+    return [integration, "normalized", NORMALIZED_OBJECTS[record_type]]
+
+
+def load_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[str]:
+    """Asset key of a load."""
+    return [integration, crm.name, crm.objects[record_type].asset]
+
+
+def resource_key(integration: str, service: str) -> str:
+    """Key of the client resource of a service; also the name of the pool that its steps wait in."""
+    return f"{integration}__{service}"
+
+
+def job_name(integration: str) -> str:
+    """Name of the integration's job."""
+    return f"{integration}__sync"
+
+
+def schedule_name(integration: str) -> str:
+    """Name of the integration's schedule."""
+    return f"{integration}__schedule"

@@ -1,0 +1,48 @@
+"""What steps work with: the state database and one client per service and integration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Protocol, TypeVar
+
+import dagster as dg
+
+from crm_pipeline.crms.base import CrmKind, CrmSettings
+from crm_pipeline.qbench.settings import QBenchSettings
+from crm_pipeline.store.database import Store
+
+STORE = Store()
+"""The state database of this process. Opened at first use, by the environment."""
+
+
+class _Client(Protocol):
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=_Client)
+
+
+def qbench_resource(settings: QBenchSettings, integration: str) -> dg.ResourceDefinition:
+    """The QBench client of an integration: signs in at its first call, closed at the end of the run."""
+
+    def connect() -> _Client:
+        from crm_pipeline.qbench.client import QBenchClient
+
+        return QBenchClient(settings, integration=integration)
+
+    return _resource(connect, description=f"Reads the QBench tenant of {integration}.")
+
+
+def crm_resource(kind: CrmKind, settings: CrmSettings, integration: str) -> dg.ResourceDefinition:
+    """The CRM client of an integration: signs in at its first call, closed at the end of the run."""
+    return _resource(lambda: kind.connect(settings, integration), description=f"Writes to the {kind.title} of {integration}.")
+
+
+def _resource(connect: Callable[[], _Client], *, description: str) -> dg.ResourceDefinition:
+    @dg.resource(description=description)
+    def client(_context: dg.InitResourceContext) -> Iterator[_Client]:
+        with closing(connect()) as connected:
+            yield connected
+
+    return client

@@ -1,0 +1,97 @@
+"""When an integration runs by itself: each tick requests every closed hour that is still missing or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import dagster as dg
+from dagster._core.definitions.target import ExecutableDefinition
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration import names
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+INTEGRATION_TAG = "crm_pipeline/integration"
+
+MAX_CATCH_UP_HOURS = 720
+"""The most hours one tick looks at, oldest first; the rest follows with the next ticks."""
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def build_schedule(
+    spec: IntegrationSpec, job: ExecutableDefinition, partitions: dg.HourlyPartitionsDefinition, *, asset_keys: Sequence[dg.AssetKey]
+) -> dg.ScheduleDefinition:
+    """The integration's schedule, running by default when the integration is active."""
+
+    @dg.schedule(
+        name=names.schedule_name(spec.name),
+        job=job,
+        cron_schedule=spec.schedule,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING if spec.active else dg.DefaultScheduleStatus.STOPPED,
+        description="Requests every closed hour that is missing or failed, one run per gap.",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if not spec.active:
+            yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
+            return
+        if _is_running(context.instance, spec.name, asset_keys):
+            yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; its hours are not requested twice")
+            return
+        closed = partitions.get_partition_keys(context.scheduled_execution_time)
+        if not closed:
+            yield dg.SkipReason(f"integration {spec.name}: its start lies in the future, no hour has closed yet")
+            return
+        open_hours = unfinished_hours(context.instance, asset_keys, closed, partitions)
+        if closed[0] in open_hours and spec.first_load == "manual":
+            yield dg.SkipReason(f"integration {spec.name}: first load not done; materialize partition {closed[0]} of all its assets")
+            return
+        if spec.first_load == "none":
+            open_hours.discard(closed[0])
+        requested = False
+        for first, last in gaps(closed, open_hours, at_most=MAX_CATCH_UP_HOURS):
+            requested = True
+            yield dg.RunRequest(tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name})
+        if not requested:
+            yield dg.SkipReason(f"integration {spec.name}: every closed hour is done")
+
+    return schedule
+
+
+def unfinished_hours(
+    instance: dg.DagsterInstance, asset_keys: Sequence[dg.AssetKey], hours: Sequence[str], partitions: dg.HourlyPartitionsDefinition
+) -> set[str]:
+    """The hours that at least one of the assets has not materialized, or failed at last."""
+    unfinished: set[str] = set()
+    for asset_key in asset_keys:
+        status = instance.get_status_by_partition(asset_key, hours, partitions) or {}
+        unfinished.update(hour for hour in hours if (state := status.get(hour)) is None or state.value != "MATERIALIZED")
+    return unfinished
+
+
+def gaps(hours: Sequence[str], unfinished: set[str], *, at_most: int) -> Iterator[tuple[str, str]]:
+    """First and last hour of each unbroken row of unfinished hours, oldest first, of at most so many hours in all."""
+    left = at_most
+    for is_open, run in groupby(hours, key=unfinished.__contains__):
+        gap = list(run)[:left] if is_open else []
+        if gap:
+            left -= len(gap)
+            yield gap[0], gap[-1]
+
+
+def _is_running(instance: dg.DagsterInstance, integration: str, asset_keys: Sequence[dg.AssetKey]) -> bool:
+    # A run launched from the asset graph has no tag of ours, only its selection.
+    ours = set(asset_keys)
+    return any(
+        run.tags.get(INTEGRATION_TAG) == integration or ours & set(run.asset_selection or ())
+        for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+    )

@@ -1,0 +1,33 @@
+"""Which records a partition means: the one place that turns Dagster partitions into versions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import dagster as dg
+
+from crm_pipeline.store.staging import Window
+
+
+def hourly_partitions(start: datetime) -> dg.HourlyPartitionsDefinition:
+    """The partitions that all assets of an integration share: one per UTC hour from ``start``."""
+    return dg.HourlyPartitionsDefinition(start_date=start, timezone="UTC")
+
+
+def window(context: dg.AssetExecutionContext, start: datetime, *, overlap_seconds: int) -> Window:
+    """The window of the run's partition or range of partitions.
+
+    The first partition reaches back to the beginning of time. Every other window begins ``overlap_seconds`` early, so that
+    records which QBench reports late, or with the boundary's own second, are not lost; digests make the repeat free.
+    """
+    covered = context.partition_time_window
+    until = int(covered.end.timestamp())
+    if covered.start <= start:
+        return Window(since=None, until=until)
+    return Window(since=int(covered.start.timestamp()) - overlap_seconds, until=until)
+
+
+def partition_label(context: dg.AssetExecutionContext) -> str:
+    """The partition's key, or ``first...last`` for a range; stored with outcomes."""
+    keys = context.partition_keys
+    return keys[0] if len(keys) == 1 else f"{keys[0]}...{keys[-1]}"

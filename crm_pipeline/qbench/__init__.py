@@ -1,0 +1,1 @@
+"""Reads QBench, the source."""

@@ -1,0 +1,124 @@
+"""What does an answer of QBench mean? Its status and body as content, or as one of our errors.
+
+Error texts name path, status and content type, never what an answer holds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceUnavailableError, UnexpectedAnswerError
+
+SERVICE = "qbench"
+NOT_FOUND = "404"
+"""``RequestRefusedError.code`` where there is no such record; the words of QBench's own code for it are not documented."""
+THROTTLE_HEADERS = ("X-QBAPI-Throttle-TTL", "Retry-After")
+"""Headers that say how many seconds to wait; the first is QBench's own (its API documentation)."""
+STALE_TOKEN_CODES = frozenset({"invalid_grant", "invalid_request"})
+"""``error`` of a 400 that means a stale or malformed token (observed)."""
+BUSY_STATUSES = frozenset({408, 425})
+
+_RETRY_IN = re.compile(r"retry in (\d+(?:\.\d+)?) second", re.IGNORECASE)
+_SECONDS = re.compile(r"\d+(?:\.\d+)?")
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf and of which host is asked: the names that every error carries."""
+
+    integration: str
+    host: str
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What every ServiceError is told."""
+        return {"integration": self.integration, "service": SERVICE}
+
+
+def refuses_token(response: httpx.Response) -> bool:
+    """Whether the answer means that the token is not, or no longer, good."""
+    if response.status_code == httpx.codes.BAD_REQUEST:
+        return _body(response).get("error") in STALE_TOKEN_CODES
+    return response.status_code == httpx.codes.UNAUTHORIZED
+
+
+def json_object(response: httpx.Response, *, caller: Caller) -> dict[str, Any]:
+    """The answer's JSON object, or the error that the answer means, raised.
+
+    ServiceUnavailableError for 429 (with the wait that QBench names), 5xx and their like; AuthenticationError for 403;
+    RequestRefusedError for every other 4xx; UnexpectedAnswerError for what is no JSON object.
+    """
+    if not response.is_success:
+        raise _meaning(response, caller=caller)
+    try:
+        content = response.json()
+    except (ValueError, RecursionError):
+        raise unexpected(response, "answered no JSON", caller=caller) from None
+    if not isinstance(content, dict):
+        raise unexpected(response, "answered no JSON object", caller=caller)
+    return content
+
+
+def unexpected(response: httpx.Response, what: str, *, caller: Caller) -> UnexpectedAnswerError:
+    """The error for an answer outside QBench's contract."""
+    kind = response.headers.get("content-type", "none").partition(";")[0].strip()
+    return UnexpectedAnswerError(
+        f"{caller.host} {what} to {_asked(response)} (status {response.status_code}, content type {kind}); check that the integration's "
+        "url is a QBench tenant's and that nothing between here and there (a proxy, a maintenance page) answers in its place",
+        **caller.names,
+    )
+
+
+def _meaning(response: httpx.Response, *, caller: Caller) -> Exception:
+    status = response.status_code
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return ServiceUnavailableError(
+            f"{caller.host} takes no more calls for now; lower the integration's limits where others call it too",
+            wait_seconds=_wait_seconds(response),
+            executed=False,
+            **caller.names,
+        )
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status in BUSY_STATUSES:
+        return ServiceUnavailableError(
+            f"{caller.host} failed with status {status} on {_asked(response)}", wait_seconds=_wait_seconds(response), **caller.names
+        )
+    if status == httpx.codes.FORBIDDEN:
+        return AuthenticationError(
+            f"{caller.host} does not allow {_asked(response)}; let the API client read customers and contacts", **caller.names
+        )
+    if status < httpx.codes.BAD_REQUEST:
+        return unexpected(response, "redirects or answers nothing", caller=caller)
+    code = NOT_FOUND if status == httpx.codes.NOT_FOUND else _code(response)
+    return RequestRefusedError(f"{caller.host} refuses {_asked(response)} with status {status}", code=code or str(status), **caller.names)
+
+
+def _asked(response: httpx.Response) -> str:
+    return f"{response.request.method} {response.request.url.path}"
+
+
+def _wait_seconds(response: httpx.Response) -> float | None:
+    for name in THROTTLE_HEADERS:
+        if _SECONDS.fullmatch(response.headers.get(name, "").strip()):
+            return float(response.headers[name])
+    found = _RETRY_IN.search(str(_body(response).get("error", "")))
+    return float(found[1]) if found else None
+
+
+def _code(response: httpx.Response) -> str | None:
+    """QBench's own error code; only what looks like one, for the fields beside it may hold values of records."""
+    body = _body(response)
+    named = (body.get(name) for name in ("error_type", "error"))
+    return next((code for code in named if isinstance(code, str) and _CODE.fullmatch(code)), None)
+
+
+def _body(response: httpx.Response) -> dict[str, Any]:
+    try:
+        content = response.json()
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}

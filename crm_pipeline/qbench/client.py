@@ -1,0 +1,128 @@
+"""Asks QBench's API v2, at its pace, signed in, again where that helps; every failure becomes one of our errors."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from crm_pipeline.calls import CallCounter, Pace, with_retries
+from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.qbench.answers import Caller, json_object, refuses_token, unexpected
+from crm_pipeline.qbench.auth import Tokens
+from crm_pipeline.qbench.dates import zone_of
+from crm_pipeline.qbench.settings import QBenchSettings
+
+API_PATH = "/qbench/api/v2"
+PACE_MARGIN = 1.02
+"""Calls are paced when they leave; those of a window may arrive closer together by the differences of their journeys."""
+
+NOT_EXECUTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a list: its records, whether pages follow, and how many records the whole list has (None: not said)."""
+
+    records: list[dict[str, Any]]
+    more: bool
+    total: int | None
+
+
+class QBenchClient:
+    """One integration's way to its QBench tenant; safe over threads. No I/O before the first call, which signs in.
+
+    ``calls`` counts the HTTP calls made, labels ``sign_in`` and ``read``. Every method may raise a ServiceError, or
+    MissingCredentialError from the first call on.
+    """
+
+    def __init__(self, settings: QBenchSettings, *, integration: str) -> None:
+        limits = settings.limits
+        self.settings = settings
+        self.integration = integration
+        self.calls = CallCounter()
+        self.caller = Caller(integration=integration, host=urlsplit(settings.url).hostname or settings.url)
+        self.zone: tzinfo = zone_of(settings.time_zone)
+        self._pace = Pace(calls=limits.calls, seconds=limits.seconds * PACE_MARGIN)
+        self._places = threading.BoundedSemaphore(limits.concurrent)
+        self._http = httpx.Client(
+            base_url=settings.url,
+            timeout=settings.timeout_seconds,
+            limits=httpx.Limits(max_connections=limits.concurrent, max_keepalive_connections=limits.concurrent),
+            headers={"accept": "application/json"},
+        )
+        self._tokens = Tokens(settings, caller=self.caller, send=self._post_for_token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def list_page(self, path: str, *, page: int, size: int, parameters: Mapping[str, str] | None = None) -> Listing:
+        """One page of a list, ``customers`` for instance; pages count from 1."""
+        query = {"page_num": str(page), "page_size": str(size), **(parameters or {})}
+        response, content = self._get(path, query)
+        records = content.get("data")
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise unexpected(response, "answered without a list of records in `data`", caller=self.caller)
+        pages = _count(content.get("total_pages"))
+        more = len(records) >= size if pages is None else page < pages
+        return Listing(records, more and bool(records), _count(content.get("total_count")))
+
+    def record(self, path: str) -> dict[str, Any]:
+        """One record, ``customers/41`` for instance. Raises RequestRefusedError when there is none."""
+        response, content = self._get(path, {})
+        record = content.get("data")
+        if not isinstance(record, dict):
+            raise unexpected(response, "answered without a record in `data`", caller=self.caller)
+        return record
+
+    def _get(self, path: str, query: Mapping[str, str]) -> tuple[httpx.Response, dict[str, Any]]:
+        return with_retries(lambda: self._get_once(path, query), repeatable=True, attempts=self.settings.attempts)
+
+    def _get_once(self, path: str, query: Mapping[str, str]) -> tuple[httpx.Response, dict[str, Any]]:
+        token = self._tokens.current()
+        response = self._read(path, query, bearer=token.value)
+        if refuses_token(response):
+            token = self._tokens.renewed(token)
+            response = self._read(path, query, bearer=token.value)
+            if refuses_token(response):
+                raise self._tokens.refusal("refuses the token that it has just given")
+        return response, json_object(response, caller=self.caller)
+
+    def _read(self, path: str, query: Mapping[str, str], *, bearer: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {bearer}"}
+        return self._send("GET", f"{API_PATH}/{path}", label="read", params=query, headers=headers)
+
+    def _post_for_token(self, path: str, **body: Any) -> httpx.Response:
+        return self._send("POST", path, label="sign_in", **body)
+
+    def _send(self, method: str, path: str, *, label: str, **request: Any) -> httpx.Response:
+        """Send one request within the limits. Raises ServiceUnavailableError where no answer came."""
+        with self._places:
+            self._pace.wait()
+            self.calls.add(label)
+            try:
+                return self._http.request(method, path, **request)
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                raise ServiceUnavailableError(
+                    f"{self.caller.host} did not answer {method} {path} ({type(error).__name__}); check that the integration's url is "
+                    "right and that this machine reaches it",
+                    executed=not isinstance(error, NOT_EXECUTED),
+                    **self.caller.names,
+                ) from None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

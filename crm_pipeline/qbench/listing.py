@@ -1,0 +1,114 @@
+"""Where in time does each record of a list stand? Its pages, their dates read and their order checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crm_pipeline.errors import UnexpectedAnswerError
+from crm_pipeline.qbench.client import Listing, QBenchClient
+from crm_pipeline.qbench.customers import record_id
+from crm_pipeline.qbench.dates import Moment, parse_date
+
+VERSION_KEY = "last_updated"
+OLDEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "ASC"}
+NEWEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "DESC"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a page. All times are Unix seconds.
+
+    ``version`` is what is staged. ``place`` and ``latest`` are the first and last second in which the record can stand in
+    QBench's order: equal where its date is known to the second, infinitely far apart where it cannot be read.
+    """
+
+    qbench_id: int
+    version: int
+    place: int
+    latest: float
+    content: dict[str, Any]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the record's date is known to the second."""
+        return self.latest == self.place
+
+    @property
+    def readable(self) -> bool:
+        """Whether the record's date can be read at all."""
+        return math.isfinite(self.latest)
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    """A page's rows; ``in_order`` is False where they do not come oldest first, or one is older than was asked for."""
+
+    rows: list[Row]
+    more: bool
+    total: int | None
+    in_order: bool
+
+    @property
+    def last_place(self) -> int:
+        """The place of the last row; -1 on an empty page."""
+        return self.rows[-1].place if self.rows else -1
+
+
+@dataclass(frozen=True, slots=True)
+class RowList:
+    """The list of one of QBench's objects (``name``), read for a window that begins at ``since``."""
+
+    client: QBenchClient
+    name: str
+    since: int
+
+    def page(self, number: int, *, position: int, size: int) -> RowPage:
+        """Page ``number`` of the records last updated at ``position`` or later.
+
+        Raises UnexpectedAnswerError for a record without an id: it cannot be told from others.
+        """
+        listing = self._listing(number, position=position, size=size, order=OLDEST_FIRST)
+        rows: list[Row] = []
+        low, in_order = position - 1, True
+        for record in listing.records:
+            qbench_id = record_id(record.get("id"))
+            if qbench_id is None:
+                raise self._without_id(number, position=position)
+            moment = self._moment(record)
+            if moment is not None:
+                in_order = in_order and moment.seconds + moment.grain > low
+                low = max(low, moment.seconds)
+            rows.append(self._row(qbench_id, moment, record, low=max(low, position)))
+        return RowPage(rows, listing.more, listing.total, in_order)
+
+    def newest(self, *, position: int, size: int) -> int | None:
+        """The last second in which the newest record can stand; None where its page has no date that can be read."""
+        listing = self._listing(1, position=position, size=size, order=NEWEST_FIRST)
+        moments = (self._moment(record) for record in listing.records)
+        return next((moment.seconds + moment.grain - 1 for moment in moments if moment is not None), None)
+
+    def _listing(self, number: int, *, position: int, size: int, order: Mapping[str, str]) -> Listing:
+        """QBench does not document whether its parameter means > or >=, so the second before is asked for: rows of it may come."""
+        bound = position - 1
+        parameters = order if bound < 0 else {**order, VERSION_KEY: str(bound)}
+        return self.client.list_page(self.name, page=number, size=size, parameters=parameters)
+
+    def _moment(self, record: Mapping[str, Any]) -> Moment | None:
+        return parse_date(record.get(VERSION_KEY), zone=self.client.zone)
+
+    def _row(self, qbench_id: int, moment: Moment | None, record: dict[str, Any], *, low: int) -> Row:
+        if moment is None:
+            return Row(qbench_id, version=low, place=low, latest=math.inf, content=record)
+        if moment.grain == 1:
+            return Row(qbench_id, version=moment.seconds, place=moment.seconds, latest=moment.seconds, content=record)
+        latest = moment.seconds + moment.grain - 1
+        return Row(qbench_id, version=max(moment.seconds, self.since), place=low, latest=latest, content=record)
+
+    def _without_id(self, number: int, *, position: int) -> UnexpectedAnswerError:
+        return UnexpectedAnswerError(
+            f"page {number} of {self.name} updated from {position} on holds a record without a readable id; ask QBench's support",
+            **self.client.caller.names,
+        )

@@ -1,0 +1,95 @@
+"""What changed in QBench within a window? Its records as a stream of frames, none missed while users go on editing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.errors import RequestRefusedError
+from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.qbench.answers import NOT_FOUND
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.customers import with_customers
+from crm_pipeline.qbench.listing import VERSION_KEY, Row, RowList
+from crm_pipeline.qbench.walking import Walk
+from crm_pipeline.schemas import RAW
+
+FRAME_ROWS = 2000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a read.
+
+    ``frame`` (schemas.RAW) holds no (id, version) twice. Every record whose version is below ``position`` (Unix seconds) has been
+    yielded with this page or before it, so a read that broke off here resumes from it. ``total`` is the number of records that
+    QBench announced at the read's start, those behind the window's end included; None where it said none.
+    """
+
+    frame: pd.DataFrame
+    position: int
+    total: int | None
+
+
+def organization(client: QBenchClient) -> str:
+    """What tells this tenant from every other one: the host of its address. Makes no call."""
+    return client.caller.host
+
+
+def read_one(client: QBenchClient, record_type: RecordType, qbench_id: int) -> dict[str, Any] | None:
+    """One record as ``read_changes`` gives it, or None where QBench has none (any more). Raises a ServiceError."""
+    try:
+        record = client.record(f"{MODELS[record_type].qbench_object}/{qbench_id}")
+    except RequestRefusedError as error:
+        if error.code == NOT_FOUND:
+            return None
+        raise
+    return with_customers(client, [record])[0] if record_type is RecordType.CONTACT else record
+
+
+def read_changes(
+    client: QBenchClient, record_type: RecordType, *, since: int | None, until: int, resume: int | None = None
+) -> Iterator[Page]:
+    """The records last updated in ``since <= version < until`` (Unix seconds), oldest first, as pages of about 2,000 rows.
+
+    ``since`` None is the beginning of time; ``resume`` is the ``position`` of the last page of a read of the same window that
+    broke off. When the iterator ends, everything before ``until`` has been yielded; a window without records yields no page.
+
+    Records are as QBench gave them, except that contacts have ``customers`` as ``[{"id": 41}, ...]``. One that is edited during
+    the read may come twice, with two versions. One whose date cannot be read takes the version of the one before it and names
+    the field in ``unreadable``. Raises a ServiceError; an UnexpectedAnswerError where a complete read cannot be had.
+    """
+    start = max(since or 0, 0)
+    walk = Walk(RowList(client, MODELS[record_type].qbench_object, start), until=until)
+    gathered: dict[tuple[int, int], Row] = {}
+    for rows in walk.rows(max(start, resume or 0)):
+        gathered.update(((row.qbench_id, row.version), row) for row in rows)
+        if len(gathered) >= FRAME_ROWS:
+            yield _page(walk, record_type, list(gathered.values()))
+            gathered = {}
+    if gathered:
+        yield _page(walk, record_type, list(gathered.values()))
+
+
+def _page(walk: Walk, record_type: RecordType, rows: list[Row]) -> Page:
+    client = walk.source.client
+    contents: list[dict[str, Any] | None] = [row.content for row in rows]
+    if record_type is RecordType.CONTACT:
+        contents = with_customers(client, [row.content for row in rows])
+    kept = [(row, content) for row, content in zip(rows, contents, strict=True) if content is not None]
+    frame = RAW.build(
+        {
+            "qbench_id": [row.qbench_id for row, _ in kept],
+            "version": [row.version for row, _ in kept],
+            "content": pd.Series([content for _, content in kept], dtype="object"),
+            "unreadable": [None if row.readable else VERSION_KEY for row, _ in kept],
+        }
+    )
+    logger.info("integration %s: read %d %s of QBench, up to %d", client.integration, len(frame), walk.source.name, walk.position)
+    return Page(frame, walk.position, walk.total)

@@ -1,0 +1,97 @@
+"""How an integration reaches its QBench tenant: the ``qbench`` part of the YAML."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+
+from crm_pipeline.settings import EnvVariable, YamlModel
+
+LARGEST_PAGE = 50
+
+
+class QBenchLimits(YamlModel):
+    """How much may be asked of the tenant. Source of the defaults: QBench's API documentation (10 at a time, 300 per 60 s)."""
+
+    calls: Annotated[int, Field(description="Most calls within `seconds`.", examples=[300], ge=1)] = 300
+    seconds: Annotated[
+        float, Field(description="Length of the sliding window that `calls` counts in, in seconds.", examples=[60], gt=0)
+    ] = 60
+    concurrent: Annotated[int, Field(description="Most calls at one time.", examples=[10], ge=1)] = 10
+
+
+class QBenchSettings(YamlModel):
+    """The tenant, the credentials' names, and how it is read.
+
+    Assumed, because QBench does not document it: ``overlap_seconds``, ``time_zone``, and which of the two token endpoints a
+    tenant has open (``sign_in``; the first was observed on live tenants, the second is in the API's own document).
+    """
+
+    url: Annotated[str, Field(description="The tenant's address, without a path.", examples=["https://acme.qbench.net"])]
+    client_id: Annotated[
+        EnvVariable,
+        Field(description="Id of the API client made for this integration in QBench.", examples=[{"env": "QBENCH_CLIENT_ID"}]),
+    ]
+    client_secret: Annotated[EnvVariable, Field(description="Secret of that API client.", examples=[{"env": "QBENCH_CLIENT_SECRET"}])]
+    sign_in: Annotated[
+        Literal["oauth2", "api_v2"],
+        Field(
+            description="Where tokens are asked for: oauth2 is /qbench/oauth2/v1/token, api_v2 is /qbench/api/v2/auth/token.",
+            examples=["oauth2"],
+        ),
+    ] = "oauth2"
+    limits: Annotated[
+        QBenchLimits,
+        Field(description="How much may be asked of the tenant; lower it to leave room for others.", examples=[{"calls": 200}]),
+    ] = QBenchLimits()
+    timeout_seconds: Annotated[float, Field(description="Longest wait for an answer, in seconds.", examples=[30], gt=0)] = 30
+    attempts: Annotated[
+        int, Field(description="How often a call is made before the run gives up, the first included.", examples=[5], ge=1)
+    ] = 5
+    page_size: Annotated[int, Field(description="Records per call; QBench gives at most 50.", examples=[50], ge=1, le=LARGEST_PAGE)] = (
+        LARGEST_PAGE
+    )
+    overlap_seconds: Annotated[
+        int,
+        Field(
+            description="How far before a window's start a read begins, in seconds, for records that QBench shows late.",
+            examples=[120],
+            ge=0,
+        ),
+    ] = 120
+    time_zone: Annotated[
+        str,
+        Field(description="IANA time zone of the tenant's dates where these carry none.", examples=["America/Chicago"]),
+    ] = "UTC"
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        wanted = "give the tenant's address alone, such as https://acme.qbench.net"
+        try:
+            parts = urlsplit(url.strip())
+            parts.port  # noqa: B018 - reading it checks it
+        except ValueError:
+            raise ValueError(f"this is no web address; {wanted}") from None
+        if parts.scheme not in {"http", "https"}:
+            raise ValueError(f"the address must begin with https:// (or http://); {wanted}")
+        if not parts.hostname or any(character.isspace() for character in parts.netloc):
+            raise ValueError(f"the address names no host; {wanted}")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError(f"the address must not hold credentials; {wanted}")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError(f"the address must end after the host; {wanted}")
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        if name != "UTC":
+            try:
+                ZoneInfo(name)
+            except (OSError, ValueError, KeyError):
+                raise ValueError("this is no IANA time zone; give a name such as America/Chicago, or UTC") from None
+        return name

@@ -1,0 +1,154 @@
+"""How is a list read completely while it changes? Forward through time, and in passes where time does not order it.
+
+QBench lists by offset over live data: whatever is edited or deleted shifts the records behind it, and turning pages misses
+them. So the lower bound is moved forward instead: what is edited comes again later, what is deleted shifts nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+
+from crm_pipeline.errors import UnexpectedAnswerError
+from crm_pipeline.qbench.listing import Row, RowList, RowPage
+
+MOST_PASSES = 8
+"""How often a list that time does not order is gone through before the read gives up."""
+
+logger = logging.getLogger(__name__)
+
+Rows = list[Row]
+
+
+class _OutOfOrderError(Exception):
+    """QBench does not keep the order asked for."""
+
+
+class Walk:
+    """One read of a list up to ``until`` (Unix seconds, exclusive).
+
+    ``position``: every row of a version below it has been yielded; right after each step of ``rows``. ``total``: how many
+    records QBench announced at the start.
+    """
+
+    def __init__(self, source: RowList, *, until: int) -> None:
+        self.source = source
+        self.position = source.since
+        self.total: int | None = None
+        self._until = until
+        self._size = source.client.settings.page_size
+        self._order_known = False
+        self._inexact: dict[tuple[int, int | None], Row] = {}
+
+    def rows(self, start: int) -> Iterator[Rows]:
+        """The rows from ``start`` on, a page at a time. Raises a ServiceError."""
+        self.position = start
+        try:
+            yield from self._through_time()
+        except _OutOfOrderError:
+            logger.warning(
+                "integration %s: QBench does not list %s in the order asked for, or its dates are in another time zone than the "
+                "integration's qbench.time_zone; reading the whole list instead, until nothing new comes",
+                self.source.client.integration,
+                self.source.name,
+            )
+            self.position = self.source.since
+            yield from self._whole_window()
+        self.position = self._until
+
+    def _through_time(self) -> Iterator[Rows]:
+        while self.position < self._until:
+            begin = self.position
+            page = self.source.page(1, position=begin, size=self._size)
+            self.total = page.total if self.total is None else self.total
+            self._check_order(page)
+            if page.more and page.last_place <= begin:
+                self.position = yield from self._crowded_second(begin)
+                continue
+            self.position = page.last_place if page.more and page.last_place < self._until else self._until
+            yield self._not_yet_given([row for row in page.rows if begin <= row.place < self.position])
+
+    def _check_order(self, page: RowPage) -> None:
+        """A page can look sorted by chance; what settles it is whether asking for the newest first gives another order."""
+        if not page.in_order:
+            raise _OutOfOrderError
+        if self._order_known or not page.more or page.last_place <= self.position:
+            return
+        newest = self.source.newest(position=self.position, size=self._size)
+        if newest is not None and newest < page.last_place:
+            raise _OutOfOrderError
+        self._order_known = True
+
+    def _crowded_second(self, second: int) -> Generator[Rows, None, int]:
+        """All rows of a second that holds more than a page, by turning pages; returns the second to go on from."""
+        behind: list[int] = []
+
+        def chosen(page: RowPage) -> Rows:
+            if not page.in_order:
+                raise _OutOfOrderError
+            behind.extend(row.place for row in page.rows if row.place > second)
+            return [row for row in page.rows if row.place == second]
+
+        for rows in self._passes(second, chosen, complete=lambda: bool(behind)):
+            yield self._not_yet_given(rows)
+        return min(behind, default=second + 1)
+
+    def _whole_window(self) -> Iterator[Rows]:
+        since, until = self.source.since, self._until
+
+        def chosen(page: RowPage) -> Rows:
+            dated = [row if row.readable else replace(row, version=since) for row in page.rows]
+            return [row for row in dated if row.latest >= since and row.version < until]
+
+        yield from self._passes(since, chosen, complete=lambda: False)
+
+    def _passes(self, position: int, chosen: Callable[[RowPage], Rows], *, complete: Callable[[], bool]) -> Iterator[Rows]:
+        """The chosen rows of a list that changes while its pages are turned, each (id, version) once.
+
+        The first pass goes forward to find the end (``complete`` says when it is reached before the list's own). The next
+        ones go backward: there a record that leaves the list shifts others only to pages still to come. It is done when a
+        pass brings nothing new and had no more places for records than different ones were found: a record that an
+        unsteady order hides takes a place that another one fills twice. Page sizes differ from pass to pass for that.
+        """
+        seen: set[tuple[int, int]] = set()
+        pages, records, largest, more = 0, 0, 0, True
+        while more and not complete():
+            pages += 1
+            page = self.source.page(pages, position=position, size=self._size)
+            records, largest, more = records + len(page.rows), max(largest, len(page.rows)), page.more
+            yield _unseen(chosen(page), seen)
+        if pages == 1:
+            return
+        for number in range(1, MOST_PASSES):
+            size = max(1, largest - number)
+            known, places = len(seen), 0
+            for page_number in range(math.ceil(records / size), 0, -1):
+                rows = chosen(self.source.page(page_number, position=position, size=size))
+                places += len(rows)
+                yield _unseen(rows, seen)
+            if len(seen) == known and places <= known:
+                return
+        raise UnexpectedAnswerError(
+            f"{self.source.name} from {position} on come in another order each time ({MOST_PASSES} passes over {len(seen)} records); "
+            "start the run again when fewer people work in QBench, and ask QBench's support if it stays so",
+            **self.source.client.caller.names,
+        )
+
+    def _not_yet_given(self, rows: Rows) -> Rows:
+        """The rows without those whose inexact date let them come again unchanged."""
+        self._inexact = {key: row for key, row in self._inexact.items() if row.latest >= self.position - 1}
+        return [row for row in rows if row.exact or self._is_new(row)]
+
+    def _is_new(self, row: Row) -> bool:
+        key = (row.qbench_id, row.version if row.readable else None)
+        given = self._inexact.get(key)
+        self._inexact[key] = row
+        return given is None or given.content != row.content
+
+
+def _unseen(rows: Rows, seen: set[tuple[int, int]]) -> Rows:
+    new = {key: row for row in rows if (key := (row.qbench_id, row.version)) not in seen}
+    seen.update(new)
+    return list(new.values())

@@ -1,0 +1,1 @@
+"""Stand-ins for QBench, Salesforce and HubSpot over HTTP, and the demo that runs on them."""

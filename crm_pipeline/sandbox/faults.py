@@ -1,0 +1,95 @@
+"""Failures that a test or a visitor plans for a stand-in: what breaks, how, and how often."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["status", "drop_before", "drop_after", "html", "delay"]
+
+HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A failure of the next requests that match.
+
+    A request matches when ``service`` and ``method`` are equal (None: any) and ``path``, a regular expression, is found
+    in its path (without the query). The first ``skip`` matching requests pass, the next ``times`` fail (None: all).
+
+    | kind | what the client sees | executed |
+    |---|---|---|
+    | status | ``status`` (503 if None) with ``headers`` and ``body`` (text, or anything JSON can write) | no |
+    | html | ``status`` (200 if None) with an HTML page or ``body`` | no |
+    | drop_before | the connection closes without an answer | no |
+    | drop_after | the connection closes without an answer | yes |
+    | delay | the true answer | yes |
+
+    ``seconds`` is waited before any of them.
+    """
+
+    method: str | None = None
+    path: str = ""
+    kind: Kind = "status"
+    times: int | None = 1
+    skip: int = 0
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    seconds: float = 0.0
+    service: str | None = None
+
+    def concerns(self, *, service: str, method: str, path: str) -> bool:
+        """Whether a request is one of those that this fault is planned for."""
+        return (
+            self.service in (None, service)
+            and (self.method is None or self.method.upper() == method.upper())
+            and re.search(self.path, path) is not None
+        )
+
+
+class Faults:
+    """The faults planned for all stand-ins of one sandbox, tried in the order of their planning; safe over threads."""
+
+    def __init__(self) -> None:
+        self._planned: list[Fault] = []
+        self._seen: list[int] = []
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> None:
+        """Plan a fault."""
+        with self._lock:
+            self._planned.append(fault)
+            self._seen.append(0)
+
+    def clear(self) -> None:
+        """Forget every planned fault."""
+        with self._lock:
+            self._planned.clear()
+            self._seen.clear()
+
+    def open(self) -> list[Fault]:
+        """The faults that have not been applied as often as planned; those without an end are always among them."""
+        with self._lock:
+            return [
+                fault
+                for fault, seen in zip(self._planned, self._seen, strict=True)
+                if fault.times is None or seen < fault.skip + fault.times
+            ]
+
+    def take(self, *, service: str, method: str, path: str) -> Fault | None:
+        """The fault to apply to a request, counted as applied; None when it passes."""
+        with self._lock:
+            for position, fault in enumerate(self._planned):
+                if not fault.concerns(service=service, method=method, path=path):
+                    continue
+                seen = self._seen[position]
+                if fault.times is not None and seen >= fault.skip + fault.times:
+                    continue
+                self._seen[position] = seen + 1
+                if seen >= fault.skip:
+                    return fault
+        return None

@@ -1,0 +1,102 @@
+"""The endpoints for one record, and the list of all: read, create, change, delete, merge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+from crm_pipeline.sandbox.hubspot import linking, refusals
+from crm_pipeline.sandbox.hubspot.batches import check_id_property
+from crm_pipeline.sandbox.hubspot.portal import HubSpotPortal
+from crm_pipeline.sandbox.hubspot.records import Record, RecordStore
+from crm_pipeline.sandbox.hubspot.refusals import Answer, Refusal
+from crm_pipeline.sandbox.hubspot.values import read_properties
+from crm_pipeline.sandbox.hubspot.writes import carry_out, plan_create, plan_update
+
+LARGEST_PAGE = 100
+
+
+def listing(portal: HubSpotPortal, store: RecordStore, query: Mapping[str, str], *, path: str) -> Answer:
+    """A page of all records in the order of their ids; ``after`` is the next page's first id."""
+    limit, start = query.get("limit", "10"), query.get("after") or "0"
+    if not limit.isdigit() or not 0 < int(limit) <= LARGEST_PAGE:
+        raise Refusal(400, f"The limit must be between 1 and {LARGEST_PAGE}")
+    if not start.isdigit():
+        raise Refusal(400, "Invalid value for after")
+    records = list(islice(store.listed(start=int(start), archived=query.get("archived") == "true"), int(limit) + 1))
+    answer: dict[str, Any] = {"results": [_shown(portal, store, record, query) for record in records[: int(limit)]]}
+    if len(records) > int(limit):
+        after = records[-1].id
+        answer["paging"] = {"next": {"after": after, "link": f"https://api.hubapi.com{path}?limit={limit}&after={after}"}}
+    return Answer(answer)
+
+
+def read(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapping[str, str]) -> Answer:
+    """One record by its id, by one that was merged into it, or by a unique property."""
+    if query.get("archived") == "true":
+        if record_id not in store.bin:
+            raise refusals.not_found()
+        return Answer(_shown(portal, store, store.bin[record_id], query))
+    return Answer(_shown(portal, store, _live(portal, store, record_id, query), query))
+
+
+def create(portal: HubSpotPortal, store: RecordStore, body: Any) -> Answer:
+    """One new record."""
+    entry = _entry(body)
+    if not isinstance(entry.get("associations"), list):
+        raise refusals.missing_member("associations")
+    return Answer(carry_out(portal, store, plan_create(portal, store, entry, {})), 201)
+
+
+def update(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapping[str, str], body: Any) -> Answer:
+    """Changes of one record; unlike the batch it follows merges (documented)."""
+    record = _live(portal, store, record_id, query)
+    return Answer(carry_out(portal, store, plan_update(portal, store, _entry(body), record, {})))
+
+
+def archive(portal: HubSpotPortal, store: RecordStore, record_id: str) -> Answer:
+    """One record to the bin; 204 whether it was there or not."""
+    store.archive(record_id, at=portal.clock(), visible=portal.clock() + portal.index_lag_seconds)
+    return Answer(status=204)
+
+
+def merge(portal: HubSpotPortal, store: RecordStore, body: Any) -> Answer:
+    """Two records into one."""
+    ids = [body.get(name) if isinstance(body, dict) else None for name in ("primaryObjectId", "objectIdToMerge")]
+    for name, record_id in zip(("primaryObjectId", "objectIdToMerge"), ids, strict=True):
+        if not isinstance(record_id, str):
+            raise refusals.missing_member(name)
+        if store.resolve(record_id) not in store.live:
+            raise refusals.not_found()
+    primary, secondary = (store.resolve(str(record_id)) for record_id in ids)
+    if primary == secondary:
+        raise Refusal(400, "Cannot merge an object with itself")
+    merged = portal.merge(store.type.name, primary, secondary)
+    return Answer(portal.show(store, store.live[merged], list(store.type.default_properties)))
+
+
+def _entry(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise refusals.invalid_json("Cannot deserialize the body")
+    return {**body, "properties": read_properties(body.get("properties"))}
+
+
+def _live(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapping[str, str]) -> Record:
+    id_property = query.get("idProperty")
+    check_id_property(portal, store, id_property)
+    found = store.resolve(record_id) if id_property is None else store.holder(id_property, record_id)
+    if found not in store.live:
+        raise refusals.not_found()
+    return store.live[found]
+
+
+def _shown(portal: HubSpotPortal, store: RecordStore, record: Record, query: Mapping[str, str]) -> dict[str, Any]:
+    names = [name for name in query.get("properties", "").split(",") if name] or list(store.type.default_properties)
+    shown = portal.show(store, record, names)
+    if query.get("associations"):
+        wanted = [name for name in query["associations"].split(",") if name]
+        associations = linking.inline(portal, store, record.id, wanted)
+        if associations:
+            shown["associations"] = associations
+    return shown

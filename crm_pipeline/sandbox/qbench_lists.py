@@ -1,0 +1,190 @@
+"""Which records does a list hold, on which page, and how are they shown?"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Literal
+
+from starlette.requests import Request
+
+from crm_pipeline.sandbox.qbench_access import refused
+from crm_pipeline.sandbox.tenant import FIELDS, Kind, QBenchTenant, Record
+
+DEFAULT_PAGE_SIZE = 20
+LARGEST_PAGE_SIZE = 50
+"""A larger page is refused, not cut short [assumed]."""
+
+PAGE_PARAMETERS = frozenset({"page_num", "page_size"})
+LIST_PARAMETERS = PAGE_PARAMETERS | {
+    "sort_by",
+    "sort_order",
+    "last_updated",
+    "include_deleted",
+    "integration_ids[]",
+    "not_integration_ids[]",
+}
+PARAMETERS: Mapping[Kind, frozenset[str]] = {
+    "customers": LIST_PARAMETERS,
+    "contacts": LIST_PARAMETERS | {"customer_integration_ids[]", "customer_ids[]", "email_addresses[]"},
+}
+INCLUDED: Mapping[str | None, str] = {None: "live", "TRUE": "all", "DELETED_ONLY": "deleted"}
+NESTED: Mapping[Kind, tuple[str, ...]] = {
+    "customers": ("id", "customer_name"),
+    "contacts": ("id", "first_name", "last_name", "email_address"),
+}
+
+Keys = list[tuple[int, ...]]
+
+
+def read_query(request: Request, *, allowed: frozenset[str]) -> dict[str, list[str]]:
+    """The parameters by name; one that the list does not know is refused, so that a misspelt filter never passes [assumed]."""
+    query: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        query.setdefault(name, []).append(value)
+    unknown = sorted(set(query) - allowed)
+    if unknown:
+        raise refused(400, "bad_request", "unknown parameters", errors=unknown)
+    return query
+
+
+def read_choice(query: Mapping[str, list[str]], name: str, choices: tuple[str, ...], *, default: str | None = None) -> str | None:
+    """A parameter that takes one of some values; any other is refused."""
+    value = query.get(name, [default])[-1]
+    if value is not None and value not in choices:
+        raise refused(400, "bad_request", f"{name} is none of its values")
+    return value
+
+
+def read_number(query: Mapping[str, list[str]], name: str, *, default: int | None, least: int = 0, most: int | None = None) -> int | None:
+    """A parameter that takes digits within bounds; anything else is refused."""
+    if name not in query:
+        return default
+    text = query[name][-1]
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        raise refused(400, "bad_request", f"{name} is out of range")
+    return int(text)
+
+
+def read_numbers(query: Mapping[str, list[str]], name: str) -> set[int]:
+    """The ids in an array parameter; anything else is refused."""
+    values = query.get(name, [])
+    if not all(value.isdecimal() for value in values):
+        raise refused(400, "bad_request", f"{name} is to hold ids")
+    return {int(value) for value in values}
+
+
+def selected(tenant: QBenchTenant, kind: Kind, query: Mapping[str, list[str]]) -> tuple[Keys, int]:
+    """Keys of the records asked for, in ascending order, and the position of the first; a key ends with the record's id."""
+    table = tenant.tables[kind]
+    which = INCLUDED[read_choice(query, "include_deleted", ("TRUE", "DELETED_ONLY"), default=None)]
+    sort_by = _sort_field(tenant, kind, query)
+    bound = read_number(query, "last_updated", default=None)
+    wanted = _array_filter(tenant, kind, query)
+    keys, first = table.by_update(which), 0
+    if bound is not None:
+        first = bisect_left(keys, (bound,) if tenant.last_updated_bound == ">=" else (bound + 1,))
+    if sort_by == "id" and bound is None:
+        keys = table.by_id(which)
+    elif sort_by != "last_updated":
+        keys, first = sorted(((key[-1],) for key in keys[first:]), key=lambda key: (_order(table.rows[key[0]][sort_by]), key)), 0
+    if wanted is not None:
+        keys, first = [key for key in keys[first:] if wanted(key[-1])], 0
+    return keys, first
+
+
+def _sort_field(tenant: QBenchTenant, kind: Kind, query: Mapping[str, list[str]]) -> str:
+    known = ("id", "last_updated", *FIELDS[kind], *tenant.additional_fields[kind])
+    field = read_choice(query, "sort_by", (*known, "date_created") if kind == "customers" else known, default="id")
+    return "id" if tenant.ignore_sort or field is None else field
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    return (0, value, "") if isinstance(value, int | float) else (1, 0, str(value or ""))
+
+
+def _array_filter(tenant: QBenchTenant, kind: Kind, query: Mapping[str, list[str]]) -> Callable[[int], bool] | None:
+    """What the array parameters ask for, as a test of a record's id; None where there are none."""
+    tests: list[Callable[[int], bool]] = []
+    rows = tenant.tables[kind].rows
+    linked = partial(_linked_ids, tenant)
+    if "integration_ids[]" in query:
+        tests.append(linked(kind, read_numbers(query, "integration_ids[]")).__contains__)
+    if "not_integration_ids[]" in query:
+        unwanted = linked(kind, read_numbers(query, "not_integration_ids[]"))
+        tests.append(lambda record_id: record_id not in unwanted)
+    if "customer_integration_ids[]" in query:
+        customers = linked("customers", read_numbers(query, "customer_integration_ids[]"))
+        tests.append(lambda record_id: not customers.isdisjoint(tenant.customer_ids[record_id]))
+    if "customer_ids[]" in query:
+        asked = read_numbers(query, "customer_ids[]")
+        tests.append(lambda record_id: not asked.isdisjoint(tenant.customer_ids[record_id]))
+    if "email_addresses[]" in query:
+        addresses = set(query["email_addresses[]"])
+        tests.append(lambda record_id: rows[record_id]["email_address"] in addresses)
+    return (lambda record_id: all(test(record_id) for test in tests)) if tests else None
+
+
+def _linked_ids(tenant: QBenchTenant, kind: Kind, integrations: set[int]) -> set[int]:
+    return {record_id for integration, record_id in tenant.integration_links[kind] if integration in integrations}
+
+
+def page(
+    query: Mapping[str, list[str]],
+    keys: Keys,
+    show: Callable[[tuple[int, ...]], Any],
+    *,
+    first: int = 0,
+    order: Literal["up", "down"] = "up",
+) -> Record:
+    """One page of a list, from the keys at ``first`` and behind; pages run over the data as it is now."""
+    number = read_number(query, "page_num", default=1, least=1) or 1
+    size = read_number(query, "page_size", default=DEFAULT_PAGE_SIZE, least=1, most=LARGEST_PAGE_SIZE) or DEFAULT_PAGE_SIZE
+    total = len(keys) - first
+    if order == "up":
+        start = first + (number - 1) * size
+        chosen = keys[start : start + size]
+    else:
+        end = max(len(keys) - (number - 1) * size, first)
+        chosen = keys[max(end - size, first) : end][::-1]
+    return {
+        "data": [show(key) for key in chosen],
+        "page_number": number,
+        "total_count": total,
+        "total_pages": math.ceil(total / size),
+    }
+
+
+def shown(tenant: QBenchTenant, kind: Kind, record_id: int) -> Record:
+    """A record as the API answers it."""
+    row = dict(tenant.tables[kind].rows[record_id])
+    for name in ("date_created", "last_updated"):
+        if isinstance(row.get(name), int):
+            row[name] = _date(row[name], form=tenant.date_form)
+    if kind == "customers":
+        contacts = tenant.tables["contacts"].rows
+        row["contacts"] = [{name: contacts[key][name] for name in NESTED["contacts"]} for key in tenant.live_contacts_of(record_id)]
+    elif tenant.customers_form != "absent":
+        row["customers"] = [_nested_customer(tenant, key) for key in tenant.live_customers_of(record_id)]
+    return row | tenant.disguises.get((kind, record_id), {})
+
+
+def _nested_customer(tenant: QBenchTenant, customer_id: int) -> Any:
+    row = tenant.tables["customers"].rows[customer_id]
+    short = {name: row[name] for name in NESTED["customers"]}
+    forms: Mapping[str, Any] = {"id": short, "data": {"data": short}, "customer_id": {"customer_id": customer_id}, "bare": customer_id}
+    return forms[tenant.customers_form]
+
+
+def _date(seconds: int, *, form: str) -> int | str:
+    if form == "unix":
+        return seconds
+    if form == "digits":
+        return str(seconds)
+    moment = datetime.fromtimestamp(seconds, tz=UTC)
+    if form == "us":
+        return moment.strftime("%m/%d/%Y %I:%M %p")
+    return moment.replace(tzinfo=None).isoformat() if form == "iso_naive" else moment.isoformat()

@@ -1,0 +1,310 @@
+"""The objects of a fresh organization, as tables that can be read against the vendor's object reference.
+
+Lengths are those of a default organization (reference: field mapping). ``QBench_Id__c``, person accounts and the state and
+country picklists are not part of it: the organization adds them where it is told to.
+"""
+
+from __future__ import annotations
+
+from crm_pipeline.sandbox.salesforce.fields import FieldSpec, ObjectSpec, by_name
+
+INDUSTRIES = (
+    "Agriculture",
+    "Apparel",
+    "Banking",
+    "Biotechnology",
+    "Chemicals",
+    "Communications",
+    "Construction",
+    "Consulting",
+    "Education",
+    "Electronics",
+    "Energy",
+    "Engineering",
+    "Entertainment",
+    "Environmental",
+    "Finance",
+    "Food & Beverage",
+    "Government",
+    "Healthcare",
+    "Hospitality",
+    "Insurance",
+    "Machinery",
+    "Manufacturing",
+    "Media",
+    "Not For Profit",
+    "Recreation",
+    "Retail",
+    "Shipping",
+    "Technology",
+    "Telecommunications",
+    "Transportation",
+    "Utilities",
+    "Other",
+)
+ACCOUNT_TYPES = (
+    "Prospect",
+    "Customer - Direct",
+    "Customer - Channel",
+    "Channel Partner / Reseller",
+    "Installation Partner",
+    "Technology Partner",
+    "Other",
+)
+LEAD_SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
+LEAD_STATUSES = ("Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted")
+SALUTATIONS = ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx.")
+RATINGS = ("Hot", "Warm", "Cold")
+
+
+def _text(name: str, length: int, label: str = "") -> FieldSpec:
+    return FieldSpec(name, "string", label, length)
+
+
+def _required(name: str, length: int, label: str = "") -> FieldSpec:
+    return FieldSpec(name, "string", label, length, nillable=False)
+
+
+def _long_text(name: str, length: int = 32_000, label: str = "") -> FieldSpec:
+    return FieldSpec(name, "textarea", label, length)
+
+
+def _phone(name: str, label: str = "") -> FieldSpec:
+    return FieldSpec(name, "phone", label, 40)
+
+
+def _choice(name: str, values: tuple[str, ...], length: int = 255) -> FieldSpec:
+    return FieldSpec(name, "picklist", "", length, picklist=values)
+
+
+def _flag(name: str) -> FieldSpec:
+    return FieldSpec(name, "boolean", nillable=False, defaulted_on_create=True, default=False)
+
+
+def _reference(name: str, *targets: str, label: str, relationship: str) -> FieldSpec:
+    return FieldSpec(name, "reference", label, 18, reference_to=targets, relationship_name=relationship)
+
+
+def _read_only(name: str, type_: str, length: int = 0, **more: object) -> FieldSpec:
+    return FieldSpec(name, type_, "", length, createable=False, updateable=False, **more)  # type: ignore[arg-type]
+
+
+def _address(prefix: str, label: str = "") -> tuple[FieldSpec, ...]:
+    words = f"{label or prefix} ".lstrip()
+    return (
+        FieldSpec(f"{prefix}Street", "textarea", f"{words}Street", 255),
+        _text(f"{prefix}City", 40, f"{words}City"),
+        _text(f"{prefix}State", 80, f"{words}State/Province"),
+        _text(f"{prefix}PostalCode", 20, f"{words}Zip/Postal Code"),
+        _text(f"{prefix}Country", 80, f"{words}Country"),
+        _read_only(f"{prefix}Address", "address"),
+    )
+
+
+ID = _read_only("Id", "id", 18, nillable=False, defaulted_on_create=True, id_lookup=True)
+_STAMPS = (
+    _read_only("CreatedDate", "datetime", nillable=False, defaulted_on_create=True),
+    _read_only(
+        "CreatedById", "reference", 18, nillable=False, defaulted_on_create=True, reference_to=("User",), relationship_name="CreatedBy"
+    ),
+    _read_only("LastModifiedDate", "datetime", nillable=False, defaulted_on_create=True),
+    _read_only(
+        "LastModifiedById",
+        "reference",
+        18,
+        nillable=False,
+        defaulted_on_create=True,
+        reference_to=("User",),
+        relationship_name="LastModifiedBy",
+    ),
+    _read_only("SystemModstamp", "datetime", nillable=False, defaulted_on_create=True),
+)
+
+
+def _system(object_name: str) -> tuple[FieldSpec, ...]:
+    return (
+        ID,
+        _read_only("IsDeleted", "boolean", nillable=False, defaulted_on_create=True),
+        _read_only("MasterRecordId", "reference", 18, reference_to=(object_name,), relationship_name="MasterRecord"),
+        FieldSpec(
+            "OwnerId",
+            "reference",
+            "Owner ID",
+            18,
+            nillable=False,
+            defaulted_on_create=True,
+            reference_to=("User",),
+            relationship_name="Owner",
+        ),
+        *_STAMPS,
+    )
+
+
+def _person_name() -> tuple[FieldSpec, ...]:
+    return (
+        _required("LastName", 80),
+        _text("FirstName", 40),
+        _choice("Salutation", SALUTATIONS, 40),
+        _read_only("Name", "string", 121, nillable=False),
+    )
+
+
+ACCOUNT = ObjectSpec(
+    "Account",
+    "001",
+    label="Account",
+    label_plural="Accounts",
+    mergeable=True,
+    fields=by_name(
+        (
+            *_system("Account"),
+            _required("Name", 255, "Account Name"),
+            _choice("Type", ACCOUNT_TYPES),
+            _reference("ParentId", "Account", label="Parent Account ID", relationship="Parent"),
+            *_address("Billing"),
+            *_address("Shipping"),
+            _phone("Phone", "Account Phone"),
+            _phone("Fax", "Account Fax"),
+            _text("AccountNumber", 40),
+            FieldSpec("Website", "url", "", 255),
+            _choice("Industry", INDUSTRIES),
+            FieldSpec("AnnualRevenue", "double", "Annual Revenue", digits=18),
+            FieldSpec("NumberOfEmployees", "int", "Employees", digits=8),
+            _text("TickerSymbol", 20),
+            _long_text("Description", label="Account Description"),
+            _choice("Rating", RATINGS),
+            _text("Site", 80, "Account Site"),
+            _choice("AccountSource", LEAD_SOURCES),
+            _read_only("LastActivityDate", "date"),
+        )
+    ),
+)
+
+CONTACT = ObjectSpec(
+    "Contact",
+    "003",
+    label="Contact",
+    label_plural="Contacts",
+    mergeable=True,
+    name_from=("FirstName", "LastName"),
+    fields=by_name(
+        (
+            *_system("Contact"),
+            _reference("AccountId", "Account", label="Account ID", relationship="Account"),
+            *_person_name(),
+            *_address("Mailing"),
+            *_address("Other"),
+            _phone("Phone", "Business Phone"),
+            _phone("Fax", "Business Fax"),
+            _phone("MobilePhone"),
+            _phone("HomePhone"),
+            _phone("OtherPhone"),
+            _phone("AssistantPhone", "Asst. Phone"),
+            _reference("ReportsToId", "Contact", label="Reports To ID", relationship="ReportsTo"),
+            FieldSpec("Email", "email", "", 80, id_lookup=True),
+            _text("Title", 128),
+            _text("Department", 80),
+            _text("AssistantName", 40),
+            _choice("LeadSource", LEAD_SOURCES),
+            FieldSpec("Birthdate", "date"),
+            _long_text("Description", label="Contact Description"),
+            _flag("HasOptedOutOfEmail"),
+            _flag("DoNotCall"),
+            _read_only("LastActivityDate", "date"),
+        )
+    ),
+)
+
+LEAD = ObjectSpec(
+    "Lead",
+    "00Q",
+    label="Lead",
+    label_plural="Leads",
+    mergeable=True,
+    name_from=("FirstName", "LastName"),
+    fields=by_name(
+        (
+            *_system("Lead"),
+            *_person_name(),
+            _required("Company", 255),
+            _text("Title", 128),
+            *_address("", "Address"),
+            _phone("Phone"),
+            _phone("MobilePhone"),
+            _phone("Fax"),
+            FieldSpec("Email", "email", "", 80, id_lookup=True),
+            FieldSpec("Website", "url", "", 255),
+            _long_text("Description"),
+            _choice("LeadSource", LEAD_SOURCES),
+            FieldSpec(
+                "Status",
+                "picklist",
+                "",
+                255,
+                nillable=False,
+                defaulted_on_create=True,
+                default=LEAD_STATUSES[0],
+                picklist=LEAD_STATUSES,
+            ),
+            _choice("Industry", INDUSTRIES),
+            _choice("Rating", RATINGS),
+            FieldSpec("AnnualRevenue", "double", "Annual Revenue", digits=18),
+            FieldSpec("NumberOfEmployees", "int", "Employees", digits=8),
+            _read_only("IsConverted", "boolean", nillable=False, defaulted_on_create=True, default=False),
+            _read_only("ConvertedDate", "date"),
+            _read_only("ConvertedAccountId", "reference", 18, reference_to=("Account",), relationship_name="ConvertedAccount"),
+            _read_only("ConvertedContactId", "reference", 18, reference_to=("Contact",), relationship_name="ConvertedContact"),
+        )
+    ),
+)
+
+USER = ObjectSpec(
+    "User",
+    "005",
+    label="User",
+    label_plural="Users",
+    writeable=False,
+    name_from=("FirstName", "LastName"),
+    fields=by_name(
+        (
+            ID,
+            _required("Username", 80),
+            *_person_name(),
+            FieldSpec("Email", "email", "", 128, nillable=False),
+            _text("Alias", 8),
+            _flag("IsActive"),
+            _choice("UserType", ("Standard", "PowerPartner", "CspLitePortal", "AutomatedProcess"), 40),
+            *_STAMPS,
+        )
+    ),
+)
+
+ORGANIZATION = ObjectSpec(
+    "Organization",
+    "00D",
+    label="Organization",
+    label_plural="Organizations",
+    writeable=False,
+    fields=by_name(
+        (
+            ID,
+            _required("Name", 80),
+            _text("OrganizationType", 40),
+            _text("InstanceName", 5),
+            _flag("IsSandbox"),
+            _text("Country", 80),
+            _text("LanguageLocaleKey", 40),
+            _text("TimeZoneSidKey", 40),
+            *_STAMPS,
+        )
+    ),
+)
+
+STANDARD_OBJECTS = (ACCOUNT, CONTACT, LEAD, USER, ORGANIZATION)
+
+PERSON_ACCOUNT_FIELDS = (
+    _read_only("IsPersonAccount", "boolean", nillable=False, defaulted_on_create=True, default=False),
+    FieldSpec("FirstName", "string", "First Name", 40),
+    FieldSpec("LastName", "string", "Last Name", 80),
+    FieldSpec("PersonEmail", "email", "Email", 80),
+)

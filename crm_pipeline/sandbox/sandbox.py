@@ -1,0 +1,62 @@
+"""The whole sandbox: stand-ins for QBench, Salesforce and HubSpot, running together on 127.0.0.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS
+from crm_pipeline.sandbox.faults import Faults
+from crm_pipeline.sandbox.hubspot import HubSpotPortal, hubspot_app
+from crm_pipeline.sandbox.journal import Journal
+from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
+from crm_pipeline.sandbox.salesforce import SalesforceOrg, salesforce_app
+from crm_pipeline.sandbox.server import serve
+
+__all__ = ["SANDBOX_CREDENTIALS", "Sandbox", "start_sandbox"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A running sandbox: where its services answer, what they hold, what was asked of them, and what is to go wrong."""
+
+    qbench_url: str
+    salesforce_url: str
+    hubspot_url: str
+    tenant: QBenchTenant
+    org: SalesforceOrg
+    portal: HubSpotPortal
+    journal: Journal
+    faults: Faults
+
+
+@contextmanager
+def start_sandbox(
+    *,
+    tenant: QBenchTenant | None = None,
+    org: SalesforceOrg | None = None,
+    portal: HubSpotPortal | None = None,
+    ports: Mapping[str, int] | None = None,
+) -> Iterator[Sandbox]:
+    """Run the three stand-ins until the block ends; what is not given is empty and accepts ``SANDBOX_CREDENTIALS``.
+
+    ``ports`` are by service (qbench, salesforce, hubspot); a missing one, or 0, is any free port. Raises OSError when a
+    port is taken.
+    """
+    tenant = tenant or QBenchTenant()
+    org = org or SalesforceOrg()
+    portal = portal or HubSpotPortal()
+    journal, faults = Journal(), Faults()
+    apps = {"qbench": qbench_app(tenant), "salesforce": salesforce_app(org), "hubspot": hubspot_app(portal)}
+    with serve(apps, ports=ports, journal=journal, faults=faults) as urls:
+        yield Sandbox(
+            qbench_url=urls["qbench"],
+            salesforce_url=urls["salesforce"],
+            hubspot_url=urls["hubspot"],
+            tenant=tenant,
+            org=org,
+            portal=portal,
+            journal=journal,
+            faults=faults,
+        )

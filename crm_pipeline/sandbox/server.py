@@ -1,0 +1,248 @@
+"""Serves the stand-ins over real HTTP on 127.0.0.1: one background thread, one event loop, a journal and planned faults."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import uvicorn
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from crm_pipeline.sandbox.faults import HTML_PAGE, Fault, Faults
+from crm_pipeline.sandbox.journal import Call, Journal
+
+HOST = "127.0.0.1"
+START_SECONDS = 10.0
+LARGEST_COUNTED_BODY = 8_000_000
+BATCH_KEYS = ("inputs", "records")
+
+
+@contextmanager
+def serve(
+    apps: Mapping[str, ASGIApp],
+    *,
+    ports: Mapping[str, int] | None = None,
+    journal: Journal,
+    faults: Faults,
+) -> Iterator[dict[str, str]]:
+    """Serve the apps until the block ends and yield their URLs by name.
+
+    An app without an entry in ``ports``, or with 0, gets a free port. The thread is a daemon: the servers end with their
+    process however it ends. On leaving, connections are closed at once, whatever they are doing. Raises OSError when a
+    port is taken.
+    """
+    with ExitStack() as stack:
+        sockets = {name: stack.enter_context(_listening((ports or {}).get(name, 0))) for name in apps}
+        servers = [
+            (_Server(_config(_Observed(_Breakable(app, service=name, faults=faults), service=name, journal=journal))), sockets[name])
+            for name, app in apps.items()
+        ]
+        loop = asyncio.new_event_loop()
+        stack.callback(loop.close)
+        thread = threading.Thread(target=_run, args=(loop, servers), name="sandbox", daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(_stop, loop, [server for server, _ in servers])
+        for server, _ in servers:
+            if not server.ready.wait(START_SECONDS):
+                raise RuntimeError("a sandbox server did not start")
+        yield {name: f"http://{HOST}:{sock.getsockname()[1]}" for name, sock in sockets.items()}
+
+
+def _listening(port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind((HOST, port))
+        sock.listen(256)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class _Protocol(H11Protocol):
+    """Lets the middleware reach the connection, which ASGI has no word for."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        backlog=256,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it is ready and stops the moment it is told to, without polling."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self.ended = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _run(loop: asyncio.AbstractEventLoop, servers: list[tuple[_Server, socket.socket]]) -> None:
+    async def main() -> None:
+        await asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in servers))
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(main())
+
+
+def _stop(loop: asyncio.AbstractEventLoop, servers: list[_Server]) -> None:
+    for server in servers:
+        loop.call_soon_threadsafe(server.ended.set)
+
+
+class _Drop(Exception):
+    """The connection is to be closed without an answer."""
+
+
+class _Observed:
+    """Records every call in the journal, just before its answer is complete or its connection closed."""
+
+    def __init__(self, app: ASGIApp, *, service: str, journal: Journal) -> None:
+        self._app = app
+        self._service = service
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        body: list[bytes] = []
+        status = 0
+
+        async def read() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                body.append(message.get("body", b""))
+            return message
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                record()
+            await send(message)
+
+        def record() -> None:
+            seconds = time.perf_counter() - began
+            self._journal.record(Call(self._service, scope["method"], scope["path"], status, seconds, _rows(scope, b"".join(body))))
+
+        try:
+            await self._app(scope, read, note)
+        except _Drop:
+            record()
+            await _close(scope, receive)
+        except asyncio.CancelledError:
+            return
+
+
+def _rows(scope: Scope, body: bytes) -> int | None:
+    is_json = any(name == b"content-type" and b"json" in value for name, value in scope["headers"])
+    if not is_json or not 0 < len(body) <= LARGEST_COUNTED_BODY:
+        return None
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return None
+    if isinstance(content, dict):
+        content = next((content[key] for key in BATCH_KEYS if key in content), None)
+    return len(content) if isinstance(content, list) else None
+
+
+class _Breakable:
+    """Applies the planned faults to the requests they are planned for."""
+
+    def __init__(self, app: ASGIApp, *, service: str, faults: Faults) -> None:
+        self._app = app
+        self._service = service
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"])
+        if fault is None:
+            await self._app(scope, receive, send)
+            return
+        await asyncio.sleep(fault.seconds)
+        if fault.kind == "delay":
+            await self._app(scope, receive, send)
+        elif fault.kind == "drop_before":
+            await _drain(receive)
+            raise _Drop
+        elif fault.kind == "drop_after":
+            await self._app(scope, receive, _discard)
+            raise _Drop
+        else:
+            await _drain(receive)
+            await _answer(fault)(scope, receive, send)
+
+
+def _answer(fault: Fault) -> Response:
+    headers = dict(fault.headers)
+    body: Any = fault.body
+    if fault.kind == "html":
+        return HTMLResponse(HTML_PAGE if body is None else body, status_code=fault.status or 200, headers=headers)
+    status = fault.status or 503
+    if isinstance(body, str):
+        return Response(body, status_code=status, headers=headers)
+    return JSONResponse({} if body is None else body, status_code=status, headers=headers)
+
+
+async def _drain(receive: Receive) -> None:
+    while True:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+
+
+async def _close(scope: Scope, receive: Receive) -> None:
+    """Close the connection, and return once the server has noticed, so that it does not answer in our place."""
+    scope["state"]["transport"].abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _discard(message: Message) -> None:
+    """Take an answer and send nothing."""

@@ -1,0 +1,152 @@
+"""The frames that cross module borders, column by column."""
+
+from __future__ import annotations
+
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import MODELS, RecordType
+
+RAW = FrameSchema(
+    "raw",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("version", "int64", "last_updated, Unix seconds"),
+        Column("content", "object", "the record as QBench gave it, a dict"),
+        Column("unreadable", "str", "name of a field that could not be read (a date, for instance), else null"),
+    ),
+)
+"""What extract stages: one row per record. An unreadable date takes the version of the row read before it."""
+
+NORMALIZED_META = (
+    Column("qbench_id", "int64", "QBench id"),
+    Column("version", "int64", "last_updated, Unix seconds"),
+    Column("customer_id", "Int64", "contacts: the one customer; null when there is none or more than one"),
+    Column("error_type", "str", "name of the record error that keeps the record from syncing anywhere, else null"),
+    Column("error_fields", "str", "fields or ids that the error names, joined by ', ', else null"),
+)
+
+
+def normalized_schema(record_type: RecordType) -> FrameSchema:
+    """The normalized frame of a record type: its own columns, then the model's fields.
+
+    Behind these may stand undeclared object columns: ``<crm>.<field>`` for a directly mapped CRM field and
+    ``qbench.<field>`` for a QBench field that a match key names.
+    """
+    fields = tuple(Column(field.name, "Int64" if field.kind == "integer" else "str", field.meaning) for field in MODELS[record_type].fields)
+    return FrameSchema(f"normalized_{record_type}", NORMALIZED_META + fields)
+
+
+CRM_FIELDS = FrameSchema(
+    "crm_fields",
+    (
+        Column("name", "str", "the field's API name"),
+        Column("label", "str", "the label users see"),
+        Column(
+            "type",
+            "str",
+            "text, number, integer, boolean, date, datetime, choice, multi_choice, email, phone, url, reference, other",
+        ),
+        Column("length", "Int64", "longest text, in characters; null when there is no such limit"),
+        Column("creatable", "bool", "may be given when a record is created"),
+        Column("updatable", "bool", "may be changed later"),
+        Column("required", "bool", "a create without it is refused"),
+        Column("unique", "bool", "no two records share a value"),
+        Column("external_key", "bool", "may serve as the external key of an upsert"),
+        Column("restricted", "bool", "only the options are accepted"),
+        Column("options", "object", "list of (value, label), empty when there are none"),
+    ),
+)
+"""A CRM object's fields as the CRM describes them (Salesforce describe, HubSpot properties)."""
+
+WRITE_ROWS = FrameSchema(
+    "write_rows",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("operation", "str", "create, update or link"),
+        Column("crm_id", "str", "the CRM record to change; null for create"),
+        Column("key", "str", "value of the external key to write; null without one"),
+        Column("parent_crm_id", "str", "CRM id of the account to set as parent; null: leave the parent alone"),
+    ),
+)
+"""One batch for the CRM to write. Always handed over with two frames of the same index, see crms.base.WriteBatch."""
+
+WRITE_RESULTS = FrameSchema(
+    "write_results",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("crm_id", "str", "id of the CRM record; null when the CRM named none"),
+        Column("created", "boolean", "True: the CRM made a new record; False: it existed; null: not said or not written"),
+        Column("parent_sent", "bool", "the parent went with this write and needs no association"),
+        Column("error_type", "str", "name of a record error, null when the write succeeded"),
+        Column("error_code", "str", "the CRM's own code for the error, null when there is none"),
+        Column("error_fields", "str", "CRM fields the error names, joined by ', ', else null"),
+        Column("error_ids", "str", "CRM ids the error names, joined by ', ', else null"),
+    ),
+)
+"""What became of each row of a batch, exactly one result per row."""
+
+ASSOCIATIONS = FrameSchema(
+    "associations",
+    (
+        Column("qbench_id", "int64", "QBench id of the contact"),
+        Column("crm_id", "str", "CRM id of the contact"),
+        Column("parent_crm_id", "str", "CRM id of the account"),
+    ),
+)
+"""Contacts to associate with their accounts, where a write cannot carry the parent."""
+
+FOUND = FrameSchema(
+    "found",
+    (
+        Column("value", "str", "the looked-up value as it was asked for"),
+        Column("crm_id", "str", "id of a CRM record that has it"),
+        Column("key", "str", "the external key the record carries, null without one"),
+        Column(
+            "parent_crm_id",
+            "str",
+            "contacts: CRM id of its account (HubSpot: primary company), null when it has none or it was not asked",
+        ),
+    ),
+)
+"""CRM records found by a key or a match field; a value with several records has several rows, one without has none."""
+
+INTENTS = FrameSchema(
+    "intents",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("sent", "object", "dict of CRM field to value as it was sent, parent id under 'parent_crm_id'"),
+        Column("created_at", "datetime64[us, UTC]", "when the intent was written"),
+    ),
+)
+"""Creates that were sent or about to be sent without an external key and whose answer is not known."""
+
+LINKS = FrameSchema(
+    "links",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("origin", "str", "created, matched, key, manual or taken_over"),
+        Column("version", "int64", "version last sent"),
+        Column("digests", "object", "dict of CRM field to digest of the value last wanted"),
+        Column("parent_qbench_id", "Int64", "contacts: QBench id of the customer last sent as parent; null: none sent yet"),
+        Column("status", "str", "live, merged, deleted, conflict or source_deleted"),
+    ),
+)
+"""Stored pairs of a QBench record and a CRM record."""
+
+OUTCOMES = FrameSchema(
+    "outcomes",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("version", "int64", "version the outcome speaks of"),
+        Column("outcome", "str", "created, updated, linked, unchanged, skipped, deferred or failed"),
+        Column("error_type", "str", "name of the record error, null when there is none"),
+        Column("reason", "str", "codes, field names and ids; never a field value"),
+        Column(
+            "waits_on",
+            "str",
+            "what must change for another try: record, configuration, time, link, email, customer:<id>; else null",
+        ),
+        Column("retryable", "bool", "trying again unchanged may help"),
+    ),
+)
+"""What became of each record in one CRM."""

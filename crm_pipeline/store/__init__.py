@@ -1,0 +1,1 @@
+"""State in PostgreSQL: staging, links, outcomes, intents."""

@@ -1,0 +1,149 @@
+"""One CRM's side of the state, for one integration and record type: links, outcomes and intents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import INTENTS, LINKS, OUTCOMES
+from crm_pipeline.store.rows import column, execute_rows, json_column
+
+_KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
+_LINK_COLUMNS = ", ".join(LINKS.names)
+
+_SAVE_LINKS = """
+INSERT INTO crm_pipeline.link AS stored
+  (integration, crm, record_type, org_id, qbench_id, crm_id, origin, version, digests, parent_qbench_id, status)
+SELECT :integration, :crm, :record_type, :org_id, row.*
+FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:origins AS text[]), CAST(:versions AS bigint[]),
+            CAST(:digests AS jsonb[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[])) AS row
+ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
+SET crm_id = excluded.crm_id, version = excluded.version, digests = excluded.digests,
+    parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, updated_at = now()
+WHERE stored.version <= excluded.version
+"""
+
+_SAVE_OUTCOMES = """
+WITH row AS (
+  SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:outcomes AS text[]), CAST(:error_types AS text[]),
+    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]))
+  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable)
+), history AS (
+  INSERT INTO crm_pipeline.outcome_history
+    (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, run_id, partition_key)
+  SELECT :integration, :crm, :record_type, row.*, :run_id, :partition_key FROM row WHERE outcome <> 'unchanged'
+)
+INSERT INTO crm_pipeline.outcome AS latest
+  (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, run_id, partition_key, attempts)
+SELECT :integration, :crm, :record_type, row.*, :run_id, :partition_key, CASE WHEN row.retryable THEN 1 ELSE 0 END FROM row
+ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
+SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
+    waits_on = excluded.waits_on, retryable = excluded.retryable, run_id = excluded.run_id, partition_key = excluded.partition_key,
+    attempts = CASE WHEN excluded.retryable THEN latest.attempts + 1 ELSE 0 END, at = now()
+WHERE latest.version <= excluded.version
+"""
+
+_SAVE_INTENTS = """
+INSERT INTO crm_pipeline.intent (integration, crm, record_type, org_id, run_id, qbench_id, sent)
+SELECT :integration, :crm, :record_type, :org_id, :run_id, * FROM unnest(CAST(:ids AS bigint[]), CAST(:sent AS jsonb[]))
+ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
+"""
+
+_WHOSE_CUSTOMER_IS_LINKED = """
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.link AS parent
+  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
+ AND waiting.waits_on = 'customer:' || parent.qbench_id AND parent.status = 'live'
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
+ORDER BY waiting.qbench_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CrmState:
+    """What a load reads and stores: the state of one record type of one integration in one CRM."""
+
+    integration: str
+    crm: str
+    record_type: RecordType
+
+    @property
+    def _key(self) -> dict[str, Any]:
+        return {"integration": self.integration, "crm": self.crm, "record_type": self.record_type}
+
+    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links of these QBench ids (schemas.LINKS)."""
+        statement = text(f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)")
+        rows = connection.execute(statement, {**self._key, "ids": ids}).all()
+        return LINKS.build(pd.DataFrame(rows, columns=LINKS.names))
+
+    def holders(self, connection: Connection, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
+        """Who holds these CRM records, over all integrations: columns ``crm_id``, ``integration``, ``qbench_id``."""
+        statement = text(
+            "SELECT crm_id, integration, qbench_id FROM crm_pipeline.link "
+            "WHERE org_id = :org_id AND record_type = :record_type AND crm_id = ANY(:crm_ids)"
+        )
+        rows = connection.execute(statement, {"org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids}).all()
+        return pd.DataFrame(rows, columns=["crm_id", "integration", "qbench_id"])
+
+    def save_links(self, connection: Connection, *, org_id: str, links: pd.DataFrame) -> None:
+        """Store links (schemas.LINKS); an older version never replaces a newer one."""
+        execute_rows(
+            connection,
+            _SAVE_LINKS,
+            len(LINKS.check(links)),
+            **self._key,
+            org_id=org_id,
+            ids=column(links["qbench_id"]),
+            crm_ids=column(links["crm_id"]),
+            origins=column(links["origin"]),
+            versions=column(links["version"]),
+            digests=json_column(links["digests"]),
+            parents=column(links["parent_qbench_id"]),
+            statuses=column(links["status"]),
+        )
+
+    def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The latest outcomes of these QBench ids (schemas.OUTCOMES)."""
+        statement = text(f"SELECT {', '.join(OUTCOMES.names)} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)")
+        rows = connection.execute(statement, {**self._key, "ids": ids}).all()
+        return OUTCOMES.build(pd.DataFrame(rows, columns=OUTCOMES.names))
+
+    def save_outcomes(self, connection: Connection, *, outcomes: pd.DataFrame, run_id: str, partition_key: str | None) -> None:
+        """Store outcomes (schemas.OUTCOMES) as the latest, and in the history unless they are ``unchanged``."""
+        execute_rows(
+            connection,
+            _SAVE_OUTCOMES,
+            len(OUTCOMES.check(outcomes)),
+            **self._key,
+            run_id=run_id,
+            partition_key=partition_key,
+            ids=column(outcomes["qbench_id"]),
+            versions=column(outcomes["version"]),
+            outcomes=column(outcomes["outcome"]),
+            error_types=column(outcomes["error_type"]),
+            reasons=column(outcomes["reason"]),
+            waits=column(outcomes["waits_on"]),
+            retryable=column(outcomes["retryable"]),
+        )
+
+    def ids_whose_customer_is_linked(self, connection: Connection) -> list[int]:
+        """QBench ids of the records that wait for a customer which has a live link by now."""
+        return list(connection.execute(text(_WHOSE_CUSTOMER_IS_LINKED), self._key).scalars())
+
+    def open_intents(self, connection: Connection) -> pd.DataFrame:
+        """The creates whose answer is not stored (schemas.INTENTS)."""
+        rows = connection.execute(text(f"SELECT {', '.join(INTENTS.names)} FROM crm_pipeline.intent WHERE {_KEY}"), self._key).all()
+        return INTENTS.build(pd.DataFrame(rows, columns=INTENTS.names))
+
+    def save_intents(self, connection: Connection, *, org_id: str, run_id: str, ids: list[int], sent: pd.Series) -> None:
+        """Store what is about to be created (a dict of CRM fields per row), before it is sent."""
+        execute_rows(connection, _SAVE_INTENTS, len(ids), **self._key, org_id=org_id, run_id=run_id, ids=ids, sent=json_column(sent))
+
+    def close_intents(self, connection: Connection, *, ids: list[int]) -> None:
+        """Forget the intents whose answer is known."""
+        connection.execute(text(f"DELETE FROM crm_pipeline.intent WHERE {_KEY} AND qbench_id = ANY(:ids)"), {**self._key, "ids": ids})

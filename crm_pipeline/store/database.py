@@ -1,0 +1,169 @@
+"""Opens the state database: its URL, its engine, its migrations and its locks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from crm_pipeline.errors import StoreError
+from crm_pipeline.store.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+logger = logging.getLogger(__name__)
+
+URL_VARIABLE = "CRM_PIPELINE_DATABASE_URL"
+AUTO_MIGRATE_VARIABLE = "CRM_PIPELINE_AUTO_MIGRATE"
+
+_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Libpq settings by which the server learns of a dead client, whose locks it then frees."""
+
+
+class Store:
+    """The state database of a deployment. Nothing is opened or migrated before the first use; safe over threads."""
+
+    def __init__(self, url: str | None = None) -> None:
+        """``url``: a PostgreSQL URL of any form; read from CRM_PIPELINE_DATABASE_URL at first use when left out."""
+        self._url = url
+        self._engine: Engine | None = None
+        self._opening = threading.Lock()
+
+    def __repr__(self) -> str:
+        return "Store()"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection in a transaction: committed at the end, rolled back on an error. Raises StoreError."""
+        with self._opened().begin() as connection:
+            yield connection
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the database's lock of this name, waiting for whoever holds it; freed by the server if this process dies."""
+        with self._opened().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            started = time.monotonic()
+            if not _try_lock(connection, name):
+                logger.info("%s: another run is at work, waiting for it", name)
+                connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
+                logger.info("%s: waited %.1f s for another run", name, time.monotonic() - started)
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), {"name": name})
+
+    def migrate(self) -> None:
+        """Bring the schema to the version this package knows. Raises StoreError when the database is newer."""
+        with _connected(self._url) as engine, engine.begin() as connection:
+            _migrate(connection)
+
+    def close(self) -> None:
+        """Give the connections back; the next use opens them anew."""
+        with self._opening:
+            if self._engine is not None:
+                self._engine.dispose()
+                self._engine = None
+
+    def _opened(self) -> Engine:
+        with self._opening:
+            if self._engine is None:
+                with ExitStack() as stack:
+                    engine = stack.enter_context(_connected(self._url))
+                    with engine.begin() as connection:
+                        if os.environ.get(AUTO_MIGRATE_VARIABLE, "1") != "0":
+                            _migrate(connection)
+                        else:
+                            _require_current(connection)
+                    stack.pop_all()
+                self._engine = engine
+            return self._engine
+
+
+@contextmanager
+def _connected(url: str | None) -> Iterator[Engine]:
+    """An engine that has proven to reach its server; disposed at the end of the context."""
+    engine = create_engine(
+        _driver_url(url or os.environ.get(URL_VARIABLE, "")), connect_args=_KEEPALIVES, hide_parameters=True, pool_pre_ping=True
+    )
+    try:
+        try:
+            engine.connect().close()
+        except OperationalError as error:
+            raise StoreError(
+                f"the state database cannot be reached ({type(error.orig).__name__}); check {URL_VARIABLE} and that PostgreSQL is up"
+            ) from None
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _driver_url(url: str) -> str:
+    if not url.strip():
+        raise StoreError(f"{URL_VARIABLE} is not set; give it a PostgreSQL URL, or use `crm-pipeline dev`, which brings its own")
+    try:
+        parsed = make_url(url.strip())
+    except ArgumentError:
+        raise StoreError(f"{URL_VARIABLE} is no URL; give it the form postgresql://user:password@host:5432/database") from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise StoreError(f"{URL_VARIABLE} names {parsed.get_backend_name()}; the state database is PostgreSQL")
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def _try_lock(connection: Connection, name: str) -> bool:
+    return bool(connection.execute(text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), {"name": name}).scalar_one())
+
+
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _versions(connection: Connection) -> tuple[str | None, str, set[str]]:
+    """The database's version, the newest known version, and all known versions."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(_config(connection))
+    current = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+    head = script.get_current_head()
+    if head is None:
+        raise StoreError("this installation has no migrations; install the package anew")
+    return current, head, {revision.revision for revision in script.walk_revisions()}
+
+
+def _require_current(connection: Connection) -> None:
+    current, head, known = _versions(connection)
+    _refuse_newer(current, known)
+    if current != head:
+        raise StoreError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
+
+
+def _refuse_newer(current: str | None, known: set[str]) -> None:
+    if current is not None and current not in known:
+        raise StoreError(f"the state database is at version {current}, which this package does not know; upgrade the package")
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+
+    # Several processes may start at once; the lock goes with the transaction.
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('crm_pipeline migrations', 0))"))
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    current, head, known = _versions(connection)
+    _refuse_newer(current, known)
+    if current != head:
+        command.upgrade(_config(connection), "head")
+        logger.info("state database upgraded from %s to %s", current, head)

@@ -1,0 +1,56 @@
+"""How frames go into the database: whole columns as arrays, one statement per frame."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, TextClause, text
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_SIGNS_OF_UNSTORABLE = ("\\u0000", "\\ud")
+
+
+def column(series: pd.Series) -> list[Any]:
+    """A column as a list of plain Python values, null as None."""
+    values: list[Any] = series.astype(object).where(series.notna(), None).tolist()
+    return values
+
+
+def json_column(series: pd.Series) -> list[str]:
+    """A column of dicts as JSON texts. NUL and lone surrogates, which PostgreSQL's jsonb cannot hold, are left out."""
+    return [_json(value) for value in series]
+
+
+def _json(value: Any) -> str:
+    written = json.dumps(value, default=_plain)
+    if any(sign in written for sign in _SIGNS_OF_UNSTORABLE):
+        # A pair of surrogates is one character and stays: only what cannot be encoded is taken out.
+        return json.dumps(_storable(json.loads(written)), default=_plain)
+    return written
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("", value)
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return value
+
+
+def execute_rows(connection: Connection, statement: str | TextClause, frame_length: int, **parameters: Any) -> int:
+    """Execute a statement over column arrays, and return how many rows it touched; a frame of no rows costs nothing."""
+    if frame_length == 0:
+        return 0
+    statement = text(statement) if isinstance(statement, str) else statement
+    return connection.execute(statement, parameters).rowcount

@@ -1,0 +1,176 @@
+"""The staged records: raw as QBench gave them and normalized, the newest state of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.frames import FrameStream
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import NORMALIZED_META, RAW, normalized_schema
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.rows import column, execute_rows, json_column
+
+FRAME_ROWS = 5_000
+"""Rows per frame of a stream: a multiple of every CRM's batch size, small enough for flat memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Versions from ``since`` (None: the beginning of time) up to, not including, ``until``; Unix seconds."""
+
+    since: int | None
+    until: int
+
+
+_STAGE_RAW = """
+INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable)
+SELECT :integration, :record_type, *
+FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]))
+ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
+SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, read_at = now()
+WHERE staged.version < excluded.version
+   OR (staged.version = excluded.version AND staged.content IS DISTINCT FROM excluded.content)
+"""
+
+_STAGE_NORMALIZED = """
+INSERT INTO crm_pipeline.normalized_record AS staged
+  (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, mapping_digest)
+SELECT :integration, :record_type, row.*, :mapping_digest
+FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:customer_ids AS bigint[]), CAST(:error_types AS text[]),
+            CAST(:error_fields AS text[]), CAST(:fields AS jsonb[])) AS row
+ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
+SET version = excluded.version, customer_id = excluded.customer_id, error_type = excluded.error_type,
+    error_fields = excluded.error_fields, fields = excluded.fields, mapping_digest = excluded.mapping_digest, normalized_at = now()
+WHERE staged.version <= excluded.version
+"""
+
+_PAGE = """
+SELECT {columns} FROM crm_pipeline.{table}
+WHERE integration = :integration AND record_type = :record_type
+  AND version >= :since AND version < :until AND (version, qbench_id) > (:last_version, :last_id)
+ORDER BY version, qbench_id LIMIT :rows
+"""
+
+_BY_ID = """
+SELECT {columns} FROM crm_pipeline.{table}
+WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids)
+ORDER BY version, qbench_id
+"""
+
+_RAW_COLUMNS = ("qbench_id", "version", "content", "unreadable")
+_NORMALIZED_COLUMNS = ("qbench_id", "version", "customer_id", "error_type", "error_fields", "fields")
+
+
+def stage_raw(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame) -> int:
+    """Stage raw rows (schemas.RAW); an older state never replaces a newer one. Returns how many rows changed."""
+    newest = RAW.check(frame).sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
+    return execute_rows(
+        connection,
+        _STAGE_RAW,
+        len(newest),
+        integration=integration,
+        record_type=record_type,
+        ids=column(newest["qbench_id"]),
+        versions=column(newest["version"]),
+        contents=json_column(newest["content"]),
+        unreadable=column(newest["unreadable"]),
+    )
+
+
+def stage_normalized(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame, mapping_digest: str) -> int:
+    """Stage normalized rows (schemas.normalized_schema and undeclared columns); never over a newer state."""
+    schema = normalized_schema(record_type)
+    schema.check(frame)
+    meta = [column_.name for column_ in NORMALIZED_META]
+    fields = frame.drop(columns=meta).astype(object)
+    return execute_rows(
+        connection,
+        _STAGE_NORMALIZED,
+        len(frame),
+        integration=integration,
+        record_type=record_type,
+        ids=column(frame["qbench_id"]),
+        versions=column(frame["version"]),
+        customer_ids=column(frame["customer_id"]),
+        error_types=column(frame["error_type"]),
+        error_fields=column(frame["error_fields"]),
+        fields=json_column(_dicts_without_nulls(fields)),
+        mapping_digest=mapping_digest,
+    )
+
+
+def raw_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
+    """The staged raw rows of a window, in the order of their versions (schemas.RAW)."""
+    pages = partial(_pages, store, integration, record_type, window=window, table="raw_record", columns=_RAW_COLUMNS)
+    return FrameStream(RAW, lambda: map(RAW.build, pages()))
+
+
+def normalized_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
+    """The staged normalized rows of a window, in the order of their versions (schemas.normalized_schema)."""
+    pages = partial(_pages, store, integration, record_type, window=window, table="normalized_record", columns=_NORMALIZED_COLUMNS)
+    return FrameStream(normalized_schema(record_type), lambda: (_normalized(page, record_type) for page in pages()))
+
+
+def normalized_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
+    """The staged normalized rows of these QBench ids (schemas.normalized_schema)."""
+    statement = text(_BY_ID.format(columns=", ".join(_NORMALIZED_COLUMNS), table="normalized_record"))
+    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
+    return _normalized(pd.DataFrame(rows, columns=list(_NORMALIZED_COLUMNS)), record_type)
+
+
+def raw_contents(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> dict[int, Any]:
+    """The staged raw contents of these QBench ids, by id; one that is not staged is missing."""
+    statement = text(_BY_ID.format(columns="qbench_id, content", table="raw_record"))
+    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids})
+    return {row.qbench_id: row.content for row in rows}
+
+
+def count_staged(connection: Connection, integration: str, record_type: RecordType, *, window: Window) -> int:
+    """How many records have their newest staged version in the window."""
+    statement = text(
+        "SELECT count(*) FROM crm_pipeline.raw_record WHERE integration = :integration AND record_type = :record_type "
+        "AND version >= :since AND version < :until"
+    )
+    bounds = {"since": _lower(window), "until": window.until}
+    return int(connection.execute(statement, {"integration": integration, "record_type": record_type, **bounds}).scalar_one())
+
+
+def _pages(
+    store: Store, integration: str, record_type: RecordType, *, window: Window, table: str, columns: tuple[str, ...]
+) -> Iterator[pd.DataFrame]:
+    # One short transaction per frame: a load may take hours, and an open snapshot would keep the database from cleaning up.
+    statement = text(_PAGE.format(columns=", ".join(columns), table=table))
+    bounds = {"since": _lower(window), "until": window.until, "rows": FRAME_ROWS}
+    last = {"last_version": _lower(window) - 1, "last_id": 0}
+    while True:
+        with store.transaction() as connection:
+            rows = connection.execute(statement, {"integration": integration, "record_type": record_type, **bounds, **last}).all()
+        if not rows:
+            return
+        yield pd.DataFrame(rows, columns=list(columns))
+        if len(rows) < FRAME_ROWS:
+            return
+        last = {"last_version": rows[-1].version, "last_id": rows[-1].qbench_id}
+
+
+def _lower(window: Window) -> int:
+    return -(2**62) if window.since is None else window.since
+
+
+def _normalized(page: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
+    fields = pd.DataFrame.from_records(page["fields"].tolist(), index=page.index)
+    return normalized_schema(record_type).build(pd.concat([page.drop(columns="fields"), fields], axis=1))
+
+
+def _dicts_without_nulls(fields: pd.DataFrame) -> pd.Series:
+    names = list(fields.columns)
+    filled = fields.notna().to_numpy()
+    rows = zip(fields.to_numpy(dtype=object), filled, strict=True)
+    dicts = [{name: value for name, value, keep in zip(names, row, mask, strict=True) if keep} for row, mask in rows]
+    return pd.Series(dicts, index=fields.index, dtype=object)

@@ -1,0 +1,152 @@
+"""The tables of the state database, all in the schema ``crm_pipeline``; created and changed by the migrations beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, MetaData, Table, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "crm_pipeline"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"},
+)
+
+
+def _record_key() -> tuple[Column[str], Column[str], Column[int]]:
+    return (
+        Column("integration", Text, primary_key=True),
+        Column("record_type", Text, primary_key=True),
+        Column("qbench_id", BigInteger, primary_key=True),
+    )
+
+
+def _crm_record_key() -> tuple[Column[str], Column[str], Column[str], Column[int]]:
+    integration, record_type, qbench_id = _record_key()
+    return integration, Column("crm", Text, primary_key=True), record_type, qbench_id
+
+
+def _now(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+organization = Table(
+    "organization",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("service", Text, primary_key=True, comment="qbench, or the CRM's name"),
+    Column("org_id", Text, nullable=False),
+    _now("first_seen_at"),
+    comment="Which organization the stored links of an integration belong to, per service",
+)
+
+reading = Table(
+    "reading",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("since", BigInteger, primary_key=True, comment="start of the window, Unix seconds; 0 is the beginning of time"),
+    Column("until", BigInteger, primary_key=True, comment="end of the window, Unix seconds, exclusive"),
+    Column("position", BigInteger, nullable=False, comment="version up to which everything is staged"),
+    Column("rows", BigInteger, nullable=False),
+    _now("updated_at"),
+    comment="Reads of QBench that are under way or were interrupted; a finished read has no row",
+)
+
+raw_record = Table(
+    "raw_record",
+    metadata,
+    *_record_key(),
+    Column("version", BigInteger, nullable=False, comment="last_updated, Unix seconds"),
+    Column("content", JSONB, nullable=False),
+    Column("unreadable", Text),
+    _now("read_at"),
+    Index(None, "integration", "record_type", "version", "qbench_id"),
+    comment="The newest state of every record as QBench gave it",
+)
+
+normalized_record = Table(
+    "normalized_record",
+    metadata,
+    *_record_key(),
+    Column("version", BigInteger, nullable=False),
+    Column("customer_id", BigInteger),
+    Column("error_type", Text),
+    Column("error_fields", Text),
+    Column("fields", JSONB, nullable=False, comment="normalized field to value, blanks left out"),
+    Column("mapping_digest", Text, nullable=False, comment="digest of the mapping that made the row"),
+    _now("normalized_at"),
+    Index(None, "integration", "record_type", "version", "qbench_id"),
+    Index(None, "integration", "customer_id"),
+    comment="The newest normalized state of every record",
+)
+
+link = Table(
+    "link",
+    metadata,
+    *_crm_record_key(),
+    Column("org_id", Text, nullable=False),
+    Column("crm_id", Text, nullable=False),
+    Column("origin", Text, nullable=False, comment="created, matched, key, manual or taken_over"),
+    Column("version", BigInteger, nullable=False, comment="version last sent"),
+    Column("digests", JSONB, nullable=False, comment="CRM field to digest of the value last wanted"),
+    Column("parent_qbench_id", BigInteger, comment="contacts: customer last sent as parent"),
+    Column("status", Text, nullable=False, comment="live, merged, deleted, conflict or source_deleted"),
+    Column("merged_into", Text),
+    _now("linked_at"),
+    _now("updated_at"),
+    Index("uq_link_org_id_record_type_crm_id", "org_id", "record_type", "crm_id", unique=True),
+    comment="Stored pairs of a QBench record and a CRM record; no two QBench records share a CRM record",
+)
+
+
+def _outcome_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("version", BigInteger, nullable=False),
+        Column("outcome", Text, nullable=False),
+        Column("error_type", Text),
+        Column("reason", Text, comment="codes, field names and ids; never a field value"),
+        Column("waits_on", Text, comment="record, configuration, time, link, email or customer:<id>"),
+        Column("retryable", Boolean, nullable=False),
+        Column("run_id", Text, nullable=False),
+        Column("partition_key", Text),
+    )
+
+
+outcome = Table(
+    "outcome",
+    metadata,
+    *_crm_record_key(),
+    *_outcome_columns(),
+    Column("attempts", Integer, nullable=False, comment="tries in a row that failed for a passing cause"),
+    _now("at"),
+    Index(None, "integration", "crm", "record_type", "waits_on"),
+    comment="The latest outcome per record and CRM",
+)
+
+outcome_history = Table(
+    "outcome_history",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("crm", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("qbench_id", BigInteger, nullable=False),
+    *_outcome_columns(),
+    _now("at"),
+    Index(None, "integration", "crm", "record_type", "qbench_id"),
+    comment="Every outcome but `unchanged`, append-only",
+)
+
+intent = Table(
+    "intent",
+    metadata,
+    *_crm_record_key(),
+    Column("org_id", Text, nullable=False),
+    Column("sent", JSONB, nullable=False, comment="CRM field to value as sent, the parent under parent_crm_id"),
+    Column("run_id", Text, nullable=False),
+    _now("created_at"),
+    comment="Creates without an external key whose answer is not stored yet",
+)

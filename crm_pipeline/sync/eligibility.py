@@ -1,0 +1,109 @@
+"""May this record be synced to this CRM? Decided from the record, its link and its customer; no I/O."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crm_pipeline.errors import (
+    CustomerNotSyncedException,
+    CustomerNotYetSyncedException,
+    DeletedInCrmException,
+    LinkConflictException,
+    RecordError,
+    record_errors,
+)
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import LinkStatus, Outcome, RecordType
+
+VERDICTS = FrameSchema(
+    "verdicts",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("error_type", "str", "record error that keeps the record from this CRM, null when it may sync"),
+        Column("reason", "str", "field names and ids that the error names"),
+        Column("waits_on", "str", "what must change before the record is planned again, null when it may sync"),
+    ),
+)
+
+PARENTS = FrameSchema(
+    "parents",
+    (
+        Column("customer_id", "int64", "QBench id of the customer"),
+        Column("parent_crm_id", "str", "its CRM id when it has a usable link, else null"),
+        Column("blocked", "bool", "it has no link and will not get one without a change of its own"),
+    ),
+)
+
+
+def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
+    """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there."""
+    unique = pd.DataFrame({"customer_id": customer_ids.dropna().astype("int64").unique()})
+    live = links[links["status"] == LinkStatus.LIVE][["qbench_id", "crm_id"]]
+    known = unique.merge(live, left_on="customer_id", right_on="qbench_id", how="left").drop(columns="qbench_id")
+    known = known.merge(outcomes[["qbench_id", "outcome", "retryable"]], left_on="customer_id", right_on="qbench_id", how="left")
+    ended = known["outcome"].isin([Outcome.SKIPPED, Outcome.FAILED]) & ~known["retryable"].eq(True)
+    return PARENTS.build(
+        {
+            "customer_id": known["customer_id"],
+            "parent_crm_id": known["crm_id"],
+            "blocked": (ended & known["crm_id"].isna()).astype("bool"),
+        }
+    )
+
+
+def parent_crm_ids(customer_ids: pd.Series, customers: pd.DataFrame | None) -> pd.Series:
+    """The CRM id of each row's account, null without one; ``customers``: PARENTS, None for accounts."""
+    if customers is None:
+        return pd.Series(None, index=customer_ids.index, dtype="str")
+    return customer_ids.map(customers.set_index("customer_id")["parent_crm_id"]).astype("str")
+
+
+def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: RecordType, customers: pd.DataFrame | None) -> pd.DataFrame:
+    """The verdict on each normalized row (VERDICTS, in the rows' order).
+
+    ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts.
+    """
+    verdicts = pd.DataFrame(
+        {"qbench_id": normalized["qbench_id"], "error_type": normalized["error_type"], "reason": normalized["error_fields"]}
+    )
+    verdicts["waits_on"] = verdicts["error_type"].map(_waits_on())
+    if record_type is RecordType.CONTACT and customers is not None:
+        verdicts = _without_customer(verdicts, normalized["customer_id"], customers)
+    return VERDICTS.build(_with_unusable_link(verdicts, links))
+
+
+def _without_customer(verdicts: pd.DataFrame, customer_ids: pd.Series, customers: pd.DataFrame) -> pd.DataFrame:
+    known = pd.DataFrame({"customer_id": customer_ids}).merge(customers, on="customer_id", how="left")
+    orphaned = verdicts["error_type"].isna() & known["parent_crm_id"].isna()
+    blocked = known["blocked"].eq(True)
+    waits_on = "customer:" + customer_ids.astype("str")
+    for rows, error in ((orphaned & blocked, CustomerNotSyncedException), (orphaned & ~blocked, CustomerNotYetSyncedException)):
+        verdicts = _judged(verdicts, rows, error, reason=waits_on, waits_on=waits_on)
+    return verdicts
+
+
+def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
+    status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
+    crm_id = verdicts["qbench_id"].map(links.set_index("qbench_id")["crm_id"])
+    open_rows = verdicts["error_type"].isna()
+    for error, statuses in (
+        (DeletedInCrmException, [LinkStatus.DELETED]),
+        (LinkConflictException, [LinkStatus.CONFLICT, LinkStatus.MERGED]),
+    ):
+        verdicts = _judged(verdicts, open_rows & status.isin(statuses), error, reason=crm_id, waits_on=error.waits_on)
+    return verdicts
+
+
+def _judged(
+    verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], *, reason: pd.Series, waits_on: pd.Series | str
+) -> pd.DataFrame:
+    judged = {
+        "error_type": verdicts["error_type"].mask(rows, error.__name__),
+        "reason": verdicts["reason"].mask(rows, reason),
+        "waits_on": verdicts["waits_on"].mask(rows, waits_on),
+    }
+    return verdicts.assign(**judged)
+
+
+def _waits_on() -> dict[str, str]:
+    return {name: error.waits_on for name, error in record_errors().items()}

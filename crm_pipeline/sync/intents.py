@@ -1,0 +1,61 @@
+"""What became of creates whose answer was lost, where no external key makes a repeat safe (rules.md, 4)."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm, WriteBatch
+from crm_pipeline.model import LinkOrigin, LinkStatus
+from crm_pipeline.schemas import LINKS
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.sync.planning import Plan
+
+logger = logging.getLogger(__name__)
+
+
+def sent_fields(creates: Plan) -> pd.Series:
+    """Per row, a dict of what the create sends: CRM field to value, and the account's id under ``parent_crm_id``."""
+    payloads = WriteBatch(creates.rows, creates.values, creates.sent).payloads()
+    parents = creates.rows["parent_crm_id"]
+    dicts = [
+        {**payload, **({} if pd.isna(parent) else {"parent_crm_id": parent})} for payload, parent in zip(payloads, parents, strict=True)
+    ]
+    return pd.Series(dicts, index=creates.rows.index, dtype=object)
+
+
+def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> list[int]:
+    """Ask the CRM what became of every open intent: link what it made, forget what it did not make.
+
+    Returns the QBench ids for which several records could be meant; their intents stay open and nothing is sent for them.
+    """
+    with store.transaction() as connection:
+        intents = state.open_intents(connection)
+    if intents.empty:
+        return []
+    found = crm.resolve_intents(state.record_type, intents)
+    counts = found.groupby("qbench_id")["crm_id"].nunique()
+    undecided = counts[counts > 1].index.tolist()
+    made = found[~found["qbench_id"].isin(undecided)].drop_duplicates("qbench_id")
+    with store.transaction() as connection:
+        # No digest is kept, so that the next plan sends the record's present state.
+        state.save_links(connection, org_id=org_id, links=_links(made))
+        settled = intents[~intents["qbench_id"].isin(undecided)]
+        state.close_intents(connection, ids=settled["qbench_id"].tolist())
+    logger.info("%d creates of an earlier run settled: %d were made, %d cannot be told", len(intents), len(made), len(undecided))
+    return [int(qbench_id) for qbench_id in undecided]
+
+
+def _links(made: pd.DataFrame) -> pd.DataFrame:
+    return LINKS.build(
+        {
+            "qbench_id": made["qbench_id"],
+            "crm_id": made["crm_id"],
+            "origin": pd.Series(str(LinkOrigin.CREATED), index=made.index, dtype="str"),
+            "version": pd.Series(0, index=made.index, dtype="int64"),
+            "digests": pd.Series([{} for _ in range(len(made))], index=made.index, dtype=object),
+            "status": pd.Series(str(LinkStatus.LIVE), index=made.index, dtype="str"),
+        }
+    )

@@ -1,0 +1,65 @@
+"""Is this record already in the CRM? Chooses, of the records found by a key or a match field, the one to link; no I/O."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crm_pipeline.errors import AmbiguousMatchException, LinkConflictException
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import LinkOrigin
+
+MATCHES = FrameSchema(
+    "matches",
+    (
+        Column("qbench_id", "int64", "QBench id of a record without a link"),
+        Column("crm_id", "str", "the CRM record to link it to, null when the match cannot be used"),
+        Column("origin", "str", "key or matched"),
+        Column("error_type", "str", "why the match cannot be used, else null"),
+        Column("reason", "str", "the ids that the error names"),
+    ),
+)
+"""Records for which a CRM record was found; a record without a row here has none."""
+
+
+def choose(claims: pd.DataFrame, candidates: pd.DataFrame, holders: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
+    """The CRM record each claim means (MATCHES), one row per claim that has any candidate.
+
+    ``claims``: columns ``qbench_id``, ``value`` (folded; null claims nothing), ``key`` (the key value the record would carry,
+    null without one). ``candidates``: schemas.FOUND with folded values. ``holders``: columns ``crm_id``, ``integration``,
+    ``qbench_id`` of stored links. A candidate that carries another key is no candidate (rules.md, 2); one that another
+    record holds cannot be used (7); several, or one claimed by several, is never guessed (7).
+    """
+    pairs = claims.dropna(subset=["value"]).merge(
+        candidates[["value", "crm_id", "key"]].drop_duplicates(), on="value", suffixes=("", "_held")
+    )
+    pairs = pairs[pairs["key_held"].isna() | (pairs["key_held"] == pairs["key"])]
+    if pairs.empty:
+        return MATCHES.empty()
+    pairs = pairs.merge(holders[["crm_id", "qbench_id"]].rename(columns={"qbench_id": "holder"}), on="crm_id", how="left")
+    pairs["claimants"] = pairs.groupby("crm_id")["qbench_id"].transform("nunique")
+    by_record = pairs.groupby("qbench_id", sort=False)
+    matches = pd.DataFrame(
+        {
+            "candidates": by_record["crm_id"].nunique(),
+            "crm_id": by_record["crm_id"].first(),
+            "holder": by_record["holder"].first(),
+            "claimants": by_record["claimants"].max(),
+            "ids": by_record["crm_id"].agg(", ".join),
+        }
+    ).reset_index()
+    return MATCHES.build(_verdicts(matches, origin=origin))
+
+
+def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
+    ambiguous = (matches["candidates"] > 1) | (matches["claimants"] > 1)
+    held = ~ambiguous & matches["holder"].notna()
+    held_reason = matches["crm_id"] + " is linked to QBench id " + matches["holder"].astype("Int64").astype("str")
+    claimed_reason = matches["ids"] + " claimed by " + matches["claimants"].astype("str") + " records"
+    error_type = pd.Series(None, index=matches.index, dtype="str")
+    reason = pd.Series(None, index=matches.index, dtype="str")
+    return matches.assign(
+        origin=str(origin),
+        crm_id=matches["crm_id"].mask(ambiguous | held),
+        error_type=error_type.mask(ambiguous, AmbiguousMatchException.__name__).mask(held, LinkConflictException.__name__),
+        reason=reason.mask(ambiguous, claimed_reason).mask(held, held_reason),
+    )

@@ -1,0 +1,283 @@
+"""What is to be done to each record in one CRM? The pure plan that the load carries out and the preview shows; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from crm_pipeline.errors import MissingFieldForContactException, record_errors
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.mapping.digests import digest_dicts, digest_frame
+from crm_pipeline.mapping.payload import Payload
+from crm_pipeline.mapping.targets import Target
+from crm_pipeline.model import LinkOrigin, Operation, Outcome, RecordModel
+
+PLAN = FrameSchema(
+    "plan",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("version", "int64", "version planned"),
+        Column("operation", "str", "create, update, link or none"),
+        Column("crm_id", "str", "CRM record to change; null for create"),
+        Column("key", "str", "external key value to write, null without one"),
+        Column("origin", "str", "origin of the link: of the stored one, or of the one to be made"),
+        Column("parent_qbench_id", "Int64", "contacts: customer whose account is the wanted parent"),
+        Column("parent_crm_id", "str", "contacts: CRM id to send as parent; null: leave the parent alone"),
+        Column("outcome", "str", "the outcome where the plan itself decides it (operation none), else null"),
+        Column("error_type", "str", "record error that decided it, else null"),
+        Column("reason", "str", "field names and ids: what an error names, what was not pushed or omitted"),
+        Column("waits_on", "str", "what must change before the record is planned again"),
+        Column("retryable", "bool", "trying again unchanged may help"),
+        Column("digests", "object", "dict of CRM field to digest that the link keeps once the operation succeeded"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Three frames of one RangeIndex: ``rows`` (PLAN), ``values`` (a column per CRM field) and ``sent`` (bool, the same columns)."""
+
+    rows: pd.DataFrame
+    values: pd.DataFrame
+    sent: pd.DataFrame
+
+    def take(self, mask: pd.Series) -> Plan:
+        """The plan of the rows where the mask holds."""
+        return Plan(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def slice(self, start: int, stop: int) -> Plan:
+        """The plan of the rows from ``start`` up to, not including, ``stop``."""
+        return Plan(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def followed_by(self, other: Plan) -> Plan:
+        """Both plans, one after the other; they have the same columns, made by the same mapping."""
+        pairs = ((self.rows, other.rows), (self.values, other.values), (self.sent, other.sent))
+        return Plan(*(pd.concat(pair, ignore_index=True) for pair in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a plan is made from; every frame but ``links`` and ``matches`` has one row per normalized row, in its order.
+
+    ``normalized``: schemas.normalized_schema. ``payload`` and ``digests``: mapping.payload and its digests. ``verdicts``:
+    eligibility.VERDICTS. ``links``: schemas.LINKS, a row per linked record. ``matches``: matching.MATCHES, a row per match.
+    ``parent_crm_ids``: CRM id of each contact's account, null for accounts.
+    """
+
+    normalized: pd.DataFrame
+    payload: Payload
+    digests: pd.DataFrame
+    verdicts: pd.DataFrame
+    links: pd.DataFrame
+    matches: pd.DataFrame
+    parent_crm_ids: pd.Series
+
+
+def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd.Series] | None) -> Plan:
+    """The plan of these rows: exactly one PLAN row per normalized row.
+
+    ``key_of`` makes external key values from QBench ids; None where the integration names no external key.
+    """
+    rows = _with_links(inputs)
+    stored = digest_frame(rows.pop("stored_digests"), list(inputs.payload.values.columns))
+    linked, matched = rows["stored"].notna(), rows["matched"].notna()
+    rows = _with_errors(rows, inputs, model=model)
+    may = rows["error_type"].isna()
+    changed = _changed(inputs.payload, inputs.digests, stored) & (rows["version"] >= rows["link_version"].fillna(0))
+    new_parent = inputs.parent_crm_ids.notna() & ~rows["customer_id"].eq(rows["link_parent"]).fillna(False).astype(bool)
+
+    create, link = may & ~linked & ~matched, may & ~linked & matched
+    update = may & linked & (changed | new_parent)
+    operation = np.select([create, link, update], [Operation.CREATE, Operation.LINK, Operation.UPDATE], Operation.NONE)
+    values, sent = _to_send(inputs.payload, create=create, link=link, update=update & changed)
+    writes = create | link | update
+    not_pushed = _names(_not_pushed(inputs.payload, inputs.digests, stored))
+    keep = sent.to_numpy() | (link.to_numpy()[:, None] & inputs.digests.notna().to_numpy())
+    digests = inputs.digests.where(keep, stored)
+    return Plan(
+        rows=PLAN.build(
+            {
+                "qbench_id": rows["qbench_id"],
+                "version": rows["version"],
+                "operation": pd.Series(operation, index=rows.index),
+                "crm_id": rows["stored"].fillna(rows["matched"]),
+                "key": key_of(rows["qbench_id"]) if key_of else pd.Series(None, index=rows.index, dtype="str"),
+                "origin": rows["link_origin"].fillna(rows["match_origin"]).fillna(str(LinkOrigin.CREATED)),
+                "parent_qbench_id": rows["customer_id"],
+                "parent_crm_id": inputs.parent_crm_ids.where(writes & new_parent),
+                "outcome": rows["outcome"].mask(may & ~writes, str(Outcome.UNCHANGED)),
+                "error_type": rows["error_type"],
+                "reason": _joined(rows["reason"], ("not_pushed: " + not_pushed).where(may), _omitted(inputs.payload).where(may)),
+                "waits_on": rows["waits_on"],
+                "retryable": rows["retryable"],
+                "digests": pd.Series(digest_dicts(digests), index=rows.index, dtype=object),
+            }
+        ),
+        values=values,
+        sent=sent,
+    )
+
+
+def blank_only(payload: Payload) -> list[Target]:
+    """The targets that may only be filled where the CRM has nothing; their current values must be read first."""
+    return [target for target in payload.targets if target.policy == "if_blank"]
+
+
+def keep_filled(planned: Plan, current: pd.DataFrame, targets: list[Target]) -> Plan:
+    """The plan without the ``if_blank`` targets that the CRM has filled; of a group, one filled field keeps all of it.
+
+    ``current``: columns ``crm_id`` and the targets' CRM fields, as read.
+    """
+    held = current.drop_duplicates("crm_id").set_index("crm_id").reindex(planned.rows["crm_id"])
+    existing = planned.rows["operation"].ne(Operation.CREATE).to_numpy()
+    sent = planned.sent.copy()
+    for fields in _groups(targets):
+        values = held[fields]
+        filled = (values.notna() & values.astype("str").ne("")).any(axis=1).to_numpy()
+        sent.loc[filled & existing, fields] = False
+    return Plan(planned.rows, planned.values, sent)
+
+
+def _groups(targets: list[Target]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for target in targets:
+        groups.setdefault(target.group or target.crm_field, []).append(target.crm_field)
+    return list(groups.values())
+
+
+def keep_parent(planned: Plan, current: pd.DataFrame) -> Plan:
+    """The plan without the account of contacts that are being linked and have one in the CRM already (rules.md, 18).
+
+    ``current``: columns ``crm_id`` and ``parent_crm_id`` as read.
+    """
+    held = current.drop_duplicates("crm_id").set_index("crm_id")["parent_crm_id"].reindex(planned.rows["crm_id"]).reset_index(drop=True)
+    wanted = planned.rows["parent_crm_id"]
+    other = planned.rows["operation"].eq(Operation.LINK) & held.notna() & wanted.notna() & held.ne(wanted)
+    note = "not_pushed: account (" + wanted + " wanted, " + held + " kept)"
+    rows = planned.rows.assign(parent_crm_id=wanted.mask(other), reason=_joined(planned.rows["reason"], note.where(other)))
+    return Plan(PLAN.build(rows), planned.values, planned.sent)
+
+
+def _with_links(inputs: Inputs) -> pd.DataFrame:
+    rows = inputs.normalized[["qbench_id", "version", "customer_id"]].copy()
+    links = inputs.links.rename(
+        columns={
+            "crm_id": "stored",
+            "origin": "link_origin",
+            "version": "link_version",
+            "parent_qbench_id": "link_parent",
+            "digests": "stored_digests",
+        }
+    )
+    rows = rows.merge(links.drop(columns="status"), on="qbench_id", how="left")
+    matches = inputs.matches.rename(
+        columns={"crm_id": "matched", "origin": "match_origin", "error_type": "match_error", "reason": "match_reason"}
+    )
+    return rows.merge(matches, on="qbench_id", how="left")
+
+
+def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, model: RecordModel) -> pd.DataFrame:
+    """Columns error_type, reason, waits_on, outcome, retryable: the first error that applies, in the order of reasons."""
+    errors = inputs.verdicts[["error_type", "reason", "waits_on"]].copy()
+    unlinked = rows["stored"].isna()
+    creating = unlinked & rows["matched"].isna()
+    failed = _failed_values(inputs.payload.problems, rows.index)
+    failed_create = _failed_values(inputs.payload.create_problems, rows.index)
+    missing = _missing_to_create(inputs.normalized, model)
+    for applies, error_type, reason in (
+        (unlinked & rows["match_error"].notna(), rows["match_error"], rows["match_reason"]),
+        (failed["error_type"].notna(), failed["error_type"], failed["fields"]),
+        (creating & missing.notna(), pd.Series(MissingFieldForContactException.__name__, index=rows.index, dtype="str"), missing),
+        (creating & failed_create["error_type"].notna(), failed_create["error_type"], failed_create["fields"]),
+    ):
+        here = applies & errors["error_type"].isna()
+        errors = pd.DataFrame(
+            {
+                "error_type": errors["error_type"].mask(here, error_type),
+                "reason": errors["reason"].mask(here, reason),
+                "waits_on": errors["waits_on"].mask(here, error_type.map(_attribute("waits_on"))),
+            }
+        )
+    errors["outcome"] = errors["error_type"].map(_attribute("outcome"))
+    errors["retryable"] = errors["error_type"].map(_attribute("retryable")).eq(True)
+    return pd.concat([rows, errors], axis=1)
+
+
+def _attribute(name: str) -> dict[str, object]:
+    return {error_name: getattr(error, name) for error_name, error in record_errors().items()}
+
+
+def _missing_to_create(normalized: pd.DataFrame, model: RecordModel) -> pd.Series:
+    required = [name for name in model.required_to_create if name not in model.required_to_sync]
+    return _names(normalized[required].isna()) if required else pd.Series(None, index=normalized.index, dtype="str")
+
+
+def _failed_values(problems: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
+    """Per row the first failed value's error and the names of all failed fields (columns ``error_type``, ``fields``)."""
+    failed = problems[problems["action"] == "failed"]
+    by_row = failed.groupby("position").agg(error_type=("error_type", "first"), fields=("crm_field", ", ".join))
+    return by_row.reindex(index).astype("str")
+
+
+def _omitted(payload: Payload) -> pd.Series:
+    spared = payload.problems[payload.problems["action"] != "failed"]
+    notes = (spared["action"] + ": " + spared["crm_field"]).groupby(spared["position"]).agg("; ".join)
+    return notes.reindex(payload.values.index).astype("str")
+
+
+def _columns(payload: Payload, fits: Callable[[Target], bool]) -> np.ndarray:
+    """A mask over the payload's columns: the targets that fit."""
+    fitting = {target.crm_field for target in payload.targets if fits(target)}
+    return np.array([name in fitting for name in payload.values.columns], dtype=bool)
+
+
+def _sendable(payload: Payload) -> np.ndarray:
+    """Cells that may be sent: those with a value, and blanks that are to empty the CRM field."""
+    sendable: np.ndarray = payload.values.notna().to_numpy() | payload.clears[payload.values.columns].to_numpy()
+    return sendable
+
+
+def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
+    """Rows of which an editable field differs from what the link keeps; a blank counts only where it clears."""
+    editable = _columns(payload, lambda target: target.editable)
+    differs = digests.ne(stored).fillna(value=True).to_numpy(dtype=bool) & ~(digests.isna() & stored.isna()).to_numpy()
+    return pd.Series((differs & _sendable(payload) & editable).any(axis=1), index=digests.index)
+
+
+def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Create-only fields that differ from what the link keeps."""
+    create_only = _columns(payload, lambda target: not target.editable)
+    differs = digests.ne(stored).fillna(value=False).to_numpy(dtype=bool) & digests.notna().to_numpy() & stored.notna().to_numpy()
+    return pd.DataFrame(differs & create_only, index=digests.index, columns=digests.columns)
+
+
+def _to_send(payload: Payload, *, create: pd.Series, link: pd.Series, update: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The values, and which of them go: all that a create has; what may be edited; with a link, also what may fill a blank."""
+    create_values = payload.create_values()[payload.values.columns]
+    creating, linking, editing = (rows.to_numpy()[:, None] for rows in (create, link, link | update))
+    values = payload.values.where(~np.broadcast_to(creating, payload.values.shape), create_values)
+    editable = _columns(payload, lambda target: target.editable)
+    fills = _columns(payload, lambda target: not target.editable and target.policy == "if_blank")
+    sendable = _sendable(payload)
+    sent = (creating & create_values.notna().to_numpy()) | (editing & sendable & editable) | (linking & sendable & fills)
+    return values, pd.DataFrame(sent, index=values.index, columns=values.columns)
+
+
+def _names(marked: pd.DataFrame) -> pd.Series:
+    """Per row the names of the marked columns, joined by ', '; null where none is."""
+    joined = pd.Series("", index=marked.index, dtype="str")
+    for name in marked.columns:
+        joined = joined.mask(marked[name], joined + ", " + name)
+    joined = joined.str.removeprefix(", ")
+    return joined.mask(joined == "")
+
+
+def _joined(*parts: pd.Series) -> pd.Series:
+    joined = pd.Series("", index=parts[0].index, dtype="str")
+    for part in parts:
+        joined = joined.mask(part.notna(), joined + "; " + part.astype("str"))
+    joined = joined.str.removeprefix("; ")
+    return joined.mask(joined == "")

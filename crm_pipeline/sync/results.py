@@ -1,0 +1,92 @@
+"""What became of the rows that were sent: the CRM's results become outcomes and links; no I/O."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from crm_pipeline.errors import AssociationPendingException, UnaccountedException, record_errors
+from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome
+from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
+
+_OUTCOME_OF_OPERATION = {
+    Operation.CREATE: Outcome.CREATED,
+    Operation.UPDATE: Outcome.UPDATED,
+    Operation.LINK: Outcome.LINKED,
+}
+
+
+def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Exactly one result (schemas.WRITE_RESULTS) per sent row, in the rows' order; a row without an answer is unaccounted."""
+    answered = WRITE_RESULTS.check(results).drop_duplicates("qbench_id").set_index("qbench_id").reindex(rows["qbench_id"])
+    silent = answered["error_type"].isna() & answered["crm_id"].isna()
+    answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
+    answered["parent_sent"] = answered["parent_sent"].eq(True)
+    return WRITE_RESULTS.build(answered.reset_index())
+
+
+def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """The outcome (schemas.OUTCOMES) of each sent row (planning.PLAN) from its result, row by row in the same order.
+
+    An upsert that finds the record already there is a link, not a create (rules.md, 3). A contact whose parent is still to
+    be associated is failed for now, and retryable (19).
+    """
+    error_type = results["error_type"].mask(results["error_type"].isna() & parent_open(rows, results), AssociationPendingException.__name__)
+    done = rows["operation"].map(_OUTCOME_OF_OPERATION)
+    done = done.mask(rows["operation"].eq(Operation.CREATE) & results["created"].eq(False).fillna(False).astype(bool), str(Outcome.LINKED))
+    errors = record_errors()
+    return OUTCOMES.build(
+        {
+            "qbench_id": rows["qbench_id"],
+            "version": rows["version"],
+            "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done),
+            "error_type": error_type,
+            "reason": _reasons(rows, results),
+            "waits_on": error_type.map({name: error.waits_on for name, error in errors.items()}),
+            "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
+        }
+    )
+
+
+def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """The links (schemas.LINKS) of the rows that the CRM wrote; the parent is kept only once it was really sent."""
+    written = results["error_type"].isna() & results["crm_id"].notna()
+    kept, answers = rows[written], results[written]
+    found = kept["operation"].eq(Operation.CREATE) & answers["created"].eq(False).fillna(False).astype(bool)
+    # A row with no parent to send keeps the parent it has; one whose parent is still to be associated has none yet.
+    parent = kept["parent_qbench_id"].mask(parent_open(kept, answers))
+    return LINKS.build(
+        {
+            "qbench_id": kept["qbench_id"],
+            "crm_id": answers["crm_id"],
+            "origin": kept["origin"].mask(found, str(LinkOrigin.KEY)),
+            "version": kept["version"],
+            "digests": kept["digests"],
+            "parent_qbench_id": parent,
+            "status": pd.Series(str(LinkStatus.LIVE), index=kept.index, dtype="str"),
+        }
+    )
+
+
+def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
+    """Written rows whose wanted parent did not go with the write."""
+    return results["error_type"].isna() & rows["parent_crm_id"].notna() & ~results["parent_sent"]
+
+
+def decided(rows: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes (schemas.OUTCOMES) of the plan's rows that need no call."""
+    return OUTCOMES.build(rows[rows["operation"] == Operation.NONE][OUTCOMES.names])
+
+
+def failed(rows: pd.DataFrame, error_name: str) -> pd.DataFrame:
+    """Results (schemas.WRITE_RESULTS) that give every row this record error."""
+    return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], "error_type": pd.Series(np.repeat(error_name, len(rows)), dtype="str")})
+
+
+def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
+    reason = rows["reason"].fillna("")
+    for label, name in (("code", "error_code"), ("fields", "error_fields"), ("ids", "error_ids")):
+        part = results[name]
+        reason = reason.mask(part.notna(), reason + "; " + label + ": " + part.fillna(""))
+    reason = reason.str.removeprefix("; ")
+    return reason.mask(reason == "")

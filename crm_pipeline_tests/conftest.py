@@ -1,0 +1,56 @@
+"""What every test may use: a PostgreSQL server for the whole session and a database of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from crm_pipeline.store.database import URL_VARIABLE, Store
+from crm_pipeline.store.embedded import embedded_postgres
+
+TEMPLATE = "crm_pipeline_template"
+
+
+def _database_url(server_url: str, database: str) -> str:
+    return make_url(server_url).set(database=database).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of an embedded server that holds an empty, migrated template database."""
+    with embedded_postgres() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        store = Store(_database_url(url, TEMPLATE))
+        store.migrate()
+        store.close()
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres: str) -> Iterator[str]:
+    """URL of a migrated database of the test's own."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        yield _database_url(postgres, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """The state store on a database of the test's own."""
+    opened = Store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def database_in_environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test's database named where a deployment names it."""
+    monkeypatch.setenv(URL_VARIABLE, database_url)
+    return database_url

@@ -1,0 +1,74 @@
+"""What the conformance suite needs to know of one CRM: its adapter, its stand-in seen from the CRM's side, and field names.
+
+A CRM joins the suite with a module ``<crm>_bench.py`` that exports ``open_bench(sandbox) -> Bench`` and its line in
+``conftest.py``. Credentials are in the environment (SANDBOX_CREDENTIALS) before ``open_bench`` is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from crm_pipeline.crms.base import Crm, CrmKind
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.sandbox import Sandbox
+
+
+class Connect(Protocol):
+    """Makes an adapter on the stand-in; keywords replace settings of the YAML (``external_key=None``, ``url=...``)."""
+
+    def __call__(self, **settings: Any) -> Crm: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FieldNames:
+    """A CRM object's fields by what the suite uses them for.
+
+    ``match``: account name or contact email. ``text``: a plain optional text field. ``short`` and ``short_length``: a text
+    field and the most characters it takes. ``choice`` and ``option``: a restricted choice field and one option it has.
+    ``required``: further values that a create needs (a contact's last name). ``number``: a whole-number field, if any.
+    """
+
+    match: str
+    text: str
+    short: str
+    short_length: int
+    choice: str
+    option: str
+    required: Mapping[str, str]
+    number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request of the adapter as a fault names it: method, and a regular expression searched in the path."""
+
+    method: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One CRM under test.
+
+    ``records`` lists live records as flat dicts, the CRM id under ``id``, other values under the CRM's field names, a field
+    without a value None or absent. ``add`` makes a record as a user of the CRM would and returns its id; ``delete`` deletes
+    it likewise; ``parent`` is a contact's (primary) account id. ``secret`` names the environment variable of the credential
+    that the suite makes wrong. The requests are those of ``Crm.write`` for ``record_type``: a create with a key, a create
+    without one, an update by id.
+    """
+
+    kind: CrmKind
+    sandbox: Sandbox
+    key: str
+    connect: Connect
+    fields: Mapping[RecordType, FieldNames]
+    add: Callable[[RecordType, Mapping[str, object]], str]
+    records: Callable[[RecordType], list[dict[str, Any]]]
+    delete: Callable[[RecordType, str], None]
+    parent: Callable[[str], str | None]
+    secret: str
+    keyed_create: Callable[[RecordType], Request]
+    plain_create: Callable[[RecordType], Request]
+    update: Callable[[RecordType], Request]

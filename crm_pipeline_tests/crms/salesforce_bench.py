@@ -1,0 +1,89 @@
+"""Salesforce on the bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.salesforce import KIND, SalesforceSettings
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.crms.bench import Bench, FieldNames, Request
+
+KEY = "QBench_Id__c"
+TIERS = ("Gold", "Silver")
+FIELDS = {
+    RecordType.ACCOUNT: FieldNames(
+        match="Name",
+        text="Description",
+        short="BillingCity",
+        short_length=40,
+        choice="Lab_Tier__c",
+        option=TIERS[0],
+        required={},
+        number="NumberOfEmployees",
+    ),
+    RecordType.CONTACT: FieldNames(
+        match="Email",
+        text="FirstName",
+        short="LastName",
+        short_length=80,
+        choice="Lab_Tier__c",
+        option=TIERS[0],
+        required={"LastName": "Lovelace"},
+    ),
+}
+
+
+def open_bench(sandbox: Sandbox) -> Bench:
+    """The organization with an external key and a restricted choice field on both objects."""
+    org = sandbox.org
+    for crm_object in KIND.objects.values():
+        org.add_field(crm_object.name, name=KEY, type="string", length=64, external_id=True, unique=True)
+        org.add_field(crm_object.name, name="Lab_Tier__c", type="picklist", length=255, picklist=TIERS, restricted_picklist=True)
+
+    def connect(**settings: Any) -> Crm:
+        return connect_salesforce(sandbox, **settings)
+
+    def add(record_type: RecordType, values: Mapping[str, object]) -> str:
+        return org.add(KIND.objects[record_type].name, dict(values))
+
+    def records(record_type: RecordType) -> list[dict[str, Any]]:
+        return [{**record, "id": record["Id"]} for record in org.records(KIND.objects[record_type].name)]
+
+    def delete(record_type: RecordType, crm_id: str) -> None:
+        org.delete(KIND.objects[record_type].name, crm_id)
+
+    def parent(crm_id: str) -> str | None:
+        account_id = org.record("Contact", crm_id)["AccountId"]
+        return str(account_id) if account_id else None
+
+    return Bench(
+        kind=KIND,
+        sandbox=sandbox,
+        key=KEY,
+        connect=connect,
+        fields=FIELDS,
+        add=add,
+        records=records,
+        delete=delete,
+        parent=parent,
+        secret="SALESFORCE_CLIENT_SECRET",
+        keyed_create=lambda record_type: Request("PATCH", f"/composite/sobjects/{KIND.objects[record_type].name}/{KEY}$"),
+        plain_create=lambda record_type: Request("POST", "/composite/sobjects$"),
+        update=lambda record_type: Request("PATCH", "/composite/sobjects$"),
+    )
+
+
+def connect_salesforce(sandbox: Sandbox, **settings: Any) -> Crm:
+    """An adapter on the stand-in; keywords replace settings."""
+    given = {
+        "url": sandbox.salesforce_url,
+        "client_id": {"env": "SALESFORCE_CLIENT_ID"},
+        "client_secret": {"env": "SALESFORCE_CLIENT_SECRET"},
+        "external_key": KEY,
+        "attempts": 2,
+        "timeout_seconds": 20,
+    }
+    return KIND.connect(SalesforceSettings.model_validate({**given, **settings}), "demo")

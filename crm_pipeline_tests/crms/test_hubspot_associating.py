@@ -1,0 +1,100 @@
+"""HubSpot's associations: every pair accounted for, whatever the answer's form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.hubspot import HubSpotPortal
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.crms.batches import associations_of, results_by_id, valid
+from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline_tests.crms.hubspot_bench import open_bench
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+
+
+@pytest.fixture
+def bench(sandbox: Sandbox) -> Bench:
+    return open_bench(sandbox)
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox) -> HubSpotPortal:
+    return sandbox.portal
+
+
+@pytest.fixture
+def crm(bench: Bench) -> Iterator[Crm]:
+    with closing(bench.connect()) as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def company(bench: Bench) -> str:
+    return bench.add(ACCOUNT, valid(bench, ACCOUNT))
+
+
+@pytest.fixture
+def contacts(bench: Bench) -> list[str]:
+    return [bench.add(CONTACT, valid(bench, CONTACT, number)) for number in range(3)]
+
+
+def test_unknown_company_fails_its_own_pair_and_is_named(crm: Crm, company: str, contacts: list[str]) -> None:
+    results = results_by_id(crm.associate(associations_of((1, contacts[0], company), (2, contacts[1], "404"))))
+    assert (results[1]["error_type"], results[1]["parent_sent"]) == (None, True)
+    assert (results[2]["error_type"], results[2]["error_ids"]) == ("ParentNotFoundException", "404")
+
+
+def test_unknown_contact_fails_its_own_pair_and_is_named(crm: Crm, company: str, contacts: list[str]) -> None:
+    results = results_by_id(crm.associate(associations_of((1, contacts[0], company), (2, "405", company))))
+    assert results[1]["error_type"] is None
+    assert (results[2]["error_type"], results[2]["error_ids"]) == ("ParentNotFoundException", "405")
+
+
+def test_new_company_becomes_the_primary_one(bench: Bench, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    sandbox.portal.associate(contacts[0], company)
+    crm.associate(associations_of((1, contacts[0], other)))
+    assert bench.parent(contacts[0]) == other
+
+
+@pytest.mark.parametrize("status", [200, 201, 207])
+def test_errors_within_any_answer_are_seen(sandbox: Sandbox, crm: Crm, company: str, contacts: list[str], status: int) -> None:
+    context = {"fromObjectId": [contacts[0]], "toObjectId": [company]}
+    errors = [{"status": "error", "category": "VALIDATION_ERROR", "message": "no", "context": context}]
+    body = {"status": "COMPLETE", "results": [], "numErrors": 1, "errors": errors}
+    sandbox.faults.add(Fault(path="associations", status=status, body=body))
+    results = results_by_id(crm.associate(associations_of((1, contacts[0], company), (2, contacts[1], company))))
+    assert (results[1]["error_type"], results[1]["error_code"]) == ("RecordRefusedException", "VALIDATION_ERROR")
+    assert results[2]["error_type"] == "UnaccountedException"
+
+
+def test_request_refused_as_a_whole_is_halved_down_to_single_pairs(sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]) -> None:
+    sandbox.faults.add(Fault(path="associations", status=400, body={"category": "VALIDATION_ERROR"}, times=2))
+    rows = associations_of(*((number, contact, company) for number, contact in enumerate(contacts[:2])))
+    results = results_by_id(crm.associate(rows))
+    assert [results[number]["error_type"] for number in (0, 1)] == ["RecordRefusedException", None]
+
+
+def test_pair_asked_for_twice_is_accounted_for_twice(crm: Crm, company: str, contacts: list[str]) -> None:
+    results = results_by_id(crm.associate(associations_of((1, contacts[0], company), (2, contacts[0], company))))
+    assert [row["error_type"] for row in results.values()] == [None, None]
+
+
+def test_associations_go_in_calls_of_the_set_size(bench: Bench, sandbox: Sandbox, company: str, contacts: list[str]) -> None:
+    with closing(bench.connect(association_batch_size=2)) as crm:
+        crm.associate(associations_of(*((number, contact, company) for number, contact in enumerate(contacts))))
+    assert [call.rows for call in sandbox.journal.calls("hubspot")] == [2, 1]
+
+
+def test_lost_answer_is_asked_for_again(portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]) -> None:
+    sandbox.faults.add(Fault(path="associations", kind="drop_after"))
+    results = results_by_id(crm.associate(associations_of((1, contacts[0], company))))
+    assert results[1]["error_type"] is None
+    assert len(portal.associations()) == 1

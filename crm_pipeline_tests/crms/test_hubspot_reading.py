@@ -1,0 +1,109 @@
+"""HubSpot's way of reading: merged ids, additional emails, sensitive properties, the lag of search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import RequestRefusedError
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.hubspot import HubSpotPortal
+from crm_pipeline.sandbox.hubspot.properties import Property
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.crms.batches import Put, batch_of, intents_of, valid
+from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline_tests.crms.hubspot_bench import open_bench
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+
+
+@pytest.fixture
+def bench(sandbox: Sandbox) -> Bench:
+    return open_bench(sandbox)
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox) -> HubSpotPortal:
+    return sandbox.portal
+
+
+@pytest.fixture
+def crm(bench: Bench) -> Iterator[Crm]:
+    with closing(bench.connect()) as adapter:
+        yield adapter
+
+
+def test_merged_record_is_read_under_the_ids_that_were_asked_for(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+    first, second = (bench.add(CONTACT, valid(bench, CONTACT, number)) for number in (1, 2))
+    company = bench.add(ACCOUNT, valid(bench, ACCOUNT))
+    merged = portal.merge("contacts", first, second)
+    portal.associate(merged, company)
+    found = crm.read(CONTACT, [first, second], ["email"])
+    assert found.to_dict("records") == [
+        {"crm_id": crm_id, "parent_crm_id": company, "email": "person1@example.com"} for crm_id in (first, second)
+    ]
+
+
+def test_contact_is_found_by_an_additional_email(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+    first, second = (bench.add(CONTACT, valid(bench, CONTACT, number)) for number in (1, 2))
+    merged = portal.merge("contacts", first, second)
+    found = crm.find(CONTACT, "email", ["Person2@example.com"])
+    assert found[["value", "crm_id"]].to_dict("records") == [{"value": "Person2@example.com", "crm_id": merged}]
+
+
+def test_batch_read_refused_for_another_reason_than_a_missing_record_is_no_empty_answer(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
+    errors = [{"category": "VALIDATION_ERROR", "message": "ada@example.com"}]
+    sandbox.faults.add(Fault(path="batch/read", status=207, body={"results": [], "numErrors": 1, "errors": errors}))
+    with pytest.raises(RequestRefusedError) as raised:
+        crm.find(CONTACT, "email", ["ada@example.com"])
+    assert "ada" not in str(raised.value)
+
+
+def test_sensitive_properties_are_listed_where_they_are_asked_for(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+    portal.add_property("contacts", Property(name="allergies", label="Allergies", sensitivity="sensitive"))
+    portal.scopes |= {"crm.objects.contacts.sensitive.read.v2", "crm.objects.contacts.highly_sensitive.read.v2"}
+    with closing(bench.connect(sensitive_properties=True)) as asking:
+        assert "allergies" in asking.fields(CONTACT)["name"].tolist()
+    assert "allergies" not in crm.fields(CONTACT)["name"].tolist()
+
+
+def test_portal_without_a_key_is_not_asked_for_keyed_records(bench: Bench) -> None:
+    with closing(bench.connect(external_key=None)) as crm:
+        assert not crm.has_keyed_records(ACCOUNT)
+        assert crm.calls.snapshot() == {}
+
+
+def test_young_intent_is_waited_for_until_search_can_know(bench: Bench, portal: HubSpotPortal) -> None:
+    portal.index_lag_seconds = 0.5
+    with closing(bench.connect(external_key=None, search_lag_seconds=0.3, timeout_seconds=0.5)) as crm:
+        crm.write(ACCOUNT, batch_of(Put(7, valid(bench, ACCOUNT))))
+        found = crm.resolve_intents(ACCOUNT, intents_of((7, valid(bench, ACCOUNT)), age=timedelta(0)))
+    assert found["crm_id"].tolist() == [bench.records(ACCOUNT)[0]["id"]]
+
+
+def test_contact_that_was_there_before_the_intent_is_not_its_create(bench: Bench, sandbox: Sandbox) -> None:
+    now = sandbox.portal.clock()
+    sandbox.portal.clock = lambda: now - 3600
+    bench.add(CONTACT, valid(bench, CONTACT))
+    with closing(bench.connect(external_key=None)) as crm:
+        assert crm.resolve_intents(CONTACT, intents_of((7, valid(bench, CONTACT)))).empty
+
+
+def test_more_companies_than_a_search_page_are_all_considered(bench: Bench) -> None:
+    ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(450)]
+    with closing(bench.connect(external_key=None)) as crm:
+        found = crm.resolve_intents(ACCOUNT, intents_of(*((number, valid(bench, ACCOUNT, number)) for number in (0, 230, 449))))
+        assert crm.calls.snapshot() == {"read": 3}
+    assert dict(zip(found["qbench_id"], found["crm_id"], strict=True)) == {0: ids[0], 230: ids[230], 449: ids[449]}
+
+
+def test_record_page_is_unknown_until_the_organization_is_known(crm: Crm) -> None:
+    assert crm.record_url(ACCOUNT, "1") is None
+    portal_id = crm.organization()
+    assert crm.record_url(ACCOUNT, "1") == f"https://app.hubspot.com/contacts/{portal_id}/record/0-2/1"
+    assert crm.record_url(CONTACT, "1") == f"https://app.hubspot.com/contacts/{portal_id}/record/0-1/1"

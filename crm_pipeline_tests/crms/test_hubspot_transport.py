@@ -1,0 +1,219 @@
+"""How HubSpot is called: its limits kept, its refusals understood, one connection reused."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from crm_pipeline.crms.hubspot.answers import Answer, InputsRefusedError, content
+from crm_pipeline.crms.hubspot.paths import PATHS, PathFamily
+from crm_pipeline.errors import (
+    AuthenticationError,
+    LimitReachedError,
+    ServiceError,
+    ServiceUnavailableError,
+    UnexpectedAnswerError,
+)
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.hubspot import HubSpotPortal
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, results_by_id, valid
+from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline_tests.crms.hubspot_bench import open_bench
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+
+
+@pytest.fixture
+def bench(sandbox: Sandbox) -> Bench:
+    return open_bench(sandbox)
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox) -> HubSpotPortal:
+    return sandbox.portal
+
+
+def error_of(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> ServiceError:
+    """The error that an answer means."""
+    answer = Answer("POST /path", status, headers or {}, json.dumps(body or {}).encode())
+    with pytest.raises(ServiceError) as raised:
+        content(answer, integration="demo", token="HUBSPOT_TOKEN")
+    return raised.value
+
+
+# --- what an answer means
+
+
+@pytest.mark.parametrize(
+    ("policy", "headers", "seconds"),
+    [
+        ("TEN_SECONDLY_ROLLING", {}, 10.0),
+        ("SECONDLY", {}, 1.0),
+        ("SOMETHING_NEW", {"Retry-After": "3"}, 3.0),
+        (None, {}, 10.0),
+    ],
+)
+def test_rate_limit_says_how_long_to_wait_and_that_nothing_was_done(policy: str | None, headers: dict[str, str], seconds: float) -> None:
+    error = error_of(429, {"errorType": "RATE_LIMIT", "policyName": policy}, headers)
+    assert isinstance(error, ServiceUnavailableError)
+    assert (error.wait_seconds, error.executed) == (seconds, False)
+
+
+def test_daily_limit_ends_the_run() -> None:
+    assert isinstance(error_of(429, {"policyName": "DAILY"}), LimitReachedError)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [(423, {}, 2.0), (423, {"Retry-After": "7"}, 7.0), (477, {"Retry-After": "60"}, 60.0), (502, {}, None), (524, {}, None)],
+)
+def test_busy_service_is_unavailable_for_as_long_as_it_says(status: int, headers: dict[str, str], seconds: float | None) -> None:
+    error = error_of(status, None, headers)
+    assert isinstance(error, ServiceUnavailableError)
+    assert error.wait_seconds == seconds
+
+
+def test_refused_request_names_code_and_correlation_but_no_words_of_the_answer() -> None:
+    body = {"message": "ada@example.com is bad", "category": "VALIDATION_ERROR", "correlationId": "aeb5f871-7f07-4993-9211-075dc63e7cbf"}
+    error = error_of(400, body)
+    assert isinstance(error, InputsRefusedError)
+    assert str(error) == (
+        "integration demo: hubspot: POST /path answered 400 VALIDATION_ERROR (correlation id aeb5f871-7f07-4993-9211-075dc63e7cbf)"
+    )
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff\xfe", b""])
+def test_answer_that_is_no_json_object_is_unexpected(body: bytes) -> None:
+    for status in (200, 400):
+        with pytest.raises(UnexpectedAnswerError):
+            content(Answer("GET /path", status, {}, body), integration="demo", token="HUBSPOT_TOKEN")
+
+
+# --- limits
+
+
+def test_rate_limited_create_is_made_again_after_the_wait(bench: Bench, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault(path="batch/create", status=429, body={"errorType": "RATE_LIMIT", "policyName": "SECONDLY"}))
+    with closing(bench.connect(external_key=None)) as crm:
+        result = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT)))))[1]
+    assert result["error_type"] is None
+    assert [call.status for call in sandbox.journal.calls("hubspot")] == [429, 201]
+
+
+def test_calls_keep_within_the_limit(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
+    portal.burst_calls = 4
+    portal.limits = type(portal.limits)(clock=portal.clock, ticks=lambda: time.monotonic() * 10, time_zone=portal.time_zone)
+    with closing(bench.connect(limits={"calls": 4, "seconds": 1})) as crm:
+        for _ in range(10):
+            crm.find(ACCOUNT, bench.key, ["1"])
+    assert {call.status for call in sandbox.journal.calls("hubspot")} == {207}
+
+
+def test_searches_keep_within_their_own_limit(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
+    portal.search_calls = 3
+    with closing(bench.connect(limits={"searches_per_second": 3})) as crm:
+        for _ in range(7):
+            crm.has_keyed_records(ACCOUNT)
+    assert {call.status for call in sandbox.journal.calls("hubspot")} == {200}
+
+
+def test_reserve_of_daily_calls_stops_the_next_write_before_it_is_sent(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
+    portal.daily_calls = 1000
+    portal.use_day(850)
+    with closing(bench.connect(keep_free=0.2)) as crm:
+        crm.organization()
+        with pytest.raises(LimitReachedError, match="integration demo"):
+            crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
+        with pytest.raises(LimitReachedError):
+            crm.associate(associations_of((1, "1", "2")))
+    assert [call.method for call in sandbox.journal.calls("hubspot")] == ["GET"]
+
+
+def test_used_up_day_is_a_reached_limit_and_not_asked_again(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
+    portal.daily_calls = 0
+    with closing(bench.connect()) as crm, pytest.raises(LimitReachedError):
+        crm.organization()
+    assert len(sandbox.journal.calls("hubspot")) == 1
+
+
+# --- rights
+
+
+def test_missing_scopes_are_named(bench: Bench, portal: HubSpotPortal) -> None:
+    portal.scopes -= {"crm.objects.companies.write"}
+    with closing(bench.connect()) as crm, pytest.raises(AuthenticationError, match=r"crm\.objects\.companies\.write"):
+        crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
+
+
+# --- paths and connections
+
+
+@pytest.mark.parametrize("family", list(PATHS))
+def test_path_family_is_that_of_every_call(bench: Bench, sandbox: Sandbox, family: PathFamily) -> None:
+    with closing(bench.connect(path_family=family)) as crm:
+        crm.organization()
+        crm.fields(CONTACT)
+        crm.has_keyed_records(CONTACT)
+        company = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT), key="1"))))[1]["crm_id"]
+        contact = results_by_id(crm.write(CONTACT, batch_of(Put(1, valid(bench, CONTACT), parent=company))))[1]["crm_id"]
+        crm.associate(associations_of((1, contact, company)))
+        crm.write(CONTACT, batch_of(Put(1, {"firstname": "Ada"}, crm_id=contact)))
+        assert [len(frame) for frame in crm.scan(CONTACT, "email")] == [1]
+        current = crm.read(CONTACT, [contact], ["firstname"])
+    assert current.to_dict("records") == [{"crm_id": contact, "parent_crm_id": company, "firstname": "Ada"}]
+    paths = PATHS[family]
+    starts = (paths.account, paths.objects, paths.properties, paths.associations)
+    assert all(call.path.startswith(starts) for call in sandbox.journal.calls("hubspot"))
+
+
+def test_one_connection_serves_every_call(bench: Bench) -> None:
+    with counting_server() as (url, connections), closing(bench.connect(url=url)) as crm:
+        crm.organization()
+        crm.fields(ACCOUNT)
+        crm.fields(CONTACT)
+        crm.find(CONTACT, "email", ["ada@example.com"])
+    assert len(connections) == 1
+
+
+@contextmanager
+def counting_server() -> Iterator[tuple[str, list[object]]]:
+    """A server that answers everything alike; its URL, and an entry for each connection that was made to it."""
+    connections: list[object] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self.client_address)
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = b'{"portalId": 1, "results": []}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer  # noqa: N815 - names that the server looks for
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", connections
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,246 @@
+"""HubSpot's way of writing: partial failure, answers in no order, merges, conflicts, inline associations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.hubspot import HubSpotPortal
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.crms.batches import Put, batch_of, results_by_id, valid
+from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline_tests.crms.hubspot_bench import open_bench
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+
+
+@pytest.fixture
+def bench(sandbox: Sandbox) -> Bench:
+    return open_bench(sandbox)
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox) -> HubSpotPortal:
+    return sandbox.portal
+
+
+@pytest.fixture
+def crm(bench: Bench) -> Iterator[Crm]:
+    with closing(bench.connect()) as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def keyless(bench: Bench) -> Iterator[Crm]:
+    with closing(bench.connect(external_key=None)) as adapter:
+        yield adapter
+
+
+def companies(bench: Bench, *, bad: int, size: int) -> list[Put]:
+    """Companies to upsert, of which one has an industry that HubSpot does not know."""
+    wrong = {bad: {"industry": "ALCHEMY"}}
+    return [Put(number, valid(bench, ACCOUNT, number) | wrong.get(number, {}), key=str(number)) for number in range(size)]
+
+
+# --- partial failure
+
+
+def test_trace_ids_keep_one_bad_row_from_costing_a_second_call(bench: Bench, crm: Crm) -> None:
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*companies(bench, bad=30, size=100))))
+    assert [number for number, row in results.items() if row["error_type"]] == [30]
+    assert crm.calls.snapshot()["write"] == 1
+    assert len(bench.records(ACCOUNT)) == 99
+
+
+def test_batch_refused_as_a_whole_is_halved_down_to_the_bad_row(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+    portal.row_errors = frozenset()
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*companies(bench, bad=5, size=16))))
+    assert {number: row["error_type"] for number, row in results.items() if row["error_type"]} == {5: "InvalidOptionException"}
+    assert (results[5]["error_code"], results[5]["error_fields"]) == ("INVALID_OPTION", "industry")
+    assert len(bench.records(ACCOUNT)) == 15
+    assert crm.calls.snapshot()["write"] == 1 + 2 * 4
+
+
+def test_error_entry_that_names_several_rows_fails_each_of_them(bench: Bench, crm: Crm) -> None:
+    ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(4)]
+    for crm_id in ids[1:3]:
+        bench.delete(ACCOUNT, crm_id)
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*(Put(n, {"city": "Oslo"}, crm_id=crm_id) for n, crm_id in enumerate(ids)))))
+    assert [results[number]["error_type"] for number in range(4)] == [None, "DeletedInCrmException", "DeletedInCrmException", None]
+
+
+@pytest.mark.parametrize("echo", [True, False])
+def test_rows_are_recognized_with_and_without_trace_ids_in_the_answer(
+    bench: Bench, portal: HubSpotPortal, keyless: Crm, *, echo: bool
+) -> None:
+    portal.echo_trace_ids = echo
+    rows = [Put(number, valid(bench, CONTACT, number) | {"email": f"Person{number}@Example.com"}) for number in range(20)]
+    results = results_by_id(keyless.write(CONTACT, batch_of(*rows)))
+    ids = {record["email"]: record["id"] for record in bench.records(CONTACT)}
+    assert {number: row["crm_id"] for number, row in results.items()} == {
+        number: ids[f"person{number}@example.com"] for number in range(20)
+    }
+
+
+def test_companies_of_one_name_are_created_and_told_apart(bench: Bench, keyless: Crm) -> None:
+    rows = [Put(number, {"name": "Central Laboratory", "city": city}) for number, city in enumerate(("Oslo", "Bergen"))]
+    results = results_by_id(keyless.write(ACCOUNT, batch_of(*rows)))
+    cities = {record["id"]: record["city"] for record in bench.records(ACCOUNT)}
+    assert [cities[results[number]["crm_id"]] for number in (0, 1)] == ["Oslo", "Bergen"]
+
+
+def test_record_that_two_rows_update_is_written_by_both_and_none_is_lost(bench: Bench, crm: Crm) -> None:
+    crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
+    rows = [Put(1, {"city": "Oslo"}, crm_id=crm_id), Put(2, {"phone": "123"}, crm_id=crm_id)]
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
+    assert [results[number]["error_type"] for number in (1, 2)] == [None, None]
+    assert {name: bench.records(ACCOUNT)[0][name] for name in ("city", "phone")} == {"city": "Oslo", "phone": "123"}
+
+
+# --- when a call fails
+
+
+def test_upsert_repeated_after_a_lost_answer_does_not_say_whether_it_created(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(path="batch/upsert", kind="drop_after"))
+    result = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT), key="1"))))[1]
+    assert (result["error_type"], result["created"]) == (None, None)
+
+
+def test_create_without_a_key_is_not_repeated_after_a_lost_answer(bench: Bench, sandbox: Sandbox, keyless: Crm) -> None:
+    sandbox.faults.add(Fault(path="batch/create", kind="drop_after"))
+    with pytest.raises(ServiceUnavailableError):
+        keyless.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT))))
+    assert len(bench.records(ACCOUNT)) == 1
+
+
+def test_rows_stored_before_a_call_fails_keep_their_results(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT, 1))
+    sandbox.faults.add(Fault(path="batch/upsert", kind="html", times=None))
+    rows = [Put(1, {"city": "Oslo"}, crm_id=crm_id), Put(2, valid(bench, ACCOUNT, 2), key="2")]
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
+    assert [results[number]["error_type"] for number in (1, 2)] == [None, "ServiceFailedException"]
+
+
+# --- merged records
+
+
+def test_update_of_a_merged_away_record_goes_to_what_it_became(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+    kept, lost = (bench.add(ACCOUNT, valid(bench, ACCOUNT, number) | {bench.key: str(number)}) for number in (1, 2))
+    merged = portal.merge("companies", kept, lost)
+    results = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, crm_id=kept, key="1"))))
+    assert (results[1]["error_type"], results[1]["crm_id"]) == (None, merged)
+    assert bench.records(ACCOUNT)[0]["city"] == "Oslo"
+
+
+@pytest.mark.parametrize("preserve", [True, False])
+def test_merged_record_is_not_overwritten_by_the_one_whose_key_it_lost(
+    bench: Bench, portal: HubSpotPortal, crm: Crm, *, preserve: bool
+) -> None:
+    portal.preserve_primary_id = preserve
+    kept, lost = (bench.add(ACCOUNT, valid(bench, ACCOUNT, number) | {bench.key: str(number)}) for number in (1, 2))
+    merged = portal.merge("companies", kept, lost)
+    rows = [Put(1, {"city": "Oslo"}, crm_id=kept, key="1"), Put(2, {"city": "Bergen"}, crm_id=lost, key="2")]
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
+    assert (results[1]["error_type"], results[1]["crm_id"]) == (None, merged)
+    assert (results[2]["error_type"], results[2]["error_ids"]) == ("LinkConflictException", merged)
+    assert [(record["city"], record[bench.key]) for record in bench.records(ACCOUNT)] == [("Oslo", "1")]
+
+
+def test_two_rows_that_lead_to_one_merged_record_without_keys_write_nothing(bench: Bench, portal: HubSpotPortal, keyless: Crm) -> None:
+    ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in (1, 2)]
+    portal.merge("companies", *ids)
+    rows = [Put(number, {"city": "Oslo"}, crm_id=crm_id) for number, crm_id in enumerate(ids)]
+    results = results_by_id(keyless.write(ACCOUNT, batch_of(*rows)))
+    assert [row["error_type"] for row in results.values()] == ["LinkConflictException"] * 2
+    assert bench.records(ACCOUNT)[0].get("city") is None
+
+
+def test_update_left_out_of_the_answer_for_no_reason_is_unaccounted(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
+    sandbox.faults.add(Fault(path="batch/update", status=200, body={"status": "COMPLETE", "results": []}))
+    result = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, crm_id=crm_id))))[1]
+    assert result["error_type"] == "UnaccountedException"
+
+
+# --- conflicts and refusals
+
+
+def test_upsert_with_the_email_of_another_contact_names_it_and_writes_nothing(bench: Bench, crm: Crm) -> None:
+    owner = bench.add(CONTACT, valid(bench, CONTACT, 1))
+    result = results_by_id(crm.write(CONTACT, batch_of(Put(2, valid(bench, CONTACT, 1) | {"firstname": "Eve"}, key="2"))))[2]
+    assert (result["error_type"], result["error_ids"]) == ("EmailTakenException", owner)
+    assert [record.get("firstname") for record in bench.records(CONTACT)] == [None]
+
+
+def test_update_with_the_email_of_another_contact_names_it(bench: Bench, crm: Crm) -> None:
+    owner, other = (bench.add(CONTACT, valid(bench, CONTACT, number)) for number in (1, 2))
+    result = results_by_id(crm.write(CONTACT, batch_of(Put(2, valid(bench, CONTACT, 1), crm_id=other))))[2]
+    assert (result["error_type"], result["error_ids"]) == ("EmailTakenException", owner)
+
+
+def test_create_of_a_contact_that_exists_names_it(bench: Bench, keyless: Crm) -> None:
+    owner = bench.add(CONTACT, valid(bench, CONTACT))
+    result = results_by_id(keyless.write(CONTACT, batch_of(Put(1, valid(bench, CONTACT)))))[1]
+    assert (result["error_type"], result["error_ids"]) == ("ExistingRecordException", owner)
+
+
+def test_update_with_a_key_that_another_record_holds_is_a_duplicate(bench: Bench, crm: Crm) -> None:
+    owner = bench.add(CONTACT, valid(bench, CONTACT, 1) | {bench.key: "7"})
+    other = bench.add(CONTACT, valid(bench, CONTACT, 2))
+    result = results_by_id(crm.write(CONTACT, batch_of(Put(7, valid(bench, CONTACT, 2), crm_id=other, key="7"))))[7]
+    assert (result["error_type"], result["error_fields"], result["error_ids"]) == ("DuplicateRecordException", bench.key, owner)
+
+
+def test_email_that_a_privacy_deletion_blocks_has_its_own_error(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+    portal.block_email("person1@example.com")
+    result = results_by_id(crm.write(CONTACT, batch_of(Put(1, valid(bench, CONTACT, 1), key="1"))))[1]
+    assert (result["error_type"], result["error_fields"]) == ("EmailBlockedException", "email")
+
+
+def test_company_without_what_a_company_needs_names_it(crm: Crm) -> None:
+    result = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, key="1"))))[1]
+    assert (result["error_type"], result["error_fields"]) == ("RequiredFieldException", "domain, name")
+
+
+def test_read_only_property_is_a_refused_mapping(bench: Bench, crm: Crm) -> None:
+    result = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT) | {"createdate": "0"}, key="1"))))[1]
+    assert (result["error_type"], result["error_fields"]) == ("MappingRefusedException", "createdate")
+
+
+# --- the parent and the key
+
+
+def test_keyless_contact_is_created_with_its_primary_company_in_one_call(bench: Bench, portal: HubSpotPortal, keyless: Crm) -> None:
+    account = bench.add(ACCOUNT, valid(bench, ACCOUNT))
+    result = results_by_id(keyless.write(CONTACT, batch_of(Put(1, valid(bench, CONTACT), parent=account))))[1]
+    assert (result["error_type"], result["parent_sent"]) == (None, True)
+    assert portal.associations() == [(result["crm_id"], account, frozenset({1, 279}))]
+    assert keyless.calls.snapshot() == {"write": 1}
+
+
+def test_keyless_contact_of_an_unknown_company_names_it(bench: Bench, keyless: Crm) -> None:
+    rows = [Put(1, valid(bench, CONTACT, 1), parent="404"), Put(2, valid(bench, CONTACT, 2))]
+    results = results_by_id(keyless.write(CONTACT, batch_of(*rows)))
+    assert (results[1]["error_type"], results[1]["error_ids"]) == ("ParentNotFoundException", "404")
+    assert results[2]["error_type"] is None
+
+
+def test_row_to_be_linked_with_nothing_else_to_send_gets_its_key(bench: Bench, crm: Crm) -> None:
+    crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
+    batch = batch_of(Put(7, crm_id=crm_id, key="7"))
+    crm.write(ACCOUNT, replace(batch, rows=batch.rows.assign(operation="link")))
+    assert bench.records(ACCOUNT)[0][bench.key] == "7"
+
+
+def test_update_with_nothing_but_its_key_costs_no_call(bench: Bench, crm: Crm) -> None:
+    crm_id = bench.add(CONTACT, valid(bench, CONTACT))
+    result = results_by_id(crm.write(CONTACT, batch_of(Put(7, crm_id=crm_id, key="7", parent="1"))))[7]
+    assert (result["error_type"], result["parent_sent"]) == (None, False)
+    assert crm.calls.snapshot() == {}

@@ -1,0 +1,113 @@
+"""What Salesforce's codes and messages become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from crm_pipeline.crms.salesforce.errors import RowProblem, long_id, read_problem, record_error
+from crm_pipeline.errors import (
+    DeletedInCrmException,
+    DuplicateRecordException,
+    ExistingRecordException,
+    InvalidOptionException,
+    InvalidValueException,
+    MappingRefusedException,
+    ParentNotFoundException,
+    RecordError,
+    RecordLockedException,
+    RecordRefusedException,
+    RequiredFieldException,
+    ValueTooLongException,
+)
+
+SHORT_ID, LONG_ID = "001Qb00000000aB", "001Qb00000000aBIAQ"
+
+
+def row_error(code: str, message: str = "", *fields: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"statusCode": code, "message": message, "fields": list(fields), **more}]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("UNABLE_TO_LOCK_ROW", RecordLockedException),
+        ("REQUIRED_FIELD_MISSING", RequiredFieldException),
+        ("STRING_TOO_LONG", ValueTooLongException),
+        ("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", InvalidOptionException),
+        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", InvalidValueException),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", MappingRefusedException),
+        ("A_CODE_OF_NEXT_YEAR", RecordRefusedException),
+    ],
+)
+def test_status_code_decides_the_record_error(code: str, expected: type[RecordError]) -> None:
+    assert record_error(RowProblem(code), crm_id=None, parent_sent=False) is expected
+
+
+@pytest.mark.parametrize("code", ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
+@pytest.mark.parametrize(
+    ("fields", "crm_id", "parent_sent", "expected"),
+    [
+        ((), LONG_ID, False, DeletedInCrmException),
+        (("Id",), LONG_ID, True, DeletedInCrmException),
+        (("AccountId",), LONG_ID, True, ParentNotFoundException),
+        (("AccountId",), None, True, ParentNotFoundException),
+        ((), None, True, ParentNotFoundException),
+        (("OwnerId",), LONG_ID, True, InvalidValueException),
+    ],
+)
+def test_what_is_gone_is_the_record_or_its_account(
+    code: str, fields: tuple[str, ...], crm_id: str | None, parent_sent: bool, expected: type[RecordError]
+) -> None:
+    assert record_error(RowProblem(code, fields), crm_id=crm_id, parent_sent=parent_sent) is expected
+
+
+@pytest.mark.parametrize(("crm_id", "expected"), [(None, ExistingRecordException), (LONG_ID, DuplicateRecordException)])
+@pytest.mark.parametrize("code", ["DUPLICATE_VALUE", "DUPLICATES_DETECTED"])
+def test_duplicate_is_an_existing_record_for_a_create_only(code: str, crm_id: str | None, expected: type[RecordError]) -> None:
+    assert record_error(RowProblem(code), crm_id=crm_id, parent_sent=False) is expected
+
+
+def test_taken_unique_value_names_its_field_and_the_holder_in_long_form() -> None:
+    message = f"duplicate value found: QBench_Id__c duplicates value on record with id: {SHORT_ID}"
+    problem = read_problem(row_error("DUPLICATE_VALUE", message))
+    assert (problem.fields, problem.ids) == (("QBench_Id__c",), (LONG_ID,))
+
+
+def test_records_that_share_a_key_are_named() -> None:
+    message = f"QBench_Id__c: more than one record found for external id field: [{SHORT_ID}, {LONG_ID}]"
+    assert read_problem(row_error("DUPLICATE_EXTERNAL_ID", message)).ids == (LONG_ID,)
+
+
+def test_duplicate_rule_names_the_matching_records() -> None:
+    found = {"matchResults": [{"matchRecords": [{"record": {"Id": LONG_ID, "attributes": {"type": "Account"}}}]}]}
+    assert read_problem(row_error("DUPLICATES_DETECTED", "Use one of these?", duplicateResult=found)).ids == (LONG_ID,)
+
+
+def test_unknown_column_is_named_from_the_message() -> None:
+    assert read_problem(row_error("INVALID_FIELD", "No such column 'Nope__c' on sobject of type Account")).fields == ("Nope__c",)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Name: data value too large: record with id: Zaphod Beeblebrox (max length=40)",
+        "Email: invalid email address: ZaphodBeeblebro",
+        "bad value for restricted picklist field: column 'of Zaphod'",
+    ],
+)
+def test_values_in_messages_are_dropped(message: str) -> None:
+    assert "Zaphod" not in repr(read_problem(row_error("STRING_TOO_LONG", message, "Name")))
+
+
+@pytest.mark.parametrize("entries", [None, [], "refused", [None], {"statusCode": "X"}])
+def test_refusal_without_a_reason_is_refused_without_a_code(entries: object) -> None:
+    problem = read_problem(entries)
+    assert problem == RowProblem(None)
+    assert record_error(problem, crm_id=None, parent_sent=False) is RecordRefusedException
+
+
+def test_long_ids_stay_as_they_are() -> None:
+    assert long_id(SHORT_ID) == LONG_ID
+    assert long_id(LONG_ID) == LONG_ID

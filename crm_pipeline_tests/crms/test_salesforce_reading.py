@@ -1,0 +1,102 @@
+"""Reading Salesforce: pages, person accounts, ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.salesforce import SalesforceOrg
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline_tests.crms.batches import intents_of
+from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+
+
+@pytest.fixture
+def crm(sandbox: Sandbox) -> Iterator[Crm]:
+    open_bench(sandbox)
+    with closing(connect_salesforce(sandbox)) as adapter:
+        yield adapter
+
+
+def test_scan_follows_every_page(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.page_size = 50
+    ids = [sandbox.org.add("Account", {"Name": f"Laboratory {number}"}) for number in range(120)]
+    frames = list(crm.scan(ACCOUNT, "Name"))
+    assert [len(frame) for frame in frames] == [50, 50, 20]
+    assert sorted(crm_id for frame in frames for crm_id in frame["crm_id"]) == sorted(ids)
+    assert crm.calls.snapshot()["read"] == 3
+
+
+def test_read_takes_two_thousand_ids_a_call(sandbox: Sandbox, crm: Crm) -> None:
+    ids = [sandbox.org.add("Account", {"Name": f"Laboratory {number}"}) for number in range(2_001)]
+    assert len(crm.read(ACCOUNT, ids, ["Name"])) == 2_001
+    assert crm.calls.snapshot()["read"] == 2
+
+
+def test_contacts_found_bring_their_account(sandbox: Sandbox, crm: Crm) -> None:
+    parent = sandbox.org.add("Account", {"Name": "Laboratory"})
+    for email, account in (("ada@example.com", parent), ("bob@example.com", None)):
+        sandbox.org.add("Contact", {"LastName": "L", "Email": email, "AccountId": account})
+    found = crm.find(CONTACT, "Email", ["ada@example.com", "bob@example.com"]).set_index("value")
+    assert found.loc["ada@example.com", "parent_crm_id"] == parent
+    assert found["parent_crm_id"].isna().tolist() == [False, True]
+
+
+def test_value_with_several_records_has_several_rows(sandbox: Sandbox, crm: Crm) -> None:
+    ids = {sandbox.org.add("Contact", {"LastName": name, "Email": "lab@example.com"}) for name in ("A", "B")}
+    assert set(crm.find(CONTACT, "Email", ["lab@example.com"])["crm_id"]) == ids
+
+
+def test_values_that_differ_in_case_find_the_same_record(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.add("Contact", {"LastName": "A", "Email": "lab@example.com"})
+    found = crm.find(CONTACT, "Email", ["lab@example.com", "LAB@example.com"])
+    assert sorted(found["value"]) == ["LAB@example.com", "lab@example.com"]
+
+
+def test_fields_hidden_from_the_user_are_not_described(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.hide_field("Account", KEY)
+    assert KEY not in crm.fields(ACCOUNT)["name"].tolist()
+
+
+def test_required_and_read_only_fields_are_told(crm: Crm) -> None:
+    fields = crm.fields(CONTACT).set_index("name")
+    assert fields.index[fields["required"]].tolist() == ["LastName"]
+    assert not fields.loc["Id", "creatable"]
+    assert fields.loc["AccountId", "type"] == "reference"
+    assert fields.loc["LastName", "length"] == 80
+
+
+@pytest.mark.parametrize("person", [True, False])
+def test_person_accounts_are_no_candidates_for_accounts(monkeypatch: pytest.MonkeyPatch, person: bool) -> None:
+    for name, value in SANDBOX_CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with start_sandbox(org=SalesforceOrg(person_accounts=True)) as sandbox:
+        open_bench(sandbox)
+        values = {"Name": "Ada Lovelace", KEY: "7", "IsPersonAccount": person} | ({"LastName": "Lovelace"} if person else {})
+        sandbox.org.add("Account", values)
+        with closing(connect_salesforce(sandbox)) as crm:
+            assert len(crm.find(ACCOUNT, KEY, ["7"])) == (0 if person else 1)
+            assert sum(len(frame) for frame in crm.scan(ACCOUNT, "Name")) == (0 if person else 1)
+
+
+def test_contact_intents_are_told_apart_by_name_and_account(sandbox: Sandbox, crm: Crm) -> None:
+    parent = sandbox.org.add("Account", {"Name": "Laboratory"})
+    ours = {"Email": "lab@example.com", "LastName": "Lovelace"}
+    crm_id = sandbox.org.add("Contact", ours | {"AccountId": parent})
+    sandbox.org.add("Contact", ours)
+    sandbox.org.add("Contact", ours | {"LastName": "Other", "AccountId": parent})
+    found = crm.resolve_intents(CONTACT, intents_of((7, ours | {"parent_crm_id": parent})))
+    assert found["crm_id"].tolist() == [crm_id]
+
+
+def test_record_page_of_a_domain_is_known_without_a_call(crm: Crm, sandbox: Sandbox) -> None:
+    with closing(connect_salesforce(sandbox, url=None, domain="acme.my")) as other:
+        assert (
+            other.record_url(ACCOUNT, "001Qb00000000aBIAQ") == "https://acme.my.salesforce.com/lightning/r/Account/001Qb00000000aBIAQ/view"
+        )

@@ -1,0 +1,158 @@
+"""Sessions, limits and refusals of a whole request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import (
+    AuthenticationError,
+    LimitReachedError,
+    RequestRefusedError,
+    ServiceUnavailableError,
+    UnexpectedAnswerError,
+)
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.crms.batches import Put, batch_of, intents_of
+from crm_pipeline_tests.crms.salesforce_bench import connect_salesforce
+
+ACCOUNT = RecordType.ACCOUNT
+DATA = "^/services/data/"
+TOKEN = "^/services/oauth2/token$"
+
+
+@pytest.fixture
+def crm(sandbox: Sandbox) -> Iterator[Crm]:
+    with closing(connect_salesforce(sandbox, external_key=None)) as adapter:
+        yield adapter
+
+
+def refuse(sandbox: Sandbox, path: str, status: int, code: str, message: str = "", **more: Any) -> None:
+    body = [{"errorCode": code, "message": message}]
+    sandbox.faults.add(Fault(path=path, kind="status", status=status, body=body, **{"times": None, **more}))
+
+
+def test_expired_session_is_renewed_once(sandbox: Sandbox, crm: Crm) -> None:
+    before = crm.organization()
+    sandbox.org.expire_sessions()
+    assert crm.organization() == before
+    assert crm.calls.snapshot() == {"sign_in": 2, "read": 3}
+
+
+def test_threads_that_meet_an_expired_session_sign_in_once(sandbox: Sandbox, crm: Crm) -> None:
+    crm.organization()
+    sandbox.org.expire_sessions()
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(lambda _: crm.organization(), range(8)))) == 1
+    assert crm.calls.snapshot()["sign_in"] == 2
+
+
+def test_session_that_is_never_accepted_ends_after_one_renewal(sandbox: Sandbox, crm: Crm) -> None:
+    refuse(sandbox, DATA, 401, "INVALID_SESSION_ID")
+    with pytest.raises(AuthenticationError, match="INVALID_SESSION_ID"):
+        crm.organization()
+    assert crm.calls.snapshot() == {"sign_in": 2, "read": 2}
+
+
+def test_sign_in_that_fails_for_the_moment_is_tried_again(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(path=TOKEN, kind="status", status=503))
+    assert crm.organization()
+    assert crm.calls.snapshot() == {"sign_in": 2, "read": 1}
+
+
+def test_create_is_made_after_a_sign_in_that_failed_for_the_moment(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(path=TOKEN, kind="drop_after"))
+    crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+    assert len(sandbox.org.records("Account")) == 1
+
+
+@pytest.mark.parametrize("body", [[], {"access_token": "x"}, {"instance_url": "https://x"}])
+def test_token_answer_without_a_token_is_unexpected(sandbox: Sandbox, crm: Crm, body: object) -> None:
+    sandbox.faults.add(Fault(path=TOKEN, kind="status", status=200, body=body))
+    with pytest.raises(UnexpectedAnswerError, match="no access token"):
+        crm.organization()
+
+
+def test_redirection_is_unexpected(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(path=DATA, kind="status", status=302, headers={"location": "/login"}))
+    with pytest.raises(UnexpectedAnswerError, match="redirection"):
+        crm.organization()
+
+
+def test_reserve_of_daily_calls_is_kept_before_a_write(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.daily_limit = 10
+    for _ in range(10):
+        crm.organization()
+        if sandbox.org.api_calls == 10:
+            break
+    with pytest.raises(LimitReachedError, match="10 of the organization's 10 daily API calls"):
+        crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+    assert "write" not in crm.calls.snapshot()
+
+
+def test_writes_go_on_while_the_reserve_is_whole(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.daily_limit = 10
+    for _ in range(8):
+        crm.organization()
+    crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+    assert len(sandbox.org.records("Account")) == 1
+
+
+def test_used_up_daily_calls_are_a_reached_limit(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.daily_limit = 0
+    with pytest.raises(LimitReachedError, match="REQUEST_LIMIT_EXCEEDED"):
+        crm.organization()
+
+
+def test_too_many_calls_at_once_are_waited_for(sandbox: Sandbox, crm: Crm) -> None:
+    refuse(sandbox, DATA, 403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded.", times=1)
+    assert crm.organization()
+
+
+def test_missing_permission_is_an_authentication_error(sandbox: Sandbox, crm: Crm) -> None:
+    refuse(sandbox, DATA, 403, "API_DISABLED_FOR_ORG")
+    with pytest.raises(AuthenticationError, match="API_DISABLED_FOR_ORG.*run-as user"):
+        crm.organization()
+
+
+def test_unknown_version_or_object_is_a_refused_request(sandbox: Sandbox) -> None:
+    with closing(connect_salesforce(sandbox, api_version="998.0")) as crm, pytest.raises(RequestRefusedError, match="api_version"):
+        crm.organization()
+
+
+def test_key_field_that_is_not_there_is_named(sandbox: Sandbox) -> None:
+    with closing(connect_salesforce(sandbox, external_key="Nope__c")) as crm, pytest.raises(RequestRefusedError, match="Nope__c"):
+        crm.has_keyed_records(ACCOUNT)
+
+
+def test_silent_service_is_unavailable_after_the_time_out(sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault(path=DATA, kind="delay", seconds=2.0))
+    with closing(connect_salesforce(sandbox, timeout_seconds=0.2, attempts=1)) as crm, pytest.raises(ServiceUnavailableError) as raised:
+        crm.organization()
+    assert raised.value.executed
+
+
+def test_plain_create_whose_answer_is_lost_is_not_repeated(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(method="POST", path="/composite/sobjects$", kind="drop_after"))
+    with pytest.raises(ServiceUnavailableError):
+        crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+    assert len(sandbox.org.records("Account")) == 1
+
+
+def test_intents_of_other_users_records_are_not_taken(sandbox: Sandbox, crm: Crm) -> None:
+    someone = sandbox.org.add_user(username="sales@sandbox.example", last_name="Sales")
+    sandbox.org.add("Account", {"Name": "Laboratory", "CreatedById": someone})
+    assert crm.resolve_intents(ACCOUNT, intents_of((7, {"Name": "Laboratory"}))).empty
+
+
+def test_address_may_hold_a_path(sandbox: Sandbox) -> None:
+    with closing(connect_salesforce(sandbox, url=f"{sandbox.salesforce_url}/gateway/")) as crm, pytest.raises(RequestRefusedError):
+        crm.organization()
+    assert sandbox.journal.calls()[0].path == "/gateway/services/oauth2/token"

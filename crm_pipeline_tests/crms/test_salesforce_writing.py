@@ -1,0 +1,258 @@
+"""Writing to Salesforce: what its answers become, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import LimitReachedError, RequestRefusedError, ServiceUnavailableError
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.salesforce import DuplicateRule
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, results_by_id
+from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+UPSERT = {"method": "PATCH", "path": f"/composite/sobjects/Account/{KEY}$"}
+UPDATE = {"method": "PATCH", "path": "/composite/sobjects$"}
+CREATE = {"method": "POST", "path": "/composite/sobjects$"}
+RETRIEVE = {"method": "POST", "path": "/composite/sobjects/(Account|Contact)$"}
+
+
+@pytest.fixture(autouse=True)
+def organization(sandbox: Sandbox) -> None:
+    open_bench(sandbox)
+
+
+@pytest.fixture
+def crm(sandbox: Sandbox) -> Iterator[Crm]:
+    with closing(connect_salesforce(sandbox)) as adapter:
+        yield adapter
+
+
+def account(number: int, **values: Any) -> Put:
+    return Put(number, {"Name": f"Laboratory {number}", **values}, key=str(number))
+
+
+def errors_of(crm: Crm, *rows: Put, record_type: RecordType = ACCOUNT) -> dict[int, str | None]:
+    results = results_by_id(crm.write(record_type, batch_of(*rows)))
+    return {number: result["error_type"] for number, result in results.items()}
+
+
+def refuse_row(sandbox: Sandbox, request: dict[str, str], code: str, message: str = "", *, rows: int = 1, **fault: Any) -> None:
+    """Let the next such request answer the same refusal for each of its rows."""
+    refusal = {"success": False, "errors": [{"statusCode": code, "message": message, "fields": []}]}
+    sandbox.faults.add(Fault(**request, kind="status", status=200, body=[refusal] * rows, **fault))
+
+
+def refuse(sandbox: Sandbox, request: dict[str, str], status: int, code: str, **fault: Any) -> None:
+    sandbox.faults.add(Fault(**request, kind="status", status=status, body=[{"errorCode": code, "message": "no"}], **fault))
+
+
+# --- records that are already there
+
+
+def key_is_taken(sandbox: Sandbox, crm_id: str) -> None:
+    """Let an upsert miss the record that has its key, as one in production did (reference: 209 of 2,463 rows)."""
+    refuse_row(sandbox, UPSERT, "DUPLICATE_VALUE", f"duplicate value found: {KEY} duplicates value on record with id: {crm_id[:15]}")
+
+
+def test_taken_key_that_is_ours_is_adopted_and_written(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
+    key_is_taken(sandbox, crm_id)
+    result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
+    assert (result["error_type"], result["crm_id"], result["created"]) == (None, crm_id, False)
+    assert sandbox.org.record("Account", crm_id)["Name"] == "Laboratory 7"
+
+
+def test_taken_key_of_a_record_that_has_another_is_not_adopted(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "8"})
+    key_is_taken(sandbox, crm_id)
+    result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
+    assert (result["error_type"], result["error_ids"], result["crm_id"]) == ("ExistingRecordException", crm_id, None)
+    assert sandbox.org.record("Account", crm_id)["Name"] == "Old name"
+
+
+def test_adoption_that_fails_is_tried_again_later(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
+    key_is_taken(sandbox, crm_id)
+    refuse(sandbox, RETRIEVE, 503, "SERVER_UNAVAILABLE", times=None)
+    assert errors_of(crm, account(7)) == {7: "ServiceFailedException"}
+
+
+def test_taken_value_of_another_unique_field_is_an_existing_record(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.add_field("Account", name="Tax_Id__c", type="string", length=20, unique=True)
+    crm_id = sandbox.org.add("Account", {"Name": "Old name", "Tax_Id__c": "T1"})
+    result = results_by_id(crm.write(ACCOUNT, batch_of(account(7, Tax_Id__c="T1"))))[7]
+    assert (result["error_type"], result["error_fields"], result["error_ids"]) == ("ExistingRecordException", "Tax_Id__c", crm_id)
+    assert "read" not in crm.calls.snapshot()
+
+
+def test_linked_record_whose_key_another_one_carries_is_a_duplicate(sandbox: Sandbox, crm: Crm) -> None:
+    holder = sandbox.org.add("Account", {"Name": "Clone", KEY: "7"})
+    linked = sandbox.org.add("Account", {"Name": "Original"})
+    result = results_by_id(crm.write(ACCOUNT, batch_of(Put(7, {"Name": "New"}, crm_id=linked, key="7"))))[7]
+    assert (result["error_type"], result["error_ids"]) == ("DuplicateRecordException", holder)
+
+
+def test_duplicate_rule_refuses_a_create_and_names_the_match(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.duplicates_named_in_collections = True
+    sandbox.org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
+    crm_id = sandbox.org.add("Account", {"Name": "Laboratory 7"})
+    result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
+    assert (result["error_type"], result["error_ids"]) == ("ExistingRecordException", crm_id)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "update", "create"),
+    [
+        ("none", "DuplicateRecordException", "ExistingRecordException"),
+        ("updates", None, "ExistingRecordException"),
+        ("all", None, None),
+    ],
+)
+def test_allow_duplicates_decides_which_writes_pass_alert_rules(
+    sandbox: Sandbox, allowed: str, update: str | None, create: str | None
+) -> None:
+    sandbox.org.add("Account", {"Name": "Laboratory 7"})
+    linked = sandbox.org.add("Account", {"Name": "Other"})
+    sandbox.org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
+    with closing(connect_salesforce(sandbox, allow_duplicates=allowed)) as crm:
+        assert errors_of(crm, Put(6, {"Name": "Laboratory 7"}, crm_id=linked)) == {6: update}
+        assert errors_of(crm, account(7)) == {7: create}
+
+
+def test_allowed_duplicates_stay_allowed_after_a_new_session(sandbox: Sandbox) -> None:
+    sandbox.org.add("Account", {"Name": "Laboratory 7"})
+    sandbox.org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
+    with closing(connect_salesforce(sandbox, allow_duplicates="all")) as crm:
+        crm.organization()
+        sandbox.org.expire_sessions()
+        assert errors_of(crm, account(7)) == {7: None}
+
+
+# --- a request refused for one row's sake
+
+
+@pytest.mark.parametrize("keyed", [True, False], ids=["upsert", "create"])
+def test_request_refused_for_one_row_is_bisected_and_loses_no_other(sandbox: Sandbox, crm: Crm, keyed: bool) -> None:
+    rows = [account(number, **({"NumberOfEmployees": "many"} if number == 5 else {})) for number in range(9)]
+    rows = rows if keyed else [Put(row.qbench_id, row.values) for row in rows]
+    assert errors_of(crm, *rows) == {number: "InvalidValueException" if number == 5 else None for number in range(9)}
+    assert len(sandbox.org.records("Account")) == 8
+
+
+def test_automation_out_of_limits_gets_smaller_requests(sandbox: Sandbox, crm: Crm) -> None:
+    refuse_row(sandbox, UPSERT, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "System.LimitException: Apex CPU time limit exceeded", rows=4)
+    assert errors_of(crm, *(account(number) for number in range(4))) == dict.fromkeys(range(4))
+    assert crm.calls.snapshot()["write"] == 3
+
+
+def test_automation_that_refuses_the_record_is_not_asked_again(sandbox: Sandbox, crm: Crm) -> None:
+    refuse_row(sandbox, UPSERT, "CANNOT_EXECUTE_FLOW_TRIGGER", "The flow failed.", rows=2)
+    assert set(errors_of(crm, account(1), account(2)).values()) == {"RecordRefusedException"}
+    assert crm.calls.snapshot()["write"] == 1
+
+
+def test_key_field_that_is_not_there_stops_the_load(sandbox: Sandbox) -> None:
+    with closing(connect_salesforce(sandbox, external_key="Nope__c")) as crm, pytest.raises(RequestRefusedError, match="Nope__c"):
+        crm.write(ACCOUNT, batch_of(*(account(number) for number in range(9))))
+    assert len(sandbox.journal.calls("salesforce")) == 2
+
+
+# --- busy, locked, full
+
+
+def test_locked_row_is_to_be_tried_again(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.lock("Account", "7")
+    assert errors_of(crm, account(6), account(7)) == {6: None, 7: "RecordLockedException"}
+    assert errors_of(crm, account(7)) == {7: None}
+
+
+def test_full_storage_stops_the_load_when_nothing_was_saved(sandbox: Sandbox, crm: Crm) -> None:
+    refuse_row(sandbox, UPSERT, "STORAGE_LIMIT_EXCEEDED", "storage limit exceeded", rows=2)
+    with pytest.raises(LimitReachedError, match="STORAGE_LIMIT_EXCEEDED"):
+        crm.write(ACCOUNT, batch_of(account(1), account(2)))
+
+
+def test_full_storage_keeps_what_was_saved_and_stops_the_next_write(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Old"})
+    refuse_row(sandbox, UPSERT, "STORAGE_LIMIT_EXCEEDED")
+    assert errors_of(crm, Put(1, {"Name": "New"}, crm_id=crm_id), account(2)) == {1: None, 2: "ServiceFailedException"}
+    with pytest.raises(LimitReachedError):
+        crm.write(ACCOUNT, batch_of(account(3)))
+
+
+def test_service_that_fails_halfway_keeps_what_was_written(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Old"})
+    refuse(sandbox, CREATE, 503, "SERVER_UNAVAILABLE", times=None)
+    rows = [Put(1, {"Name": "New"}, crm_id=crm_id), Put(2, {"Name": "Second"}), Put(3, {"Name": "Third"})]
+    assert errors_of(crm, *rows) == {1: None, 2: "ServiceFailedException", 3: "ServiceFailedException"}
+
+
+def test_service_that_fails_at_once_is_a_service_error(sandbox: Sandbox, crm: Crm) -> None:
+    refuse(sandbox, UPSERT, 503, "SERVER_UNAVAILABLE", times=None)
+    with pytest.raises(ServiceUnavailableError, match="SERVER_UNAVAILABLE"):
+        crm.write(ACCOUNT, batch_of(account(1)))
+
+
+@pytest.mark.parametrize("listed", [1, 3])
+def test_answers_that_do_not_fit_the_rows_are_trusted_for_none(sandbox: Sandbox, crm: Crm, listed: int) -> None:
+    answer = {"id": "001Qb00000000aBIAQ", "success": True, "errors": [], "created": True}
+    sandbox.faults.add(Fault(**UPSERT, kind="status", status=200, body=[answer] * listed))  # type: ignore[arg-type]
+    assert set(errors_of(crm, account(1), account(2)).values()) == {"UnaccountedException"}
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"success": True, "errors": []}, "saved"])
+def test_answer_that_says_nothing_of_the_record_leaves_it_unaccounted(sandbox: Sandbox, crm: Crm, answer: object) -> None:
+    sandbox.faults.add(Fault(**UPSERT, kind="status", status=200, body=[answer]))  # type: ignore[arg-type]
+    assert errors_of(crm, account(1)) == {1: "UnaccountedException"}
+
+
+def test_upsert_made_again_does_not_claim_to_know_who_created_the_record(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(**UPSERT, kind="drop_after"))  # type: ignore[arg-type]
+    result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
+    assert (result["error_type"], result["created"]) == (None, None)
+
+
+# --- contacts and their account
+
+
+def test_account_goes_with_the_contact(sandbox: Sandbox, crm: Crm) -> None:
+    parent = sandbox.org.add("Account", {"Name": "Laboratory"})
+    result = results_by_id(crm.write(CONTACT, batch_of(Put(7, {"LastName": "Lovelace"}, key="7", parent=parent))))[7]
+    assert result["parent_sent"]
+    assert sandbox.org.record("Contact", result["crm_id"])["AccountId"] == parent
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["update", "create"])
+def test_account_that_is_gone_is_the_parents_error(sandbox: Sandbox, crm: Crm, linked: bool) -> None:
+    parent = sandbox.org.add("Account", {"Name": "Laboratory"})
+    contact = sandbox.org.add("Contact", {"LastName": "Lovelace"}) if linked else None
+    sandbox.org.delete("Account", parent)
+    row = Put(7, {"LastName": "Lovelace"}, crm_id=contact, parent=parent)
+    result = results_by_id(crm.write(CONTACT, batch_of(row)))[7]
+    assert (result["error_type"], result["parent_sent"]) == ("ParentNotFoundException", False)
+
+
+@pytest.mark.parametrize(("gone", "expected"), [("Contact", "DeletedInCrmException"), ("Account", "ParentNotFoundException")])
+def test_answer_that_does_not_say_which_record_is_gone_is_looked_into(sandbox: Sandbox, crm: Crm, gone: str, expected: str) -> None:
+    records = {"Account": sandbox.org.add("Account", {"Name": "Laboratory"}), "Contact": sandbox.org.add("Contact", {"LastName": "L"})}
+    sandbox.org.delete(gone, records[gone])
+    refuse_row(sandbox, UPDATE, "ENTITY_IS_DELETED", "entity is deleted")
+    row = Put(7, {"LastName": "Lovelace"}, crm_id=records["Contact"], parent=records["Account"])
+    assert errors_of(crm, row, record_type=CONTACT) == {7: expected}
+
+
+def test_associations_are_counted_apart(sandbox: Sandbox, crm: Crm) -> None:
+    parent = sandbox.org.add("Account", {"Name": "Laboratory"})
+    contacts = [sandbox.org.add("Contact", {"LastName": str(number)}) for number in range(crm.association_batch_size)]
+    rows = associations_of(*((number, contact, parent) for number, contact in enumerate(contacts)))
+    assert results_by_id(crm.associate(rows))[0]["parent_sent"]
+    assert {record["AccountId"] for record in sandbox.org.records("Contact")} == {parent}
+    assert crm.calls.snapshot() == {"sign_in": 1, "associate": 1}

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_pipeline.mapping.folding import fold
+from crm_pipeline.model import FieldKind
+from crm_pipeline_tests.mapping.builders import FREE_TEXT, SCALARS, listed, quickly
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        (" Eco\u00a0 LABS ", "eco labs", "text"),
+        ("Ｅco ﬁrm", "eco firm", "text"),
+        ("STRASSE", "straße", "text"),
+        (" Ana@EcoLabs.example", "ana@ecolabs.example", "email"),
+        ("(512) 555-0101", "+1 512 555 0101", "phone"),
+        ("https://www.ecolabs.example/", "EcoLabs.example", "url"),
+        ("1,200", 1200.0, "integer"),
+        ("United States", "us", "country"),
+    ],
+)
+def test_values_that_mean_the_same_fold_to_the_same(one: Any, other: Any, kind: FieldKind) -> None:
+    folded = fold(pd.Series([one, other], dtype=object), kind, default_region="US")
+    assert folded.iloc[0] == folded.iloc[1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        ("Eco Labs", "Eco Labs Inc", "text"),
+        ("strasse@x.example", "straße@x.example", "email"),
+        ("+15125550101", "+15125550101 x12", "phone"),
+        ("labs.example", "eco.labs.example", "url"),
+    ],
+)
+def test_values_that_may_differ_stay_apart(one: str, other: str, kind: FieldKind) -> None:
+    folded = fold(pd.Series([one, other]), kind)
+    assert folded.iloc[0] != folded.iloc[1]
+
+
+def test_blank_folds_to_nothing() -> None:
+    assert fold(pd.Series(["", "  ", None, float("nan"), {}], dtype=object)).isna().all()
+
+
+@quickly
+@given(st.lists(FREE_TEXT, max_size=3))
+def test_folding_twice_changes_nothing(values: list[str]) -> None:
+    for kind in get_args(FieldKind):
+        once = fold(pd.Series(values, dtype=object), kind, default_region="US")
+        assert listed(fold(once, kind, default_region="US")) == listed(once), kind
+
+
+@quickly
+@given(st.lists(SCALARS, max_size=4))
+def test_folding_does_not_depend_on_the_rows_around(values: list[Any]) -> None:
+    together = listed(fold(pd.Series(values, dtype=object)))
+    assert together == [listed(fold(pd.Series([value], dtype=object)))[0] for value in values]

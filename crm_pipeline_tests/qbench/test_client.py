@@ -1,0 +1,218 @@
+"""Signing in, failing and trying again, over a socket."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from crm_pipeline.errors import (
+    AuthenticationError,
+    CrmPipelineError,
+    MissingCredentialError,
+    RequestRefusedError,
+    ServiceUnavailableError,
+    UnexpectedAnswerError,
+)
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.tenant import Limits
+from crm_pipeline_tests.qbench.bench import Bench, bench, quiet_tenant, settings_for
+
+LIST = "/qbench/api/v2/customers$"
+
+
+def ask(bench: Bench) -> int | None:
+    return bench.client.list_page("customers", page=1, size=50).total
+
+
+def test_nothing_is_asked_before_the_first_call(qbench: Bench) -> None:
+    assert qbench.journal.calls() == []
+
+
+def test_one_token_serves_many_calls(qbench: Bench) -> None:
+    for _ in range(3):
+        ask(qbench)
+    assert qbench.client.calls.snapshot() == {"sign_in": 1, "read": 3}
+
+
+def test_either_token_endpoint_can_be_used() -> None:
+    with bench(sign_in="api_v2") as running:
+        ask(running)
+        assert running.journal.calls()[0].path == "/qbench/api/v2/auth/token"
+
+
+def test_threads_share_one_sign_in(qbench: Bench) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ask(qbench), range(24)))
+    assert qbench.client.calls.snapshot() == {"sign_in": 1, "read": 24}
+
+
+@pytest.mark.parametrize("answer", ["unauthorized", "invalid_grant", "invalid_request"])
+def test_stale_token_is_renewed_once(qbench: Bench, answer: str) -> None:
+    ask(qbench)
+    qbench.tenant.refuses_stale_with = answer  # type: ignore[assignment]  # parametrized
+    qbench.tenant.expire_tokens()
+    assert ask(qbench) == 0
+    assert qbench.client.calls.snapshot() == {"sign_in": 2, "read": 3}
+
+
+def test_token_about_to_end_is_renewed_before_use(qbench: Bench) -> None:
+    qbench.faults.add(Fault(path="token", status=200, body={"access_token": "ends-at-once", "expires_in": 0.000001}))
+    qbench.faults.add(Fault(path=LIST, status=200, body={"data": []}))
+    ask(qbench)
+    ask(qbench)
+    assert qbench.statuses() == [200, 200, 200, 200]
+    assert qbench.client.calls.snapshot() == {"sign_in": 2, "read": 2}
+
+
+def test_token_refused_twice_is_an_authentication_error(qbench: Bench) -> None:
+    qbench.faults.add(Fault(path=LIST, status=401, times=None))
+    with pytest.raises(AuthenticationError, match="QBENCH_CLIENT_ID and QBENCH_CLIENT_SECRET"):
+        ask(qbench)
+    assert qbench.client.calls.snapshot() == {"sign_in": 2, "read": 2}
+
+
+def test_wrong_secret_says_what_to_check_and_shows_no_secret(qbench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QBENCH_CLIENT_SECRET", "hunter2")
+    with pytest.raises(AuthenticationError) as refused:
+        ask(qbench)
+    assert "integration acme: qbench: refuses the API client; check that QBENCH_CLIENT_ID and QBENCH_CLIENT_SECRET" in str(refused.value)
+    assert "hunter2" not in f"{refused.value!r} {qbench.client!r} {vars(qbench.client)!r}"
+    assert qbench.statuses() == [400]
+
+
+def test_missing_secret_names_its_variable(qbench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QBENCH_CLIENT_SECRET")
+    with pytest.raises(MissingCredentialError, match="QBENCH_CLIENT_SECRET is not set"):
+        ask(qbench)
+    assert qbench.journal.calls() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path=LIST, status=429, headers={"X-QBAPI-Throttle-TTL": "0"}, body={"error": "ratelimit exceeded"}),
+        Fault(path=LIST, status=429, body={"error": "ratelimit exceeded 300 per 60 seconds [current count: 301. Retry in 0 seconds]"}),
+        Fault(path=LIST, status=429, body={"error": "exceeded concurrent request limit of 10"}),
+        Fault(path=LIST, status=500),
+        Fault(path=LIST, kind="html", status=502),
+        Fault(path=LIST, status=503, headers={"Retry-After": "0"}),
+        Fault(path=LIST, kind="drop_before"),
+        Fault(path=LIST, kind="drop_after"),
+        Fault(path="token", status=503, headers={"Retry-After": "0"}),
+        Fault(path="token", kind="drop_before"),
+    ],
+    ids=lambda fault: f"{fault.path[-7:]}-{fault.kind}-{fault.status}",
+)
+def test_passing_failure_is_tried_again(qbench: Bench, fault: Fault) -> None:
+    qbench.faults.add(fault)
+    assert ask(qbench) == 0
+    assert qbench.faults.open() == []
+
+
+def test_slow_answer_is_tried_again() -> None:
+    with bench(timeout_seconds=0.2) as running:
+        ask(running)
+        running.faults.add(Fault(path=LIST, kind="delay", seconds=5))
+        assert ask(running) == 0
+        assert running.client.calls.snapshot()["read"] == 3
+
+
+def test_throttle_header_says_how_long_to_wait() -> None:
+    with bench(attempts=1) as running:
+        running.faults.add(Fault(path=LIST, status=429, headers={"X-QBAPI-Throttle-TTL": "17"}))
+        with pytest.raises(ServiceUnavailableError) as busy:
+            ask(running)
+    assert (busy.value.wait_seconds, busy.value.executed) == (17, False)
+
+
+def test_throttle_text_says_how_long_to_wait_where_the_header_is_missing() -> None:
+    with bench(attempts=1) as running:
+        running.faults.add(Fault(path=LIST, status=429, body={"error": "ratelimit exceeded [current count: 301. Retry in 30 seconds]"}))
+        with pytest.raises(ServiceUnavailableError) as busy:
+            ask(running)
+    assert busy.value.wait_seconds == 30
+
+
+def test_lasting_failure_ends_after_the_attempts() -> None:
+    with bench(attempts=2) as running:
+        running.faults.add(Fault(path=LIST, status=503, headers={"Retry-After": "0"}, times=None))
+        with pytest.raises(ServiceUnavailableError, match=r"failed with status 503 on GET /qbench/api/v2/customers"):
+            ask(running)
+        assert running.statuses() == [200, 503, 503]
+
+
+def test_unreachable_host_is_named_with_the_integration() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            QBenchClient(settings_for(url, attempts=1), integration="acme") as client,
+            pytest.raises(ServiceUnavailableError, match=r"integration acme: qbench: 127\.0\.0\.1 did not answer .*ConnectError") as lost,
+        ):
+            client.record("customers/1")
+    assert lost.value.executed is False
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(path=LIST, kind="html"), "answered no JSON to GET /qbench/api/v2/customers (status 200, content type text/html)"),
+        (Fault(path=LIST, status=200, body='{"data": [{"id": 1, "phone": "+1 512'), "answered no JSON"),
+        (Fault(path=LIST, status=200, body=[1]), "no JSON object"),
+        (Fault(path=LIST, status=200, body={"rows": []}), "without a list of records"),
+        (Fault(path=LIST, status=200, body={"data": [1]}), "without a list of records"),
+        (Fault(path=LIST, status=302, headers={"location": "/login"}), "redirects"),
+        (Fault(path="token", kind="html"), "answered no JSON to POST /qbench/oauth2/v1/token"),
+        (Fault(path="token", status=200, body={"token": "abc"}), "gave no access_token"),
+    ],
+)
+def test_answer_outside_the_contract_is_named_by_path_and_type_alone(qbench: Bench, fault: Fault, words: str) -> None:
+    qbench.faults.add(fault)
+    with pytest.raises(UnexpectedAnswerError) as unexpected:
+        ask(qbench)
+    assert words in str(unexpected.value)
+    assert "integration acme" in str(unexpected.value)
+    assert "512" not in str(unexpected.value)
+    assert "abc" not in str(unexpected.value)
+
+
+def test_refused_request_carries_the_code_and_no_value(qbench: Bench) -> None:
+    qbench.faults.add(Fault(path=LIST, status=422, body={"error_type": "bad_sort", "error_description": "ana@ecolabs.example"}))
+    with pytest.raises(RequestRefusedError) as refused:
+        ask(qbench)
+    assert refused.value.code == "bad_sort"
+    assert "ana@" not in str(refused.value)
+    assert qbench.client.calls.snapshot()["read"] == 1
+
+
+def test_value_in_place_of_a_code_is_not_taken_for_one(qbench: Bench) -> None:
+    qbench.faults.add(Fault(path=LIST, status=422, body={"error_type": "ana@ecolabs.example is wrong"}))
+    with pytest.raises(RequestRefusedError) as refused:
+        ask(qbench)
+    assert refused.value.code == "422"
+
+
+def test_forbidden_says_to_allow_reading(qbench: Bench) -> None:
+    qbench.faults.add(Fault(path=LIST, status=403))
+    with pytest.raises(AuthenticationError, match="let the API client read"):
+        ask(qbench)
+
+
+def test_no_error_shows_where_it_came_from(qbench: Bench) -> None:
+    qbench.faults.add(Fault(path=LIST, kind="html"))
+    with pytest.raises(CrmPipelineError) as error:
+        ask(qbench)
+    assert error.value.__suppress_context__
+
+
+def test_limits_are_kept_and_not_bumped_into() -> None:
+    tenant = quiet_tenant()
+    tenant.limits = Limits(calls=8, seconds=0.5, concurrent=3)
+    tenant.latency = 0.01
+    with bench(tenant, limits={"calls": 8, "seconds": 0.6, "concurrent": 3}) as running, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ask(running), range(20)))
+        assert Counter(running.statuses()) == {200: 21}

@@ -1,0 +1,303 @@
+"""What a read of a window gives, and that nothing is missed while users go on editing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crm_pipeline.errors import UnexpectedAnswerError
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.reading import organization, read_changes, read_one
+from crm_pipeline.sandbox.qbench import QBenchTenant
+from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of, keys_of, quiet_tenant
+
+T0 = 1_760_000_000
+
+
+def add_customers(tenant: QBenchTenant, *versions: int) -> list[int]:
+    return [tenant.add_customer(customer_name="Eco Labs", at=version) for version in versions]
+
+
+def once_at(request: int, change: Callable[[], object]) -> Callable[[str, Mapping[str, str]], None]:
+    """A hook that makes a change before the given list request, counted from 1."""
+    left = [request]
+
+    def hook(_path: str, _query: Mapping[str, str]) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            change()
+
+    return hook
+
+
+# What a read gives
+
+
+def test_empty_tenant_gives_no_page(qbench: Bench) -> None:
+    assert list(read_changes(qbench.client, RecordType.ACCOUNT, since=None, until=NOW)) == []
+
+
+def test_empty_window_makes_no_call(qbench: Bench) -> None:
+    assert qbench.read(since=T0, until=T0).empty
+    assert qbench.journal.calls() == []
+
+
+def test_rows_of_the_window_come_oldest_first_and_untouched(qbench: Bench) -> None:
+    later, earlier = add_customers(qbench.tenant, T0 + 5, T0)
+    frame = qbench.read()
+    assert keys_of(frame) == [(earlier, T0), (later, T0 + 5)]
+    assert frame["content"].iloc[0]["customer_name"] == "Eco Labs"
+    assert frame["content"].iloc[0]["website"] is None
+    assert frame["unreadable"].isna().all()
+
+
+@pytest.mark.parametrize("bound", [">", ">="])
+def test_window_holds_its_first_second_and_not_its_last(small: Bench, bound: str) -> None:
+    small.tenant.last_updated_bound = bound  # type: ignore[assignment]  # parametrized
+    add_customers(small.tenant, *range(T0 - 4, T0 + 12))
+    assert small.read(since=T0, until=T0 + 7)["version"].tolist() == list(range(T0, T0 + 7))
+
+
+def test_reading_stops_behind_the_windows_end(small: Bench) -> None:
+    add_customers(small.tenant, *range(T0, T0 + 100))
+    small.read(since=T0, until=T0 + 2)
+    assert small.client.calls.snapshot() == {"sign_in": 1, "read": 2}
+
+
+@pytest.mark.parametrize("form", ["unix", "digits", "iso", "iso_naive", "us"])
+def test_every_form_of_date_is_read(small: Bench, form: str) -> None:
+    small.tenant.date_form = form  # type: ignore[assignment]  # parametrized
+    ids = add_customers(small.tenant, *range(T0, T0 + 300, 30))
+    frame = small.read()
+    assert frame["qbench_id"].tolist() == ids
+    grain = 60 if form == "us" else 1
+    assert frame["version"].tolist() == [at // grain * grain for at in range(T0, T0 + 300, 30)]
+
+
+def test_date_that_nobody_can_parse_takes_the_version_before_it_and_comes_once(small: Bench) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 9))
+    for broken in (ids[0], ids[2], ids[5], ids[8]):
+        small.tenant.answer_with("customers", broken, last_updated="next Tuesday")
+    frame = small.read(since=T0)
+    assert sorted(frame["qbench_id"]) == ids
+    assert frame.loc[frame["unreadable"] == "last_updated", "qbench_id"].tolist() == [ids[0], ids[2], ids[5], ids[8]]
+    assert frame["version"].tolist() == [T0, T0 + 1, T0 + 1, T0 + 3, T0 + 4, T0 + 4, T0 + 6, T0 + 7, T0 + 7]
+
+
+def test_tenant_without_any_date_that_can_be_parsed_is_read_whole(small: Bench) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 10))
+    for broken in ids:
+        small.tenant.answer_with("customers", broken, last_updated=None)
+    frame = small.read()
+    assert frame["qbench_id"].tolist() == ids
+    assert frame["version"].unique().tolist() == [0]
+
+
+def test_record_with_every_field_null_is_read(qbench: Bench) -> None:
+    (broken,) = add_customers(qbench.tenant, T0)
+    nothing = dict.fromkeys(qbench.tenant.customer(broken), None) | {"id": broken}
+    qbench.tenant.answer_with("customers", broken, **nothing)
+    frame = qbench.read()
+    assert (frame["qbench_id"].tolist(), frame["unreadable"].tolist()) == ([broken], ["last_updated"])
+
+
+def test_large_value_is_read(qbench: Bench) -> None:
+    qbench.tenant.add_customer(customer_name="Eco Labs", comments="x" * 10_000_000, at=T0)
+    assert len(qbench.read()["content"].iloc[0]["comments"]) == 10_000_000
+
+
+@pytest.mark.parametrize("wrong", [None, "", "A-1", 1.5, True])
+def test_record_without_a_readable_id_stops_the_read_by_object_and_page(qbench: Bench, wrong: object) -> None:
+    (broken,) = add_customers(qbench.tenant, T0)
+    qbench.tenant.answer_with("customers", broken, id=wrong)
+    with pytest.raises(UnexpectedAnswerError, match="page 1 of customers"):
+        qbench.read()
+
+
+def test_total_is_what_qbench_announced(small: Bench) -> None:
+    add_customers(small.tenant, *range(T0, T0 + 10))
+    (page,) = read_changes(small.client, RecordType.ACCOUNT, since=T0 + 4, until=T0 + 7)
+    assert (page.total, page.position, len(page.frame)) == (6, T0 + 7, 3)
+
+
+def test_many_rows_come_in_frames_of_about_two_thousand(qbench: Bench) -> None:
+    ids = add_customers(qbench.tenant, *(T0 + number // 3 for number in range(4500)))
+    pages = list(read_changes(qbench.client, RecordType.ACCOUNT, since=None, until=NOW))
+    assert [2000 <= len(page.frame) <= 2050 for page in pages] == [True, True, False]
+    assert frame_of(pages)["qbench_id"].tolist() == ids
+
+
+def test_read_that_resumes_completes_the_one_that_broke_off(qbench: Bench) -> None:
+    add_customers(qbench.tenant, *(T0 + number // 3 for number in range(4500)))
+    whole = keys_of(qbench.read())
+    broken_off = next(read_changes(qbench.client, RecordType.ACCOUNT, since=None, until=NOW))
+    rest = qbench.read(resume=broken_off.position)
+    assert keys_of(broken_off.frame) + keys_of(rest) == whole
+
+
+def test_one_record_is_read_as_a_list_gives_it(qbench: Bench) -> None:
+    customer = qbench.tenant.add_customer(customer_name="Eco Labs", at=T0)
+    contact = qbench.tenant.add_contact(first_name="Ana", customer_ids=[customer], at=T0)
+    assert read_one(qbench.client, RecordType.CONTACT, contact) == qbench.read(RecordType.CONTACT)["content"].iloc[0]
+    assert read_one(qbench.client, RecordType.ACCOUNT, customer) == qbench.read()["content"].iloc[0]
+
+
+def test_one_record_that_is_gone_is_none(qbench: Bench) -> None:
+    assert read_one(qbench.client, RecordType.CONTACT, 41) is None
+
+
+def test_organization_is_the_host(qbench: Bench) -> None:
+    assert organization(qbench.client) == "127.0.0.1"
+    assert qbench.journal.calls() == []
+
+
+# While users go on editing
+
+
+@pytest.mark.parametrize("request_number", [2, 3, 4])
+@pytest.mark.parametrize("change", ["edit", "insert", "delete"])
+@pytest.mark.parametrize("spread", [1, 20], ids=["spread over time", "in one second"])
+def test_change_between_pages_hides_no_other_record(small: Bench, change: str, spread: int, request_number: int) -> None:
+    ids = add_customers(small.tenant, *(T0 + number // spread for number in range(12)))
+    changes: dict[str, Callable[[], object]] = {
+        "edit": lambda: small.tenant.edit_customer(ids[0], phone="1"),
+        "insert": lambda: small.tenant.add_customer(customer_name="New"),
+        "delete": lambda: small.tenant.delete_customer(ids[0]),
+    }
+    small.tenant.on_request = once_at(request_number, changes[change])
+    assert set(small.read()["qbench_id"]) >= set(ids[1:])
+
+
+def test_edited_record_comes_again_with_its_new_version(small: Bench) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 8))
+    small.tenant.on_request = once_at(3, lambda: small.tenant.edit_customer(ids[0], phone="1"))
+    assert keys_of(small.read(until=NOW + 1))[-1] == (ids[0], NOW)
+
+
+@pytest.mark.parametrize("bound", [">", ">="])
+def test_second_with_more_records_than_a_page_is_read_whole_and_once(small: Bench, bound: str) -> None:
+    small.tenant.last_updated_bound = bound  # type: ignore[assignment]  # parametrized
+    ids = add_customers(small.tenant, T0 - 1, *[T0] * 20, *[T0 + 1] * 7, T0 + 2)
+    frame = small.read()
+    assert sorted(frame["qbench_id"]) == ids
+    assert frame["version"].is_monotonic_increasing
+
+
+@pytest.mark.parametrize("bound", [">", ">="])
+def test_server_that_ignores_the_order_is_read_whole(small: Bench, bound: str) -> None:
+    small.tenant.ignore_sort = True
+    small.tenant.last_updated_bound = bound  # type: ignore[assignment]  # parametrized
+    ids = add_customers(small.tenant, *(T0 + (number * 7) % 20 for number in range(20)))
+    frame = small.read(since=T0 + 3, until=T0 + 15)
+    assert sorted(frame["qbench_id"]) == [key for key in ids if T0 + 3 <= small.tenant.customer(key)["last_updated"] < T0 + 15]
+
+
+def test_server_that_ignores_the_order_is_found_out_even_where_a_page_looks_sorted(small: Bench) -> None:
+    small.tenant.ignore_sort = True
+    ids = add_customers(small.tenant, T0, T0 + 1, T0 + 900, *range(T0 + 2, T0 + 20))
+    assert sorted(small.read()["qbench_id"]) == ids
+
+
+def test_position_stays_at_the_windows_start_where_the_order_is_ignored(qbench: Bench) -> None:
+    qbench.tenant.ignore_sort = True
+    add_customers(qbench.tenant, *(T0 + (number * 7) % 2100 for number in range(2100)))
+    first, last = read_changes(qbench.client, RecordType.ACCOUNT, since=T0, until=NOW)
+    assert (first.position, last.position) == (T0, NOW)
+
+
+def test_dates_in_another_time_zone_than_told_lose_nothing() -> None:
+    tenant = quiet_tenant()
+    tenant.date_form = "iso_naive"
+    ids = add_customers(tenant, *range(T0, T0 + 20))
+    with bench(tenant, page_size=3, time_zone="Asia/Tokyo") as running:
+        assert sorted(running.read()["qbench_id"]) == ids
+
+
+def test_list_that_never_settles_ends_in_an_error_that_says_what_to_do(small: Bench) -> None:
+    small.tenant.ignore_sort = True
+    add_customers(small.tenant, *range(T0 + 30, T0, -1))
+    version = [T0 + 100]
+
+    def someone_is_never_done(path: str, _query: Mapping[str, str]) -> None:
+        version[0] += 1
+        small.tenant.edit_customer(1, at=version[0])
+
+    small.tenant.on_request = someone_is_never_done
+    with pytest.raises(UnexpectedAnswerError, match="start the run again when fewer people work in QBench"):
+        small.read()
+
+
+Change = tuple[str, int]
+CHANGES = st.tuples(st.sampled_from(["edit", "delete", "insert"]), st.integers(0, 99))
+SCRIPTS = st.lists(st.lists(CHANGES, max_size=3), max_size=15)
+
+
+class Users:
+    """Play a script: before each request its next few changes, a second later each time. Remember what was touched."""
+
+    def __init__(self, tenant: QBenchTenant, script: list[list[Change]]) -> None:
+        self.tenant = tenant
+        self.touched: set[int] = set()
+        self._script = iter(script)
+        self._time = NOW
+
+    def __call__(self, _path: str, _query: Mapping[str, str]) -> None:
+        self._time += 1
+        for kind, number in next(self._script, []):
+            live = [row["id"] for row in self.tenant.customers()]
+            if kind == "insert" or not live:
+                self.touched.add(self.tenant.add_customer(customer_name="New", at=self._time))
+                continue
+            chosen = live[number % len(live)]
+            self.touched.add(chosen)
+            if kind == "edit":
+                self.tenant.edit_customer(chosen, at=self._time)
+            else:
+                self.tenant.delete_customer(chosen, at=self._time)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seconds=st.lists(st.integers(0, 6), min_size=1, max_size=25),
+    script=SCRIPTS,
+    page_size=st.integers(1, 4),
+    bound=st.sampled_from([">", ">="]),
+)
+def test_whatever_users_do_every_record_comes_in_its_last_state_and_once(
+    seconds: list[int], script: list[list[Change]], page_size: int, bound: str
+) -> None:
+    tenant = quiet_tenant()
+    tenant.last_updated_bound = bound  # type: ignore[assignment]  # sampled
+    add_customers(tenant, *(T0 + second for second in seconds))
+    tenant.on_request = Users(tenant, script)
+    with bench(tenant, page_size=page_size) as running:
+        keys = keys_of(running.read(until=NOW + 1000))
+    assert len(set(keys)) == len(keys)
+    assert set(keys) >= {(row["id"], row["last_updated"]) for row in tenant.customers()}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seconds=st.lists(st.integers(0, 200), min_size=1, max_size=25),
+    script=SCRIPTS,
+    page_size=st.integers(1, 4),
+    quirk=st.sampled_from(["ignores the order", "knows no seconds", "unreadable dates"]),
+)
+def test_whatever_users_and_server_do_no_untouched_record_is_missed(
+    seconds: list[int], script: list[list[Change]], page_size: int, quirk: str
+) -> None:
+    tenant = quiet_tenant()
+    tenant.ignore_sort = quirk == "ignores the order"
+    tenant.date_form = "us" if quirk == "knows no seconds" else "unix"
+    ids = add_customers(tenant, *(T0 + second for second in seconds))
+    for broken in ids[::3] if quirk == "unreadable dates" else []:
+        tenant.answer_with("customers", broken, last_updated="?")
+    users = Users(tenant, script)
+    tenant.on_request = users
+    with bench(tenant, page_size=page_size) as running:
+        keys = keys_of(running.read())
+    assert len(set(keys)) == len(keys)
+    assert {key for key, _ in keys} >= set(ids) - users.touched

@@ -1,0 +1,130 @@
+"""Faults on purpose: each kind, over a real connection, and which requests they meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from crm_pipeline.sandbox.faults import Fault, Faults, Kind
+from crm_pipeline.sandbox.journal import Journal
+from crm_pipeline.sandbox.server import serve
+from crm_pipeline_tests.sandbox.qbench_http import plain_client
+
+
+@dataclass
+class Bench:
+    client: httpx.Client
+    faults: Faults
+    journal: Journal
+    executed: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    executed: list[str] = []
+
+    async def execute(request: Request) -> JSONResponse:
+        executed.append(f"{request.method} {request.url.path} {len(await request.body())}")
+        return JSONResponse({"done": True})
+
+    app = Starlette(routes=[Route("/{path:path}", execute, methods=["GET", "POST"])])
+    faults, journal = Faults(), Journal()
+    with serve({"one": app}, journal=journal, faults=faults) as urls, plain_client(urls["one"]) as client:
+        yield Bench(client, faults, journal, executed)
+
+
+def test_status_answers_in_place_of_the_service(bench: Bench) -> None:
+    bench.faults.add(Fault(kind="status", status=429, headers={"Retry-After": "7"}, body={"error": "slow down"}))
+    answer = bench.client.post("/x", json=[1])
+    assert (answer.status_code, answer.headers["retry-after"], answer.json()) == (429, "7", {"error": "slow down"})
+    assert bench.executed == []
+
+
+def test_status_is_503_unless_said_otherwise(bench: Bench) -> None:
+    bench.faults.add(Fault())
+    assert bench.client.get("/x").status_code == 503
+
+
+def test_html_answers_a_page(bench: Bench) -> None:
+    bench.faults.add(Fault(kind="html"))
+    answer = bench.client.get("/x")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert bench.executed == []
+
+
+def test_drop_before_closes_the_connection_and_executes_nothing(bench: Bench) -> None:
+    bench.faults.add(Fault(kind="drop_before"))
+    with pytest.raises(httpx.RemoteProtocolError):
+        bench.client.post("/x", content=b"y" * 100_000)
+    assert bench.executed == []
+
+
+def test_drop_after_closes_the_connection_and_has_executed(bench: Bench) -> None:
+    bench.faults.add(Fault(kind="drop_after"))
+    with pytest.raises(httpx.RemoteProtocolError):
+        bench.client.post("/x", content=b"y" * 100_000)
+    assert bench.executed == ["POST /x 100000"]
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_dropped_call_is_in_the_journal_without_a_status(bench: Bench, kind: Kind) -> None:
+    bench.faults.add(Fault(kind=kind))
+    with pytest.raises(httpx.RemoteProtocolError):
+        bench.client.get("/x")
+    assert [call.status for call in bench.journal.calls()] == [0]
+
+
+def test_delay_executes_and_answers_late(bench: Bench) -> None:
+    bench.faults.add(Fault(kind="delay", seconds=0.05))
+    assert bench.client.get("/x").json() == {"done": True}
+    assert bench.journal.calls()[0].seconds >= 0.05
+
+
+def test_fault_meets_only_its_method_and_path(bench: Bench) -> None:
+    bench.faults.add(Fault(method="POST", path=r"/batch/\w+$"))
+    answers = [bench.client.get("/batch/create"), bench.client.post("/other"), bench.client.post("/batch/create")]
+    assert [answer.status_code for answer in answers] == [200, 200, 503]
+
+
+def test_fault_meets_only_its_service(bench: Bench) -> None:
+    bench.faults.add(Fault(service="two"))
+    assert bench.client.get("/x").status_code == 200
+
+
+def test_fault_ends_after_its_times(bench: Bench) -> None:
+    bench.faults.add(Fault(times=2))
+    assert [bench.client.get("/x").status_code for _ in range(4)] == [503, 503, 200, 200]
+
+
+def test_fault_without_an_end_goes_on_until_cleared(bench: Bench) -> None:
+    bench.faults.add(Fault(times=None))
+    assert [bench.client.get("/x").status_code for _ in range(3)] == [503, 503, 503]
+    bench.faults.clear()
+    assert bench.client.get("/x").status_code == 200
+
+
+def test_fault_lets_the_first_ones_pass(bench: Bench) -> None:
+    bench.faults.add(Fault(skip=2))
+    assert [bench.client.get("/x").status_code for _ in range(4)] == [200, 200, 503, 200]
+
+
+def test_faults_are_tried_in_the_order_of_their_planning(bench: Bench) -> None:
+    bench.faults.add(Fault(status=500))
+    bench.faults.add(Fault(status=502))
+    assert [bench.client.get("/x").status_code for _ in range(3)] == [500, 502, 200]
+
+
+def test_open_faults_are_those_not_applied_yet(bench: Bench) -> None:
+    used, unused = Fault(path="/x"), Fault(path="/y")
+    bench.faults.add(used)
+    bench.faults.add(unused)
+    bench.client.get("/x")
+    assert bench.faults.open() == [unused]

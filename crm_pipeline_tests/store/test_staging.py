@@ -1,0 +1,88 @@
+"""What staging promises: the newest state of each record, in frames, whatever the text holds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import RAW, normalized_schema
+from crm_pipeline.store import staging
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import Window, normalized_stream, raw_stream, stage_normalized, stage_raw
+
+EVERYTHING = Window(since=None, until=10_000)
+
+
+def raw(*rows: tuple[int, int, dict[str, object]]) -> pd.DataFrame:
+    return RAW.build(pd.DataFrame(rows, columns=["qbench_id", "version", "content"]))
+
+
+def stage(store: Store, frame: pd.DataFrame) -> None:
+    with store.transaction() as connection:
+        stage_raw(connection, "acme", RecordType.ACCOUNT, frame=frame)
+
+
+def staged(store: Store, window: Window = EVERYTHING) -> list[tuple[int, int, dict[str, object]]]:
+    frames = raw_stream(store, "acme", RecordType.ACCOUNT, window=window)
+    return [row for frame in frames for row in frame[["qbench_id", "version", "content"]].itertuples(index=False, name=None)]
+
+
+def test_an_older_state_never_replaces_a_newer_one(store: Store) -> None:
+    stage(store, raw((1, 200, {"name": "new"})))
+    stage(store, raw((1, 100, {"name": "old"})))
+    assert staged(store) == [(1, 200, {"name": "new"})]
+
+
+def test_an_equal_version_with_other_content_replaces(store: Store) -> None:
+    stage(store, raw((1, 200, {"name": "before"})))
+    stage(store, raw((1, 200, {"name": "after"})))
+    assert staged(store) == [(1, 200, {"name": "after"})]
+
+
+def test_of_one_record_twice_in_a_frame_the_newest_is_staged(store: Store) -> None:
+    stage(store, raw((1, 300, {"name": "new"}), (1, 200, {"name": "old"})))
+    assert staged(store) == [(1, 300, {"name": "new"})]
+
+
+def test_a_window_holds_its_start_and_not_its_end(store: Store) -> None:
+    stage(store, raw((1, 100, {}), (2, 199, {}), (3, 200, {})))
+    assert [row[0] for row in staged(store, Window(since=100, until=200))] == [1, 2]
+
+
+def test_text_that_jsonb_cannot_hold_is_staged_without_it(store: Store) -> None:
+    stage(store, raw((1, 100, {"name": "a\x00b\ud800c \U0001f600", "list": ["\x00", 1.5, None, True]})))
+    assert staged(store)[0][2] == {"name": "abc \U0001f600", "list": ["", 1.5, None, True]}
+
+
+def test_a_stream_gives_every_row_once_over_many_frames_and_can_be_read_again(store: Store) -> None:
+    count = staging.FRAME_ROWS * 2 + 1
+    stage(store, raw(*((i, 100 + i % 7, {}) for i in range(1, count + 1))))
+    frames = raw_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
+    for _ in range(2):
+        assert sorted(i for frame in frames for i in frame["qbench_id"]) == list(range(1, count + 1))
+
+
+def test_a_window_without_rows_gives_no_frame(store: Store) -> None:
+    assert staged(store) == []
+
+
+def test_integrations_do_not_see_each_other(store: Store) -> None:
+    stage(store, raw((1, 100, {})))
+    assert list(raw_stream(store, "other", RecordType.ACCOUNT, window=EVERYTHING)) == []
+
+
+def test_normalized_fields_come_back_as_they_went_in(store: Store) -> None:
+    frame = normalized_schema(RecordType.ACCOUNT).build(
+        {
+            "qbench_id": [1, 2],
+            "version": [100, 100],
+            "name": ["Zoë GmbH", None],
+            "number_of_employees": [55, None],
+            "error_type": [None, "NoNameForCustomerException"],
+            "salesforce.Tier__c": pd.Series(["A", 7], dtype=object),
+        }
+    )
+    with store.transaction() as connection:
+        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
+    (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
+    pd.testing.assert_frame_equal(read[frame.columns], frame)

@@ -1,0 +1,73 @@
+"""Builders of test data: an integration on the sandbox, in the shape of the documented YAML."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sandbox.sandbox import Sandbox
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+FIRST = "2026-11-01-00:00"
+SECOND = "2026-11-01-01:00"
+BEFORE_START = int(START.timestamp()) - 86_400
+IN_SECOND = int(START.timestamp()) + 3_600 + 60
+
+ACCOUNT_MAP = {
+    "name": "customer_name",
+    "description": "comments",
+    "website": "website",
+    "number_of_employees": "employees",
+    "phone_number": "phone",
+    "address": {
+        "street_1": "address",
+        "city": "city_name",
+        "state": "state_name",
+        "postal_code": "zip_postal_code",
+        "country": "country_name",
+    },
+}
+CONTACT_MAP = {
+    "email": "email_address",
+    "first_name": "first_name",
+    "last_name": "last_name",
+    "phone": "phone",
+    "address": {
+        "street": "contact_street",
+        "city": "contact_city",
+        "state": "contact_state",
+        "postal_code": "contact_zip",
+        "country": "contact_country",
+    },
+}
+
+
+def attributes(sandbox: Sandbox, *, external_keys: bool = True) -> dict[str, Any]:
+    """The ``attributes`` of an integration between the sandbox's services."""
+    salesforce = {
+        "url": sandbox.salesforce_url,
+        "client_id": {"env": "SALESFORCE_CLIENT_ID"},
+        "client_secret": {"env": "SALESFORCE_CLIENT_SECRET"},
+    }
+    hubspot: dict[str, Any] = {"url": sandbox.hubspot_url, "token": {"env": "HUBSPOT_TOKEN"}, "search_lag_seconds": 0}
+    if external_keys:
+        salesforce["external_key"] = "QBench_Id__c"
+        hubspot["external_key"] = "qbench_id"
+    return {
+        "start": START.isoformat(),
+        "default_region": "US",
+        "qbench": {
+            "url": sandbox.qbench_url,
+            "client_id": {"env": "QBENCH_CLIENT_ID"},
+            "client_secret": {"env": "QBENCH_CLIENT_SECRET"},
+        },
+        "crms": {"salesforce": salesforce, "hubspot": hubspot},
+        "accounts": {"map": dict(ACCOUNT_MAP)},
+        "contacts": {"map": dict(CONTACT_MAP)},
+    }
+
+
+def integration(sandbox: Sandbox, *, external_keys: bool = True, **overrides: Any) -> IntegrationSpec:
+    """The integration ``acme`` between the sandbox's services; ``overrides`` replace whole keys of the YAML."""
+    return IntegrationSpec.model_validate({"name": "acme", **attributes(sandbox, external_keys=external_keys), **overrides})

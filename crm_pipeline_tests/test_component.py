@@ -1,0 +1,278 @@
+"""A defs.yaml becomes an integration, or is refused with file, line, what is wrong and what would be right."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+from dagster.components.core.package_entry import discover_package_objects
+from dagster_shared.serdes import serialize_value
+from dagster_shared.serdes.objects import EnvRegistryKey
+
+import crm_pipeline
+from crm_pipeline.component import CrmIntegration
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline_tests.integration_projects import COMPLETE, COMPLETE_ASSETS, Project, complete_with, line_of
+
+REPOSITORY = Path(crm_pipeline.__file__).parents[1]
+SECRET = "Zq81-never-to-be-seen"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    package = "host_" + re.sub(r"\W", "_", tmp_path.name)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Project.create(tmp_path, package)
+    for module in [name for name in sys.modules if name.split(".")[0] == package]:
+        del sys.modules[module]
+
+
+def asset_keys(definitions: dg.Definitions) -> list[str]:
+    return sorted(key.to_user_string() for key in definitions.resolve_all_asset_keys())
+
+
+# What is accepted
+
+
+def test_complete_yaml_loads_as_it_stands_in_the_design(project: Project) -> None:
+    project.write("acme", COMPLETE.read_text())
+    definitions = project.load()
+    dg.Definitions.validate_loadable(definitions)
+    assert asset_keys(definitions) == [f"acme/{asset}" for asset in COMPLETE_ASSETS]
+
+
+def test_several_integrations_share_a_code_location(project: Project) -> None:
+    for name in ("acme", "acme_uk"):
+        project.write(name, COMPLETE.read_text())
+    definitions = project.load()
+    dg.Definitions.validate_loadable(definitions)
+    assert asset_keys(definitions) == [f"{name}/{asset}" for name in ("acme", "acme_uk") for asset in COMPLETE_ASSETS]
+
+
+def test_missing_credentials_do_not_keep_the_location_from_loading(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in re.findall(r"env: (\w+)", COMPLETE.read_text()):
+        monkeypatch.delenv(variable, raising=False)
+    project.write("acme", COMPLETE.read_text())
+    dg.Definitions.validate_loadable(project.load())
+
+
+def test_credentials_stand_in_no_definition_or_snapshot(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in re.findall(r"env: (\w+)", COMPLETE.read_text()):
+        monkeypatch.setenv(variable, SECRET)
+    project.write("acme", COMPLETE.read_text())
+    definitions = project.load()
+    snapshot = serialize_value(RepositorySnap.from_def(definitions.get_repository_def()))
+    assert "acme__" in snapshot
+    assert SECRET not in snapshot
+
+
+def test_templates_are_filled_in_outside_credentials(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_REGION", "DE")
+    project.write("acme", complete_with(("default_region: US", 'default_region: "{{ env.LAB_REGION }}"')))
+    assert loaded(project).default_region == "DE"
+
+
+def test_contacts_may_be_left_out(project: Project) -> None:
+    project.write("acme", COMPLETE.read_text().split("  contacts:")[0])
+    assert asset_keys(project.load()) == [f"acme/{asset}" for asset in COMPLETE_ASSETS if asset.split("/")[1] not in {"contacts"}]
+
+
+def test_text_that_looks_like_a_number_stays_text(project: Project) -> None:
+    project.write("acme", complete_with(("group_name  ", '{constant: "0123"}')))
+    assert loaded(project).accounts.map.direct["salesforce.Lab_Tier__c"].constant == "0123"
+
+
+def loaded(project: Project) -> CrmIntegration:
+    tree = dg.ComponentTree.for_project(project.folder / project.package)
+    return tree.load_component("acme", CrmIntegration)
+
+
+# What is refused
+
+CREDENTIAL = "a credential is never written here"
+REFUSED = {
+    "unknown key": (("first_load: manual", "frist_load: manual"), "attributes.frist_load", "did you mean `first_load`?"),
+    "unknown key far below": (("policy: if_blank", "polcy: if_blank"), "attributes.accounts.map.industry.polcy", "did you mean `policy`?"),
+    "unknown key of a service": (("url: https", "ulr: https"), "attributes.qbench.ulr", "did you mean `url`?"),
+    "unknown CRM": (("    hubspot:\n", "    hubsport:\n"), "attributes.crms.hubsport", "did you mean `hubspot`?"),
+    "missing key": (('  start: "2026-11-01T00:00Z"', "  #"), "attributes.start", "this key is missing"),
+    "text instead of true": (("active: true", 'active: "maybe"'), "attributes.active", "must be true or false"),
+    "number instead of text": (("name: customer_name", "name: 12"), "attributes.accounts.map.name", "YAML reads this as a number"),
+    "NO instead of text": (("default_region: US", "default_region: NO"), "attributes.default_region", "put it in quotes"),
+    "NO where anything goes": (("is: ACTIVE", "is: NO"), "attributes.accounts.only.all[0].is", "put it in quotes"),
+    "leading zero": (("is: ACTIVE", "is: 01234"), "attributes.accounts.only.all[0].is", "another number than it looks"),
+    "clock time": (("is: ACTIVE", "is: 12:30"), "attributes.accounts.only.all[0].is", "another number than it looks"),
+    "list instead of text": (("name: customer_name", "name: [a, b]"), "attributes.accounts.map.name", "must be text or a table"),
+    "text instead of table": (
+        ("only: {all: [{field: status, is: ACTIVE}]}", "only: ACTIVE"),
+        "attributes.accounts.only",
+        "must be a table",
+    ),
+    "no value": (("description: comments", "description:"), "attributes.accounts.map.description", "there is no value behind this key"),
+    "a key twice": (("description: comments", "name: comments"), "attributes.accounts.map.name", "stands here twice"),
+    "word outside the choice": (("policy: if_blank", "policy: sometimes"), "attributes.accounts.map.industry.policy", "'if_blank'"),
+    "unknown normalized field": (("website: website", "web_site: website"), "attributes.accounts.map.web_site", "did you mean `website`?"),
+    "unknown normalized field to sync on": (
+        ("{name: {salesforce: Name", "{nmae: {salesforce: Name"),
+        "attributes.accounts.sync_on[0].nmae",
+        "unknown normalized field; did you mean `name`?",
+    ),
+    "no mapping for name": (("      name: customer_name\n", ""), "attributes.accounts.map", "no mapping for `name`"),
+    "no mapping for email": (("      email: email_address\n", ""), "attributes.contacts.map", "no mapping for `email`"),
+    "field of a CRM that is not fed": (
+        ("salesforce.Lab_Tier__c", "pipedrive.Lab_Tier__c"),
+        "attributes.accounts.map.pipedrive.Lab_Tier__c",
+        "`pipedrive` is no CRM of this integration",
+    ),
+    "match key of a CRM that is not fed": (
+        ("{email: {salesforce: Email", "{email: {pipedrive: Email"),
+        "attributes.contacts.sync_on[0].email.pipedrive",
+        "`pipedrive` is no CRM of this integration",
+    ),
+    "bad cron": (('schedule: "5 * * * *"', 'schedule: "5 * * *"'), "attributes.schedule", "no cron expression"),
+    "cron with seconds": (('schedule: "5 * * * *"', 'schedule: "5 * * * * *"'), "attributes.schedule", "no cron expression"),
+    "start within an hour": (("T00:00Z", "T00:30Z"), "attributes.start", "whole hour in UTC"),
+    "start elsewhere": (("T00:00Z", "T00:00+01:00"), "attributes.start", "whole hour in UTC"),
+    "start without zone": (("T00:00Z", "T00:00"), "attributes.start", "whole hour in UTC"),
+    "unknown region": (("default_region: US", "default_region: UK"), "attributes.default_region", "US or GB"),
+    "secret in plain text": (("{env: HUBSPOT_TOKEN}", SECRET), "attributes.crms.hubspot.token", CREDENTIAL),
+    "secret as a template": (("{env: HUBSPOT_TOKEN}", '"{{ env.HUBSPOT_TOKEN }}"'), "attributes.crms.hubspot.token", CREDENTIAL),
+    "secret as a variable's name": (("{env: HUBSPOT_TOKEN}", f"{{env: {SECRET}}}"), "attributes.crms.hubspot.token", CREDENTIAL),
+    "secret as a key": (("{env: HUBSPOT_TOKEN}", f"{{{SECRET}}}"), "attributes.crms.hubspot.token", CREDENTIAL),
+    "template without a value": (("name: customer_name", 'name: "{{ nobody }}"'), "attributes.accounts.map.name", "gives no value"),
+}
+
+
+@pytest.mark.parametrize(("change", "key", "message"), REFUSED.values(), ids=REFUSED)
+def test_wrong_yaml_is_refused_with_its_key_and_remedy(project: Project, change: tuple[str, str], key: str, message: str) -> None:
+    project.write("acme", complete_with(change))
+    refusal = project.refusal()
+    assert f": {key}: " in refusal
+    assert message in next(line for line in refusal.splitlines() if f": {key}: " in line)
+
+
+@pytest.mark.parametrize(("change", "key", "message"), REFUSED.values(), ids=REFUSED)
+def test_refusal_says_one_thing_and_repeats_no_value(project: Project, change: tuple[str, str], key: str, message: str) -> None:
+    project.write("acme", complete_with(change))
+    refusal = project.refusal()
+    assert len(refusal.splitlines()) == 2 or "unknown key" in refusal, "one problem is one line, except that a renamed key is also missing"
+    assert SECRET not in refusal
+    for noise in ("FieldSource", "function-", "input_value", "Input should be", "pydantic"):
+        assert noise not in refusal
+
+
+def test_refusal_names_file_and_line_of_each_problem_in_the_order_of_the_file(project: Project) -> None:
+    changes = (
+        ("first_load: manual", "first_load: never"),
+        ("phone_number: phone", "phone_number: 7"),
+        ("email: email_address", "email: true"),
+    )
+    file = project.write("acme", complete_with(*changes))
+    told = [line.split(": ", 1)[0] for line in project.refusal().splitlines()[1:]]
+    assert told == [f"{file}:{line_of(file, fragment)}" for fragment in ("first_load:", "phone_number:", "email: true")]
+
+
+def test_no_crm_at_all_is_refused(project: Project) -> None:
+    before, _, after = COMPLETE.read_text().partition("    salesforce:\n")
+    project.write("acme", f"{before.replace('  crms:', '  crms: {}')}  accounts:\n{after.partition('  accounts:\n')[2]}")
+    assert f"no CRM is configured; give at least one of: {', '.join(crm_kinds())}" in project.refusal()
+
+
+def test_yaml_without_attributes_is_refused(project: Project) -> None:
+    project.write("acme", "type: crm_pipeline.CrmIntegration\n")
+    assert "attributes.qbench: this key is missing" in project.refusal()
+
+
+def test_second_document_in_a_file_is_refused(project: Project) -> None:
+    project.write("acme", f"{COMPLETE.read_text()}---\n{COMPLETE.read_text()}")
+    assert "give each integration a folder of its own" in project.refusal()
+
+
+@pytest.mark.parametrize(("name", "proposal"), [("Acme-Labs", "acme_labs"), ("acme.uk", "acme_uk"), ("a" * 32, "a" * 31)])
+def test_name_that_cannot_be_one_is_refused_with_a_proposal(project: Project, name: str, proposal: str) -> None:
+    project.write(name, COMPLETE.read_text())
+    refusal = project.refusal()
+    assert f"`{name}` cannot be one" in refusal
+    assert f"for example `{proposal}`" in refusal
+
+
+def test_two_folders_of_one_name_are_refused(project: Project) -> None:
+    project.write("eu/acme", COMPLETE.read_text())
+    project.write("us/acme", COMPLETE.read_text())
+    assert "has the same name; rename one of the two folders" in project.refusal()
+
+
+# What tools see
+
+
+def keys_of(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for owner in (schema, *schema["$defs"].values()):
+        for key, described in owner.get("properties", {}).items():
+            yield f"{owner['title']}.{key}", described
+
+
+def test_every_key_has_a_description_and_an_example_in_the_schema() -> None:
+    model = CrmIntegration.get_model_cls()
+    assert model is not None
+    keys = dict(keys_of(model.model_json_schema()))
+    assert {"IntegrationAttributes.accounts", "QBenchSettings.url", "AccountMap.name", "EnvVariable.env"} <= set(keys)
+    assert [key for key, described in keys.items() if not described.get("description") or not described.get("examples")] == []
+
+
+def test_every_crm_of_the_package_has_its_key_in_the_schema() -> None:
+    model = CrmIntegration.get_model_cls()
+    assert model is not None
+    assert list(model.model_json_schema()["$defs"]["Crms"]["properties"]) == list(crm_kinds())
+
+
+def test_component_is_registered_for_dagsters_tools() -> None:
+    entry_points = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]
+    (module,) = entry_points["dagster_dg_cli.registry_modules"].values()
+    assert discover_package_objects([module])[EnvRegistryKey(namespace="crm_pipeline", name="CrmIntegration")] is CrmIntegration
+
+
+def test_another_project_adds_an_integration_with_one_yaml(tmp_path: Path) -> None:
+    host = Project.create(tmp_path, "lab_platform")
+    host.write("ingest/acme", COMPLETE.read_text())
+    program = (
+        "import json, lab_platform.definitions as d; print(json.dumps([k.to_user_string() for k in d.defs().resolve_all_asset_keys()]))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert sorted(json.loads(ran.stdout)) == [f"acme/{asset}" for asset in COMPLETE_ASSETS]
+
+
+# In Python
+
+
+def test_spec_gives_record_types_and_crms_in_a_fixed_order(project: Project) -> None:
+    project.write("acme", COMPLETE.read_text())
+    component = loaded(project)
+    assert list(component.records) == [RecordType.ACCOUNT, RecordType.CONTACT]
+    assert list(component.crms.configured) == list(crm_kinds())
+
+
+def test_name_of_a_spec_keeps_to_the_pattern(project: Project) -> None:
+    project.write("acme", COMPLETE.read_text())
+    attributes = {key: getattr(loaded(project), key) for key in type(loaded(project)).model_fields}
+    with pytest.raises(ValueError, match="String should match pattern"):
+        IntegrationSpec(name="Not-A-Name", **attributes)
