@@ -14,9 +14,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from crm_pipeline.integration import NAME_PATTERN, IntegrationAttributes, IntegrationSpec
-from crm_pipeline.yaml_errors import KeyPath, Problem, YamlDocument, problems_of, read_documents, refusal, template_problem
+from crm_pipeline.yaml_errors import KeyPath, Problem, problems_of, without_credentials
+from crm_pipeline.yaml_files import YamlDocument, read_documents, refusal
 
 ATTRIBUTES = "attributes"
+NO_VALUE = "the template gives no value; is the variable that it names defined?"
 
 
 class _AsWritten(RootModel[dict[Any, Any]]):
@@ -24,7 +26,7 @@ class _AsWritten(RootModel[dict[Any, Any]]):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler(IntegrationAttributes.__pydantic_core_schema__)
+        return handler.resolve_ref_schema(handler(IntegrationAttributes.__pydantic_core_schema__))
 
 
 class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvable):
@@ -42,15 +44,16 @@ class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvabl
         document = _document(context)
         rendered = {path: _rendered(text, context) for path, text in _templates(raw)}
         filled = _filled(raw, {path: value for path, value in rendered.items() if value is not None})
-        problems = [
-            *_place_problems(context),
-            *(document.traps((ATTRIBUTES,)) if document else ()),
-            *(template_problem(path, model=IntegrationAttributes).below(ATTRIBUTES) for path, value in rendered.items() if value is None),
+        as_written = [
+            *(document.traps(ATTRIBUTES) if document else ()),
+            *(Problem(path, NO_VALUE) for path, value in rendered.items() if value is None),
         ]
+        problems = without_credentials(as_written, model=IntegrationAttributes) if as_written else []
         try:
             component = cls.model_validate(filled)
         except ValidationError as error:
-            problems += [problem.below(ATTRIBUTES) for problem in problems_of(error, model=IntegrationAttributes, raw=filled)]
+            problems += problems_of(error, model=IntegrationAttributes, raw=filled)
+        problems = [*_place_problems(context), *(problem.below(ATTRIBUTES) for problem in problems)]
         if problems:
             raise refusal(subject=f"integration {_name(context)}", document=document, problems=problems)
         return component

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.yaml_errors import check_document, read_documents, refusal
+from crm_pipeline.yaml_files import check_document, read_documents, refusal
 
 PACKAGE = Path(__file__).parent
 

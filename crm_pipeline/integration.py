@@ -151,11 +151,13 @@ class IntegrationAttributes(YamlModel):
     ]
     accounts: Annotated[
         AccountSpec,
-        Field(description="How customers become accounts.", examples=[{"map": {"name": "customer_name"}}]),
+        Field(
+            description="How customers become accounts: their fields, match keys and filter.", examples=[{"map": {"name": "customer_name"}}]
+        ),
     ]
     contacts: Annotated[
         ContactSpec | SkipJsonSchema[None],
-        Field(description="How contacts become contacts; left out, only customers sync.", examples=[{"map": {"email": "email_address"}}]),
+        Field(description="The same for contacts; left out, only customers sync.", examples=[{"map": {"email": "email_address"}}]),
     ] = None
     owners: Annotated[
         tuple[Annotated[str, AfterValidator(_owner)], ...],

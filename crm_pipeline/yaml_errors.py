@@ -1,23 +1,19 @@
-"""Turns what is wrong with a user's YAML into lines that say where it is, what is wrong and what would be right.
+"""What is wrong with a user's YAML, in words that say what would be right.
 
-No text made here holds a value of the YAML: only files, lines, keys and what the key should hold.
+No text made here holds a value of the YAML: only its keys and what these should hold.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-
-from crm_pipeline.errors import ConfigurationError
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -26,12 +22,6 @@ CREDENTIAL_REMEDY = (
     "a credential is never written here: put its value in an environment variable and name that variable as {{env: NAME}}, "
     "for example `{key}: {{env: {example}}}`"
 )
-DOCUMENT_KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
-"""What may stand at the top of a defs.yaml (dagster.components.core.defs_module.ComponentFileModel)."""
-
-_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
-_YAML_TAG = "tag:yaml.org,2002:"
-
 _TYPE_ERRORS: Mapping[str, str] = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -45,6 +35,7 @@ _TYPE_ERRORS: Mapping[str, str] = {
     "dict_type": "a table of `key: value`",
     "model_type": "a table of `key: value`",
     "model_attributes_type": "a table of `key: value`",
+    "none_required": "",
 }
 """pydantic's errors that only say that a value is of another kind, and the kind that was due."""
 
@@ -81,103 +72,21 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known) or 'none'}"
 
 
-@dataclass(frozen=True, slots=True)
-class YamlDocument:
-    """One document of a YAML file, with the line of every key."""
-
-    file: Path
-    root: yaml.Node
-
-    def line(self, path: KeyPath) -> int:
-        """The line (from 1) of the key at this path, or of the nearest key above it that is there."""
-        node, line = self.root, self.root.start_mark.line
-        for segment in path:
-            found = next(((key, value) for name, key, value in _children(node) if name == segment), None)
-            if found is None:
-                break
-            key, node = found
-            line = key.start_mark.line
-        return int(line) + 1
-
-    def traps(self, path: KeyPath) -> list[Problem]:
-        """What below this path YAML reads other than it looks, repeats, or leaves empty."""
-        node = self.root
-        for segment in path:
-            node = next((value for name, _, value in _children(node) if name == segment), node)
-        return list(_traps(node, path, seen=set()))
-
-
-def read_documents(file: Path) -> list[YamlDocument]:
-    """The documents of a YAML file. Raises ConfigurationError with the line where it is no YAML."""
-    try:
-        roots = list(yaml.compose_all(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{file}: this is not a text in UTF-8; save it as UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise ConfigurationError(
-            f"{file}:{line}: this is no YAML ({error.problem or error.context}); check indentation (spaces, no tabs), colons and quotes"
-        ) from None
-    except yaml.YAMLError:
-        raise ConfigurationError(f"{file}: this is no YAML; it holds characters that YAML does not allow") from None
-    return [YamlDocument(file, root) for root in roots if root is not None]
-
-
-def check_document(document: YamlDocument) -> list[Problem]:
-    """What is wrong with the keys at the top of a defs.yaml, which Dagster would report together with their values."""
-    if not isinstance(document.root, yaml.MappingNode):
-        return [Problem((), "a defs.yaml holds `type:` and `attributes:`")]
-    top = [str(name) for name, _, _ in _children(document.root)]
-    problems = [
-        Problem((name,), f"unknown key at the top of the file; indent it below `attributes:` if it belongs there, else {_or_else(name)}")
-        for name in top
-        if name not in DOCUMENT_KEYS
-    ]
-    attributes = next((value for name, _, value in _children(document.root) if name == "attributes"), None)
-    if attributes is not None and not isinstance(attributes, yaml.MappingNode):
-        problems.append(Problem(("attributes",), "must be a table of `key: value`, indented below it"))
-    if "type" not in top:
-        problems.append(Problem((), "the key `type` is missing, for example `type: crm_pipeline.CrmIntegration`"))
-    return problems
-
-
-def _or_else(name: str) -> str:
-    return did_you_mean(name, DOCUMENT_KEYS)
-
-
-def refusal(*, subject: str, document: YamlDocument | None, problems: Sequence[Problem]) -> ConfigurationError:
-    """The error that tells all problems of one YAML, the first of each key, with file and line in the order of the file."""
-    problems = _one_per_key(problems)
-    if document is None:
-        lines = [f"{dotted(problem.path)}: {problem.message}" for problem in problems]
-    else:
-        placed = sorted(((document.line(problem.path), problem) for problem in problems), key=lambda pair: pair[0])
-        lines = [f"{document.file}:{line}: {_label(problem)}" for line, problem in placed]
-    return ConfigurationError("\n".join([f"{subject} cannot be used:", *lines]))
-
-
-def _label(problem: Problem) -> str:
-    return f"{dotted(problem.path)}: {problem.message}" if problem.path else problem.message
-
-
 def problems_of(error: ValidationError, *, model: type[BaseModel], raw: Any) -> list[Problem]:
     """What a validation of ``raw`` by ``model`` found, one problem per key, without pydantic's remarks on union members."""
     schema = _Schema(model)
     found = [(_yaml_path(details, raw), details) for details in error.errors(include_url=False, include_input=False)]
-    return _one_per_key(problem for path, details in found for problem in _translate(path, details, found=found, schema=schema, raw=raw))
+    return one_per_key(problem for path, details in found for problem in _translate(path, details, found=found, schema=schema, raw=raw))
 
 
-def template_problem(path: KeyPath, *, model: type[BaseModel]) -> Problem:
-    """What to say of a template that gives no value."""
+def without_credentials(problems: Iterable[Problem], *, model: type[BaseModel]) -> list[Problem]:
+    """The problems, but of what is in the place of a credential only that it does not belong there: even its key may be one."""
     schema = _Schema(model)
-    credential = schema.credential_above(path)
-    if credential is not None:
-        return Problem(credential, schema.credential_remedy(credential))
-    return Problem(path, "the template gives no value; is the variable that it names defined?")
+    return one_per_key(schema.credential_problem(problem.path) or problem for problem in problems)
 
 
-def _one_per_key(problems: Iterable[Problem]) -> list[Problem]:
+def one_per_key(problems: Iterable[Problem]) -> list[Problem]:
+    """The first problem of each key."""
     kept: dict[KeyPath, Problem] = {}
     for problem in problems:
         kept.setdefault(problem.path, problem)
@@ -193,23 +102,23 @@ def _translate(
     raw: Any,
 ) -> Iterator[Problem]:
     kind = details["type"]
-    credential = schema.credential_above(path)
-    if credential is not None and (kind != "missing" or len(path) > len(credential)):
-        yield Problem(credential, schema.credential_remedy(credential))
+    credential = schema.credential_problem(path)
+    if kind == "missing" and (credential is None or credential.path == path):
+        yield Problem(path, f"this key is missing{schema.hint(path)}")
+    elif credential is not None:
+        yield credential
     elif isinstance(cause := details.get("ctx", {}).get("error"), ProblemsError):
         yield from (problem.below(*path) for problem in cause.problems)
     elif kind in _TYPE_ERRORS:
         if not any(_says_more(other, about=path) for other in found):
-            due = [_TYPE_ERRORS[other["type"]] for place, other in found if place == path]
-            yield Problem(path, f"must be {' or '.join(dict.fromkeys(due))}{_quote_hint(_value_at(raw, path))}")
+            due = dict.fromkeys(_TYPE_ERRORS[other["type"]] for place, other in found if place == path)
+            yield Problem(path, f"must be {' or '.join(filter(None, due))}{_quote_hint(_value_at(raw, path))}")
     else:
         yield Problem(path, _message(path, details, schema=schema))
 
 
 def _message(path: KeyPath, details: ErrorDetails, *, schema: _Schema) -> str:
     match details["type"]:
-        case "missing":
-            return f"this key is missing{schema.hint(path)}"
         case "extra_forbidden":
             return f"unknown key; {did_you_mean(str(path[-1]), schema.keys(path[:-1]))}"
         case "invalid_key":
@@ -283,18 +192,14 @@ class _Schema:
         text = f". {described.removesuffix('.')}" if described else ""
         return f"{text}, for example {_as_yaml(examples[0])}" if examples else text
 
-    def credential_above(self, path: KeyPath) -> KeyPath | None:
-        """The part of the path that leads to a credential, if it leads to or into one."""
+    def credential_problem(self, path: KeyPath) -> Problem | None:
+        """What to say instead of anything about a path that leads to or into a credential."""
         for length in range(1, len(path) + 1):
-            references = (node.get("$ref", "") for node in self._nodes(path[:length], follow=False))
-            if any(reference.endswith(f"/{CREDENTIAL_MODEL}") for reference in references):
-                return path[:length]
+            nodes = self._nodes(path[:length], follow=False)
+            if any(node.get("$ref", "").endswith(f"/{CREDENTIAL_MODEL}") for node in nodes):
+                examples = [example["env"] for node in nodes for example in node.get("examples", [])]
+                return Problem(path[:length], CREDENTIAL_REMEDY.format(key=path[length - 1], example=(examples or ["NAME"])[0]))
         return None
-
-    def credential_remedy(self, path: KeyPath) -> str:
-        examples = [example for node in self._nodes(path, follow=False) for example in node.get("examples", [])]
-        name = next((example["env"] for example in examples if isinstance(example, Mapping) and "env" in example), str(path[-1]).upper())
-        return CREDENTIAL_REMEDY.format(key=path[-1], example=name)
 
     def _nodes(self, path: KeyPath, *, follow: bool = True) -> list[dict[str, Any]]:
         nodes = [self._root]
@@ -322,38 +227,3 @@ def _schema_below(node: dict[str, Any], segment: str | int) -> Iterator[dict[str
 def _as_yaml(example: Any) -> str:
     text = yaml.safe_dump(example, default_flow_style=True, sort_keys=False, width=1000)
     return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _children(node: yaml.Node) -> Iterator[tuple[str | int, yaml.Node, yaml.Node]]:
-    """Below a table or list: name, the node whose line is the name's, and the value's node."""
-    if isinstance(node, yaml.MappingNode):
-        yield from ((key.value, key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode))
-    elif isinstance(node, yaml.SequenceNode):
-        yield from ((position, value, value) for position, value in enumerate(node.value))
-
-
-def _traps(node: yaml.Node, path: KeyPath, *, seen: set[int]) -> Iterator[Problem]:
-    if id(node) in seen:  # an alias
-        return
-    seen.add(id(node))
-    if isinstance(node, yaml.ScalarNode):
-        yield from _scalar_traps(node, path)
-    names: set[str | int] = set()
-    for name, key, value in _children(node):
-        below = (*path, name)
-        if name in names:
-            yield Problem(below, "this key stands here twice; keep one")
-        names.add(name)
-        if isinstance(key, yaml.ScalarNode) and key is not value:
-            yield from _scalar_traps(key, below)
-        yield from _traps(value, below, seen=seen)
-
-
-def _scalar_traps(node: yaml.ScalarNode, path: KeyPath) -> Iterator[Problem]:
-    kind = node.tag.removeprefix(_YAML_TAG)
-    if kind == "bool" and node.value.lower() not in {"true", "false"}:
-        yield Problem(path, "YAML reads this word as true or false; put it in quotes, or write true or false")
-    elif kind in {"int", "float"} and not _PLAIN_NUMBER.fullmatch(node.value):
-        yield Problem(path, "YAML reads this as another number than it looks; put it in quotes, or write a plain decimal number")
-    elif kind == "null":
-        yield Problem(path, "there is no value behind this key; fill it in, or leave the key out")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import pytest
+from dagster.components.core.component_tree import ComponentTreeException
 
 from crm_pipeline.errors import ConfigurationError
 
@@ -74,15 +76,11 @@ class Project:
 
     def refusal(self) -> str:
         """The text of the ConfigurationError that loading ends in."""
-        try:
+        with pytest.raises(ComponentTreeException) as caught:
             self.load()
-        except Exception as error:  # noqa: BLE001 - Dagster wraps ours in its own
-            chain: BaseException | None = error
-            while chain is not None and not isinstance(chain, ConfigurationError):
-                chain = chain.__cause__
-            assert chain is not None, f"refused, but not by us: {error}"
-            return str(chain)
-        raise AssertionError("the YAML was accepted")
+        cause = caught.value.__cause__
+        assert isinstance(cause, ConfigurationError), f"refused, but not by us: {cause!r}"
+        return str(cause)
 
 
 def complete_with(*changes: tuple[str, str]) -> str:

@@ -68,6 +68,7 @@ def test_missing_credentials_do_not_keep_the_location_from_loading(project: Proj
     dg.Definitions.validate_loadable(project.load())
 
 
+@pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition:DeprecationWarning")  # Dagster's own, when it makes the snapshot
 def test_credentials_stand_in_no_definition_or_snapshot(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in re.findall(r"env: (\w+)", COMPLETE.read_text()):
         monkeypatch.setenv(variable, SECRET)
@@ -95,7 +96,8 @@ def test_text_that_looks_like_a_number_stays_text(project: Project) -> None:
 
 
 def loaded(project: Project) -> CrmIntegration:
-    tree = dg.ComponentTree.for_project(project.folder / project.package)
+    tree = project.load().component_tree
+    assert tree is not None
     return tree.load_component("acme", CrmIntegration)
 
 
@@ -108,6 +110,7 @@ REFUSED = {
     "unknown key of a service": (("url: https", "ulr: https"), "attributes.qbench.ulr", "did you mean `url`?"),
     "unknown CRM": (("    hubspot:\n", "    hubsport:\n"), "attributes.crms.hubsport", "did you mean `hubspot`?"),
     "missing key": (('  start: "2026-11-01T00:00Z"', "  #"), "attributes.start", "this key is missing"),
+    "missing credential": (("      token: {env: HUBSPOT_TOKEN}", "     "), "attributes.crms.hubspot.token", "this key is missing"),
     "text instead of true": (("active: true", 'active: "maybe"'), "attributes.active", "must be true or false"),
     "number instead of text": (("name: customer_name", "name: 12"), "attributes.accounts.map.name", "YAML reads this as a number"),
     "NO instead of text": (("default_region: US", "default_region: NO"), "attributes.default_region", "put it in quotes"),
@@ -185,8 +188,9 @@ def test_refusal_names_file_and_line_of_each_problem_in_the_order_of_the_file(pr
 
 
 def test_no_crm_at_all_is_refused(project: Project) -> None:
-    before, _, after = COMPLETE.read_text().partition("    salesforce:\n")
-    project.write("acme", f"{before.replace('  crms:', '  crms: {}')}  accounts:\n{after.partition('  accounts:\n')[2]}")
+    before, _, rest = COMPLETE.read_text().partition("  crms:\n")
+    _, _, after = rest.partition("  accounts:\n")
+    project.write("acme", before + "  crms: {}\n  accounts:\n" + after)
     assert f"no CRM is configured; give at least one of: {', '.join(crm_kinds())}" in project.refusal()
 
 
@@ -273,6 +277,7 @@ def test_spec_gives_record_types_and_crms_in_a_fixed_order(project: Project) -> 
 
 def test_name_of_a_spec_keeps_to_the_pattern(project: Project) -> None:
     project.write("acme", COMPLETE.read_text())
-    attributes = {key: getattr(loaded(project), key) for key in type(loaded(project)).model_fields}
+    component = loaded(project)
+    attributes = {key: getattr(component, key) for key in CrmIntegration.model_fields}
     with pytest.raises(ValueError, match="String should match pattern"):
         IntegrationSpec(name="Not-A-Name", **attributes)

@@ -85,10 +85,10 @@ class RowList:
         return RowPage(rows, listing.more, listing.total, in_order)
 
     def newest(self, *, position: int, size: int) -> int | None:
-        """The last second in which the newest record can stand; None where its page has no date that can be read."""
+        """The second of the newest record, cut off to the grain of its date; None where the page has no date that can be read."""
         listing = self._listing(1, position=position, size=size, order=NEWEST_FIRST)
         moments = (self._moment(record) for record in listing.records)
-        return next((moment.seconds + moment.grain - 1 for moment in moments if moment is not None), None)
+        return next((moment.seconds for moment in moments if moment is not None), None)
 
     def _listing(self, number: int, *, position: int, size: int, order: Mapping[str, str]) -> Listing:
         """QBench does not document whether its parameter means > or >=, so the second before is asked for: rows of it may come."""

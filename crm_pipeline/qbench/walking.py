@@ -23,7 +23,7 @@ Rows = list[Row]
 
 
 class _OutOfOrderError(Exception):
-    """QBench does not keep the order asked for."""
+    """The list's order by date cannot be relied on."""
 
 
 class Walk:
@@ -49,8 +49,8 @@ class Walk:
             yield from self._through_time()
         except _OutOfOrderError:
             logger.warning(
-                "integration %s: QBench does not list %s in the order asked for, or its dates are in another time zone than the "
-                "integration's qbench.time_zone; reading the whole list instead, until nothing new comes",
+                "integration %s: %s of this window cannot be read by date (they all have one date, or QBench does not sort them, or its "
+                "dates are in another time zone than qbench.time_zone says); going through the whole list until nothing new comes",
                 self.source.client.integration,
                 self.source.name,
             )
@@ -71,15 +71,18 @@ class Walk:
             yield self._not_yet_given([row for row in page.rows if begin <= row.place < self.position])
 
     def _check_order(self, page: RowPage) -> None:
-        """A page can look sorted by chance; what settles it is whether asking for the newest first gives another order."""
+        """A page can look sorted by chance, so before relying on it, the list must show something newer when read from its end."""
         if not page.in_order:
             raise _OutOfOrderError
-        if self._order_known or not page.more or page.last_place <= self.position:
+        if not page.more:
             return
-        newest = self.source.newest(position=self.position, size=self._size)
-        if newest is not None and newest < page.last_place:
+        if not any(row.readable for row in page.rows):
             raise _OutOfOrderError
-        self._order_known = True
+        if not self._order_known:
+            newest = self.source.newest(position=self.position, size=self._size)
+            if newest is None or newest <= page.last_place:
+                raise _OutOfOrderError
+            self._order_known = True
 
     def _crowded_second(self, second: int) -> Generator[Rows, None, int]:
         """All rows of a second that holds more than a page, by turning pages; returns the second to go on from."""

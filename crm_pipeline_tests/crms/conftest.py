@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,11 @@ from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_san
 from crm_pipeline_tests.crms import hubspot_bench, salesforce_bench
 from crm_pipeline_tests.crms.bench import Bench
 
-BENCHES = {"salesforce": salesforce_bench.open_bench, "hubspot": hubspot_bench.open_bench}
+BENCHES: Mapping[str, Callable[[Sandbox], Bench]] = {
+    "salesforce": salesforce_bench.open_bench,
+    "hubspot-v3": hubspot_bench.open_bench,
+    "hubspot-2026-03": partial(hubspot_bench.open_bench, path_family="2026-03"),
+}
 
 
 @pytest.fixture

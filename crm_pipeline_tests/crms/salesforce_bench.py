@@ -71,8 +71,8 @@ def open_bench(sandbox: Sandbox) -> Bench:
         parent=parent,
         secret="SALESFORCE_CLIENT_SECRET",
         keyed_create=lambda record_type: Request("PATCH", f"/composite/sobjects/{KIND.objects[record_type].name}/{KEY}$"),
-        plain_create=lambda record_type: Request("POST", "/composite/sobjects$"),
-        update=lambda record_type: Request("PATCH", "/composite/sobjects$"),
+        plain_create=lambda _: Request("POST", "/composite/sobjects$"),
+        update=lambda _: Request("PATCH", "/composite/sobjects$"),
     )
 
 

@@ -23,6 +23,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
+from crm_pipeline.sandbox.hubspot.limits import RateLimits
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, results_by_id, valid
 from crm_pipeline_tests.crms.bench import Bench
@@ -110,19 +111,25 @@ def test_rate_limited_create_is_made_again_after_the_wait(bench: Bench, sandbox:
 
 def test_calls_keep_within_the_limit(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
     portal.burst_calls = 4
-    portal.limits = type(portal.limits)(clock=portal.clock, ticks=lambda: time.monotonic() * 10, time_zone=portal.time_zone)
-    with closing(bench.connect(limits={"calls": 4, "seconds": 1})) as crm:
-        for _ in range(10):
+    hurry(portal, times=20)
+    with closing(bench.connect(limits={"calls": 4, "seconds": 0.5})) as crm:
+        for _ in range(7):
             crm.find(ACCOUNT, bench.key, ["1"])
     assert {call.status for call in sandbox.journal.calls("hubspot")} == {207}
 
 
 def test_searches_keep_within_their_own_limit(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
     portal.search_calls = 3
+    hurry(portal, times=2)
     with closing(bench.connect(limits={"searches_per_second": 3})) as crm:
-        for _ in range(7):
+        for _ in range(5):
             crm.has_keyed_records(ACCOUNT)
     assert {call.status for call in sandbox.journal.calls("hubspot")} == {200}
+
+
+def hurry(portal: HubSpotPortal, *, times: int) -> None:
+    """Let the windows of the portal's rate limits pass faster than time does."""
+    portal.limits = RateLimits(clock=portal.clock, ticks=lambda: time.monotonic() * times, time_zone=portal.time_zone)
 
 
 def test_reserve_of_daily_calls_stops_the_next_write_before_it_is_sent(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
@@ -206,7 +213,7 @@ def counting_server() -> Iterator[tuple[str, list[object]]]:
 
         do_GET = do_POST = answer  # noqa: N815 - names that the server looks for
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        def log_message(self, format: str, *args: object) -> None:
             """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

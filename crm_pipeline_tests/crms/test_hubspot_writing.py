@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
@@ -126,6 +126,13 @@ def test_rows_stored_before_a_call_fails_keep_their_results(bench: Bench, sandbo
     rows = [Put(1, {"city": "Oslo"}, crm_id=crm_id), Put(2, valid(bench, ACCOUNT, 2), key="2")]
     results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
     assert [results[number]["error_type"] for number in (1, 2)] == [None, "ServiceFailedException"]
+
+
+def test_path_that_hubspot_does_not_know_is_no_deleted_record(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
+    sandbox.faults.add(Fault(path="batch/update", status=404, body={"category": "OBJECT_NOT_FOUND"}))
+    with pytest.raises(RequestRefusedError):
+        crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, crm_id=crm_id)))
 
 
 # --- merged records

@@ -47,20 +47,20 @@ def test_status_code_decides_the_record_error(code: str, expected: type[RecordEr
 
 @pytest.mark.parametrize("code", ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
 @pytest.mark.parametrize(
-    ("fields", "crm_id", "parent_sent", "expected"),
+    ("fields", "crm_id", "parent", "expected"),
     [
-        ((), LONG_ID, False, DeletedInCrmException),
-        (("Id",), LONG_ID, True, DeletedInCrmException),
-        (("AccountId",), LONG_ID, True, ParentNotFoundException),
-        (("AccountId",), None, True, ParentNotFoundException),
-        ((), None, True, ParentNotFoundException),
-        (("OwnerId",), LONG_ID, True, InvalidValueException),
+        ((), LONG_ID, None, DeletedInCrmException),
+        (("Id",), LONG_ID, "sent", DeletedInCrmException),
+        (("AccountId",), LONG_ID, "sent", ParentNotFoundException),
+        (("AccountId",), None, "sent", ParentNotFoundException),
+        ((), None, "sent", ParentNotFoundException),
+        (("OwnerId",), LONG_ID, "sent", InvalidValueException),
     ],
 )
 def test_what_is_gone_is_the_record_or_its_account(
-    code: str, fields: tuple[str, ...], crm_id: str | None, parent_sent: bool, expected: type[RecordError]
+    code: str, fields: tuple[str, ...], crm_id: str | None, parent: str | None, expected: type[RecordError]
 ) -> None:
-    assert record_error(RowProblem(code, fields), crm_id=crm_id, parent_sent=parent_sent) is expected
+    assert record_error(RowProblem(code, fields), crm_id=crm_id, parent_sent=parent is not None) is expected
 
 
 @pytest.mark.parametrize(("crm_id", "expected"), [(None, ExistingRecordException), (LONG_ID, DuplicateRecordException)])

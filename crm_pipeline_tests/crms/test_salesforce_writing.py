@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import LimitReachedError, RequestRefusedError, ServiceUnavailableError
+from crm_pipeline.errors import LimitReachedError, RequestRefusedError, ServiceUnavailableError, UnexpectedAnswerError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce import DuplicateRule
@@ -18,10 +18,10 @@ from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, resu
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
-UPSERT = {"method": "PATCH", "path": f"/composite/sobjects/Account/{KEY}$"}
-UPDATE = {"method": "PATCH", "path": "/composite/sobjects$"}
-CREATE = {"method": "POST", "path": "/composite/sobjects$"}
-RETRIEVE = {"method": "POST", "path": "/composite/sobjects/(Account|Contact)$"}
+UPSERT: dict[str, Any] = {"method": "PATCH", "path": f"/composite/sobjects/Account/{KEY}$"}
+UPDATE: dict[str, Any] = {"method": "PATCH", "path": "/composite/sobjects$"}
+CREATE: dict[str, Any] = {"method": "POST", "path": "/composite/sobjects$"}
+RETRIEVE: dict[str, Any] = {"method": "POST", "path": "/composite/sobjects/(Account|Contact)$"}
 
 
 @pytest.fixture(autouse=True)
@@ -44,13 +44,13 @@ def errors_of(crm: Crm, *rows: Put, record_type: RecordType = ACCOUNT) -> dict[i
     return {number: result["error_type"] for number, result in results.items()}
 
 
-def refuse_row(sandbox: Sandbox, request: dict[str, str], code: str, message: str = "", *, rows: int = 1, **fault: Any) -> None:
+def refuse_row(sandbox: Sandbox, request: dict[str, Any], code: str, message: str = "", *, rows: int = 1, **fault: Any) -> None:
     """Let the next such request answer the same refusal for each of its rows."""
     refusal = {"success": False, "errors": [{"statusCode": code, "message": message, "fields": []}]}
     sandbox.faults.add(Fault(**request, kind="status", status=200, body=[refusal] * rows, **fault))
 
 
-def refuse(sandbox: Sandbox, request: dict[str, str], status: int, code: str, **fault: Any) -> None:
+def refuse(sandbox: Sandbox, request: dict[str, Any], status: int, code: str, **fault: Any) -> None:
     sandbox.faults.add(Fault(**request, kind="status", status=status, body=[{"errorCode": code, "message": "no"}], **fault))
 
 
@@ -139,12 +139,24 @@ def test_allowed_duplicates_stay_allowed_after_a_new_session(sandbox: Sandbox) -
 # --- a request refused for one row's sake
 
 
-@pytest.mark.parametrize("keyed", [True, False], ids=["upsert", "create"])
-def test_request_refused_for_one_row_is_bisected_and_loses_no_other(sandbox: Sandbox, crm: Crm, keyed: bool) -> None:
+@pytest.mark.parametrize("verb", ["upsert", "create"])
+def test_request_refused_for_one_row_is_bisected_and_loses_no_other(sandbox: Sandbox, crm: Crm, verb: str) -> None:
     rows = [account(number, **({"NumberOfEmployees": "many"} if number == 5 else {})) for number in range(9)]
-    rows = rows if keyed else [Put(row.qbench_id, row.values) for row in rows]
+    rows = rows if verb == "upsert" else [Put(row.qbench_id, row.values) for row in rows]
     assert errors_of(crm, *rows) == {number: "InvalidValueException" if number == 5 else None for number in range(9)}
     assert len(sandbox.org.records("Account")) == 8
+
+
+def test_request_refused_by_a_gateway_fails_no_record(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(**UPSERT, kind="html", status=400))
+    with pytest.raises(UnexpectedAnswerError):
+        crm.write(ACCOUNT, batch_of(account(1), account(2)))
+
+
+def test_request_too_large_is_sent_in_halves(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(**UPSERT, kind="html", status=413))
+    assert errors_of(crm, account(1), account(2)) == {1: None, 2: None}
+    assert crm.calls.snapshot()["write"] == 3
 
 
 def test_automation_out_of_limits_gets_smaller_requests(sandbox: Sandbox, crm: Crm) -> None:
@@ -204,18 +216,18 @@ def test_service_that_fails_at_once_is_a_service_error(sandbox: Sandbox, crm: Cr
 @pytest.mark.parametrize("listed", [1, 3])
 def test_answers_that_do_not_fit_the_rows_are_trusted_for_none(sandbox: Sandbox, crm: Crm, listed: int) -> None:
     answer = {"id": "001Qb00000000aBIAQ", "success": True, "errors": [], "created": True}
-    sandbox.faults.add(Fault(**UPSERT, kind="status", status=200, body=[answer] * listed))  # type: ignore[arg-type]
+    sandbox.faults.add(Fault(**UPSERT, kind="status", status=200, body=[answer] * listed))
     assert set(errors_of(crm, account(1), account(2)).values()) == {"UnaccountedException"}
 
 
 @pytest.mark.parametrize("answer", [None, {}, {"success": True, "errors": []}, "saved"])
 def test_answer_that_says_nothing_of_the_record_leaves_it_unaccounted(sandbox: Sandbox, crm: Crm, answer: object) -> None:
-    sandbox.faults.add(Fault(**UPSERT, kind="status", status=200, body=[answer]))  # type: ignore[arg-type]
+    sandbox.faults.add(Fault(**UPSERT, kind="status", status=200, body=[answer]))
     assert errors_of(crm, account(1)) == {1: "UnaccountedException"}
 
 
 def test_upsert_made_again_does_not_claim_to_know_who_created_the_record(sandbox: Sandbox, crm: Crm) -> None:
-    sandbox.faults.add(Fault(**UPSERT, kind="drop_after"))  # type: ignore[arg-type]
+    sandbox.faults.add(Fault(**UPSERT, kind="drop_after"))
     result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
     assert (result["error_type"], result["created"]) == (None, None)
 
@@ -230,10 +242,10 @@ def test_account_goes_with_the_contact(sandbox: Sandbox, crm: Crm) -> None:
     assert sandbox.org.record("Contact", result["crm_id"])["AccountId"] == parent
 
 
-@pytest.mark.parametrize("linked", [True, False], ids=["update", "create"])
-def test_account_that_is_gone_is_the_parents_error(sandbox: Sandbox, crm: Crm, linked: bool) -> None:
+@pytest.mark.parametrize("verb", ["update", "create"])
+def test_account_that_is_gone_is_the_parents_error(sandbox: Sandbox, crm: Crm, verb: str) -> None:
     parent = sandbox.org.add("Account", {"Name": "Laboratory"})
-    contact = sandbox.org.add("Contact", {"LastName": "Lovelace"}) if linked else None
+    contact = sandbox.org.add("Contact", {"LastName": "Lovelace"}) if verb == "update" else None
     sandbox.org.delete("Account", parent)
     row = Put(7, {"LastName": "Lovelace"}, crm_id=contact, parent=parent)
     result = results_by_id(crm.write(CONTACT, batch_of(row)))[7]

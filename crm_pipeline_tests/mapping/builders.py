@@ -15,6 +15,8 @@ from crm_pipeline.mapping.targets import CountryFormat
 from crm_pipeline.schemas import CRM_FIELDS, RAW
 
 quickly = settings(max_examples=40, deadline=None)
+# Where a whole frame is made per example: few examples of many rows, since a frame costs the same with one row.
+in_frames = settings(max_examples=10, deadline=None)
 
 FREE_TEXT = st.text(st.characters(), max_size=40)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | FREE_TEXT
@@ -83,7 +85,8 @@ def _booleans(frame: pd.DataFrame) -> pd.DataFrame:
 
 def listed(values: pd.Series) -> list[Any]:
     """The values as a list with None for null."""
-    return values.astype(object).where(values.notna(), None).tolist()
+    found: list[Any] = values.astype(object).where(values.notna(), None).tolist()
+    return found
 
 
 def problem_rows(problems: pd.DataFrame) -> list[tuple[Any, ...]]:

@@ -52,7 +52,7 @@ def verdict(value: Any, **rule: Any) -> bool:
         (None, {"greater_than": -1}, False),
     ],
 )
-def test_operator(value: Any, rule: dict[str, Any], met: bool) -> None:
+def test_operator(value: Any, rule: dict[str, Any], met: object) -> None:
     assert verdict(value, **rule) is met
 
 

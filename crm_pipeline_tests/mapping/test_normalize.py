@@ -16,9 +16,9 @@ from crm_pipeline_tests.mapping.builders import (
     contact,
     contact_spec,
     customer,
+    in_frames,
     listed,
     normalized,
-    quickly,
     raw_frame,
 )
 
@@ -215,23 +215,14 @@ def test_no_records_make_an_empty_frame() -> None:
     assert normalized(FULL_ACCOUNT).counts["rows"] == 0
 
 
-CONTACT_CONTENTS = st.fixed_dictionaries(
-    {},
-    optional={
-        name: JSON_VALUES
-        for name in (
-            "email_address", "first_name", "last_name", "phone", "kind", "street", "city", "country", "tags", "code", "status", "customers",
-        )
-    },
-)  # fmt: skip
-CUSTOMER_CONTENTS = st.fixed_dictionaries(
-    {},
-    optional={name: JSON_VALUES for name in ("customer_name", "employees", "phone", "industry", "a1", "c1", "t1", "a2", "t2")},
-)
+CONTACT_FIELDS = ("email_address", "first_name", "last_name", "phone", "kind", "street", "country", "tags", "code", "status", "customers")
+CUSTOMER_FIELDS = ("customer_name", "employees", "phone", "industry", "a1", "c1", "t1", "a2", "t2")
+CONTACT_CONTENTS = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(CONTACT_FIELDS, JSON_VALUES)), max_size=12)
+CUSTOMER_CONTENTS = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(CUSTOMER_FIELDS, JSON_VALUES)), max_size=12)
 
 
-@quickly
-@given(st.lists(CONTACT_CONTENTS, max_size=3), st.lists(CUSTOMER_CONTENTS, max_size=3))
+@in_frames
+@given(CONTACT_CONTENTS, CUSTOMER_CONTENTS)
 def test_any_records_normalize_to_the_declared_frame_with_one_row_each(contacts: list[Any], customers: list[Any]) -> None:
     for spec, contents in ((FULL_CONTACT, contacts), (FULL_ACCOUNT, customers)):
         frame = normalized(spec, *contents, default_region="US").frame
@@ -239,11 +230,12 @@ def test_any_records_normalize_to_the_declared_frame_with_one_row_each(contacts:
         assert frame["qbench_id"].tolist() == list(range(1, len(contents) + 1))
 
 
-@quickly
-@given(st.lists(CUSTOMER_CONTENTS, min_size=2, max_size=4))
+@in_frames
+@given(CUSTOMER_CONTENTS)
 def test_normalizing_does_not_depend_on_how_rows_are_framed(contents: list[Any]) -> None:
     raw = raw_frame(*contents)
     whole = normalize(raw, spec=FULL_ACCOUNT, default_region="US")
-    parts = [normalize(raw.iloc[[row]], spec=FULL_ACCOUNT, default_region="US") for row in range(len(raw))]
-    pd.testing.assert_frame_equal(whole.frame, pd.concat([part.frame for part in parts], ignore_index=True))
+    parts = [normalize(raw.iloc[half::2], spec=FULL_ACCOUNT, default_region="US") for half in range(2)]
+    together = pd.concat([part.frame for part in parts]).sort_values("qbench_id", ignore_index=True)
+    pd.testing.assert_frame_equal(whole.frame, together)
     assert all(count == sum(part.counts.get(name, 0) for part in parts) for name, count in whole.counts.items())

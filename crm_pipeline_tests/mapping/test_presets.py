@@ -8,7 +8,7 @@ from crm_pipeline.model import CONTACT_ADDRESS_PARTS, MODELS, RecordType
 
 
 def test_unknown_crm_is_refused_by_name() -> None:
-    with pytest.raises(ConfigurationError, match="pipedrive.*hubspot, salesforce"):
+    with pytest.raises(ConfigurationError, match=r"pipedrive.*hubspot, salesforce"):
         preset("pipedrive", RecordType.ACCOUNT)
 
 

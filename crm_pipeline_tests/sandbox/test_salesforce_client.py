@@ -9,7 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
-from simple_salesforce import Salesforce, SalesforceAuthenticationFailed, SalesforceMalformedRequest, format_soql
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceMalformedRequest
+from simple_salesforce.format import format_soql
 
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline_tests.sandbox.salesforce_http import served

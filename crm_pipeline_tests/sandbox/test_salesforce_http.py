@@ -108,8 +108,9 @@ def test_uri_and_headers_over_16_384_bytes_are_too_large(rest: Rest) -> None:
     assert answer.status_code == 431
 
 
-def test_a_body_that_is_no_json_is_refused(rest: Rest) -> None:
-    assert rest.refusal("POST", "composite/sobjects", content="{", headers={"content-type": "application/json"}) == (
+@pytest.mark.parametrize("body", ["{", '{"records": NaN}'])
+def test_a_body_that_is_no_json_is_refused(rest: Rest, body: str) -> None:
+    assert rest.refusal("POST", "composite/sobjects", content=body, headers={"content-type": "application/json"}) == (
         400,
         "JSON_PARSER_ERROR",
     )

@@ -18,7 +18,6 @@ def org() -> SalesforceOrg:
 
 
 def test_ids_have_the_vendors_check_suffix() -> None:
-    assert canonical("0012500000AdfGh") == "0012500000AdfGhAAJ"[:15] + (canonical("0012500000AdfGh") or "")[15:]
     assert canonical("001D000000IRFma") == "001D000000IRFmaIAH"
     assert canonical("001D000000IRFmaIAH") == "001D000000IRFmaIAH"
     assert canonical("001D000000IRFmaIAA") is None

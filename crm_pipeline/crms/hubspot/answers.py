@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +32,9 @@ LOCKED_WAIT = 2.0
 BUSY = frozenset({408, 425, 477, *range(500, 600)})
 """Passing states: 477 is an account being moved to another data centre, 52x are Cloudflare's."""
 
+INPUTS_REFUSED = frozenset({400, 409, 413, 422})
+"""Statuses that one input of a batch can cause. A 404 is none: it speaks of the path, never of a record in the body."""
+
 _CORRELATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -50,7 +53,7 @@ class Answer:
     asked: str
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 def content(answer: Answer, *, integration: str, token: str) -> dict[str, Any]:
@@ -99,7 +102,9 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
         return UnexpectedAnswerError(
             f"{says} without a JSON object; check the url setting and proxies in between", integration=integration, service=SERVICE
         )
-    return InputsRefusedError(says, integration=integration, problem=problem)
+    if answer.status in INPUTS_REFUSED:
+        return InputsRefusedError(says, integration=integration, problem=problem)
+    return RequestRefusedError(says, integration=integration, service=SERVICE, code=problem.code)
 
 
 def _rate_limited(answer: Answer, body: dict[str, Any] | None, *, says: str, integration: str) -> ServiceError:

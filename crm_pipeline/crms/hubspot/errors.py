@@ -34,6 +34,7 @@ RECORD_ERRORS: Mapping[str, type[RecordError]] = MappingProxyType(
         "READ_ONLY": MappingRefusedException,
         "READ_ONLY_VALUE": MappingRefusedException,
         "READ_ONLY_PROPERTY": MappingRefusedException,
+        "MISSING_SCOPES": MappingRefusedException,
         "INVALID_OPTION": InvalidOptionException,
         "INVALID_EMAIL": InvalidValueException,
         "INVALID_INTEGER": InvalidValueException,

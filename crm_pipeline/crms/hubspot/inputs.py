@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crm_pipeline.crms.base import WriteBatch
@@ -53,8 +53,8 @@ class Input:
 
     position: int
     trace: str
-    names: frozenset[str]
-    body: Mapping[str, Any]
+    names: frozenset[str] = field(repr=False)
+    body: Mapping[str, Any] = field(repr=False)
     key: str | None
     crm_id: str | None
     parent_crm_id: str | None

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import hubspot
@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 Label = Literal["sign_in", "describe", "read", "write", "associate"]
 
 WRITES: frozenset[Label] = frozenset({"write", "associate"})
-PACE_MARGIN_SECONDS = 0.25
-"""Added to the limits' windows: HubSpot counts calls as they arrive, we as they leave."""
+PACE_MARGIN_SECONDS = 0.5
+"""Added to the limits' windows: HubSpot counts calls as they arrive, we as they leave, and the first opens a connection."""
 
 DAILY_LIMIT = "X-HubSpot-RateLimit-Daily"
 DAILY_REMAINING = "X-HubSpot-RateLimit-Daily-Remaining"
@@ -38,7 +38,7 @@ DAILY_REMAINING = "X-HubSpot-RateLimit-Daily-Remaining"
 class Reply:
     """What a POST was answered. ``repeated``: an earlier attempt of the same request may have been carried out too."""
 
-    content: dict[str, Any]
+    content: dict[str, Any] = field(repr=False)
     repeated: bool
 
 
@@ -85,11 +85,11 @@ class Transport:
     def search(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer of a search, which has a pace of its own besides that of all calls. Raises ServiceError."""
 
-        def call() -> dict[str, Any]:
-            self._search_pace.wait()
-            return self._call("POST", path, body=body, label="read")
-
-        return with_retries(call, repeatable=True, attempts=self._settings.attempts)
+        return with_retries(
+            lambda: self._call("POST", path, body=body, label="read", paces=(self._pace, self._search_pace)),
+            repeatable=True,
+            attempts=self._settings.attempts,
+        )
 
     def close(self) -> None:
         """Give the connections back; a later call opens new ones."""
@@ -106,11 +106,13 @@ class Transport:
         label: Label,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        paces: Sequence[Pace] = (),
     ) -> dict[str, Any]:
         if label in WRITES:
             self._keep_reserve()
         client = self._connected()
-        self._pace.wait()
+        for pace in paces or (self._pace,):
+            pace.wait()
         self.calls.add(label)
         answer = self._send(client, method, path, query=query, body=body)
         self._note_daily(answer.headers)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.hubspot.answers import InputsRefusedError
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
-from crm_pipeline.crms.hubspot.inputs import CREATE, UPDATE, UPSERT, Action, Input, names_of, plan, rounds
+from crm_pipeline.crms.hubspot.inputs import CREATE, UPDATE, UPSERT, Action, Input, Plan, names_of, plan, rounds
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.reading import Reader, entries, text
 from crm_pipeline.crms.hubspot.results import Ledger
@@ -33,14 +34,14 @@ from crm_pipeline.model import RecordType
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Writer:
     """Writes records of one portal. ``key_name`` is the external key property, if the portal has one."""
 
-    def __init__(self, transport: Transport, paths: Paths, reader: Reader, *, key_name: str | None) -> None:
-        self._transport = transport
-        self._paths = paths
-        self._reader = reader
-        self._key_name = key_name
+    transport: Transport
+    paths: Paths
+    reader: Reader
+    key_name: str | None
 
     def write(self, record_type: RecordType, object_name: str, batch: WriteBatch) -> pd.DataFrame:
         """Write a batch and account for every row (schemas.WRITE_RESULTS).
@@ -48,34 +49,13 @@ class Writer:
         Raises ServiceError when the service fails before anything is stored; afterwards the rows left are failed, so that
         what is stored is not lost.
         """
-        work = _Work(self._transport, self._paths, self._reader, key_name=self._key_name, record_type=record_type, object_name=object_name)
-        return work.carry_out(batch)
-
-
-class _Work:
-    """One batch being written."""
-
-    def __init__(
-        self, transport: Transport, paths: Paths, reader: Reader, *, key_name: str | None, record_type: RecordType, object_name: str
-    ) -> None:
-        self._transport = transport
-        self._paths = paths
-        self._reader = reader
-        self._key_name = key_name
-        self._record_type = record_type
-        self._object = object_name
-        self._ledger = Ledger([])
-
-    def carry_out(self, batch: WriteBatch) -> pd.DataFrame:
-        ledger = self._ledger = Ledger(batch.rows["qbench_id"].tolist())
-        planned = plan(self._record_type, batch, key_name=self._key_name)
+        ledger = Ledger(batch.rows["qbench_id"].tolist())
+        planned = plan(record_type, batch, key_name=self.key_name)
         for position, crm_id in planned.idle.items():
             ledger.idle(position, crm_id=crm_id)
+        work = _Work(self, record_type, object_name, ledger)
         try:
-            for action, inputs in planned.inputs.items():
-                for request in rounds(inputs):
-                    self._send(action, request)
-            self._follow_merges(planned.inputs[UPDATE])
+            work.carry_out(planned)
         except ServiceError as error:
             if not ledger.wrote_something:
                 raise
@@ -83,12 +63,28 @@ class _Work:
                 ledger.failed(position, ServiceFailedException, code=type(error).__name__)
         return ledger.frame()
 
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One batch being written; what becomes of its rows goes into the ledger."""
+
+    writer: Writer
+    record_type: RecordType
+    object_name: str
+    ledger: Ledger
+
+    def carry_out(self, planned: Plan) -> None:
+        for action, inputs in planned.inputs.items():
+            for request in rounds(inputs):
+                self._send(action, request)
+        self._follow_merges(planned.inputs[UPDATE])
+
     def _send(self, action: Action, inputs: Sequence[Input]) -> None:
         """One request; where HubSpot refuses it as a whole, its halves, down to the rows that are to blame."""
-        path = self._paths.batch(self._object, action.verb)
+        path = self.writer.paths.batch(self.object_name, action.verb)
         body = {"inputs": [one.wire() for one in inputs]}
         try:
-            reply = self._transport.post(path, body, label="write", repeatable=action.repeatable)
+            reply = self.writer.transport.post(path, body, label="write", repeatable=action.repeatable)
         except InputsRefusedError as refusal:
             if len(inputs) == 1:
                 self._fail(action, inputs[0], refusal.problem)
@@ -102,7 +98,7 @@ class _Work:
     def _account(self, action: Action, inputs: Sequence[Input], reply: Reply) -> None:
         by_name = {name: one for one in inputs for name in one.names}
         for result in entries(reply.content, "results"):
-            known = (by_name.get(name) for name in names_of(result, self._record_type, key_name=self._key_name))
+            known = (by_name.get(name) for name in names_of(result, self.record_type, key_name=self.writer.key_name))
             one = next(filter(None, known), None)
             if one is not None and result.get("id"):
                 self._stored(action, one, result, reply)
@@ -112,7 +108,7 @@ class _Work:
                 self._fail(action, one, problem)
 
     def _stored(self, action: Action, one: Input, result: dict[str, Any], reply: Reply) -> None:
-        self._ledger.ok(
+        self.ledger.ok(
             one.position,
             crm_id=str(result["id"]),
             created=_created(action, result, reply),
@@ -120,15 +116,15 @@ class _Work:
         )
 
     def _fail(self, action: Action, one: Input, problem: Problem) -> None:
-        if action is CREATE and one.position in self._ledger:
+        if action is CREATE and one.position in self.ledger:
             # HubSpot made the record and complains all the same: of what came inline, the association.
-            self._ledger.without_parent(one.position)
+            self.ledger.without_parent(one.position)
             return
         error = record_error(problem, not_found=action.not_found, email_taken=action.email_taken, sends_email="email" in one.properties)
         ids = list(problem.owners)
         if error is ParentNotFoundException and one.parent_crm_id is not None:
             ids.append(one.parent_crm_id)
-        self._ledger.failed(one.position, error, code=problem.code, fields=problem.properties, ids=ids)
+        self.ledger.failed(one.position, error, code=problem.code, fields=problem.properties, ids=ids)
 
     def _follow_merges(self, updates: Sequence[Input]) -> None:
         """Settle the updates that the answer left out: HubSpot says nothing of an id that was merged away (seen by others).
@@ -136,31 +132,31 @@ class _Work:
         The record that the id leads to now is updated instead, unless it belongs to another QBench record: it carries
         another key, or other rows lead to it too (rules.md, 2 and 27).
         """
-        lost = [one for one in updates if one.position not in self._ledger and one.crm_id is not None]
+        lost = [one for one in updates if one.position not in self.ledger and one.crm_id is not None]
         if not lost:
             return
         logger.info("reading %d records back whose update hubspot left unaccounted", len(lost))
-        properties = [self._key_name] if self._key_name else []
-        current = self._reader.current(self._object, [str(one.crm_id) for one in lost], properties)
+        properties = [self.writer.key_name] if self.writer.key_name else []
+        current = self.writer.reader.current(self.object_name, [str(one.crm_id) for one in lost], properties)
         targets = {one.position: current.get(str(one.crm_id)) for one in lost}
         claims = Counter(str(target["id"]) for target in targets.values() if target)
-        claims.update(str(one.crm_id) for one in updates if one.position in self._ledger)
+        claims.update(str(one.crm_id) for one in updates if one.position in self.ledger)
         moved = []
         for one in lost:
             target = targets[one.position]
             if target is None:
-                self._ledger.failed(one.position, DeletedInCrmException)
+                self.ledger.failed(one.position, DeletedInCrmException)
             elif str(target["id"]) == one.crm_id:
                 continue
             elif self._is_anothers(one, target, claims):
-                self._ledger.failed(one.position, LinkConflictException, ids=[str(target["id"])])
+                self.ledger.failed(one.position, LinkConflictException, ids=[str(target["id"])])
             else:
                 moved.append(one.moved_to(str(target["id"])))
         for request in rounds(moved):
             self._send(UPDATE, request)
 
     def _is_anothers(self, one: Input, target: dict[str, Any], claims: Counter[str]) -> bool:
-        held = text((target.get("properties") or {}).get(self._key_name)) if self._key_name else None
+        held = text((target.get("properties") or {}).get(self.writer.key_name)) if self.writer.key_name else None
         if held is not None and one.key is not None:
             return held != one.key
         return claims[str(target["id"])] > 1

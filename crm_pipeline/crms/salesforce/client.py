@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
 from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
@@ -19,7 +19,6 @@ from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST,
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import FOUND, WRITE_RESULTS
 
-SOBJECTS: Mapping[RecordType, str] = MappingProxyType({RecordType.ACCOUNT: "Account", RecordType.CONTACT: "Contact"})
 PERSON_ACCOUNT = "IsPersonAccount"
 
 
@@ -43,7 +42,7 @@ class SalesforceCrm:
     def fields(self, record_type: RecordType) -> pd.DataFrame:
         """The object's fields (schemas.CRM_FIELDS) that the run-as user sees; described once."""
         if record_type not in self._fields:
-            path = f"sobjects/{SOBJECTS[record_type]}/describe"
+            path = f"sobjects/{_sobject(record_type)}/describe"
             answer = self._transport.call(lambda client: client.restful(path), label="describe")
             described = answer.get("fields") if isinstance(answer, dict) else None
             if not isinstance(described, list):
@@ -56,7 +55,7 @@ class SalesforceCrm:
         key = self._settings.external_key
         if key is None:
             return False
-        statement = select(SOBJECTS[record_type], ["Id"], where=[compare(key, "!=", None)], limit=1)
+        statement = select(_sobject(record_type), ["Id"], where=[compare(key, "!=", None)], limit=1)
         return any(page for page in self._transport.query(statement))
 
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
@@ -65,7 +64,7 @@ class SalesforceCrm:
         if not asked:
             return FOUND.empty()
         statements = selects_in(
-            SOBJECTS[record_type],
+            _sobject(record_type),
             self._found_fields(record_type, field),
             field=field,
             values=asked,
@@ -81,7 +80,7 @@ class SalesforceCrm:
     def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND), in frames of at most 2,000 rows."""
         where = [compare(field, "!=", None), *self._candidates(record_type)]
-        statement = select(SOBJECTS[record_type], self._found_fields(record_type, field), where=where)
+        statement = select(_sobject(record_type), self._found_fields(record_type, field), where=where)
         for page in self._transport.query(statement):
             if page:
                 yield self._found(record_type, field, page)
@@ -90,7 +89,7 @@ class SalesforceCrm:
         """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), and the fields as JSON gave them."""
         parent = [PARENT_FIELD] if record_type is RecordType.CONTACT else []
         wanted = list({name.lower(): name for name in ["Id", *parent, *fields]}.values())
-        records = list(retrieve(self._transport, SOBJECTS[record_type], list(dict.fromkeys(crm_ids)), wanted))
+        records = list(retrieve(self._transport, _sobject(record_type), list(dict.fromkeys(crm_ids)), wanted))
         return pd.DataFrame(
             {
                 "crm_id": pd.Series([record["Id"] for record in records], dtype="str"),
@@ -126,12 +125,12 @@ class SalesforceCrm:
 
         A query sees a record as soon as its create is answered, so no intent is too young.
         """
-        return matching_intents(self._transport, SOBJECTS[record_type], record_type, intents)
+        return matching_intents(self._transport, _sobject(record_type), record_type, intents)
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
         """The record's page in Lightning Experience."""
         host = self._settings.url or f"https://{self._settings.domain}.salesforce.com"
-        return f"{host}/lightning/r/{SOBJECTS[record_type]}/{crm_id}/view"
+        return f"{host}/lightning/r/{_sobject(record_type)}/{crm_id}/view"
 
     def close(self) -> None:
         """Give the connections back."""
@@ -140,7 +139,7 @@ class SalesforceCrm:
     def _writer(self, record_type: RecordType, *, label: str) -> Writer:
         return Writer(
             transport=self._transport,
-            sobject=SOBJECTS[record_type],
+            sobject=_sobject(record_type),
             key_field=self._settings.external_key,
             allow_duplicates=self._settings.allow_duplicates,
             label=label,
@@ -162,6 +161,10 @@ class SalesforceCrm:
         if record_type is RecordType.ACCOUNT:
             columns["parent_crm_id"] = None
         return FOUND.build({name: frame[source] for name, source in columns.items() if source in frame.columns} if len(frame) else {})
+
+
+def _sobject(record_type: RecordType) -> str:
+    return KIND.objects[record_type].name
 
 
 def _folded(values: pd.Series) -> pd.Series:

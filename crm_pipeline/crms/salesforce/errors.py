@@ -156,6 +156,8 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
         return errors.AuthenticationError(
             f"does not allow this: {said}; check the permissions of the app's run-as user (API Enabled, object access)", **where
         )
+    if status == 400 and not isinstance(body, list):
+        return errors.UnexpectedAnswerError(f"answered {status} in a form that is not Salesforce's; check {remedy}", **where)
     if status in {400, 413}:
         return BatchRefusedError(_refusal(said, problem), integration=integration, problem=problem)
     if status < 400:

@@ -24,7 +24,7 @@ from urllib3.exceptions import NewConnectionError
 from crm_pipeline.calls import CallCounter, with_retries
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, refused_request
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
-from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.errors import LimitReachedError, ServiceUnavailableError, UnexpectedAnswerError
 
 T = TypeVar("T")
 
@@ -81,18 +81,18 @@ class SalesforceTransport:
         return self._user_id
 
     def ensure_reserve(self) -> None:
-        """Raise LimitReachedError when fewer daily calls are left than ``keep_free`` says, or a limit was met before."""
+        """Raise LimitReachedError when fewer daily calls are left than ``keep_free`` says, or ``limit_reached`` was called."""
         if self._limit is not None:
             raise self._limit
         if self._calls_left is None:
             return
         used, total = self._calls_left
         if total - used < self._settings.keep_free * total:
-            raise self.limit_reached(f"{used} of the organization's {total} daily API calls are used; keep_free leaves the rest to others")
+            raise self._limit_error(f"{used} of the organization's {total} daily API calls are used; keep_free leaves the rest to others")
 
     def limit_reached(self, message: str) -> LimitReachedError:
         """The error of a used-up limit; from now on ``ensure_reserve`` raises it."""
-        self._limit = LimitReachedError(f"{message}. A later run continues", integration=self._integration, service="Salesforce")
+        self._limit = self._limit_error(message)
         return self._limit
 
     def unexpected(self, message: str) -> UnexpectedAnswerError:
@@ -102,6 +102,9 @@ class SalesforceTransport:
     def close(self) -> None:
         """Give the connections back."""
         self._session.close()
+
+    def _limit_error(self, message: str) -> LimitReachedError:
+        return LimitReachedError(f"{message}. A later run continues", integration=self._integration, service="Salesforce")
 
     def _attempt(self, send: Callable[[Salesforce], T], label: str) -> T:
         client = self._signed_in()
@@ -177,8 +180,6 @@ class SalesforceTransport:
     def _translated(self, *, executed: bool) -> Iterator[None]:
         try:
             yield
-        except ServiceError:
-            raise
         except (requests.exceptions.JSONDecodeError, SalesforceError):
             raise self.unexpected("answered something that is not JSON") from None
         except requests.exceptions.RequestException as error:

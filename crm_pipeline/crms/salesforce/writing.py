@@ -271,13 +271,18 @@ def rows_of(batch: WriteBatch) -> list[Row]:
 
 
 def json_value(value: object) -> object:
-    """A cell as JSON: numpy scalars as Python's, whole numbers without a fraction, dates in ISO form, any null as None."""
+    """A cell as JSON: numpy scalars as Python's, whole numbers without a fraction, dates in ISO form, any null as None.
+
+    JSON knows no infinity: it goes as a text, which the field refuses.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NA or value is pd.NaT:
         return None
-    if isinstance(value, float):
-        return None if np.isnan(value) else int(value) if value.is_integer() else value
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else str(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

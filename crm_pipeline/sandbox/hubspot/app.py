@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
@@ -20,12 +20,10 @@ from starlette.routing import Route
 
 from crm_pipeline.sandbox.hubspot import batches, linking, refusals, schema, search, singles
 from crm_pipeline.sandbox.hubspot.limits import RateRefusal
+from crm_pipeline.sandbox.hubspot.portal import HubSpotPortal
 from crm_pipeline.sandbox.hubspot.properties import BY_NAME
+from crm_pipeline.sandbox.hubspot.records import RecordStore
 from crm_pipeline.sandbox.hubspot.refusals import Answer, Refusal
-
-if TYPE_CHECKING:
-    from crm_pipeline.sandbox.hubspot.portal import HubSpotPortal
-    from crm_pipeline.sandbox.hubspot.records import RecordStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ class Asked:
     def _store(self, part: str) -> RecordStore:
         name = self.parts[part]
         if name not in BY_NAME:
-            raise Refusal(400, f"Unable to infer object type from: {name}")
+            raise refusals.unknown_object(name)
         return self.portal.store(name)
 
 
@@ -191,13 +189,12 @@ def _check_scopes(portal: HubSpotPortal, parts: Mapping[str, str], needs: str | 
     if needs is None:
         return
     family, _, right = needs.partition(".")
-    names = [BY_NAME[parts[part]].name for part in ("object", "left", "right") if parts.get(part) in BY_NAME]
-    for name in names or [""]:
-        accepted = [f"crm.{family}.{name}.{right}" if name else f"crm.{needs}"]
-        if needs == "schemas.read":
-            accepted.append(f"crm.objects.{name}.read")
+    objects = [parts[part] for part in ("object", "left", "right") if part in parts]
+    wanted = [f"crm.{family}.{BY_NAME[name].name}.{right}" for name in objects if name in BY_NAME] if objects else [f"crm.{needs}"]
+    for scope in wanted:
+        accepted = [scope, scope.replace("schemas", "objects")] if right == "read" else [scope]
         if portal.scopes.isdisjoint(accepted):
-            raise refusals.missing_scopes(accepted)
+            raise refusals.missing_scopes(sorted(set(accepted)))
 
 
 def _locked(portal: HubSpotPortal, asked: Asked, handler: Handler) -> Answer:

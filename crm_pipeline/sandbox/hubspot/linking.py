@@ -15,6 +15,7 @@ from crm_pipeline.sandbox.hubspot import refusals
 from crm_pipeline.sandbox.hubspot.associations import HUBSPOT_LABELS, Label
 from crm_pipeline.sandbox.hubspot.batches import complete, distinct_ids, read_inputs
 from crm_pipeline.sandbox.hubspot.portal import HubSpotPortal
+from crm_pipeline.sandbox.hubspot.properties import BY_NAME
 from crm_pipeline.sandbox.hubspot.records import RecordStore
 from crm_pipeline.sandbox.hubspot.refusals import Answer, Refusal
 from crm_pipeline.sandbox.hubspot.writes import invalid_object, label_of
@@ -104,7 +105,10 @@ def read(direction: Direction, body: Any) -> Answer:
         if not others:
             errors.append(_none_found(direction, entry["id"]))
             continue
-        start = int(entry.get("after") or 0)
+        after = str(entry.get("after") or 0)
+        if not after.isdigit():
+            raise Refusal(400, "Invalid value for after")
+        start = int(after)
         row: dict[str, Any] = {
             "from": {"id": entry["id"]},
             "to": [_end(direction, *other) for other in others[start : start + LARGEST_PAGE]],
@@ -144,6 +148,8 @@ def inline(portal: HubSpotPortal, store: RecordStore, record_id: str, names: Ite
     """The ``associations`` of a single read or a list: ids with their named types, one entry for each type."""
     shown: dict[str, Any] = {}
     for name in names:
+        if name not in BY_NAME:
+            raise refusals.unknown_object(name)
         direction = Direction(portal, store, portal.store(name))
         plain = f"{store.type.singular}_to_{direction.right.type.singular}"
         results = [

@@ -41,13 +41,14 @@ PERSONAL_DOMAINS = frozenset({"gmail.com", "googlemail.com", "hotmail.com", "icl
 
 @dataclass(kw_only=True)
 class HubSpotPortal:
-    """One account's records and settings; safe over threads, and every setting may be changed while it is served.
+    """One account's records and settings; safe over threads. Settings may be changed while it is served, all but the
+    clocks, the time zone and ``external_keys``.
 
     Methods named after what a user does (``add``, ``update``, ``archive``, ``merge`` …) act as one in HubSpot's own
     pages: search sees the change at once, as if it were old. ``object_name`` is ``"companies"`` or ``"contacts"``.
     """
 
-    token: str = "pat-na1-00000000-sandbox"  # noqa: S105 - a stand-in's own
+    token: str = field(default="pat-na1-00000000-sandbox", repr=False)
     portal_id: int = 44_000_123
     time_zone: str = "America/New_York"
     external_keys: bool = False

@@ -139,6 +139,11 @@ def not_found(message: str = "resource not found") -> Refusal:
     return Refusal(404, message, category="OBJECT_NOT_FOUND")
 
 
+def unknown_object(name: str) -> Refusal:
+    """An object that this portal does not have."""
+    return Refusal(400, f"Unable to infer object type from: {name}")
+
+
 def missing_scopes(scopes: list[str]) -> Refusal:
     """A token that lacks every one of these scopes."""
     return Refusal(

@@ -74,7 +74,7 @@ def _page(body: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _groups(store: RecordStore, raw: Any) -> list[list[tuple[str, Test]]]:
-    if not isinstance(raw, list):
+    if not isinstance(raw, list) or not all(isinstance(group, dict) and isinstance(group.get("filters"), list | None) for group in raw):
         raise refusals.invalid_json("Cannot deserialize value of `filterGroups`")
     filters = [group.get("filters") or [] for group in raw]
     if len(filters) > MOST_GROUPS or sum(map(len, filters)) > MOST_FILTERS or any(len(group) > MOST_FILTERS_IN_GROUP for group in filters):

@@ -72,7 +72,7 @@ def _rest(org: SalesforceOrg, request: Request, body: bytes) -> Response:
         body=_parsed(request, body),
     )
     answer = dispatch(org, call)
-    content = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()
+    content = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode(errors="replace")
     media_type = None if answer.body is None else "application/json;charset=UTF-8"
     return Response(content, status_code=answer.status, headers=dict(answer.headers), media_type=media_type)
 
@@ -103,9 +103,13 @@ def _parsed(request: Request, body: bytes) -> Any:
     if not request.headers.get("content-type", "").lower().startswith("application/json"):
         raise CallError(415, "UNSUPPORTED_MEDIA_TYPE", "The content type of the request's entity is not supported: application/json")
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_no_number)
     except ValueError:
         raise CallError(400, "JSON_PARSER_ERROR", "The HTTP entity body is not valid JSON") from None
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _token(org: SalesforceOrg, request: Request, form: dict[str, str]) -> Response:

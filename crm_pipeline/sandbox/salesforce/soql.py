@@ -124,6 +124,15 @@ def _one_unescaped(match: re.Match[str]) -> str:
     raise _malformed(f"Invalid string literal. Illegal character sequence '\\{escape}' in string literal.")
 
 
+def _moment(token: str) -> Value:
+    try:
+        if "T" in token:
+            return Value("datetime", datetime.fromisoformat(token).astimezone(UTC))
+        return Value("date", date.fromisoformat(token))
+    except ValueError:
+        raise _malformed(f"unexpected token: '{token}'") from None
+
+
 def _malformed(message: str) -> CallError:
     return CallError(400, "MALFORMED_QUERY", message)
 
@@ -224,10 +233,8 @@ class _Parser:
             if len(source) > LONGEST_TEXT:
                 raise _malformed(f"String literals in a WHERE clause cannot be longer than {LONGEST_TEXT} characters.")
             return Value("text", unescaped(source), source)
-        if kind == "datetime":
-            return Value("datetime", datetime.fromisoformat(token).astimezone(UTC))
-        if kind == "date":
-            return Value("date", date.fromisoformat(token))
+        if kind in ("datetime", "date"):
+            return _moment(token)
         if kind == "number":
             return Value("number", float(token) if "." in token else int(token))
         if kind == "word" and token.lower() in _WORDS:

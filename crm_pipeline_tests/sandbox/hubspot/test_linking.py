@@ -49,7 +49,7 @@ def test_a_contact_has_one_primary_company(hubspot: Served) -> None:
     [person], first, second = _people(hubspot), _company(hubspot), _company(hubspot, "Other")
     for company in (first, second):
         hubspot.post(f"{PAIRS}/create", {"inputs": [pair(person, company, 1)]}, expect=201)
-    assert dict((company, types) for _, company, types in hubspot.portal.associations()) == {
+    assert {company: types for _, company, types in hubspot.portal.associations()} == {
         first: frozenset({279}),
         second: frozenset({1, 279}),
     }

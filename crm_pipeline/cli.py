@@ -1,0 +1,99 @@
+"""The command line: ``crm-pipeline …``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from crm_pipeline.errors import CrmPipelineError
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except CrmPipelineError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="crm-pipeline")
+def main() -> None:
+    """Keep Salesforce and HubSpot current with a QBench LIMS, as a Dagster code location."""
+    # What a terminal or a supervisor asks for politely ends like Ctrl-C: everything started is ended first.
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@main.command()
+def demo() -> None:
+    """Show a first load and an hourly run on the sandbox, through Dagster, in about a minute."""
+    from rich.console import Console
+
+    from crm_pipeline.sandbox.demo import demo_environment, play
+
+    console = Console()
+    with demo_environment(console) as running:
+        play(running)
+    console.print("Everything was temporary. [bold]crm-pipeline dev[/] does the same and stays up with the Dagster UI.")
+
+
+@main.command()
+def dev() -> None:
+    """Do what demo does and stay up with `dagster dev`, for looking around in the Dagster UI."""
+    from rich.console import Console
+
+    from crm_pipeline.sandbox.demo import demo_environment, play, stay_up
+
+    with demo_environment(Console()) as running:
+        play(running)
+        stay_up(running)
+
+
+@main.command()
+@click.option("--qbench-port", default=8601, show_default=True, help="Port of the QBench stand-in; 0 is any free one.")
+@click.option("--salesforce-port", default=8602, show_default=True, help="Port of the Salesforce stand-in; 0 is any free one.")
+@click.option("--hubspot-port", default=8603, show_default=True, help="Port of the HubSpot stand-in; 0 is any free one.")
+@click.option("--customers", default=200, show_default=True, help="Customers that QBench holds.")
+@click.option("--contacts", default=600, show_default=True, help="Contacts that QBench holds.")
+@click.option("--seed", default=7, show_default=True, help="Number that decides the made-up records.")
+@click.option("--clean", is_flag=True, help="Only records without faults, and empty CRMs.")
+def sandbox(*, qbench_port: int, salesforce_port: int, hubspot_port: int, customers: int, contacts: int, seed: int, clean: bool) -> None:
+    """Run stand-ins for QBench, Salesforce and HubSpot on 127.0.0.1 until Ctrl-C, for any client."""
+    from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, seeded_sandbox
+
+    ports = {"qbench": qbench_port, "salesforce": salesforce_port, "hubspot": hubspot_port}
+    with seeded_sandbox(ports=ports, customers=customers, contacts=contacts, seed=seed, dirty=not clean) as running:
+        click.echo(f"QBench      {running.qbench_url}")
+        click.echo(f"Salesforce  {running.salesforce_url}")
+        click.echo(f"HubSpot     {running.hubspot_url}")
+        click.echo("Credentials, for the environment:")
+        for name, value in SANDBOX_CREDENTIALS.items():
+            click.echo(f"  export {name}={value}")
+        click.echo("Ctrl-C ends the sandbox.", nl=True)
+        signal.pause()
+
+
+@main.group()
+def db() -> None:
+    """Look after the state database that CRM_PIPELINE_DATABASE_URL names."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Create the tables, or bring them to this version."""
+    from crm_pipeline.store.database import Store
+
+    Store().migrate()
+    click.echo("The state database is up to date.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

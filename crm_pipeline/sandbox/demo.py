@@ -1,0 +1,225 @@
+"""The demo: a first load and an hourly run through Dagster, between the sandbox's services, told as it happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlalchemy import text
+
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.errors import CrmPipelineError
+from crm_pipeline.guardian import Guardian, guardian
+from crm_pipeline.model import Outcome
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, seeded_sandbox
+from crm_pipeline.store.database import URL_VARIABLE, Store
+from crm_pipeline.store.embedded import embedded_postgres
+
+INTEGRATION = "demo"
+JOB = "demo__sync"
+DEFINITIONS = "crm_pipeline.sandbox.definitions"
+SEED = 7
+CUSTOMERS, CONTACTS = 200, 600
+HOUR = timedelta(hours=1)
+
+_POLL_SECONDS = 0.3
+
+
+class DemoError(CrmPipelineError):
+    """A run of the demo did not succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo under way: its services, its database and the environment that its Dagster processes run in."""
+
+    sandbox: Sandbox
+    store: Store
+    home: Path
+    environment: Mapping[str, str]
+    start: datetime
+    console: Console
+
+    @property
+    def first_partition(self) -> str:
+        """Everything up to the end of the first hour."""
+        return _key(self.start)
+
+    @property
+    def second_partition(self) -> str:
+        """The hour in which the demo's edits happen."""
+        return _key(self.start + HOUR)
+
+
+@contextmanager
+def demo_environment(console: Console) -> Iterator[Demo]:
+    """The sandbox with its dirty tenant, an embedded PostgreSQL and a Dagster home; all end with the block or the process."""
+    # The two hours the demo tells of have just closed.
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
+    seeded_until = int((start + HOUR).timestamp())
+    with (
+        embedded_postgres() as database_url,
+        seeded_sandbox(customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until) as sandbox,
+        tempfile.TemporaryDirectory(prefix="crm-pipeline-dagster-") as home,
+    ):
+        shutil.copy(Path(__file__).with_name("dagster.yaml"), home)
+        yield Demo(
+            sandbox=sandbox,
+            store=Store(database_url),
+            home=Path(home),
+            environment={
+                **os.environ,
+                **SANDBOX_CREDENTIALS,
+                URL_VARIABLE: database_url,
+                "DAGSTER_HOME": home,
+                "SANDBOX_START": start.isoformat(),
+                "SANDBOX_QBENCH_URL": sandbox.qbench_url,
+                "SANDBOX_SALESFORCE_URL": sandbox.salesforce_url,
+                "SANDBOX_HUBSPOT_URL": sandbox.hubspot_url,
+            },
+            start=start,
+            console=console,
+        )
+
+
+def play(demo: Demo) -> None:
+    """The first load, some edits in QBench, and the next hourly run; each with its summary."""
+    tenant, org, portal = demo.sandbox.tenant, demo.sandbox.org, demo.sandbox.portal
+    demo.console.print(
+        f"[bold]QBench[/] holds {len(tenant.customers())} customers and {len(tenant.contacts())} contacts, as untidy as real ones. "
+        f"[bold]Salesforce[/] already has {len(org.records('Account'))} accounts, "
+        f"[bold]HubSpot[/] {len(portal.records('companies'))} companies."
+    )
+    run(demo, demo.first_partition, title="First load: everything up to now")
+    edit_some(demo)
+    run(demo, demo.second_partition, title="Next hourly run: what was edited since")
+
+
+def edit_some(demo: Demo) -> None:
+    """What a laboratory does in an hour: rename a customer, move a contact's phone, add a customer with a contact."""
+    tenant, at = demo.sandbox.tenant, int((demo.start + HOUR).timestamp()) + 600
+    with demo.store.transaction() as connection:
+        linked = text(
+            "SELECT record_type, min(qbench_id) AS qbench_id FROM crm_pipeline.link WHERE integration = :integration "
+            "GROUP BY record_type, crm ORDER BY record_type"
+        )
+        known = {row.record_type: row.qbench_id for row in connection.execute(linked, {"integration": INTEGRATION})}
+    tenant.edit_customer(known["account"], customer_name="Renamed Laboratories", at=at)
+    tenant.edit_contact(known["contact"], phone="(512) 555-0199", at=at)
+    new = tenant.add_customer(customer_name="Brand New Testing", status="ACTIVE", country_name="US", at=at)
+    tenant.add_contact(
+        customer_ids=[new], email_address="first@brandnew.example.org", first_name="First", last_name="Person", phone="512 555 0123", at=at
+    )
+    demo.console.print("[bold]In QBench[/] a customer is renamed, a contact gets another phone, a customer and a contact are added.")
+
+
+def run(demo: Demo, partition: str, *, title: str) -> None:
+    """One run of the integration's job in a process of its own, with progress, and a summary. Raises DemoError when it fails."""
+    demo.console.rule(title)
+    demo.sandbox.journal.clear()
+    log = demo.home / f"{partition.replace(':', '')}.log"
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", DEFINITIONS, "-j", JOB]
+    tags = json.dumps({"dagster/partition": partition})
+    with log.open("wb") as output, guardian() as guard:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--tags", tags], env=dict(demo.environment), stdout=output, stderr=output, start_new_session=True
+        )
+        guard.end_group(process.pid)
+        _show_progress(demo, process)
+    if process.returncode:
+        raise DemoError(f"the run of {partition} failed; the end of its log:\n{log.read_text(errors='replace')[-3000:]}")
+    _print_summary(demo, partition)
+
+
+def stay_up(demo: Demo) -> None:
+    """Run `dagster dev` on the demo's instance until it ends or Ctrl-C."""
+    with guardian() as guard:
+        process = _start_dagster_dev(demo, guard)
+        demo.console.print("[bold green]Dagster UI:[/] http://127.0.0.1:3000 — Ctrl-C ends everything")
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=20)
+
+
+def _start_dagster_dev(demo: Demo, guard: Guardian) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "dagster", "dev", "-m", DEFINITIONS, "--host", "127.0.0.1", "--port", "3000"]
+    process = subprocess.Popen(command, env=dict(demo.environment), start_new_session=True)  # noqa: S603 - our own command
+    guard.end_group(process.pid)
+    return process
+
+
+def _show_progress(demo: Demo, process: subprocess.Popen[bytes]) -> None:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=demo.console, transient=True) as progress:
+        tasks = {
+            label: progress.add_task(label, total=None) for label in ("read from QBench", *(kind.title for kind in crm_kinds().values()))
+        }
+        while True:
+            for label, (done, total) in _counts(demo).items():
+                progress.update(tasks[label], completed=done, total=total)
+            try:
+                process.wait(_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                continue
+            return
+
+
+def _counts(demo: Demo) -> dict[str, tuple[int, int | None]]:
+    """Rows staged, and rows with an outcome per CRM, of all records that QBench holds."""
+    tenant = demo.sandbox.tenant
+    held = len(tenant.customers()) + len(tenant.contacts())
+    with demo.store.transaction() as connection:
+        staged = connection.execute(text("SELECT count(*) FROM crm_pipeline.raw_record")).scalar_one()
+        rows = connection.execute(text("SELECT crm, count(*) AS records FROM crm_pipeline.outcome GROUP BY crm"))
+        outcomes = {row.crm: row.records for row in rows}
+    return {
+        "read from QBench": (staged, held),
+        **{kind.title: (outcomes.get(name, 0), staged or None) for name, kind in crm_kinds().items()},
+    }
+
+
+def _print_summary(demo: Demo, partition: str) -> None:
+    statement = text(
+        "SELECT crm, record_type, outcome, error_type, count(*) AS records FROM crm_pipeline.outcome "
+        "WHERE partition_key = :partition GROUP BY crm, record_type, outcome, error_type ORDER BY crm, record_type"
+    )
+    with demo.store.transaction() as connection:
+        rows = connection.execute(statement, {"partition": partition}).all()
+    outcomes = Table(title="Outcomes", title_justify="left")
+    for heading in ("CRM", "records", *(str(outcome) for outcome in Outcome)):
+        outcomes.add_column(heading, justify="left" if heading in {"CRM", "records"} else "right")
+    for crm, record_type in sorted({(row.crm, row.record_type) for row in rows}):
+        kind = crm_kinds()[crm]
+        counts = [sum(row.records for row in rows if (row.crm, row.record_type, row.outcome) == (crm, record_type, out)) for out in Outcome]
+        outcomes.add_row(kind.title, kind.objects[record_type].asset, *(str(count) if count else "·" for count in counts))
+    demo.console.print(outcomes)
+    reasons = Table(title="Exceptions", title_justify="left")
+    for heading in ("CRM", "records", "outcome", "reason", "count"):
+        reasons.add_column(heading, justify="right" if heading == "count" else "left")
+    for row in rows:
+        if row.error_type:
+            kind = crm_kinds()[row.crm]
+            reasons.add_row(kind.title, kind.objects[row.record_type].asset, row.outcome, row.error_type, str(row.records))
+    if reasons.rows:
+        demo.console.print(reasons)
+    calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *crm_kinds())}
+    demo.console.print("API calls: " + ", ".join(f"{service} {count}" for service, count in calls.items()))
+
+
+def _key(hour: datetime) -> str:
+    return hour.strftime("%Y-%m-%d-%H:%M")
