@@ -35,24 +35,20 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 @main.command()
 def demo() -> None:
     """Show a first load and an hourly run on the sandbox, through Dagster, in about a minute."""
-    from rich.console import Console
+    from crm_pipeline.sandbox.demo import demo_console, demo_environment, play
 
-    from crm_pipeline.sandbox.demo import demo_environment, play
-
-    console = Console()
+    console = demo_console()
     with demo_environment(console) as running:
         play(running)
-    console.print("Everything was temporary. [bold]crm-pipeline dev[/] does the same and stays up with the Dagster UI.")
+    console.print("Everything was temporary. [bold]make dev[/] (or crm-pipeline dev) does the same and stays up with the Dagster UI.")
 
 
 @main.command()
 def dev() -> None:
     """Do what demo does and stay up with `dagster dev`, for looking around in the Dagster UI."""
-    from rich.console import Console
+    from crm_pipeline.sandbox.demo import demo_console, demo_environment, play, stay_up
 
-    from crm_pipeline.sandbox.demo import demo_environment, play, stay_up
-
-    with demo_environment(Console()) as running:
+    with demo_environment(demo_console()) as running:
         play(running)
         stay_up(running)
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.yaml_files import check_document, read_documents, refusal
+from crm_pipeline.yaml_files import checked_files
 
 PACKAGE = Path(__file__).parent
 
@@ -19,7 +18,7 @@ def defs() -> dg.Definitions:
 
     One process per run: an hourly run then takes 3 seconds instead of 9 and signs in to each service once, not once per step.
     """
-    if not _checked_files():
+    if not checked_files(PACKAGE / "defs"):
         _say_how_to_add()
     integrations = dg.load_from_defs_folder(path_within_project=PACKAGE)
     return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), integrations)
@@ -30,16 +29,3 @@ def _say_how_to_add() -> None:
     dg.get_dagster_logger("crm_pipeline").warning(
         "no integration yet: add crm_pipeline/defs/<name>/defs.yaml (see the README there) and reload"
     )
-
-
-def _checked_files() -> list[Path]:
-    """The YAML files under defs, refused here where Dagster's own message would repeat what stands in them."""
-    files = sorted((PACKAGE / "defs").rglob("defs.yaml"))
-    for file in files:
-        documents = read_documents(file)
-        if not documents:
-            raise ConfigurationError(f"{file}:1: the file is empty; write an integration into it or remove it")
-        for document in documents:
-            if problems := check_document(document):
-                raise refusal(subject=f"{file.parent.name}/{file.name}", document=document, problems=problems)
-    return files

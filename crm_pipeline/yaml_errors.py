@@ -32,6 +32,7 @@ _TYPE_ERRORS: Mapping[str, str] = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a table of `key: value`",
     "model_type": "a table of `key: value`",
     "model_attributes_type": "a table of `key: value`",

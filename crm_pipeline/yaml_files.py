@@ -59,16 +59,25 @@ def read_documents(file: Path) -> list[YamlDocument]:
     return [YamlDocument(file, root) for root in roots]
 
 
-def check_document(document: YamlDocument) -> list[Problem]:
-    """What is wrong with the keys at the top of a defs.yaml, which Dagster would report together with their values."""
+def checked_files(folder: Path) -> list[Path]:
+    """The defs.yaml files below a folder. Raises ConfigurationError where Dagster's own message would repeat what stands in them."""
+    files = sorted(folder.rglob("defs.yaml"))
+    for file in files:
+        documents = read_documents(file)
+        if not documents:
+            raise ConfigurationError(f"{file}:1: the file is empty; write an integration into it, or remove it")
+        for document in documents:
+            if problems := _top_problems(document):
+                raise refusal(subject=f"{file.parent.name}/{file.name}", document=document, problems=problems)
+    return files
+
+
+def _top_problems(document: YamlDocument) -> list[Problem]:
     if not isinstance(document.root, yaml.MappingNode):
         return [Problem((), "a defs.yaml holds `type:` and `attributes:`")]
     top = [str(name) for name, _, _ in _children(document.root)]
     problems = [
-        Problem(
-            (name,),
-            f"unknown key at the top of the file; indent it below `attributes:` if it belongs there, else {did_you_mean(name, DOCUMENT_KEYS)}",
-        )
+        Problem((name,), f"unknown key at the top; indent it if it belongs below `attributes:`; {did_you_mean(name, DOCUMENT_KEYS)}")
         for name in top
         if name not in DOCUMENT_KEYS
     ]

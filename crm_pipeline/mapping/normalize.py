@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -21,7 +21,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.mapping.addresses import read_addresses
 from crm_pipeline.mapping.fields import FieldColumn, read_field
 from crm_pipeline.mapping.filters import meets
-from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec, FieldSource, RecordSpec
+from crm_pipeline.mapping.spec import AccountMap, ContactMap, FieldSource, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
 
@@ -100,17 +100,15 @@ def _read_fields(content: list[dict[str, Any]], spec: RecordSpec, *, regions: pd
     fields = {name: read_field(content, source, kind=model[name].kind, regions=regions) for name, source in sources.items()}
     phone = fields.get(PHONE_FIELDS[spec.record_type])
     if phone is not None:
-        phone_type = fields["phone_number_type"].values
         without_phone = phone.values.isna() & (True if phone.create_default is None else phone.create_default.isna())
-        typed = phone_type.fillna(DEFAULT_CONTACT_PHONE_TYPE).where(~without_phone, None)
-        fields["phone_number_type"] = FieldColumn(
-            values=typed,
-            given=fields["phone_number_type"].given,
-            missed=fields["phone_number_type"].missed,
-            unusable=fields["phone_number_type"].unusable,
-            counts=fields["phone_number_type"].counts,
-        )
+        fields["phone_number_type"] = _typed(fields["phone_number_type"], without_phone)
     return fields
+
+
+def _typed(phone_type: FieldColumn, without_phone: pd.Series) -> FieldColumn:
+    """Every phone has a type, hence a default holds always; no phone has none."""
+    given = phone_type.values if phone_type.create_default is None else phone_type.values.fillna(phone_type.create_default)
+    return replace(phone_type, values=given.fillna(DEFAULT_CONTACT_PHONE_TYPE).where(~without_phone, None), create_default=None)
 
 
 def _with_phone_type(record_map: AccountMap | ContactMap, record_type: RecordType) -> dict[str, FieldSource]:
@@ -209,6 +207,3 @@ def _missing(column: FieldColumn | None, index: pd.Index) -> pd.Series:
 def _qbench_field(record_map: AccountMap | ContactMap, name: str) -> str:
     source = record_map.sources().get(name)
     return source.from_ if source is not None and source.from_ is not None else name
-
-
-__all__ = ["AccountSpec", "ContactSpec", "Normalized", "normalize", "with_create_defaults"]

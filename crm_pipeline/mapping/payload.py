@@ -107,6 +107,3 @@ def _clears(normalized: pd.DataFrame, mapped: pd.DataFrame, targets: Sequence[Ta
         unusable = normalized.get(UNUSABLE_PREFIX + target.source)
         columns[target.crm_field] = blank if unusable is None else blank & (unusable != True)  # noqa: E712 - null is not True
     return pd.DataFrame(columns, index=mapped.index)
-
-
-__all__ = ["Checked", "Payload", "build_payload"]

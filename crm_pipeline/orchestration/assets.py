@@ -145,7 +145,8 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: 
         metadata={"dagster/column_schema": column_schema(OUTCOMES)},
     )
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from crm_pipeline.sync.load import Load, LoadOrder
+        from crm_pipeline.sync.load import Load
+        from crm_pipeline.sync.order import LoadOrder
 
         crm = getattr(context.resources, resource)
         before = crm.calls.snapshot()
@@ -156,6 +157,7 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: 
             spec=record,
             run_id=context.run.run_id,
             partition_key=partition_label(context),
+            default_region=spec.default_region,
         )
         job = Load(order, store=STORE, crm=crm)
 

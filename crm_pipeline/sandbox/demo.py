@@ -9,21 +9,24 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.guardian import Guardian, guardian
-from crm_pipeline.model import Outcome
+from crm_pipeline.model import Outcome, RecordType
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, seeded_sandbox
 from crm_pipeline.store.database import URL_VARIABLE, Store
 from crm_pipeline.store.embedded import embedded_postgres
@@ -33,6 +36,7 @@ JOB = "demo__sync"
 DEFINITIONS = "crm_pipeline.sandbox.definitions"
 SEED = 7
 CUSTOMERS, CONTACTS = 200, 600
+WIDTH = 110
 HOUR = timedelta(hours=1)
 
 _POLL_SECONDS = 0.3
@@ -62,6 +66,12 @@ class Demo:
     def second_partition(self) -> str:
         """The hour in which the demo's edits happen."""
         return _key(self.start + HOUR)
+
+
+def demo_console() -> Console:
+    """A console wide enough for the demo's tables, also where the output goes to a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 @contextmanager
@@ -200,25 +210,42 @@ def _print_summary(demo: Demo, partition: str) -> None:
     )
     with demo.store.transaction() as connection:
         rows = connection.execute(statement, {"partition": partition}).all()
-    outcomes = Table(title="Outcomes", title_justify="left")
-    for heading in ("CRM", "records", *(str(outcome) for outcome in Outcome)):
-        outcomes.add_column(heading, justify="left" if heading in {"CRM", "records"} else "right")
-    for crm, record_type in sorted({(row.crm, row.record_type) for row in rows}):
-        kind = crm_kinds()[crm]
-        counts = [sum(row.records for row in rows if (row.crm, row.record_type, row.outcome) == (crm, record_type, out)) for out in Outcome]
-        outcomes.add_row(kind.title, kind.objects[record_type].asset, *(str(count) if count else "·" for count in counts))
-    demo.console.print(outcomes)
-    reasons = Table(title="Exceptions", title_justify="left")
-    for heading in ("CRM", "records", "outcome", "reason", "count"):
-        reasons.add_column(heading, justify="right" if heading == "count" else "left")
-    for row in rows:
-        if row.error_type:
-            kind = crm_kinds()[row.crm]
-            reasons.add_row(kind.title, kind.objects[row.record_type].asset, row.outcome, row.error_type, str(row.records))
-    if reasons.rows:
-        demo.console.print(reasons)
+    _print_outcomes(demo, rows)
+    _print_exceptions(demo, rows)
     calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *crm_kinds())}
     demo.console.print("API calls: " + ", ".join(f"{service} {count}" for service, count in calls.items()))
+
+
+def _print_outcomes(demo: Demo, rows: Sequence[Row[Any]]) -> None:
+    table = _table("Outcomes", "load", *(str(outcome) for outcome in Outcome))
+    for load in sorted({_load(row) for row in rows}):
+        counts = Counter({Outcome(row.outcome): 0 for row in rows})
+        for row in rows:
+            if _load(row) == load:
+                counts[Outcome(row.outcome)] += row.records
+        table.add_row(load, *(str(counts[outcome] or "·") for outcome in Outcome))
+    demo.console.print(table)
+
+
+def _print_exceptions(demo: Demo, rows: Sequence[Row[Any]]) -> None:
+    table = _table("Exceptions", "load", "outcome", "reason", "records")
+    for row in rows:
+        if row.error_type:
+            table.add_row(_load(row), row.outcome, row.error_type, str(row.records))
+    if table.rows:
+        demo.console.print(table)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in {"load", "outcome", "reason"} else "right", no_wrap=True)
+    return table
+
+
+def _load(row: Row[Any]) -> str:
+    kind = crm_kinds()[row.crm]
+    return f"{kind.name}/{kind.objects[RecordType(row.record_type)].asset}"
 
 
 def _key(hour: datetime) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.crms.base import Crm, CrmSettings, WriteBatch
+from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
     MappingError,
     OpenRecordsError,
@@ -25,18 +24,17 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
-from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
-from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import Window, normalized_by_id, normalized_stream
 from crm_pipeline.sync import eligibility, results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
+from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, keep_parent, plan
 from crm_pipeline.sync.report import LoadReport
 
@@ -44,32 +42,6 @@ logger = logging.getLogger(__name__)
 
 ROUNDS = 3
 """How often a row that the CRM had locked is sent within one load."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadOrder:
-    """What to load where: one record type of one integration into one CRM, on behalf of one run."""
-
-    integration: str
-    crm: str
-    settings: CrmSettings
-    spec: RecordSpec
-    run_id: str
-    partition_key: str | None
-
-    @property
-    def state(self) -> CrmState:
-        """The state this load reads and stores."""
-        return CrmState(self.integration, self.crm, self.spec.record_type)
-
-    @property
-    def parent(self) -> CrmState:
-        """The state of the accounts that contacts refer to."""
-        return replace(self.state, record_type=RecordType.ACCOUNT)
-
-    def key_of(self, qbench_ids: pd.Series) -> pd.Series:
-        """The external key value of each QBench id."""
-        return self.settings.external_key_prefix + qbench_ids.astype("str")
 
 
 class Load:
@@ -138,9 +110,7 @@ class Load:
 
     @cached_property
     def _lookup(self) -> Lookup:
-        return Lookup(
-            self.order.state, self.order.spec, settings=self.order.settings, crm=self._crm, store=self._store, org_id=self._org_id
-        )
+        return Lookup(self.order, crm=self._crm, store=self._store, org_id=self._org_id)
 
     @cached_property
     def _undecided(self) -> list[int]:

@@ -6,28 +6,29 @@ from functools import cached_property
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, CrmSettings
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import AmbiguousMatchException
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.presets import preset_field
-from crm_pipeline.mapping.spec import MatchKey, RecordSpec
+from crm_pipeline.mapping.spec import MatchKey
 from crm_pipeline.model import MODELS, FieldKind, LinkOrigin
 from crm_pipeline.schemas import FOUND
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.sync.matching import MATCHES, choose
+from crm_pipeline.sync.order import LoadOrder
 
 
 class Lookup:
     """The look-ups of one load. What a scan found is kept for the load; nothing is asked before a row needs it."""
 
-    def __init__(self, state: CrmState, spec: RecordSpec, *, settings: CrmSettings, crm: Crm, store: Store, org_id: str) -> None:
-        self._state = state
-        self._settings = settings
+    def __init__(self, order: LoadOrder, *, crm: Crm, store: Store, org_id: str) -> None:
+        self._order = order
+        self._state = order.state
         self._crm = crm
         self._store = store
         self._org_id = org_id
-        self._match_keys = [key for key in spec.sync_on if state.crm in key.targets]
+        self._match_keys = [key for key in order.spec.sync_on if order.crm in key.targets]
         self._scans: dict[str, pd.DataFrame] = {}
 
     def matches(self, unlinked: pd.DataFrame, *, undecided: list[int]) -> pd.DataFrame:
@@ -35,8 +36,8 @@ class Lookup:
         held_back = _undecided(unlinked, undecided)
         found = [held_back]
         rows = _without(unlinked, held_back)
-        if self._settings.external_key is not None and len(rows) and self._has_keyed_records:
-            found.append(self._by_key(rows, self._settings.external_key))
+        if self._order.settings.external_key is not None and len(rows) and self._has_keyed_records:
+            found.append(self._by_key(rows, self._order.settings.external_key))
             rows = _without(rows, found[-1])
         for match_key in self._match_keys:
             if len(rows):
@@ -49,7 +50,7 @@ class Lookup:
         return self._crm.has_keyed_records(self._state.record_type)
 
     def _by_key(self, rows: pd.DataFrame, external_key: str) -> pd.DataFrame:
-        keys = self._keys(rows)
+        keys = self._order.key_of(rows["qbench_id"])
         candidates = self._crm.find(self._state.record_type, external_key, keys.tolist())
         claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": keys, "key": keys})
         return self._choose(claims, candidates, origin=LinkOrigin.KEY)
@@ -58,20 +59,20 @@ class Lookup:
         if match_key.source not in rows.columns:
             return MATCHES.empty()
         kind = _kind(self._state, match_key)
-        values = fold(rows[match_key.source], kind)
-        claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": values, "key": self._keys(rows)})
+        values = self._fold(rows[match_key.source], kind)
+        claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": values, "key": self._order.key_of(rows["qbench_id"])})
         crm_field = match_key.targets[self._state.crm]
         if match_key.source == "email" and crm_field == preset_field(self._state.crm, self._state.record_type, "email"):
             wanted = values.dropna().unique().tolist()
             candidates = self._crm.find(self._state.record_type, crm_field, wanted) if wanted else FOUND.empty()
-            candidates = candidates.assign(value=fold(candidates["value"], kind))
+            candidates = candidates.assign(value=self._fold(candidates["value"], kind))
         else:
             candidates = self._scanned(crm_field, kind)
         return self._choose(claims, candidates, origin=LinkOrigin.MATCHED)
 
     def _scanned(self, crm_field: str, kind: FieldKind) -> pd.DataFrame:
         if crm_field not in self._scans:
-            frames = [frame.assign(value=fold(frame["value"], kind)) for frame in self._crm.scan(self._state.record_type, crm_field)]
+            frames = [frame.assign(value=self._fold(frame["value"], kind)) for frame in self._crm.scan(self._state.record_type, crm_field)]
             self._scans[crm_field] = pd.concat(frames, ignore_index=True) if frames else FOUND.empty()
         return self._scans[crm_field]
 
@@ -83,8 +84,8 @@ class Lookup:
             holders = self._state.holders(connection, org_id=self._org_id, crm_ids=near["crm_id"].unique().tolist())
         return choose(claims, near, holders, origin=origin)
 
-    def _keys(self, rows: pd.DataFrame) -> pd.Series:
-        return (self._settings.external_key_prefix + rows["qbench_id"].astype("str")).astype("str")
+    def _fold(self, values: pd.Series, kind: FieldKind) -> pd.Series:
+        return fold(values, kind, default_region=self._order.default_region)
 
 
 def _kind(state: CrmState, match_key: MatchKey) -> FieldKind:

