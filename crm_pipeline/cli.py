@@ -24,8 +24,9 @@ class _Commands(click.Group):
 @click.version_option(package_name="crm-pipeline")
 def main() -> None:
     """Keep Salesforce and HubSpot current with a QBench LIMS, as a Dagster code location."""
-    # What a terminal or a supervisor asks for politely ends like Ctrl-C: everything started is ended first.
+    # A supervisor's polite request ends it like Ctrl-C, which a shell in the background may have told us to ignore.
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

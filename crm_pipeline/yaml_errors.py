@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, TypeAlias
 
 import yaml
@@ -172,15 +172,16 @@ def _quote_hint(value: Any) -> str:
             return ""
 
 
+@cache
+def _json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
 class _Schema:
     """A model's JSON schema, asked by YAML path: which keys belong there, and what the key's description and example say."""
 
     def __init__(self, model: type[BaseModel]) -> None:
-        self._model = model
-
-    @cached_property
-    def _root(self) -> dict[str, Any]:
-        return self._model.model_json_schema()
+        self._root = _json_schema(model)
 
     def keys(self, path: KeyPath) -> list[str]:
         return [key for node in self._nodes(path) for key in node.get("properties", {})]

@@ -7,6 +7,7 @@ from typing import Any
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.sandbox.tenant import QBenchTenant
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 FIRST = "2026-11-01-00:00"
@@ -71,3 +72,29 @@ def attributes(sandbox: Sandbox, *, external_keys: bool = True) -> dict[str, Any
 def integration(sandbox: Sandbox, *, external_keys: bool = True, **overrides: Any) -> IntegrationSpec:
     """The integration ``acme`` between the sandbox's services; ``overrides`` replace whole keys of the YAML."""
     return IntegrationSpec.model_validate({"name": "acme", **attributes(sandbox, external_keys=external_keys), **overrides})
+
+
+def customized(sandbox: Sandbox, *, external_keys: bool = True, **services: dict[str, Any]) -> IntegrationSpec:
+    """The integration ``acme`` with some settings changed: ``qbench={...}``, ``salesforce={...}``, ``hubspot={...}``."""
+    changed = attributes(sandbox, external_keys=external_keys)
+    for service, settings in services.items():
+        (changed["qbench"] if service == "qbench" else changed["crms"][service]).update(settings)
+    return IntegrationSpec.model_validate({"name": "acme", **changed})
+
+
+def add_laboratories(tenant: QBenchTenant, customers: int, *, contacts_each: int = 0, at: int = BEFORE_START) -> list[int]:
+    """Customers, numbered by name, each with some complete contacts; returns the customers' ids."""
+    ids = []
+    for number in range(1, customers + 1):
+        customer = tenant.add_customer(customer_name=f"Laboratory {number}", employees=number, phone=f"512 555 {number:04}", at=at)
+        for position in range(1, contacts_each + 1):
+            tenant.add_contact(
+                customer_ids=[customer],
+                email_address=f"person{position}@laboratory{number}.example.org",
+                first_name="Pat",
+                last_name=f"Person {number}-{position}",
+                phone="512 555 0102",
+                at=at,
+            )
+        ids.append(customer)
+    return ids

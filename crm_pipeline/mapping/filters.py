@@ -38,6 +38,11 @@ def fields_named(rule: Filter) -> list[str]:
     return list(dict.fromkeys(named))
 
 
+def names_customer(rule: Filter | None) -> bool:
+    """Whether a rule looks at the customer of a contact."""
+    return rule is not None and any(name.startswith(CUSTOMER_PREFIX) for name in fields_named(rule))
+
+
 def _is(values: pd.Series, operand: Any) -> pd.Series:
     return _is_in(values, [operand])
 

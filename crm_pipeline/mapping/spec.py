@@ -221,7 +221,10 @@ class Filter(YamlModel):
 
 
 class MatchKey(YamlModel):
-    """One row of Sync on Fields: ``{<normalized field>: {<crm>: <crm field>}}`` or ``{field: <QBench field>, in: {<crm>: <crm field>}}``."""
+    """One row of Sync on Fields.
+
+    ``{<normalized field>: {<crm>: <crm field>}}`` or ``{field: <QBench field>, in: {<crm>: <crm field>}}``.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, dict[str, str]]
@@ -262,12 +265,12 @@ class MatchKey(YamlModel):
 
 class _RecordSpec(YamlModel):
     sync_on: Annotated[
-        list[MatchKey],
+        tuple[MatchKey, ...],
         Field(
             description="Sync on Fields: match keys in their order; left out, nothing is matched.",
             examples=[[{"name": {"salesforce": "Name"}}]],
         ),
-    ] = []
+    ] = ()
     only: Annotated[
         Filter | None,
         Field(

@@ -10,6 +10,7 @@ import dagster as dg
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.orchestration import names
@@ -92,8 +93,7 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
     record_type = record.record_type
     deps = [names.raw_key(spec.name, record_type)]
-    if record_type is RecordType.CONTACT:
-        # Filter rules may look at the customer of a contact.
+    if record_type is RecordType.CONTACT and names_customer(record.only):
         deps.append(names.raw_key(spec.name, RecordType.ACCOUNT))
 
     @dg.asset(

@@ -64,6 +64,7 @@ class Walk:
             page = self.source.page(1, position=begin, size=self._size)
             self.total = page.total if self.total is None else self.total
             self._check_order(page)
+            self._inexact = {key: row for key, row in self._inexact.items() if row.latest >= begin - 1}
             if page.more and page.last_place <= begin:
                 self.position = yield from self._crowded_second(begin)
                 continue
@@ -141,7 +142,6 @@ class Walk:
 
     def _not_yet_given(self, rows: Rows) -> Rows:
         """The rows without those whose inexact date let them come again unchanged."""
-        self._inexact = {key: row for key, row in self._inexact.items() if row.latest >= self.position - 1}
         return [row for row in rows if row.exact or self._is_new(row)]
 
     def _is_new(self, row: Row) -> bool:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +40,7 @@ WIDTH = 110
 HOUR = timedelta(hours=1)
 
 _POLL_SECONDS = 0.3
+_GRACE_SECONDS = 20
 
 
 class DemoError(CrmPipelineError):
@@ -163,7 +164,8 @@ def stay_up(demo: Demo) -> None:
             process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_GRACE_SECONDS)
 
 
 def _start_dagster_dev(demo: Demo, guard: Guardian) -> subprocess.Popen[bytes]:

@@ -108,7 +108,7 @@ def _outcome_columns() -> tuple[Column[Any], ...]:
         Column("outcome", Text, nullable=False),
         Column("error_type", Text),
         Column("reason", Text, comment="codes, field names and ids; never a field value"),
-        Column("waits_on", Text, comment="record, configuration, time, link, email or customer:<id>"),
+        Column("waits_on", Text, comment="record, configuration, time, link, email or customer:ID"),
         Column("retryable", Boolean, nullable=False),
         Column("run_id", Text, nullable=False),
         Column("partition_key", Text),

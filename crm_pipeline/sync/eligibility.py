@@ -13,7 +13,7 @@ from crm_pipeline.errors import (
     record_errors,
 )
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.model import LinkStatus, Outcome, RecordType
+from crm_pipeline.model import LinkStatus, RecordType
 
 VERDICTS = FrameSchema(
     "verdicts",
@@ -41,7 +41,8 @@ def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame
     live = links[links["status"] == LinkStatus.LIVE][["qbench_id", "crm_id"]]
     known = unique.merge(live, left_on="customer_id", right_on="qbench_id", how="left").drop(columns="qbench_id")
     known = known.merge(outcomes[["qbench_id", "outcome", "retryable"]], left_on="customer_id", right_on="qbench_id", how="left")
-    ended = known["outcome"].isin([Outcome.SKIPPED, Outcome.FAILED]) & ~known["retryable"].eq(True)
+    # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
+    ended = known["outcome"].notna() & ~known["retryable"].eq(True)
     return PARENTS.build(
         {
             "customer_id": known["customer_id"],

@@ -29,7 +29,7 @@ class Extract:
     def run(self, window: Window) -> None:
         """Stage the window's records. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
         host = organization(self._client)
-        with self._store.lock(f"{self._integration}: reading {host}"):
+        with self._store.lock(f"reading {host}"):
             with self._store.transaction() as connection:
                 require_organization(connection, self._integration, "qbench", org_id=host)
                 earlier = interrupted_at(connection, self._integration, self._record_type, window=window)

@@ -29,16 +29,20 @@ def sent_fields(creates: Plan) -> pd.Series:
 def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> list[int]:
     """Ask the CRM what became of every open intent: link what it made, forget what it did not make.
 
-    Returns the QBench ids for which several records could be meant; their intents stay open and nothing is sent for them.
+    A record that is linked already was not made by an open intent. Returns the QBench ids for which several records could be
+    meant, or whose record could be another's; their intents stay open and nothing is sent for them.
     """
     with store.transaction() as connection:
         intents = state.open_intents(connection)
     if intents.empty:
         return []
     found = crm.resolve_intents(state.record_type, intents)
-    counts = found.groupby("qbench_id")["crm_id"].nunique()
-    undecided = counts[counts > 1].index.tolist()
-    made = found[~found["qbench_id"].isin(undecided)].drop_duplicates("qbench_id")
+    with store.transaction() as connection:
+        holders = state.holders(connection, org_id=org_id, crm_ids=found["crm_id"].tolist())
+    found = found[~found["crm_id"].isin(holders["crm_id"])].drop_duplicates()
+    unsure = found["crm_id"].duplicated(keep=False) | found["qbench_id"].duplicated(keep=False)
+    undecided = found.loc[unsure, "qbench_id"].unique().tolist()
+    made = found[~unsure].reset_index(drop=True)
     with store.transaction() as connection:
         # No digest is kept, so that the next plan sends the record's present state.
         state.save_links(connection, org_id=org_id, links=_links(made))

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pandas as pd
 
-from crm_pipeline.mapping.filters import CUSTOMER_PREFIX, fields_named
+from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.normalize import normalize
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
@@ -21,16 +21,11 @@ def normalize_staged(
     """Normalize the window's staged raw records and add what was met to ``counts`` (mapping.normalize.Normalized)."""
     digest = mapping_digest(spec, default_region)
     for frame in raw_stream(store, integration, spec.record_type, window=window):
-        customers = _customers(store, integration, frame) if names_customer(spec) else None
+        customers = _customers(store, integration, frame) if names_customer(spec.only) else None
         result = normalize(frame, spec=spec, default_region=default_region, customers=customers)
         with store.transaction() as connection:
             stage_normalized(connection, integration, spec.record_type, frame=result.frame, mapping_digest=digest)
         counts.update(result.counts)
-
-
-def names_customer(spec: RecordSpec) -> bool:
-    """Whether the rules of ``only:`` look at the contact's customer."""
-    return spec.only is not None and any(name.startswith(CUSTOMER_PREFIX) for name in fields_named(spec.only))
 
 
 def mapping_digest(spec: RecordSpec, default_region: str | None) -> str:

@@ -36,6 +36,9 @@ PLAN = FrameSchema(
     ),
 )
 
+STALE = "a newer version was sent before"
+"""Reason of a row that is left alone because its link holds a newer version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -85,10 +88,12 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     rows = _with_links(inputs)
     stored = digest_frame(rows.pop("stored_digests"), list(inputs.payload.values.columns))
     linked, matched = rows["stored"].notna(), rows["matched"].notna()
-    rows = _with_errors(rows, inputs, model=model)
+    problems = _problems_in_what_is_sent(inputs.payload, linked=linked, matched=matched)
+    rows = _with_errors(rows, inputs, problems=problems, model=model)
     may = rows["error_type"].isna()
-    changed = _changed(inputs.payload, inputs.digests, stored) & (rows["version"] >= rows["link_version"].fillna(0))
-    new_parent = inputs.parent_crm_ids.notna() & ~rows["customer_id"].eq(rows["link_parent"]).fillna(False).astype(bool)
+    stale = rows["version"] < rows["link_version"]
+    changed = _changed(inputs.payload, inputs.digests, stored) & ~stale
+    new_parent = inputs.parent_crm_ids.notna() & ~rows["customer_id"].eq(rows["link_parent"]).fillna(False).astype(bool) & ~stale
 
     create, link = may & ~linked & ~matched, may & ~linked & matched
     update = may & linked & (changed | new_parent)
@@ -111,7 +116,12 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "parent_crm_id": inputs.parent_crm_ids.where(writes & new_parent),
                 "outcome": rows["outcome"].mask(may & ~writes, str(Outcome.UNCHANGED)),
                 "error_type": rows["error_type"],
-                "reason": _joined(rows["reason"], ("not_pushed: " + not_pushed).where(may), _omitted(inputs.payload).where(may)),
+                "reason": _joined(
+                    rows["reason"],
+                    pd.Series(STALE, index=rows.index, dtype="str").where(may & stale),
+                    ("not_pushed: " + not_pushed).where(may),
+                    _omitted(problems, rows.index).where(may),
+                ),
                 "waits_on": rows["waits_on"],
                 "retryable": rows["retryable"],
                 "digests": pd.Series(digest_dicts(digests), index=rows.index, dtype=object),
@@ -156,9 +166,10 @@ def keep_parent(planned: Plan, current: pd.DataFrame) -> Plan:
     """
     held = current.drop_duplicates("crm_id").set_index("crm_id")["parent_crm_id"].reindex(planned.rows["crm_id"]).reset_index(drop=True)
     wanted = planned.rows["parent_crm_id"]
-    other = planned.rows["operation"].eq(Operation.LINK) & held.notna() & wanted.notna() & held.ne(wanted)
+    has_one = planned.rows["operation"].eq(Operation.LINK) & held.notna() & wanted.notna()
     note = "not_pushed: account (" + wanted + " wanted, " + held + " kept)"
-    rows = planned.rows.assign(parent_crm_id=wanted.mask(other), reason=_joined(planned.rows["reason"], note.where(other)))
+    reason = _joined(planned.rows["reason"], note.where(has_one & held.ne(wanted)))
+    rows = planned.rows.assign(parent_crm_id=wanted.mask(has_one), reason=reason)
     return Plan(PLAN.build(rows), planned.values, planned.sent)
 
 
@@ -180,12 +191,23 @@ def _with_links(inputs: Inputs) -> pd.DataFrame:
     return rows.merge(matches, on="qbench_id", how="left")
 
 
-def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, model: RecordModel) -> pd.DataFrame:
+def _problems_in_what_is_sent(payload: Payload, *, linked: pd.Series, matched: pd.Series) -> pd.DataFrame:
+    """The problems of values that may go out: a create-only field's never hold up a record that is in the CRM already."""
+    problems = payload.problems
+    at = problems["position"].to_numpy()
+    editable, fills = (
+        problems["crm_field"].isin([target.crm_field for target in payload.targets if fits(target)]) for fits in (_is_editable, _may_fill)
+    )
+    creating, linking = (~linked & ~matched).to_numpy()[at], (~linked & matched).to_numpy()[at]
+    return problems[editable | creating | (fills & linking)]
+
+
+def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, model: RecordModel) -> pd.DataFrame:
     """Columns error_type, reason, waits_on, outcome, retryable: the first error that applies, in the order of reasons."""
     errors = inputs.verdicts[["error_type", "reason", "waits_on"]].copy()
     unlinked = rows["stored"].isna()
     creating = unlinked & rows["matched"].isna()
-    failed = _failed_values(inputs.payload.problems, rows.index)
+    failed = _failed_values(problems, rows.index)
     failed_create = _failed_values(inputs.payload.create_problems, rows.index)
     missing = _missing_to_create(inputs.normalized, model)
     for applies, error_type, reason in (
@@ -223,10 +245,19 @@ def _failed_values(problems: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
     return by_row.reindex(index).astype("str")
 
 
-def _omitted(payload: Payload) -> pd.Series:
-    spared = payload.problems[payload.problems["action"] != "failed"]
+def _omitted(problems: pd.DataFrame, index: pd.Index) -> pd.Series:
+    spared = problems[problems["action"] != "failed"]
     notes = (spared["action"] + ": " + spared["crm_field"]).groupby(spared["position"]).agg("; ".join)
-    return notes.reindex(payload.values.index).astype("str")
+    return notes.reindex(index).astype("str")
+
+
+def _is_editable(target: Target) -> bool:
+    return target.editable
+
+
+def _may_fill(target: Target) -> bool:
+    """Whether a create-only target may fill a blank once, when a record is linked."""
+    return not target.editable and target.policy == "if_blank"
 
 
 def _columns(payload: Payload, fits: Callable[[Target], bool]) -> np.ndarray:
@@ -243,7 +274,7 @@ def _sendable(payload: Payload) -> np.ndarray:
 
 def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
     """Rows of which an editable field differs from what the link keeps; a blank counts only where it clears."""
-    editable = _columns(payload, lambda target: target.editable)
+    editable = _columns(payload, _is_editable)
     differs = digests.ne(stored).fillna(value=True).to_numpy(dtype=bool) & ~(digests.isna() & stored.isna()).to_numpy()
     return pd.Series((differs & _sendable(payload) & editable).any(axis=1), index=digests.index)
 
@@ -260,8 +291,8 @@ def _to_send(payload: Payload, *, create: pd.Series, link: pd.Series, update: pd
     create_values = payload.create_values()[payload.values.columns]
     creating, linking, editing = (rows.to_numpy()[:, None] for rows in (create, link, link | update))
     values = payload.values.where(~np.broadcast_to(creating, payload.values.shape), create_values)
-    editable = _columns(payload, lambda target: target.editable)
-    fills = _columns(payload, lambda target: not target.editable and target.policy == "if_blank")
+    editable = _columns(payload, _is_editable)
+    fills = _columns(payload, _may_fill)
     sendable = _sendable(payload)
     sent = (creating & create_values.notna().to_numpy()) | (editing & sendable & editable) | (linking & sendable & fills)
     return values, pd.DataFrame(sent, index=values.index, columns=values.columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.errors import AssociationPendingException, UnaccountedException, record_errors
+from crm_pipeline.errors import AssociationPendingException, LinkConflictException, UnaccountedException, record_errors
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome
 from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
 
@@ -23,6 +23,26 @@ def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
     answered["parent_sent"] = answered["parent_sent"].eq(True)
     return WRITE_RESULTS.build(answered.reset_index())
+
+
+def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
+    """The results with those as conflicts whose CRM record belongs to another QBench record, or to a row before (rules.md, 1).
+
+    A merge in the CRM, or a key that a record there carried already, can lead a write to such a record. ``holders``: columns
+    ``crm_id``, ``integration``, ``qbench_id`` of the stored links.
+    """
+    written = results["crm_id"].where(results["error_type"].isna())
+    holder = holders.set_index("crm_id").reindex(written).reset_index(drop=True)
+    own = holder["qbench_id"].eq(results["qbench_id"]) & holder["integration"].eq(integration)
+    held = holder["qbench_id"].notna() & ~own
+    conflict = held | (written.notna() & written.duplicated())
+    names_both = written + (" is linked to QBench id " + holder["qbench_id"].astype("Int64").astype("str")).where(held, "")
+    return WRITE_RESULTS.build(
+        results.assign(
+            error_type=results["error_type"].mask(conflict, LinkConflictException.__name__),
+            error_ids=results["error_ids"].mask(conflict, names_both),
+        )
+    )
 
 
 def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:

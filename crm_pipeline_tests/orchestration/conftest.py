@@ -1,28 +1,42 @@
-"""A sandbox and a way to run an integration on it through Dagster."""
+"""A sandbox and a way to run an integration on it through Dagster, and what tests ask of both afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagster as dg
+import psycopg
 import pytest
+from sqlalchemy import make_url, text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.names import job_name
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
+from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.store.database import URL_VARIABLE
+from crm_pipeline_tests.conftest import TEMPLATE
+
+LOADS = ("salesforce/accounts", "salesforce/contacts", "hubspot/companies", "hubspot/contacts")
+READS = ("qbench/customers", "qbench/contacts", "normalized/accounts", "normalized/contacts")
+ACCOUNTS = ("qbench/customers", "normalized/accounts", "salesforce/accounts", "hubspot/companies")
+
+NO_WRITE = re.compile(r"/token$|/search$|/batch/read$|/composite/sobjects/\w+$")
+"""POST paths that only read: tokens, searches, batch reads and Salesforce's retrieval by ids."""
 
 
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """The three stand-ins, empty, with external keys in both CRMs and the credentials in the environment."""
-    for name, value in SANDBOX_CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True)
+@contextmanager
+def running_sandbox(*, external_keys: bool = True) -> Iterator[Sandbox]:
+    """The three stand-ins, empty; HubSpot's search sees at once what was written."""
+    org = SalesforceOrg(external_keys=external_keys)
+    portal = HubSpotPortal(external_keys=external_keys, index_lag_seconds=0.0)
     with start_sandbox(org=org, portal=portal) as running:
         yield running
 
@@ -33,22 +47,83 @@ class Dagster:
 
     instance: dg.DagsterInstance
 
-    def run(self, spec: IntegrationSpec, partition: str, *, until: str | None = None) -> dg.ExecuteInProcessResult:
-        """Run the integration's job for a partition, or for the range from it ``until`` another."""
+    def run(
+        self, spec: IntegrationSpec, partition: str, *, until: str | None = None, assets: Sequence[str] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run the integration's job for a partition, or for the range from it ``until`` another; all assets or some of them."""
         job = build_integration(spec).resolve_job_def(job_name(spec.name))
+        selection = None if assets is None else [dg.AssetKey([spec.name, *asset.split("/")]) for asset in assets]
         if until is None:
-            return job.execute_in_process(partition_key=partition, instance=self.instance, raise_on_error=False)
+            return job.execute_in_process(
+                partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection
+            )
         tags = {"dagster/asset_partition_range_start": partition, "dagster/asset_partition_range_end": until}
-        return job.execute_in_process(tags=tags, instance=self.instance, raise_on_error=False)
+        return job.execute_in_process(tags=tags, instance=self.instance, raise_on_error=False, asset_selection=selection)
+
+    def events(self) -> str:
+        """Everything that all runs left in the event log, as it is stored."""
+        entries = (entry for run in self.instance.get_runs() for entry in self.instance.all_logs(run.run_id))
+        return "\n".join(entry.to_json() for entry in entries)
+
+
+@contextmanager
+def running_dagster() -> Iterator[Dagster]:
+    """A Dagster instance; its runs keep their state in the database that the environment names."""
+    STORE.close()
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Dagster(instance)
+    STORE.close()
+
+
+@dataclass(frozen=True)
+class World:
+    """A sandbox and a Dagster that several tests look at."""
+
+    sandbox: Sandbox
+    dagster: Dagster
+
+
+@pytest.fixture(scope="module")
+def world(postgres: str) -> Iterator[World]:
+    """One sandbox with one database for all tests of a module that only read what its fixtures did."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as connection, pytest.MonkeyPatch.context() as environment:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        environment.setenv(URL_VARIABLE, make_url(postgres).set(database=name).render_as_string(hide_password=False))
+        for variable, value in SANDBOX_CREDENTIALS.items():
+            environment.setenv(variable, value)
+        with running_sandbox() as sandbox, running_dagster() as dagster:
+            yield World(sandbox, dagster)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
+    """The sandbox's credentials, in the environment."""
+    for name, value in SANDBOX_CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return SANDBOX_CREDENTIALS
+
+
+@pytest.fixture
+def sandbox(credentials: Mapping[str, str]) -> Iterator[Sandbox]:
+    """The three stand-ins, empty, with external keys in both CRMs and the credentials in the environment."""
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def keyless_sandbox(credentials: Mapping[str, str]) -> Iterator[Sandbox]:
+    """The three stand-ins, empty; the CRMs have no field for the external key."""
+    with running_sandbox(external_keys=False) as running:
+        yield running
 
 
 @pytest.fixture
 def dagster(database_in_environment: str) -> Iterator[Dagster]:
     """A Dagster instance, and the state database that its runs use."""
-    STORE.close()
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Dagster(instance)
-    STORE.close()
+    with running_dagster() as running:
+        yield running
 
 
 def metadata_of(result: dg.ExecuteInProcessResult, *key: str) -> dict[str, object]:
@@ -57,3 +132,39 @@ def metadata_of(result: dg.ExecuteInProcessResult, *key: str) -> dict[str, objec
         if event.asset_key == dg.AssetKey(["acme", *key]):
             return {name: value.value for name, value in event.materialization.metadata.items()}
     raise AssertionError(f"{'/'.join(key)} was not materialized")
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> set[str]:
+    """The assets that a run materialized, without the integration's name."""
+    keys = [event.asset_key for event in result.get_asset_materialization_events()]
+    return {"/".join(key.path[1:]) for key in keys if key is not None}
+
+
+def failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """What the failed steps of a run say, by asset without the integration's name. Fails where a step has only a stack trace."""
+    said: dict[str, str] = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data.user_failure_data
+            assert failure is not None, f"{event.step_key} failed without words of ours: {event.step_failure_data.error}"
+            said["/".join(str(event.step_key).split("__")[1:])] = failure.description or ""
+    return said
+
+
+def outcomes() -> dict[tuple[str, str, int], tuple[str, str | None, str | None]]:
+    """The latest outcome, error type and reason by CRM, record type and QBench id."""
+    statement = text("SELECT crm, record_type, qbench_id, outcome, error_type, reason FROM crm_pipeline.outcome")
+    with STORE.transaction() as connection:
+        rows = connection.execute(statement)
+        return {(row.crm, row.record_type, row.qbench_id): (row.outcome, row.error_type, row.reason) for row in rows}
+
+
+def writes(sandbox: Sandbox, service: str | None = None) -> list[Call]:
+    """The calls in the journal that write to a CRM."""
+    crms = [call for call in sandbox.journal.calls(service) if call.service != "qbench"]
+    return [call for call in crms if call.method != "GET" and not (call.method == "POST" and NO_WRITE.search(call.path))]
+
+
+def written_to(sandbox: Sandbox) -> list[tuple[str, str]]:
+    """Service and path of each write, in order, to be counted."""
+    return [(call.service, call.path) for call in writes(sandbox)]

@@ -1,0 +1,45 @@
+"""``python -m benchmarks [NAME …]``: measures, prints each figure beside its limit, and exits with 1 when one is missed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import click
+from rich.console import Console
+
+from benchmarks import calls, imports, memory, planning
+from benchmarks.figures import Figure, table
+from benchmarks.workbench import BenchmarkError
+
+BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
+    {"imports": imports.measure, "planning": planning.measure, "calls": calls.measure, "memory": memory.measure}
+)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)))
+@click.option("--scale", default=1.0, show_default=True, help="Share of the records to measure with, for a first look.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def main(*, names: tuple[str, ...], scale: float, as_json: bool) -> None:
+    """Measure what the product must reach; all benchmarks, or those named."""
+    told = Console(stderr=True)
+    figures: list[Figure] = []
+    for name in names or BENCHMARKS:
+        with told.status(f"measuring {name} …"):
+            try:
+                found = BENCHMARKS[name](scale)
+            except BenchmarkError as error:
+                raise click.ClickException(f"{name}: {error}") from None
+        figures += found
+        if not as_json:
+            Console().print(table(name, found))
+    if as_json:
+        click.echo(json.dumps([figure.as_json() for figure in figures], indent=2))
+    sys.exit(not all(figure.passed for figure in figures))
+
+
+if __name__ == "__main__":
+    main()
