@@ -143,10 +143,11 @@ def _objects(values: pd.Series) -> pd.Series:
 
 def _customer_ids(content: list[dict[str, Any]]) -> pd.Series:
     """The distinct customer ids of each contact, as tuples."""
-    return pd.Series([_ids(record.get("customers")) for record in content], dtype=object)
+    return pd.Series([customer_ids_of(record.get("customers")) for record in content], dtype=object)
 
 
-def _ids(customers: Any) -> tuple[int, ...]:
+def customer_ids_of(customers: Any) -> tuple[int, ...]:
+    """The distinct ids in a contact's ``customers`` as QBench gave it; whatever has none is left out."""
     if not isinstance(customers, list):
         return ()
     ids = [customer.get("id") for customer in customers if isinstance(customer, dict)]

@@ -121,7 +121,12 @@ def _column(name: str) -> Callable[[pd.DataFrame], pd.Series]:
 
 def _direct(crm: str, crm_field: str, source: FieldSource) -> Route:
     name = f"{crm}.{crm_field}"
-    return Route(_target(crm_field, name, source, editable=True, group=None), lambda frame: frame[name].astype("str"))
+
+    def pick(frame: pd.DataFrame) -> pd.Series:
+        # Staged frames have no undeclared column of which every row is blank.
+        return frame[name].astype("str") if name in frame.columns else pd.Series(None, index=frame.index, dtype="str")
+
+    return Route(_target(crm_field, name, source, editable=True, group=None), pick)
 
 
 def _plain(spec: RecordSpec, table: Preset) -> Iterator[Route]:

@@ -27,6 +27,10 @@ class Window:
     since: int | None
     until: int
 
+    def covers(self, versions: pd.Series) -> pd.Series:
+        """Which of these versions lie in the window."""
+        return versions.ge(_lower(self)) & versions.lt(self.until)
+
 
 _STAGE_RAW = """
 INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable)

@@ -30,7 +30,7 @@ from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import Window, normalized_by_id, normalized_stream
+from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
 from crm_pipeline.sync import eligibility, results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
@@ -56,6 +56,7 @@ class Load:
         self._to_write: dict[str, Plan] = {}
         self._to_repeat: list[Plan] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
+        self._unclear: set[int] = set()
 
     def run(self, window: Window) -> LoadReport:
         """Load the window's rows and those whose customer got its link meanwhile.
@@ -64,11 +65,13 @@ class Load:
         when rows are left that failed for a passing cause.
         """
         with self._store.lock(f"{self.order.integration}: writing {self.order.crm}"):
-            for frame in self._frames(window):
-                self._plan_and_write(frame)
-            self._write_rest()
-            self._repeat_locked_rows()
-            self._associate(at_least=1)
+            try:
+                for frame in self._frames(window):
+                    self._plan_and_write(frame)
+                self._finish()
+            except ServiceError:
+                self._leave_parents_open()
+                raise
         if self.report.retryable:
             raise OpenRecordsError(
                 f"integration {self.order.integration}: {self.report.retryable} records are still to be written to "
@@ -86,16 +89,14 @@ class Load:
     def _freed_frames(self, window: Window) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
             ids = self.order.state.ids_whose_customer_is_linked(connection)
-            if not ids:
-                return
-            frame = normalized_by_id(connection, self.order.integration, self._record_type, ids=ids)
-        inside = frame["version"].lt(window.until) & frame["version"].ge(
-            window.since if window.since is not None else frame["version"].min()
-        )
-        freed = frame[~inside].reset_index(drop=True)
-        self.report.replanned += len(freed)
-        if len(freed):
-            yield freed
+        for start in range(0, len(ids), FRAME_ROWS):
+            with self._store.transaction() as connection:
+                part = ids[start : start + FRAME_ROWS]
+                frame = normalized_by_id(connection, self.order.integration, self._record_type, ids=part)
+            freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
+            self.report.replanned += len(freed)
+            if len(freed):
+                yield freed
 
     @cached_property
     def _org_id(self) -> str:
@@ -119,6 +120,11 @@ class Load:
 
     def _plan_and_write(self, frame: pd.DataFrame) -> None:
         planned = self._plan(frame)
+        if self._is_under_way(planned.rows):
+            # Only once that is written are its links known, without which a record would be created, or linked, twice.
+            self._finish()
+            del self._undecided
+            planned = self._plan(frame)
         done = results.decided(planned.rows)
         with self._store.transaction() as connection:
             self._save_outcomes(connection, done)
@@ -127,6 +133,13 @@ class Load:
         verbs = _verbs(writes.rows)
         for verb in verbs.unique():
             self._buffer(str(verb), writes.take(verbs == verb))
+
+    def _is_under_way(self, rows: pd.DataFrame) -> bool:
+        """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
+        parts = [*(part.rows for part in (*self._to_write.values(), *self._to_repeat)), *(rows for rows, _ in self._to_associate)]
+        qbench_ids = self._unclear.union(*(part["qbench_id"] for part in parts))
+        crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
+        return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
 
     def _plan(self, frame: pd.DataFrame) -> Plan:
         # In this order: the organization is proven before anything else is asked of it.
@@ -183,6 +196,12 @@ class Load:
             self._write(pending.slice(start, start + size))
         self._to_write[verb] = pending.slice(full, len(pending.rows))
 
+    def _finish(self) -> None:
+        """Carry out everything that waits for a fuller batch."""
+        self._write_rest()
+        self._repeat_locked_rows()
+        self._associate(at_least=1)
+
     def _write_rest(self) -> None:
         for pending in self._to_write.values():
             if len(pending.rows):
@@ -223,38 +242,44 @@ class Load:
         )
 
     def _store_results(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
-        outcomes = results.outcomes(rows, answer)
         unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])
+        self._unclear.update(rows.loc[unclear, "qbench_id"])
         with self._store.transaction() as connection:
+            holders = self.order.state.holders(connection, org_id=self._org_id, crm_ids=answer["crm_id"].dropna().tolist())
+            answer = results.refuse_held(answer, holders, integration=self.order.integration)
+            pending = results.parent_open(rows, answer)
+            outcomes = results.outcomes(rows, answer)[~pending].reset_index(drop=True)
             self.order.state.save_links(connection, org_id=self._org_id, links=results.links(rows, answer))
             self.order.state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
             self._save_outcomes(connection, outcomes)
-        pending = results.parent_open(rows, answer)
         if pending.any():
             self._to_associate.append((rows[pending], answer[pending]))
-        self.report.add(outcomes[~pending])
+        self.report.add(outcomes)
 
     def _associate(self, *, at_least: int) -> None:
-        """Associate the written contacts with their accounts, once there are enough of them for a call."""
-        waiting = sum(len(rows) for rows, _ in self._to_associate)
-        if waiting < at_least:
-            return
-        rows = pd.concat([rows for rows, _ in self._to_associate], ignore_index=True)
-        written = pd.concat([answer for _, answer in self._to_associate], ignore_index=True)
-        self._to_associate.clear()
+        """Associate the written contacts with their accounts in full calls, while there are ``at_least`` as many."""
         size = self._crm.association_batch_size
-        for start in range(0, len(rows), size):
-            part = slice(start, start + size)
-            self._associate_batch(rows.iloc[part].reset_index(drop=True), written.iloc[part].reset_index(drop=True))
+        while sum(len(rows) for rows, _ in self._to_associate) >= at_least:
+            rows, written = self._waiting_for_parent()
+            self._associate_batch(rows[:size].reset_index(drop=True), written[:size].reset_index(drop=True))
+            self._to_associate = [(rows[size:], written[size:])]
+
+    def _waiting_for_parent(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The written contacts (planning.PLAN) that are not associated yet, and their results."""
+        rows, written = zip(*self._to_associate, strict=True)
+        return pd.concat(rows, ignore_index=True), pd.concat(written, ignore_index=True)
+
+    def _leave_parents_open(self) -> None:
+        """Store that contacts are written whose association the load did not get to."""
+        if self._to_associate:
+            outcomes = results.outcomes(*self._waiting_for_parent())
+            with self._store.transaction() as connection:
+                self._save_outcomes(connection, outcomes)
+            self.report.add(outcomes)
 
     def _associate_batch(self, rows: pd.DataFrame, written: pd.DataFrame) -> None:
         pairs = ASSOCIATIONS.build(rows[["qbench_id", "parent_crm_id"]].assign(crm_id=written["crm_id"]))
-        try:
-            answer = results.account_for(rows, self._crm.associate(pairs))
-        except ServiceError:
-            # Their outcomes are stored as pending since the write; only the counts are still owed.
-            self.report.add(results.outcomes(rows, written))
-            raise
+        answer = results.account_for(rows, self._crm.associate(pairs))
         answer = WRITE_RESULTS.build(
             answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=answer["error_type"].isna())
         )

@@ -8,7 +8,7 @@ from collections import Counter
 import pandas as pd
 
 from crm_pipeline.mapping.filters import names_customer
-from crm_pipeline.mapping.normalize import normalize
+from crm_pipeline.mapping.normalize import customer_ids_of, normalize
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
@@ -44,5 +44,4 @@ def _customers(store: Store, integration: str, contacts: pd.DataFrame) -> pd.Ser
 
 
 def _first_customer(content: object) -> int | None:
-    customers = content.get("customers") if isinstance(content, dict) else None
-    return customers[0]["id"] if customers else None
+    return next(iter(customer_ids_of(content.get("customers"))), None) if isinstance(content, dict) else None
