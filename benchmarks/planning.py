@@ -45,7 +45,7 @@ def measure(scale: float) -> list[Figure]:
     contacts = math.ceil(CONTACTS * scale)
     spec, crm_fields = _integration()
     record = spec.records[RecordType.CONTACT]
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     operations: Counter[str] = Counter()
     for frame in _frames(record, contacts, region=spec.default_region):
         links = _links(frame, record, crm_fields)
@@ -59,7 +59,7 @@ def measure(scale: float) -> list[Figure]:
     ]
 
 
-def _timed(frame: pd.DataFrame, links: pd.DataFrame, record: RecordSpec, crm_fields: pd.DataFrame, seconds: Counter[str]) -> Plan:
+def _timed(frame: pd.DataFrame, links: pd.DataFrame, record: RecordSpec, crm_fields: pd.DataFrame, seconds: dict[str, float]) -> Plan:
     verdicts = eligibility.assess(frame, links, record_type=RecordType.CONTACT, customers=None)
     clock: list[float] = [time.process_time()]
     payload = build_payload(frame, crm=CRM, spec=record, crm_fields=crm_fields)
@@ -78,7 +78,7 @@ def _timed(frame: pd.DataFrame, links: pd.DataFrame, record: RecordSpec, crm_fie
     planned = plan(inputs, model=MODELS[RecordType.CONTACT], key_of=lambda ids: ids.astype("str"))
     clock.append(time.process_time())
     for part, began, ended in zip(("payload", "digests", "plan"), clock, clock[1:], strict=False):
-        seconds[part] += ended - began
+        seconds[part] = seconds.get(part, 0.0) + ended - began
     return planned
 
 

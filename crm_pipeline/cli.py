@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -74,8 +75,9 @@ def sandbox(*, qbench_port: int, salesforce_port: int, hubspot_port: int, custom
         click.echo("Credentials, for the environment:")
         for name, value in SANDBOX_CREDENTIALS.items():
             click.echo(f"  export {name}={value}")
-        click.echo("Ctrl-C ends the sandbox.", nl=True)
-        signal.pause()
+        click.echo("Ctrl-C ends the sandbox.")
+        with suppress(KeyboardInterrupt):
+            signal.pause()
 
 
 @main.group()

@@ -65,8 +65,11 @@ class FrameSchema:
             if column.dtype == "bool":
                 return pd.Series(False, index=frame.index, dtype="bool")
             return pd.Series(None, index=frame.index, dtype=column.dtype if len(frame) == 0 else _nullable(column))
+        values = frame[column.name]
+        if str(values.dtype) == column.dtype:
+            return values
         try:
-            return frame[column.name].astype(column.dtype)
+            return values.astype(column.dtype)
         except (TypeError, ValueError) as error:
             raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
 

@@ -11,10 +11,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+MOST_REMOVALS = 50
+REMOVAL_SECONDS = 0.1
 
 
 class Guardian:
@@ -63,7 +67,16 @@ def _carry_out(order: str, *arguments: str) -> None:
         with suppress(ProcessLookupError):
             os.kill(int(arguments[0]), int(arguments[1]))
     elif order == "remove":
-        shutil.rmtree(arguments[0], ignore_errors=True)
+        _remove(arguments[0])
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder that processes which are just being ended may still write to."""
+    for _ in range(MOST_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(REMOVAL_SECONDS)
+        if not Path(folder).exists():
+            return
 
 
 if __name__ == "__main__":

@@ -104,6 +104,10 @@ class Crm(Protocol):
         """Whether any record carries the external key (rules.md, 3)."""
         ...
 
+    def has_values(self, record_type: RecordType, field: str) -> bool:
+        """Whether any record has a value in the field, one that may be asked with ``find``; one call, whatever the CRM holds."""
+        ...
+
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
         """Records whose field equals one of the values by the CRM's own comparison (schemas.FOUND).
 

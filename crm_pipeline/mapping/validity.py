@@ -105,12 +105,16 @@ def _check_column(column: pd.Series, target: Target, field: pd.Series) -> tuple[
     converted = convert(column, type_=field["type"], options=list(field["options"]), restricted=bool(field["restricted"]))
     fails = target.protected or target.on_invalid == "fail"
     invalid = converted.invalid
-    values = converted.values if fails else converted.values.where(~invalid, None)
-    found = [problem(invalid, target.crm_field, error=converted.error, action="failed" if fails else "omitted")]
+    values, found = converted.values, []
+    if invalid.any():
+        values = values if fails else values.where(~invalid, None)
+        found.append(problem(invalid, target.crm_field, error=converted.error, action="failed" if fails else "omitted"))
     if values.dtype != "str" or pd.isna(field["length"]) or field["length"] <= 0:
         return values, found
     length = int(field["length"])
     too_long = values.str.len().fillna(0) > length
+    if not too_long.any():
+        return values, found
     action: Action = "failed" if fails else "truncated" if target.on_invalid == "truncate" and _is_text(field) else "omitted"
     found.append(problem(too_long, target.crm_field, error="ValueTooLongException", action=action))
     if action == "truncated":

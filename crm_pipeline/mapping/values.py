@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -68,15 +68,20 @@ def text_form(value: Any) -> str | None:
 def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> Texts:
     """The text of every value: NULs and lone surrogates gone (no CRM or database takes them), trimmed, blank is null."""
     if isinstance(values, pd.Series):
+        if values.dtype == "str":
+            return _cleaned(values)
         index, values = values.index, values.astype(object).tolist()
     plain = [value if type(value) is str else text_form(value) for value in values]
     try:
         column = pd.Series(plain, index=index, dtype="str")
     except UnicodeEncodeError:
         column = pd.Series([_without_surrogates(text) for text in plain], index=index, dtype="str")
-    unreadable = column.isna()
+    return _cleaned(column)
+
+
+def _cleaned(column: pd.Series) -> Texts:
     trimmed = column.str.replace("\x00", "", regex=False).str.strip()
-    return Texts(values=trimmed.where(trimmed != "", None), unreadable=unreadable)
+    return Texts(values=trimmed.where(trimmed != "", None), unreadable=column.isna())
 
 
 def over_uniques(values: pd.Series, form: Callable[[str], Any], *, dtype: str = "str") -> pd.Series:
@@ -106,7 +111,7 @@ def valid_emails(values: pd.Series) -> pd.Series:
 
     Domains are checked once each: addresses whose part before the @ is plain are then known without a check of their own.
     """
-    verdicts = over_uniques(values, _EmailSyntax().is_valid, dtype="boolean")
+    verdicts = over_uniques(values, _is_email, dtype="boolean")
     return verdicts.fillna(value=False).astype(bool)
 
 
@@ -185,20 +190,16 @@ def _phones(values: pd.Series, regions: pd.Series | None) -> pd.Series:
     return pd.concat(found).reindex(values.index) if found else values
 
 
-class _EmailSyntax:
-    """Checks addresses by email-validator, each domain once."""
+def _is_email(email: str) -> bool:
+    local, _, domain = email.partition("@")
+    plain = len(email) <= LONGEST_EMAIL and len(local) <= 64 and domain.isascii() and _PLAIN_LOCAL_PART.fullmatch(local)
+    return _is_domain(domain) if plain else len(email) <= LONGEST_EMAIL and _passes(email)
 
-    def __init__(self) -> None:
-        self._domains: dict[str, bool] = {}
 
-    def is_valid(self, email: str) -> bool:
-        local, _, domain = email.partition("@")
-        plain = len(email) <= LONGEST_EMAIL and len(local) <= 64 and domain.isascii() and _PLAIN_LOCAL_PART.fullmatch(local)
-        if not plain:
-            return len(email) <= LONGEST_EMAIL and _passes(email)
-        if domain not in self._domains:
-            self._domains[domain] = _passes(f"a@{domain}")
-        return self._domains[domain]
+@lru_cache(maxsize=50_000)
+def _is_domain(domain: str) -> bool:
+    """Whether this can stand behind the @; most addresses share theirs with others, also from frame to frame."""
+    return _passes(f"a@{domain}")
 
 
 def _passes(email: str) -> bool:

@@ -1,6 +1,6 @@
 """The assets of one integration: extract, normalize and load, per record type and CRM."""
 
-import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -14,14 +14,12 @@ from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.orchestration import names
-from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata
+from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata, seconds_since
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, build_schedule
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.windows import hourly_partitions, partition_label, window
 from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
-
-logger = logging.getLogger(__name__)
 
 
 def build_integration(spec: IntegrationSpec) -> dg.Definitions:
@@ -77,11 +75,13 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 
         client = getattr(context.resources, resource)
         before = client.calls.snapshot()
+        started = time.monotonic()
         job = Extract(spec.name, record_type, store=STORE, client=client)
 
         def metadata() -> dict[str, Any]:
             calls = calls_since(before, client.calls.snapshot())
-            return {"dagster/row_count": job.rows, "resumed_at_row": job.resumed_at_row, **calls_metadata(calls)}
+            rows = {"dagster/row_count": job.rows, "resumed_at_row": job.resumed_at_row}
+            return {**rows, **calls_metadata(calls), "seconds": seconds_since(started)}
 
         with failing_clearly(spec.name, metadata):
             job.run(window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds))
@@ -111,10 +111,12 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
     def normalized(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         from crm_pipeline.sync.normalizing import normalize_staged
 
+        started = time.monotonic()
         counts: Counter[str] = Counter()
 
         def metadata() -> dict[str, Any]:
-            return {"dagster/row_count": counts["rows"], **{name: count for name, count in sorted(counts.items()) if name != "rows"}}
+            met = {name: count for name, count in sorted(counts.items()) if name != "rows"}
+            return {"dagster/row_count": counts["rows"], **met, "seconds": seconds_since(started)}
 
         with failing_clearly(spec.name, metadata):
             within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,11 @@ def calls_metadata(calls: Mapping[str, int]) -> dict[str, int]:
 def calls_since(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """The calls made between two snapshots of a counter."""
     return {label: count - before.get(label, 0) for label, count in now.items() if count > before.get(label, 0)}
+
+
+def seconds_since(started: float) -> float:
+    """Seconds since a moment of the monotonic clock, to the hundredth."""
+    return round(time.monotonic() - started, 2)
 
 
 def error_table(report: LoadReport) -> str:

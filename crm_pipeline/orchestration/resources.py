@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Protocol, TypeVar
@@ -14,6 +15,9 @@ from crm_pipeline.store.database import Store
 
 STORE = Store()
 """The state database of this process. Opened at first use, by the environment."""
+
+CLIENT_LIBRARIES = ("httpcore", "httpx", "hubspot", "simple_salesforce", "urllib3")
+"""Loggers of the libraries that call the services."""
 
 
 class _Client(Protocol):
@@ -39,9 +43,21 @@ def crm_resource(kind: CrmKind, settings: CrmSettings, integration: str) -> dg.R
     return _resource(lambda: kind.connect(settings, integration), description=f"Writes to the {kind.title} of {integration}.")
 
 
+def quiet_client_libraries() -> None:
+    """Let the client libraries log warnings only, unless someone set a level for one of them by its name.
+
+    Below that they write addresses, and Salesforce's hold the values that are looked up.
+    """
+    for name in CLIENT_LIBRARIES:
+        library = logging.getLogger(name)
+        if library.level == logging.NOTSET:
+            library.setLevel(logging.WARNING)
+
+
 def _resource(connect: Callable[[], _Client], *, description: str) -> dg.ResourceDefinition:
     @dg.resource(description=description)
     def client(_context: dg.InitResourceContext) -> Iterator[_Client]:
+        quiet_client_libraries()
         with closing(connect()) as connected:
             yield connected
 

@@ -60,7 +60,8 @@ def build_schedule(
         requested = False
         for first, last in gaps(closed, open_hours, at_most=MAX_CATCH_UP_HOURS):
             requested = True
-            yield dg.RunRequest(tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name})
+            # Several requests of a tick need keys; a schedule's are looked up within their tick only.
+            yield dg.RunRequest(run_key=f"{first}...{last}", tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name})
         if not requested:
             yield dg.SkipReason(f"integration {spec.name}: every closed hour is done")
 

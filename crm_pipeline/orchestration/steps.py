@@ -11,9 +11,12 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
-from crm_pipeline.errors import ConfigurationError, CrmPipelineError
+from crm_pipeline.errors import AuthenticationError, ConfigurationError, CrmPipelineError, RequestRefusedError
 
 _PACKAGE = Path(__file__).parents[1]
+
+_BEYOND_RETRY = (AuthenticationError, ConfigurationError, RequestRefusedError)
+"""What only a person can put right."""
 
 
 @contextmanager
@@ -29,7 +32,7 @@ def failing_clearly(integration: str, metadata: Callable[[], dict[str, Any]]) ->
         raise dg.Failure(
             description=f"{type(error).__name__}: {error}",
             metadata=metadata(),
-            allow_retries=not isinstance(error, ConfigurationError),
+            allow_retries=not isinstance(error, _BEYOND_RETRY),
         ) from None
     except SQLAlchemyError as error:
         raise dg.Failure(

@@ -84,8 +84,10 @@ def demo_environment(console: Console) -> Iterator[Demo]:
     with (
         embedded_postgres() as database_url,
         seeded_sandbox(customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until) as sandbox,
-        tempfile.TemporaryDirectory(prefix="crm-pipeline-dagster-") as home,
+        guardian() as guard,
     ):
+        home = tempfile.mkdtemp(prefix="crm-pipeline-dagster-")
+        guard.remove(Path(home))
         shutil.copy(Path(__file__).with_name("dagster.yaml"), home)
         yield Demo(
             sandbox=sandbox,

@@ -11,13 +11,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.tables import SCHEMA
 
 if TYPE_CHECKING:
+    import psycopg
     from alembic.config import Config
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ def _connected(url: str | None) -> Iterator[Engine]:
     engine = create_engine(
         _driver_url(url or os.environ.get(URL_VARIABLE, "")), connect_args=_KEEPALIVES, hide_parameters=True, pool_pre_ping=True
     )
+    event.listen(engine, "connect", _send_arrays_in_binary)
     try:
         try:
             engine.connect().close()
@@ -104,6 +106,13 @@ def _connected(url: str | None) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _send_arrays_in_binary(connection: psycopg.Connection, _record: object) -> None:
+    """In text, every quote of every JSON text in an array is escaped one by one: a third of the time that storing takes."""
+    from psycopg.types.array import ListBinaryDumper
+
+    connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 def _driver_url(url: str) -> str:

@@ -38,7 +38,9 @@ organization = Table(
     Column("integration", Text, primary_key=True),
     Column("service", Text, primary_key=True, comment="qbench, or the CRM's name"),
     Column("org_id", Text, nullable=False),
+    Column("key_space", Text, comment="external key field and prefix that the integration writes there, null without a key"),
     _now("first_seen_at"),
+    Index("uq_organization_service_org_id_key_space", "service", "org_id", "key_space", unique=True),
     comment="Which organization the stored links of an integration belong to, per service",
 )
 

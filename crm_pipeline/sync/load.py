@@ -102,7 +102,8 @@ class Load:
     def _org_id(self) -> str:
         org_id = self._crm.organization()
         with self._store.transaction() as connection:
-            require_organization(connection, self.order.integration, self.order.crm, org_id=org_id)
+            key_space = self.order.key_space
+            require_organization(connection, self.order.integration, self.order.crm, org_id=org_id, key_space=key_space)
         return org_id
 
     @cached_property
@@ -290,8 +291,9 @@ class Load:
         self.report.add(outcomes)
 
     def _save_intents(self, batch: Plan) -> None:
-        creates = batch.take((batch.rows["operation"] == Operation.CREATE) & batch.rows["key"].isna())
-        if len(creates.rows):
+        unrepeatable = (batch.rows["operation"] == Operation.CREATE) & batch.rows["key"].isna()
+        if unrepeatable.any():
+            creates = batch.take(unrepeatable)
             ids = creates.rows["qbench_id"].tolist()
             with self._store.transaction() as connection:
                 self.order.state.save_intents(connection, org_id=self._org_id, run_id=self.order.run_id, ids=ids, sent=sent_fields(creates))

@@ -18,6 +18,9 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.sync.matching import MATCHES, choose
 from crm_pipeline.sync.order import LoadOrder
 
+FEW = 200
+"""Emails that are looked up at once, in a call or two; for more it is asked first whether the CRM has any email at all."""
+
 
 class Lookup:
     """The look-ups of one load. What a scan found is kept for the load; nothing is asked before a row needs it."""
@@ -30,6 +33,7 @@ class Lookup:
         self._org_id = org_id
         self._match_keys = [key for key in order.spec.sync_on if order.crm in key.targets]
         self._scans: dict[str, pd.DataFrame] = {}
+        self._blank: dict[str, bool] = {}
 
     def matches(self, unlinked: pd.DataFrame, *, undecided: list[int]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of normalized rows without a link: by their key first, then by each match key."""
@@ -64,11 +68,18 @@ class Lookup:
         crm_field = match_key.targets[self._state.crm]
         if match_key.source == "email" and crm_field == preset_field(self._state.crm, self._state.record_type, "email"):
             wanted = values.dropna().unique().tolist()
-            candidates = self._crm.find(self._state.record_type, crm_field, wanted) if wanted else FOUND.empty()
+            candidates = self._found(crm_field, wanted)
             candidates = candidates.assign(value=self._fold(candidates["value"], kind))
         else:
             candidates = self._scanned(crm_field, kind)
         return self._choose(claims, candidates, origin=LinkOrigin.MATCHED)
+
+    def _found(self, crm_field: str, wanted: list[str]) -> pd.DataFrame:
+        if crm_field not in self._blank and len(wanted) > FEW:
+            self._blank[crm_field] = not self._crm.has_values(self._state.record_type, crm_field)
+        if not wanted or self._blank.get(crm_field):
+            return FOUND.empty()
+        return self._crm.find(self._state.record_type, crm_field, wanted)
 
     def _scanned(self, crm_field: str, kind: FieldKind) -> pd.DataFrame:
         if crm_field not in self._scans:

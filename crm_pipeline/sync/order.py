@@ -34,6 +34,12 @@ class LoadOrder:
         """The state of the accounts that contacts refer to."""
         return replace(self.state, record_type=RecordType.ACCOUNT)
 
+    @property
+    def key_space(self) -> str | None:
+        """The external keys this integration writes: the field and the prefix; null without one."""
+        settings = self.settings
+        return None if settings.external_key is None else f"{settings.external_key}: {settings.external_key_prefix}"
+
     def key_of(self, qbench_ids: pd.Series) -> pd.Series:
         """The external key value of each QBench id."""
         return (self.settings.external_key_prefix + qbench_ids.astype("str")).astype("str")

@@ -217,6 +217,8 @@ def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, 
         (creating & failed_create["error_type"].notna(), failed_create["error_type"], failed_create["fields"]),
     ):
         here = applies & errors["error_type"].isna()
+        if not here.any():
+            continue
         errors = pd.DataFrame(
             {
                 "error_type": errors["error_type"].mask(here, error_type),
@@ -241,6 +243,8 @@ def _missing_to_create(normalized: pd.DataFrame, model: RecordModel) -> pd.Serie
 def _failed_values(problems: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
     """Per row the first failed value's error and the names of all failed fields (columns ``error_type``, ``fields``)."""
     failed = problems[problems["action"] == "failed"]
+    if failed.empty:
+        return pd.DataFrame({"error_type": None, "fields": None}, index=index, dtype="str")
     by_row = failed.groupby("position").agg(error_type=("error_type", "first"), fields=("crm_field", ", ".join))
     return by_row.reindex(index).astype("str")
 
@@ -290,7 +294,9 @@ def _to_send(payload: Payload, *, create: pd.Series, link: pd.Series, update: pd
     """The values, and which of them go: all that a create has; what may be edited; with a link, also what may fill a blank."""
     create_values = payload.create_values()[payload.values.columns]
     creating, linking, editing = (rows.to_numpy()[:, None] for rows in (create, link, link | update))
-    values = payload.values.where(~np.broadcast_to(creating, payload.values.shape), create_values)
+    values = payload.values
+    if not payload.create_defaults.empty:
+        values = values.where(~np.broadcast_to(creating, values.shape), create_values)
     editable = _columns(payload, _is_editable)
     fills = _columns(payload, _may_fill)
     sendable = _sendable(payload)
@@ -301,7 +307,7 @@ def _to_send(payload: Payload, *, create: pd.Series, link: pd.Series, update: pd
 def _names(marked: pd.DataFrame) -> pd.Series:
     """Per row the names of the marked columns, joined by ', '; null where none is."""
     joined = pd.Series("", index=marked.index, dtype="str")
-    for name in marked.columns:
+    for name in marked.columns[marked.any()]:
         joined = joined.mask(marked[name], joined + ", " + name)
     joined = joined.str.removeprefix(", ")
     return joined.mask(joined == "")
@@ -309,7 +315,7 @@ def _names(marked: pd.DataFrame) -> pd.Series:
 
 def _joined(*parts: pd.Series) -> pd.Series:
     joined = pd.Series("", index=parts[0].index, dtype="str")
-    for part in parts:
+    for part in (part for part in parts if part.notna().any()):
         joined = joined.mask(part.notna(), joined + "; " + part.astype("str"))
     joined = joined.str.removeprefix("; ")
     return joined.mask(joined == "")

@@ -107,6 +107,8 @@ def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
     reason = rows["reason"].fillna("")
     for label, name in (("code", "error_code"), ("fields", "error_fields"), ("ids", "error_ids")):
         part = results[name]
+        if part.isna().all():
+            continue
         reason = reason.mask(part.notna(), reason + "; " + label + ": " + part.fillna(""))
     reason = reason.str.removeprefix("; ")
     return reason.mask(reason == "")

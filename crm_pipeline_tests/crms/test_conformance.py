@@ -495,3 +495,12 @@ def test_keyed_records_are_noticed(bench: Bench, crm: Crm, record_type: RecordTy
     assert not crm.has_keyed_records(record_type)
     bench.add(record_type, valid(bench, record_type, 2) | {bench.key: "2"})
     assert crm.has_keyed_records(record_type)
+
+
+@both_types
+def test_whether_any_record_has_a_value_costs_one_call(bench: Bench, crm: Crm, record_type: RecordType) -> None:
+    field = bench.fields[record_type].match
+    assert not crm.has_values(record_type, field)
+    bench.add(record_type, valid(bench, record_type))
+    assert crm.has_values(record_type, field)
+    assert crm.calls.snapshot()["read"] == 2

@@ -54,16 +54,14 @@ class Dagster:
         job = build_integration(spec).resolve_job_def(job_name(spec.name))
         selection = None if assets is None else [dg.AssetKey([spec.name, *asset.split("/")]) for asset in assets]
         if until is None:
-            return job.execute_in_process(
-                partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection
-            )
+            return job.execute_in_process(partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection)
         tags = {"dagster/asset_partition_range_start": partition, "dagster/asset_partition_range_end": until}
         return job.execute_in_process(tags=tags, instance=self.instance, raise_on_error=False, asset_selection=selection)
 
     def events(self) -> str:
         """Everything that all runs left in the event log, as it is stored."""
         entries = (entry for run in self.instance.get_runs() for entry in self.instance.all_logs(run.run_id))
-        return "\n".join(entry.to_json() for entry in entries)
+        return "\n".join(dg.serialize_value(entry) for entry in entries)
 
 
 @contextmanager

@@ -110,10 +110,11 @@ def test_failed_load_says_what_it_did_and_how_to_go_on(sandbox: Sandbox, dagster
     assert "integration acme" in (data.description or "")
 
 
-@pytest.mark.parametrize("external_keys", [True, False], ids=["with external key", "without external key"])
+@pytest.mark.parametrize("keys", ["with external keys", "without external keys"])
 def test_connection_that_breaks_after_the_crm_wrote_doubles_nothing(
-    credentials: object, dagster: Dagster, request: pytest.FixtureRequest, external_keys: bool
+    credentials: object, dagster: Dagster, request: pytest.FixtureRequest, keys: str
 ) -> None:
+    external_keys = keys == "with external keys"
     sandbox: Sandbox = request.getfixturevalue("sandbox" if external_keys else "keyless_sandbox")
     add_laboratories(sandbox.tenant, 5, contacts_each=1)
     for service, path in (
@@ -198,7 +199,7 @@ def test_two_runs_at_once_double_nothing(keyless_sandbox: Sandbox, dagster: Dags
 
 
 def test_interrupted_first_extract_reads_only_the_rest(sandbox: Sandbox, dagster: Dagster, store: Store) -> None:
-    for number in range(2_050):
+    for number in range(2_150):
         sandbox.tenant.add_customer(customer_name=f"Laboratory {number}", at=BEFORE_START + number)
     sandbox.faults.add(Fault(service="qbench", path="/customers", skip=43, times=None, status=503))
     spec, extract = customized(sandbox, qbench={"attempts": 1}), ("qbench/customers",)
@@ -209,6 +210,6 @@ def test_interrupted_first_extract_reads_only_the_rest(sandbox: Sandbox, dagster
     resumed = metadata_of(result, "qbench", "customers")["resumed_at_row"]
     assert isinstance(resumed, int)
     assert resumed >= 2_000
-    assert len([call for call in sandbox.journal.calls("qbench") if call.path.endswith("/customers")]) <= 4
+    assert len([call for call in sandbox.journal.calls("qbench") if call.path.endswith("/customers")]) <= 6
     with store.transaction() as connection:
-        assert connection.execute(text("SELECT count(*) FROM crm_pipeline.raw_record")).scalar_one() == 2_050
+        assert connection.execute(text("SELECT count(*) FROM crm_pipeline.raw_record")).scalar_one() == 2_150

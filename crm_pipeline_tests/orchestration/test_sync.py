@@ -220,7 +220,9 @@ def test_range_of_partitions_is_one_run_over_all_its_hours(sandbox: Sandbox, dag
         sandbox.tenant.add_customer(customer_name=f"Changed at {at}", at=at)
     result = dagster.run(integration(sandbox), FIRST, until=THIRD, assets=ACCOUNTS)
     assert metadata_of(result, "salesforce", "accounts")["created"] == 3
-    partitions = {event.partition for event in result.get_asset_materialization_events() if event.asset_key and "hubspot" in event.asset_key.path}
+    partitions = {
+        event.partition for event in result.get_asset_materialization_events() if event.asset_key and "hubspot" in event.asset_key.path
+    }
     assert partitions == {FIRST, SECOND, THIRD}
 
 

@@ -75,7 +75,11 @@ class HubSpotCrm:
         upsert by the key finds the record itself.
         """
         key = self._settings.external_key
-        return key is not None and self._reader.has_any(_name(record_type), key)
+        return key is not None and self.has_values(record_type, key)
+
+    def has_values(self, record_type: RecordType, field: str) -> bool:
+        """Whether any record has a value in the property. A search, whose index lags by seconds."""
+        return self._reader.has_any(_name(record_type), field)
 
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
         """Records by the external key or email (schemas.FOUND); ``parent_crm_id`` is not asked, hence null."""

@@ -53,9 +53,11 @@ class SalesforceCrm:
     def has_keyed_records(self, record_type: RecordType) -> bool:
         """Whether any record carries the external key; false without one."""
         key = self._settings.external_key
-        if key is None:
-            return False
-        statement = select(_sobject(record_type), ["Id"], where=[compare(key, "!=", None)], limit=1)
+        return key is not None and self.has_values(record_type, key)
+
+    def has_values(self, record_type: RecordType, field: str) -> bool:
+        """Whether any record has a value in the field."""
+        statement = select(_sobject(record_type), ["Id"], where=[compare(field, "!=", None)], limit=1)
         return any(page for page in self._transport.query(statement))
 
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:

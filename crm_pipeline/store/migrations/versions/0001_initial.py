@@ -91,10 +91,19 @@ def upgrade() -> None:
         sa.Column("integration", sa.Text(), nullable=False),
         sa.Column("service", sa.Text(), nullable=False, comment="qbench, or the CRM's name"),
         sa.Column("org_id", sa.Text(), nullable=False),
+        sa.Column(
+            "key_space",
+            sa.Text(),
+            nullable=True,
+            comment="external key field and prefix that the integration writes there, null without a key",
+        ),
         sa.Column("first_seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("integration", "service", name=op.f("pk_organization")),
         schema="crm_pipeline",
         comment="Which organization the stored links of an integration belong to, per service",
+    )
+    op.create_index(
+        "uq_organization_service_org_id_key_space", "organization", ["service", "org_id", "key_space"], unique=True, schema="crm_pipeline"
     )
     op.create_table(
         "outcome",

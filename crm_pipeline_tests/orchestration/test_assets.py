@@ -1,0 +1,159 @@
+"""What an integration looks like in Dagster, and what its materializations tell."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import Outcome, RecordType
+from crm_pipeline.orchestration.assets import build_integration
+from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
+from crm_pipeline_tests.orchestration.conftest import LOADS, READS, World, metadata_of
+from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
+from crm_pipeline_tests.tenants import BEFORE_START, FIRST, add_laboratories, integration
+
+SALESFORCE = {"domain": "acme.my", "client_id": {"env": "D"}, "client_secret": {"env": "E"}}
+CONTACTS = {"map": {"email": "email_address"}}
+SPEC = IntegrationSpec.model_validate(
+    {**EXAMPLE, "crms": {**EXAMPLE["crms"], "salesforce": SALESFORCE}, "contacts": CONTACTS, "owners": ["team:data"]}
+)
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_integration(SPEC)
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    """The eight assets by their keys without the integration's name."""
+    return {"/".join(spec.key.path[1:]): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+@pytest.fixture(scope="module")
+def loaded(world: World) -> dg.ExecuteInProcessResult:
+    """A first load of two customers, one of them without a name, and their contacts."""
+    add_laboratories(world.sandbox.tenant, 1, contacts_each=2)
+    world.sandbox.tenant.add_customer(customer_name=None, id=77, at=BEFORE_START)
+    return world.dagster.run(integration(world.sandbox), FIRST)
+
+
+def test_integration_has_eight_assets_under_its_name(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
+    assert set(specs) == {*READS, *LOADS}
+    assert {key.path[0] for key in definitions.resolve_all_asset_keys()} == {"acme"}
+
+
+def test_assets_depend_on_what_they_read(specs: dict[str, dg.AssetSpec]) -> None:
+    found = {name: {"/".join(dep.asset_key.path[1:]) for dep in spec.deps} for name, spec in specs.items()}
+    assert found == {
+        "qbench/customers": set(),
+        "qbench/contacts": set(),
+        "normalized/accounts": {"qbench/customers"},
+        "normalized/contacts": {"qbench/contacts"},
+        "salesforce/accounts": {"normalized/accounts"},
+        "hubspot/companies": {"normalized/accounts"},
+        "salesforce/contacts": {"normalized/contacts", "salesforce/accounts"},
+        "hubspot/contacts": {"normalized/contacts", "hubspot/companies"},
+    }
+
+
+def test_contacts_whose_rules_name_their_customer_are_read_after_it() -> None:
+    contacts = {**CONTACTS, "only": {"all": [{"field": "customer.status", "is": "ACTIVE"}]}}
+    definitions = build_integration(IntegrationSpec.model_validate({**EXAMPLE, "contacts": contacts}))
+    parents = definitions.resolve_asset_graph().get(dg.AssetKey(["acme", "normalized", "contacts"])).parent_keys
+    assert {key.to_user_string() for key in parents} == {"acme/qbench/contacts", "acme/qbench/customers"}
+
+
+def test_assets_are_grouped_described_and_owned(specs: dict[str, dg.AssetSpec]) -> None:
+    assert {spec.group_name for spec in specs.values()} == {"acme"}
+    assert {tuple(spec.owners) for spec in specs.values()} == {("team:data",)}
+    descriptions = [spec.description or "" for spec in specs.values()]
+    assert len(set(descriptions)) == 8
+    assert all(len(description) > 20 for description in descriptions)
+
+
+def test_assets_show_what_they_are_made_with(specs: dict[str, dg.AssetSpec]) -> None:
+    kinds = {name: spec.kinds for name, spec in specs.items()}
+    assert kinds["qbench/customers"] == {"python", "postgres"}
+    assert kinds["normalized/accounts"] == {"pandas", "postgres"}
+    assert (kinds["salesforce/contacts"], kinds["hubspot/companies"]) == ({"salesforce"}, {"hubspot"})
+
+
+def test_assets_show_the_columns_of_their_rows(specs: dict[str, dg.AssetSpec]) -> None:
+    shown = {name: [column.name for column in spec.metadata["dagster/column_schema"].columns] for name, spec in specs.items()}
+    assert shown["qbench/contacts"] == RAW.names
+    assert shown["normalized/accounts"] == normalized_schema(RecordType.ACCOUNT).names
+    assert shown["normalized/contacts"] == normalized_schema(RecordType.CONTACT).names
+    assert shown["salesforce/accounts"] == shown["hubspot/contacts"] == OUTCOMES.names
+
+
+def test_assets_share_one_hourly_partitions_definition(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
+    assert len({spec.partitions_def for spec in specs.values()}) == 1
+    assert isinstance(specs["hubspot/contacts"].partitions_def, dg.HourlyPartitionsDefinition)
+
+
+def test_backfills_are_one_run(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    policies = {graph.get(key).backfill_policy for key in definitions.resolve_all_asset_keys()}
+    assert policies == {dg.BackfillPolicy.single_run()}
+
+
+def test_steps_that_call_a_service_wait_in_its_pool(definitions: dg.Definitions) -> None:
+    pools = {"/".join(key.path[1:]): definitions.resolve_assets_def(key).op.pool for key in definitions.resolve_all_asset_keys()}
+    assert pools == {
+        **dict.fromkeys(READS[:2], "acme__qbench"),
+        **dict.fromkeys(READS[2:]),
+        **dict.fromkeys(LOADS[:2], "acme__salesforce"),
+        **dict.fromkeys(LOADS[2:], "acme__hubspot"),
+    }
+
+
+def test_resources_carry_the_integrations_name(definitions: dg.Definitions) -> None:
+    assert set(definitions.resources or {}) == {"acme__qbench", "acme__salesforce", "acme__hubspot"}
+
+
+def test_job_runs_all_eight_assets(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("acme__sync")
+    assert set(job.asset_layer.executable_asset_keys) == set(definitions.resolve_all_asset_keys())
+    assert job.tags["crm_pipeline/integration"] == "acme"
+
+
+def test_two_integrations_live_in_one_location() -> None:
+    both = dg.Definitions.merge(build_integration(SPEC), build_integration(SPEC.model_copy(update={"name": "other"})))
+    dg.Definitions.validate_loadable(both)
+    assert len(both.resolve_all_asset_keys()) == 16
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_load_shows_rows_per_outcome_calls_and_seconds(loaded: dg.ExecuteInProcessResult, load: str) -> None:
+    metadata = metadata_of(loaded, *load.split("/"))
+    rows = {outcome: metadata[outcome] for outcome in map(str, Outcome)}
+    expected = {"created": 2} if load.endswith("/contacts") else {"created": 1, "skipped": 1}
+    assert {outcome: count for outcome, count in rows.items() if count} == expected
+    assert metadata["dagster/row_count"] == metadata["rows"] == 2
+    assert isinstance(metadata["calls"], int)
+    assert metadata["calls"] >= 1
+    assert metadata["calls"] == sum(count for name, count in metadata.items() if name.startswith("calls_") and isinstance(count, int))
+    assert isinstance(metadata["seconds"], float)
+
+
+def test_load_shows_its_errors_as_a_table_with_ids_and_meaning(loaded: dg.ExecuteInProcessResult) -> None:
+    table = str(metadata_of(loaded, "salesforce", "accounts")["errors"])
+    assert table.startswith("| error | records |")
+    assert "| NoNameForCustomerException | 1 | 77 | The customer has no value" in table
+
+
+def test_extract_shows_rows_and_calls(loaded: dg.ExecuteInProcessResult) -> None:
+    metadata = metadata_of(loaded, "qbench", "customers")
+    assert (metadata["dagster/row_count"], metadata["resumed_at_row"]) == (2, 0)
+    assert metadata["calls_read"] == 1
+
+
+def test_normalize_shows_what_it_met(loaded: dg.ExecuteInProcessResult) -> None:
+    assert metadata_of(loaded, "normalized", "accounts")["NoNameForCustomerException"] == 1
+
+
+def test_titles_of_crms_are_used_for_people() -> None:
+    assert {kind.title for kind in crm_kinds().values()} == {"Salesforce", "HubSpot"}

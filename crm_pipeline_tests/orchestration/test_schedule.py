@@ -1,0 +1,158 @@
+"""What a tick requests: every closed hour that is open, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration.assets import build_integration
+from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HOURS, RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline_tests.tenants import FIRST, START
+
+EXAMPLE: dict[str, Any] = {
+    "name": "acme",
+    "start": START.isoformat(),
+    "qbench": {"url": "https://acme.qbench.net", "client_id": {"env": "A"}, "client_secret": {"env": "B"}},
+    "crms": {"hubspot": {"token": {"env": "C"}}},
+    "accounts": {"map": {"name": "customer_name"}},
+}
+
+
+def spec(**changes: Any) -> IntegrationSpec:
+    """An integration of three assets: qbench/customers, normalized/accounts, hubspot/companies."""
+    return IntegrationSpec.model_validate({**EXAMPLE, **changes})
+
+
+def hour(number: int) -> str:
+    """The key of the partition that begins so many hours after the start."""
+    return (START + timedelta(hours=number)).strftime("%Y-%m-%d-%H:%M")
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+def done(instance: dg.DagsterInstance, integration: IntegrationSpec, hours: Sequence[int]) -> None:
+    """Materialize these hours of all the integration's assets."""
+    for key in build_integration(integration).resolve_all_asset_keys():
+        for number in hours:
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(number)))
+
+
+def tick(instance: dg.DagsterInstance, integration: IntegrationSpec, *, at: datetime) -> tuple[list[tuple[str, str]], str | None]:
+    """What the schedule requests at a time, as first and last partition of each run; or why it skips."""
+    definitions = build_integration(integration)
+    schedule = definitions.resolve_schedule_def("acme__schedule")
+    repository = definitions.get_repository_def()
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository) as context:
+        evaluated = schedule.evaluate_tick(context)
+    requests = evaluated.run_requests or []
+    assert all(request.tags[INTEGRATION_TAG] == "acme" for request in requests)
+    return [(request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) for request in requests], evaluated.skip_message
+
+
+def after(hours: int) -> datetime:
+    """Five minutes after so many hours have closed."""
+    return START + timedelta(hours=hours, minutes=5)
+
+
+def test_hour_that_has_just_closed_is_requested(instance: dg.DagsterInstance) -> None:
+    done(instance, spec(), [0, 1])
+    assert tick(instance, spec(), at=after(3)) == ([(hour(2), hour(2))], None)
+
+
+def test_each_gap_is_one_run_over_its_hours(instance: dg.DagsterInstance) -> None:
+    done(instance, spec(), [0, 3, 4])
+    assert tick(instance, spec(), at=after(7)) == ([(hour(1), hour(2)), (hour(5), hour(6))], None)
+
+
+def test_hour_that_one_asset_lacks_is_open(instance: dg.DagsterInstance) -> None:
+    done(instance, spec(), [0])
+    for asset in ("qbench/customers", "normalized/accounts"):
+        key = dg.AssetKey(["acme", *asset.split("/")])
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(1)))
+    assert tick(instance, spec(), at=after(2)) == ([(hour(1), hour(1))], None)
+
+
+def test_everything_done_skips(instance: dg.DagsterInstance) -> None:
+    done(instance, spec(), [0, 1])
+    assert tick(instance, spec(), at=after(2)) == ([], "integration acme: every closed hour is done")
+
+
+def test_paused_integration_skips(instance: dg.DagsterInstance) -> None:
+    requested, skipped = tick(instance, spec(active=False, first_load="automatic"), at=after(2))
+    assert requested == []
+    assert "acme is paused" in str(skipped)
+
+
+def test_paused_integration_has_its_schedule_off(instance: dg.DagsterInstance) -> None:
+    states = [build_integration(spec(active=active)).resolve_schedule_def("acme__schedule").default_status for active in (True, False)]
+    assert states == [dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED]
+
+
+def test_manual_first_load_that_is_not_done_skips_and_names_the_partition(instance: dg.DagsterInstance) -> None:
+    requested, skipped = tick(instance, spec(), at=after(5))
+    assert requested == []
+    assert f"materialize partition {FIRST}" in str(skipped)
+
+
+def test_automatic_first_load_is_requested(instance: dg.DagsterInstance) -> None:
+    assert tick(instance, spec(first_load="automatic"), at=after(2)) == ([(hour(0), hour(1))], None)
+
+
+def test_first_load_none_leaves_the_first_partition_out(instance: dg.DagsterInstance) -> None:
+    assert tick(instance, spec(first_load="none"), at=after(3)) == ([(hour(1), hour(2))], None)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+@pytest.mark.parametrize("by", ["tag", "assets"])
+def test_hours_of_a_run_that_has_not_ended_are_not_requested_again(
+    instance: dg.DagsterInstance, by: str, status: dg.DagsterRunStatus
+) -> None:
+    done(instance, spec(), [0])
+    create_run_for_test(
+        instance,
+        status=status,
+        tags={INTEGRATION_TAG: "acme"} if by == "tag" else {},
+        asset_selection=frozenset({dg.AssetKey(["acme", "qbench", "customers"])}) if by == "assets" else None,
+    )
+    requested, skipped = tick(instance, spec(), at=after(2))
+    assert requested == []
+    assert "a run is queued or running" in str(skipped)
+
+
+def test_run_of_another_integration_is_no_obstacle(instance: dg.DagsterInstance) -> None:
+    done(instance, spec(), [0])
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={INTEGRATION_TAG: "other"})
+    assert tick(instance, spec(), at=after(2)) == ([(hour(1), hour(1))], None)
+
+
+def test_long_downtime_is_caught_up_in_pieces_oldest_first(instance: dg.DagsterInstance) -> None:
+    requested, _ = tick(instance, spec(first_load="automatic"), at=after(MAX_CATCH_UP_HOURS + 100))
+    assert requested == [(hour(0), hour(MAX_CATCH_UP_HOURS - 1))]
+
+
+def test_start_in_the_future_skips(instance: dg.DagsterInstance) -> None:
+    requested, skipped = tick(instance, spec(first_load="automatic"), at=START - timedelta(days=2))
+    assert requested == []
+    assert "lies in the future" in str(skipped)
+
+
+def test_first_hour_is_requested_only_once_it_has_closed(instance: dg.DagsterInstance) -> None:
+    automatic = spec(first_load="automatic")
+    assert tick(instance, automatic, at=START + timedelta(minutes=59))[0] == []
+    assert tick(instance, automatic, at=START + timedelta(minutes=60))[0] == [(FIRST, FIRST)]
+
+
+def test_schedule_ticks_in_utc_by_the_yamls_cron() -> None:
+    schedule = build_integration(spec(schedule="35 * * * *")).resolve_schedule_def("acme__schedule")
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("35 * * * *", "UTC")
+    assert START.tzinfo == UTC

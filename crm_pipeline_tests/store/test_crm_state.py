@@ -1,0 +1,147 @@
+"""What the state keeps per CRM: links, outcomes and intents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import LINKS, OUTCOMES
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+
+ACCOUNTS = CrmState("acme", "salesforce", RecordType.ACCOUNT)
+CONTACTS = CrmState("acme", "salesforce", RecordType.CONTACT)
+BETA = CrmState("beta", "salesforce", RecordType.ACCOUNT)
+
+
+def link(qbench_id: int, crm_id: str, version: int = 5, **more: Any) -> pd.DataFrame:
+    row = {"qbench_id": qbench_id, "crm_id": crm_id, "origin": "created", "version": version, "digests": {"Name": 2**62}, "status": "live"}
+    return LINKS.build(pd.DataFrame([{**row, **more}], columns=LINKS.names))
+
+
+def save(store: Store, links: pd.DataFrame, state: CrmState = ACCOUNTS, *, org_id: str = "org") -> None:
+    with store.transaction() as connection:
+        state.save_links(connection, org_id=org_id, links=links)
+
+
+def stored(store: Store, *ids: int, state: CrmState = ACCOUNTS) -> list[tuple[Any, ...]]:
+    with store.transaction() as connection:
+        frame = state.links(connection, ids=list(ids))
+    return [(row.qbench_id, row.crm_id, row.version) for row in frame.itertuples()]
+
+
+def outcome(qbench_id: int, name: str, version: int = 5, **more: Any) -> pd.DataFrame:
+    row = {"qbench_id": qbench_id, "version": version, "outcome": name, "retryable": False, **more}
+    return OUTCOMES.build(pd.DataFrame([row], columns=OUTCOMES.names))
+
+
+def report(store: Store, outcomes: pd.DataFrame, state: CrmState = ACCOUNTS) -> None:
+    with store.transaction() as connection:
+        state.save_outcomes(connection, outcomes=outcomes, run_id="run", partition_key=None)
+
+
+def query(store: Store, statement: str) -> list[tuple[Any, ...]]:
+    with store.transaction() as connection:
+        return [tuple(row) for row in connection.execute(text(statement))]
+
+
+def test_a_link_comes_back_as_it_was_stored(store: Store) -> None:
+    save(store, link(7, "003", parent_qbench_id=41), CONTACTS)
+    with store.transaction() as connection:
+        (row,) = CONTACTS.links(connection, ids=[7, 8]).itertuples()
+    assert (row.crm_id, row.origin, row.version, row.digests, row.parent_qbench_id, row.status) == (
+        "003", "created", 5, {"Name": 2**62}, 41, "live",
+    )  # fmt: skip
+
+
+def test_an_older_link_never_replaces_a_newer_one(store: Store) -> None:
+    save(store, link(1, "001", version=9))
+    save(store, link(1, "002", version=8))
+    assert stored(store, 1) == [(1, "001", 9)]
+    save(store, link(1, "003", version=9))
+    assert stored(store, 1) == [(1, "003", 9)]
+
+
+def test_links_of_other_integrations_crms_and_record_types_are_kept_apart(store: Store) -> None:
+    save(store, link(1, "001"))
+    save(store, link(1, "002"), BETA)
+    save(store, link(1, "003"), CONTACTS)
+    assert (stored(store, 1), stored(store, 1, state=BETA), stored(store, 1, state=CONTACTS)) == (
+        [(1, "001", 5)],
+        [(1, "002", 5)],
+        [(1, "003", 5)],
+    )
+
+
+@pytest.mark.parametrize(("qbench_id", "state"), [(2, ACCOUNTS), (1, BETA)], ids=["in the integration", "over integrations"])
+def test_the_database_itself_refuses_that_two_records_share_a_crm_record(store: Store, qbench_id: int, state: CrmState) -> None:
+    save(store, link(1, "001"))
+    with pytest.raises(IntegrityError):
+        save(store, link(qbench_id, "001"), state)
+    save(store, link(qbench_id, "001"), state, org_id="another org")
+
+
+def test_holders_are_found_over_all_integrations_of_an_organization(store: Store) -> None:
+    save(store, link(1, "001"))
+    save(store, link(4, "004"), BETA)
+    save(store, link(5, "005"), BETA, org_id="another org")
+    with store.transaction() as connection:
+        found = ACCOUNTS.holders(connection, org_id="org", crm_ids=["001", "004", "005", "006"])
+    assert sorted(found.itertuples(index=False, name=None)) == [("001", "acme", 1), ("004", "beta", 4)]
+
+
+def test_the_latest_outcome_is_kept_and_every_other_is_history(store: Store) -> None:
+    report(store, outcome(1, "created"))
+    report(store, outcome(1, "unchanged"))
+    report(store, outcome(1, "updated", version=6))
+    assert query(store, "SELECT outcome FROM crm_pipeline.outcome") == [("updated",)]
+    assert query(store, "SELECT outcome FROM crm_pipeline.outcome_history ORDER BY id") == [("created",), ("updated",)]
+
+
+def test_an_older_version_s_outcome_is_history_only(store: Store) -> None:
+    report(store, outcome(1, "updated", version=6))
+    report(store, outcome(1, "failed", version=5))
+    assert query(store, "SELECT outcome FROM crm_pipeline.outcome") == [("updated",)]
+
+
+def test_tries_in_a_row_are_counted_until_one_ends_otherwise(store: Store) -> None:
+    counted = []
+    for retryable in (True, True, False, True):
+        report(store, outcome(1, "failed", retryable=retryable))
+        counted += query(store, "SELECT attempts FROM crm_pipeline.outcome")
+    assert counted == [(1,), (2,), (0,), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("customer_link", "freed"),
+    [(link(41, "001"), [7]), (link(42, "001"), []), (link(41, "001", status="deleted"), [])],
+    ids=["linked", "another customer's", "no longer live"],
+)
+def test_a_contact_waits_until_its_own_customer_has_a_live_link(store: Store, customer_link: pd.DataFrame, freed: list[int]) -> None:
+    report(store, outcome(7, "deferred", waits_on="customer:41"), CONTACTS)
+    report(store, outcome(8, "skipped", waits_on="record"), CONTACTS)
+    save(store, customer_link)
+    with store.transaction() as connection:
+        assert CONTACTS.ids_whose_customer_is_linked(connection) == freed
+
+
+def test_an_intent_is_open_until_it_is_closed_and_keeps_what_was_sent_first(store: Store) -> None:
+    with store.transaction() as connection:
+        for name in ("First", "Second"):
+            ACCOUNTS.save_intents(connection, org_id="org", run_id="run", ids=[1], sent=pd.Series([{"Name": name}]))
+        (intent,) = ACCOUNTS.open_intents(connection).itertuples()
+        assert (intent.qbench_id, intent.sent) == (1, {"Name": "First"})
+        assert CONTACTS.open_intents(connection).empty
+        ACCOUNTS.close_intents(connection, ids=[1])
+        assert ACCOUNTS.open_intents(connection).empty
+
+
+def test_frames_of_no_rows_store_nothing(store: Store) -> None:
+    save(store, LINKS.empty())
+    report(store, OUTCOMES.empty())
+    assert query(store, "SELECT 1 FROM crm_pipeline.link UNION ALL SELECT 1 FROM crm_pipeline.outcome") == []

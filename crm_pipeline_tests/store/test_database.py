@@ -1,0 +1,168 @@
+"""How the state database is opened: its URL, its migrations, its locks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import make_url, text
+
+from crm_pipeline.errors import StoreError
+from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
+from crm_pipeline.store.tables import SCHEMA, metadata
+
+HOLD_A_LOCK = """
+import sys
+from crm_pipeline.store.database import Store
+with Store(sys.argv[1]).lock("busy"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def answers(url: str) -> bool:
+    store = Store(url)
+    try:
+        with store.transaction() as connection:
+            return bool(connection.execute(text("SELECT count(*) FROM crm_pipeline.link")).scalar_one() == 0)
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def empty_url(postgres: str) -> str:
+    """A database without our schema."""
+    name = f"empty_{os.urandom(6).hex()}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return make_url(postgres).set(database=name).render_as_string(hide_password=False)
+
+
+def test_the_migrations_give_exactly_the_declared_tables(store: Store) -> None:
+    def only_ours(name: str | None, kind: str, _parents: object) -> bool:
+        return name == SCHEMA if kind == "schema" else True
+
+    with store.transaction() as connection:
+        options = {"include_schemas": True, "include_name": only_ours, "version_table_schema": SCHEMA, "compare_type": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2", " postgresql"])
+def test_every_form_of_a_postgresql_url_is_understood(database_url: str, scheme: str) -> None:
+    assert answers(database_url.replace("postgresql", scheme, 1))
+
+
+def test_the_url_is_read_from_the_environment_at_first_use(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    monkeypatch.setenv(URL_VARIABLE, database_url)
+    with store.transaction() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "is not set"),
+        ("   ", "is not set"),
+        ("no url", "is no URL"),
+        ("mysql://user:secret@host/db", "is PostgreSQL"),
+        ("postgresql://user:secret@127.0.0.1:1/db", "cannot be reached"),
+    ],
+)
+def test_a_url_that_cannot_serve_is_refused_with_the_variable_s_name_and_without_its_secret(
+    url: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URL_VARIABLE, url)
+    with pytest.raises(StoreError, match=words) as refused, Store().transaction():
+        pass
+    assert URL_VARIABLE in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_an_empty_database_is_migrated_at_first_use(empty_url: str) -> None:
+    assert answers(empty_url)
+
+
+def test_without_automatic_migration_an_old_database_is_refused_with_the_command_that_helps(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(AUTO_MIGRATE_VARIABLE, "0")
+    with pytest.raises(StoreError, match="crm-pipeline db upgrade"):
+        answers(empty_url)
+    Store(empty_url).migrate()
+    assert answers(empty_url)
+
+
+@pytest.mark.parametrize("automatic", ["0", "1"])
+def test_a_database_of_a_newer_package_is_refused(database_url: str, automatic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(AUTO_MIGRATE_VARIABLE, automatic)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE crm_pipeline.alembic_version SET version_num = '9999_of_the_future'")
+    with pytest.raises(StoreError, match="upgrade the package"):
+        answers(database_url)
+
+
+def test_several_stores_may_open_an_empty_database_at_once(empty_url: str) -> None:
+    found: list[bool] = []
+    threads = [threading.Thread(target=lambda: found.append(answers(empty_url))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True, True, True]
+
+
+def test_a_lock_waits_for_its_holder(store: Store) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with store.lock("work"):
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with store.lock("work"):
+        waiting.start()
+        _until_someone_waits(store)
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]
+
+
+def test_locks_of_other_names_do_not_wait(store: Store) -> None:
+    with store.lock("one"), store.lock("another"):
+        pass
+
+
+def test_a_lock_is_freed_after_an_error(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.lock("work"):
+        raise ZeroDivisionError
+    with store.lock("work"):
+        pass
+
+
+def test_a_killed_process_frees_its_lock(store: Store, database_url: str) -> None:
+    command = [sys.executable, "-c", HOLD_A_LOCK, database_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        holder.kill()
+        with store.lock("busy"):
+            pass
+
+
+def _until_someone_waits(store: Store) -> None:
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    pause = threading.Event()
+    for _ in range(1_000):
+        with store.transaction() as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+        pause.wait(0.01)
+    raise AssertionError("nobody waits for the lock")

@@ -1,0 +1,43 @@
+"""One organization per integration and service, and one writer per external key there (rules 1 and 2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from crm_pipeline.errors import ConfigurationError, WrongOrgError
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.organizations import require_organization
+
+
+def require(store: Store, integration: str, org_id: str, *, key_space: str | None = None) -> None:
+    with store.transaction() as connection:
+        require_organization(connection, integration, "crm", org_id=org_id, key_space=key_space)
+
+
+def test_the_first_organization_is_kept_and_met_again(store: Store) -> None:
+    require(store, "acme", "00D1")
+    require(store, "acme", "00D1")
+
+
+def test_another_organization_is_refused_naming_both(store: Store) -> None:
+    require(store, "acme", "00D1")
+    with pytest.raises(WrongOrgError, match=r"00D2.*00D1"):
+        require(store, "acme", "00D2")
+
+
+def test_two_integrations_with_one_key_in_one_organization_are_refused(store: Store) -> None:
+    require(store, "acme", "00D1", key_space="QBench_Id__c: ")
+    with pytest.raises(ConfigurationError, match="integration other: integration acme writes the same external key"):
+        require(store, "other", "00D1", key_space="QBench_Id__c: ")
+
+
+@pytest.mark.parametrize("key_space", ["QBench_Id__c: uk-", "Other__c: ", None])
+def test_integrations_that_write_other_keys_share_an_organization(store: Store, key_space: str | None) -> None:
+    require(store, "acme", "00D1", key_space="QBench_Id__c: ")
+    require(store, "other", "00D1", key_space=key_space)
+
+
+def test_a_changed_prefix_frees_the_keys_written_before(store: Store) -> None:
+    require(store, "acme", "00D1", key_space="QBench_Id__c: ")
+    require(store, "acme", "00D1", key_space="QBench_Id__c: us-")
+    require(store, "other", "00D1", key_space="QBench_Id__c: ")
