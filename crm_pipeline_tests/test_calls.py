@@ -79,7 +79,12 @@ def test_the_service_s_own_waiting_time_is_kept() -> None:
 
 def test_calls_are_counted_over_threads() -> None:
     counter = CallCounter()
-    threads = [threading.Thread(target=lambda: [counter.add("write") for _ in range(500)]) for _ in range(4)]
+
+    def count() -> None:
+        for _ in range(500):
+            counter.add("write")
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
