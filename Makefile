@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Bytecode is written, whatever the shell says: without it every start costs seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo dev test check lint types layers format lock clean
+.PHONY: help demo dev test benchmarks check lint types layers format lock clean
 
 help: ## List the chores
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -19,6 +19,9 @@ dev: $(INSTALLED) ## The same, and stay up with the Dagster UI
 
 test: $(INSTALLED) ## Run the tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+benchmarks: $(INSTALLED) ## Measure calls, memory, import time and planning beside their limits
+	@$(BIN)/python -m benchmarks
 
 check: lint types layers test ## All that CI runs
 

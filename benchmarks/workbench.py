@@ -69,9 +69,7 @@ class Workbench:
         command += ["--tags", json.dumps({"dagster/partition": (self.start + hour * HOUR).strftime("%Y-%m-%d-%H:%M")})]
         began = time.monotonic()
         with log.open("wb") as output, guardian() as guard:
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True
-            )
+            process = subprocess.Popen(command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True)
             guard.end_group(process.pid)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
