@@ -12,7 +12,7 @@ from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata, seconds_since
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
@@ -59,7 +59,7 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 
     @dg.asset(
         key=names.raw_key(spec.name, record_type),
-        description=f"The {names.QBENCH_OBJECTS[record_type]} that changed in QBench, staged as QBench gave them.",
+        description=f"The {MODELS[record_type].qbench_object} that changed in QBench, staged as QBench gave them.",
         group_name=spec.name,
         owners=list(spec.owners),
         kinds={"python", "postgres"},
@@ -99,7 +99,7 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
     @dg.asset(
         key=names.normalized_key(spec.name, record_type),
         deps=deps,
-        description=f"The staged {names.QBENCH_OBJECTS[record_type]} in the normalized model, through the integration's mapping.",
+        description=f"The staged {MODELS[record_type].qbench_object} in the normalized model, through the integration's mapping.",
         group_name=spec.name,
         owners=list(spec.owners),
         kinds={"pandas", "postgres"},

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from crm_pipeline.crms.base import CrmKind
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 
-QBENCH_OBJECTS = {RecordType.ACCOUNT: "customers", RecordType.CONTACT: "contacts"}
 NORMALIZED_OBJECTS = {RecordType.ACCOUNT: "accounts", RecordType.CONTACT: "contacts"}
 
 
 def raw_key(integration: str, record_type: RecordType) -> list[str]:
     """Asset key of the extract."""
-    return [integration, "qbench", QBENCH_OBJECTS[record_type]]
+    return [integration, "qbench", MODELS[record_type].qbench_object]
 
 
 def normalized_key(integration: str, record_type: RecordType) -> list[str]:

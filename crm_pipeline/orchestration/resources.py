@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import dagster as dg
 
@@ -22,9 +22,6 @@ CLIENT_LIBRARIES = ("httpcore", "httpx", "hubspot", "simple_salesforce", "urllib
 
 class _Client(Protocol):
     def close(self) -> None: ...
-
-
-C = TypeVar("C", bound=_Client)
 
 
 def qbench_resource(settings: QBenchSettings, integration: str) -> dg.ResourceDefinition:

@@ -135,16 +135,6 @@ def raw_contents(connection: Connection, integration: str, record_type: RecordTy
     return {row.qbench_id: row.content for row in rows}
 
 
-def count_staged(connection: Connection, integration: str, record_type: RecordType, *, window: Window) -> int:
-    """How many records have their newest staged version in the window."""
-    statement = text(
-        "SELECT count(*) FROM crm_pipeline.raw_record WHERE integration = :integration AND record_type = :record_type "
-        "AND version >= :since AND version < :until"
-    )
-    bounds = {"since": _lower(window), "until": window.until}
-    return int(connection.execute(statement, {"integration": integration, "record_type": record_type, **bounds}).scalar_one())
-
-
 def _pages(
     store: Store, integration: str, record_type: RecordType, *, window: Window, table: str, columns: tuple[str, ...]
 ) -> Iterator[pd.DataFrame]:
