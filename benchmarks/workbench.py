@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,24 +61,18 @@ class Workbench:
 
     def run(self, hour: int) -> Worker:
         """Run the job on one partition (0 is the first) in a process of its own. Raises BenchmarkError when it fails."""
-        log = self.home / "worker.log"
-        profile = os.environ.get(PROFILE_VARIABLE)
-        command = [sys.executable, *(("-m", "cProfile", "-o", profile) if profile else ()), "-m", "dagster", "job", "execute"]
+        log, cost, profile = self.home / "worker.log", self.home / "worker.json", os.environ.get(PROFILE_VARIABLE)
+        command = [sys.executable, "-m", "benchmarks.worker", str(cost), sys.executable]
+        command += [*(("-m", "cProfile", "-o", profile) if profile else ()), "-m", "dagster", "job", "execute"]
         command += ["-m", "benchmarks.definitions", "-j", f"{INTEGRATION}__sync"]
         command += ["--tags", json.dumps({"dagster/partition": (self.start + hour * HOUR).strftime("%Y-%m-%d-%H:%M")})]
-        began = time.monotonic()
         with log.open("wb") as output, guardian() as guard:
             process = subprocess.Popen(command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True)
             guard.end_group(process.pid)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            process.wait()
         if process.returncode:
             raise BenchmarkError(f"the run failed; the end of its log:\n{log.read_text(errors='replace')[-4000:]}")
-        return Worker(
-            seconds=time.monotonic() - began,
-            cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_mb=usage.ru_maxrss * 1024 / 1e6,
-        )
+        return Worker(**json.loads(cost.read_text()))
 
     def materializations(self) -> dict[str, dict[str, Any]]:
         """Metadata of each asset's latest materialization, by the asset's name without the integration's."""

@@ -109,7 +109,7 @@ def _connected(url: str | None) -> Iterator[Engine]:
 
 
 def _send_arrays_in_binary(connection: psycopg.Connection, _record: object) -> None:
-    """In text, every quote of every JSON text in an array is escaped one by one: a third of the time that storing takes."""
+    """In text, every quote of every JSON text in an array would be escaped one by one."""
     from psycopg.types.array import ListBinaryDumper
 
     connection.adapters.register_dumper(list, ListBinaryDumper)
