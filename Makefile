@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Bytecode is written, whatever the shell says: without it every start costs seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo dev test benchmarks check lint types layers format lock clean
+.PHONY: help demo dev test benchmarks check lint types layers format docs lock clean
 
 help: ## List the chores
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -38,6 +38,9 @@ layers: $(INSTALLED) ## Check that the layers' arrows point down
 format: $(INSTALLED) ## Tidy up the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: $(INSTALLED) ## Write the documents that come from the code
+	@$(BIN)/python -m crm_pipeline.error_reference
 
 lock: $(INSTALLED) ## Pin the newest versions that agree
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-emit-index-url --no-annotate pyproject.toml --output-file constraints.txt

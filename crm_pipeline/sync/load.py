@@ -15,28 +15,24 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
-    MappingError,
     OpenRecordsError,
     RecordLockedException,
     ServiceError,
     ServiceFailedException,
     UnaccountedException,
 )
-from crm_pipeline.mapping.digests import digests
-from crm_pipeline.mapping.payload import Payload, build_payload
-from crm_pipeline.mapping.targets import Target
-from crm_pipeline.mapping.validity import mapping_problems
-from crm_pipeline.model import MODELS, Operation, RecordType
+from crm_pipeline.model import Operation
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
-from crm_pipeline.sync import eligibility, results
+from crm_pipeline.store.staging import Window
+from crm_pipeline.sync import results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
-from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, keep_parent, plan
+from crm_pipeline.sync.planner import Planner
+from crm_pipeline.sync.planning import Plan
 from crm_pipeline.sync.report import LoadReport
+from crm_pipeline.sync.selection import taken
 
 logger = logging.getLogger(__name__)
 
@@ -80,23 +76,12 @@ class Load:
         return self.report
 
     def _frames(self, window: Window) -> Iterator[pd.DataFrame]:
-        for frame in normalized_stream(self._store, self.order.integration, self._record_type, window=window):
-            self.report.rows += len(frame)
-            yield frame
-        if self._record_type is RecordType.CONTACT:
-            yield from self._freed_frames(window)
-
-    def _freed_frames(self, window: Window) -> Iterator[pd.DataFrame]:
-        with self._store.transaction() as connection:
-            ids = self.order.state.ids_whose_customer_is_linked(connection)
-        for start in range(0, len(ids), FRAME_ROWS):
-            with self._store.transaction() as connection:
-                part = ids[start : start + FRAME_ROWS]
-                frame = normalized_by_id(connection, self.order.integration, self._record_type, ids=part)
-            freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
-            self.report.replanned += len(freed)
-            if len(freed):
-                yield freed
+        for part in taken(self.order, window, store=self._store):
+            if part.replanned:
+                self.report.replanned += len(part.frame)
+            else:
+                self.report.rows += len(part.frame)
+            yield part.frame
 
     @cached_property
     def _org_id(self) -> str:
@@ -107,12 +92,8 @@ class Load:
         return org_id
 
     @cached_property
-    def _fields(self) -> pd.DataFrame:
-        return self._crm.fields(self._record_type)
-
-    @cached_property
-    def _lookup(self) -> Lookup:
-        return Lookup(self.order, crm=self._crm, store=self._store, org_id=self._org_id)
+    def _planner(self) -> Planner:
+        return Planner(self.order, store=self._store, crm=self._crm, org_id=self._org_id)
 
     @cached_property
     def _undecided(self) -> list[int]:
@@ -120,12 +101,12 @@ class Load:
         return settle_intents(self.order.state, store=self._store, crm=self._crm, org_id=self._org_id)
 
     def _plan_and_write(self, frame: pd.DataFrame) -> None:
-        planned = self._plan(frame)
+        planned = self._planner.plan(frame, undecided=self._undecided)
         if self._is_under_way(planned.rows):
             # Only once that is written are its links known, without which a record would be created, or linked, twice.
             self._finish()
             del self._undecided
-            planned = self._plan(frame)
+            planned = self._planner.plan(frame, undecided=self._undecided)
         done = results.decided(planned.rows)
         with self._store.transaction() as connection:
             self._save_outcomes(connection, done)
@@ -141,53 +122,6 @@ class Load:
         qbench_ids = self._unclear.union(*(part["qbench_id"] for part in parts))
         crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
         return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
-
-    def _plan(self, frame: pd.DataFrame) -> Plan:
-        # In this order: the organization is proven before anything else is asked of it.
-        undecided = self._undecided
-        payload = build_payload(frame, crm=self.order.crm, spec=self.order.spec, crm_fields=self._fields)
-        self._require_possible(payload)
-        ids = frame["qbench_id"].tolist()
-        with self._store.transaction() as connection:
-            links = self.order.state.links(connection, ids=ids)
-            customers = self._customers(connection, frame)
-        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
-        unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
-        inputs = Inputs(
-            normalized=frame,
-            payload=payload,
-            digests=digests(payload.values),
-            verdicts=verdicts,
-            links=links,
-            matches=self._lookup.matches(frame[unlinked], undecided=undecided),
-            parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
-        )
-        key_of = self.order.key_of if self.order.settings.external_key else None
-        return self._respecting_the_crm(plan(inputs, model=MODELS[self._record_type], key_of=key_of), blank_only(payload))
-
-    def _require_possible(self, payload: Payload) -> None:
-        key = self.order.settings.external_key
-        problems = mapping_problems(payload.targets, self._fields, crm=self.order.crm, record_type=self._record_type, external_key=key)
-        if problems:
-            raise MappingError(integration=self.order.integration, service=self.order.crm, problems=problems)
-
-    def _customers(self, connection: Connection, frame: pd.DataFrame) -> pd.DataFrame | None:
-        if self._record_type is not RecordType.CONTACT:
-            return None
-        ids = frame["customer_id"].dropna().astype("int64").unique().tolist()
-        parent = self.order.parent
-        return eligibility.parents(frame["customer_id"], parent.links(connection, ids=ids), parent.outcomes(connection, ids=ids))
-
-    def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
-        """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""
-        fields = [target.crm_field for target in targets]
-        known = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
-        linking_contacts = (planned.rows["operation"] == Operation.LINK) & planned.rows["parent_crm_id"].notna()
-        asked = (planned.sent[fields].any(axis=1) & known) | linking_contacts
-        if not asked.any():
-            return planned
-        current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
-        return keep_parent(keep_filled(planned, current, targets), current)
 
     def _buffer(self, verb: str, part: Plan) -> None:
         pending = self._to_write[verb].followed_by(part) if verb in self._to_write else part

@@ -1,0 +1,89 @@
+"""Plans staged rows for one CRM: gathers what a plan is made from, and makes it. Reads the state and the CRM, writes nothing."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import MappingError
+from crm_pipeline.mapping.digests import digests
+from crm_pipeline.mapping.payload import Payload, build_payload
+from crm_pipeline.mapping.targets import Target
+from crm_pipeline.mapping.validity import mapping_problems
+from crm_pipeline.model import MODELS, Operation, RecordType
+from crm_pipeline.store.database import Store
+from crm_pipeline.sync import eligibility
+from crm_pipeline.sync.lookup import Lookup
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, keep_parent, plan
+
+
+class Planner:
+    """The plans of one order, for the load that carries them out and the preview that shows them.
+
+    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to.
+    """
+
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str) -> None:
+        self._order = order
+        self._store = store
+        self._crm = crm
+        self._record_type = order.spec.record_type
+        self._lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
+
+    @cached_property
+    def _fields(self) -> pd.DataFrame:
+        return self._crm.fields(self._record_type)
+
+    def plan(self, frame: pd.DataFrame, *, undecided: list[int]) -> Plan:
+        """The plan of normalized rows; ``undecided``: QBench ids whose earlier create can neither be found nor ruled out.
+
+        Raises MappingError for mappings that can never work in this CRM, and the CRM's ServiceError.
+        """
+        order = self._order
+        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields)
+        self._require_possible(payload)
+        ids = frame["qbench_id"].tolist()
+        with self._store.transaction() as connection:
+            links = order.state.links(connection, ids=ids)
+            customers = self._customers(connection, frame)
+        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
+        unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
+        inputs = Inputs(
+            normalized=frame,
+            payload=payload,
+            digests=digests(payload.values),
+            verdicts=verdicts,
+            links=links,
+            matches=self._lookup.matches(frame[unlinked], undecided=undecided),
+            parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
+        )
+        key_of = order.key_of if order.settings.external_key else None
+        return self._respecting_the_crm(plan(inputs, model=MODELS[self._record_type], key_of=key_of), blank_only(payload))
+
+    def _require_possible(self, payload: Payload) -> None:
+        order, key = self._order, self._order.settings.external_key
+        problems = mapping_problems(payload.targets, self._fields, crm=order.crm, record_type=self._record_type, external_key=key)
+        if problems:
+            raise MappingError(integration=order.integration, service=order.crm, problems=problems)
+
+    def _customers(self, connection: Connection, frame: pd.DataFrame) -> pd.DataFrame | None:
+        if self._record_type is not RecordType.CONTACT:
+            return None
+        ids = frame["customer_id"].dropna().astype("int64").unique().tolist()
+        parent = self._order.parent
+        return eligibility.parents(frame["customer_id"], parent.links(connection, ids=ids), parent.outcomes(connection, ids=ids))
+
+    def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
+        """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""
+        fields = [target.crm_field for target in targets]
+        known = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
+        linking_contacts = (planned.rows["operation"] == Operation.LINK) & planned.rows["parent_crm_id"].notna()
+        asked = (planned.sent[fields].any(axis=1) & known) | linking_contacts
+        if not asked.any():
+            return planned
+        current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
+        return keep_parent(keep_filled(planned, current, targets), current)

@@ -1,0 +1,48 @@
+"""Which staged rows does a plan take? Those of its window, and those whose customer got its link meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
+from crm_pipeline.sync.order import LoadOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A frame of normalized rows (schemas.normalized_schema); ``replanned``: not of the window, what they waited for changed."""
+
+    frame: pd.DataFrame
+    replanned: bool = False
+
+
+def taken(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
+    """The frames that a plan of this window takes, each read as it is needed."""
+    record_type = order.spec.record_type
+    for frame in normalized_stream(store, order.integration, record_type, window=window):
+        yield Taken(frame)
+    if record_type is RecordType.CONTACT:
+        for frame in _freed_frames(order, window, store=store):
+            yield Taken(frame, replanned=True)
+
+
+def _freed_frames(order: LoadOrder, window: Window, *, store: Store) -> Iterator[pd.DataFrame]:
+    with store.transaction() as connection:
+        ids = order.state.ids_whose_customer_is_linked(connection)
+    for frame in _frames_by_id(order, ids, store=store):
+        freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
+        if len(freed):
+            yield freed
+
+
+def _frames_by_id(order: LoadOrder, ids: list[int], *, store: Store) -> Iterator[pd.DataFrame]:
+    for start in range(0, len(ids), FRAME_ROWS):
+        with store.transaction() as connection:
+            part = ids[start : start + FRAME_ROWS]
+            frame = normalized_by_id(connection, order.integration, order.spec.record_type, ids=part)
+        yield frame
