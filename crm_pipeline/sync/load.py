@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
+    CrmPipelineError,
     MappingError,
     OpenRecordsError,
     RecordLockedException,
@@ -37,6 +38,7 @@ from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, keep_parent, plan
 from crm_pipeline.sync.report import LoadReport
+from crm_pipeline.sync.stops import FirstRefusals
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,7 @@ class Load:
         self._to_repeat: list[Plan] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
+        self._refusals = FirstRefusals()
 
     def run(self, window: Window) -> LoadReport:
         """Load the window's rows and those whose customer got its link meanwhile.
@@ -69,7 +72,7 @@ class Load:
                 for frame in self._frames(window):
                     self._plan_and_write(frame)
                 self._finish()
-            except ServiceError:
+            except CrmPipelineError:
                 self._leave_parents_open()
                 raise
         if self.report.retryable:
@@ -230,6 +233,8 @@ class Load:
         if again.any():
             self._to_repeat.append(batch.take(again))
         self._store_results(batch.rows[~again].reset_index(drop=True), answer[~again].reset_index(drop=True))
+        self._refusals = self._refusals.followed_by(answer)
+        self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
         logger.info(
             "%s %s %ss: wrote %d, %d of them refused; %d of %d rows accounted for",
