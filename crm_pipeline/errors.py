@@ -255,6 +255,15 @@ class LinkConflictException(RecordError):
     remedy = "Merge or correct the QBench records, or move the link by hand."
 
 
+class OtherAccountException(RecordError):
+    """The CRM contact that matches belongs to another account."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "link"
+    meaning = "The CRM contact that matches belongs to another account, and on_other_account is refuse; the outcome names both."
+    remedy = "Correct the contact's account in the CRM or its customer in QBench, or set on_other_account to keep or move."
+
+
 class ExistingRecordException(RecordError):
     """The CRM refuses to create the record because it is already there."""
 

@@ -135,11 +135,18 @@ class Crm(Protocol):
         """
         ...
 
+    several_accounts: bool
+    """Whether a contact may belong to several accounts, one of them its main one; else it has one, and a write carries it."""
+
     association_batch_size: int
     """The most rows that one ``associate`` call takes."""
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS)."""
+        """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS).
+
+        A contact that leaves an account stays associated with it where the CRM's users gave the two a label of their own: the
+        row's note says so (rules.md, 20). Only contacts that leave one cost further calls.
+        """
         ...
 
     def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:

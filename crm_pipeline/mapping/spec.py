@@ -11,6 +11,7 @@ from crm_pipeline.settings import YamlModel
 
 Policy = Literal["always", "if_blank", "create_only", "never"]
 OnInvalid = Literal["omit", "fail", "truncate"]
+OnOtherAccount = Literal["keep", "move", "refuse"]
 Scalar = str | int | float | bool
 
 
@@ -292,6 +293,14 @@ class ContactSpec(_RecordSpec):
 
     record_type: ClassVar[RecordType] = RecordType.CONTACT
     map: Annotated[ContactMap, Field(description="Normalized field to QBench field.", examples=[{"email": "email_address"}])]
+    on_other_account: Annotated[
+        OnOtherAccount,
+        Field(
+            description="A contact that sync_on finds belongs to another account in the CRM. keep: it stays there, and "
+            "ours is added where contacts may have several; move: it moves to ours; refuse: it is not linked.",
+            examples=["keep"],
+        ),
+    ] = "keep"
 
 
 RecordSpec = AccountSpec | ContactSpec

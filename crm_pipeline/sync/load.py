@@ -25,6 +25,7 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
+from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
@@ -36,7 +37,8 @@ from crm_pipeline.sync import eligibility, results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, keep_parent, plan
+from crm_pipeline.sync.parents import former_customers, keep_parent, previous_parent_crm_ids
+from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.stops import FirstRefusals
 
@@ -154,6 +156,7 @@ class Load:
         with self._store.transaction() as connection:
             links = self.order.state.links(connection, ids=ids)
             customers = self._customers(connection, frame)
+            former = self.order.parent.links(connection, ids=former_customers(frame, links))
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
         unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(
@@ -164,6 +167,7 @@ class Load:
             links=links,
             matches=self._lookup.matches(frame[unlinked], undecided=undecided),
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
+            previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
         )
         key_of = self.order.key_of if self.order.settings.external_key else None
         return self._respecting_the_crm(plan(inputs, model=MODELS[self._record_type], key_of=key_of), blank_only(payload))
@@ -190,7 +194,9 @@ class Load:
         if not asked.any():
             return planned
         current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
-        return keep_parent(keep_filled(planned, current, targets), current)
+        several, spec = self._crm.several_accounts, self.order.spec
+        policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"
+        return keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)
 
     def _buffer(self, verb: str, part: Plan) -> None:
         pending = self._to_write[verb].followed_by(part) if verb in self._to_write else part
@@ -284,7 +290,9 @@ class Load:
             self.report.add(outcomes)
 
     def _associate_batch(self, rows: pd.DataFrame, written: pd.DataFrame) -> None:
-        pairs = ASSOCIATIONS.build(rows[["qbench_id", "parent_crm_id"]].assign(crm_id=written["crm_id"]))
+        pairs = ASSOCIATIONS.build(
+            rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
+        )
         answer = results.account_for(rows, self._crm.associate(pairs))
         answer = WRITE_RESULTS.build(
             answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=answer["error_type"].isna())

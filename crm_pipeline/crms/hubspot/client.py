@@ -31,6 +31,8 @@ TYPE_IDS = {RecordType.ACCOUNT: "0-2", RecordType.CONTACT: "0-1"}
 class HubSpotCrm:
     """One portal's companies and contacts. Safe over threads."""
 
+    several_accounts = True
+
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         paths = PATHS[settings.path_family]
         self._settings = settings
@@ -38,7 +40,7 @@ class HubSpotCrm:
         self.calls = self._transport.calls
         self._reader = Reader(self._transport, paths, key=settings.external_key)
         self._writer = Writer(self._transport, paths, self._reader, settings.external_key)
-        self._associator = Associator(self._transport, paths, batch_size=settings.association_batch_size)
+        self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
         self._fields: dict[RecordType, pd.DataFrame] = {}
@@ -118,7 +120,7 @@ class HubSpotCrm:
         return self._writer.write(record_type, _name(record_type), batch)
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Associate contacts (schemas.ASSOCIATIONS) with their companies, as primary ones (schemas.WRITE_RESULTS)."""
+        """Associate contacts (schemas.ASSOCIATIONS) with their companies, and take them from those they leave (schemas.WRITE_RESULTS)."""
         return self._associator.associate(rows)
 
     def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:

@@ -40,7 +40,7 @@ class Paths:
         return f"{self.properties}/{object_name}"
 
     def contact_companies(self, verb: str) -> str:
-        """Reads or writes a batch of associations from contacts to companies; ``verb``: read or create."""
+        """Reads or changes a batch of associations from contacts to companies; ``verb``: read, create, archive or labels/archive."""
         return f"{self.associations}/contacts/companies/batch/{verb}"
 
 

@@ -25,6 +25,8 @@ PERSON_ACCOUNT = "IsPersonAccount"
 class SalesforceCrm:
     """One Salesforce organization (``crm_pipeline.crms.base.Crm``). Signs in with the first call."""
 
+    several_accounts = False
+
     def __init__(self, settings: SalesforceSettings, integration: str) -> None:
         self.calls = CallCounter()
         self.association_batch_size = ROWS_PER_REQUEST
@@ -115,7 +117,7 @@ class SalesforceCrm:
         return pd.concat([written, untouched], ignore_index=True) if idle else written
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them."""
+        """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them; the one before is left by that."""
         contacts = [
             Row(qbench_id=int(row.qbench_id), crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
             for row in rows.itertuples()
