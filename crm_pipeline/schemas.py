@@ -112,6 +112,16 @@ FOUND = FrameSchema(
 )
 """CRM records found by a key or a match field; a value with several records has several rows, one without has none."""
 
+OWNERS = FrameSchema(
+    "owners",
+    (
+        Column("user", "str", "the user as it was asked for"),
+        Column("owner_id", "str", "what the CRM's owner field takes; null where the user cannot own records"),
+        Column("problem", "str", "unknown, inactive or ambiguous; null where there is none"),
+    ),
+)
+"""Who is to own records, one row per user asked for."""
+
 INTENTS = FrameSchema(
     "intents",
     (

@@ -123,6 +123,10 @@ class Crm(Protocol):
         """Current values of some fields: columns ``crm_id``, ``parent_crm_id`` and the fields; a record that is gone has no row."""
         ...
 
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Who these users (ids, usernames, emails: as the CRM names them) are as owners of records (schemas.OWNERS)."""
+        ...
+
     def batch_size(self, record_type: RecordType) -> int:
         """The most rows that one ``write`` call takes."""
         ...

@@ -37,6 +37,7 @@ from crm_pipeline.sync import eligibility, results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.owners import Owners
 from crm_pipeline.sync.parents import former_customers, keep_parent, previous_parent_crm_ids
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
 from crm_pipeline.sync.report import LoadReport
@@ -124,6 +125,10 @@ class Load:
         """QBench ids whose earlier create can neither be found nor ruled out."""
         return settle_intents(self.order.state, store=self._store, crm=self._crm, org_id=self._org_id)
 
+    @cached_property
+    def _owners(self) -> Owners:
+        return Owners(self.order, crm=self._crm, report=self.report)
+
     def _plan_and_write(self, frame: pd.DataFrame) -> None:
         planned = self._plan(frame)
         if self._is_under_way(planned.rows):
@@ -170,7 +175,8 @@ class Load:
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
         )
         key_of = self.order.key_of if self.order.settings.external_key else None
-        return self._respecting_the_crm(plan(inputs, model=MODELS[self._record_type], key_of=key_of), blank_only(payload))
+        planned = self._owners.give(plan(inputs, model=MODELS[self._record_type], key_of=key_of), frame)
+        return self._respecting_the_crm(planned, blank_only(payload))
 
     def _require_possible(self, payload: Payload) -> None:
         key = self.order.settings.external_key

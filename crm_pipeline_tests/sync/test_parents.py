@@ -40,7 +40,7 @@ def crm_ids(bench: Bench, record_type: str) -> dict[int, str]:
     return dict(bench.rows(f"SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = '{record_type}'"))
 
 
-def reason(bench: Bench) -> str | None:
+def reason(bench: Bench) -> Any:
     ((said,),) = bench.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
     return said
 

@@ -13,6 +13,7 @@ from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.intents import resolve
+from crm_pipeline.crms.hubspot.owners import find_owners
 from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.reading import OBJECT_BATCH, Reader, text
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
@@ -20,6 +21,7 @@ from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
 from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import OWNERS
 
 SENSITIVITIES = ("sensitive", "highly_sensitive")
 
@@ -36,6 +38,7 @@ class HubSpotCrm:
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         paths = PATHS[settings.path_family]
         self._settings = settings
+        self._paths = paths
         self._transport = Transport(settings, integration=integration)
         self.calls = self._transport.calls
         self._reader = Reader(self._transport, paths, key=settings.external_key)
@@ -107,6 +110,10 @@ class HubSpotCrm:
         for field in fields:
             columns[field] = [text((record.get("properties") or {}).get(field)) for record in records.values()]
         return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
+
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Owners by id or email, who must not have left (schemas.OWNERS)."""
+        return OWNERS.build(pd.DataFrame(find_owners(self._transport, self._paths, list(dict.fromkeys(users))), columns=OWNERS.names))
 
     def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the same for both objects
         """Inputs of an object batch call."""

@@ -22,6 +22,7 @@ class Paths:
     objects: str
     properties: str
     associations: str
+    owners: str
 
     def records(self, object_name: str) -> str:
         """Lists an object's records."""
@@ -51,12 +52,14 @@ PATHS: Mapping[PathFamily, Paths] = MappingProxyType(
             objects="/crm/v3/objects",
             properties="/crm/v3/properties",
             associations="/crm/v4/associations",
+            owners="/crm/v3/owners",
         ),
         "2026-03": Paths(
             account="/account-info/2026-03/details",
             objects="/crm/objects/2026-03",
             properties="/crm/properties/2026-03",
             associations="/crm/associations/2026-03",
+            owners="/crm/owners/2026-03",
         ),
     }
 )

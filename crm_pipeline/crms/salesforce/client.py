@@ -12,12 +12,13 @@ from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
+from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, retrieve, rows_of
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import FOUND, WRITE_RESULTS
+from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 
 PERSON_ACCOUNT = "IsPersonAccount"
 
@@ -101,6 +102,10 @@ class SalesforceCrm:
                 **{name: pd.Series([record.get(name) for record in records], dtype="object") for name in fields},
             }
         )
+
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Users by id or username, who must be active (schemas.OWNERS)."""
+        return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
 
     def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the protocol asks per record type
         """The most rows of one ``write``: sObject Collections take 200 a request."""
