@@ -4,7 +4,8 @@ CrmPipelineError                      anything of ours that stops something; its
 ├── ConfigurationError                the integration's YAML, settings or environment are wrong
 │   ├── MissingCredentialError        an environment variable that should hold a credential is unset
 │   ├── MappingError                  a mapping can never work in this CRM; lists every such problem
-│   └── WrongOrgError                 the credentials lead to another organization than the links belong to
+│   ├── WrongOrgError                 the credentials lead to another organization than the links belong to
+│   └── SameRefusalError              a CRM refuses record after record for one and the same cause
 ├── StoreError                        the state database cannot be used
 ├── ServiceError                      a service outside (QBench or a CRM) could not do its part
 │   ├── AuthenticationError           it refuses the credentials, or what they are allowed to do
@@ -60,6 +61,22 @@ class WrongOrgError(ConfigurationError):
         super().__init__(
             f"integration {integration}: {service} answers as organization {found}, but this integration's links belong to "
             f"{stored}; nothing was written. Correct the credentials"
+        )
+
+
+class SameRefusalError(ConfigurationError):
+    """A CRM refused all of a load's first records for one and the same cause, so that the rest would end alike.
+
+    ``error_type`` is the record error, ``code`` the CRM's own, ``fields`` the CRM fields it named; both may be null.
+    """
+
+    def __init__(self, *, integration: str, service: str, error_type: str, code: str | None, fields: str | None, count: int) -> None:
+        self.error_type = error_type
+        self.count = count
+        named = "".join([f" ({code})" if code else "", f", fields {fields}" if fields else ""])
+        super().__init__(
+            f"integration {integration}: {service} refused the first {count} records it was sent for one cause: {error_type}{named}. "
+            f"{record_errors()[error_type].remedy} What was done is stored; materialize the partition again once the cause is gone"
         )
 
 
@@ -236,6 +253,15 @@ class LinkConflictException(RecordError):
     waits_on = "link"
     meaning = "The CRM record that matches belongs to another QBench record; the outcome names it."
     remedy = "Merge or correct the QBench records, or move the link by hand."
+
+
+class OtherAccountException(RecordError):
+    """The CRM contact that matches belongs to another account."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "link"
+    meaning = "The CRM contact that matches belongs to another account, and on_other_account is refuse; the outcome names both."
+    remedy = "Correct the contact's account in the CRM or its customer in QBench, or set on_other_account to keep or move."
 
 
 class ExistingRecordException(RecordError):

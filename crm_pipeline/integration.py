@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.mapping.presets import OWNER_FIELDS
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
@@ -177,7 +178,7 @@ class IntegrationAttributes(YamlModel):
             Problem((section, *problem.path), problem.message)
             for section, spec in (("accounts", self.accounts), ("contacts", self.contacts))
             if spec is not None
-            for problem in (*_map_problems(spec, crms=crms), *_sync_on_problems(spec, crms=crms))
+            for problem in (*_map_problems(spec, crms=crms), *_sync_on_problems(spec, crms=crms), *_owner_problems(spec, crms=crms))
         ]
         if problems:
             raise ProblemsError(problems)
@@ -208,6 +209,15 @@ def _sync_on_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]
     for position, row in enumerate(spec.sync_on):
         place: KeyPath = ("sync_on", position)
         yield from (Problem((*place, *path), message) for path, message in _row_problems(row, spec=spec, crms=crms))
+
+
+def _owner_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
+    for position, rule in enumerate(spec.owner):
+        for crm in rule.users:
+            if crm not in crms:
+                yield Problem(("owner", position, crm), _not_configured(crm, crms))
+            elif f"{crm}.{OWNER_FIELDS[crm]}" in spec.map.direct:
+                yield Problem(("owner", position, crm), f"`map` gives {crm}.{OWNER_FIELDS[crm]} a value already; keep one of the two")
 
 
 def _row_problems(row: MatchKey, *, spec: RecordSpec, crms: list[str]) -> Iterator[tuple[KeyPath, str]]:

@@ -80,6 +80,7 @@ WRITE_RESULTS = FrameSchema(
         Column("error_code", "str", "the CRM's own code for the error, null when there is none"),
         Column("error_fields", "str", "CRM fields the error names, joined by ', ', else null"),
         Column("error_ids", "str", "CRM ids the error names, joined by ', ', else null"),
+        Column("note", "str", "what of a written row was left as it is, with CRM ids; null when nothing was"),
     ),
 )
 """What became of each row of a batch, exactly one result per row."""
@@ -90,6 +91,8 @@ ASSOCIATIONS = FrameSchema(
         Column("qbench_id", "int64", "QBench id of the contact"),
         Column("crm_id", "str", "CRM id of the contact"),
         Column("parent_crm_id", "str", "CRM id of the account"),
+        Column("beside", "bool", "the contact keeps its main account and belongs to this one too; else this becomes the main one"),
+        Column("previous_crm_id", "str", "CRM id of the account that the contact leaves; null when it leaves none"),
     ),
 )
 """Contacts to associate with their accounts, where a write cannot carry the parent."""
@@ -108,6 +111,16 @@ FOUND = FrameSchema(
     ),
 )
 """CRM records found by a key or a match field; a value with several records has several rows, one without has none."""
+
+OWNERS = FrameSchema(
+    "owners",
+    (
+        Column("user", "str", "the user as it was asked for"),
+        Column("owner_id", "str", "what the CRM's owner field takes; null where the user cannot own records"),
+        Column("problem", "str", "unknown, inactive or ambiguous; null where there is none"),
+    ),
+)
+"""Who is to own records, one row per user asked for."""
 
 INTENTS = FrameSchema(
     "intents",

@@ -123,6 +123,10 @@ class Crm(Protocol):
         """Current values of some fields: columns ``crm_id``, ``parent_crm_id`` and the fields; a record that is gone has no row."""
         ...
 
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Who these users (ids, usernames, emails: as the CRM names them) are as owners of records (schemas.OWNERS)."""
+        ...
+
     def batch_size(self, record_type: RecordType) -> int:
         """The most rows that one ``write`` call takes."""
         ...
@@ -135,11 +139,18 @@ class Crm(Protocol):
         """
         ...
 
+    several_accounts: bool
+    """Whether a contact may belong to several accounts, one of them its main one; else it has one, and a write carries it."""
+
     association_batch_size: int
     """The most rows that one ``associate`` call takes."""
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS)."""
+        """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS).
+
+        A contact that leaves an account stays associated with it where the CRM's users gave the two a label of their own: the
+        row's note says so (rules.md, 20). Only contacts that leave one cost further calls.
+        """
         ...
 
     def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:

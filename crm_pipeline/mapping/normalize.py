@@ -21,6 +21,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.mapping.addresses import read_addresses
 from crm_pipeline.mapping.fields import FieldColumn, read_field
 from crm_pipeline.mapping.filters import meets
+from crm_pipeline.mapping.owners import rules_met
 from crm_pipeline.mapping.spec import AccountMap, ContactMap, FieldSource, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
@@ -38,6 +39,7 @@ class Normalized:
     Behind the declared columns stand object columns, each only where the mapping calls for it:
     ``<crm>.<field>`` the text for a directly mapped CRM field; ``qbench.<field>`` the text of a field that a match key names;
     ``default.<field>`` the value to use where the field is blank, for new CRM records only (see ``with_create_defaults``);
+    ``owner_rules`` the owner rules that the record meets (see ``owners``);
     ``unusable.<field>`` True where QBench holds a value that cannot be sent, so that ``clear`` does not take it for a blank.
 
     Counts add up over frames: rows, unparsable_phones, unclear_countries, unparsable_numbers, unreadable_values, translated,
@@ -75,6 +77,7 @@ def normalize(raw: pd.DataFrame, *, spec: RecordSpec, default_region: str | None
         **columns,
         **{name: _objects(column.values) for name, column in extras.items()},
         **companions,
+        **rules_met(pd.Series(content, dtype=object), spec, customers=None if customers is None else customers.reset_index(drop=True)),
     }
     counts = Counter({"rows": len(raw), "unreadable_values": 0, "translated": 0, **addresses.counts})
     for column in (*fields.values(), *extras.values()):

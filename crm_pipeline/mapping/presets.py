@@ -153,6 +153,9 @@ PRESETS: Mapping[str, Mapping[RecordType, Preset]] = MappingProxyType(
     }
 )
 
+OWNER_FIELDS: Mapping[str, str] = MappingProxyType({"salesforce": "OwnerId", "hubspot": "hubspot_owner_id"})
+"""The field of each CRM's accounts and contacts that says who owns them."""
+
 
 def preset(crm: str, record_type: RecordType) -> Preset:
     """The table of one CRM and record type. Raises ConfigurationError for a CRM that has none."""

@@ -11,6 +11,7 @@ from crm_pipeline.settings import YamlModel
 
 Policy = Literal["always", "if_blank", "create_only", "never"]
 OnInvalid = Literal["omit", "fail", "truncate"]
+OnOtherAccount = Literal["keep", "move", "refuse"]
 Scalar = str | int | float | bool
 
 
@@ -263,6 +264,45 @@ class MatchKey(YamlModel):
         return self.in_ if self.in_ is not None else next(iter((self.__pydantic_extra__ or {}).values()))
 
 
+class OwnerRule(YamlModel):
+    """Who owns a new CRM record: ``{<crm>: <user>}`` per CRM, for the records that meet ``only``."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str | int]
+
+    only: Annotated[
+        Filter | None,
+        Field(description="Which records the rule is for; left out, all.", examples=[{"field": "country_name", "is": "US"}]),
+    ] = None
+
+    @property
+    def users(self) -> dict[str, str]:
+        """The user of each CRM, as the YAML names it."""
+        return {crm: str(user).strip() for crm, user in (self.__pydantic_extra__ or {}).items()}
+
+    @property
+    def takes_accounts_owner(self) -> bool:
+        """Whether the owner is that of the contact's account."""
+        return False
+
+    @model_validator(mode="after")
+    def _names_an_owner(self) -> Self:
+        if bool(self.users) == self.takes_accounts_owner:
+            raise ValueError("an owner rule names a user per CRM as {<crm>: <user>}, or, for contacts, has same_as_account: true")
+        return self
+
+
+class ContactOwnerRule(OwnerRule):
+    """Who owns a new contact: a user per CRM, or the owner of its account."""
+
+    same_as_account: Annotated[bool, Field(description="The contact is owned by whoever owns its account.", examples=[True])] = False
+
+    @property
+    def takes_accounts_owner(self) -> bool:
+        """Whether the owner is that of the contact's account."""
+        return self.same_as_account
+
+
 class _RecordSpec(YamlModel):
     sync_on: Annotated[
         tuple[MatchKey, ...],
@@ -284,6 +324,14 @@ class AccountSpec(_RecordSpec):
     """How customers become accounts."""
 
     record_type: ClassVar[RecordType] = RecordType.ACCOUNT
+    owner: Annotated[
+        tuple[OwnerRule, ...],
+        Field(
+            description="Who owns a new account: the first rule that it meets and that names the CRM. Never changed later. "
+            "Salesforce takes a user's id or username, HubSpot an owner's id or email.",
+            examples=[[{"only": {"field": "country_name", "is": "US"}, "salesforce": "ana@acme.example", "hubspot": "ana@acme.example"}]],
+        ),
+    ] = ()
     map: Annotated[AccountMap, Field(description="Normalized field to QBench field.", examples=[{"name": "customer_name"}])]
 
 
@@ -291,7 +339,19 @@ class ContactSpec(_RecordSpec):
     """How contacts become contacts."""
 
     record_type: ClassVar[RecordType] = RecordType.CONTACT
+    owner: Annotated[
+        tuple[ContactOwnerRule, ...],
+        Field(description="Who owns a new contact, as with accounts.", examples=[[{"same_as_account": True}]]),
+    ] = ()
     map: Annotated[ContactMap, Field(description="Normalized field to QBench field.", examples=[{"email": "email_address"}])]
+    on_other_account: Annotated[
+        OnOtherAccount,
+        Field(
+            description="A contact that sync_on finds belongs to another account in the CRM. keep: it stays there, and "
+            "ours is added where contacts may have several; move: it moves to ours; refuse: it is not linked.",
+            examples=["keep"],
+        ),
+    ] = "keep"
 
 
 RecordSpec = AccountSpec | ContactSpec

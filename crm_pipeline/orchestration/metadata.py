@@ -30,8 +30,14 @@ def load_metadata(report: LoadReport, calls: Mapping[str, int]) -> dict[str, Any
         **{str(outcome): report.outcomes.get(outcome, 0) for outcome in Outcome},
         **calls_metadata(calls),
         "seconds": round(report.seconds, 2),
+        **({"notes": dg.MetadataValue.md(notes_list(report))} if report.notes else {}),
         "errors": dg.MetadataValue.md(error_table(report)),
     }
+
+
+def notes_list(report: LoadReport) -> str:
+    """What was left out of written records, as a markdown list with counts."""
+    return "\n".join(f"- {note} ({count} records)" for note, count in report.notes.most_common())
 
 
 def calls_metadata(calls: Mapping[str, int]) -> dict[str, int]:

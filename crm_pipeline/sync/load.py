@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
+    CrmPipelineError,
     OpenRecordsError,
     RecordLockedException,
     ServiceError,
@@ -33,6 +34,7 @@ from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import taken
+from crm_pipeline.sync.stops import FirstRefusals
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Load:
         self._to_repeat: list[Plan] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
+        self._refusals = FirstRefusals()
 
     def run(self, window: Window) -> LoadReport:
         """Load the window's rows and those whose customer got its link meanwhile.
@@ -65,7 +68,7 @@ class Load:
                 for frame in self._frames(window):
                     self._plan_and_write(frame)
                 self._finish()
-            except ServiceError:
+            except CrmPipelineError:
                 self._leave_parents_open()
                 raise
         if self.report.retryable:
@@ -93,7 +96,7 @@ class Load:
 
     @cached_property
     def _planner(self) -> Planner:
-        return Planner(self.order, store=self._store, crm=self._crm, org_id=self._org_id)
+        return Planner(self.order, store=self._store, crm=self._crm, org_id=self._org_id, report=self.report)
 
     @cached_property
     def _undecided(self) -> list[int]:
@@ -164,6 +167,8 @@ class Load:
         if again.any():
             self._to_repeat.append(batch.take(again))
         self._store_results(batch.rows[~again].reset_index(drop=True), answer[~again].reset_index(drop=True))
+        self._refusals = self._refusals.followed_by(answer)
+        self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
         logger.info(
             "%s %s %ss: wrote %d, %d of them refused; %d of %d rows accounted for",
@@ -213,7 +218,9 @@ class Load:
             self.report.add(outcomes)
 
     def _associate_batch(self, rows: pd.DataFrame, written: pd.DataFrame) -> None:
-        pairs = ASSOCIATIONS.build(rows[["qbench_id", "parent_crm_id"]].assign(crm_id=written["crm_id"]))
+        pairs = ASSOCIATIONS.build(
+            rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
+        )
         answer = results.account_for(rows, self._crm.associate(pairs))
         answer = WRITE_RESULTS.build(
             answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=answer["error_type"].isna())

@@ -21,7 +21,8 @@ def normalize_staged(
     """Normalize the window's staged raw records and add what was met to ``counts`` (mapping.normalize.Normalized)."""
     digest = mapping_digest(spec, default_region)
     for frame in raw_stream(store, integration, spec.record_type, window=window):
-        customers = _customers(store, integration, frame) if names_customer(spec.only) else None
+        looks_at_customers = any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner))))
+        customers = _customers(store, integration, frame) if looks_at_customers else None
         result = normalize(frame, spec=spec, default_region=default_region, customers=customers)
         with store.transaction() as connection:
             stage_normalized(connection, integration, spec.record_type, frame=result.frame, mapping_digest=digest)

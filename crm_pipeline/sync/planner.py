@@ -11,6 +11,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
+from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
@@ -18,21 +19,25 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.sync import eligibility
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, keep_parent, plan
+from crm_pipeline.sync.owners import Owners
+from crm_pipeline.sync.parents import former_customers, keep_parent, previous_parent_crm_ids
+from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
+from crm_pipeline.sync.report import LoadReport
 
 
 class Planner:
     """The plans of one order, for the load that carries them out and the preview that shows them.
 
-    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to.
+    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``report`` takes the notes.
     """
 
-    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str) -> None:
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str, report: LoadReport) -> None:
         self._order = order
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
         self._lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
+        self._owners = Owners(order, crm=crm, report=report)
 
     @cached_property
     def _fields(self) -> pd.DataFrame:
@@ -50,6 +55,7 @@ class Planner:
         with self._store.transaction() as connection:
             links = order.state.links(connection, ids=ids)
             customers = self._customers(connection, frame)
+            former = order.parent.links(connection, ids=former_customers(frame, links))
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
         unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(
@@ -60,9 +66,11 @@ class Planner:
             links=links,
             matches=self._lookup.matches(frame[unlinked], undecided=undecided),
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
+            previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
         )
         key_of = order.key_of if order.settings.external_key else None
-        return self._respecting_the_crm(plan(inputs, model=MODELS[self._record_type], key_of=key_of), blank_only(payload))
+        planned = self._owners.give(plan(inputs, model=MODELS[self._record_type], key_of=key_of), frame)
+        return self._respecting_the_crm(planned, blank_only(payload))
 
     def _require_possible(self, payload: Payload) -> None:
         order, key = self._order, self._order.settings.external_key
@@ -86,4 +94,6 @@ class Planner:
         if not asked.any():
             return planned
         current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
-        return keep_parent(keep_filled(planned, current, targets), current)
+        several, spec = self._crm.several_accounts, self._order.spec
+        policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"
+        return keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)

@@ -27,6 +27,9 @@ PLAN = FrameSchema(
         Column("origin", "str", "origin of the link: of the stored one, or of the one to be made"),
         Column("parent_qbench_id", "Int64", "contacts: customer whose account is the wanted parent"),
         Column("parent_crm_id", "str", "contacts: CRM id to send as parent; null: leave the parent alone"),
+        Column("beside", "bool", "contacts: the parent is added beside the main one that the contact has"),
+        Column("previous_parent_qbench_id", "Int64", "contacts: customer last sent as parent, null when none was"),
+        Column("previous_parent_crm_id", "str", "contacts: CRM id of the account to leave, null when there is none to leave"),
         Column("outcome", "str", "the outcome where the plan itself decides it (operation none), else null"),
         Column("error_type", "str", "record error that decided it, else null"),
         Column("reason", "str", "field names and ids: what an error names, what was not pushed or omitted"),
@@ -68,7 +71,8 @@ class Inputs:
 
     ``normalized``: schemas.normalized_schema. ``payload`` and ``digests``: mapping.payload and its digests. ``verdicts``:
     eligibility.VERDICTS. ``links``: schemas.LINKS, a row per linked record. ``matches``: matching.MATCHES, a row per match.
-    ``parent_crm_ids``: CRM id of each contact's account, null for accounts.
+    ``parent_crm_ids``: CRM id of each contact's account, null for accounts. ``previous_parent_crm_ids``: that of the account
+    it was given before, as far as it is another customer's.
     """
 
     normalized: pd.DataFrame
@@ -78,6 +82,7 @@ class Inputs:
     links: pd.DataFrame
     matches: pd.DataFrame
     parent_crm_ids: pd.Series
+    previous_parent_crm_ids: pd.Series | None = None
 
 
 def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd.Series] | None) -> Plan:
@@ -114,9 +119,11 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "origin": rows["link_origin"].fillna(rows["match_origin"]).fillna(str(LinkOrigin.CREATED)),
                 "parent_qbench_id": rows["customer_id"],
                 "parent_crm_id": inputs.parent_crm_ids.where(writes & new_parent),
+                "previous_parent_qbench_id": rows["link_parent"],
+                "previous_parent_crm_id": left_parent(inputs.parent_crm_ids, inputs.previous_parent_crm_ids).where(update & new_parent),
                 "outcome": rows["outcome"].mask(may & ~writes, str(Outcome.UNCHANGED)),
                 "error_type": rows["error_type"],
-                "reason": _joined(
+                "reason": joined(
                     rows["reason"],
                     pd.Series(STALE, index=rows.index, dtype="str").where(may & stale),
                     ("not_pushed: " + not_pushed).where(may),
@@ -130,6 +137,11 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
         values=values,
         sent=sent,
     )
+
+
+def left_parent(wanted: pd.Series, previous: pd.Series | None) -> pd.Series:
+    """The CRM ids of accounts that contacts leave, null where the account stays the same record."""
+    return wanted.mask(wanted.notna()) if previous is None else previous.where(previous.ne(wanted)).astype("str")
 
 
 def blank_only(payload: Payload) -> list[Target]:
@@ -157,20 +169,6 @@ def _groups(targets: list[Target]) -> list[list[str]]:
     for target in targets:
         groups.setdefault(target.group or target.crm_field, []).append(target.crm_field)
     return list(groups.values())
-
-
-def keep_parent(planned: Plan, current: pd.DataFrame) -> Plan:
-    """The plan without the account of contacts that are being linked and have one in the CRM already (rules.md, 18).
-
-    ``current``: columns ``crm_id`` and ``parent_crm_id`` as read.
-    """
-    held = current.drop_duplicates("crm_id").set_index("crm_id")["parent_crm_id"].reindex(planned.rows["crm_id"]).reset_index(drop=True)
-    wanted = planned.rows["parent_crm_id"]
-    has_one = planned.rows["operation"].eq(Operation.LINK) & held.notna() & wanted.notna()
-    note = "not_pushed: account (" + wanted + " wanted, " + held + " kept)"
-    reason = _joined(planned.rows["reason"], note.where(has_one & held.ne(wanted)))
-    rows = planned.rows.assign(parent_crm_id=wanted.mask(has_one), reason=reason)
-    return Plan(PLAN.build(rows), planned.values, planned.sent)
 
 
 def _with_links(inputs: Inputs) -> pd.DataFrame:
@@ -313,9 +311,10 @@ def _names(marked: pd.DataFrame) -> pd.Series:
     return joined.mask(joined == "")
 
 
-def _joined(*parts: pd.Series) -> pd.Series:
-    joined = pd.Series("", index=parts[0].index, dtype="str")
+def joined(*parts: pd.Series) -> pd.Series:
+    """Texts of one index joined row by row by '; '; null where all are null."""
+    text = pd.Series("", index=parts[0].index, dtype="str")
     for part in (part for part in parts if part.notna().any()):
-        joined = joined.mask(part.notna(), joined + "; " + part.astype("str"))
-    joined = joined.str.removeprefix("; ")
-    return joined.mask(joined == "")
+        text = text.mask(part.notna(), text + "; " + part.astype("str"))
+    text = text.str.removeprefix("; ")
+    return text.mask(text == "")

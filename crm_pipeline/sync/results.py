@@ -74,7 +74,8 @@ def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     kept, answers = rows[written], results[written]
     found = kept["operation"].eq(Operation.CREATE) & answers["created"].eq(False).fillna(False).astype(bool)
     # A row with no parent to send keeps the parent it has; one whose parent is still to be associated has none yet.
-    parent = kept["parent_qbench_id"].mask(parent_open(kept, answers))
+    # Of a move that is still open the former one is kept: it is to be left later.
+    parent = kept["parent_qbench_id"].mask(parent_open(kept, answers), kept["previous_parent_qbench_id"])
     return LINKS.build(
         {
             "qbench_id": kept["qbench_id"],
@@ -110,5 +111,6 @@ def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
         if part.isna().all():
             continue
         reason = reason.mask(part.notna(), reason + "; " + label + ": " + part.fillna(""))
+    reason = reason.mask(results["note"].notna(), reason + "; " + results["note"].fillna(""))
     reason = reason.str.removeprefix("; ")
     return reason.mask(reason == "")

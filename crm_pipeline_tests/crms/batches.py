@@ -59,9 +59,10 @@ def results_by_id(results: pd.DataFrame) -> dict[int, dict[str, Any]]:
     return {row["qbench_id"]: row for row in rows}
 
 
-def associations_of(*rows: tuple[int, str, str]) -> pd.DataFrame:
-    """Associations from (QBench id, contact's CRM id, account's CRM id)."""
-    return ASSOCIATIONS.build(pd.DataFrame(rows, columns=ASSOCIATIONS.names))
+def associations_of(*rows: tuple[int, str, str], beside: bool = False, leaving: str | None = None) -> pd.DataFrame:
+    """Associations from (QBench id, contact's CRM id, account's CRM id); all leave the same account, if any."""
+    frame = pd.DataFrame(rows, columns=ASSOCIATIONS.names[:3])
+    return ASSOCIATIONS.build(frame.assign(beside=beside, previous_crm_id=leaving))
 
 
 def intents_of(*rows: tuple[int, Mapping[str, Any]], age: timedelta = timedelta(minutes=2)) -> pd.DataFrame:

@@ -206,6 +206,15 @@ def test_association_is_made_and_may_be_repeated(bench: Bench, crm: Crm) -> None
     assert bench.parent(contact) == account
 
 
+def test_contact_that_leaves_an_account_has_the_new_one(bench: Bench, crm: Crm) -> None:
+    old, new = (bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in (1, 2))
+    contact = bench.add(CONTACT, valid(bench, CONTACT))
+    crm.associate(associations_of((7, contact, old)))
+    for _ in range(2):
+        assert results_by_id(crm.associate(associations_of((7, contact, new), leaving=old)))[7]["error_type"] is None
+    assert bench.parent(contact) == new
+
+
 def test_row_with_nothing_to_send_costs_no_call(bench: Bench, crm: Crm) -> None:
     crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
     result = results_by_id(crm.write(ACCOUNT, batch_of(Put(7, crm_id=crm_id))))[7]

@@ -98,3 +98,61 @@ def test_lost_answer_is_asked_for_again(portal: HubSpotPortal, sandbox: Sandbox,
     results = results_by_id(crm.associate(associations_of((1, contacts[0], company))))
     assert results[1]["error_type"] is None
     assert len(portal.associations()) == 1
+
+
+def companies_of(portal: HubSpotPortal, contact: str) -> dict[str, frozenset[int]]:
+    return {company: types for held, company, types in portal.associations() if held == contact}
+
+
+def test_contact_that_moves_leaves_its_former_company(
+    bench: Bench, portal: HubSpotPortal, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    crm.associate(associations_of((1, contacts[0], company)))
+    results = results_by_id(crm.associate(associations_of((1, contacts[0], other), leaving=company)))
+    assert (results[1]["error_type"], results[1]["note"]) == (None, None)
+    assert companies_of(portal, contacts[0]) == {other: {279, 1}}
+
+
+def test_labels_of_the_users_own_keep_the_former_company_which_the_note_names(
+    bench: Bench, portal: HubSpotPortal, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    label = portal.add_association_label("Lab manager").contact_to_company
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    portal.associate(contacts[0], company, types=(1, label))
+    results = results_by_id(crm.associate(associations_of((1, contacts[0], other), leaving=company)))
+    assert results[1]["error_type"] is None
+    assert results[1]["note"] == f"not_pushed: account {company} is kept beside the new one, for its labels"
+    assert companies_of(portal, contacts[0]) == {company: {279, label}, other: {279, 1}}
+
+
+def test_company_added_beside_the_primary_one_takes_no_place(
+    bench: Bench, portal: HubSpotPortal, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    portal.associate(contacts[0], company, types=(1,))
+    crm.associate(associations_of((1, contacts[0], other), beside=True))
+    assert companies_of(portal, contacts[0]) == {company: {279, 1}, other: {279}}
+
+
+def test_only_contacts_that_leave_a_company_cost_more_than_the_association(
+    bench: Bench, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    crm.associate(associations_of(*((number, contact, company) for number, contact in enumerate(contacts))))
+    assert len(sandbox.journal.calls("hubspot")) == 1
+    crm.associate(associations_of(*((number, contact, other) for number, contact in enumerate(contacts)), leaving=company))
+    assert [call.path.rsplit("/", 1)[1] for call in sandbox.journal.calls("hubspot")[1:]] == ["create", "read", "archive"]
+
+
+def test_move_that_broke_off_is_failed_and_may_be_repeated(
+    bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    crm.associate(associations_of((1, contacts[0], company)))
+    sandbox.faults.add(Fault(path="/archive", status=503, times=2))
+    move = associations_of((1, contacts[0], other), leaving=company)
+    results = results_by_id(crm.associate(move))
+    assert (results[1]["error_type"], results[1]["parent_sent"]) == ("ServiceFailedException", False)
+    assert results_by_id(crm.associate(move))[1]["error_type"] is None
+    assert companies_of(portal, contacts[0]) == {other: {279, 1}}

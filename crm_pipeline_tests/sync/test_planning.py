@@ -17,7 +17,8 @@ from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import CRM_FIELDS, LINKS, RAW, WRITE_RESULTS
 from crm_pipeline.sync import eligibility, results
 from crm_pipeline.sync.matching import MATCHES
-from crm_pipeline.sync.planning import STALE, Inputs, Plan, blank_only, keep_filled, keep_parent, plan
+from crm_pipeline.sync.parents import keep_parent
+from crm_pipeline.sync.planning import STALE, Inputs, Plan, blank_only, keep_filled, plan
 
 ACCOUNTS = AccountSpec.model_validate(
     {

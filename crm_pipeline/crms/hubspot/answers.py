@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem
 from crm_pipeline.errors import (
@@ -56,11 +56,13 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-def content(answer: Answer, *, integration: str, token: str) -> dict[str, Any]:
+def content(answer: Answer, *, integration: str, token: str, empty: Literal["refused", "allowed"] = "refused") -> dict[str, Any]:
     """The JSON object of a successful answer. Raises the service error that any other answer means.
 
-    ``token`` is the name of the environment variable that holds the token.
+    ``token`` is the name of the environment variable that holds the token. ``empty``: whether 204, no content, is an answer.
     """
+    if answer.status == 204 and empty == "allowed":
+        return {}
     parsed = _parsed(answer.body)
     if not 200 <= answer.status < 300:
         raise _error(answer, parsed, integration=integration, token=token)

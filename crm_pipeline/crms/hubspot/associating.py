@@ -9,9 +9,9 @@ import pandas as pd
 
 from crm_pipeline.crms.hubspot.answers import InputsRefusedError
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
-from crm_pipeline.crms.hubspot.inputs import ASSOCIATION_TYPES
+from crm_pipeline.crms.hubspot.inputs import ASSOCIATION_TYPES, STANDARD_LABELS
 from crm_pipeline.crms.hubspot.paths import Paths
-from crm_pipeline.crms.hubspot.reading import chunks, entries
+from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, PRIMARY, Reader, chunks, entries
 from crm_pipeline.crms.hubspot.results import Ledger
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.errors import ParentNotFoundException, RecordRefusedException, ServiceError, ServiceFailedException
@@ -21,35 +21,59 @@ Pair = tuple[str, str]
 
 
 class Associator:
-    """Associates contacts of one portal. Creating an association that exists changes nothing, so every call may be repeated."""
+    """Associates contacts of one portal. Creating or removing what is so already changes nothing, so every call may be repeated."""
 
-    def __init__(self, transport: Transport, paths: Paths, *, batch_size: int) -> None:
+    def __init__(self, transport: Transport, paths: Paths, reader: Reader, *, batch_size: int) -> None:
         self._transport = transport
         self._paths = paths
+        self._reader = reader
         self._batch_size = batch_size
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Associate contacts (schemas.ASSOCIATIONS) with their companies, as primary ones (schemas.WRITE_RESULTS).
+        """Associate contacts (schemas.ASSOCIATIONS) with their companies, and take them from those they leave (schemas.WRITE_RESULTS).
 
         Raises ServiceError when the service fails before anything is stored; afterwards the rows left are failed.
         """
         ledger = Ledger(rows["qbench_id"].tolist())
-        positions: dict[Pair, list[int]] = {}
-        for position, pair in enumerate(zip(rows["crm_id"], rows["parent_crm_id"], strict=True)):
-            positions.setdefault((str(pair[0]), str(pair[1])), []).append(position)
+        positions = _positions(rows["crm_id"], rows["parent_crm_id"])
+        beside = set(positions) - set(_positions(*(rows.loc[~rows["beside"], name] for name in ("crm_id", "parent_crm_id"))))
+        leaving: dict[Pair, list[int]] = {}
         try:
             for pairs in chunks(positions, self._batch_size):
-                self._send(pairs, positions, ledger)
+                self._send(pairs, positions, ledger, beside=beside)
+            stored = rows["previous_crm_id"].notna() & pd.Series(map(ledger.is_stored, range(len(rows))), index=rows.index, dtype="bool")
+            leaving = _positions(rows["crm_id"].where(stored), rows["previous_crm_id"].where(stored))
+            self._leave(leaving, ledger)
         except ServiceError as error:
             if not ledger.wrote_something:
                 raise
-            for position in ledger.open():
+            for position in (*ledger.open(), *(one for held in leaving.values() for one in held)):
                 ledger.failed(position, ServiceFailedException, code=type(error).__name__)
         return ledger.frame()
 
-    def _send(self, pairs: Sequence[Pair], positions: dict[Pair, list[int]], ledger: Ledger) -> None:
+    def _leave(self, pairs: dict[Pair, list[int]], ledger: Ledger) -> None:
+        """Take contacts from the companies they leave; a pair with labels of the users' own loses the primary label only (rules.md, 20)."""
+        labels = self._reader.labels([contact for contact, _ in pairs])
+        there = {pair: labels[pair] for pair in pairs if pair in labels}
+        plain = [pair for pair, types in there.items() if types <= STANDARD_LABELS]
+        labelled = [pair for pair in there if pair not in plain]
+        primary = [pair for pair in labelled if (HUBSPOT_DEFINED, PRIMARY) in there[pair]]
+        for part in chunks(plain, self._batch_size):
+            inputs = [{"from": {"id": contact}, "to": [{"id": company}]} for contact, company in part]
+            self._transport.remove(self._paths.contact_companies("archive"), {"inputs": inputs})
+        for part in chunks(primary, self._batch_size):
+            labels_off = [{"from": {"id": contact}, "to": {"id": company}, "types": [ASSOCIATION_TYPES[1]]} for contact, company in part]
+            self._transport.remove(self._paths.contact_companies("labels/archive"), {"inputs": labels_off})
+        for pair in labelled:
+            for position in pairs[pair]:
+                ledger.note(position, f"not_pushed: account {pair[1]} is kept beside the new one, for its labels")
+
+    def _send(self, pairs: Sequence[Pair], positions: dict[Pair, list[int]], ledger: Ledger, *, beside: set[Pair]) -> None:
         """One request; where HubSpot refuses it as a whole, its halves, down to the pairs that are to blame."""
-        inputs = [{"from": {"id": contact}, "to": {"id": company}, "types": list(ASSOCIATION_TYPES)} for contact, company in pairs]
+        inputs = [
+            {"from": {"id": pair[0]}, "to": {"id": pair[1]}, "types": list(ASSOCIATION_TYPES[:1] if pair in beside else ASSOCIATION_TYPES)}
+            for pair in pairs
+        ]
         try:
             answer = self._transport.post(self._paths.contact_companies("create"), {"inputs": inputs}, label="associate").content
         except InputsRefusedError as refusal:
@@ -57,8 +81,8 @@ class Associator:
                 _fail(pairs, refusal.problem, positions, ledger)
                 return
             middle = len(pairs) // 2
-            self._send(pairs[:middle], positions, ledger)
-            self._send(pairs[middle:], positions, ledger)
+            self._send(pairs[:middle], positions, ledger, beside=beside)
+            self._send(pairs[middle:], positions, ledger, beside=beside)
             return
         for result in entries(answer, "results"):
             pair = _pair(result)
@@ -67,6 +91,15 @@ class Associator:
         for error in entries(answer, "errors"):
             problem = read_problem(error)
             _fail(_blamed(pairs, problem), problem, positions, ledger)
+
+
+def _positions(contacts: pd.Series, companies: pd.Series) -> dict[Pair, list[int]]:
+    """The rows of each pair; rows without one are left out."""
+    positions: dict[Pair, list[int]] = {}
+    for position, (contact, company) in enumerate(zip(contacts, companies, strict=True)):
+        if pd.notna(contact) and pd.notna(company):
+            positions.setdefault((str(contact), str(company)), []).append(position)
+    return positions
 
 
 def _pair(result: dict[str, Any]) -> Pair:

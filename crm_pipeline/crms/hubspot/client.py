@@ -13,6 +13,7 @@ from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.intents import resolve
+from crm_pipeline.crms.hubspot.owners import find_owners
 from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.reading import OBJECT_BATCH, Reader, text
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
@@ -20,6 +21,7 @@ from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
 from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import OWNERS
 
 SENSITIVITIES = ("sensitive", "highly_sensitive")
 
@@ -31,14 +33,17 @@ TYPE_IDS = {RecordType.ACCOUNT: "0-2", RecordType.CONTACT: "0-1"}
 class HubSpotCrm:
     """One portal's companies and contacts. Safe over threads."""
 
+    several_accounts = True
+
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         paths = PATHS[settings.path_family]
         self._settings = settings
+        self._paths = paths
         self._transport = Transport(settings, integration=integration)
         self.calls = self._transport.calls
         self._reader = Reader(self._transport, paths, key=settings.external_key)
         self._writer = Writer(self._transport, paths, self._reader, settings.external_key)
-        self._associator = Associator(self._transport, paths, batch_size=settings.association_batch_size)
+        self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
         self._fields: dict[RecordType, pd.DataFrame] = {}
@@ -106,6 +111,10 @@ class HubSpotCrm:
             columns[field] = [text((record.get("properties") or {}).get(field)) for record in records.values()]
         return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
 
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Owners by id or email, who must not have left (schemas.OWNERS)."""
+        return OWNERS.build(pd.DataFrame(find_owners(self._transport, self._paths, list(dict.fromkeys(users))), columns=OWNERS.names))
+
     def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the same for both objects
         """Inputs of an object batch call."""
         return OBJECT_BATCH
@@ -118,7 +127,7 @@ class HubSpotCrm:
         return self._writer.write(record_type, _name(record_type), batch)
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Associate contacts (schemas.ASSOCIATIONS) with their companies, as primary ones (schemas.WRITE_RESULTS)."""
+        """Associate contacts (schemas.ASSOCIATIONS) with their companies, and take them from those they leave (schemas.WRITE_RESULTS)."""
         return self._associator.associate(rows)
 
     def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crm_pipeline.crms.base import WriteBatch
-from crm_pipeline.crms.hubspot.reading import MERGED_IDS, PRIMARY
+from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, MERGED_IDS, PRIMARY
 from crm_pipeline.crms.hubspot.wire import to_wire
 from crm_pipeline.errors import (
     DeletedInCrmException,
@@ -23,9 +23,12 @@ UNLABELLED = 279
 """Association type contact to company without a label (source: HubSpot's associations guide)."""
 
 ASSOCIATION_TYPES: tuple[Mapping[str, object], ...] = tuple(
-    {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": kind} for kind in (UNLABELLED, PRIMARY)
+    {"associationCategory": HUBSPOT_DEFINED, "associationTypeId": kind} for kind in (UNLABELLED, PRIMARY)
 )
 """How a contact is associated with its account: plainly, and as its primary company."""
+
+STANDARD_LABELS = frozenset({(HUBSPOT_DEFINED, UNLABELLED), (HUBSPOT_DEFINED, PRIMARY)})
+"""What an association carries without any label of the users' own, as category and type."""
 
 NATURAL_NAMES: Mapping[RecordType, str] = {RecordType.ACCOUNT: "name", RecordType.CONTACT: "email"}
 """The property by which a record created without a key is recognized in the answer."""

@@ -22,6 +22,7 @@ class Paths:
     objects: str
     properties: str
     associations: str
+    owners: str
 
     def records(self, object_name: str) -> str:
         """Lists an object's records."""
@@ -40,7 +41,7 @@ class Paths:
         return f"{self.properties}/{object_name}"
 
     def contact_companies(self, verb: str) -> str:
-        """Reads or writes a batch of associations from contacts to companies; ``verb``: read or create."""
+        """Reads or changes a batch of associations from contacts to companies; ``verb``: read, create, archive or labels/archive."""
         return f"{self.associations}/contacts/companies/batch/{verb}"
 
 
@@ -51,12 +52,14 @@ PATHS: Mapping[PathFamily, Paths] = MappingProxyType(
             objects="/crm/v3/objects",
             properties="/crm/v3/properties",
             associations="/crm/v4/associations",
+            owners="/crm/v3/owners",
         ),
         "2026-03": Paths(
             account="/account-info/2026-03/details",
             objects="/crm/objects/2026-03",
             properties="/crm/properties/2026-03",
             associations="/crm/associations/2026-03",
+            owners="/crm/owners/2026-03",
         ),
     }
 )

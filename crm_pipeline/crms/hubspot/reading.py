@@ -33,6 +33,7 @@ PAGE = 100
 SEARCH_PAGE = 200
 """Records of a search page (source: HubSpot's search guide)."""
 
+HUBSPOT_DEFINED = "HUBSPOT_DEFINED"
 MERGED_IDS = "hs_merged_object_ids"
 ADDITIONAL_EMAILS = "hs_additional_emails"
 PRIMARY = 1
@@ -162,17 +163,25 @@ class Reader:
             query = {**query, "after": str(after)}
 
     def primary_companies(self, contact_ids: Sequence[str]) -> dict[str, str]:
-        """The primary company of each contact that has one. A contact's first 500 associations are looked at."""
-        found: dict[str, str] = {}
+        """The primary company of each contact that has one."""
+        labels = self.labels(contact_ids)
+        return {contact: company for (contact, company), types in labels.items() if (HUBSPOT_DEFINED, PRIMARY) in types}
+
+    def labels(self, contact_ids: Sequence[str]) -> dict[tuple[str, str], frozenset[tuple[str, int]]]:
+        """Category and type of the associations of contact and company, by their ids. A contact's first 500 are looked at."""
+        found: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}
         for part in chunks(dict.fromkeys(contact_ids), ASSOCIATION_READ_BATCH):
             answer = self._transport.post(
                 self._paths.contact_companies("read"), {"inputs": [{"id": one} for one in part]}, label="read"
             ).content
             self._refuse_other_errors(answer, allowed=NO_ASSOCIATIONS)
             for result in entries(answer, "results"):
+                contact = str((result.get("from") or {}).get("id"))
                 for target in entries(result, "to"):
-                    if any(kind.get("typeId") == PRIMARY for kind in entries(target, "associationTypes")):
-                        found[str((result.get("from") or {}).get("id"))] = str(target.get("toObjectId"))
+                    types = [(str(kind.get("category")), kind.get("typeId")) for kind in entries(target, "associationTypes")]
+                    found[contact, str(target.get("toObjectId"))] = frozenset(
+                        (category, number) for category, number in types if isinstance(number, int)
+                    )
         return found
 
     def search_all(self, object_name: str, filters: Sequence[dict[str, Any]], properties: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,12 @@ class Ledger:
     @property
     def wrote_something(self) -> bool:
         """Whether the CRM has already stored a row."""
-        return any(entry["error_type"] is None and entry["called"] for entry in self._entries.values())
+        return any(map(self.is_stored, self._entries))
+
+    def is_stored(self, position: int) -> bool:
+        """Whether the CRM stored a row."""
+        entry = self._entries.get(position)
+        return entry is not None and entry["called"] and entry["error_type"] is None
 
     def open(self) -> list[int]:
         """The positions without an entry."""
@@ -47,6 +52,10 @@ class Ledger:
     def without_parent(self, position: int) -> None:
         """A row that the CRM stored, but not its parent."""
         self._entries[position]["parent_sent"] = False
+
+    def note(self, position: int, text: str) -> None:
+        """Say of a stored row what was left as it is."""
+        self._entries[position]["note"] = text
 
     def failed(
         self,

@@ -82,6 +82,14 @@ class Transport:
         answered = with_retries(call, repeatable=repeatable, attempts=self._settings.attempts)
         return Reply(answered, repeated)
 
+    def remove(self, path: str, body: Mapping[str, Any]) -> None:
+        """Take associations away; again changes nothing. Raises ServiceError."""
+        with_retries(
+            lambda: self._call("POST", path, body=body, label="associate", empty="allowed"),
+            repeatable=True,
+            attempts=self._settings.attempts,
+        )
+
     def search(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer of a search, which has a pace of its own besides that of all calls. Raises ServiceError."""
 
@@ -107,6 +115,7 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         paces: Sequence[Pace] = (),
+        empty: Literal["refused", "allowed"] = "refused",
     ) -> dict[str, Any]:
         if label in WRITES:
             self._keep_reserve()
@@ -116,7 +125,7 @@ class Transport:
         self.calls.add(label)
         answer = self._send(client, method, path, query=query, body=body)
         self._note_daily(answer.headers)
-        return content(answer, integration=self.integration, token=self._settings.token.env)
+        return content(answer, integration=self.integration, token=self._settings.token.env, empty=empty)
 
     def _connected(self) -> Any:
         with self._lock:

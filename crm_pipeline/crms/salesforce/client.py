@@ -12,18 +12,21 @@ from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
+from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, retrieve, rows_of
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import FOUND, WRITE_RESULTS
+from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 
 PERSON_ACCOUNT = "IsPersonAccount"
 
 
 class SalesforceCrm:
     """One Salesforce organization (``crm_pipeline.crms.base.Crm``). Signs in with the first call."""
+
+    several_accounts = False
 
     def __init__(self, settings: SalesforceSettings, integration: str) -> None:
         self.calls = CallCounter()
@@ -100,6 +103,10 @@ class SalesforceCrm:
             }
         )
 
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Users by id or username, who must be active (schemas.OWNERS)."""
+        return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
+
     def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the protocol asks per record type
         """The most rows of one ``write``: sObject Collections take 200 a request."""
         return ROWS_PER_REQUEST
@@ -115,7 +122,7 @@ class SalesforceCrm:
         return pd.concat([written, untouched], ignore_index=True) if idle else written
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them."""
+        """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them; the one before is left by that."""
         contacts = [
             Row(qbench_id=int(row.qbench_id), crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
             for row in rows.itertuples()
