@@ -29,8 +29,10 @@ from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
+from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline.sync import eligibility, results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
@@ -59,7 +61,7 @@ class Load:
         self._unclear: set[int] = set()
 
     def run(self, window: Window) -> LoadReport:
-        """Load the window's rows and those whose customer got its link meanwhile.
+        """Load the window's rows and those for which what they waited for has changed.
 
         Raises the ServiceError or ConfigurationError that stopped it, after storing what was done, and OpenRecordsError
         when rows are left that failed for a passing cause.
@@ -80,15 +82,16 @@ class Load:
         return self.report
 
     def _frames(self, window: Window) -> Iterator[pd.DataFrame]:
+        with self._store.transaction() as connection:
+            follow_deletions(connection, self.order.state)
         for frame in normalized_stream(self._store, self.order.integration, self._record_type, window=window):
             self.report.rows += len(frame)
             yield frame
-        if self._record_type is RecordType.CONTACT:
-            yield from self._freed_frames(window)
+        yield from self._freed_frames(window)
 
     def _freed_frames(self, window: Window) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
-            ids = self.order.state.ids_whose_customer_is_linked(connection)
+            ids = ids_to_plan_again(connection, self.order.state, holding=eligibility.HOLDING)
         for start in range(0, len(ids), FRAME_ROWS):
             with self._store.transaction() as connection:
                 part = ids[start : start + FRAME_ROWS]
@@ -246,6 +249,11 @@ class Load:
         unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])
         self._unclear.update(rows.loc[unclear, "qbench_id"])
         with self._store.transaction() as connection:
+            taken = results.taken_over(rows, answer)
+            release(connection, self.order.state, org_id=self._org_id, crm_ids=taken)
+            wanted = results.named_as_existing(answer)
+            left = left_behind(connection, self.order.state, org_id=self._org_id, crm_ids=wanted)
+            answer = results.name_left_behind(answer, left)
             holders = self.order.state.holders(connection, org_id=self._org_id, crm_ids=answer["crm_id"].dropna().tolist())
             answer = results.refuse_held(answer, holders, integration=self.order.integration)
             pending = results.parent_open(rows, answer)
