@@ -155,6 +155,14 @@ class RecordError(Exception):
     remedy: ClassVar[str] = ""
 
 
+class DeletedInQBenchException(RecordError):
+    """A record that was deleted in QBench."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The record was deleted in QBench; what it became in the CRM stays there and is not changed any more."
+    remedy = "Nothing; delete it by hand in the CRM where it should go there too."
+
+
 class NoNameForCustomerException(RecordError):
     """A customer without a name."""
 

@@ -12,6 +12,7 @@ RAW = FrameSchema(
         Column("version", "int64", "last_updated, Unix seconds"),
         Column("content", "object", "the record as QBench gave it, a dict"),
         Column("unreadable", "str", "name of a field that could not be read (a date, for instance), else null"),
+        Column("deleted", "bool", "the record is deleted in QBench"),
     ),
 )
 """What extract stages: one row per record. An unreadable date takes the version of the row read before it."""

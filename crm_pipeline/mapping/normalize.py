@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_pipeline.errors import (
     ContactWithMoreThanOneCustomerException,
+    DeletedInQBenchException,
     FilteredOutException,
     InvalidEmailException,
     NoCustomerForContactException,
@@ -50,19 +51,27 @@ class Normalized:
     counts: dict[str, int]
 
 
-def normalize(raw: pd.DataFrame, *, spec: RecordSpec, default_region: str | None = None, customers: pd.Series | None = None) -> Normalized:
+def normalize(
+    raw: pd.DataFrame,
+    *,
+    spec: RecordSpec,
+    default_region: str | None = None,
+    customers: pd.Series | None = None,
+    deleted_customers: frozenset[int] = frozenset(),
+) -> Normalized:
     """The normalized records of a raw frame (schemas.RAW), and why some of them may not sync (rules.md, *Order of reasons*).
 
     ``default_region``: ISO alpha-2 for phones whose record names no country. ``customers``: the content of each contact's
     customer, in the order of ``raw``, where the rules of ``only:`` name ``customer.<field>``; ConfigurationError if they do and
-    it is missing. No value of a record raises.
+    it is missing. ``deleted_customers``: QBench ids that do not count as a contact's customers, unless it has no others.
+    No value of a record raises.
     """
     raw = RAW.check(raw).reset_index(drop=True)
     content = [record if isinstance(record, dict) else {} for record in raw["content"]]
     addresses = read_addresses(content, spec.map)
     fields = _read_fields(content, spec, regions=addresses.regions(default_region))
     extras = _read_extras(content, spec)
-    customer_ids = _customer_ids(content) if spec.record_type is RecordType.CONTACT else None
+    customer_ids = _customer_ids(content, deleted_customers) if spec.record_type is RecordType.CONTACT else None
     met = _meets_rules(content, spec, customers)
     error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, met=met)
 
@@ -144,9 +153,16 @@ def _objects(values: pd.Series) -> pd.Series:
     return values.astype(object).where(values.notna(), None)
 
 
-def _customer_ids(content: list[dict[str, Any]]) -> pd.Series:
+def _customer_ids(content: list[dict[str, Any]], deleted: frozenset[int]) -> pd.Series:
     """The distinct customer ids of each contact, as tuples."""
-    return pd.Series([customer_ids_of(record.get("customers")) for record in content], dtype=object)
+    return pd.Series([live_customers(customer_ids_of(record.get("customers")), deleted) for record in content], dtype=object)
+
+
+def live_customers(customer_ids: tuple[int, ...], deleted: frozenset[int]) -> tuple[int, ...]:
+    """The customers that count: those not deleted; of deleted ones only, the first, which says why the contact cannot sync."""
+    if deleted.isdisjoint(customer_ids):
+        return customer_ids
+    return tuple(number for number in customer_ids if number not in deleted) or customer_ids[:1]
 
 
 def customer_ids_of(customers: Any) -> tuple[int, ...]:
@@ -177,6 +193,7 @@ def _first_error(
     identifying = IDENTIFYING_FIELDS[spec.record_type]
     qbench_field = _qbench_field(spec.map, identifying)
     reasons: list[tuple[type[RecordError], pd.Series, Any]] = [
+        (DeletedInQBenchException, raw["deleted"], None),
         (UnreadableRecordException, raw["unreadable"].notna(), raw["unreadable"]),
         (FilteredOutException, ~met, None),
     ]

@@ -10,7 +10,6 @@ import dagster as dg
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
@@ -80,7 +79,7 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 
         def metadata() -> dict[str, Any]:
             calls = calls_since(before, client.calls.snapshot())
-            rows = {"dagster/row_count": job.rows, "resumed_at_row": job.resumed_at_row}
+            rows = {"dagster/row_count": job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}
             return {**rows, **calls_metadata(calls), "seconds": seconds_since(started)}
 
         with failing_clearly(spec.name, metadata):
@@ -93,7 +92,8 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
     record_type = record.record_type
     deps = [names.raw_key(spec.name, record_type)]
-    if record_type is RecordType.CONTACT and names_customer(record.only):
+    if record_type is RecordType.CONTACT:
+        # Which customers are deleted, and what rules on customer.<field> look at, is to be known first.
         deps.append(names.raw_key(spec.name, RecordType.ACCOUNT))
 
     @dg.asset(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from crm_pipeline.errors import UnexpectedAnswerError
@@ -14,6 +15,7 @@ from crm_pipeline.qbench.dates import Moment, parse_date
 
 VERSION_KEY = "last_updated"
 OLDEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "ASC"}
+DELETED: Mapping[str, str] = MappingProxyType({"include_deleted": "DELETED_ONLY"})
 NEWEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "DESC"}
 
 
@@ -59,11 +61,12 @@ class RowPage:
 
 @dataclass(frozen=True, slots=True)
 class RowList:
-    """The list of one of QBench's objects (``name``), read for a window that begins at ``since``."""
+    """The list of one of QBench's objects (``name``), read for a window that begins at ``since``; ``only`` says which records."""
 
     client: QBenchClient
     name: str
     since: int
+    only: Mapping[str, str] = field(default_factory=dict)
 
     def page(self, number: int, *, position: int, size: int) -> RowPage:
         """Page ``number`` of the records last updated at ``position`` or later.
@@ -93,7 +96,7 @@ class RowList:
     def _listing(self, number: int, *, position: int, size: int, order: Mapping[str, str]) -> Listing:
         """QBench does not document whether its parameter means > or >=, so the second before is asked for: rows of it may come."""
         bound = position - 1
-        parameters = order if bound < 0 else {**order, VERSION_KEY: str(bound)}
+        parameters = {**self.only, **order} if bound < 0 else {**self.only, **order, VERSION_KEY: str(bound)}
         return self.client.list_page(self.name, page=number, size=size, parameters=parameters)
 
     def _moment(self, record: Mapping[str, Any]) -> Moment | None:

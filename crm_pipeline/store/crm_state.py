@@ -53,15 +53,6 @@ SELECT :integration, :crm, :record_type, :org_id, :run_id, * FROM unnest(CAST(:i
 ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 """
 
-_WHOSE_CUSTOMER_IS_LINKED = """
-SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-JOIN crm_pipeline.link AS parent
-  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
- AND waiting.waits_on = 'customer:' || parent.qbench_id AND parent.status = 'live'
-WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
-ORDER BY waiting.qbench_id
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class CrmState:
@@ -130,10 +121,6 @@ class CrmState:
             waits=column(outcomes["waits_on"]),
             retryable=column(outcomes["retryable"]),
         )
-
-    def ids_whose_customer_is_linked(self, connection: Connection) -> list[int]:
-        """QBench ids of the records that wait for a customer which has a live link by now."""
-        return list(connection.execute(text(_WHOSE_CUSTOMER_IS_LINKED), self._key).scalars())
 
     def open_intents(self, connection: Connection) -> pd.DataFrame:
         """The creates whose answer is not stored (schemas.INTENTS)."""

@@ -33,13 +33,15 @@ class Window:
 
 
 _STAGE_RAW = """
-INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable)
+INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted)
 SELECT :integration, :record_type, *
-FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]))
+FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]),
+            CAST(:deleted AS boolean[]))
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
-SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, read_at = now()
+SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now()
 WHERE staged.version < excluded.version
-   OR (staged.version = excluded.version AND staged.content IS DISTINCT FROM excluded.content)
+   OR (staged.version = excluded.version
+       AND (staged.content, staged.deleted) IS DISTINCT FROM (excluded.content, excluded.deleted))
 """
 
 _STAGE_NORMALIZED = """
@@ -67,7 +69,7 @@ WHERE integration = :integration AND record_type = :record_type AND qbench_id = 
 ORDER BY version, qbench_id
 """
 
-_RAW_COLUMNS = ("qbench_id", "version", "content", "unreadable")
+_RAW_COLUMNS = ("qbench_id", "version", "content", "unreadable", "deleted")
 _NORMALIZED_COLUMNS = ("qbench_id", "version", "customer_id", "error_type", "error_fields", "fields")
 
 
@@ -84,6 +86,7 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
         versions=column(newest["version"]),
         contents=json_column(newest["content"]),
         unreadable=column(newest["unreadable"]),
+        deleted=column(newest["deleted"]),
     )
 
 
@@ -115,6 +118,13 @@ def raw_stream(store: Store, integration: str, record_type: RecordType, *, windo
     return FrameStream(RAW, lambda: map(RAW.build, pages()))
 
 
+def raw_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
+    """The staged raw rows of these QBench ids (schemas.RAW)."""
+    statement = text(_BY_ID.format(columns=", ".join(_RAW_COLUMNS), table="raw_record"))
+    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
+    return RAW.build(pd.DataFrame(rows, columns=list(_RAW_COLUMNS)))
+
+
 def normalized_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
     """The staged normalized rows of a window, in the order of their versions (schemas.normalized_schema)."""
     pages = partial(_pages, store, integration, record_type, window=window, table="normalized_record", columns=_NORMALIZED_COLUMNS)
@@ -133,6 +143,15 @@ def raw_contents(connection: Connection, integration: str, record_type: RecordTy
     statement = text(_BY_ID.format(columns="qbench_id, content", table="raw_record"))
     rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids})
     return {row.qbench_id: row.content for row in rows}
+
+
+def deleted_ids(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> frozenset[int]:
+    """Which of these QBench ids are deleted in QBench."""
+    statement = text(
+        "SELECT qbench_id FROM crm_pipeline.raw_record "
+        "WHERE integration = :integration AND record_type = :record_type AND deleted AND qbench_id = ANY(:ids)"
+    )
+    return frozenset(connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).scalars())
 
 
 def _pages(

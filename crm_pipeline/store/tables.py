@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, MetaData, Table, Text, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, MetaData, Table, Text, false, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 SCHEMA = "crm_pipeline"
@@ -64,8 +64,10 @@ raw_record = Table(
     Column("version", BigInteger, nullable=False, comment="last_updated, Unix seconds"),
     Column("content", JSONB, nullable=False),
     Column("unreadable", Text),
+    Column("deleted", Boolean, nullable=False, server_default=false(), comment="the record is deleted in QBench"),
     _now("read_at"),
     Index(None, "integration", "record_type", "version", "qbench_id"),
+    Index("ix_raw_record_deleted", "integration", "record_type", "qbench_id", postgresql_where=text("deleted")),
     comment="The newest state of every record as QBench gave it",
 )
 

@@ -8,6 +8,8 @@ from crm_pipeline.errors import (
     CustomerNotSyncedException,
     CustomerNotYetSyncedException,
     DeletedInCrmException,
+    DeletedInQBenchException,
+    FilteredOutException,
     LinkConflictException,
     RecordError,
     record_errors,
@@ -31,8 +33,14 @@ PARENTS = FrameSchema(
         Column("customer_id", "int64", "QBench id of the customer"),
         Column("parent_crm_id", "str", "its CRM id when it has a usable link, else null"),
         Column("blocked", "bool", "it has no link and will not get one without a change of its own"),
+        Column("held", "bool", "it may not sync, linked or not: it is filtered, inactive or deleted"),
+        Column("cause", "str", "the record error that keeps it back, else null"),
     ),
 )
+
+
+HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, FilteredOutException))
+"""Errors of a customer that keep back its contacts too, whether it is linked or not."""
 
 
 def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -40,13 +48,17 @@ def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame
     unique = pd.DataFrame({"customer_id": customer_ids.dropna().astype("int64").unique()})
     live = links[links["status"] == LinkStatus.LIVE][["qbench_id", "crm_id"]]
     known = unique.merge(live, left_on="customer_id", right_on="qbench_id", how="left").drop(columns="qbench_id")
-    known = known.merge(outcomes[["qbench_id", "outcome", "retryable"]], left_on="customer_id", right_on="qbench_id", how="left")
+    latest = outcomes[["qbench_id", "outcome", "retryable", "error_type"]]
+    known = known.merge(latest, left_on="customer_id", right_on="qbench_id", how="left")
     # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
     ended = known["outcome"].notna() & ~known["retryable"].eq(True)
+    held = known["error_type"].isin(HOLDING)
     return PARENTS.build(
         {
             "customer_id": known["customer_id"],
-            "parent_crm_id": known["crm_id"],
+            "parent_crm_id": known["crm_id"].mask(held),
+            "held": held,
+            "cause": known["error_type"],
             "blocked": (ended & known["crm_id"].isna()).astype("bool"),
         }
     )
@@ -69,18 +81,32 @@ def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: Record
     )
     verdicts["waits_on"] = verdicts["error_type"].map(_waits_on())
     if record_type is RecordType.CONTACT and customers is not None:
-        verdicts = _without_customer(verdicts, normalized["customer_id"], customers)
+        known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
+        verdicts = _with_held_customer(verdicts, known)
+        verdicts = _without_customer(verdicts, known)
     return VERDICTS.build(_with_unusable_link(verdicts, links))
 
 
-def _without_customer(verdicts: pd.DataFrame, customer_ids: pd.Series, customers: pd.DataFrame) -> pd.DataFrame:
-    known = pd.DataFrame({"customer_id": customer_ids}).merge(customers, on="customer_id", how="left")
+def _with_held_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    rows = verdicts["error_type"].isna() & known["held"].eq(True)
+    return _judged(verdicts, rows, CustomerNotSyncedException, reason=_customer_and_cause(known), waits_on=_customer(known))
+
+
+def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     orphaned = verdicts["error_type"].isna() & known["parent_crm_id"].isna()
     blocked = known["blocked"].eq(True)
-    waits_on = "customer:" + customer_ids.astype("str")
     for rows, error in ((orphaned & blocked, CustomerNotSyncedException), (orphaned & ~blocked, CustomerNotYetSyncedException)):
-        verdicts = _judged(verdicts, rows, error, reason=waits_on, waits_on=waits_on)
+        verdicts = _judged(verdicts, rows, error, reason=_customer_and_cause(known), waits_on=_customer(known))
     return verdicts
+
+
+def _customer(known: pd.DataFrame) -> pd.Series:
+    return "customer:" + known["customer_id"].astype("str")
+
+
+def _customer_and_cause(known: pd.DataFrame) -> pd.Series:
+    customer = _customer(known)
+    return customer.mask(known["cause"].notna(), customer + " (" + known["cause"] + ")")
 
 
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import logging
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.reading import organization, read_changes
+from crm_pipeline.qbench.reading import Page, organization, read_changes, read_deletions
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.reading import Progress, finish, interrupted_at, save_progress
@@ -16,10 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 class Extract:
-    """One read of one record type. ``run`` does it; ``rows`` and ``resumed_at_row`` say what was done, also after it raised."""
+    """One read of one record type. ``run`` does it; ``rows``, ``deleted`` (those of them) and ``resumed_at_row`` say what was done."""
 
     def __init__(self, integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> None:
         self.rows = 0
+        self.deleted = 0
         self.resumed_at_row = 0
         self._integration = integration
         self._record_type = record_type
@@ -40,14 +41,21 @@ class Extract:
 
     def _read(self, window: Window, *, resume: int | None) -> None:
         for page in read_changes(self._client, self._record_type, since=window.since, until=window.until, resume=resume):
-            self.rows += len(page.frame)
-            with self._store.transaction() as connection:
-                stage_raw(connection, self._integration, self._record_type, frame=page.frame)
-                progress = Progress(position=page.position, rows=self.rows)
-                save_progress(connection, self._integration, self._record_type, window=window, progress=progress)
+            self._stage(page, window, position=page.position)
             logger.info("%s %ss: %d rows read%s", self._integration, self._record_type, self.rows, _of(page.total))
+        # Behind the others, so that a record deleted while they are read is seen deleted at last.
+        for page in read_deletions(self._client, self._record_type, since=window.since, until=window.until):
+            self.deleted += len(page.frame)
+            self._stage(page, window, position=window.until)
         with self._store.transaction() as connection:
             finish(connection, self._integration, self._record_type, window=window)
+
+    def _stage(self, page: Page, window: Window, *, position: int) -> None:
+        self.rows += len(page.frame)
+        with self._store.transaction() as connection:
+            stage_raw(connection, self._integration, self._record_type, frame=page.frame)
+            progress = Progress(position=position, rows=self.rows)
+            save_progress(connection, self._integration, self._record_type, window=window, progress=progress)
 
 
 def _of(total: int | None) -> str:

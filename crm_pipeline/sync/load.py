@@ -25,6 +25,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync import results
@@ -58,7 +59,7 @@ class Load:
         self._refusals = FirstRefusals()
 
     def run(self, window: Window) -> LoadReport:
-        """Load the window's rows and those whose customer got its link meanwhile.
+        """Load the window's rows and those for which what they waited for has changed.
 
         Raises the ServiceError or ConfigurationError that stopped it, after storing what was done, and OpenRecordsError
         when rows are left that failed for a passing cause.
@@ -79,6 +80,8 @@ class Load:
         return self.report
 
     def _frames(self, window: Window) -> Iterator[pd.DataFrame]:
+        with self._store.transaction() as connection:
+            follow_deletions(connection, self.order.state)
         for part in taken(self.order, window, store=self._store):
             if part.replanned:
                 self.report.replanned += len(part.frame)
@@ -185,6 +188,11 @@ class Load:
         unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])
         self._unclear.update(rows.loc[unclear, "qbench_id"])
         with self._store.transaction() as connection:
+            claimed = results.taken_over(rows, answer)
+            release(connection, self.order.state, org_id=self._org_id, crm_ids=claimed)
+            wanted = results.named_as_existing(answer)
+            left = left_behind(connection, self.order.state, org_id=self._org_id, crm_ids=wanted)
+            answer = results.name_left_behind(answer, left)
             holders = self.order.state.holders(connection, org_id=self._org_id, crm_ids=answer["crm_id"].dropna().tolist())
             answer = results.refuse_held(answer, holders, integration=self.order.integration)
             pending = results.parent_open(rows, answer)

@@ -15,7 +15,8 @@ from crm_pipeline.model import MODELS, FieldKind, LinkOrigin
 from crm_pipeline.schemas import FOUND
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.sync.matching import MATCHES, choose
+from crm_pipeline.store.deletions import left_behind
+from crm_pipeline.sync.matching import LEFT_BEHIND, MATCHES, choose
 from crm_pipeline.sync.order import LoadOrder
 
 FEW = 200
@@ -92,8 +93,11 @@ class Lookup:
         if near.empty:
             return MATCHES.empty()
         with self._store.transaction() as connection:
-            holders = self._state.holders(connection, org_id=self._org_id, crm_ids=near["crm_id"].unique().tolist())
-        return choose(claims, near, holders, origin=origin)
+            crm_ids = near["crm_id"].unique().tolist()
+            holders = self._state.holders(connection, org_id=self._org_id, crm_ids=crm_ids)
+            left = left_behind(connection, self._state, org_id=self._org_id, crm_ids=crm_ids).rename(columns={"qbench_id": "left_by"})
+        left = LEFT_BEHIND.build(left.assign(left_key=self._order.key_of(left["left_by"])))
+        return choose(claims, near, holders, origin=origin, left_behind=left)
 
     def _fold(self, values: pd.Series, kind: FieldKind) -> pd.Series:
         return fold(values, kind, default_region=self._order.default_region)

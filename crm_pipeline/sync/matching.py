@@ -13,29 +13,51 @@ MATCHES = FrameSchema(
     (
         Column("qbench_id", "int64", "QBench id of a record without a link"),
         Column("crm_id", "str", "the CRM record to link it to, null when the match cannot be used"),
-        Column("origin", "str", "key or matched"),
+        Column("origin", "str", "key, matched or taken_over"),
         Column("error_type", "str", "why the match cannot be used, else null"),
-        Column("reason", "str", "the ids that the error names"),
+        Column("reason", "str", "the ids that the error names, or from whom the CRM record is taken over"),
     ),
 )
 """Records for which a CRM record was found; a record without a row here has none."""
 
 
-def choose(claims: pd.DataFrame, candidates: pd.DataFrame, holders: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
+LEFT_BEHIND = FrameSchema(
+    "left_behind",
+    (
+        Column("crm_id", "str", "a CRM record whose QBench record was deleted"),
+        Column("left_by", "Int64", "the QBench id of the deleted record"),
+        Column("left_key", "str", "the external key that it wrote, null without one"),
+    ),
+)
+"""CRM records that others may take over (rules.md, 26)."""
+
+
+def choose(
+    claims: pd.DataFrame,
+    candidates: pd.DataFrame,
+    holders: pd.DataFrame,
+    *,
+    origin: LinkOrigin,
+    left_behind: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """The CRM record each claim means (MATCHES), one row per claim that has any candidate.
 
     ``claims``: columns ``qbench_id``, ``value`` (folded; null claims nothing), ``key`` (the key value the record would carry,
     null without one). ``candidates``: schemas.FOUND with folded values. ``holders``: columns ``crm_id``, ``integration``,
     ``qbench_id`` of stored links. A candidate that carries another key is no candidate (rules.md, 2); one that another
     record holds cannot be used (7); several, or one claimed by several, is never guessed (7).
+
+    A candidate in ``left_behind`` (LEFT_BEHIND) is taken over: neither its holder nor its key stands in the way (26).
     """
     pairs = claims.dropna(subset=["value"]).merge(
         candidates[["value", "crm_id", "key"]].drop_duplicates(), on="value", suffixes=("", "_held")
     )
-    pairs = pairs[pairs["key_held"].isna() | (pairs["key_held"] == pairs["key"])]
+    pairs = pairs.merge(LEFT_BEHIND.empty() if left_behind is None else left_behind, on="crm_id", how="left")
+    pairs = pairs[pairs["key_held"].isna() | (pairs["key_held"] == pairs["key"]) | (pairs["key_held"] == pairs["left_key"])]
     if pairs.empty:
         return MATCHES.empty()
     pairs = pairs.merge(holders[["crm_id", "qbench_id"]].rename(columns={"qbench_id": "holder"}), on="crm_id", how="left")
+    pairs["holder"] = pairs["holder"].astype("Int64").mask(pairs["left_by"].notna())
     pairs["claimants"] = pairs.groupby("crm_id")["qbench_id"].transform("nunique")
     by_record = pairs.groupby("qbench_id", sort=False)
     matches = pd.DataFrame(
@@ -43,6 +65,7 @@ def choose(claims: pd.DataFrame, candidates: pd.DataFrame, holders: pd.DataFrame
             "candidates": by_record["crm_id"].nunique(),
             "crm_id": by_record["crm_id"].first(),
             "holder": by_record["holder"].first(),
+            "left_by": by_record["left_by"].first(),
             "claimants": by_record["claimants"].max(),
             "ids": by_record["crm_id"].agg(", ".join),
         }
@@ -55,11 +78,13 @@ def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
     held = ~ambiguous & matches["holder"].notna()
     held_reason = matches["crm_id"] + " is linked to QBench id " + matches["holder"].astype("Int64").astype("str")
     claimed_reason = matches["ids"] + " claimed by " + matches["claimants"].astype("str") + " records"
+    taken = ~ambiguous & matches["left_by"].notna()
+    taken_reason = "taken over from QBench id " + matches["left_by"].astype("Int64").astype("str") + ", which was deleted"
     error_type = pd.Series(None, index=matches.index, dtype="str")
     reason = pd.Series(None, index=matches.index, dtype="str")
     return matches.assign(
-        origin=str(origin),
+        origin=pd.Series(str(origin), index=matches.index, dtype="str").mask(taken, str(LinkOrigin.TAKEN_OVER)),
         crm_id=matches["crm_id"].mask(ambiguous | held),
         error_type=error_type.mask(ambiguous, AmbiguousMatchException.__name__).mask(held, LinkConflictException.__name__),
-        reason=reason.mask(ambiguous, claimed_reason).mask(held, held_reason),
+        reason=reason.mask(ambiguous, claimed_reason).mask(held, held_reason).mask(taken, taken_reason),
     )

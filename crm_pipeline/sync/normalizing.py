@@ -4,29 +4,53 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
 
 import pandas as pd
 
 from crm_pipeline.mapping.filters import names_customer
-from crm_pipeline.mapping.normalize import customer_ids_of, normalize
+from crm_pipeline.mapping.normalize import customer_ids_of, live_customers, normalize
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import Window, raw_contents, raw_stream, stage_normalized
+from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_id, raw_contents, raw_stream, stage_normalized
+from crm_pipeline.store.waiting import ids_to_normalize_again
 
 
 def normalize_staged(
     store: Store, integration: str, spec: RecordSpec, *, window: Window, default_region: str | None, counts: Counter[str]
 ) -> None:
-    """Normalize the window's staged raw records and add what was met to ``counts`` (mapping.normalize.Normalized)."""
+    """Normalize the window's staged raw records and add what was met to ``counts`` (mapping.normalize.Normalized).
+
+    And those outside of it whose normalized state is out of date for another cause than their own change; they are counted
+    as ``again`` too.
+    """
     digest = mapping_digest(spec, default_region)
-    for frame in raw_stream(store, integration, spec.record_type, window=window):
-        looks_at_customers = any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner))))
-        customers = _customers(store, integration, frame) if looks_at_customers else None
-        result = normalize(frame, spec=spec, default_region=default_region, customers=customers)
+    frames = raw_stream(store, integration, spec.record_type, window=window)
+    looks_at_customers = any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner))))
+    for frame in chain(frames, _out_of_date(store, integration, spec, window=window, digest=digest, counts=counts)):
+        deleted = _deleted_customers(store, integration, frame) if spec.record_type is RecordType.CONTACT else frozenset()
+        customers = _customers(store, integration, frame, deleted) if looks_at_customers else None
+        result = normalize(frame, spec=spec, default_region=default_region, customers=customers, deleted_customers=deleted)
         with store.transaction() as connection:
             stage_normalized(connection, integration, spec.record_type, frame=result.frame, mapping_digest=digest)
         counts.update(result.counts)
+
+
+def _out_of_date(
+    store: Store, integration: str, spec: RecordSpec, *, window: Window, digest: str, counts: Counter[str]
+) -> Iterator[pd.DataFrame]:
+    with store.transaction() as connection:
+        follows_customers = names_customer(spec.only)
+        ids = ids_to_normalize_again(connection, integration, spec.record_type, mapping_digest=digest, follows_customers=follows_customers)
+    for start in range(0, len(ids), FRAME_ROWS):
+        with store.transaction() as connection:
+            frame = raw_by_id(connection, integration, spec.record_type, ids=ids[start : start + FRAME_ROWS])
+        frame = frame[~window.covers(frame["version"])].reset_index(drop=True)
+        counts["again"] += len(frame)
+        if len(frame):
+            yield frame
 
 
 def mapping_digest(spec: RecordSpec, default_region: str | None) -> str:
@@ -34,9 +58,15 @@ def mapping_digest(spec: RecordSpec, default_region: str | None) -> str:
     return hashlib.blake2b(f"{spec.model_dump_json()}|{default_region}".encode(), digest_size=8).hexdigest()
 
 
-def _customers(store: Store, integration: str, contacts: pd.DataFrame) -> pd.Series:
+def _deleted_customers(store: Store, integration: str, contacts: pd.DataFrame) -> frozenset[int]:
+    ids = {number for content in contacts["content"] if isinstance(content, dict) for number in customer_ids_of(content.get("customers"))}
+    with store.transaction() as connection:
+        return deleted_ids(connection, integration, RecordType.ACCOUNT, ids=sorted(ids))
+
+
+def _customers(store: Store, integration: str, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.Series:
     """The staged content of each contact's first customer; an empty dict where there is none."""
-    ids = [_first_customer(content) for content in contacts["content"]]
+    ids = [_first_customer(content, deleted) for content in contacts["content"]]
     with store.transaction() as connection:
         wanted = sorted({customer_id for customer_id in ids if customer_id is not None})
         contents = raw_contents(connection, integration, RecordType.ACCOUNT, ids=wanted)
@@ -44,5 +74,5 @@ def _customers(store: Store, integration: str, contacts: pd.DataFrame) -> pd.Ser
     return pd.Series(found, index=contacts.index, dtype=object)
 
 
-def _first_customer(content: object) -> int | None:
-    return next(iter(customer_ids_of(content.get("customers"))), None) if isinstance(content, dict) else None
+def _first_customer(content: object, deleted: frozenset[int]) -> int | None:
+    return next(iter(live_customers(customer_ids_of(content.get("customers")), deleted)), None) if isinstance(content, dict) else None

@@ -125,6 +125,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "error_type": rows["error_type"],
                 "reason": joined(
                     rows["reason"],
+                    rows["match_reason"].where(link),
                     pd.Series(STALE, index=rows.index, dtype="str").where(may & stale),
                     ("not_pushed: " + not_pushed).where(may),
                     _omitted(problems, rows.index).where(may),

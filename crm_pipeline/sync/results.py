@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.errors import AssociationPendingException, LinkConflictException, UnaccountedException, record_errors
+from crm_pipeline.errors import (
+    AssociationPendingException,
+    EmailTakenException,
+    ExistingRecordException,
+    LinkConflictException,
+    UnaccountedException,
+    record_errors,
+)
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome
 from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
 
@@ -43,6 +50,37 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
             error_ids=results["error_ids"].mask(conflict, names_both),
         )
     )
+
+
+def taken_over(rows: pd.DataFrame, results: pd.DataFrame) -> list[str]:
+    """The CRM records that were written for a row which takes them over from a record deleted in QBench."""
+    taken = rows["origin"].eq(str(LinkOrigin.TAKEN_OVER)).to_numpy() & results["error_type"].isna().to_numpy()
+    ids: list[str] = rows.loc[taken, "crm_id"].dropna().tolist()
+    return ids
+
+
+_EXISTING = [ExistingRecordException.__name__, EmailTakenException.__name__]
+
+
+def named_as_existing(results: pd.DataFrame) -> list[str]:
+    """The CRM records that stand in the way of these rows, as far as an answer names exactly one."""
+    ids: list[str] = results.loc[results["error_type"].isin(_EXISTING), "error_ids"].dropna().tolist()
+    return ids
+
+
+def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
+    """The results with those as conflicts where a record that was deleted in QBench holds the CRM record in the way (rules.md, 26).
+
+    ``left``: columns ``crm_id``, ``qbench_id`` (the deleted one).
+    """
+    in_the_way = results["error_ids"].where(results["error_type"].isin(_EXISTING))
+    deleted = in_the_way.map(left.set_index("crm_id")["qbench_id"]).astype("Int64")
+    held = deleted.notna()
+    if not held.any():
+        return results
+    names_both = in_the_way + " is linked to QBench id " + deleted.astype("str")
+    error_type = results["error_type"].mask(held, LinkConflictException.__name__)
+    return WRITE_RESULTS.build(results.assign(error_type=error_type, error_ids=results["error_ids"].mask(held, names_both)))
 
 
 def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:

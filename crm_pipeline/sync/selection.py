@@ -1,4 +1,4 @@
-"""Which staged rows does a plan take? Those of its window, and those whose customer got its link meanwhile."""
+"""Which staged rows does a plan take? Those of its window, and those for which what they waited for has changed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
+from crm_pipeline.store.waiting import ids_to_plan_again
+from crm_pipeline.sync.eligibility import HOLDING
 from crm_pipeline.sync.order import LoadOrder
 
 
@@ -23,21 +24,14 @@ class Taken:
 
 def taken(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
     """The frames that a plan of this window takes, each read as it is needed."""
-    record_type = order.spec.record_type
-    for frame in normalized_stream(store, order.integration, record_type, window=window):
+    for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window):
         yield Taken(frame)
-    if record_type is RecordType.CONTACT:
-        for frame in _freed_frames(order, window, store=store):
-            yield Taken(frame, replanned=True)
-
-
-def _freed_frames(order: LoadOrder, window: Window, *, store: Store) -> Iterator[pd.DataFrame]:
     with store.transaction() as connection:
-        ids = order.state.ids_whose_customer_is_linked(connection)
+        ids = ids_to_plan_again(connection, order.state, holding=HOLDING)
     for frame in _frames_by_id(order, ids, store=store):
         freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
         if len(freed):
-            yield freed
+            yield Taken(freed, replanned=True)
 
 
 def _frames_by_id(order: LoadOrder, ids: list[int], *, store: Store) -> Iterator[pd.DataFrame]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.reading import organization, read_changes, read_one
+from crm_pipeline.qbench.reading import Page, organization, read_changes, read_deletions, read_one
 from crm_pipeline.sandbox.qbench import QBenchTenant
 from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of, keys_of, quiet_tenant
 
@@ -301,3 +301,43 @@ def test_whatever_users_and_server_do_no_untouched_record_is_missed(
         keys = keys_of(running.read())
     assert len(set(keys)) == len(keys)
     assert {key for key, _ in keys} >= set(ids) - users.touched
+
+
+# Deletions
+
+
+def deletions(bench: Bench, record_type: RecordType = RecordType.ACCOUNT, *, since: int | None = None, until: int = NOW) -> list[Page]:
+    return list(read_deletions(bench.client, record_type, since=since, until=until))
+
+
+def test_a_read_of_deletions_costs_one_call_where_nothing_was_deleted(qbench: Bench) -> None:
+    add_customers(qbench.tenant, *range(T0, T0 + 120))
+    qbench.read(until=T0 + 1)
+    before = len(qbench.journal.calls())
+    assert deletions(qbench) == []
+    assert len(qbench.journal.calls()) - before == 1
+
+
+def test_the_deletions_of_a_window_are_those_made_in_it(qbench: Bench) -> None:
+    first, second, third, _live = add_customers(qbench.tenant, T0, T0, T0, T0 + 15)
+    for customer, at in ((first, T0 + 9), (second, T0 + 10), (third, T0 + 20)):
+        qbench.tenant.delete_customer(customer, at=at)
+    frame = frame_of(deletions(qbench, since=T0 + 10, until=T0 + 20))
+    assert keys_of(frame) == [(second, T0 + 10)]
+    assert frame["deleted"].all()
+
+
+def test_a_deleted_contact_is_read_without_asking_for_its_customers(qbench: Bench) -> None:
+    qbench.tenant.customers_form = "absent"
+    customer = qbench.tenant.add_customer(customer_name="Eco Labs", at=T0)
+    contact = qbench.tenant.add_contact(customer_ids=[customer], first_name="Ana", at=T0)
+    qbench.tenant.delete_contact(contact, at=T0 + 5)
+    assert keys_of(frame_of(deletions(qbench, RecordType.CONTACT))) == [(contact, T0 + 5)]
+    assert len([call for call in qbench.journal.calls() if call.method == "GET"]) == 1
+
+
+def test_many_deletions_are_all_read(qbench: Bench) -> None:
+    customers = add_customers(qbench.tenant, *range(T0, T0 + 120))
+    for customer in customers:
+        qbench.tenant.delete_customer(customer, at=T0 + 500 + customer)
+    assert frame_of(deletions(qbench))["qbench_id"].tolist() == customers

@@ -117,19 +117,6 @@ def test_tries_in_a_row_are_counted_until_one_ends_otherwise(store: Store) -> No
     assert counted == [(1,), (2,), (0,), (1,)]
 
 
-@pytest.mark.parametrize(
-    ("customer_link", "freed"),
-    [(link(41, "001"), [7]), (link(42, "001"), []), (link(41, "001", status="deleted"), [])],
-    ids=["linked", "another customer's", "no longer live"],
-)
-def test_a_contact_waits_until_its_own_customer_has_a_live_link(store: Store, customer_link: pd.DataFrame, freed: list[int]) -> None:
-    report(store, outcome(7, "deferred", waits_on="customer:41"), CONTACTS)
-    report(store, outcome(8, "skipped", waits_on="record"), CONTACTS)
-    save(store, customer_link)
-    with store.transaction() as connection:
-        assert CONTACTS.ids_whose_customer_is_linked(connection) == freed
-
-
 def test_an_intent_is_open_until_it_is_closed_and_keeps_what_was_sent_first(store: Store) -> None:
     with store.transaction() as connection:
         for name in ("First", "Second"):

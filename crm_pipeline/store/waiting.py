@@ -1,0 +1,98 @@
+"""For which records has what they waited for changed? One query per cause; ids only (rules.md, 25)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, text
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
+
+_OURS = "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type"
+
+_CUSTOMER_IS_SYNCED = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.link AS parent
+  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
+ AND waiting.waits_on = 'customer:' || parent.qbench_id AND parent.status = 'live'
+LEFT JOIN crm_pipeline.outcome AS verdict
+  ON verdict.integration = parent.integration AND verdict.crm = parent.crm AND verdict.record_type = 'account'
+ AND verdict.qbench_id = parent.qbench_id
+WHERE {_OURS} AND (verdict.error_type IS NULL OR verdict.error_type <> ALL(:holding))
+"""
+
+_LINK_CHANGED = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+WHERE {_OURS} AND waiting.waits_on = 'link' AND EXISTS (
+  SELECT FROM crm_pipeline.link AS changed
+  WHERE changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
+    AND changed.updated_at > waiting.at AND (changed.qbench_id = waiting.qbench_id OR changed.status = 'source_deleted'))
+"""
+
+_NORMALIZED_ANEW = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+WHERE {_OURS} AND waiting.waits_on IS NOT NULL AND staged.normalized_at > waiting.at
+"""
+
+CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _NORMALIZED_ANEW)
+
+_OUT_OF_DATE = """
+SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.mapping_digest <> :mapping_digest
+  AND EXISTS (
+    SELECT FROM crm_pipeline.outcome AS waiting
+    WHERE waiting.integration = staged.integration AND waiting.record_type = staged.record_type
+      AND waiting.qbench_id = staged.qbench_id AND waiting.waits_on IS NOT NULL)
+"""
+
+_SECOND_CUSTOMER_DELETED = """
+SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
+WHERE staged.integration = :integration AND staged.record_type = 'contact'
+  AND staged.error_type = 'ContactWithMoreThanOneCustomerException' AND EXISTS (
+    SELECT FROM crm_pipeline.raw_record AS customer
+    WHERE customer.integration = staged.integration AND customer.record_type = 'account' AND customer.deleted
+      AND customer.read_at > staged.normalized_at
+      AND customer.qbench_id = ANY(CAST(string_to_array(staged.error_fields, ', ') AS bigint[])))
+"""
+
+_CUSTOMER_CHANGED = """
+SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
+JOIN crm_pipeline.raw_record AS customer
+  ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = staged.customer_id
+WHERE staged.integration = :integration AND staged.record_type = 'contact' AND customer.read_at > staged.normalized_at
+"""
+
+
+def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Sequence[str]) -> list[int]:
+    """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
+
+    ``holding``: the errors of a customer that keep its contacts back although it is linked.
+    """
+    parameters = {**asdict(state), "holding": list(holding)}
+    found: set[int] = set()
+    for cause in CAUSES:
+        found.update(connection.execute(text(cause), parameters).scalars())
+    return sorted(found)
+
+
+def ids_to_normalize_again(
+    connection: Connection, integration: str, record_type: RecordType, *, mapping_digest: str, follows_customers: bool
+) -> list[int]:
+    """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
+
+    They wait for something and the mapping is another one now; or one of a contact's several customers was deleted; or,
+    where the rules look at customers (``follows_customers``), a contact's customer changed.
+    """
+    causes = [_OUT_OF_DATE]
+    if record_type is RecordType.CONTACT:
+        causes.append(_SECOND_CUSTOMER_DELETED)
+        causes += [_CUSTOMER_CHANGED] if follows_customers else []
+    parameters = {"integration": integration, "record_type": record_type, "mapping_digest": mapping_digest}
+    found: set[int] = set()
+    for cause in causes:
+        found.update(connection.execute(text(cause), parameters).scalars())
+    return sorted(found)

@@ -1,0 +1,46 @@
+"""What the database finds of the records whose awaited thing changed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.waiting import ids_to_plan_again
+from crm_pipeline_tests.store.test_crm_state import ACCOUNTS, CONTACTS, link, outcome, report, save
+
+HOLDING = ["FilteredOutException"]
+
+
+def again(store: Store) -> list[int]:
+    with store.transaction() as connection:
+        return ids_to_plan_again(connection, CONTACTS, holding=HOLDING)
+
+
+@pytest.mark.parametrize(
+    ("customer_link", "freed"),
+    [(link(41, "001"), [7]), (link(42, "001"), []), (link(41, "001", status="deleted"), [])],
+    ids=["linked", "another customer's", "no longer live"],
+)
+def test_a_contact_waits_until_its_own_customer_has_a_live_link(store: Store, customer_link: pd.DataFrame, freed: list[int]) -> None:
+    report(store, outcome(7, "deferred", waits_on="customer:41"), CONTACTS)
+    report(store, outcome(8, "skipped", waits_on="record"), CONTACTS)
+    save(store, customer_link)
+    assert again(store) == freed
+
+
+@pytest.mark.parametrize(("error_type", "freed"), [("FilteredOutException", []), ("ValueTooLongException", [7])])
+def test_a_contact_waits_while_its_linked_customer_is_held_back(store: Store, error_type: str, freed: list[int]) -> None:
+    save(store, link(41, "001"))
+    report(store, outcome(7, "skipped", waits_on="customer:41"), CONTACTS)
+    report(store, outcome(41, "skipped", error_type=error_type), ACCOUNTS)
+    assert again(store) == freed
+
+
+def test_a_record_that_waits_for_its_link_is_planned_again_once_that_changed(store: Store) -> None:
+    save(store, link(7, "003"), CONTACTS)
+    report(store, outcome(7, "skipped", waits_on="link"), CONTACTS)
+    report(store, outcome(8, "skipped", waits_on="link"), CONTACTS)
+    assert again(store) == []
+    save(store, link(7, "003", version=6), CONTACTS)
+    assert again(store) == [7]

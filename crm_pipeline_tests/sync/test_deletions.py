@@ -1,0 +1,149 @@
+"""What becomes of a record that is deleted in QBench: rule 26."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.schemas import RAW
+from crm_pipeline.store.staging import Window, stage_raw
+from crm_pipeline.sync.extract import Extract
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
+from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
+
+BY_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]}
+BY_EMAIL = {"map": CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]}
+
+
+def delete(bench: Bench, spec: IntegrationSpec, record_type: RecordType, *records: tuple[int, int, dict[str, Any]]) -> None:
+    """Stage records as extract and normalize do when QBench deleted them."""
+    frame = RAW.build(pd.DataFrame(list(records), columns=["qbench_id", "version", "content"])).assign(deleted=True)
+    with bench.store.transaction() as connection:
+        stage_raw(connection, spec.name, record_type, frame=frame)
+    versions = [version for _, version, _ in records]
+    bench.normalize(spec, record_type, window=Window(since=min(versions), until=max(versions) + 1))
+
+
+def status(bench: Bench, record_type: RecordType = ACCOUNT) -> dict[int, str]:
+    return dict(bench.rows(f"SELECT qbench_id, status FROM crm_pipeline.link WHERE record_type = '{record_type}'"))
+
+
+def test_a_deleted_record_is_skipped_with_its_named_error_and_nothing_is_sent_any_more(bench: Bench) -> None:
+    spec = bench.spec()
+    bench.stage(spec, ACCOUNT, customer(1))
+    bench.load(spec, ACCOUNT)
+    delete(bench, spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
+    assert dict(bench.load(spec, ACCOUNT).errors) == {"DeletedInQBenchException": 1}
+    assert bench.outcomes() == {1: ("skipped", "DeletedInQBenchException")}
+    assert status(bench) == {1: "source_deleted"}
+    assert bench.names() == ["Lab 1"]
+    assert not {"write", "associate"} & set(bench.calls)
+
+
+def test_deleted_comes_first_in_the_order_of_reasons(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    delete(salesforce, spec, ACCOUNT, customer(1, customer_name=None))
+    salesforce.load(spec, ACCOUNT)
+    assert salesforce.outcomes() == {1: ("skipped", "DeletedInQBenchException")}
+
+
+def test_a_record_that_is_back_in_qbench_is_live_again(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    salesforce.load(spec, ACCOUNT)
+    delete(salesforce, spec, ACCOUNT, customer(1, 200))
+    salesforce.load(spec, ACCOUNT)
+    salesforce.stage(spec, ACCOUNT, customer(1, 300, comments="Back"))
+    assert dict(salesforce.load(spec, ACCOUNT).outcomes) == {"updated": 1}
+    assert status(salesforce) == {1: "live"}
+
+
+@pytest.mark.parametrize("external_keys", [True, False])
+def test_a_survivor_that_matches_takes_the_link_of_a_deleted_record_over(bench: Bench, *, external_keys: bool) -> None:
+    spec = bench.spec(external_keys=external_keys, accounts=BY_NAME)
+    bench.stage(spec, ACCOUNT, customer(1, customer_name="Eco Labs"))
+    bench.load(spec, ACCOUNT)
+    ((crm_id,),) = bench.rows("SELECT crm_id FROM crm_pipeline.link")
+    delete(bench, spec, ACCOUNT, customer(1, 200, customer_name="Eco Labs"))
+    bench.stage(spec, ACCOUNT, customer(2, 200, customer_name="ECO Labs", comments="Survivor"))
+    bench.load(spec, ACCOUNT)
+    assert bench.outcomes() == {1: ("skipped", "DeletedInQBenchException"), 2: ("linked", None)}
+    assert bench.rows("SELECT qbench_id, crm_id, origin, status FROM crm_pipeline.link") == [(2, crm_id, "taken_over", "live")]
+    assert bench.rows("SELECT reason FROM crm_pipeline.outcome_history WHERE qbench_id = 2") == [
+        ("taken over from QBench id 1, which was deleted",)
+    ]
+    assert bench.names() == ["ECO Labs"]
+    assert dict(bench.load(spec, ACCOUNT).outcomes) == {"skipped": 1, "unchanged": 1}
+
+
+def test_a_survivor_of_the_same_email_takes_a_contact_over(bench: Bench) -> None:
+    spec = bench.spec(contacts=BY_EMAIL)
+    bench.stage(spec, ACCOUNT, customer(1))
+    bench.stage(spec, CONTACT, contact(7, of=1, email_address="ana@labs.example.org"))
+    bench.load(spec, ACCOUNT)
+    bench.load(spec, CONTACT)
+    delete(bench, spec, CONTACT, contact(7, 200, of=1, email_address="ana@labs.example.org"))
+    bench.stage(spec, CONTACT, contact(8, 200, of=1, email_address="Ana@labs.example.org"))
+    bench.load(spec, CONTACT)
+    assert bench.outcomes(CONTACT) == {7: ("skipped", "DeletedInQBenchException"), 8: ("linked", None)}
+    assert bench.emails() == ["ana@labs.example.org"]
+
+
+def test_without_a_match_key_the_survivor_is_a_conflict_that_names_the_deleted_record(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    hubspot.stage(spec, ACCOUNT, customer(1))
+    hubspot.stage(spec, CONTACT, contact(7, of=1, email_address="ana@labs.example.org"))
+    hubspot.load(spec, ACCOUNT)
+    hubspot.load(spec, CONTACT)
+    delete(hubspot, spec, CONTACT, contact(7, 200, of=1, email_address="ana@labs.example.org"))
+    hubspot.stage(spec, CONTACT, contact(8, 200, of=1, email_address="ana@labs.example.org"))
+    hubspot.load(spec, CONTACT)
+    assert hubspot.outcomes(CONTACT)[8] == ("skipped", "LinkConflictException")
+    ((reason,),) = hubspot.rows("SELECT reason FROM crm_pipeline.outcome WHERE qbench_id = 8")
+    assert "is linked to QBench id 7" in reason
+
+
+def test_a_deleted_customer_does_not_count_towards_more_than_one(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    delete(salesforce, spec, ACCOUNT, customer(2))
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    salesforce.stage(spec, CONTACT, contact(7, of=1, customers=[{"id": 2}, {"id": 1}]))
+    salesforce.load(spec, ACCOUNT)
+    assert dict(salesforce.load(spec, CONTACT).outcomes) == {"created": 1}
+
+
+def test_a_contact_whose_only_customer_is_deleted_is_skipped_with_the_cause_linked_or_not(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    salesforce.stage(spec, CONTACT, contact(7, of=1))
+    salesforce.load(spec, ACCOUNT)
+    salesforce.load(spec, CONTACT)
+    delete(salesforce, spec, ACCOUNT, customer(1, 200))
+    salesforce.stage(spec, CONTACT, contact(7, 200, of=1, last_name="Renamed"), contact(8, 200, of=1))
+    salesforce.load(spec, ACCOUNT)
+    salesforce.load(spec, CONTACT)
+    assert salesforce.outcomes(CONTACT) == {7: ("skipped", "CustomerNotSyncedException"), 8: ("skipped", "CustomerNotSyncedException")}
+    assert set(salesforce.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")) == {
+        ("customer:1 (DeletedInQBenchException)",)
+    }
+
+
+def test_extraction_marks_what_was_staged_as_deleted(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    tenant = salesforce.sandbox.tenant
+    kept, gone = (tenant.add_customer(customer_name=name, at=1_000) for name in ("Kept", "Gone"))
+    with QBenchClient(spec.qbench, integration=spec.name) as client:
+        for window in (Window(since=None, until=2_000), Window(since=2_000, until=3_000)):
+            job = Extract(spec.name, ACCOUNT, store=salesforce.store, client=client)
+            job.run(window)
+            tenant.edit_customer(kept, at=2_100)
+            if gone not in tenant.tables["customers"].deleted_at:
+                tenant.delete_customer(gone, at=2_500)
+    assert (job.rows, job.deleted) == (2, 1)
+    staged = salesforce.rows("SELECT qbench_id, version, deleted FROM crm_pipeline.raw_record ORDER BY 1")
+    assert staged == [(kept, 2_100, False), (gone, 2_500, True)]
