@@ -34,6 +34,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
 from crm_pipeline.sync import eligibility, results
+from crm_pipeline.sync.existing import existing, named_ids
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
@@ -60,6 +61,7 @@ class Load:
         self._record_type = order.spec.record_type
         self._to_write: dict[str, Plan] = {}
         self._to_repeat: list[Plan] = []
+        self._to_link: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
         self._refusals = FirstRefusals()
@@ -76,6 +78,7 @@ class Load:
                     self._plan_and_write(frame)
                 self._finish()
             except CrmPipelineError:
+                self._leave_existing_alone()
                 self._leave_parents_open()
                 raise
         if self.report.retryable:
@@ -136,6 +139,10 @@ class Load:
             self._finish()
             del self._undecided
             planned = self._plan(frame)
+        self._carry_out(planned)
+
+    def _carry_out(self, planned: Plan) -> None:
+        """Store what the plan decided itself, and write the rest as soon as batches are full."""
         done = results.decided(planned.rows)
         with self._store.transaction() as connection:
             self._save_outcomes(connection, done)
@@ -147,12 +154,14 @@ class Load:
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
-        parts = [*(part.rows for part in (*self._to_write.values(), *self._to_repeat)), *(rows for rows, _ in self._to_associate)]
+        held = (rows for rows, _ in (*self._to_associate, *self._to_link))
+        parts = [*(part.rows for part in (*self._to_write.values(), *self._to_repeat)), *held]
         qbench_ids = self._unclear.union(*(part["qbench_id"] for part in parts))
         crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
         return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
 
-    def _plan(self, frame: pd.DataFrame) -> Plan:
+    def _plan(self, frame: pd.DataFrame, *, matches: pd.DataFrame | None = None) -> Plan:
+        """The plan of normalized rows; ``matches`` (matching.MATCHES) where they are known already."""
         # In this order: the organization is proven before anything else is asked of it.
         undecided = self._undecided
         payload = build_payload(frame, crm=self.order.crm, spec=self.order.spec, crm_fields=self._fields)
@@ -170,7 +179,7 @@ class Load:
             digests=digests(payload.values),
             verdicts=verdicts,
             links=links,
-            matches=self._lookup.matches(frame[unlinked], undecided=undecided),
+            matches=self._lookup.matches(frame[unlinked], undecided=undecided) if matches is None else matches,
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
         )
@@ -216,6 +225,7 @@ class Load:
         """Carry out everything that waits for a fuller batch."""
         self._write_rest()
         self._repeat_locked_rows()
+        self._link_existing()
         self._associate(at_least=1)
 
     def _write_rest(self) -> None:
@@ -244,7 +254,11 @@ class Load:
         again = answer["error_type"].eq(RecordLockedException.__name__) & (not is_last)
         if again.any():
             self._to_repeat.append(batch.take(again))
-        self._store_results(batch.rows[~again].reset_index(drop=True), answer[~again].reset_index(drop=True))
+        there = existing(batch.rows, answer) & self._lookup.has_match_keys
+        if there.any():
+            self._to_link.append((batch.rows[there], answer[there]))
+        done = ~again & ~there
+        self._store_results(batch.rows[done].reset_index(drop=True), answer[done].reset_index(drop=True))
         self._refusals = self._refusals.followed_by(answer)
         self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
@@ -258,6 +272,34 @@ class Load:
             self.report.accounted,
             self.report.rows + self.report.replanned,
         )
+
+    def _link_existing(self) -> None:
+        """Link the refused creates whose record a match key finds now; the others stay refused (rules.md, 8)."""
+        if not self._to_link:
+            return
+        rows, answer = self._taken_to_link()
+        ids = rows["qbench_id"].tolist()
+        with self._store.transaction() as connection:
+            # They were refused, so that no record of theirs needs to be looked for.
+            self.order.state.close_intents(connection, ids=ids)
+            frame = normalized_by_id(connection, self.order.integration, self._record_type, ids=ids)
+        matches = self._lookup.among_named(frame, named_ids(answer))
+        unknown = ~rows["qbench_id"].isin(matches["qbench_id"])
+        self._store_results(rows[unknown].reset_index(drop=True), answer[unknown].reset_index(drop=True))
+        known = frame[frame["qbench_id"].isin(matches["qbench_id"])].reset_index(drop=True)
+        if len(known):
+            self._carry_out(self._plan(known, matches=matches))
+            self._write_rest()
+
+    def _leave_existing_alone(self) -> None:
+        if self._to_link:
+            self._store_results(*self._taken_to_link())
+
+    def _taken_to_link(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The creates (planning.PLAN) refused for a record that is there, and their results; they are waiting no more."""
+        rows, answers = zip(*self._to_link, strict=True)
+        self._to_link = []
+        return pd.concat(rows, ignore_index=True), pd.concat(answers, ignore_index=True)
 
     def _store_results(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
         unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])
