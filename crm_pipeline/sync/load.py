@@ -27,8 +27,9 @@ from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import Window
+from crm_pipeline.store.staging import Window, normalized_by_id
 from crm_pipeline.sync import results
+from crm_pipeline.sync.existing import existing, named_ids
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
@@ -54,6 +55,7 @@ class Load:
         self._record_type = order.spec.record_type
         self._to_write: dict[str, Plan] = {}
         self._to_repeat: list[Plan] = []
+        self._to_link: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
         self._refusals = FirstRefusals()
@@ -70,6 +72,7 @@ class Load:
                     self._plan_and_write(frame)
                 self._finish()
             except CrmPipelineError:
+                self._leave_existing_alone()
                 self._leave_parents_open()
                 raise
         if self.report.retryable:
@@ -113,6 +116,10 @@ class Load:
             self._finish()
             del self._undecided
             planned = self._planner.plan(frame, undecided=self._undecided)
+        self._carry_out(planned)
+
+    def _carry_out(self, planned: Plan) -> None:
+        """Store what the plan decided itself, and write the rest as soon as batches are full."""
         done = results.decided(planned.rows)
         with self._store.transaction() as connection:
             self._save_outcomes(connection, done)
@@ -124,7 +131,8 @@ class Load:
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
-        parts = [*(part.rows for part in (*self._to_write.values(), *self._to_repeat)), *(rows for rows, _ in self._to_associate)]
+        held = (rows for rows, _ in (*self._to_associate, *self._to_link))
+        parts = [*(part.rows for part in (*self._to_write.values(), *self._to_repeat)), *held]
         qbench_ids = self._unclear.union(*(part["qbench_id"] for part in parts))
         crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
         return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
@@ -141,6 +149,7 @@ class Load:
         """Carry out everything that waits for a fuller batch."""
         self._write_rest()
         self._repeat_locked_rows()
+        self._link_existing()
         self._associate(at_least=1)
 
     def _write_rest(self) -> None:
@@ -169,7 +178,11 @@ class Load:
         again = answer["error_type"].eq(RecordLockedException.__name__) & (not is_last)
         if again.any():
             self._to_repeat.append(batch.take(again))
-        self._store_results(batch.rows[~again].reset_index(drop=True), answer[~again].reset_index(drop=True))
+        there = existing(batch.rows, answer) & self._planner.lookup.has_match_keys
+        if there.any():
+            self._to_link.append((batch.rows[there], answer[there]))
+        done = ~again & ~there
+        self._store_results(batch.rows[done].reset_index(drop=True), answer[done].reset_index(drop=True))
         self._refusals = self._refusals.followed_by(answer)
         self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
@@ -183,6 +196,34 @@ class Load:
             self.report.accounted,
             self.report.rows + self.report.replanned,
         )
+
+    def _link_existing(self) -> None:
+        """Link the refused creates whose record a match key finds now; the others stay refused (rules.md, 8)."""
+        if not self._to_link:
+            return
+        rows, answer = self._taken_to_link()
+        ids = rows["qbench_id"].tolist()
+        with self._store.transaction() as connection:
+            # They were refused, so that no record of theirs needs to be looked for.
+            self.order.state.close_intents(connection, ids=ids)
+            frame = normalized_by_id(connection, self.order.integration, self._record_type, ids=ids)
+        matches = self._planner.lookup.among_named(frame, named_ids(answer))
+        unknown = ~rows["qbench_id"].isin(matches["qbench_id"])
+        self._store_results(rows[unknown].reset_index(drop=True), answer[unknown].reset_index(drop=True))
+        known = frame[frame["qbench_id"].isin(matches["qbench_id"])].reset_index(drop=True)
+        if len(known):
+            self._carry_out(self._planner.plan(known, undecided=self._undecided, matches=matches))
+            self._write_rest()
+
+    def _leave_existing_alone(self) -> None:
+        if self._to_link:
+            self._store_results(*self._taken_to_link())
+
+    def _taken_to_link(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The creates (planning.PLAN) refused for a record that is there, and their results; they are waiting no more."""
+        rows, answers = zip(*self._to_link, strict=True)
+        self._to_link = []
+        return pd.concat(rows, ignore_index=True), pd.concat(answers, ignore_index=True)
 
     def _store_results(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
         unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])

@@ -50,6 +50,24 @@ class Lookup:
                 rows = _without(rows, found[-1])
         return MATCHES.build(pd.concat(found, ignore_index=True))
 
+    @property
+    def has_match_keys(self) -> bool:
+        """Whether any match key applies in this CRM."""
+        return bool(self._match_keys)
+
+    def among_named(self, refused: pd.DataFrame, crm_ids: list[str]) -> pd.DataFrame:
+        """The matches (matching.MATCHES) of normalized rows whose create was refused because these CRM records are there.
+
+        The records are read anew, since what was found before the create did not show them.
+        """
+        found = [MATCHES.empty()]
+        rows = refused
+        for match_key in self._match_keys:
+            if len(rows) and match_key.source in rows.columns:
+                found.append(self._choose(self._claims(rows, match_key), self._named(rows, match_key, crm_ids), origin=LinkOrigin.MATCHED))
+                rows = _without(rows, found[-1])
+        return MATCHES.build(pd.concat(found, ignore_index=True))
+
     @cached_property
     def _has_keyed_records(self) -> bool:
         return self._crm.has_keyed_records(self._state.record_type)
@@ -64,16 +82,36 @@ class Lookup:
         if match_key.source not in rows.columns:
             return MATCHES.empty()
         kind = _kind(self._state, match_key)
-        values = self._fold(rows[match_key.source], kind)
-        claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": values, "key": self._order.key_of(rows["qbench_id"])})
+        claims = self._claims(rows, match_key)
         crm_field = match_key.targets[self._state.crm]
-        if match_key.source == "email" and crm_field == preset_field(self._state.crm, self._state.record_type, "email"):
-            wanted = values.dropna().unique().tolist()
-            candidates = self._found(crm_field, wanted)
+        if self._is_email(match_key):
+            candidates = self._found(crm_field, claims["value"].dropna().unique().tolist())
             candidates = candidates.assign(value=self._fold(candidates["value"], kind))
         else:
             candidates = self._scanned(crm_field, kind)
         return self._choose(claims, candidates, origin=LinkOrigin.MATCHED)
+
+    def _claims(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
+        values = self._fold(rows[match_key.source], _kind(self._state, match_key))
+        return pd.DataFrame({"qbench_id": rows["qbench_id"], "value": values, "key": self._order.key_of(rows["qbench_id"])})
+
+    def _is_email(self, match_key: MatchKey) -> bool:
+        """Whether the CRM compares the field as we do, so that it can be asked instead of scanned."""
+        email = preset_field(self._state.crm, self._state.record_type, "email")
+        return match_key.source == "email" and match_key.targets[self._state.crm] == email
+
+    def _named(self, rows: pd.DataFrame, match_key: MatchKey, crm_ids: list[str]) -> pd.DataFrame:
+        """Candidates (schemas.FOUND, folded): by email also those that the CRM did not name, else those of the ids."""
+        kind, crm_field = _kind(self._state, match_key), match_key.targets[self._state.crm]
+        if self._is_email(match_key):
+            found = self._crm.find(self._state.record_type, crm_field, self._claims(rows, match_key)["value"].dropna().unique().tolist())
+        elif crm_ids:
+            key = self._order.settings.external_key
+            held = self._crm.read(self._state.record_type, crm_ids, [crm_field, *([key] if key else [])])
+            found = FOUND.build({"value": held[crm_field], "crm_id": held["crm_id"], "key": held[key] if key else None})
+        else:
+            return FOUND.empty()
+        return found.assign(value=self._fold(found["value"], kind))
 
     def _found(self, crm_field: str, wanted: list[str]) -> pd.DataFrame:
         if crm_field not in self._blank and len(wanted) > FEW:

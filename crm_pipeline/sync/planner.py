@@ -36,16 +36,17 @@ class Planner:
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
-        self._lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
+        self.lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
         self._owners = Owners(order, crm=crm, report=report)
 
     @cached_property
     def _fields(self) -> pd.DataFrame:
         return self._crm.fields(self._record_type)
 
-    def plan(self, frame: pd.DataFrame, *, undecided: list[int]) -> Plan:
+    def plan(self, frame: pd.DataFrame, *, undecided: list[int], matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``undecided``: QBench ids whose earlier create can neither be found nor ruled out.
 
+        ``matches``: matching.MATCHES where they are known already.
         Raises MappingError for mappings that can never work in this CRM, and the CRM's ServiceError.
         """
         order = self._order
@@ -64,7 +65,7 @@ class Planner:
             digests=digests(payload.values),
             verdicts=verdicts,
             links=links,
-            matches=self._lookup.matches(frame[unlinked], undecided=undecided),
+            matches=self.lookup.matches(frame[unlinked], undecided=undecided) if matches is None else matches,
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
         )

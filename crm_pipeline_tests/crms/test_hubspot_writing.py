@@ -182,7 +182,7 @@ def test_update_left_out_of_the_answer_for_no_reason_is_unaccounted(bench: Bench
 def test_upsert_with_the_email_of_another_contact_names_it_and_writes_nothing(bench: Bench, crm: Crm) -> None:
     owner = bench.add(CONTACT, valid(bench, CONTACT, 1))
     result = results_by_id(crm.write(CONTACT, batch_of(Put(2, valid(bench, CONTACT, 1) | {"firstname": "Eve"}, key="2"))))[2]
-    assert (result["error_type"], result["error_ids"]) == ("EmailTakenException", owner)
+    assert (result["error_type"], result["error_ids"]) == ("ExistingRecordException", owner)
     assert [record.get("firstname") for record in bench.records(CONTACT)] == [None]
 
 

@@ -166,3 +166,41 @@ def writes(sandbox: Sandbox, service: str | None = None) -> list[Call]:
 def written_to(sandbox: Sandbox) -> list[tuple[str, str]]:
     """Service and path of each write, in order, to be counted."""
     return [(call.service, call.path) for call in writes(sandbox)]
+
+
+@dataclass(frozen=True)
+class CrmRecords:
+    """What a CRM's users had made before the first sync, by the number of the laboratory that it means."""
+
+    accounts: dict[int, str]
+    contacts: dict[int, str]
+
+
+def made_by_hand(sandbox: Sandbox, *laboratories: int) -> dict[str, CrmRecords]:
+    """Laboratories (tenants.add_laboratories) with their first person in both CRMs, typed another way, and one that QBench lacks."""
+    made = {"salesforce": CrmRecords({}, {}), "hubspot": CrmRecords({}, {})}
+    for number in (*laboratories, 99):
+        name, email = f"LABORATORY  {number}", f"Person1@Laboratory{number}.example.org"
+        account = sandbox.org.add("Account", {"Name": name, "Phone": "by hand"})
+        person = sandbox.org.add("Contact", {"LastName": "By Hand", "Email": email, "AccountId": account})
+        made["salesforce"].accounts[number], made["salesforce"].contacts[number] = account, person
+        company = sandbox.portal.add("companies", {"name": name, "phone": "by hand"})
+        human = sandbox.portal.add("contacts", {"email": email.lower(), "lastname": "By Hand"})
+        sandbox.portal.associate(human, company)
+        made["hubspot"].accounts[number], made["hubspot"].contacts[number] = company, human
+    return made
+
+
+def in_crms(sandbox: Sandbox) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
+    """By CRM: the names of accounts and the last names of contacts, by CRM id."""
+    org, portal = sandbox.org, sandbox.portal
+    return {
+        "salesforce": (
+            {record["Id"]: record["Name"] for record in org.records("Account")},
+            {record["Id"]: record["LastName"] for record in org.records("Contact")},
+        ),
+        "hubspot": (
+            {record["id"]: record["properties"]["name"] for record in portal.records("companies")},
+            {record["id"]: record["properties"]["lastname"] for record in portal.records("contacts")},
+        ),
+    }

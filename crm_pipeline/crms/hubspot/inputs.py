@@ -46,7 +46,7 @@ class Action:
 
 
 UPDATE = Action("update", repeatable=True, id_name="id", not_found=DeletedInCrmException, email_taken=EmailTakenException)
-UPSERT = Action("upsert", repeatable=True, id_name="key", not_found=RecordRefusedException, email_taken=EmailTakenException)
+UPSERT = Action("upsert", repeatable=True, id_name="key", not_found=RecordRefusedException, email_taken=ExistingRecordException)
 CREATE = Action("create", repeatable=False, id_name="", not_found=ParentNotFoundException, email_taken=ExistingRecordException)
 
 

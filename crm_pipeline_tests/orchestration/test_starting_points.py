@@ -1,0 +1,109 @@
+"""The article's four starting points: QBench new or with years of data, the CRMs empty or with records of their own.
+
+None takes more than the configuration: every customer and contact ends in both CRMs, once, and what users made stays theirs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.orchestration.conftest import CrmRecords, Dagster, in_crms, made_by_hand, outcomes, writes
+from crm_pipeline_tests.tenants import ACCOUNT_MAP, BEFORE_START, CONTACT_MAP, FIRST, IN_SECOND, SECOND, add_laboratories, integration
+
+YEARS_AGO = BEFORE_START - 3 * 365 * 86_400
+SYNC_ON: dict[str, Any] = {
+    "accounts": {"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]},
+    "contacts": {"map": CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]},
+}
+CRMS = ("salesforce", "hubspot")
+
+
+def add_to_qbench(sandbox: Sandbox, *, at: int) -> None:
+    """Three laboratories of two people each; laboratory 1's first person has no phone."""
+    add_laboratories(sandbox.tenant, 3, contacts_each=2, at=at)
+    sandbox.tenant.edit_contact(1, phone=None, at=at)
+
+
+def run(dagster: Dagster, spec: IntegrationSpec, partition: str) -> None:
+    assert dagster.run(spec, partition).success
+
+
+def outcomes_of(crm: str) -> Counter[tuple[str, str]]:
+    """How many records of each type ended how."""
+    return Counter((record_type, outcome) for (of, record_type, _), (outcome, _, _) in outcomes().items() if of == crm)
+
+
+def expect_all_created(sandbox: Sandbox) -> None:
+    for crm in CRMS:
+        assert outcomes_of(crm) == {("account", "created"): 3, ("contact", "created"): 5, ("contact", "skipped"): 1}
+        assert outcomes()[crm, "contact", 1][:2] == ("skipped", "MissingFieldForContactException")
+        accounts, contacts = in_crms(sandbox)[crm]
+        assert sorted(accounts.values()) == ["Laboratory 1", "Laboratory 2", "Laboratory 3"]
+        assert len(contacts) == 5
+
+
+def expect_linked_and_created(sandbox: Sandbox, made: dict[str, CrmRecords]) -> None:
+    for crm in CRMS:
+        assert outcomes_of(crm) == {
+            ("account", "linked"): 2,
+            ("account", "created"): 1,
+            ("contact", "linked"): 2,
+            ("contact", "created"): 4,
+        }
+        accounts, contacts = in_crms(sandbox)[crm]
+        ours = made[crm]
+        assert {number: accounts[ours.accounts[number]] for number in (1, 2)} == {1: "Laboratory 1", 2: "Laboratory 2"}
+        assert {number: contacts[ours.contacts[number]] for number in (1, 2)} == {1: "Person 1-1", 2: "Person 2-1"}
+        assert (accounts[ours.accounts[99]], contacts[ours.contacts[99]]) == ("LABORATORY  99", "By Hand")
+        assert (len(accounts), len(contacts)) == (4, 7)
+    phones = {record["Id"]: record["Phone"] for record in sandbox.org.records("Account")}
+    assert phones[made["salesforce"].accounts[1]] == "by hand"
+
+
+def expect_nothing_more_to_do(sandbox: Sandbox, dagster: Dagster, spec: IntegrationSpec, partition: str) -> None:
+    sandbox.journal.clear()
+    run(dagster, spec, partition)
+    assert writes(sandbox) == []
+
+
+def test_new_qbench_and_no_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
+    spec = integration(sandbox)
+    run(dagster, spec, FIRST)
+    assert in_crms(sandbox) == {crm: ({}, {}) for crm in CRMS}
+    add_to_qbench(sandbox, at=IN_SECOND)
+    run(dagster, spec, SECOND)
+    expect_all_created(sandbox)
+    expect_nothing_more_to_do(sandbox, dagster, spec, SECOND)
+
+
+def test_new_qbench_and_existing_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
+    made, spec = made_by_hand(sandbox, 1, 2), integration(sandbox, **SYNC_ON)
+    before = in_crms(sandbox)
+    run(dagster, spec, FIRST)
+    assert in_crms(sandbox) == before
+    add_to_qbench(sandbox, at=IN_SECOND)
+    run(dagster, spec, SECOND)
+    expect_linked_and_created(sandbox, made)
+    expect_nothing_more_to_do(sandbox, dagster, spec, SECOND)
+
+
+def test_existing_qbench_and_no_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
+    add_to_qbench(sandbox, at=YEARS_AGO)
+    spec = integration(sandbox)
+    run(dagster, spec, FIRST)
+    expect_all_created(sandbox)
+    expect_nothing_more_to_do(sandbox, dagster, spec, FIRST)
+
+
+def test_existing_qbench_and_existing_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
+    made, spec = made_by_hand(sandbox, 1, 2), integration(sandbox, **SYNC_ON)
+    add_to_qbench(sandbox, at=YEARS_AGO)
+    run(dagster, spec, FIRST)
+    expect_linked_and_created(sandbox, made)
+    expect_nothing_more_to_do(sandbox, dagster, spec, FIRST)
+    sandbox.tenant.edit_contact(1, last_name="Married", at=IN_SECOND)
+    run(dagster, spec, SECOND)
+    assert {in_crms(sandbox)[crm][1][made[crm].contacts[1]] for crm in CRMS} == {"Married"}
