@@ -12,6 +12,8 @@ ON CONFLICT (integration, service) DO UPDATE SET key_space = excluded.key_space
 RETURNING org_id
 """
 
+_STORED = "SELECT org_id FROM crm_pipeline.organization WHERE integration = :integration AND service = :service"
+
 _SHARING = """
 SELECT integration FROM crm_pipeline.organization
 WHERE service = :service AND org_id = :org_id AND key_space = :key_space AND integration <> :integration
@@ -26,12 +28,21 @@ def require_organization(connection: Connection, integration: str, service: str,
     would be taken for the other's (rules.md, 1 and 2).
     """
     row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
+    check_organization(connection, integration, service, org_id=org_id, key_space=key_space)
+    stored = connection.execute(text(_STORE), row).scalar_one()
+    if stored != org_id:
+        raise WrongOrgError(integration=integration, service=service, stored=stored, found=org_id)
+
+
+def check_organization(connection: Connection, integration: str, service: str, *, org_id: str, key_space: str | None = None) -> None:
+    """Raise what ``require_organization`` raises, and store nothing."""
+    row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
     sharing = connection.execute(text(_SHARING), row).scalars().first()
     if sharing is not None:
         raise ConfigurationError(
             f"integration {integration}: integration {sharing} writes the same external key to this {service} organization; "
             "give one of them an external_key_prefix, or another external_key"
         )
-    stored = connection.execute(text(_STORE), row).scalar_one()
-    if stored != org_id:
+    stored = connection.execute(text(_STORED), row).scalars().first()
+    if stored is not None and stored != org_id:
         raise WrongOrgError(integration=integration, service=service, stored=stored, found=org_id)

@@ -30,7 +30,7 @@ from crm_pipeline.sync import results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
-from crm_pipeline.sync.planning import Plan
+from crm_pipeline.sync.planning import Plan, verbs
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import taken
 
@@ -112,9 +112,9 @@ class Load:
             self._save_outcomes(connection, done)
         self.report.add(done)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
-        verbs = _verbs(writes.rows)
-        for verb in verbs.unique():
-            self._buffer(str(verb), writes.take(verbs == verb))
+        by_verb = verbs(writes.rows)
+        for verb in by_verb.unique():
+            self._buffer(str(verb), writes.take(by_verb == verb))
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
@@ -234,9 +234,3 @@ class Load:
 
     def _save_outcomes(self, connection: Connection, outcomes: pd.DataFrame) -> None:
         self.order.state.save_outcomes(connection, outcomes=outcomes, run_id=self.order.run_id, partition_key=self.order.partition_key)
-
-
-def _verbs(rows: pd.DataFrame) -> pd.Series:
-    """Rows that go in the same calls share a verb: known records by id, new ones by key or plainly."""
-    by_id = rows["crm_id"].notna()
-    return pd.Series("create", index=rows.index, dtype="str").mask(rows["key"].notna(), "upsert").mask(by_id, "update")

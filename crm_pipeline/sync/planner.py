@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Protocol
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -21,14 +22,28 @@ from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, keep_parent, plan
 
 
+class Accounts(Protocol):
+    """What became of customers in the CRM: their links (schemas.LINKS) and latest outcomes (schemas.OUTCOMES)."""
+
+    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links of these QBench ids."""
+        ...
+
+    def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The latest outcomes of these QBench ids."""
+        ...
+
+
 class Planner:
     """The plans of one order, for the load that carries them out and the preview that shows them.
 
-    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to.
+    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``accounts``: the
+    customers that contacts refer to, as the state has them where left out.
     """
 
-    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str) -> None:
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str, accounts: Accounts | None = None) -> None:
         self._order = order
+        self._accounts = accounts or order.parent
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
@@ -74,8 +89,8 @@ class Planner:
         if self._record_type is not RecordType.CONTACT:
             return None
         ids = frame["customer_id"].dropna().astype("int64").unique().tolist()
-        parent = self._order.parent
-        return eligibility.parents(frame["customer_id"], parent.links(connection, ids=ids), parent.outcomes(connection, ids=ids))
+        accounts = self._accounts
+        return eligibility.parents(frame["customer_id"], accounts.links(connection, ids=ids), accounts.outcomes(connection, ids=ids))
 
     def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
         """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""

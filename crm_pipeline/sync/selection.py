@@ -1,8 +1,8 @@
-"""Which staged rows does a plan take? Those of its window, and those whose customer got its link meanwhile."""
+"""Which staged rows does a plan take? Those of its window and those whose customer got its link meanwhile, or named ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -21,8 +21,25 @@ class Taken:
     replanned: bool = False
 
 
-def taken(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
-    """The frames that a plan of this window takes, each read as it is needed."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The records with these QBench ids."""
+
+    ids: tuple[int, ...]
+
+
+Selection = Window | Named
+
+
+def taken(order: LoadOrder, selection: Selection, *, store: Store) -> Iterator[Taken]:
+    """The frames that a plan takes, each read as it is needed."""
+    if isinstance(selection, Named):
+        yield from map(Taken, _frames_by_id(order, selection.ids, store=store))
+    else:
+        yield from _of_window(order, selection, store=store)
+
+
+def _of_window(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
     record_type = order.spec.record_type
     for frame in normalized_stream(store, order.integration, record_type, window=window):
         yield Taken(frame)
@@ -40,9 +57,9 @@ def _freed_frames(order: LoadOrder, window: Window, *, store: Store) -> Iterator
             yield freed
 
 
-def _frames_by_id(order: LoadOrder, ids: list[int], *, store: Store) -> Iterator[pd.DataFrame]:
+def _frames_by_id(order: LoadOrder, ids: Sequence[int], *, store: Store) -> Iterator[pd.DataFrame]:
     for start in range(0, len(ids), FRAME_ROWS):
         with store.transaction() as connection:
-            part = ids[start : start + FRAME_ROWS]
+            part = list(ids[start : start + FRAME_ROWS])
             frame = normalized_by_id(connection, order.integration, order.spec.record_type, ids=part)
         yield frame
