@@ -13,7 +13,11 @@ import click
 
 from crm_pipeline.errors import CrmPipelineError
 
-LATER = {"plan": "crm_pipeline.commands.plan:plan"}
+LATER = {
+    "adopt-org": "crm_pipeline.commands.adopt_org:adopt_org",
+    "link": "crm_pipeline.commands.link:link",
+    "plan": "crm_pipeline.commands.plan:plan",
+}
 """Commands of modules that load Dagster, imported only once they are asked for."""
 
 
