@@ -17,6 +17,7 @@ LATER = {
     "adopt-org": "crm_pipeline.commands.adopt_org:adopt_org",
     "link": "crm_pipeline.commands.link:link",
     "plan": "crm_pipeline.commands.plan:plan",
+    "resync": "crm_pipeline.commands.resync:resync",
 }
 """Commands of modules that load Dagster, imported only once they are asked for."""
 

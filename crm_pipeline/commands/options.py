@@ -20,6 +20,7 @@ from crm_pipeline.orchestration.windows import window_of
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.resending import Resend
 from crm_pipeline.sync.selection import Named, Selection
 from crm_pipeline.yaml_errors import did_you_mean
 
@@ -103,7 +104,7 @@ def crm_names(spec: IntegrationSpec, crm: str | None) -> list[str]:
     return [name for name in configured if crm in {None, name}]
 
 
-def order_of(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str) -> LoadOrder:
+def order_of(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str, resend: Resend | None = None) -> LoadOrder:
     """The order of a load by hand. Raises ConfigurationError where the integration does not sync the record type."""
     if record_type not in spec.records:
         raise ConfigurationError(f"integration {spec.name} does not sync {record_type}s: its YAML has no `{record_type}s:`")
@@ -115,6 +116,7 @@ def order_of(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id
         run_id=run_id,
         partition_key=None,
         default_region=spec.default_region,
+        resend=resend,
     )
 
 

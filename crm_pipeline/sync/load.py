@@ -25,14 +25,13 @@ from crm_pipeline.model import Operation
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import Window
 from crm_pipeline.sync import results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, verbs
 from crm_pipeline.sync.report import LoadReport
-from crm_pipeline.sync.selection import taken
+from crm_pipeline.sync.selection import Selection, taken
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +53,15 @@ class Load:
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
 
-    def run(self, window: Window) -> LoadReport:
-        """Load the window's rows and those whose customer got its link meanwhile.
+    def run(self, selection: Selection) -> LoadReport:
+        """Load the window's rows and those whose customer got its link meanwhile, or the named rows.
 
         Raises the ServiceError or ConfigurationError that stopped it, after storing what was done, and OpenRecordsError
         when rows are left that failed for a passing cause.
         """
         with self._store.lock(f"{self.order.integration}: writing {self.order.crm}"):
             try:
-                for frame in self._frames(window):
+                for frame in self._frames(selection):
                     self._plan_and_write(frame)
                 self._finish()
             except ServiceError:
@@ -75,8 +74,8 @@ class Load:
             )
         return self.report
 
-    def _frames(self, window: Window) -> Iterator[pd.DataFrame]:
-        for part in taken(self.order, window, store=self._store):
+    def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
+        for part in taken(self.order, selection, store=self._store):
             if part.replanned:
                 self.report.replanned += len(part.frame)
             else:

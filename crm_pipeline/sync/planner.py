@@ -65,6 +65,8 @@ class Planner:
         with self._store.transaction() as connection:
             links = order.state.links(connection, ids=ids)
             customers = self._customers(connection, frame)
+        if order.resend is not None:
+            payload, links = order.resend.applied(payload, links)
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
         unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(

@@ -32,11 +32,24 @@ Selection = Window | Named
 
 
 def taken(order: LoadOrder, selection: Selection, *, store: Store) -> Iterator[Taken]:
-    """The frames that a plan takes, each read as it is needed."""
+    """The frames that a plan takes, each read as it is needed; of records to be repaired, the linked ones only."""
+    parts: Iterator[Taken]
     if isinstance(selection, Named):
-        yield from map(Taken, _frames_by_id(order, selection.ids, store=store))
+        parts = map(Taken, _frames_by_id(order, selection.ids, store=store))
     else:
-        yield from _of_window(order, selection, store=store)
+        parts = _of_window(order, selection, store=store)
+    if order.resend is not None and order.resend.create_only:
+        parts = _linked_only(order, parts, store=store)
+    yield from parts
+
+
+def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> Iterator[Taken]:
+    for part in parts:
+        with store.transaction() as connection:
+            links = order.state.links(connection, ids=part.frame["qbench_id"].tolist())
+        linked = part.frame[part.frame["qbench_id"].isin(links["qbench_id"])].reset_index(drop=True)
+        if len(linked):
+            yield Taken(linked, replanned=part.replanned)
 
 
 def _of_window(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
