@@ -41,6 +41,7 @@ format: $(INSTALLED) ## Tidy up the code
 
 docs: $(INSTALLED) ## Write the documents that come from the code
 	@$(BIN)/python -m crm_pipeline.error_reference
+	@$(BIN)/python -m crm_pipeline.yaml_reference
 
 lock: $(INSTALLED) ## Pin the newest versions that agree
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-emit-index-url --no-annotate pyproject.toml --output-file constraints.txt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import suppress
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
@@ -12,8 +13,26 @@ import click
 
 from crm_pipeline.errors import CrmPipelineError
 
+LATER = {
+    "adopt-org": "crm_pipeline.commands.adopt_org:adopt_org",
+    "link": "crm_pipeline.commands.link:link",
+    "plan": "crm_pipeline.commands.plan:plan",
+    "resync": "crm_pipeline.commands.resync:resync",
+}
+"""Commands of modules that load Dagster, imported only once they are asked for."""
+
 
 class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *LATER})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in LATER:
+            return super().get_command(ctx, cmd_name)
+        module, name = LATER[cmd_name].split(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)

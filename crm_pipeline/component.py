@@ -62,8 +62,12 @@ class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvabl
         """The integration's definitions. Pure: no I/O, no credential is read."""
         from crm_pipeline.orchestration.assets import build_integration
 
+        return build_integration(self.spec(_name(context)))
+
+    def spec(self, name: str) -> IntegrationSpec:
+        """The integration of this name."""
         attributes = {key: getattr(self, key) for key in IntegrationAttributes.model_fields}
-        return build_integration(IntegrationSpec(name=_name(context), **attributes))
+        return IntegrationSpec(name=name, **attributes)
 
 
 def _name(context: dg.ComponentLoadContext) -> str:

@@ -7,6 +7,7 @@ CrmPipelineError                      anything of ours that stops something; its
 │   ├── WrongOrgError                 the credentials lead to another organization than the links belong to
 │   └── SameRefusalError              a CRM refuses record after record for one and the same cause
 ├── StoreError                        the state database cannot be used
+├── LinkRefusedError                  a link cannot be made, moved or removed by hand
 ├── ServiceError                      a service outside (QBench or a CRM) could not do its part
 │   ├── AuthenticationError           it refuses the credentials, or what they are allowed to do
 │   ├── RequestRefusedError           it refuses this request as a whole; repeating it cannot help
@@ -60,7 +61,7 @@ class WrongOrgError(ConfigurationError):
     def __init__(self, *, integration: str, service: str, stored: str, found: str) -> None:
         super().__init__(
             f"integration {integration}: {service} answers as organization {found}, but this integration's links belong to "
-            f"{stored}; nothing was written. Correct the credentials"
+            f"{stored}; nothing was written. Correct the credentials, or accept the other one with crm-pipeline adopt-org"
         )
 
 
@@ -82,6 +83,10 @@ class SameRefusalError(ConfigurationError):
 
 class StoreError(CrmPipelineError):
     """The state database cannot be reached, is not set, or has a schema this version does not know."""
+
+
+class LinkRefusedError(CrmPipelineError):
+    """A link cannot be made, moved or removed by hand; the text names the ids that stand in the way."""
 
 
 class ServiceError(CrmPipelineError):

@@ -145,6 +145,9 @@ class Crm(Protocol):
     association_batch_size: int
     """The most rows that one ``associate`` call takes."""
 
+    parent_goes_with: frozenset[str]
+    """The verbs (sync.planning.verbs) of the writes that carry a contact's account; the others need an association."""
+
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS).
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import dagster as dg
 
+from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.store.staging import Window
 
 
@@ -20,7 +21,21 @@ def window(context: dg.AssetExecutionContext, start: datetime, *, overlap_second
     The first partition reaches back to the beginning of time. Every other window begins ``overlap_seconds`` early, so that
     records which QBench reports late, or with the boundary's own second, are not lost; digests make the repeat free.
     """
-    covered = context.partition_time_window
+    return _window(context.partition_time_window, start, overlap_seconds=overlap_seconds)
+
+
+def window_of(partition_key: str, start: datetime, *, overlap_seconds: int) -> Window:
+    """The window of one partition, by its key. Raises ConfigurationError where there is no such partition."""
+    try:
+        covered = hourly_partitions(start).time_window_for_partition_key(partition_key)
+    except (ValueError, dg.DagsterError):
+        raise ConfigurationError(f"there is no partition {partition_key}; give an hour as 2026-11-01-00:00") from None
+    if covered.start < start:
+        raise ConfigurationError(f"partition {partition_key} lies before the integration's start; the first is {start:%Y-%m-%d-%H:%M}")
+    return _window(covered, start, overlap_seconds=overlap_seconds)
+
+
+def _window(covered: dg.TimeWindow, start: datetime, *, overlap_seconds: int) -> Window:
     until = int(covered.end.timestamp())
     if covered.start <= start:
         return Window(since=None, until=until)

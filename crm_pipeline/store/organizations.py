@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from sqlalchemy import Connection, text
 
-from crm_pipeline.errors import ConfigurationError, WrongOrgError
+from crm_pipeline.errors import ConfigurationError, LinkRefusedError, WrongOrgError
+
+LinksThen = Literal["keep", "forget"]
+"""What becomes of the links when another organization is adopted: they are its links, or nobody's."""
 
 _STORE = """
 INSERT INTO crm_pipeline.organization (integration, service, org_id, key_space) VALUES (:integration, :service, :org_id, :key_space)
 ON CONFLICT (integration, service) DO UPDATE SET key_space = excluded.key_space
 RETURNING org_id
+"""
+
+_STORED = "SELECT org_id FROM crm_pipeline.organization WHERE integration = :integration AND service = :service"
+
+_ADOPT = """
+UPDATE crm_pipeline.organization SET org_id = :org_id, key_space = :key_space WHERE integration = :integration AND service = :service
+"""
+
+_HELD_THERE = """
+SELECT theirs.integration, theirs.crm_id FROM crm_pipeline.link AS ours
+JOIN crm_pipeline.link AS theirs
+  ON theirs.org_id = :org_id AND theirs.record_type = ours.record_type AND theirs.crm_id = ours.crm_id
+ AND (theirs.integration, theirs.crm) <> (ours.integration, ours.crm)
+WHERE ours.integration = :integration AND ours.crm = :service
+LIMIT 1
 """
 
 _SHARING = """
@@ -26,12 +46,54 @@ def require_organization(connection: Connection, integration: str, service: str,
     would be taken for the other's (rules.md, 1 and 2).
     """
     row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
-    sharing = connection.execute(text(_SHARING), row).scalars().first()
-    if sharing is not None:
-        raise ConfigurationError(
-            f"integration {integration}: integration {sharing} writes the same external key to this {service} organization; "
-            "give one of them an external_key_prefix, or another external_key"
-        )
+    check_organization(connection, integration, service, org_id=org_id, key_space=key_space)
     stored = connection.execute(text(_STORE), row).scalar_one()
     if stored != org_id:
         raise WrongOrgError(integration=integration, service=service, stored=stored, found=org_id)
+
+
+def check_organization(connection: Connection, integration: str, service: str, *, org_id: str, key_space: str | None = None) -> None:
+    """Raise what ``require_organization`` raises, and store nothing."""
+    row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
+    _require_own_keys(connection, row)
+    stored = stored_organization(connection, integration, service)
+    if stored is not None and stored != org_id:
+        raise WrongOrgError(integration=integration, service=service, stored=stored, found=org_id)
+
+
+def stored_organization(connection: Connection, integration: str, service: str) -> str | None:
+    """The organization that the integration's links belong to; None before the first use."""
+    return connection.execute(text(_STORED), {"integration": integration, "service": service}).scalars().first()
+
+
+def adopt_organization(
+    connection: Connection, integration: str, service: str, *, org_id: str, key_space: str | None, links: LinksThen
+) -> int:
+    """Store another organization in the place of the stored one; returns how many links were kept or forgotten.
+
+    Forgetting takes the open intents and latest outcomes along, so that every record is planned as never synced. Raises
+    ConfigurationError when another integration writes the same keys there, and LinkRefusedError when another integration
+    holds a record that a kept link names.
+    """
+    row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
+    _require_own_keys(connection, row)
+    held = connection.execute(text(_HELD_THERE), row).first()
+    if held is not None and links == "keep":
+        raise LinkRefusedError(f"integration {held.integration} holds {held.crm_id} in organization {org_id}; keep no links")
+    connection.execute(text(_ADOPT), row)
+    if links == "keep":
+        statement = "UPDATE crm_pipeline.link SET org_id = :org_id WHERE integration = :integration AND crm = :service"
+        connection.execute(text("UPDATE crm_pipeline.intent SET org_id = :org_id WHERE integration = :integration AND crm = :service"), row)
+        return connection.execute(text(statement), row).rowcount
+    for table in ("intent", "outcome"):
+        connection.execute(text(f"DELETE FROM crm_pipeline.{table} WHERE integration = :integration AND crm = :service"), row)
+    return connection.execute(text("DELETE FROM crm_pipeline.link WHERE integration = :integration AND crm = :service"), row).rowcount
+
+
+def _require_own_keys(connection: Connection, row: dict[str, str | None]) -> None:
+    sharing = connection.execute(text(_SHARING), row).scalars().first()
+    if sharing is not None:
+        raise ConfigurationError(
+            f"integration {row['integration']}: integration {sharing} writes the same external key to this {row['service']} organization; "
+            "give one of them an external_key_prefix, or another external_key"
+        )

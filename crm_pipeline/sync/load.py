@@ -27,15 +27,15 @@ from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import Window, normalized_by_id
+from crm_pipeline.store.staging import normalized_by_id
 from crm_pipeline.sync import results
 from crm_pipeline.sync.existing import existing, named_ids
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
-from crm_pipeline.sync.planning import Plan
+from crm_pipeline.sync.planning import Plan, verbs
 from crm_pipeline.sync.report import LoadReport
-from crm_pipeline.sync.selection import taken
+from crm_pipeline.sync.selection import Selection, taken
 from crm_pipeline.sync.stops import FirstRefusals
 
 logger = logging.getLogger(__name__)
@@ -60,15 +60,15 @@ class Load:
         self._unclear: set[int] = set()
         self._refusals = FirstRefusals()
 
-    def run(self, window: Window) -> LoadReport:
-        """Load the window's rows and those for which what they waited for has changed.
+    def run(self, selection: Selection) -> LoadReport:
+        """Load the window's rows and those for which what they waited for has changed, or the named rows.
 
         Raises the ServiceError or ConfigurationError that stopped it, after storing what was done, and OpenRecordsError
         when rows are left that failed for a passing cause.
         """
         with self._store.lock(f"{self.order.integration}: writing {self.order.crm}"):
             try:
-                for frame in self._frames(window):
+                for frame in self._frames(selection):
                     self._plan_and_write(frame)
                 self._finish()
             except CrmPipelineError:
@@ -82,10 +82,10 @@ class Load:
             )
         return self.report
 
-    def _frames(self, window: Window) -> Iterator[pd.DataFrame]:
+    def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
             follow_deletions(connection, self.order.state)
-        for part in taken(self.order, window, store=self._store):
+        for part in taken(self.order, selection, store=self._store):
             if part.replanned:
                 self.report.replanned += len(part.frame)
             else:
@@ -125,9 +125,9 @@ class Load:
             self._save_outcomes(connection, done)
         self.report.add(done)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
-        verbs = _verbs(writes.rows)
-        for verb in verbs.unique():
-            self._buffer(str(verb), writes.take(verbs == verb))
+        by_verb = verbs(writes.rows)
+        for verb in by_verb.unique():
+            self._buffer(str(verb), writes.take(by_verb == verb))
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
@@ -290,9 +290,3 @@ class Load:
 
     def _save_outcomes(self, connection: Connection, outcomes: pd.DataFrame) -> None:
         self.order.state.save_outcomes(connection, outcomes=outcomes, run_id=self.order.run_id, partition_key=self.order.partition_key)
-
-
-def _verbs(rows: pd.DataFrame) -> pd.Series:
-    """Rows that go in the same calls share a verb: known records by id, new ones by key or plainly."""
-    by_id = rows["crm_id"].notna()
-    return pd.Series("create", index=rows.index, dtype="str").mask(rows["key"].notna(), "upsert").mask(by_id, "update")

@@ -10,11 +10,15 @@ from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.sync.resending import Resend
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOrder:
-    """What to load where: one record type of one integration into one CRM, on behalf of one run."""
+    """What to load where: one record type of one integration into one CRM, on behalf of one run.
+
+    ``resend``: what goes again although it did not change; None for every run but one by hand.
+    """
 
     integration: str
     crm: str
@@ -23,6 +27,7 @@ class LoadOrder:
     run_id: str
     partition_key: str | None
     default_region: str | None = None
+    resend: Resend | None = None
 
     @property
     def state(self) -> CrmState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Protocol
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -25,19 +26,36 @@ from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, pl
 from crm_pipeline.sync.report import LoadReport
 
 
+class Accounts(Protocol):
+    """What became of customers in the CRM: their links (schemas.LINKS) and latest outcomes (schemas.OUTCOMES)."""
+
+    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links of these QBench ids."""
+        ...
+
+    def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The latest outcomes of these QBench ids."""
+        ...
+
+
 class Planner:
     """The plans of one order, for the load that carries them out and the preview that shows them.
 
-    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``report`` takes the notes.
+    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``report`` takes the
+    notes on owners; without one, as in a preview, none are asked for.
+    ``accounts``: the customers that contacts refer to, as the state has them where left out.
     """
 
-    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str, report: LoadReport) -> None:
+    def __init__(
+        self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str, report: LoadReport | None = None, accounts: Accounts | None = None
+    ) -> None:
         self._order = order
+        self._accounts = accounts or order.parent
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
         self.lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
-        self._owners = Owners(order, crm=crm, report=report)
+        self._owners = None if report is None else Owners(order, crm=crm, report=report)
 
     @cached_property
     def _fields(self) -> pd.DataFrame:
@@ -57,6 +75,8 @@ class Planner:
             links = order.state.links(connection, ids=ids)
             customers = self._customers(connection, frame)
             former = order.parent.links(connection, ids=former_customers(frame, links))
+        if order.resend is not None:
+            payload, links = order.resend.applied(payload, links)
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
         unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(
@@ -70,7 +90,9 @@ class Planner:
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
         )
         key_of = order.key_of if order.settings.external_key else None
-        planned = self._owners.give(plan(inputs, model=MODELS[self._record_type], key_of=key_of), frame)
+        planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
+        if self._owners is not None:
+            planned = self._owners.give(planned, frame)
         return self._respecting_the_crm(planned, blank_only(payload))
 
     def _require_possible(self, payload: Payload) -> None:
@@ -83,8 +105,8 @@ class Planner:
         if self._record_type is not RecordType.CONTACT:
             return None
         ids = frame["customer_id"].dropna().astype("int64").unique().tolist()
-        parent = self._order.parent
-        return eligibility.parents(frame["customer_id"], parent.links(connection, ids=ids), parent.outcomes(connection, ids=ids))
+        accounts = self._accounts
+        return eligibility.parents(frame["customer_id"], accounts.links(connection, ids=ids), accounts.outcomes(connection, ids=ids))
 
     def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
         """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""

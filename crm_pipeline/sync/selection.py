@@ -1,8 +1,8 @@
-"""Which staged rows does a plan take? Those of its window, and those for which what they waited for has changed."""
+"""Which staged rows does a plan take? Those of its window and those for which what they waited for has changed, or named ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -22,8 +22,38 @@ class Taken:
     replanned: bool = False
 
 
-def taken(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
-    """The frames that a plan of this window takes, each read as it is needed."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The records with these QBench ids."""
+
+    ids: tuple[int, ...]
+
+
+Selection = Window | Named
+
+
+def taken(order: LoadOrder, selection: Selection, *, store: Store) -> Iterator[Taken]:
+    """The frames that a plan takes, each read as it is needed; of records to be repaired, the linked ones only."""
+    parts: Iterator[Taken]
+    if isinstance(selection, Named):
+        parts = map(Taken, _frames_by_id(order, selection.ids, store=store))
+    else:
+        parts = _of_window(order, selection, store=store)
+    if order.resend is not None and order.resend.create_only:
+        parts = _linked_only(order, parts, store=store)
+    yield from parts
+
+
+def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> Iterator[Taken]:
+    for part in parts:
+        with store.transaction() as connection:
+            links = order.state.links(connection, ids=part.frame["qbench_id"].tolist())
+        linked = part.frame[part.frame["qbench_id"].isin(links["qbench_id"])].reset_index(drop=True)
+        if len(linked):
+            yield Taken(linked, replanned=part.replanned)
+
+
+def _of_window(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
     for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window):
         yield Taken(frame)
     with store.transaction() as connection:
@@ -34,9 +64,9 @@ def taken(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
             yield Taken(freed, replanned=True)
 
 
-def _frames_by_id(order: LoadOrder, ids: list[int], *, store: Store) -> Iterator[pd.DataFrame]:
+def _frames_by_id(order: LoadOrder, ids: Sequence[int], *, store: Store) -> Iterator[pd.DataFrame]:
     for start in range(0, len(ids), FRAME_ROWS):
         with store.transaction() as connection:
-            part = ids[start : start + FRAME_ROWS]
+            part = list(ids[start : start + FRAME_ROWS])
             frame = normalized_by_id(connection, order.integration, order.spec.record_type, ids=part)
         yield frame

@@ -48,6 +48,7 @@ class HubSpotCrm:
         self._account: dict[str, Any] | None = None
         self._fields: dict[RecordType, pd.DataFrame] = {}
         self.association_batch_size = settings.association_batch_size
+        self.parent_goes_with = frozenset({"create"})
 
     def organization(self) -> str:
         """The portal id; asked once, counted as sign_in. Raises ServiceError."""

@@ -31,6 +31,7 @@ class SalesforceCrm:
     def __init__(self, settings: SalesforceSettings, integration: str) -> None:
         self.calls = CallCounter()
         self.association_batch_size = ROWS_PER_REQUEST
+        self.parent_goes_with = frozenset({"create", "upsert", "update"})
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
         self._fields: dict[RecordType, pd.DataFrame] = {}

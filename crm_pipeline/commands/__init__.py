@@ -1,0 +1,1 @@
+"""The commands of ``crm-pipeline`` that look after integrations; each module is one command or group."""

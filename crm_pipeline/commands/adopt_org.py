@@ -1,0 +1,66 @@
+"""``crm-pipeline adopt-org``: the deliberate way to another organization (rules.md, 1)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import click
+
+from crm_pipeline.commands.options import (
+    connected,
+    crm_names,
+    integration_option,
+    module_option,
+    only_integration,
+    opened_store,
+    order_of,
+)
+from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.reading import organization
+from crm_pipeline.store.organizations import LinksThen, adopt_organization, stored_organization
+
+QBENCH = "qbench"
+
+
+@click.command("adopt-org")
+@integration_option(required=True)
+@click.option("--service", required=True, metavar="NAME", help="qbench, or the CRM's name as the YAML has it.")
+@click.option(
+    "--links",
+    type=click.Choice(["keep", "forget"]),
+    required=True,
+    help="keep: the same records under another organization id; forget: other records, everything is matched anew.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@module_option
+def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, module: str) -> None:
+    """Accept that the credentials lead to another organization than the stored links belong to."""
+    spec = only_integration(module, integration)
+    if service == QBENCH and links == "forget":
+        raise ConfigurationError("another QBench tenant has other records: give it an integration of its own, in a folder of another name")
+    found, key_space = _organization(spec, service)
+    with opened_store() as store:
+        with store.transaction() as connection:
+            stored = stored_organization(connection, spec.name, service)
+        if stored is None or stored == found:
+            click.echo(f"{service} answers as organization {found}, which is the stored one. Nothing to do.")
+            return
+        what = "its links are kept and taken as that organization's" if links == "keep" else "its links are forgotten"
+        if not yes:
+            click.confirm(f"{service} of {spec.name}: organization {stored} becomes {found}, and {what}. Go on?", abort=True)
+        with store.lock(f"{spec.name}: writing {service}"), store.transaction() as connection:
+            count = adopt_organization(connection, spec.name, service, org_id=found, key_space=key_space, links=links)
+    click.echo(f"{service} of {spec.name} is organization {found} now; {count} links {'kept' if links == 'keep' else 'forgotten'}.")
+
+
+def _organization(spec: IntegrationSpec, service: str) -> tuple[str, str | None]:
+    """The organization that the credentials lead to, and the external keys the integration writes there."""
+    if service == QBENCH:
+        with closing(QBenchClient(spec.qbench, integration=spec.name)) as client:
+            return organization(client), None
+    [name] = crm_names(spec, service)
+    with connected(spec, name) as crm:
+        return crm.organization(), order_of(spec, name, RecordType.ACCOUNT, run_id="by hand").key_space

@@ -1,0 +1,124 @@
+"""``crm-pipeline link``: which CRM record belongs to which QBench record, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from crm_pipeline.commands.options import (
+    connected,
+    crm_names,
+    crm_option,
+    integration_option,
+    module_option,
+    only_integration,
+    opened_store,
+    order_of,
+    record_type_option,
+)
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import ConfigurationError, LinkRefusedError
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.manual_links import make_link, move_link, remove_link, show_link
+from crm_pipeline.store.organizations import check_organization
+from crm_pipeline.sync.order import LoadOrder
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SHOWN = ("qbench_id", "crm_id", "status", "origin", "merged_into", "parent_qbench_id", "linked_at", "updated_at")
+SHOWN_OUTCOME = ("outcome", "error_type", "reason", "at")
+
+
+@click.group()
+def link() -> None:
+    """Look at the links between QBench and CRM records and change them by hand."""
+
+
+def _of_one_crm(command: F) -> F:
+    for option in (integration_option(required=True), crm_option(required=True), record_type_option(required=True), module_option):
+        command = option(command)
+    return command
+
+
+qbench_id_option = click.option("--id", "qbench_id", type=int, required=True, metavar="ID", help="The record's QBench id.")
+
+
+@contextmanager
+def _desk(module: str, integration: str, crm: str, record_type: str) -> Iterator[tuple[LoadOrder, Store, Crm, str]]:
+    """The order that names the links, and the CRM proven to be the links' organization; no load writes meanwhile."""
+    spec = only_integration(module, integration)
+    [name] = crm_names(spec, crm)
+    order = order_of(spec, name, RecordType(record_type), run_id="by hand")
+    with opened_store() as store, connected(spec, name) as client:
+        org_id = client.organization()
+        with store.transaction() as connection:
+            check_organization(connection, spec.name, name, org_id=org_id, key_space=order.key_space)
+        with store.lock(f"{spec.name}: writing {name}"):
+            yield order, store, client, org_id
+
+
+@link.command()
+@_of_one_crm
+@qbench_id_option
+@click.option("--crm-id", required=True, metavar="ID", help="The id of the record in the CRM.")
+def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id: str, module: str) -> None:
+    """Link a QBench record to a CRM record that is there."""
+    with _desk(module, integration, crm, record_type) as (order, store, client, org_id):
+        found = client.read(order.spec.record_type, [crm_id], [])["crm_id"].tolist()
+        if len(found) != 1:
+            raise LinkRefusedError(f"{crm} has no {record_type} {crm_id}")
+        with store.transaction() as connection:
+            make_link(connection, order.state, org_id=org_id, qbench_id=qbench_id, crm_id=found[0])
+    click.echo(f"QBench id {qbench_id} is linked to {found[0]}. {_what_next(qbench_id)}")
+
+
+@link.command()
+@_of_one_crm
+@qbench_id_option
+@click.option("--to", type=int, required=True, metavar="ID", help="The QBench id that the CRM record belongs to.")
+def move(*, integration: str, crm: str, record_type: str, qbench_id: int, to: int, module: str) -> None:
+    """Give a CRM record to another QBench record."""
+    with _desk(module, integration, crm, record_type) as (order, store, _, _), store.transaction() as connection:
+        move_link(connection, order.state, qbench_id=qbench_id, to=to)
+    click.echo(f"The link of QBench id {qbench_id} belongs to {to} now. {_what_next(to)}")
+
+
+@link.command()
+@_of_one_crm
+@qbench_id_option
+def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, module: str) -> None:
+    """Forget a link; both records stay as they are."""
+    with _desk(module, integration, crm, record_type) as (order, store, _, _), store.transaction() as connection:
+        remove_link(connection, order.state, qbench_id=qbench_id)
+    click.echo(
+        f"The link of QBench id {qbench_id} is removed. The next load that takes the record looks for its external key and match keys, "
+        "and creates it where nothing is found."
+    )
+
+
+@link.command()
+@_of_one_crm
+@click.option("--id", "qbench_id", type=int, metavar="ID", help="The record's QBench id.")
+@click.option("--crm-id", metavar="ID", help="The id of the record in the CRM.")
+def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, module: str) -> None:
+    """Show a link and what became of its record last; asks the state only, no service."""
+    if (qbench_id is None) == (crm_id is None):
+        raise ConfigurationError("give either --id or --crm-id")
+    spec = only_integration(module, integration)
+    [name] = crm_names(spec, crm)
+    order = order_of(spec, name, RecordType(record_type), run_id="by hand")
+    with opened_store() as store, store.transaction() as connection:
+        found = show_link(connection, order.state, qbench_id=qbench_id, crm_id=crm_id)
+    if found is None:
+        raise LinkRefusedError(f"there is no such {record_type} link in {crm}")
+    for column in (*SHOWN, *SHOWN_OUTCOME):
+        if found[column] is not None:
+            click.echo(f"{column:<17} {found[column]}")
+
+
+def _what_next(qbench_id: int) -> str:
+    return f"The next load that takes the record sends it; `crm-pipeline resync --force --ids {qbench_id}` does so now."

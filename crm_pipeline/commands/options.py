@@ -1,0 +1,135 @@
+"""Options that several commands have: which integrations, CRMs, record types and records they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+from crm_pipeline.code_location import DEFS_MODULE, chosen
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.orchestration.resources import quiet_client_libraries
+from crm_pipeline.orchestration.windows import window_of
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import Window
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.resending import Resend
+from crm_pipeline.sync.selection import Named, Selection
+from crm_pipeline.yaml_errors import did_you_mean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+END_OF_TIME = 2**62
+EVERYTHING = Window(since=None, until=END_OF_TIME)
+
+
+def qbench_ids(value: str) -> tuple[int, ...]:
+    """QBench ids, separated by commas; as the type of an option."""
+    try:
+        return tuple(dict.fromkeys(int(part) for part in value.split(",")))
+    except ValueError:
+        raise click.BadParameter("give QBench ids as 12,13,14") from None
+
+
+def moment(value: str) -> int:
+    """A moment by ISO 8601, without an offset in UTC, in Unix seconds; as the type of an option."""
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter("give a time as 2026-11-01T00:00Z") from None
+    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+
+
+def module_option(command: F) -> F:
+    """``-m``: where the integrations are."""
+    return click.option(
+        "-m",
+        "--module",
+        default=DEFS_MODULE,
+        show_default=True,
+        envvar="CRM_PIPELINE_DEFS_MODULE",
+        help="Module whose folder holds the integrations; or set CRM_PIPELINE_DEFS_MODULE.",
+    )(command)
+
+
+def integration_option(*, required: bool) -> Callable[[F], F]:
+    """``--integration``: one, or all where it is not required."""
+    words = "Name of the integration." if required else "Only this integration; left out, all."
+    return click.option("--integration", required=required, metavar="NAME", help=words)
+
+
+def crm_option(*, required: bool) -> Callable[[F], F]:
+    """``--crm``: one, or all where it is not required."""
+    words = "Name of the CRM, as the YAML has it." if required else "Only this CRM; left out, all of the integration."
+    return click.option("--crm", required=required, metavar="NAME", help=words)
+
+
+def record_type_option(*, required: bool) -> Callable[[F], F]:
+    """``--record-type``: account or contact."""
+    choices = click.Choice([str(record_type) for record_type in RecordType])
+    return click.option("--record-type", type=choices, required=required, help="Which records are meant.")
+
+
+def selected(
+    spec: IntegrationSpec, *, partition: str | None, since: int | None, until: int | None, ids: tuple[int, ...] | None
+) -> Selection:
+    """The rows that the options name; all of them where none does. Raises ConfigurationError where they contradict each other."""
+    bounded = since is not None or until is not None
+    if sum([partition is not None, bounded, ids is not None]) > 1:
+        raise ConfigurationError("give --partition, or --since and --until, or --ids: not several of them")
+    if ids is not None:
+        return Named(ids)
+    if partition is not None:
+        return window_of(partition, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
+    return Window(since=since, until=END_OF_TIME if until is None else until) if bounded else EVERYTHING
+
+
+def only_integration(module: str, name: str) -> IntegrationSpec:
+    """The integration of this name."""
+    return chosen(module, name)[0]
+
+
+def crm_names(spec: IntegrationSpec, crm: str | None) -> list[str]:
+    """The CRMs meant, of those that the integration feeds. Raises ConfigurationError where it does not feed the one."""
+    configured = list(spec.crms.configured)
+    if crm is not None and crm not in configured:
+        raise ConfigurationError(f"integration {spec.name} feeds no CRM {crm}; {did_you_mean(crm, configured)}")
+    return [name for name in configured if crm in {None, name}]
+
+
+def order_of(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str, resend: Resend | None = None) -> LoadOrder:
+    """The order of a load by hand. Raises ConfigurationError where the integration does not sync the record type."""
+    if record_type not in spec.records:
+        raise ConfigurationError(f"integration {spec.name} does not sync {record_type}s: its YAML has no `{record_type}s:`")
+    return LoadOrder(
+        integration=spec.name,
+        crm=crm,
+        settings=spec.crms.configured[crm],
+        spec=spec.records[record_type],
+        run_id=run_id,
+        partition_key=None,
+        default_region=spec.default_region,
+        resend=resend,
+    )
+
+
+@contextmanager
+def connected(spec: IntegrationSpec, crm: str) -> Iterator[Crm]:
+    """A client of the integration's CRM, closed at the end."""
+    quiet_client_libraries()
+    with closing(crm_kinds()[crm].connect(spec.crms.configured[crm], spec.name)) as client:
+        yield client
+
+
+@contextmanager
+def opened_store() -> Iterator[Store]:
+    """The state database that the environment names."""
+    with closing(Store()) as store:
+        yield store

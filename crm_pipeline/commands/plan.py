@@ -1,0 +1,127 @@
+"""``crm-pipeline plan``: what a load would do, as tables or JSON; nothing is written (rules.md, 36)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from crm_pipeline.code_location import chosen
+from crm_pipeline.commands.options import (
+    connected,
+    crm_names,
+    crm_option,
+    integration_option,
+    module_option,
+    moment,
+    opened_store,
+    order_of,
+    qbench_ids,
+    record_type_option,
+    selected,
+)
+from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import normalized_by_id
+from crm_pipeline.sync.preview import Forecast, PlannedAccounts, Preview
+from crm_pipeline.sync.selection import Named, Selection
+
+OPERATIONS = ("create", "update", "link")
+
+
+@click.command()
+@integration_option(required=False)
+@crm_option(required=False)
+@record_type_option(required=False)
+@click.option("--partition", metavar="KEY", help="Only this partition, as 2026-11-01-00:00.")
+@click.option("--since", type=moment, help="Only records changed at or after this time.")
+@click.option("--until", type=moment, help="Only records changed before this time.")
+@click.option("--ids", type=qbench_ids, help="Only these QBench ids, as 12,13; needs --record-type.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@module_option
+def plan(
+    *,
+    integration: str | None,
+    crm: str | None,
+    record_type: str | None,
+    partition: str | None,
+    since: int | None,
+    until: int | None,
+    ids: tuple[int, ...] | None,
+    as_json: bool,
+    module: str,
+) -> None:
+    """Show what a load would do with the staged records: counts, changes per field, calls. Writes nothing.
+
+    Before a first load, materialize the integration's qbench and normalized assets, then look at this.
+    """
+    if ids is not None and record_type is None:
+        raise ConfigurationError("--ids needs --record-type: customers and contacts have ids of their own")
+    forecasts: list[Forecast] = []
+    with opened_store() as store:
+        for spec in chosen(module, integration):
+            selection = selected(spec, partition=partition, since=since, until=until, ids=ids)
+            for name in crm_names(spec, crm):
+                wanted = [RecordType(record_type)] if record_type else list(spec.records)
+                forecasts += _forecasts(spec, name, selection, store=store, wanted=wanted)
+    if as_json:
+        click.echo(json.dumps([forecast.as_json() for forecast in forecasts], indent=2))
+    else:
+        _show(forecasts)
+
+
+def _forecasts(spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType]) -> Iterator[Forecast]:
+    """Accounts are planned also where only contacts are wanted: they decide which contacts have a parent."""
+    orders = {record_type: order_of(spec, crm, record_type, run_id="plan") for record_type in {RecordType.ACCOUNT, *wanted}}
+    account = orders[RecordType.ACCOUNT]
+    with connected(spec, crm) as client:
+        preview = Preview(store=store, crm=client, accounts=PlannedAccounts(account.state))
+        customers = selection
+        if isinstance(selection, Named) and RecordType.ACCOUNT not in wanted:
+            customers = _customers_of(spec, selection, store=store)
+        accounts = preview.forecast(account, customers)
+        for record_type in wanted:
+            yield accounts if record_type is RecordType.ACCOUNT else preview.forecast(orders[record_type], selection)
+
+
+def _customers_of(spec: IntegrationSpec, contacts: Named, *, store: Store) -> Named:
+    with store.transaction() as connection:
+        frame = normalized_by_id(connection, spec.name, RecordType.CONTACT, ids=list(contacts.ids))
+    return Named(tuple(frame["customer_id"].dropna().astype("int64").unique().tolist()))
+
+
+def _show(forecasts: list[Forecast]) -> None:
+    console = Console(highlight=False)
+    for forecast in forecasts:
+        replanned = f", {forecast.replanned:,} of other windows" if forecast.replanned else ""
+        console.print(f"\n[bold]{forecast.integration} → {forecast.crm} {forecast.record_type}s[/]: {forecast.rows:,} records{replanned}")
+        console.print(_operations(forecast))
+        if forecast.fields:
+            console.print(_fields(forecast))
+        console.print(f"Calls: {_listed(forecast.writes)} to write; {_listed(forecast.reads)} to look things up, made now and by the load.")
+        for note in forecast.notes:
+            console.print(f"Note: {note}.")
+    console.print("\nNothing was written.")
+
+
+def _operations(forecast: Forecast) -> Table:
+    table = Table("planned", "reason", "records", "for example, QBench ids", box=None, pad_edge=False)
+    for (operation, reason), tally in forecast.planned.items():
+        table.add_row(operation, reason or "", f"{tally.count:,}", ", ".join(map(str, tally.sample_ids)))
+    return table
+
+
+def _fields(forecast: Forecast) -> Table:
+    table = Table("new values in field", *OPERATIONS, box=None, pad_edge=False)
+    for name, counts in forecast.fields.items():
+        table.add_row(name, *(f"{counts[operation]:,}" if counts[operation] else "·" for operation in OPERATIONS))
+    return table
+
+
+def _listed(calls: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {label}" for label, count in calls.items()) or "none"

@@ -1,0 +1,223 @@
+"""What would a load do? The same plan as a load's, counted instead of carried out; stores nothing and writes to no CRM."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import LinkConflictException
+from crm_pipeline.mapping.digests import digest_frame
+from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, RecordType
+from crm_pipeline.schemas import LINKS, OUTCOMES
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.organizations import check_organization
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planner import Planner
+from crm_pipeline.sync.planning import Plan, verbs
+from crm_pipeline.sync.selection import Selection, taken
+
+SAMPLE_IDS = 5
+TO_BE_CREATED = "to be created"
+"""Stands for the CRM id of an account that the same load would create first."""
+
+AFTER_ACCOUNT = "after their account, which the same load creates first"
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many records, and a few of their QBench ids."""
+
+    count: int = 0
+    sample_ids: list[int] = field(default_factory=list)
+
+    def add(self, qbench_ids: pd.Series) -> None:
+        """Count these records."""
+        self.count += len(qbench_ids)
+        self.sample_ids.extend(qbench_ids.head(SAMPLE_IDS - len(self.sample_ids)).tolist() if len(self.sample_ids) < SAMPLE_IDS else [])
+
+
+Reason = tuple[str, str | None]
+"""What is planned (create, update, link, or the outcome of a record that is left alone) and the record error behind it."""
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What a load would do, counted. ``fields``: by CRM field and operation, the records that would get a new value there.
+
+    ``reads``: the calls that the look-ups made, which the load makes again; ``writes``: those that it would make besides.
+    """
+
+    integration: str
+    crm: str
+    record_type: RecordType
+    rows: int = 0
+    replanned: int = 0
+    planned: dict[Reason, Tally] = field(default_factory=dict)
+    fields: dict[str, Counter[str]] = field(default_factory=dict)
+    after_account: int = 0
+    open_intents: int = 0
+    reads: dict[str, int] = field(default_factory=dict)
+    writes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What else is to be known."""
+        notes = []
+        if self.after_account:
+            notes.append(f"{self.after_account} contacts are written {AFTER_ACCOUNT}")
+        if self.open_intents:
+            notes.append(f"{self.open_intents} creates of an interrupted run are settled first; they may become updates")
+        return notes
+
+    def as_json(self) -> dict[str, Any]:
+        """The forecast in plain values."""
+        return {
+            "integration": self.integration,
+            "crm": self.crm,
+            "record_type": str(self.record_type),
+            "rows": self.rows,
+            "replanned": self.replanned,
+            "plan": [
+                {"operation": operation, "reason": reason, "count": tally.count, "sample_ids": tally.sample_ids}
+                for (operation, reason), tally in self.planned.items()
+            ],
+            "fields": {name: dict(counts) for name, counts in self.fields.items()},
+            "calls": {"reads": self.reads, "writes": self.writes},
+            "notes": self.notes,
+        }
+
+
+class PlannedAccounts:
+    """The customers as the state would have them once the accounts planned so far are loaded (sync.planner.Accounts)."""
+
+    def __init__(self, state: CrmState) -> None:
+        self._state = state
+        self._planned = [pd.DataFrame({"qbench_id": pd.Series(dtype="int64"), "crm_id": pd.Series(dtype="str")})]
+        self._decided = [OUTCOMES.empty()]
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Take a plan of accounts (planning.PLAN) as carried out."""
+        writes = rows["operation"].ne(Operation.NONE)
+        self._planned.append(rows.loc[writes, ["qbench_id", "crm_id"]].fillna({"crm_id": TO_BE_CREATED}))
+        self._decided.append(OUTCOMES.build(rows.loc[~writes, OUTCOMES.names].reset_index(drop=True)))
+
+    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links (schemas.LINKS) of these QBench ids, stored or to be made."""
+        stored = self._state.links(connection, ids=ids)
+        planned = pd.concat(self._planned, ignore_index=True).drop_duplicates("qbench_id", keep="last")
+        new = planned[planned["qbench_id"].isin(ids) & ~planned["qbench_id"].isin(stored["qbench_id"])].reset_index(drop=True)
+        made = LINKS.build(
+            {
+                "qbench_id": new["qbench_id"],
+                "crm_id": new["crm_id"],
+                "origin": pd.Series(str(LinkOrigin.CREATED), index=new.index, dtype="str"),
+                "version": pd.Series(0, index=new.index, dtype="int64"),
+                "digests": pd.Series([{} for _ in range(len(new))], index=new.index, dtype=object),
+                "status": pd.Series(str(LinkStatus.LIVE), index=new.index, dtype="str"),
+            }
+        )
+        return LINKS.build(pd.concat([stored, made], ignore_index=True)) if len(made) else stored
+
+    def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The latest outcomes (schemas.OUTCOMES) of these QBench ids, planned before stored."""
+        decided = pd.concat(self._decided, ignore_index=True).drop_duplicates("qbench_id", keep="last")
+        here = decided[decided["qbench_id"].isin(ids)]
+        stored = self._state.outcomes(connection, ids=ids)
+        return OUTCOMES.build(pd.concat([stored[~stored["qbench_id"].isin(here["qbench_id"])], here], ignore_index=True))
+
+
+class Preview:
+    """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then."""
+
+    def __init__(self, *, store: Store, crm: Crm, accounts: PlannedAccounts) -> None:
+        self._store = store
+        self._crm = crm
+        self._accounts = accounts
+
+    def forecast(self, order: LoadOrder, selection: Selection) -> Forecast:
+        """What a load of this order would do with these rows. Raises what stops a load before its first write."""
+        forecast = Forecast(order.integration, order.crm, order.spec.record_type)
+        before = Counter(self._crm.calls.snapshot())
+        planner = Planner(order, store=self._store, crm=self._crm, org_id=self._org_id(order), accounts=self._accounts)
+        with self._store.transaction() as connection:
+            forecast.open_intents = len(order.state.open_intents(connection))
+        taken_crm_ids: set[str] = set()
+        written: Counter[str] = Counter()
+        for part in taken(order, selection, store=self._store):
+            forecast.replanned += len(part.frame) if part.replanned else 0
+            forecast.rows += 0 if part.replanned else len(part.frame)
+            planned = _without_taken(planner.plan(part.frame, undecided=[]), taken_crm_ids)
+            taken_crm_ids.update(planned.rows["crm_id"].dropna())
+            self._count(forecast, planned, order)
+            written.update(self._rows_per_call(planned.rows))
+            if order.spec.record_type is RecordType.ACCOUNT:
+                self._accounts.add(planned.rows)
+        forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
+        forecast.writes = self._calls(order.spec.record_type, written)
+        return forecast
+
+    def _org_id(self, order: LoadOrder) -> str:
+        org_id = self._crm.organization()
+        with self._store.transaction() as connection:
+            check_organization(connection, order.integration, order.crm, org_id=org_id, key_space=order.key_space)
+        return org_id
+
+    def _count(self, forecast: Forecast, planned: Plan, order: LoadOrder) -> None:
+        rows = planned.rows
+        shown = rows["operation"].where(rows["operation"] != Operation.NONE, rows["outcome"])
+        for (operation, reason), ids in rows["qbench_id"].groupby([shown, rows["error_type"].fillna("")], sort=True):
+            forecast.planned.setdefault((str(operation), str(reason) or None), Tally()).add(ids)
+        forecast.after_account += int(rows["parent_crm_id"].eq(TO_BE_CREATED).sum())
+        changed = self._changed(planned, order)
+        for operation in (Operation.CREATE, Operation.UPDATE, Operation.LINK):
+            counts = changed[rows["operation"].eq(operation).to_numpy()].sum()
+            for name, count in counts[counts > 0].items():
+                forecast.fields.setdefault(str(name), Counter())[str(operation)] += int(count)
+
+    def _changed(self, planned: Plan, order: LoadOrder) -> pd.DataFrame:
+        """Per row and CRM field, whether a new value goes there: of an update only what differs from what was sent before."""
+        updates = planned.rows["operation"].eq(Operation.UPDATE).to_numpy()
+        if not updates.any():
+            return planned.sent
+        rows = planned.rows[updates]
+        with self._store.transaction() as connection:
+            links = order.state.links(connection, ids=rows["qbench_id"].tolist())
+        columns = list(planned.sent.columns)
+        stored = digest_frame(rows["qbench_id"].map(links.set_index("qbench_id")["digests"]), columns)
+        differs = digest_frame(rows["digests"], columns).ne(stored).fillna(value=True)
+        cleared = planned.values[updates].isna() & stored.isna()
+        changed = planned.sent.copy()
+        changed.loc[updates] = planned.sent[updates] & differs & ~cleared
+        return changed
+
+    def _rows_per_call(self, rows: pd.DataFrame) -> Counter[str]:
+        """Rows by the verb of their call, and under ``associate`` those whose account needs a call of its own."""
+        writes = rows[rows["operation"] != Operation.NONE]
+        verb = verbs(writes)
+        associated = writes["parent_crm_id"].notna() & ~verb.isin(list(self._crm.parent_goes_with))
+        return Counter({**verb.value_counts().to_dict(), "associate": int(associated.sum())})
+
+    def _calls(self, record_type: RecordType, rows: Counter[str]) -> dict[str, int]:
+        sizes = {verb: self._crm.association_batch_size if verb == "associate" else self._crm.batch_size(record_type) for verb in rows}
+        return {verb: math.ceil(count / sizes[verb]) for verb, count in sorted(rows.items()) if count}
+
+
+def _without_taken(planned: Plan, crm_ids: set[str]) -> Plan:
+    """The plan in which no record links to a CRM record that an earlier frame's would hold by then."""
+    rows = planned.rows
+    held = rows["operation"].eq(Operation.LINK) & rows["crm_id"].isin(crm_ids)
+    if not held.any():
+        return planned
+    decided = rows.assign(
+        operation=rows["operation"].mask(held, str(Operation.NONE)),
+        outcome=rows["outcome"].mask(held, str(Outcome.SKIPPED)),
+        error_type=rows["error_type"].mask(held, LinkConflictException.__name__),
+    )
+    return Plan(decided, planned.values, planned.sent & ~held.to_numpy()[:, None])

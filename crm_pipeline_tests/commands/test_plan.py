@@ -1,0 +1,79 @@
+"""``crm-pipeline plan``: what it shows, of what, and that it changes nothing."""
+
+from __future__ import annotations
+
+from crm_pipeline_tests.commands.conftest import Desk
+from crm_pipeline_tests.orchestration.conftest import writes
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, contact, customer
+from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND
+
+
+def stage(desk: Desk) -> None:
+    """Two customers in the first partition, one in the second; a contact of one of them."""
+    desk.bench.stage(desk.spec, ACCOUNT, customer(1, BEFORE_START), customer(2, BEFORE_START, customer_name=None), customer(3, IN_SECOND))
+    desk.bench.stage(desk.spec, CONTACT, contact(7, BEFORE_START, of=1))
+
+
+def counts(forecast: dict[str, object]) -> dict[tuple[str, str | None], int]:
+    """The counts of a forecast, by operation and reason."""
+    plan = forecast["plan"]
+    assert isinstance(plan, list)
+    return {(row["operation"], row["reason"]): row["count"] for row in plan}
+
+
+def test_the_plan_of_everything_covers_each_crm_and_record_type_and_writes_nowhere(desk: Desk) -> None:
+    stage(desk)
+    told = desk.json("plan")
+    assert [(part["crm"], part["record_type"]) for part in told] == [
+        ("hubspot", "account"),
+        ("hubspot", "contact"),
+        ("salesforce", "account"),
+        ("salesforce", "contact"),
+    ]
+    for part in told:
+        expected = {("create", None): 2, ("skipped", "NoNameForCustomerException"): 1} if part["record_type"] == "account" else None
+        assert counts(part) == (expected or {("create", None): 1})
+    assert writes(desk.bench.sandbox) == []
+    assert desk.bench.rows("SELECT * FROM crm_pipeline.outcome") == []
+
+
+def test_the_plan_of_a_partition_covers_the_records_of_its_window(desk: Desk) -> None:
+    stage(desk)
+    options = ("plan", "--crm", "salesforce", "--record-type", "account")
+    assert desk.json(*options, "--partition", FIRST)[0]["rows"] == 2
+    assert desk.json(*options, "--partition", SECOND)[0]["rows"] == 1
+    assert desk.json(*options, "--since", "2026-11-01T01:00Z", "--until", "2026-11-01T02:00Z")[0]["rows"] == 1
+
+
+def test_the_plan_of_named_contacts_knows_the_customers_that_the_load_would_create_before(desk: Desk) -> None:
+    stage(desk)
+    [told] = desk.json("plan", "--crm", "salesforce", "--record-type", "contact", "--ids", "7")
+    assert counts(told) == {("create", None): 1}
+    assert told["plan"][0]["sample_ids"] == [7]
+
+
+def test_the_plan_is_shown_as_tables_with_reasons_fields_and_calls(desk: Desk) -> None:
+    stage(desk)
+    result = desk.type("plan", "--integration", "acme", "--crm", "salesforce")
+    assert result.exit_code == 0, result.output
+    for words in (
+        "acme → salesforce accounts: 3 records",
+        "NoNameForCustomerException",
+        "Calls: 1 upsert to write",
+        "Nothing was written.",
+    ):
+        assert words in result.output
+
+
+def test_a_plan_that_cannot_be_made_says_what_would_be_right(desk: Desk) -> None:
+    for words, remedy in (
+        (("--integration", "acne"), "did you mean `acme`?"),
+        (("--crm", "salesfroce"), "did you mean `salesforce`?"),
+        (("--ids", "7"), "--ids needs --record-type"),
+        (("--partition", "2026-10-01-00:00"), "the first is 2026-11-01-00:00"),
+        (("--partition", "yesterday"), "give an hour as 2026-11-01-00:00"),
+        (("--partition", FIRST, "--since", "2026-11-01"), "not several of them"),
+    ):
+        result = desk.type("plan", *words)
+        assert result.exit_code != 0
+        assert remedy in result.output
