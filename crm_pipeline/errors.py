@@ -255,6 +255,15 @@ class ExistingRecordException(RecordError):
     remedy = "Add a match key to sync_on, or link the two by hand."
 
 
+class DuplicateEmailException(RecordError):
+    """A contact whose email address is another QBench contact's."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "email"
+    meaning = "Another QBench contact has the same email address and is the one that syncs; the outcome names it."
+    remedy = "Merge the contacts in QBench, or give one of them another address; the contact follows once the address is free."
+
+
 class EmailTakenException(RecordError):
     """Another CRM contact owns the email address."""
 

@@ -38,7 +38,30 @@ JOIN crm_pipeline.normalized_record AS staged
 WHERE {_OURS} AND waiting.waits_on IS NOT NULL AND staged.normalized_at > waiting.at
 """
 
-CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _NORMALIZED_ANEW)
+_EMAIL_IS_FREE = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS loser
+  ON loser.integration = waiting.integration AND loser.record_type = waiting.record_type AND loser.qbench_id = waiting.qbench_id
+LEFT JOIN crm_pipeline.normalized_record AS winner
+  ON winner.integration = waiting.integration AND winner.record_type = waiting.record_type
+ AND winner.qbench_id = CASE WHEN waiting.waits_on LIKE 'email:%' THEN CAST(substr(waiting.waits_on, 7) AS bigint) END
+LEFT JOIN crm_pipeline.link AS held
+  ON held.integration = waiting.integration AND held.crm = waiting.crm AND held.record_type = waiting.record_type
+ AND held.qbench_id = winner.qbench_id AND held.status = 'live'
+LEFT JOIN crm_pipeline.link AS parent
+  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
+ AND parent.qbench_id = winner.customer_id AND parent.status = 'live'
+LEFT JOIN crm_pipeline.outcome AS verdict
+  ON verdict.integration = waiting.integration AND verdict.crm = waiting.crm AND verdict.record_type = 'account'
+ AND verdict.qbench_id = winner.customer_id
+WHERE {_OURS} AND waiting.waits_on LIKE 'email:%' AND (
+  winner.qbench_id IS NULL OR winner.fields ->> 'email' IS DISTINCT FROM loser.fields ->> 'email'
+  OR (held.qbench_id IS NULL AND (
+    winner.error_type IS NOT NULL OR parent.qbench_id IS NULL OR verdict.error_type = ANY(:holding)
+    OR loser.qbench_id < winner.qbench_id)))
+"""
+
+CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _NORMALIZED_ANEW, _EMAIL_IS_FREE)
 
 _OUT_OF_DATE = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged

@@ -9,6 +9,7 @@ from crm_pipeline.errors import (
     CustomerNotYetSyncedException,
     DeletedInCrmException,
     DeletedInQBenchException,
+    DuplicateEmailException,
     FilteredOutException,
     LinkConflictException,
     RecordError,
@@ -71,10 +72,18 @@ def parent_crm_ids(customer_ids: pd.Series, customers: pd.DataFrame | None) -> p
     return customer_ids.map(customers.set_index("customer_id")["parent_crm_id"]).astype("str")
 
 
-def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: RecordType, customers: pd.DataFrame | None) -> pd.DataFrame:
+def assess(
+    normalized: pd.DataFrame,
+    links: pd.DataFrame,
+    *,
+    record_type: RecordType,
+    customers: pd.DataFrame | None,
+    email_winners: pd.Series | None = None,
+) -> pd.DataFrame:
     """The verdict on each normalized row (VERDICTS, in the rows' order).
 
-    ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts.
+    ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts. ``email_winners``: per
+    row the QBench id to which its email belongs (sync.emails), null where nobody claims it.
     """
     verdicts = pd.DataFrame(
         {"qbench_id": normalized["qbench_id"], "error_type": normalized["error_type"], "reason": normalized["error_fields"]}
@@ -83,6 +92,8 @@ def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: Record
     if record_type is RecordType.CONTACT and customers is not None:
         known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
         verdicts = _with_held_customer(verdicts, known)
+        if email_winners is not None:
+            verdicts = _with_duplicate_email(verdicts, email_winners)
         verdicts = _without_customer(verdicts, known)
     return VERDICTS.build(_with_unusable_link(verdicts, links))
 
@@ -90,6 +101,13 @@ def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: Record
 def _with_held_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     rows = verdicts["error_type"].isna() & known["held"].eq(True)
     return _judged(verdicts, rows, CustomerNotSyncedException, reason=_customer_and_cause(known), waits_on=_customer(known))
+
+
+def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.DataFrame:
+    lost = winners.notna() & winners.ne(verdicts["qbench_id"]).fillna(value=False).astype(bool)
+    rows = verdicts["error_type"].isna() & lost
+    winner = winners.astype("str")
+    return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_on="email:" + winner)
 
 
 def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

@@ -22,18 +22,20 @@ from crm_pipeline.errors import (
     ServiceFailedException,
     UnaccountedException,
 )
-from crm_pipeline.mapping.digests import digests
+from crm_pipeline.mapping.digests import digest_frame, digests
 from crm_pipeline.mapping.payload import Payload, build_payload
+from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
+from crm_pipeline.store.emails import contenders
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
 from crm_pipeline.store.waiting import ids_to_plan_again
-from crm_pipeline.sync import eligibility, results
+from crm_pipeline.sync import eligibility, emails, results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
@@ -59,6 +61,7 @@ class Load:
         self._to_repeat: list[Plan] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
+        self._given_up: set[int] = set()
 
     def run(self, window: Window) -> LoadReport:
         """Load the window's rows and those for which what they waited for has changed.
@@ -134,9 +137,18 @@ class Load:
             self._save_outcomes(connection, done)
         self.report.add(done)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
-        verbs = _verbs(writes.rows)
+        for part in emails.in_order(writes) if self._record_type is RecordType.CONTACT else [writes]:
+            self._buffer_in_turn(part)
+
+    def _buffer_in_turn(self, part: Plan) -> None:
+        """Buffer writes, behind those that give up an email which one of these takes."""
+        if self._record_type is RecordType.CONTACT:
+            if part.rows["email_wanted"].isin(self._given_up).any():
+                self._write_rest()
+            self._given_up |= emails.given_up(part.rows)
+        verbs = _verbs(part.rows)
         for verb in verbs.unique():
-            self._buffer(str(verb), writes.take(verbs == verb))
+            self._buffer(str(verb), part.take(verbs == verb))
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
@@ -154,19 +166,48 @@ class Load:
         with self._store.transaction() as connection:
             links = self.order.state.links(connection, ids=ids)
             customers = self._customers(connection, frame)
-        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
+            wanted = digests(payload.values)
+            winners = self._email_winners(connection, frame, wanted)
+        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers, email_winners=winners)
         unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(
             normalized=frame,
             payload=payload,
-            digests=digests(payload.values),
+            digests=wanted,
             verdicts=verdicts,
             links=links,
             matches=self._lookup.matches(frame[unlinked], undecided=undecided),
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
         )
         key_of = self.order.key_of if self.order.settings.external_key else None
-        return self._respecting_the_crm(plan(inputs, model=MODELS[self._record_type], key_of=key_of), blank_only(payload))
+        planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
+        if self._record_type is RecordType.CONTACT:
+            held = digest_frame(links["digests"], [self._email_field])[self._email_field].set_axis(links["qbench_id"])
+            planned = emails.with_emails(planned, held=held, wanted=self._email_digests(wanted))
+        return self._respecting_the_crm(planned, blank_only(payload))
+
+    @property
+    def _email_field(self) -> str:
+        return preset_field(self.order.crm, self._record_type, "email") or "email"
+
+    def _email_digests(self, wanted: pd.DataFrame) -> pd.Series:
+        none = pd.Series(pd.NA, index=wanted.index, dtype="Int64")
+        return wanted.get(self._email_field, none)
+
+    def _email_winners(self, connection: Connection, frame: pd.DataFrame, wanted: pd.DataFrame) -> pd.Series | None:
+        if self._record_type is not RecordType.CONTACT:
+            return None
+        addresses = frame["email"].dropna().unique().tolist()
+        required = MODELS[self._record_type].required_to_create
+        found = contenders(
+            connection,
+            self.order.state,
+            emails=addresses,
+            email_field=self._email_field,
+            required=required,
+            holding=eligibility.HOLDING,
+        )
+        return emails.winners(frame["email"], self._email_digests(wanted), found)
 
     def _require_possible(self, payload: Payload) -> None:
         key = self.order.settings.external_key
@@ -211,14 +252,15 @@ class Load:
             if len(pending.rows):
                 self._write(pending)
         self._to_write.clear()
+        self._given_up.clear()
 
     def _repeat_locked_rows(self) -> None:
         for repeat in range(2, ROUNDS + 1):
             again, self._to_repeat = self._to_repeat, []
             for part in again:
-                self._write(part, is_last=repeat == ROUNDS)
+                self._write(part, attempt=repeat)
 
-    def _write(self, batch: Plan, *, is_last: bool = False) -> None:
+    def _write(self, batch: Plan, *, attempt: int = 1) -> None:
         """Send one batch and store what became of it, also when the call fails."""
         self._save_intents(batch)
         try:
@@ -229,7 +271,9 @@ class Load:
             self._store_results(batch.rows, results.failed(batch.rows, ServiceFailedException.__name__))
             raise
         answer = results.account_for(batch.rows, answer)
-        again = answer["error_type"].eq(RecordLockedException.__name__) & (not is_last)
+        again = answer["error_type"].eq(RecordLockedException.__name__) & (attempt < ROUNDS)
+        if attempt == 1:
+            again |= self._is_in_our_own_way(answer)
         if again.any():
             self._to_repeat.append(batch.take(again))
         self._store_results(batch.rows[~again].reset_index(drop=True), answer[~again].reset_index(drop=True))
@@ -244,6 +288,16 @@ class Load:
             self.report.accounted,
             self.report.rows + self.report.replanned,
         )
+
+    def _is_in_our_own_way(self, answer: pd.DataFrame) -> pd.Series:
+        """Rows refused for a record that we linked: another row of this load may move that out of the way (rules.md, 23)."""
+        named = answer["error_ids"].where(answer["error_type"].isin(results.EXISTING))
+        if named.isna().all():
+            return pd.Series(False, index=answer.index)
+        with self._store.transaction() as connection:
+            holders = self.order.state.holders(connection, org_id=self._org_id, crm_ids=named.dropna().tolist())
+        ours = holders.loc[holders["integration"] == self.order.integration, "crm_id"]
+        return named.isin(ours)
 
     def _store_results(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
         unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])
