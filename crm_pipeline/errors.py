@@ -221,6 +221,14 @@ class FilteredOutException(RecordError):
     remedy = "Nothing, if that is intended; else change the record or the rules."
 
 
+class InactiveCustomerException(RecordError):
+    """A customer that is not active, where the integration syncs active ones only."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The customer is not active in QBench and the integration syncs active customers only."
+    remedy = "Nothing, if that is intended; else set the customer's status to ACTIVE in QBench."
+
+
 class UnreadableRecordException(RecordError):
     """A record whose date or shape cannot be read."""
 

@@ -25,7 +25,7 @@ CONTENDERS = FrameSchema(
 _CONTENDERS = """
 SELECT * FROM (
   SELECT staged.fields ->> 'email' AS email, staged.qbench_id,
-    staged.error_type IS NULL AND parent.qbench_id IS NOT NULL AND coalesce(verdict.error_type, '') <> ALL(:holding)
+    staged.error_type IS NULL AND parent.qbench_id IS NOT NULL AND coalesce(customer.error_type, '') <> ALL(:holding)
       AND (own.qbench_id IS NOT NULL OR NOT EXISTS (
         SELECT FROM unnest(CAST(:required AS text[])) AS required (field)
         WHERE NOT (staged.fields ? required.field OR staged.fields ? ('default.' || required.field)))) AS eligible,
@@ -38,9 +38,8 @@ SELECT * FROM (
   LEFT JOIN crm_pipeline.link AS parent
     ON parent.integration = staged.integration AND parent.crm = :crm AND parent.record_type = 'account'
    AND parent.qbench_id = staged.customer_id AND parent.status = 'live'
-  LEFT JOIN crm_pipeline.outcome AS verdict
-    ON verdict.integration = staged.integration AND verdict.crm = :crm AND verdict.record_type = 'account'
-   AND verdict.qbench_id = staged.customer_id
+  LEFT JOIN crm_pipeline.normalized_record AS customer
+    ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = staged.customer_id
   WHERE staged.integration = :integration AND staged.record_type = 'contact' AND staged.fields ->> 'email' = ANY(:emails)
 ) AS claim WHERE eligible OR linked
 """

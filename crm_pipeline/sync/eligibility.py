@@ -11,6 +11,7 @@ from crm_pipeline.errors import (
     DeletedInQBenchException,
     DuplicateEmailException,
     FilteredOutException,
+    InactiveCustomerException,
     LinkConflictException,
     RecordError,
     record_errors,
@@ -40,12 +41,15 @@ PARENTS = FrameSchema(
 )
 
 
-HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, FilteredOutException))
+HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, InactiveCustomerException, FilteredOutException))
 """Errors of a customer that keep back its contacts too, whether it is linked or not."""
 
 
-def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there."""
+def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame, *, errors: pd.Series | None = None) -> pd.DataFrame:
+    """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there.
+
+    ``errors``: the customers' own record errors by QBench id, where they have one.
+    """
     unique = pd.DataFrame({"customer_id": customer_ids.dropna().astype("int64").unique()})
     live = links[links["status"] == LinkStatus.LIVE][["qbench_id", "crm_id"]]
     known = unique.merge(live, left_on="customer_id", right_on="qbench_id", how="left").drop(columns="qbench_id")
@@ -53,13 +57,14 @@ def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame
     known = known.merge(latest, left_on="customer_id", right_on="qbench_id", how="left")
     # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
     ended = known["outcome"].notna() & ~known["retryable"].eq(True)
-    held = known["error_type"].isin(HOLDING)
+    own = pd.Series(None, index=known.index, dtype="str") if errors is None else known["customer_id"].map(errors)
+    held = own.isin(HOLDING)
     return PARENTS.build(
         {
             "customer_id": known["customer_id"],
             "parent_crm_id": known["crm_id"].mask(held),
             "held": held,
-            "cause": known["error_type"],
+            "cause": known["error_type"].mask(held, own),
             "blocked": (ended & known["crm_id"].isna()).astype("bool"),
         }
     )

@@ -46,7 +46,7 @@ def in_order(writes: Plan) -> list[Plan]:
 
     One part where nothing changes hands; rows that swap addresses among each other come together in the last one.
     """
-    parts = []
+    parts: list[Plan] = []
     rest = writes
     while len(rest.rows):
         waiting = rest.rows["email_wanted"].isin(given_up(rest.rows))

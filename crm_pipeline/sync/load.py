@@ -33,7 +33,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.emails import contenders
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
+from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream, staged_errors
 from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline.sync import eligibility, emails, results
 from crm_pipeline.sync.intents import sent_fields, settle_intents
@@ -220,7 +220,9 @@ class Load:
             return None
         ids = frame["customer_id"].dropna().astype("int64").unique().tolist()
         parent = self.order.parent
-        return eligibility.parents(frame["customer_id"], parent.links(connection, ids=ids), parent.outcomes(connection, ids=ids))
+        errors = staged_errors(connection, self.order.integration, RecordType.ACCOUNT, ids=ids)
+        links, outcomes = parent.links(connection, ids=ids), parent.outcomes(connection, ids=ids)
+        return eligibility.parents(frame["customer_id"], links, outcomes, errors=errors)
 
     def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
         """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""
