@@ -7,6 +7,9 @@ import pandas as pd
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning import Plan
 
+HELD, WANTED = "email_held", "email_wanted"
+"""Columns of a plan's rows: digests (Int64) of the address last sent, and of the one that is sent now."""
+
 
 def winners(emails: pd.Series, digests: pd.Series, contenders: pd.DataFrame) -> pd.Series:
     """The QBench id to which each row's address belongs (Int64, the rows' index), null where nobody claims it.
@@ -30,13 +33,20 @@ def with_emails(planned: Plan, *, held: pd.Series, wanted: pd.Series) -> Plan:
     """
     rows = planned.rows
     sends = rows["operation"].ne(Operation.NONE)
-    columns = {"email_held": rows["qbench_id"].map(held).astype("Int64"), "email_wanted": wanted.where(sends).astype("Int64")}
+    columns = {HELD: rows["qbench_id"].map(held).astype("Int64"), WANTED: wanted.where(sends).astype("Int64")}
     return Plan(rows.assign(**columns), planned.values, planned.sent)
+
+
+def takes(rows: pd.DataFrame, addresses: set[int]) -> pd.Series:
+    """Which of these writes take one of the addresses (digests); accounts take none."""
+    return rows[WANTED].isin(addresses) if WANTED in rows else pd.Series(False, index=rows.index)
 
 
 def given_up(rows: pd.DataFrame) -> set[int]:
     """The addresses (digests) that these writes take away from their CRM records."""
-    held, wanted = rows["email_held"], rows["email_wanted"]
+    if WANTED not in rows:
+        return set()
+    held, wanted = rows[HELD], rows[WANTED]
     leaves = held.notna() & wanted.notna() & held.ne(wanted).fillna(value=False).astype(bool)
     return set(held[leaves])
 
@@ -49,7 +59,7 @@ def in_order(writes: Plan) -> list[Plan]:
     parts: list[Plan] = []
     rest = writes
     while len(rest.rows):
-        waiting = rest.rows["email_wanted"].isin(given_up(rest.rows))
+        waiting = takes(rest.rows, given_up(rest.rows))
         if not waiting.any() or waiting.all():
             return [*parts, rest]
         parts.append(rest.take(~waiting))

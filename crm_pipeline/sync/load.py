@@ -22,20 +22,19 @@ from crm_pipeline.errors import (
     ServiceFailedException,
     UnaccountedException,
 )
-from crm_pipeline.mapping.digests import digest_frame, digests
+from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
-from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
-from crm_pipeline.store.emails import contenders
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream, staged_errors
 from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline.sync import eligibility, emails, results
+from crm_pipeline.sync.claims import EmailClaims
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
@@ -62,6 +61,7 @@ class Load:
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
         self._given_up: set[int] = set()
+        self._claims = EmailClaims(order)
 
     def run(self, window: Window) -> LoadReport:
         """Load the window's rows and those for which what they waited for has changed.
@@ -137,15 +137,14 @@ class Load:
             self._save_outcomes(connection, done)
         self.report.add(done)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
-        for part in emails.in_order(writes) if self._record_type is RecordType.CONTACT else [writes]:
+        for part in emails.in_order(writes):
             self._buffer_in_turn(part)
 
     def _buffer_in_turn(self, part: Plan) -> None:
         """Buffer writes, behind those that give up an email which one of these takes."""
-        if self._record_type is RecordType.CONTACT:
-            if part.rows["email_wanted"].isin(self._given_up).any():
-                self._write_rest()
-            self._given_up |= emails.given_up(part.rows)
+        if emails.takes(part.rows, self._given_up).any():
+            self._write_rest()
+        self._given_up |= emails.given_up(part.rows)
         verbs = _verbs(part.rows)
         for verb in verbs.unique():
             self._buffer(str(verb), part.take(verbs == verb))
@@ -167,7 +166,7 @@ class Load:
             links = self.order.state.links(connection, ids=ids)
             customers = self._customers(connection, frame)
             wanted = digests(payload.values)
-            winners = self._email_winners(connection, frame, wanted)
+            winners = self._claims.winners(connection, frame, wanted)
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers, email_winners=winners)
         unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(
@@ -180,34 +179,8 @@ class Load:
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
         )
         key_of = self.order.key_of if self.order.settings.external_key else None
-        planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
-        if self._record_type is RecordType.CONTACT:
-            held = digest_frame(links["digests"], [self._email_field])[self._email_field].set_axis(links["qbench_id"])
-            planned = emails.with_emails(planned, held=held, wanted=self._email_digests(wanted))
+        planned = self._claims.marked(plan(inputs, model=MODELS[self._record_type], key_of=key_of), links=links, digests=wanted)
         return self._respecting_the_crm(planned, blank_only(payload))
-
-    @property
-    def _email_field(self) -> str:
-        return preset_field(self.order.crm, self._record_type, "email") or "email"
-
-    def _email_digests(self, wanted: pd.DataFrame) -> pd.Series:
-        none = pd.Series(pd.NA, index=wanted.index, dtype="Int64")
-        return wanted.get(self._email_field, none)
-
-    def _email_winners(self, connection: Connection, frame: pd.DataFrame, wanted: pd.DataFrame) -> pd.Series | None:
-        if self._record_type is not RecordType.CONTACT:
-            return None
-        addresses = frame["email"].dropna().unique().tolist()
-        required = MODELS[self._record_type].required_to_create
-        found = contenders(
-            connection,
-            self.order.state,
-            emails=addresses,
-            email_field=self._email_field,
-            required=required,
-            holding=eligibility.HOLDING,
-        )
-        return emails.winners(frame["email"], self._email_digests(wanted), found)
 
     def _require_possible(self, payload: Payload) -> None:
         key = self.order.settings.external_key
