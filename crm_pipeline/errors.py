@@ -243,6 +243,14 @@ class FilteredOutException(RecordError):
     remedy = "Nothing, if that is intended; else change the record or the rules."
 
 
+class InactiveCustomerException(RecordError):
+    """A customer that is not active, where the integration syncs active ones only."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The customer is not active in QBench and the integration syncs active customers only."
+    remedy = "Nothing, if that is intended; else set the customer's status to ACTIVE in QBench."
+
+
 class UnreadableRecordException(RecordError):
     """A record whose date or shape cannot be read."""
 
@@ -284,6 +292,15 @@ class ExistingRecordException(RecordError):
     waits_on = "link"
     meaning = "The CRM already holds this record and no match key links it; the outcome names its id."
     remedy = "Add a match key to sync_on, or link the two by hand."
+
+
+class DuplicateEmailException(RecordError):
+    """A contact whose email address is another QBench contact's."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = "email"
+    meaning = "Another QBench contact has the same email address and is the one that syncs; the outcome names it."
+    remedy = "Merge the contacts in QBench, or give one of them another address; the contact follows once the address is free."
 
 
 class EmailTakenException(RecordError):

@@ -158,7 +158,7 @@ OUTCOMES = FrameSchema(
         Column(
             "waits_on",
             "str",
-            "what must change for another try: record, configuration, time, link, email, customer:ID; else null",
+            "what must change for another try: record, configuration, time, link, email, email:ID, customer:ID; else null",
         ),
         Column("retryable", "bool", "trying again unchanged may help"),
     ),

@@ -12,6 +12,7 @@ from crm_pipeline.errors import (
     ContactWithMoreThanOneCustomerException,
     DeletedInQBenchException,
     FilteredOutException,
+    InactiveCustomerException,
     InvalidEmailException,
     NoCustomerForContactException,
     NoEmailForContactException,
@@ -22,14 +23,18 @@ from crm_pipeline.errors import (
 from crm_pipeline.mapping.addresses import read_addresses
 from crm_pipeline.mapping.fields import FieldColumn, read_field
 from crm_pipeline.mapping.filters import meets
+from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.owners import rules_met
-from crm_pipeline.mapping.spec import AccountMap, ContactMap, FieldSource, RecordSpec
+from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, FieldSource, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
 
 DEFAULT_PREFIX = "default."
 UNUSABLE_PREFIX = "unusable."
 PHONE_FIELDS = {RecordType.ACCOUNT: "phone_number", RecordType.CONTACT: "phone"}
+STATUS_FIELD = "status"
+ACTIVE_STATUS = "active"
+"""A customer's status in QBench that means that it is active, folded (the source's reference knows no other)."""
 IDENTIFYING_FIELDS = {RecordType.ACCOUNT: "name", RecordType.CONTACT: "email"}
 
 
@@ -72,8 +77,8 @@ def normalize(
     fields = _read_fields(content, spec, regions=addresses.regions(default_region))
     extras = _read_extras(content, spec)
     customer_ids = _customer_ids(content, deleted_customers) if spec.record_type is RecordType.CONTACT else None
-    met = _meets_rules(content, spec, customers)
-    error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, met=met)
+    held_back = [(InactiveCustomerException, _inactive(content, spec)), (FilteredOutException, ~_meets_rules(content, spec, customers))]
+    error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, held_back=held_back)
 
     columns = {name: column.values for name, column in fields.items()} | addresses.columns
     companions = _companions({**fields, **extras}, spec) | {DEFAULT_PREFIX + name: default for name, default in addresses.defaults.items()}
@@ -186,8 +191,21 @@ def _meets_rules(content: list[dict[str, Any]], spec: RecordSpec, customers: pd.
     return meets(pd.Series(content, dtype=object), spec.only, customers=aligned)
 
 
+def _inactive(content: list[dict[str, Any]], spec: RecordSpec) -> pd.Series:
+    """Customers to leave out for their status; one without a status is not known to be inactive."""
+    if not (isinstance(spec, AccountSpec) and spec.active_only):
+        return pd.Series(False, index=pd.RangeIndex(len(content)))
+    status = fold(pd.Series([record.get(STATUS_FIELD) for record in content], dtype=object))
+    return status.notna() & status.ne(ACTIVE_STATUS)
+
+
 def _first_error(
-    raw: pd.DataFrame, spec: RecordSpec, *, fields: dict[str, FieldColumn], customer_ids: pd.Series | None, met: pd.Series
+    raw: pd.DataFrame,
+    spec: RecordSpec,
+    *,
+    fields: dict[str, FieldColumn],
+    customer_ids: pd.Series | None,
+    held_back: list[tuple[type[RecordError], pd.Series]],
 ) -> tuple[pd.Series, pd.Series]:
     """Error type and the fields or ids it names, per record: the first reason of the list that applies."""
     identifying = IDENTIFYING_FIELDS[spec.record_type]
@@ -195,7 +213,7 @@ def _first_error(
     reasons: list[tuple[type[RecordError], pd.Series, Any]] = [
         (DeletedInQBenchException, raw["deleted"], None),
         (UnreadableRecordException, raw["unreadable"].notna(), raw["unreadable"]),
-        (FilteredOutException, ~met, None),
+        *((error, applies, None) for error, applies in held_back),
     ]
     missing = _missing(fields.get(identifying), raw.index)
     if customer_ids is None:

@@ -333,6 +333,10 @@ class AccountSpec(_RecordSpec):
         ),
     ] = ()
     map: Annotated[AccountMap, Field(description="Normalized field to QBench field.", examples=[{"name": "customer_name"}])]
+    active_only: Annotated[
+        bool,
+        Field(description="Leave out customers whose status in QBench is another than ACTIVE, and their contacts.", examples=[True]),
+    ] = False
 
 
 class ContactSpec(_RecordSpec):

@@ -145,6 +145,16 @@ def raw_contents(connection: Connection, integration: str, record_type: RecordTy
     return {row.qbench_id: row.content for row in rows}
 
 
+def staged_errors(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.Series:
+    """The record errors that the staged normalized rows of these QBench ids carry, by id; one without an error is missing."""
+    statement = text(
+        "SELECT qbench_id, error_type FROM crm_pipeline.normalized_record "
+        "WHERE integration = :integration AND record_type = :record_type AND error_type IS NOT NULL AND qbench_id = ANY(:ids)"
+    )
+    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
+    return pd.DataFrame(rows, columns=["qbench_id", "error_type"]).astype({"error_type": "str"}).set_index("qbench_id")["error_type"]
+
+
 def deleted_ids(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> frozenset[int]:
     """Which of these QBench ids are deleted in QBench."""
     statement = text(

@@ -84,6 +84,9 @@ normalized_record = Table(
     _now("normalized_at"),
     Index(None, "integration", "record_type", "version", "qbench_id"),
     Index(None, "integration", "customer_id"),
+    Index(
+        "ix_normalized_record_email", "integration", text("(fields ->> 'email'::text)"), postgresql_where=text("record_type = 'contact'")
+    ),
     comment="The newest normalized state of every record",
 )
 

@@ -17,10 +17,9 @@ SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.link AS parent
   ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
  AND waiting.waits_on = 'customer:' || parent.qbench_id AND parent.status = 'live'
-LEFT JOIN crm_pipeline.outcome AS verdict
-  ON verdict.integration = parent.integration AND verdict.crm = parent.crm AND verdict.record_type = 'account'
- AND verdict.qbench_id = parent.qbench_id
-WHERE {_OURS} AND (verdict.error_type IS NULL OR verdict.error_type <> ALL(:holding))
+LEFT JOIN crm_pipeline.normalized_record AS customer
+  ON customer.integration = parent.integration AND customer.record_type = 'account' AND customer.qbench_id = parent.qbench_id
+WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:holding))
 """
 
 _LINK_CHANGED = f"""
@@ -38,15 +37,37 @@ JOIN crm_pipeline.normalized_record AS staged
 WHERE {_OURS} AND waiting.waits_on IS NOT NULL AND staged.normalized_at > waiting.at
 """
 
-CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _NORMALIZED_ANEW)
+_EMAIL_IS_FREE = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS loser
+  ON loser.integration = waiting.integration AND loser.record_type = waiting.record_type AND loser.qbench_id = waiting.qbench_id
+LEFT JOIN crm_pipeline.normalized_record AS winner
+  ON winner.integration = waiting.integration AND winner.record_type = waiting.record_type
+ AND winner.qbench_id = CASE WHEN waiting.waits_on LIKE 'email:%' THEN CAST(substr(waiting.waits_on, 7) AS bigint) END
+LEFT JOIN crm_pipeline.link AS held
+  ON held.integration = waiting.integration AND held.crm = waiting.crm AND held.record_type = waiting.record_type
+ AND held.qbench_id = winner.qbench_id AND held.status = 'live'
+LEFT JOIN crm_pipeline.link AS parent
+  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
+ AND parent.qbench_id = winner.customer_id AND parent.status = 'live'
+LEFT JOIN crm_pipeline.normalized_record AS customer
+  ON customer.integration = waiting.integration AND customer.record_type = 'account' AND customer.qbench_id = winner.customer_id
+WHERE {_OURS} AND waiting.waits_on LIKE 'email:%' AND (
+  winner.qbench_id IS NULL OR winner.fields ->> 'email' IS DISTINCT FROM loser.fields ->> 'email'
+  OR (held.qbench_id IS NULL AND (
+    winner.error_type IS NOT NULL OR parent.qbench_id IS NULL OR customer.error_type = ANY(:holding)
+    OR loser.qbench_id < winner.qbench_id)))
+"""
+
+CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _NORMALIZED_ANEW, _EMAIL_IS_FREE)
 
 _OUT_OF_DATE = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.mapping_digest <> :mapping_digest
-  AND EXISTS (
+  AND (staged.record_type = 'account' OR EXISTS (
     SELECT FROM crm_pipeline.outcome AS waiting
     WHERE waiting.integration = staged.integration AND waiting.record_type = staged.record_type
-      AND waiting.qbench_id = staged.qbench_id AND waiting.waits_on IS NOT NULL)
+      AND waiting.qbench_id = staged.qbench_id AND waiting.waits_on IS NOT NULL))
 """
 
 _SECOND_CUSTOMER_DELETED = """
@@ -84,8 +105,9 @@ def ids_to_normalize_again(
 ) -> list[int]:
     """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
 
-    They wait for something and the mapping is another one now; or one of a contact's several customers was deleted; or,
-    where the rules look at customers (``follows_customers``), a contact's customer changed.
+    The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or one of
+    a contact's several customers was deleted; or, where the rules look at customers (``follows_customers``), a contact's
+    customer changed.
     """
     causes = [_OUT_OF_DATE]
     if record_type is RecordType.CONTACT:

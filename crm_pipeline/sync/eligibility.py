@@ -9,7 +9,9 @@ from crm_pipeline.errors import (
     CustomerNotYetSyncedException,
     DeletedInCrmException,
     DeletedInQBenchException,
+    DuplicateEmailException,
     FilteredOutException,
+    InactiveCustomerException,
     LinkConflictException,
     RecordError,
     record_errors,
@@ -39,12 +41,15 @@ PARENTS = FrameSchema(
 )
 
 
-HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, FilteredOutException))
+HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, InactiveCustomerException, FilteredOutException))
 """Errors of a customer that keep back its contacts too, whether it is linked or not."""
 
 
-def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
-    """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there."""
+def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame, *, errors: pd.Series | None = None) -> pd.DataFrame:
+    """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there.
+
+    ``errors``: the customers' own record errors by QBench id, where they have one.
+    """
     unique = pd.DataFrame({"customer_id": customer_ids.dropna().astype("int64").unique()})
     live = links[links["status"] == LinkStatus.LIVE][["qbench_id", "crm_id"]]
     known = unique.merge(live, left_on="customer_id", right_on="qbench_id", how="left").drop(columns="qbench_id")
@@ -52,13 +57,14 @@ def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame
     known = known.merge(latest, left_on="customer_id", right_on="qbench_id", how="left")
     # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
     ended = known["outcome"].notna() & ~known["retryable"].eq(True)
-    held = known["error_type"].isin(HOLDING)
+    own = pd.Series(None, index=known.index, dtype="str") if errors is None else known["customer_id"].map(errors)
+    held = own.isin(HOLDING)
     return PARENTS.build(
         {
             "customer_id": known["customer_id"],
             "parent_crm_id": known["crm_id"].mask(held),
             "held": held,
-            "cause": known["error_type"],
+            "cause": known["error_type"].mask(held, own),
             "blocked": (ended & known["crm_id"].isna()).astype("bool"),
         }
     )
@@ -71,10 +77,18 @@ def parent_crm_ids(customer_ids: pd.Series, customers: pd.DataFrame | None) -> p
     return customer_ids.map(customers.set_index("customer_id")["parent_crm_id"]).astype("str")
 
 
-def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: RecordType, customers: pd.DataFrame | None) -> pd.DataFrame:
+def assess(
+    normalized: pd.DataFrame,
+    links: pd.DataFrame,
+    *,
+    record_type: RecordType,
+    customers: pd.DataFrame | None,
+    email_winners: pd.Series | None = None,
+) -> pd.DataFrame:
     """The verdict on each normalized row (VERDICTS, in the rows' order).
 
-    ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts.
+    ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts. ``email_winners``: per
+    row the QBench id to which its email belongs (sync.emails), null where nobody claims it.
     """
     verdicts = pd.DataFrame(
         {"qbench_id": normalized["qbench_id"], "error_type": normalized["error_type"], "reason": normalized["error_fields"]}
@@ -83,6 +97,8 @@ def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: Record
     if record_type is RecordType.CONTACT and customers is not None:
         known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
         verdicts = _with_held_customer(verdicts, known)
+        if email_winners is not None:
+            verdicts = _with_duplicate_email(verdicts, email_winners)
         verdicts = _without_customer(verdicts, known)
     return VERDICTS.build(_with_unusable_link(verdicts, links))
 
@@ -90,6 +106,13 @@ def assess(normalized: pd.DataFrame, links: pd.DataFrame, *, record_type: Record
 def _with_held_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     rows = verdicts["error_type"].isna() & known["held"].eq(True)
     return _judged(verdicts, rows, CustomerNotSyncedException, reason=_customer_and_cause(known), waits_on=_customer(known))
+
+
+def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.DataFrame:
+    lost = winners.notna() & winners.ne(verdicts["qbench_id"]).fillna(value=False).astype(bool)
+    rows = verdicts["error_type"].isna() & lost
+    winner = winners.astype("str")
+    return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_on="email:" + winner)
 
 
 def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

@@ -28,7 +28,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import normalized_by_id
-from crm_pipeline.sync import results
+from crm_pipeline.sync import emails, results
 from crm_pipeline.sync.existing import existing, named_ids
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.order import LoadOrder
@@ -58,6 +58,7 @@ class Load:
         self._to_link: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
+        self._given_up: set[int] = set()
         self._refusals = FirstRefusals()
 
     def run(self, selection: Selection) -> LoadReport:
@@ -125,9 +126,17 @@ class Load:
             self._save_outcomes(connection, done)
         self.report.add(done)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
-        by_verb = verbs(writes.rows)
+        for part in emails.in_order(writes):
+            self._buffer_in_turn(part)
+
+    def _buffer_in_turn(self, part: Plan) -> None:
+        """Buffer writes, behind those that give up an email which one of these takes."""
+        if emails.takes(part.rows, self._given_up).any():
+            self._write_rest()
+        self._given_up |= emails.given_up(part.rows)
+        by_verb = verbs(part.rows)
         for verb in by_verb.unique():
-            self._buffer(str(verb), writes.take(by_verb == verb))
+            self._buffer(str(verb), part.take(by_verb == verb))
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
@@ -157,14 +166,15 @@ class Load:
             if len(pending.rows):
                 self._write(pending)
         self._to_write.clear()
+        self._given_up.clear()
 
     def _repeat_locked_rows(self) -> None:
         for repeat in range(2, ROUNDS + 1):
             again, self._to_repeat = self._to_repeat, []
             for part in again:
-                self._write(part, is_last=repeat == ROUNDS)
+                self._write(part, attempt=repeat)
 
-    def _write(self, batch: Plan, *, is_last: bool = False) -> None:
+    def _write(self, batch: Plan, *, attempt: int = 1) -> None:
         """Send one batch and store what became of it, also when the call fails."""
         self._save_intents(batch)
         try:
@@ -175,10 +185,12 @@ class Load:
             self._store_results(batch.rows, results.failed(batch.rows, ServiceFailedException.__name__))
             raise
         answer = results.account_for(batch.rows, answer)
-        again = answer["error_type"].eq(RecordLockedException.__name__) & (not is_last)
+        again = answer["error_type"].eq(RecordLockedException.__name__) & (attempt < ROUNDS)
+        if attempt == 1:
+            again |= self._is_in_our_own_way(answer)
         if again.any():
             self._to_repeat.append(batch.take(again))
-        there = existing(batch.rows, answer) & self._planner.lookup.has_match_keys
+        there = existing(batch.rows, answer) & ~again & self._planner.lookup.has_match_keys
         if there.any():
             self._to_link.append((batch.rows[there], answer[there]))
         done = ~again & ~there
@@ -196,6 +208,16 @@ class Load:
             self.report.accounted,
             self.report.rows + self.report.replanned,
         )
+
+    def _is_in_our_own_way(self, answer: pd.DataFrame) -> pd.Series:
+        """Rows refused for a record that we linked: another row of this load may move that out of the way (rules.md, 23)."""
+        named = answer["error_ids"].where(answer["error_type"].isin(results.EXISTING))
+        if named.isna().all():
+            return pd.Series(False, index=answer.index)
+        with self._store.transaction() as connection:
+            holders = self.order.state.holders(connection, org_id=self._org_id, crm_ids=named.dropna().tolist())
+        ours = holders.loc[holders["integration"] == self.order.integration, "crm_id"]
+        return named.isin(ours)
 
     def _link_existing(self) -> None:
         """Link the refused creates whose record a match key finds now; the others stay refused (rules.md, 8)."""

@@ -17,7 +17,9 @@ from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import staged_errors
 from crm_pipeline.sync import eligibility
+from crm_pipeline.sync.claims import EmailClaims
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.owners import Owners
@@ -54,6 +56,7 @@ class Planner:
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
+        self._claims = EmailClaims(order)
         self.lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
         self._owners = None if report is None else Owners(order, crm=crm, report=report)
 
@@ -75,14 +78,16 @@ class Planner:
             links = order.state.links(connection, ids=ids)
             customers = self._customers(connection, frame)
             former = order.parent.links(connection, ids=former_customers(frame, links))
+            wanted = digests(payload.values)
+            winners = self._claims.winners(connection, frame, wanted)
         if order.resend is not None:
             payload, links = order.resend.applied(payload, links)
-        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers)
+        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers, email_winners=winners)
         unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(
             normalized=frame,
             payload=payload,
-            digests=digests(payload.values),
+            digests=wanted,
             verdicts=verdicts,
             links=links,
             matches=self.lookup.matches(frame[unlinked], undecided=undecided) if matches is None else matches,
@@ -90,7 +95,7 @@ class Planner:
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
         )
         key_of = order.key_of if order.settings.external_key else None
-        planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
+        planned = self._claims.marked(plan(inputs, model=MODELS[self._record_type], key_of=key_of), links=links, digests=wanted)
         if self._owners is not None:
             planned = self._owners.give(planned, frame)
         return self._respecting_the_crm(planned, blank_only(payload))
@@ -105,8 +110,9 @@ class Planner:
         if self._record_type is not RecordType.CONTACT:
             return None
         ids = frame["customer_id"].dropna().astype("int64").unique().tolist()
-        accounts = self._accounts
-        return eligibility.parents(frame["customer_id"], accounts.links(connection, ids=ids), accounts.outcomes(connection, ids=ids))
+        errors = staged_errors(connection, self._order.integration, RecordType.ACCOUNT, ids=ids)
+        links, outcomes = self._accounts.links(connection, ids=ids), self._accounts.outcomes(connection, ids=ids)
+        return eligibility.parents(frame["customer_id"], links, outcomes, errors=errors)
 
     def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
         """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""

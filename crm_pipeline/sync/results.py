@@ -59,12 +59,12 @@ def taken_over(rows: pd.DataFrame, results: pd.DataFrame) -> list[str]:
     return ids
 
 
-_EXISTING = [ExistingRecordException.__name__, EmailTakenException.__name__]
+EXISTING = [ExistingRecordException.__name__, EmailTakenException.__name__]
 
 
 def named_as_existing(results: pd.DataFrame) -> list[str]:
     """The CRM records that stand in the way of these rows, as far as an answer names exactly one."""
-    ids: list[str] = results.loc[results["error_type"].isin(_EXISTING), "error_ids"].dropna().tolist()
+    ids: list[str] = results.loc[results["error_type"].isin(EXISTING), "error_ids"].dropna().tolist()
     return ids
 
 
@@ -73,7 +73,7 @@ def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
 
     ``left``: columns ``crm_id``, ``qbench_id`` (the deleted one).
     """
-    in_the_way = results["error_ids"].where(results["error_type"].isin(_EXISTING))
+    in_the_way = results["error_ids"].where(results["error_type"].isin(EXISTING))
     deleted = in_the_way.map(left.set_index("crm_id")["qbench_id"]).astype("Int64")
     held = deleted.notna()
     if not held.any():

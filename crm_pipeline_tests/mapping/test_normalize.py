@@ -244,3 +244,19 @@ def test_normalizing_does_not_depend_on_how_rows_are_framed(contents: list[Any])
     together = pd.concat([part.frame for part in parts]).sort_values("qbench_id", ignore_index=True)
     pd.testing.assert_frame_equal(whole.frame, together)
     assert all(count == sum(part.counts.get(name, 0) for part in parts) for name, count in whole.counts.items())
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [("ACTIVE", None), (" active", None), (None, None), ("INACTIVE", "InactiveCustomerException"), (0, "InactiveCustomerException")],
+)
+def test_with_active_only_a_customer_of_another_status_is_left_out(status: object, error: str | None) -> None:
+    assert listed(normalized(account_spec(active_only=True), customer(status=status)).frame["error_type"]) == [error]
+    assert listed(normalized(account_spec(), customer(status=status)).frame["error_type"]) == [None]
+
+
+def test_a_deleted_customer_is_not_counted_and_the_first_one_named_where_all_are_deleted() -> None:
+    raw = raw_frame(*(contact(customers=[{"id": number} for number in ids]) for ids in ((41, 42), (42, 43), (42,), (41, 44))))
+    frame = normalize(raw, spec=contact_spec(), deleted_customers=frozenset({42, 43})).frame
+    assert frame["customer_id"].astype(object).where(frame["customer_id"].notna(), None).tolist() == [41, 42, 42, None]
+    assert listed(frame["error_type"]) == [None, None, None, "ContactWithMoreThanOneCustomerException"]

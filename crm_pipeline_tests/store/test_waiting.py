@@ -5,9 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import normalized_schema
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import stage_normalized
 from crm_pipeline.store.waiting import ids_to_plan_again
-from crm_pipeline_tests.store.test_crm_state import ACCOUNTS, CONTACTS, link, outcome, report, save
+from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, report, save
 
 HOLDING = ["FilteredOutException"]
 
@@ -33,7 +36,10 @@ def test_a_contact_waits_until_its_own_customer_has_a_live_link(store: Store, cu
 def test_a_contact_waits_while_its_linked_customer_is_held_back(store: Store, error_type: str, freed: list[int]) -> None:
     save(store, link(41, "001"))
     report(store, outcome(7, "skipped", waits_on="customer:41"), CONTACTS)
-    report(store, outcome(41, "skipped", error_type=error_type), ACCOUNTS)
+    held = {"qbench_id": [41], "version": [5], "error_type": [error_type]}
+    with store.transaction() as connection:
+        frame = normalized_schema(RecordType.ACCOUNT).build(held)
+        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
     assert again(store) == freed
 
 

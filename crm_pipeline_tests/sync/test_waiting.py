@@ -117,3 +117,29 @@ def test_a_record_in_conflict_follows_once_the_one_that_holds_the_crm_record_is_
     report = salesforce.load(spec, ACCOUNT, window=NOW)
     assert taken_up(report) == (1, 1, {"skipped": 1, "linked": 1})
     assert salesforce.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link") == [(2, account)]
+
+
+def test_nothing_is_updated_for_the_contacts_of_an_inactive_customer_until_it_is_active_again(bench: Bench) -> None:
+    spec = bench.spec(accounts={"map": ACCOUNT_MAP, "active_only": True})
+    bench.stage(spec, ACCOUNT, customer(1, status="ACTIVE"), customer(2, status="INACTIVE"))
+    bench.stage(spec, CONTACT, contact(7, of=1), contact(8, of=2))
+    run(bench, spec, Window(since=100, until=101))
+    assert bench.outcomes() == {1: ("created", None), 2: ("skipped", "InactiveCustomerException")}
+    bench.stage(spec, ACCOUNT, customer(1, 200, status="INACTIVE", customer_name="Renamed"))
+    bench.stage(spec, CONTACT, contact(7, 200, of=1, email_address="new@labs.example.org"))
+    assert dict(run(bench, spec, Window(since=200, until=201)).errors) == {"CustomerNotSyncedException": 1}
+    assert (bench.names(), bench.emails()) == (["Lab 1"], ["person7@labs.example.org"])
+    bench.stage(spec, ACCOUNT, customer(1, 950, status="ACTIVE"), customer(2, 950, status="ACTIVE"))
+    assert taken_up(run(bench, spec)) == (0, 2, {"updated": 1, "created": 1})
+    assert bench.emails() == ["new@labs.example.org", "person8@labs.example.org"]
+
+
+def test_active_only_holds_from_the_next_run_on_for_customers_that_synced_before(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1, status="INACTIVE"))
+    salesforce.stage(spec, CONTACT, contact(7, of=1))
+    run(salesforce, spec, Window(since=100, until=101))
+    strict = salesforce.spec(accounts={"map": ACCOUNT_MAP, "active_only": True})
+    salesforce.stage(strict, CONTACT, contact(7, 950, of=1, last_name="Renamed"))
+    assert taken_up(run(salesforce, strict)) == (1, 0, {"skipped": 1})
+    assert taken_up(run(salesforce, strict, Window(since=960, until=961))) == (0, 0, {})

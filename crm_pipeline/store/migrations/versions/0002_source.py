@@ -26,9 +26,18 @@ def upgrade() -> None:
         schema="crm_pipeline",
         postgresql_where=sa.text("deleted"),
     )
+    op.create_index(
+        "ix_normalized_record_email",
+        "normalized_record",
+        ["integration", sa.literal_column("(fields ->> 'email'::text)")],
+        unique=False,
+        schema="crm_pipeline",
+        postgresql_where=sa.text("record_type = 'contact'"),
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index("ix_normalized_record_email", table_name="normalized_record", schema="crm_pipeline")
     op.drop_index("ix_raw_record_deleted", table_name="raw_record", schema="crm_pipeline")
     op.drop_column("raw_record", "deleted", schema="crm_pipeline")

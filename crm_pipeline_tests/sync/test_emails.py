@@ -1,0 +1,165 @@
+"""Whose is an email address, and in which order addresses change hands: rules 22 and 23."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.store.emails import CONTENDERS
+from crm_pipeline.store.staging import Window
+from crm_pipeline.sync import emails
+from crm_pipeline.sync.planning import Plan
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, Staged, contact, customer
+from crm_pipeline_tests.sync.test_deletions import delete
+from crm_pipeline_tests.tenants import CONTACT_MAP
+
+ANA, BEA, CLEO = "ana@labs.example.org", "bea@labs.example.org", "cleo@labs.example.org"
+LATER = Window(since=900, until=1_000)
+
+ELIGIBLE = {"eligible": True, "linked": False, "digest": None}
+LINKED = {"eligible": True, "linked": True, "digest": 5}
+HOLDING = {"eligible": True, "linked": True, "digest": 1}
+HELD_BACK = {"eligible": False, "linked": True, "digest": 5}
+HELD_BACK_HOLDING = {"eligible": False, "linked": True, "digest": 1}
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({}, None),
+        ({8: ELIGIBLE}, 8),
+        ({9: ELIGIBLE, 8: ELIGIBLE}, 8),
+        ({9: LINKED, 8: ELIGIBLE}, 9),
+        ({9: HOLDING, 8: LINKED}, 9),
+        ({9: LINKED, 8: LINKED}, 8),
+        ({9: ELIGIBLE, 8: HELD_BACK}, 9),
+        ({9: ELIGIBLE, 8: HELD_BACK_HOLDING}, 8),
+    ],
+    ids=[
+        "nobody",
+        "the only one",
+        "the oldest id",
+        "linked before older",
+        "of linked ones the one who has it",
+        "else the oldest of them",
+        "one held back claims nothing new",
+        "but keeps what it has",
+    ],
+)
+def test_an_address_belongs_to(claims: dict[int, dict[str, Any]], expected: int | None) -> None:
+    rows = [{"email": ANA, "qbench_id": number, **claim} for number, claim in claims.items()]
+    known = CONTENDERS.build(pd.DataFrame(rows, columns=CONTENDERS.names))
+    found = emails.winners(pd.Series([ANA, None], dtype="str"), pd.Series([1, pd.NA], dtype="Int64"), known)
+    assert found.astype(object).where(found.notna(), None).tolist() == [expected, None]
+
+
+def writes(*rows: tuple[int | None, int | None]) -> Plan:
+    """Writes 1, 2 … as pairs of the address last sent and the one to send."""
+    frame = pd.DataFrame(rows, columns=["email_held", "email_wanted"]).astype("Int64")
+    frame.insert(0, "qbench_id", range(1, len(rows) + 1))
+    return Plan(frame, pd.DataFrame(index=frame.index), pd.DataFrame(index=frame.index))
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([(None, 1), (2, 2), (3, None)], [[1, 2, 3]]),
+        ([(None, 1), (1, 2)], [[2], [1]]),
+        ([(3, 1), (1, 2), (None, 3)], [[2], [1], [3]]),
+        ([(1, 2), (2, 1)], [[1, 2]]),
+        ([(1, 2), (2, 1), (None, 4)], [[3], [1, 2]]),
+        ([], []),
+    ],
+    ids=["nothing changes hands", "a hand-over", "a chain", "a swap", "a swap beside another", "no rows"],
+)
+def test_what_gives_up_an_address_is_written_before_what_takes_it(rows: list[Any], expected: list[list[int]]) -> None:
+    assert [part.rows["qbench_id"].tolist() for part in emails.in_order(writes(*rows))] == expected
+
+
+def synced(bench: Bench, spec: IntegrationSpec, *contacts: Staged) -> None:
+    """A customer and these contacts, loaded."""
+    bench.stage(spec, ACCOUNT, customer(1))
+    bench.stage(spec, CONTACT, *contacts)
+    bench.load(spec, ACCOUNT)
+    bench.load(spec, CONTACT)
+
+
+def test_of_contacts_with_one_address_the_oldest_syncs_and_the_others_are_named(bench: Bench) -> None:
+    spec = bench.spec()
+    synced(bench, spec, contact(9, of=1, email_address=ANA), contact(8, of=1, email_address=f" {ANA.upper()}"), contact(7, of=1))
+    duplicate = ("skipped", "DuplicateEmailException")
+    assert bench.outcomes(CONTACT) == {7: ("created", None), 8: ("created", None), 9: duplicate}
+    assert bench.rows("SELECT reason, waits_on FROM crm_pipeline.outcome WHERE qbench_id = 9") == [("it is QBench id 8's", "email:8")]
+    assert bench.load(spec, CONTACT, window=LATER).replanned == 0
+
+
+def test_a_contact_that_is_linked_keeps_its_address_from_an_older_one(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    synced(salesforce, spec, contact(9, of=1, email_address=ANA))
+    salesforce.stage(spec, CONTACT, contact(8, 200, of=1, email_address=ANA))
+    salesforce.load(spec, CONTACT)
+    assert salesforce.outcomes(CONTACT) == {9: ("unchanged", None), 8: ("skipped", "DuplicateEmailException")}
+
+
+def test_a_contact_that_cannot_sync_keeps_its_address_from_nobody(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    incomplete, orphan = contact(6, of=1, email_address=ANA, phone=None), contact(7, of=99, email_address=ANA)
+    synced(salesforce, spec, incomplete, orphan, contact(8, of=1, email_address=ANA))
+    assert salesforce.outcomes(CONTACT)[8] == ("created", None)
+
+
+def test_once_the_address_is_given_up_the_duplicate_follows_in_the_same_run(bench: Bench) -> None:
+    spec = bench.spec()
+    synced(bench, spec, contact(8, of=1, email_address=ANA), contact(9, of=1, email_address=ANA))
+    bench.stage(spec, CONTACT, contact(8, 950, of=1, email_address=BEA))
+    report = bench.load(spec, CONTACT, window=LATER)
+    assert (report.rows, report.replanned, dict(report.outcomes)) == (1, 1, {"updated": 1, "created": 1})
+    assert bench.emails() == [ANA, BEA]
+
+
+def test_once_the_contact_is_deleted_its_duplicate_takes_the_record_over(bench: Bench) -> None:
+    spec = bench.spec(contacts={"map": CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]})
+    synced(bench, spec, contact(8, of=1, email_address=ANA), contact(9, of=1, email_address=ANA))
+    delete(bench, spec, CONTACT, contact(8, 950, of=1, email_address=ANA))
+    report = bench.load(spec, CONTACT, window=LATER)
+    assert (report.replanned, dict(report.outcomes)) == (1, {"skipped": 1, "linked": 1})
+    assert bench.emails() == [ANA]
+
+
+def test_once_the_contact_is_unlinked_an_older_duplicate_follows(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    synced(salesforce, spec, contact(9, of=1, email_address=ANA))
+    salesforce.stage(spec, CONTACT, contact(8, 200, of=1, email_address=ANA))
+    salesforce.load(spec, CONTACT)
+    salesforce.rows("DELETE FROM crm_pipeline.link WHERE qbench_id = 9 RETURNING 1")
+    report = salesforce.load(spec, CONTACT, window=LATER)
+    assert (report.replanned, dict(report.outcomes)) == (1, {"created": 1})
+
+
+@pytest.mark.parametrize("order", [(7, 8, 9), (9, 8, 7)], ids=["upwards", "downwards"])
+def test_addresses_are_handed_on_between_linked_contacts(bench: Bench, order: tuple[int, int, int]) -> None:
+    spec = bench.spec()
+    first, second, third = order
+    synced(bench, spec, contact(first, of=1, email_address=ANA), contact(second, of=1, email_address=BEA))
+    bench.stage(
+        spec,
+        CONTACT,
+        contact(first, 950, of=1, email_address=BEA),
+        contact(second, 950, of=1, email_address=CLEO),
+        contact(third, 950, of=1, email_address=ANA),
+    )
+    report = bench.load(spec, CONTACT, window=LATER)
+    assert dict(report.outcomes) == {"updated": 2, "created": 1}
+    assert bench.emails() == [ANA, BEA, CLEO]
+
+
+def test_an_address_that_a_foreign_contact_owns_is_not_taken(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    owner = hubspot.sandbox.portal.add("contacts", {"email": ANA})
+    synced(hubspot, spec, contact(8, of=1, email_address=ANA))
+    assert hubspot.outcomes(CONTACT) == {8: ("skipped", "EmailTakenException")}
+    ((reason,),) = hubspot.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
+    assert f"ids: {owner}" in reason
