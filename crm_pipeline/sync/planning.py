@@ -140,6 +140,11 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     )
 
 
+def blank_only(payload: Payload) -> list[Target]:
+    """The targets that may only be filled where the CRM has nothing; their current values must be read first."""
+    return [target for target in payload.targets if target.policy == "if_blank"]
+
+
 def left_parent(wanted: pd.Series, previous: pd.Series | None) -> pd.Series:
     """The CRM ids of accounts that contacts leave, null where the account stays the same record."""
     return wanted.mask(wanted.notna()) if previous is None else previous.where(previous.ne(wanted)).astype("str")
@@ -149,11 +154,6 @@ def verbs(rows: pd.DataFrame) -> pd.Series:
     """Of rows to be written (PLAN): those that go in the same calls share a verb. Known records go by id, new ones by key or plainly."""
     by_id = rows["crm_id"].notna()
     return pd.Series("create", index=rows.index, dtype="str").mask(rows["key"].notna(), "upsert").mask(by_id, "update")
-
-
-def blank_only(payload: Payload) -> list[Target]:
-    """The targets that may only be filled where the CRM has nothing; their current values must be read first."""
-    return [target for target in payload.targets if target.policy == "if_blank"]
 
 
 def keep_filled(planned: Plan, current: pd.DataFrame, targets: list[Target]) -> Plan:
