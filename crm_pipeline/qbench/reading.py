@@ -74,13 +74,19 @@ def read_changes(
 def read_deletions(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int) -> Iterator[Page]:
     """The records deleted in ``since <= version < until``, in pages as ``read_changes`` gives them, their customers left as they are.
 
-    One call where nothing was deleted. A deleted record's ``last_updated`` is taken for the time of its deletion (assumed;
+    One call where nothing was deleted; else a record or two of each page are asked for, lest a server that does not know the
+    parameter has every record taken for deleted. A deleted record's ``last_updated`` is taken for the time of its deletion (assumed;
     QBench documents the list, not that date).
     """
     start = max(since or 0, 0)
     walk = Walk(RowList(client, MODELS[record_type].qbench_object, start, DELETED), until=until)
     for rows in _gathered(walk, start):
         frame = _frame([(row, row.content) for row in rows])
+        if all(read_one(client, record_type, rows[at].qbench_id) is not None for at in {0, len(rows) - 1}):
+            logger.warning(
+                "integration %s: %s lists records as deleted that are there; taken for live", client.integration, walk.source.name
+            )
+            return
         logger.info("integration %s: read %d deleted %s of QBench", client.integration, len(frame), walk.source.name)
         yield Page(frame.assign(deleted=True), walk.position, walk.total)
 

@@ -187,7 +187,7 @@ def test_nul_and_lone_surrogates_are_left_out(sandbox: Sandbox, dagster: Dagster
             service="qbench",
             path="/customers$",
             status=200,
-            times=None,
+            times=1,
             headers={"content-type": "application/json"},
             # The escapes stand in the JSON as a server in another language would send them.
             body=json.dumps({"data": [odd], "total_pages": 1, "total_count": 1}),
