@@ -144,6 +144,24 @@ REFUSED = {
         "attributes.contacts.sync_on[0].email.pipedrive",
         "`pipedrive` is no CRM of this integration",
     ),
+    "owner in a CRM that is not fed": (
+        ("  contacts:\n", "    owner: [{pipedrive: someone}]\n  contacts:\n"),
+        "attributes.accounts.owner[0].pipedrive",
+        "`pipedrive` is no CRM of this integration",
+    ),
+    "owner rule that names nobody": (
+        ("  contacts:\n", "    owner: [{only: {field: status, is: VIP}}]\n  contacts:\n"),
+        "attributes.accounts.owner[0]",
+        "names a user per CRM",
+    ),
+    "owner both by rule and by map": (
+        (
+            "      salesforce.Lab_Tier__c: group_name      # a CRM field outside the normalized model\n",
+            "      salesforce.OwnerId: {constant: x}\n    owner: [{salesforce: someone}]\n",
+        ),
+        "attributes.accounts.owner[0].salesforce",
+        "keep one of the two",
+    ),
     "bad cron": (('schedule: "5 * * * *"', 'schedule: "5 * * *"'), "attributes.schedule", "no cron expression"),
     "cron with seconds": (('schedule: "5 * * * *"', 'schedule: "5 * * * * *"'), "attributes.schedule", "no cron expression"),
     "start within an hour": (("T00:00Z", "T00:30Z"), "attributes.start", "whole hour in UTC"),
