@@ -156,10 +156,10 @@ def test_addresses_are_handed_on_between_linked_contacts(bench: Bench, order: tu
     assert bench.emails() == [ANA, BEA, CLEO]
 
 
-def test_an_address_that_a_foreign_contact_owns_is_not_taken(hubspot: Bench) -> None:
+def test_a_contact_whose_address_a_foreign_contact_owns_is_not_created(hubspot: Bench) -> None:
     spec = hubspot.spec()
     owner = hubspot.sandbox.portal.add("contacts", {"email": ANA})
     synced(hubspot, spec, contact(8, of=1, email_address=ANA))
-    assert hubspot.outcomes(CONTACT) == {8: ("skipped", "EmailTakenException")}
+    assert hubspot.outcomes(CONTACT) == {8: ("skipped", "ExistingRecordException")}
     ((reason,),) = hubspot.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
     assert f"ids: {owner}" in reason
