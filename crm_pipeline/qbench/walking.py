@@ -100,6 +100,7 @@ class Walk:
         return min(behind, default=second + 1)
 
     def _whole_window(self) -> Iterator[Rows]:
+        """The window's rows out of the whole list. What is touched meanwhile may be missed: by then it belongs behind the window."""
         since, until = self.source.since, self._until
 
         def chosen(page: RowPage) -> Rows:
