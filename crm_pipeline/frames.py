@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
@@ -45,39 +46,39 @@ class FrameSchema:
         Raises FrameError where values cannot take the declared type.
         """
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))
-        frame = frame.reset_index(drop=True)
-        declared = {column.name: self._cast(frame, column) for column in self.columns}
-        undeclared = {name: frame[name] for name in frame.columns if name not in declared}
-        return pd.DataFrame({**declared, **undeclared}, index=frame.index)
+        types = dict(zip(frame.columns, frame.dtypes, strict=True))
+        # Arrays, not series: nothing is to be aligned, and small frames are built all the time.
+        arrays = {column.name: self._array(frame, column, types.get(column.name)) for column in self.columns}
+        arrays.update((name, frame[name].array) for name in types if name not in arrays)
+        return pd.DataFrame(arrays, index=pd.RangeIndex(len(frame)))
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The same frame, when every declared column is there with its declared type; raises FrameError when not."""
+        types = dict(zip(frame.columns, frame.dtypes, strict=True))
         for column in self.columns:
-            if column.name not in frame.columns:
+            if column.name not in types:
                 raise FrameError(f"frame {self.name}: column {column.name} is missing")
-            if str(frame[column.name].dtype) != column.dtype:
-                found = frame[column.name].dtype
-                raise FrameError(f"frame {self.name}: column {column.name} is {found}, declared {column.dtype}")
+            if types[column.name] != column.dtype:
+                raise FrameError(f"frame {self.name}: column {column.name} is {types[column.name]}, declared {column.dtype}")
         return frame
 
-    def _cast(self, frame: pd.DataFrame, column: Column) -> pd.Series:
-        if column.name not in frame.columns:
-            if column.dtype == "bool":
-                return pd.Series(False, index=frame.index, dtype="bool")
-            return pd.Series(None, index=frame.index, dtype=column.dtype if len(frame) == 0 else _nullable(column))
-        values = frame[column.name]
-        if str(values.dtype) == column.dtype:
+    def _array(self, frame: pd.DataFrame, column: Column, found: Any) -> Any:
+        if found is None:
+            return self._blank(column, len(frame))
+        values = frame[column.name].array
+        if found == column.dtype:
             return values
         try:
             return values.astype(column.dtype)
         except (TypeError, ValueError) as error:
             raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
 
-
-def _nullable(column: Column) -> str:
-    if column.dtype in {"int64", "float64"}:
-        raise FrameError(f"column {column.name} must be given: {column.dtype} knows no null")
-    return column.dtype
+    def _blank(self, column: Column, rows: int) -> Any:
+        if column.dtype == "bool":
+            return np.zeros(rows, dtype=bool)
+        if column.dtype in {"int64", "float64"} and rows:
+            raise FrameError(f"frame {self.name}: column {column.name} must be given: {column.dtype} knows no null")
+        return pd.array([None] * rows, dtype=column.dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,40 +11,43 @@ import pandas as pd
 from crm_pipeline.mapping.values import texts
 
 HASH_KEY = "crm-pipeline-key"
+NO_DIGEST = 0
+"""Stands in frames where there is no value; no value has this digest."""
 
 
 def digests(values: pd.DataFrame) -> pd.DataFrame:
-    """The digest of every value (Int64, same index and columns); null has none (NA).
+    """The digest of every value (int64, same index and columns), NO_DIGEST for null.
 
     A digest is of the value's text: 5, 5.0 and "5" have one digest, whatever the column's dtype or the frame it stands in.
     Stored digests depend on HASH_KEY and on pandas' hash of text: change neither.
     """
-    return pd.DataFrame({name: _column_digests(column) for name, column in values.items()}, index=values.index)
+    return pd.DataFrame({name: _column_digests(column) for name, column in values.items()}, index=values.index, dtype="int64")
 
 
 def digest_dicts(digests: pd.DataFrame) -> list[dict[str, int]]:
     """Per row the digests by column, as links store them; a null has no entry."""
     names = list(digests.columns)
-    rows = zip(*(column.to_numpy(dtype="int64", na_value=0).tolist() for _, column in digests.items()), strict=True)
-    missing = digests.isna().to_numpy()
-    if not names:
-        return [{} for _ in range(len(digests))]
+    whole = digests.ne(NO_DIGEST).all(axis=1).tolist()
+    pairs = (zip(names, row, strict=True) for row in digests.to_numpy().tolist())
     return [
-        {name: value for name, value, absent in zip(names, row, gaps, strict=True) if not absent}
-        if any_absent
-        else dict(zip(names, row, strict=True))
-        for row, gaps, any_absent in zip(rows, missing, missing.any(axis=1).tolist(), strict=True)
+        dict(row) if full else {name: digest for name, digest in row if digest != NO_DIGEST} for row, full in zip(pairs, whole, strict=True)
     ]
 
 
 def digest_frame(dicts: pd.Series, columns: Sequence[str]) -> pd.DataFrame:
-    """Stored digests as a frame (Int64, index of ``dicts``): a column for every name asked, NA where a row has none of it."""
+    """Stored digests as a frame (int64, index of ``dicts``): a column for every name asked, NO_DIGEST where a row has none of it."""
     rows = [row if isinstance(row, dict) else {} for row in dicts]
-    return pd.DataFrame({name: pd.array([row.get(name) for row in rows], dtype="Int64") for name in columns}, index=dicts.index)
+    found = {name: np.fromiter((row.get(name, NO_DIGEST) for row in rows), dtype="int64", count=len(rows)) for name in columns}
+    return pd.DataFrame(found, index=dicts.index)
 
 
-def _column_digests(column: pd.Series) -> pd.Series:
+def nullable(digests: pd.Series) -> pd.Series:
+    """A column of digests as Int64, null where there is none."""
+    return digests.astype("Int64").mask(digests == NO_DIGEST)
+
+
+def _column_digests(column: pd.Series) -> np.ndarray:
     text = column if column.dtype == "str" else texts(column).values
-    hashed: Any = pd.util.hash_array(text.fillna("").to_numpy(dtype=object), hash_key=HASH_KEY, categorize=True)
-    digested = pd.array(hashed.view(np.int64), dtype="Int64")
-    return pd.Series(digested, index=column.index).mask(text.isna().to_numpy())
+    hashed: Any = pd.util.hash_array(text.to_numpy(dtype=object, na_value=""), hash_key=HASH_KEY, categorize=True)
+    digested: np.ndarray = hashed.view(np.int64)
+    return np.where(text.isna().to_numpy(), NO_DIGEST, np.where(digested == NO_DIGEST, 1, digested))

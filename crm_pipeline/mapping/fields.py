@@ -26,14 +26,14 @@ class FieldColumn:
 
     ``values``: the normal form (str, integers Int64), null where blank. ``given``: QBench itself holds a usable value.
     ``missed``: a value that was not understood, kept as given or, for integers, left out. ``unusable``: QBench holds
-    something, but nothing of it can be sent. ``create_default``: the value to use where ``values`` is null, for new CRM
-    records only; None without one.
+    something, but nothing of it can be sent; None where the mapping does not clear. ``create_default``: the value to use
+    where ``values`` is null, for new CRM records only; None without one.
     """
 
     values: pd.Series
     given: pd.Series
     missed: pd.Series
-    unusable: pd.Series
+    unusable: pd.Series | None = None
     create_default: pd.Series | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -52,13 +52,13 @@ def read_field(content: Sequence[dict[str, Any]], source: FieldSource, *, kind: 
         constant = pd.Series(_text(source.default), index=text.index, dtype="str").where(values.isna(), None)
         create_default = _formed(constant, source, kind, regions)[0]
     counts = {
-        "translated": int((translated.notna() & (translated != raw.values)).sum()),
+        "translated": 0 if translated is raw.values else int((translated.notna() & (translated != raw.values)).sum()),
         "unreadable_values": int(raw.unreadable.sum()),
     }
     if kind in NOT_UNDERSTOOD_COUNTS:
         counts[NOT_UNDERSTOOD_COUNTS[kind]] = int(missed.sum())
     given = raw.values.notna() if source.from_ is not None else pd.Series(False, index=text.index)
-    unusable = (text.notna() | raw.unreadable) & values.isna()
+    unusable = (text.notna() | raw.unreadable) & values.isna() if source.clear else None
     return FieldColumn(values=values, given=given, missed=missed, unusable=unusable, create_default=create_default, counts=counts)
 
 

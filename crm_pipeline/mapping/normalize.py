@@ -149,7 +149,9 @@ def _companions(fields: dict[str, FieldColumn], spec: RecordSpec) -> dict[str, p
         DEFAULT_PREFIX + name: _objects(column.create_default) for name, column in fields.items() if column.create_default is not None
     }
     unusable = {
-        UNUSABLE_PREFIX + name: column.unusable.astype(object) for name, column in fields.items() if name in sources and sources[name].clear
+        UNUSABLE_PREFIX + name: column.unusable.astype(object)
+        for name, column in fields.items()
+        if name in sources and column.unusable is not None
     }
     return defaults | unusable
 
@@ -231,6 +233,8 @@ def _first_error(
     error_type = pd.Series(None, index=raw.index, dtype="str")
     error_fields = pd.Series(None, index=raw.index, dtype="str")
     for error, applies, names in reversed(reasons):
+        if not applies.any():
+            continue
         error_type = error_type.where(~applies, error.__name__)
         error_fields = error_fields.where(~applies, names if isinstance(names, pd.Series) else pd.Series(names, raw.index, dtype="str"))
     return error_type, error_fields

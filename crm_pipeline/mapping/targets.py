@@ -210,6 +210,8 @@ def _part_sources(addresses: list[MappedAddress]) -> dict[str, FieldSource]:
 
 def _part(frame: pd.DataFrame, table: AddressPreset, part: str) -> pd.Series:
     """One part of the address that the CRM's address takes: of the first type that the record has."""
+    if len(table.types) == 1:
+        return frame[f"{table.types[0]}_{part}"]
     value = pd.Series(None, index=frame.index, dtype="str")
     open_ = pd.Series(True, index=frame.index)
     for kind in table.types:

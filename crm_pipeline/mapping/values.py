@@ -68,20 +68,15 @@ def text_form(value: Any) -> str | None:
 def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> Texts:
     """The text of every value: NULs and lone surrogates gone (no CRM or database takes them), trimmed, blank is null."""
     if isinstance(values, pd.Series):
-        if values.dtype == "str":
-            return _cleaned(values)
-        index, values = values.index, values.astype(object).tolist()
-    plain = [value if type(value) is str else text_form(value) for value in values]
+        index, values = values.index, values.to_numpy(dtype=object, na_value=None).tolist() if values.dtype == "str" else values.tolist()
+    read = [value if type(value) is str else text_form(value) for value in values]
+    trimmed = [text.replace("\x00", "").strip() or None if text else None for text in read]
     try:
-        column = pd.Series(plain, index=index, dtype="str")
+        column = pd.array(trimmed, dtype="str")
     except UnicodeEncodeError:
-        column = pd.Series([_without_surrogates(text) for text in plain], index=index, dtype="str")
-    return _cleaned(column)
-
-
-def _cleaned(column: pd.Series) -> Texts:
-    trimmed = column.str.replace("\x00", "", regex=False).str.strip()
-    return Texts(values=trimmed.where(trimmed != "", None), unreadable=column.isna())
+        column = pd.array([_without_surrogates(text).strip() or None if text else None for text in trimmed], dtype="str")
+    unreadable = np.fromiter((text is None for text in read), dtype=bool, count=len(read))
+    return Texts(values=pd.Series(column, index=index), unreadable=pd.Series(unreadable, index=index))
 
 
 def over_uniques(values: pd.Series, form: Callable[[str], Any], *, dtype: str = "str") -> pd.Series:
@@ -241,5 +236,5 @@ def _first(value: Any, separator: re.Pattern[str]) -> Any:
     return value
 
 
-def _without_surrogates(text: str | None) -> str | None:
-    return None if text is None else text.encode("utf-8", "ignore").decode("utf-8")
+def _without_surrogates(text: str) -> str:
+    return text.encode("utf-8", "ignore").decode("utf-8")

@@ -15,8 +15,8 @@ _SIGNS_OF_UNSTORABLE = ("\\u0000", "\\ud")
 
 def column(series: pd.Series) -> list[Any]:
     """A column as a list of plain Python values, null as None."""
-    values: list[Any] = series.astype(object).where(series.notna(), None).tolist()
-    return values
+    values: list[Any] = series.tolist()
+    return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values] if series.hasnans else values
 
 
 def json_column(series: pd.Series) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.mapping.digests import digest_frame
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, nullable
 from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.emails import contenders
@@ -41,9 +41,9 @@ class EmailClaims:
         """The plan with the addresses that its writes give up and take (emails.with_emails); ``links``: schemas.LINKS."""
         if not self._applies:
             return planned
-        held = digest_frame(links["digests"], [self._field])[self._field].set_axis(links["qbench_id"])
+        held = nullable(digest_frame(links["digests"], [self._field])[self._field]).set_axis(links["qbench_id"])
         return emails.with_emails(planned, held=held, wanted=self._wanted(digests))
 
     def _wanted(self, digests: pd.DataFrame) -> pd.Series:
-        none = pd.Series(pd.NA, index=digests.index, dtype="Int64")
-        return digests.get(self._field, none)
+        none = pd.Series(NO_DIGEST, index=digests.index, dtype="int64")
+        return nullable(digests.get(self._field, none))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from crm_pipeline.errors import MissingFieldForContactException, record_errors
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.mapping.digests import digest_dicts, digest_frame
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_dicts, digest_frame
 from crm_pipeline.mapping.normalize import with_create_defaults
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
@@ -35,7 +35,7 @@ PLAN = FrameSchema(
         Column("reason", "str", "field names and ids: what an error names, what was not pushed or omitted"),
         Column("waits_on", "str", "what must change before the record is planned again"),
         Column("retryable", "bool", "trying again unchanged may help"),
-        Column("digests", "object", "dict of CRM field to digest that the link keeps once the operation succeeded"),
+        Column("digests", "object", "dict of CRM field to digest that the link keeps once the operation succeeded; null without one"),
     ),
 )
 
@@ -106,8 +106,8 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     values, sent = _to_send(inputs.payload, create=create, link=link, update=update & changed)
     writes = create | link | update
     not_pushed = _names(_not_pushed(inputs.payload, inputs.digests, stored))
-    keep = sent.to_numpy() | (link.to_numpy()[:, None] & inputs.digests.notna().to_numpy())
-    digests = inputs.digests.where(keep, stored)
+    keep = sent.to_numpy() | (link.to_numpy()[:, None] & inputs.digests.ne(NO_DIGEST).to_numpy())
+    digests = inputs.digests.where(keep, stored)[writes]
     return Plan(
         rows=PLAN.build(
             {
@@ -132,7 +132,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 ),
                 "waits_on": rows["waits_on"],
                 "retryable": rows["retryable"],
-                "digests": pd.Series(digest_dicts(digests), index=rows.index, dtype=object),
+                "digests": pd.Series(digest_dicts(digests), index=digests.index, dtype=object).reindex(rows.index),
             }
         ),
         values=values,
@@ -284,14 +284,15 @@ def _sendable(payload: Payload) -> np.ndarray:
 def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
     """Rows of which an editable field differs from what the link keeps; a blank counts only where it clears."""
     editable = _columns(payload, _is_editable)
-    differs = digests.ne(stored).fillna(value=True).to_numpy(dtype=bool) & ~(digests.isna() & stored.isna()).to_numpy()
+    differs = digests.to_numpy() != stored.to_numpy()
     return pd.Series((differs & _sendable(payload) & editable).any(axis=1), index=digests.index)
 
 
 def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
     """Create-only fields that differ from what the link keeps."""
     create_only = _columns(payload, lambda target: not target.editable)
-    differs = digests.ne(stored).fillna(value=False).to_numpy(dtype=bool) & digests.notna().to_numpy() & stored.notna().to_numpy()
+    now, before = digests.to_numpy(), stored.to_numpy()
+    differs = (now != before) & (now != NO_DIGEST) & (before != NO_DIGEST)
     return pd.DataFrame(differs & create_only, index=digests.index, columns=digests.columns)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import LinkConflictException
-from crm_pipeline.mapping.digests import digest_frame
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, RecordType
 from crm_pipeline.schemas import LINKS, OUTCOMES
 from crm_pipeline.store.crm_state import CrmState
@@ -191,8 +191,8 @@ class Preview:
             links = order.state.links(connection, ids=rows["qbench_id"].tolist())
         columns = list(planned.sent.columns)
         stored = digest_frame(rows["qbench_id"].map(links.set_index("qbench_id")["digests"]), columns)
-        differs = digest_frame(rows["digests"], columns).ne(stored).fillna(value=True)
-        cleared = planned.values[updates].isna() & stored.isna()
+        differs = digest_frame(rows["digests"], columns).ne(stored)
+        cleared = planned.values[updates].isna() & stored.eq(NO_DIGEST)
         changed = planned.sent.copy()
         changed.loc[updates] = planned.sent[updates] & differs & ~cleared
         return changed

@@ -68,7 +68,7 @@ def test_a_preview_foretells_a_first_load_and_its_calls_and_stores_nothing(bench
 
 
 def test_a_preview_counts_the_fields_that_an_update_changes(salesforce: Bench) -> None:
-    spec = salesforce.spec()
+    spec = salesforce.spec(accounts={"map": ACCOUNT_MAP})
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2), customer(3))
     salesforce.load(spec, ACCOUNT)
     salesforce.stage(spec, ACCOUNT, customer(1, 200, comments="new"), customer(2, 200, comments="new", website="https://two.example.org"))

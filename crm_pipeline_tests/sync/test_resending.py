@@ -78,7 +78,7 @@ def test_a_create_only_field_is_repaired_in_linked_records_whole_and_alone(sales
 
 
 def test_a_repaired_field_is_not_sent_again_by_the_next_load(bench: Bench) -> None:
-    spec = bench.spec()
+    spec = bench.spec(accounts={"map": ACCOUNT_MAP})
     bench.stage(spec, ACCOUNT, customer(1, **PLACE))
     bench.load(spec, ACCOUNT)
     assert dict(resend(bench, spec, Resend(("address",))).outcomes) == {"updated": 1}
@@ -95,7 +95,7 @@ def test_an_older_version_is_not_sent_again_over_a_newer_one(salesforce: Bench) 
 
 
 def test_a_field_that_is_not_create_only_is_refused_with_those_that_are(salesforce: Bench) -> None:
-    spec = salesforce.spec()
+    spec = salesforce.spec(accounts={"map": ACCOUNT_MAP})
     salesforce.stage(spec, ACCOUNT, customer(1))
     salesforce.load(spec, ACCOUNT)
     with pytest.raises(ConfigurationError, match="called website; there are: address, phone_number"):
