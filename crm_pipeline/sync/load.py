@@ -27,7 +27,7 @@ from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import normalized_by_id
+from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
 from crm_pipeline.sync import emails, results
 from crm_pipeline.sync.existing import existing, named_ids
 from crm_pipeline.sync.intents import sent_fields, settle_intents
@@ -47,11 +47,12 @@ ROUNDS = 3
 class Load:
     """One load. ``run`` does it; ``report`` says what was done, also after ``run`` raised."""
 
-    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm) -> None:
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, frame_rows: int = FRAME_ROWS) -> None:
         self.order = order
         self.report = LoadReport()
         self._store = store
         self._crm = crm
+        self._frame_rows = frame_rows
         self._record_type = order.spec.record_type
         self._to_write: dict[str, Plan] = {}
         self._to_repeat: list[Plan] = []
@@ -86,7 +87,7 @@ class Load:
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
             follow_deletions(connection, self.order.state)
-        for part in taken(self.order, selection, store=self._store):
+        for part in taken(self.order, selection, store=self._store, frame_rows=self._frame_rows):
             if part.replanned:
                 self.report.replanned += len(part.frame)
             else:
