@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -168,6 +168,26 @@ def staged_errors(connection: Connection, integration: str, record_type: RecordT
     )
     rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
     return pd.DataFrame(rows, columns=["qbench_id", "error_type"]).astype({"error_type": "str"}).set_index("qbench_id")["error_type"]
+
+
+def count_of_other_mapping(
+    connection: Connection,
+    integration: str,
+    record_type: RecordType,
+    *,
+    mapping_digest: str,
+    window: Window | None = None,
+    ids: Sequence[int] | None = None,
+) -> int:
+    """How many of the staged normalized rows, of a window or of these QBench ids, another mapping made."""
+    statement = text(
+        "SELECT count(*) FROM crm_pipeline.normalized_record "
+        "WHERE integration = :integration AND record_type = :record_type AND mapping_digest <> :mapping_digest "
+        "AND (CAST(:ids AS bigint[]) IS NULL OR qbench_id = ANY(:ids)) AND version >= :since AND version < :until"
+    )
+    bounds = {"since": -(2**62), "until": 2**62} if window is None else {"since": _lower(window), "until": window.until}
+    parameters = {"integration": integration, "record_type": record_type, "mapping_digest": mapping_digest, **bounds}
+    return connection.execute(statement, {**parameters, "ids": None if ids is None else list(ids)}).scalar_one()
 
 
 def unlinked_values(store: Store, state: CrmState, *, source: str) -> Iterator[pd.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,6 +154,13 @@ def verbs(rows: pd.DataFrame) -> pd.Series:
     """Of rows to be written (PLAN): those that go in the same calls share a verb. Known records go by id, new ones by key or plainly."""
     by_id = rows["crm_id"].notna()
     return pd.Series("create", index=rows.index, dtype="str").mask(rows["key"].notna(), "upsert").mask(by_id, "update")
+
+
+def by_verb(writes: Plan) -> Iterator[tuple[str, Plan]]:
+    """The writes by their verb, each verb once."""
+    of_rows = verbs(writes.rows)
+    for verb in of_rows.unique():
+        yield str(verb), writes.take(of_rows == verb)
 
 
 def keep_filled(planned: Plan, current: pd.DataFrame, targets: list[Target]) -> Plan:
