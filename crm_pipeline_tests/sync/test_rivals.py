@@ -68,20 +68,3 @@ def test_a_duplicate_contact_that_may_not_sync_does_not_stand_in_its_way(salesfo
     salesforce.stage(spec, CONTACT, *twins)
     salesforce.load(spec, CONTACT, frame_rows=frame_rows)
     assert salesforce.outcomes(CONTACT) == {7: ("linked", None), 8: ("skipped", "DuplicateEmailException")}
-
-
-def test_a_match_that_cannot_be_used_is_told_before_a_customer_that_is_not_synced(salesforce: Bench) -> None:
-    spec = salesforce.spec(contacts={"map": CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
-    for name in ("Ruiz", "Lee"):
-        salesforce.sandbox.org.add("Contact", {"LastName": name, "Phone": "512 555 0102"})
-    salesforce.stage(spec, CONTACT, contact(7, of=1), contact(8, of=1, phone="512 555 0199"))
-    salesforce.load(spec, CONTACT)
-    assert salesforce.outcomes(CONTACT) == {7: AMBIGUOUS, 8: ("deferred", "CustomerNotYetSyncedException")}
-
-
-def test_without_match_keys_a_contact_that_waits_for_its_customer_costs_no_look_up(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    salesforce.stage(spec, CONTACT, contact(7, of=1))
-    salesforce.load(spec, CONTACT)
-    organization = 1
-    assert salesforce.calls["read"] == organization
