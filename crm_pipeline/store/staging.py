@@ -187,7 +187,8 @@ def count_of_other_mapping(
     )
     bounds = {"since": -(2**62), "until": 2**62} if window is None else {"since": _lower(window), "until": window.until}
     parameters = {"integration": integration, "record_type": record_type, "mapping_digest": mapping_digest, **bounds}
-    return connection.execute(statement, {**parameters, "ids": None if ids is None else list(ids)}).scalar_one()
+    count: int = connection.execute(statement, {**parameters, "ids": None if ids is None else list(ids)}).scalar_one()
+    return count
 
 
 def unlinked_values(store: Store, state: CrmState, *, source: str) -> Iterator[pd.DataFrame]:

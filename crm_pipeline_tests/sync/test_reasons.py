@@ -8,7 +8,7 @@ from crm_pipeline.store.staging import Window
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
 from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
 
-SHARED = {"phone": "512 555 0199"}
+SHARED: dict[str, Any] = {"phone": "512 555 0199"}
 """The phone of two contacts of the CRM: whoever has it in QBench matches both."""
 
 
