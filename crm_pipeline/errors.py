@@ -291,7 +291,7 @@ class ExistingRecordException(RecordError):
     outcome = Outcome.SKIPPED
     waits_on = "link"
     meaning = "The CRM already holds this record and no match key links it; the outcome names its id."
-    remedy = "Add a match key to sync_on, or link the two by hand."
+    remedy = "Add a match key to sync_on, or link the two by hand; it also follows once a load links or writes that record."
 
 
 class DuplicateEmailException(RecordError):
@@ -308,8 +308,11 @@ class EmailTakenException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = "email"
-    meaning = "Another CRM contact owns this email address; the outcome names its id."
-    remedy = "Correct or merge the CRM contact; nothing was written."
+    meaning = "Another CRM contact owns this email address; the outcome names its id. Nothing was written."
+    remedy = (
+        "Correct or merge that contact in the CRM (where two contacts swapped addresses, free one of them there), then send the record "
+        "again with `crm-pipeline resync --force`. It follows by itself once a load links or writes that contact."
+    )
 
 
 class EmailBlockedException(RecordError):

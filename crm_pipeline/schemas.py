@@ -158,7 +158,8 @@ OUTCOMES = FrameSchema(
         Column(
             "waits_on",
             "str",
-            "what must change for another try: record, configuration, time, link, email, email:ID, customer:ID; else null",
+            "what must change for another try: record, configuration, time, link, email, email:ID, customer:ID, or holder:CRMID, "
+            "the link of the CRM record in the way; else null",
         ),
         Column("retryable", "bool", "trying again unchanged may help"),
     ),

@@ -23,10 +23,10 @@ def with_key_reference(document: str) -> str:
 
 def key_reference() -> str:
     """Every key with its default, meaning and an example, a section per place."""
-    return "".join(_section(model, paths) for model, paths in _places().items())
+    return "".join(_section(model, paths) for model, paths in places().items())
 
 
-def _places() -> dict[type[BaseModel], list[str]]:
+def places() -> dict[type[BaseModel], list[str]]:
     """Every model of the YAML with the paths where it stands, in the order of the keys."""
     places: dict[type[BaseModel], list[str]] = {IntegrationAttributes: ["attributes"]}
     _visit(IntegrationAttributes, (), places)
@@ -34,7 +34,7 @@ def _places() -> dict[type[BaseModel], list[str]]:
 
 
 def _visit(model: type[BaseModel], path: tuple[str, ...], places: dict[type[BaseModel], list[str]]) -> None:
-    for key, field in _keys(model):
+    for key, field in keys(model):
         for below in dict.fromkeys(_models(field.annotation)):
             here = (*path, key)
             if below in places:
@@ -44,7 +44,8 @@ def _visit(model: type[BaseModel], path: tuple[str, ...], places: dict[type[Base
                 _visit(below, here, places)
 
 
-def _keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+def keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The keys of a model as a user writes them, with their fields."""
     for name, field in model.model_fields.items():
         yield field.alias or name, field
 
@@ -58,7 +59,7 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _section(model: type[BaseModel], paths: list[str]) -> str:
     more = " and elsewhere" if len(paths) > 1 else ""
-    rows = "".join(f"| `{key}` | {_default(field)} | {_prose(field.description)} | {_example(field)} |\n" for key, field in _keys(model))
+    rows = "".join(f"| `{key}` | {_default(field)} | {_prose(field.description)} | {_example(field)} |\n" for key, field in keys(model))
     about = _prose((model.__doc__ or "").split("\n\n")[0])
     return f"\n### Below `{paths[0]}`{more}\n{about}\n\n| key | default | meaning | example |\n| --- | --- | --- | --- |\n{rows}"
 

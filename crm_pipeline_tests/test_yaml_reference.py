@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from crm_pipeline.code_location import integrations
+from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS
-from crm_pipeline.yaml_reference import DOCUMENT, with_key_reference
+from crm_pipeline.yaml_reference import DOCUMENT, places, with_key_reference
 from crm_pipeline_tests.integration_projects import Project
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
@@ -19,11 +23,44 @@ def test_the_table_of_keys_is_what_make_docs_would_write() -> None:
     assert with_key_reference(TEXT) == TEXT, "the models of the YAML changed: run `make docs`"
 
 
-def test_the_annotated_yaml_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Project.create(tmp_path, "annotated_yaml").write("acme", ANNOTATED)
-    monkeypatch.syspath_prepend(tmp_path)
-    [spec] = integrations("annotated_yaml.defs").values()
-    assert list(spec.crms.configured) == ["hubspot", "salesforce"]
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IntegrationSpec]:
+    """The annotated YAML as a code location loads it."""
+    folder = tmp_path_factory.mktemp("annotated")
+    Project.create(folder, "annotated_yaml").write("acme", ANNOTATED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        [spec] = integrations("annotated_yaml.defs").values()
+        yield spec
+
+
+def test_the_annotated_yaml_loads(annotated: IntegrationSpec) -> None:
+    assert list(annotated.crms.configured) == ["hubspot", "salesforce"]
+
+
+def used(value: Any) -> Iterator[tuple[type[BaseModel], str]]:
+    """Each model of the YAML with each field of it that was written, at any depth."""
+    if isinstance(value, BaseModel):
+        for name in value.model_fields_set & set(type(value).model_fields):
+            yield type(value), name
+            yield from used(getattr(value, name))
+        yield from used(list((value.model_extra or {}).values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from used(item)
+
+
+def test_the_annotated_yaml_uses_every_key(annotated: IntegrationSpec) -> None:
+    written = set(used(annotated))
+    # Of two keys that exclude each other, or one that only a stand-in needs, a comment speaks.
+    told = set(re.findall(r"# .*`(\w+):`", ANNOTATED))
+    missing = [
+        f"{where[0]}.{field.alias or name}"
+        for model, where in places().items()
+        for name, field in model.model_fields.items()
+        if not any(issubclass(used_model, model) and name == used_name for used_model, used_name in written) and name not in told
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize("record_type", list(MODELS))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.frames import FrameStream
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import NORMALIZED_META, RAW, normalized_schema
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.rows import column, execute_rows, json_column
 
@@ -67,6 +68,17 @@ _BY_ID = """
 SELECT {columns} FROM crm_pipeline.{table}
 WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids)
 ORDER BY version, qbench_id
+"""
+
+_UNLINKED_VALUES = """
+SELECT staged.qbench_id, staged.fields ->> :source AS value FROM crm_pipeline.normalized_record AS staged
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id > :last
+  AND staged.error_type IS NULL AND staged.fields ->> :source IS NOT NULL
+  AND NOT EXISTS (
+    SELECT FROM crm_pipeline.link
+    WHERE link.integration = staged.integration AND link.crm = :crm AND link.record_type = staged.record_type
+      AND link.qbench_id = staged.qbench_id)
+ORDER BY staged.qbench_id LIMIT :rows
 """
 
 _RAW_COLUMNS = ("qbench_id", "version", "content", "unreadable", "deleted")
@@ -125,9 +137,12 @@ def raw_by_id(connection: Connection, integration: str, record_type: RecordType,
     return RAW.build(pd.DataFrame(rows, columns=list(_RAW_COLUMNS)))
 
 
-def normalized_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
+def normalized_stream(
+    store: Store, integration: str, record_type: RecordType, *, window: Window, frame_rows: int = FRAME_ROWS
+) -> FrameStream:
     """The staged normalized rows of a window, in the order of their versions (schemas.normalized_schema)."""
-    pages = partial(_pages, store, integration, record_type, window=window, table="normalized_record", columns=_NORMALIZED_COLUMNS)
+    table, columns = "normalized_record", _NORMALIZED_COLUMNS
+    pages = partial(_pages, store, integration, record_type, window=window, table=table, columns=columns, frame_rows=frame_rows)
     return FrameStream(normalized_schema(record_type), lambda: (_normalized(page, record_type) for page in pages()))
 
 
@@ -155,6 +170,44 @@ def staged_errors(connection: Connection, integration: str, record_type: RecordT
     return pd.DataFrame(rows, columns=["qbench_id", "error_type"]).astype({"error_type": "str"}).set_index("qbench_id")["error_type"]
 
 
+def count_of_other_mapping(
+    connection: Connection,
+    integration: str,
+    record_type: RecordType,
+    *,
+    mapping_digest: str,
+    window: Window | None = None,
+    ids: Sequence[int] | None = None,
+) -> int:
+    """How many of the staged normalized rows, of a window or of these QBench ids, another mapping made."""
+    statement = text(
+        "SELECT count(*) FROM crm_pipeline.normalized_record "
+        "WHERE integration = :integration AND record_type = :record_type AND mapping_digest <> :mapping_digest "
+        "AND (CAST(:ids AS bigint[]) IS NULL OR qbench_id = ANY(:ids)) AND version >= :since AND version < :until"
+    )
+    bounds = {"since": -(2**62), "until": 2**62} if window is None else {"since": _lower(window), "until": window.until}
+    parameters = {"integration": integration, "record_type": record_type, "mapping_digest": mapping_digest, **bounds}
+    count: int = connection.execute(statement, {**parameters, "ids": None if ids is None else list(ids)}).scalar_one()
+    return count
+
+
+def unlinked_values(store: Store, state: CrmState, *, source: str) -> Iterator[pd.DataFrame]:
+    """One normalized column of the staged records that may sync and have no link in the CRM, where it has a value.
+
+    Frames of the columns ``qbench_id`` and ``value`` (str).
+    """
+    last = 0
+    while True:
+        parameters = {**asdict(state), "source": source, "last": last, "rows": FRAME_ROWS}
+        with store.transaction() as connection:
+            rows = connection.execute(text(_UNLINKED_VALUES), parameters).all()
+        if rows:
+            yield pd.DataFrame(rows, columns=["qbench_id", "value"]).astype({"value": "str"})
+        if len(rows) < FRAME_ROWS:
+            return
+        last = rows[-1].qbench_id
+
+
 def deleted_ids(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> frozenset[int]:
     """Which of these QBench ids are deleted in QBench."""
     statement = text(
@@ -165,11 +218,18 @@ def deleted_ids(connection: Connection, integration: str, record_type: RecordTyp
 
 
 def _pages(
-    store: Store, integration: str, record_type: RecordType, *, window: Window, table: str, columns: tuple[str, ...]
+    store: Store,
+    integration: str,
+    record_type: RecordType,
+    *,
+    window: Window,
+    table: str,
+    columns: tuple[str, ...],
+    frame_rows: int = FRAME_ROWS,
 ) -> Iterator[pd.DataFrame]:
     # One short transaction per frame: a load may take hours, and an open snapshot would keep the database from cleaning up.
     statement = text(_PAGE.format(columns=", ".join(columns), table=table))
-    bounds = {"since": _lower(window), "until": window.until, "rows": FRAME_ROWS}
+    bounds = {"since": _lower(window), "until": window.until, "rows": frame_rows}
     last = {"last_version": _lower(window) - 1, "last_id": 0}
     while True:
         with store.transaction() as connection:
@@ -177,7 +237,7 @@ def _pages(
         if not rows:
             return
         yield pd.DataFrame(rows, columns=list(columns))
-        if len(rows) < FRAME_ROWS:
+        if len(rows) < frame_rows:
             return
         last = {"last_version": rows[-1].version, "last_id": rows[-1].qbench_id}
 

@@ -24,10 +24,11 @@ WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:ho
 
 _LINK_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-WHERE {_OURS} AND waiting.waits_on = 'link' AND EXISTS (
+WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%') AND EXISTS (
   SELECT FROM crm_pipeline.link AS changed
   WHERE changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
-    AND changed.updated_at > waiting.at AND (changed.qbench_id = waiting.qbench_id OR changed.status = 'source_deleted'))
+    AND changed.updated_at > waiting.at AND (
+      changed.qbench_id = waiting.qbench_id OR changed.status = 'source_deleted' OR waiting.waits_on = 'holder:' || changed.crm_id))
 """
 
 _NORMALIZED_ANEW = f"""

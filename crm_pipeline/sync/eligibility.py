@@ -26,6 +26,7 @@ VERDICTS = FrameSchema(
         Column("error_type", "str", "record error that keeps the record from this CRM, null when it may sync"),
         Column("reason", "str", "field names and ids that the error names"),
         Column("waits_on", "str", "what must change before the record is planned again, null when it may sync"),
+        Column("after_match", "bool", "an error that comes after those of a match in the order of reasons"),
     ),
 )
 
@@ -94,6 +95,7 @@ def assess(
         {"qbench_id": normalized["qbench_id"], "error_type": normalized["error_type"], "reason": normalized["error_fields"]}
     )
     verdicts["waits_on"] = verdicts["error_type"].map(_waits_on())
+    verdicts["after_match"] = False
     if record_type is RecordType.CONTACT and customers is not None:
         known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
         verdicts = _with_held_customer(verdicts, known)
@@ -120,7 +122,7 @@ def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFra
     blocked = known["blocked"].eq(True)
     for rows, error in ((orphaned & blocked, CustomerNotSyncedException), (orphaned & ~blocked, CustomerNotYetSyncedException)):
         verdicts = _judged(verdicts, rows, error, reason=_customer_and_cause(known), waits_on=_customer(known))
-    return verdicts
+    return verdicts.assign(after_match=orphaned)
 
 
 def _customer(known: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, reduce
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -27,13 +27,13 @@ from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import normalized_by_id
+from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
 from crm_pipeline.sync import emails, results
 from crm_pipeline.sync.existing import existing, named_ids
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
-from crm_pipeline.sync.planning import Plan, verbs
+from crm_pipeline.sync.planning import Plan, by_verb
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import Selection, taken
 from crm_pipeline.sync.stops import FirstRefusals
@@ -47,11 +47,12 @@ ROUNDS = 3
 class Load:
     """One load. ``run`` does it; ``report`` says what was done, also after ``run`` raised."""
 
-    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm) -> None:
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, frame_rows: int = FRAME_ROWS) -> None:
         self.order = order
         self.report = LoadReport()
         self._store = store
         self._crm = crm
+        self._frame_rows = frame_rows
         self._record_type = order.spec.record_type
         self._to_write: dict[str, Plan] = {}
         self._to_repeat: list[Plan] = []
@@ -86,7 +87,7 @@ class Load:
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
             follow_deletions(connection, self.order.state)
-        for part in taken(self.order, selection, store=self._store):
+        for part in taken(self.order, selection, store=self._store, frame_rows=self._frame_rows):
             if part.replanned:
                 self.report.replanned += len(part.frame)
             else:
@@ -134,9 +135,8 @@ class Load:
         if emails.takes(part.rows, self._given_up).any():
             self._write_rest()
         self._given_up |= emails.given_up(part.rows)
-        by_verb = verbs(part.rows)
-        for verb in by_verb.unique():
-            self._buffer(str(verb), part.take(by_verb == verb))
+        for verb, of_verb in by_verb(part):
+            self._buffer(verb, of_verb)
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
@@ -157,7 +157,7 @@ class Load:
     def _finish(self) -> None:
         """Carry out everything that waits for a fuller batch."""
         self._write_rest()
-        self._repeat_locked_rows()
+        self._repeat_rows()
         self._link_existing()
         self._associate(at_least=1)
 
@@ -168,11 +168,17 @@ class Load:
         self._to_write.clear()
         self._given_up.clear()
 
-    def _repeat_locked_rows(self) -> None:
-        for repeat in range(2, ROUNDS + 1):
-            again, self._to_repeat = self._to_repeat, []
-            for part in again:
-                self._write(part, attempt=repeat)
+    def _repeat_rows(self) -> None:
+        """Send again what was locked or stood in our own way: first what gives up an email, then what takes it."""
+        size = self._crm.batch_size(self._record_type)
+        for attempt in range(2, ROUNDS + 1):
+            if not self._to_repeat:
+                return
+            again, self._to_repeat = reduce(Plan.followed_by, self._to_repeat), []
+            for part in emails.in_order(again):
+                for _, of_verb in by_verb(part):
+                    for start in range(0, len(of_verb.rows), size):
+                        self._write(of_verb.slice(start, start + size), attempt=attempt)
 
     def _write(self, batch: Plan, *, attempt: int = 1) -> None:
         """Send one batch and store what became of it, also when the call fails."""

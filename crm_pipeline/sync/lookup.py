@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import pandas as pd
 
@@ -16,8 +16,9 @@ from crm_pipeline.schemas import FOUND
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind
-from crm_pipeline.sync.matching import LEFT_BEHIND, MATCHES, choose
+from crm_pipeline.sync.matching import LEFT_BEHIND, MATCHES, choose, one_each
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.rivals import contested, pairs_of, rivals_of
 
 FEW = 200
 """Emails that are looked up at once, in a call or two; for more it is asked first whether the CRM has any email at all."""
@@ -33,7 +34,7 @@ class Lookup:
         self._store = store
         self._org_id = org_id
         self._match_keys = [key for key in order.spec.sync_on if order.crm in key.targets]
-        self._scans: dict[str, pd.DataFrame] = {}
+        self._scans: dict[tuple[str, FieldKind], pd.DataFrame] = {}
         self._blank: dict[str, bool] = {}
 
     def matches(self, unlinked: pd.DataFrame, *, undecided: list[int]) -> pd.DataFrame:
@@ -48,7 +49,14 @@ class Lookup:
             if len(rows):
                 found.append(self._by_match_key(rows, match_key))
                 rows = _without(rows, found[-1])
-        return MATCHES.build(pd.concat(found, ignore_index=True))
+        return one_each(MATCHES.build(pd.concat(found, ignore_index=True)))
+
+    def rivals(self, unlinked: pd.DataFrame) -> list[int]:
+        """QBench ids of the staged records that claim, by a scanned match key, a CRM record which one of these rows claims.
+
+        They are to be matched together with the rows, so that it makes no difference which records share a frame.
+        """
+        return rivals_of(unlinked["qbench_id"], self._contested) if len(unlinked) else []
 
     @property
     def has_match_keys(self) -> bool:
@@ -67,6 +75,18 @@ class Lookup:
                 found.append(self._choose(self._claims(rows, match_key), self._named(rows, match_key, crm_ids), origin=LinkOrigin.MATCHED))
                 rows = _without(rows, found[-1])
         return MATCHES.build(pd.concat(found, ignore_index=True))
+
+    @cached_property
+    def _contested(self) -> pd.DataFrame:
+        pairs = [pd.DataFrame({"qbench_id": pd.Series(dtype="int64"), "crm_id": pd.Series(dtype="str")})]
+        for match_key in self._match_keys:
+            # Of contacts that share an email only one may sync (22): claims that are looked up do not compete.
+            if not self._is_email(match_key):
+                kind = _kind(self._state, match_key)
+                fold_values = partial(self._fold, kind=kind)
+                candidates = self._scanned(match_key.targets[self._state.crm], kind)
+                pairs += pairs_of(self._state, match_key.source, candidates, store=self._store, fold=fold_values)
+        return contested(pd.concat(pairs, ignore_index=True))
 
     @cached_property
     def _has_keyed_records(self) -> bool:
@@ -121,10 +141,11 @@ class Lookup:
         return self._crm.find(self._state.record_type, crm_field, wanted)
 
     def _scanned(self, crm_field: str, kind: FieldKind) -> pd.DataFrame:
-        if crm_field not in self._scans:
+        scan = crm_field, kind
+        if scan not in self._scans:
             frames = [frame.assign(value=self._fold(frame["value"], kind)) for frame in self._crm.scan(self._state.record_type, crm_field)]
-            self._scans[crm_field] = pd.concat(frames, ignore_index=True) if frames else FOUND.empty()
-        return self._scans[crm_field]
+            self._scans[scan] = pd.concat(frames, ignore_index=True) if frames else FOUND.empty()
+        return self._scans[scan]
 
     def _choose(self, claims: pd.DataFrame, candidates: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
         near = candidates[candidates["value"].isin(claims["value"].dropna())]

@@ -73,6 +73,20 @@ def choose(
     return MATCHES.build(_verdicts(matches, origin=origin))
 
 
+def one_each(matches: pd.DataFrame) -> pd.DataFrame:
+    """The matches (MATCHES) without those of several records that lead, by different match keys, to one CRM record (rules.md, 7)."""
+    shared = matches["crm_id"].notna() & matches["crm_id"].duplicated(keep=False)
+    if not shared.any():
+        return matches
+    claimants = matches.groupby("crm_id")["qbench_id"].transform("size").astype("Int64").astype("str")
+    ambiguous = {
+        "error_type": matches["error_type"].mask(shared, AmbiguousMatchException.__name__),
+        "reason": matches["reason"].mask(shared, matches["crm_id"] + " claimed by " + claimants + " records"),
+        "crm_id": matches["crm_id"].mask(shared),
+    }
+    return MATCHES.build(matches.assign(**ambiguous))
+
+
 def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
     ambiguous = (matches["candidates"] > 1) | (matches["claimants"] > 1)
     held = ~ambiguous & matches["holder"].notna()

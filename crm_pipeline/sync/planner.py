@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
@@ -26,6 +27,7 @@ from crm_pipeline.sync.owners import Owners
 from crm_pipeline.sync.parents import former_customers, keep_parent, previous_parent_crm_ids
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
 from crm_pipeline.sync.report import LoadReport
+from crm_pipeline.sync.selection import frames_by_id
 
 
 class Accounts(Protocol):
@@ -38,6 +40,23 @@ class Accounts(Protocol):
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The latest outcomes of these QBench ids."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of normalized rows before they are looked for in the CRM.
+
+    ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
+    schemas.LINKS, a row per linked record. ``customers``: eligibility.PARENTS, None for accounts. ``former_accounts``:
+    schemas.LINKS of the customers that contacts belonged to before.
+    """
+
+    payload: Payload
+    digests: pd.DataFrame
+    links: pd.DataFrame
+    customers: pd.DataFrame | None
+    former_accounts: pd.DataFrame
+    verdicts: pd.DataFrame
 
 
 class Planner:
@@ -71,34 +90,56 @@ class Planner:
         Raises MappingError for mappings that can never work in this CRM, and the CRM's ServiceError.
         """
         order = self._order
-        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields)
-        self._require_possible(payload)
-        ids = frame["qbench_id"].tolist()
-        with self._store.transaction() as connection:
-            links = order.state.links(connection, ids=ids)
-            customers = self._customers(connection, frame)
-            former = order.parent.links(connection, ids=former_customers(frame, links))
-            wanted = digests(payload.values)
-            winners = self._claims.winners(connection, frame, wanted)
+        known = self._known(frame)
+        payload, links = known.payload, known.links
         if order.resend is not None:
             payload, links = order.resend.applied(payload, links)
-        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers, email_winners=winners)
-        unlinked = verdicts["error_type"].isna() & ~frame["qbench_id"].isin(links["qbench_id"])
         inputs = Inputs(
             normalized=frame,
             payload=payload,
-            digests=wanted,
-            verdicts=verdicts,
+            digests=known.digests,
+            verdicts=known.verdicts,
             links=links,
-            matches=self.lookup.matches(frame[unlinked], undecided=undecided) if matches is None else matches,
-            parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
-            previous_parent_crm_ids=previous_parent_crm_ids(frame, links, former),
+            matches=self._matches(frame, known, undecided=undecided) if matches is None else matches,
+            parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.customers),
+            previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
         )
         key_of = order.key_of if order.settings.external_key else None
-        planned = self._claims.marked(plan(inputs, model=MODELS[self._record_type], key_of=key_of), links=links, digests=wanted)
+        planned = self._claims.marked(plan(inputs, model=MODELS[self._record_type], key_of=key_of), links=links, digests=known.digests)
         if self._owners is not None:
             planned = self._owners.give(planned, frame)
         return self._respecting_the_crm(planned, blank_only(payload))
+
+    def _known(self, frame: pd.DataFrame) -> Known:
+        """What the state says of normalized rows, and whether they may sync."""
+        order = self._order
+        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields)
+        self._require_possible(payload)
+        wanted = digests(payload.values)
+        with self._store.transaction() as connection:
+            links = order.state.links(connection, ids=frame["qbench_id"].tolist())
+            customers = self._customers(connection, frame)
+            former = order.parent.links(connection, ids=former_customers(frame, links))
+            winners = self._claims.winners(connection, frame, wanted)
+        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers, email_winners=winners)
+        return Known(payload, wanted, links, customers, former, verdicts)
+
+    def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: list[int]) -> pd.DataFrame:
+        """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
+        unlinked = self._to_match(frame, known)
+        rivals = [
+            self._to_match(others, self._known(others))
+            for others in frames_by_id(self._order, self.lookup.rivals(unlinked), store=self._store)
+        ]
+        found = self.lookup.matches(pd.concat([unlinked, *rivals], ignore_index=True), undecided=undecided)
+        return found[found["qbench_id"].isin(unlinked["qbench_id"])].reset_index(drop=True)
+
+    def _to_match(self, frame: pd.DataFrame, known: Known) -> pd.DataFrame:
+        """The rows that are looked for in the CRM: those that may sync and, where match keys can tell, that lack only their account."""
+        may = known.verdicts["error_type"].isna()
+        if self.lookup.has_match_keys:
+            may |= known.verdicts["after_match"]
+        return frame[may & ~frame["qbench_id"].isin(known.links["qbench_id"])]
 
     def _require_possible(self, payload: Payload) -> None:
         order, key = self._order, self._order.settings.external_key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,6 +156,13 @@ def verbs(rows: pd.DataFrame) -> pd.Series:
     return pd.Series("create", index=rows.index, dtype="str").mask(rows["key"].notna(), "upsert").mask(by_id, "update")
 
 
+def by_verb(writes: Plan) -> Iterator[tuple[str, Plan]]:
+    """The writes by their verb, each verb once."""
+    of_rows = verbs(writes.rows)
+    for verb in of_rows.unique():
+        yield str(verb), writes.take(of_rows == verb)
+
+
 def keep_filled(planned: Plan, current: pd.DataFrame, targets: list[Target]) -> Plan:
     """The plan without the ``if_blank`` targets that the CRM has filled; of a group, one filled field keeps all of it.
 
@@ -209,14 +216,15 @@ def _problems_in_what_is_sent(payload: Payload, *, linked: pd.Series, matched: p
 
 def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, model: RecordModel) -> pd.DataFrame:
     """Columns error_type, reason, waits_on, outcome, retryable: the first error that applies, in the order of reasons."""
-    errors = inputs.verdicts[["error_type", "reason", "waits_on"]].copy()
     unlinked = rows["stored"].isna()
+    unmatchable = unlinked & rows["match_error"].notna()
+    errors = inputs.verdicts[["error_type", "reason", "waits_on"]].mask(inputs.verdicts["after_match"] & unmatchable)
     creating = unlinked & rows["matched"].isna()
     failed = _failed_values(problems, rows.index)
     failed_create = _failed_values(inputs.payload.create_problems, rows.index)
     missing = _missing_to_create(inputs.normalized, model)
     for applies, error_type, reason in (
-        (unlinked & rows["match_error"].notna(), rows["match_error"], rows["match_reason"]),
+        (unmatchable, rows["match_error"], rows["match_reason"]),
         (failed["error_type"].notna(), failed["error_type"], failed["fields"]),
         (creating & missing.notna(), pd.Series(MissingFieldForContactException.__name__, index=rows.index, dtype="str"), missing),
         (creating & failed_create["error_type"].notna(), failed_create["error_type"], failed_create["fields"]),

@@ -18,15 +18,18 @@ from crm_pipeline.schemas import LINKS, OUTCOMES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import check_organization
+from crm_pipeline.store.staging import count_of_other_mapping
+from crm_pipeline.sync.normalizing import mapping_digest
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, verbs
-from crm_pipeline.sync.selection import Selection, taken
+from crm_pipeline.sync.selection import Named, Selection, taken
 
 SAMPLE_IDS = 5
 TO_BE_CREATED = "to be created"
 """Stands for the CRM id of an account that the same load would create first."""
 
+OTHER_MAPPING = "records are shown as another mapping made them; materialize the normalized assets, then plan again"
 AFTER_ACCOUNT = "after their account, which the same load creates first"
 
 
@@ -63,6 +66,7 @@ class Forecast:
     fields: dict[str, Counter[str]] = field(default_factory=dict)
     after_account: int = 0
     open_intents: int = 0
+    other_mapping: int = 0
     reads: dict[str, int] = field(default_factory=dict)
     writes: dict[str, int] = field(default_factory=dict)
 
@@ -74,6 +78,8 @@ class Forecast:
             notes.append(f"{self.after_account} contacts are written {AFTER_ACCOUNT}")
         if self.open_intents:
             notes.append(f"{self.open_intents} creates of an interrupted run are settled first; they may become updates")
+        if self.other_mapping:
+            notes.append(f"{self.other_mapping} {OTHER_MAPPING}")
         return notes
 
     def as_json(self) -> dict[str, Any]:
@@ -148,6 +154,7 @@ class Preview:
         planner = Planner(order, store=self._store, crm=self._crm, org_id=self._org_id(order), accounts=self._accounts)
         with self._store.transaction() as connection:
             forecast.open_intents = len(order.state.open_intents(connection))
+            forecast.other_mapping = _of_other_mapping(connection, order, selection)
         taken_crm_ids: set[str] = set()
         written: Counter[str] = Counter()
         for part in taken(order, selection, store=self._store):
@@ -207,6 +214,12 @@ class Preview:
     def _calls(self, record_type: RecordType, rows: Counter[str]) -> dict[str, int]:
         sizes = {verb: self._crm.association_batch_size if verb == "associate" else self._crm.batch_size(record_type) for verb in rows}
         return {verb: math.ceil(count / sizes[verb]) for verb, count in sorted(rows.items()) if count}
+
+
+def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selection) -> int:
+    digest = mapping_digest(order.spec, order.default_region)
+    ids, window = (selection.ids, None) if isinstance(selection, Named) else (None, selection)
+    return count_of_other_mapping(connection, order.integration, order.spec.record_type, mapping_digest=digest, window=window, ids=ids)
 
 
 def _without_taken(planned: Plan, crm_ids: set[str]) -> Plan:

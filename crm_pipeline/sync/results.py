@@ -100,7 +100,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
             "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done),
             "error_type": error_type,
             "reason": _reasons(rows, results),
-            "waits_on": error_type.map({name: error.waits_on for name, error in errors.items()}),
+            "waits_on": _waits_on(error_type, results["error_ids"]),
             "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
         }
     )
@@ -140,6 +140,13 @@ def decided(rows: pd.DataFrame) -> pd.DataFrame:
 def failed(rows: pd.DataFrame, error_name: str) -> pd.DataFrame:
     """Results (schemas.WRITE_RESULTS) that give every row this record error."""
     return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], "error_type": pd.Series(np.repeat(error_name, len(rows)), dtype="str")})
+
+
+def _waits_on(error_type: pd.Series, ids: pd.Series) -> pd.Series:
+    """What must change for another try. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
+    waits_on = error_type.map({name: error.waits_on for name, error in record_errors().items()})
+    one_in_the_way = error_type.isin(EXISTING) & ids.notna() & ~ids.str.contains(",", na=False)
+    return waits_on.mask(one_in_the_way, "holder:" + ids)
 
 
 def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:

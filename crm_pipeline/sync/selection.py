@@ -32,13 +32,13 @@ class Named:
 Selection = Window | Named
 
 
-def taken(order: LoadOrder, selection: Selection, *, store: Store) -> Iterator[Taken]:
+def taken(order: LoadOrder, selection: Selection, *, store: Store, frame_rows: int = FRAME_ROWS) -> Iterator[Taken]:
     """The frames that a plan takes, each read as it is needed; of records to be repaired, the linked ones only."""
     parts: Iterator[Taken]
     if isinstance(selection, Named):
-        parts = map(Taken, _frames_by_id(order, selection.ids, store=store))
+        parts = map(Taken, frames_by_id(order, selection.ids, store=store, frame_rows=frame_rows))
     else:
-        parts = _of_window(order, selection, store=store)
+        parts = _of_window(order, selection, store=store, frame_rows=frame_rows)
     if order.resend is not None and order.resend.create_only:
         parts = _linked_only(order, parts, store=store)
     yield from parts
@@ -53,20 +53,21 @@ def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> I
             yield Taken(linked, replanned=part.replanned)
 
 
-def _of_window(order: LoadOrder, window: Window, *, store: Store) -> Iterator[Taken]:
-    for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window):
+def _of_window(order: LoadOrder, window: Window, *, store: Store, frame_rows: int) -> Iterator[Taken]:
+    for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window, frame_rows=frame_rows):
         yield Taken(frame)
     with store.transaction() as connection:
         ids = ids_to_plan_again(connection, order.state, holding=HOLDING)
-    for frame in _frames_by_id(order, ids, store=store):
+    for frame in frames_by_id(order, ids, store=store, frame_rows=frame_rows):
         freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
         if len(freed):
             yield Taken(freed, replanned=True)
 
 
-def _frames_by_id(order: LoadOrder, ids: Sequence[int], *, store: Store) -> Iterator[pd.DataFrame]:
-    for start in range(0, len(ids), FRAME_ROWS):
+def frames_by_id(order: LoadOrder, ids: Sequence[int], *, store: Store, frame_rows: int = FRAME_ROWS) -> Iterator[pd.DataFrame]:
+    """The normalized rows (schemas.normalized_schema) of these QBench ids."""
+    for start in range(0, len(ids), frame_rows):
         with store.transaction() as connection:
-            part = list(ids[start : start + FRAME_ROWS])
+            part = list(ids[start : start + frame_rows])
             frame = normalized_by_id(connection, order.integration, order.spec.record_type, ids=part)
         yield frame

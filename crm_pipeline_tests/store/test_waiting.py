@@ -50,3 +50,11 @@ def test_a_record_that_waits_for_its_link_is_planned_again_once_that_changed(sto
     assert again(store) == []
     save(store, link(7, "003", version=6), CONTACTS)
     assert again(store) == [7]
+
+
+def test_a_record_that_another_crm_record_stands_in_the_way_of_follows_once_that_is_linked_or_written(store: Store) -> None:
+    report(store, outcome(7, "skipped", waits_on="holder:003"), CONTACTS)
+    report(store, outcome(8, "skipped", waits_on="holder:004"), CONTACTS)
+    assert again(store) == []
+    save(store, link(9, "003"), CONTACTS)
+    assert again(store) == [7]

@@ -21,7 +21,7 @@ from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import Window, stage_raw
+from crm_pipeline.store.staging import FRAME_ROWS, Window, stage_raw
 from crm_pipeline.sync.load import Load
 from crm_pipeline.sync.normalizing import normalize_staged
 from crm_pipeline.sync.order import LoadOrder
@@ -104,10 +104,11 @@ class Bench:
         *,
         window: Window = EVERYTHING,
         connect: Callable[[IntegrationSpec], Crm] | None = None,
+        frame_rows: int = FRAME_ROWS,
     ) -> LoadReport:
-        """Load a window; ``calls`` tells afterwards what it cost, also when it raised."""
+        """Load a window in frames of so many rows; ``calls`` tells afterwards what it cost, also when it raised."""
         with closing((connect or self.connect)(spec)) as crm:
-            job = Load(self.order(spec, record_type), store=self.store, crm=crm)
+            job = Load(self.order(spec, record_type), store=self.store, crm=crm, frame_rows=frame_rows)
             try:
                 return job.run(window)
             finally:

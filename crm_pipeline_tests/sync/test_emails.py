@@ -139,8 +139,8 @@ def test_once_the_contact_is_unlinked_an_older_duplicate_follows(salesforce: Ben
     assert (report.replanned, dict(report.outcomes)) == (1, {"created": 1})
 
 
-@pytest.mark.parametrize("order", [(7, 8, 9), (9, 8, 7)], ids=["upwards", "downwards"])
-def test_addresses_are_handed_on_between_linked_contacts(bench: Bench, order: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("order", "frame_rows"), [((7, 8, 9), 100), ((9, 8, 7), 100), ((7, 8, 9), 1)])
+def test_addresses_are_handed_on_between_linked_contacts(bench: Bench, order: tuple[int, int, int], frame_rows: int) -> None:
     spec = bench.spec()
     first, second, third = order
     synced(bench, spec, contact(first, of=1, email_address=ANA), contact(second, of=1, email_address=BEA))
@@ -151,9 +151,77 @@ def test_addresses_are_handed_on_between_linked_contacts(bench: Bench, order: tu
         contact(second, 950, of=1, email_address=CLEO),
         contact(third, 950, of=1, email_address=ANA),
     )
-    report = bench.load(spec, CONTACT, window=LATER)
+    report = bench.load(spec, CONTACT, window=LATER, frame_rows=frame_rows)
     assert dict(report.outcomes) == {"updated": 2, "created": 1}
     assert bench.emails() == [ANA, BEA, CLEO]
+
+
+def held(bench: Bench) -> dict[str, str]:
+    """The email of each of the CRM's contacts, by its last name."""
+    if bench.crm == "salesforce":
+        return {person["LastName"]: person["Email"] for person in bench.sandbox.org.records("Contact")}
+    people = [person["properties"] for person in bench.sandbox.portal.records("contacts")]
+    return {person["lastname"]: person["email"] for person in people}
+
+
+@pytest.mark.parametrize("frame_rows", [1, 100])
+def test_a_rotation_with_a_free_end_ends_as_in_qbench(bench: Bench, frame_rows: int) -> None:
+    spec = bench.spec()
+    synced(bench, spec, *(contact(number, of=1, email_address=email) for number, email in ((7, ANA), (8, BEA), (9, CLEO))))
+    moved = ((7, BEA), (8, CLEO), (9, "dora@labs.example.org"))
+    bench.stage(spec, CONTACT, *(contact(number, 950, of=1, email_address=email) for number, email in moved))
+    assert dict(bench.load(spec, CONTACT, window=LATER, frame_rows=frame_rows).outcomes) == {"updated": 3}
+    assert held(bench) == {f"Ruiz {number}": email for number, email in moved}
+
+
+def swapped(bench: Bench, spec: IntegrationSpec) -> None:
+    """Contacts 7 and 8 as synced, then with each other's address in QBench, and loaded."""
+    synced(bench, spec, contact(7, of=1, email_address=ANA), contact(8, of=1, email_address=BEA))
+    bench.stage(spec, CONTACT, contact(7, 950, of=1, email_address=BEA), contact(8, 950, of=1, email_address=ANA))
+    bench.load(spec, CONTACT, window=LATER)
+
+
+def test_contacts_swap_their_addresses_where_the_crm_allows_it(salesforce: Bench) -> None:
+    swapped(salesforce, salesforce.spec())
+    assert salesforce.outcomes(CONTACT) == {7: ("updated", None), 8: ("updated", None)}
+    assert held(salesforce) == {"Ruiz 7": BEA, "Ruiz 8": ANA}
+
+
+def test_a_swap_that_the_crm_refuses_changes_nothing_names_both_and_is_not_tried_in_vain(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    swapped(hubspot, spec)
+    assert hubspot.outcomes(CONTACT) == {7: ("skipped", "EmailTakenException"), 8: ("skipped", "EmailTakenException")}
+    assert held(hubspot) == {"Ruiz 7": ANA, "Ruiz 8": BEA}
+    links = dict(hubspot.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = 'contact'"))
+    said = hubspot.rows("SELECT qbench_id, reason, waits_on FROM crm_pipeline.outcome WHERE record_type = 'contact' ORDER BY 1")
+    assert [(number, waits_on) for number, _, waits_on in said] == [(7, f"holder:{links[8]}"), (8, f"holder:{links[7]}")]
+    assert all(f"ids: {waits_on.removeprefix('holder:')}" in reason for _, reason, waits_on in said)
+    assert hubspot.load(spec, CONTACT, window=Window(since=2_000, until=2_001)).replanned == 0
+
+
+def test_a_swap_follows_once_one_of_the_two_takes_a_third_address(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    swapped(hubspot, spec)
+    hubspot.stage(spec, CONTACT, contact(7, 1_950, of=1, email_address=CLEO))
+    now = Window(since=1_900, until=2_000)
+    hubspot.load(spec, CONTACT, window=now)
+    report = hubspot.load(spec, CONTACT, window=Window(since=2_000, until=2_001))
+    assert (report.replanned, dict(report.outcomes)) == (1, {"updated": 1})
+    assert held(hubspot) == {"Ruiz 7": CLEO, "Ruiz 8": ANA}
+
+
+def test_an_update_to_an_address_that_a_foreign_contact_owns_is_skipped_and_goes_on_demand_once_it_is_free(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    synced(hubspot, spec, contact(7, of=1, email_address=ANA))
+    foreign = hubspot.sandbox.portal.add("contacts", {"email": BEA})
+    hubspot.stage(spec, CONTACT, contact(7, 950, of=1, email_address=BEA, first_name="New"))
+    hubspot.load(spec, CONTACT, window=LATER)
+    assert hubspot.outcomes(CONTACT) == {7: ("skipped", "EmailTakenException")}
+    assert hubspot.rows("SELECT waits_on FROM crm_pipeline.outcome WHERE qbench_id = 7") == [(f"holder:{foreign}",)]
+    assert hubspot.emails() == [ANA, BEA]
+    hubspot.sandbox.portal.update("contacts", foreign, {"email": CLEO})
+    assert dict(hubspot.load(spec, CONTACT, window=LATER).outcomes) == {"updated": 1}
+    assert hubspot.emails() == [BEA, CLEO]
 
 
 def test_a_contact_whose_address_a_foreign_contact_owns_is_not_created(hubspot: Bench) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import pandas as pd
 import pytest
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.folding import fold
 from crm_pipeline.sync.lookup import FEW
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.tenants import CONTACT_MAP
+from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
 
 BY_EMAIL = {"map": dict(CONTACT_MAP), "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]}
 MANY = FEW + 1
@@ -38,3 +42,44 @@ def test_the_one_email_that_a_crm_has_is_found_among_many(bench: Bench, spec: In
     bench.stage(spec, CONTACT, *(contact(number, of=1) for number in range(1, MANY + 1)))
     assert bench.load(spec, CONTACT).outcomes == {"created": MANY - 1, "linked": 1}
     assert bench.outcomes(CONTACT)[7] == ("linked", None)
+
+
+def test_look_up_and_scan_find_the_same_records_by_email(bench: Bench) -> None:
+    field = {"salesforce": "Email", "hubspot": "email"}[bench.crm]
+    held = ["Ana@Labs.example.org", "bea+x@labs.example.org", "o'neil@labs.example.org", "CLEO_%@labs.example.org"]
+    for number, email in enumerate(held):
+        if bench.crm == "salesforce":
+            bench.sandbox.org.add("Contact", {"LastName": f"Ruiz {number}", "Email": email})
+        else:
+            bench.sandbox.portal.add("contacts", {"email": email})
+    asked = fold(pd.Series([*held, "dora@labs.example.org", "cleo_x@labs.example.org", "bea@labs.example.org"]), "email")
+    with closing(bench.connect(bench.spec())) as crm:
+        looked_up = crm.find(CONTACT, field, asked.tolist())
+        scanned = pd.concat(list(crm.scan(CONTACT, field)))
+    pairs = [set(zip(fold(found["value"], "email"), found["crm_id"], strict=True)) for found in (looked_up, scanned)]
+    assert pairs[0] == {pair for pair in pairs[1] if pair[0] in set(asked)}
+    assert len(pairs[0]) == len(held)
+
+
+def test_a_row_of_sync_on_applies_to_the_crms_that_it_names_and_its_field_is_only_read(bench: Bench) -> None:
+    by_code = {"map": ACCOUNT_MAP, "sync_on": [{"field": "code", "in": {"salesforce": "AccountNumber"}}]}
+    spec = bench.spec(accounts=by_code)
+    account = bench.sandbox.org.add("Account", {"Name": "Old name", "AccountNumber": "E-1"})
+    bench.stage(spec, ACCOUNT, customer(1, code=" e-1 "))
+    outcome = {"salesforce": "linked", "hubspot": "created"}[bench.crm]
+    assert dict(bench.load(spec, ACCOUNT).outcomes) == {outcome: 1}
+    assert bench.sandbox.org.record("Account", account)["AccountNumber"] == "E-1"
+
+
+def test_a_link_survives_renames_on_either_side(bench: Bench) -> None:
+    spec = bench.spec(accounts={"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]})
+    crm_id = bench.add_account("Lab 1")
+    bench.stage(spec, ACCOUNT, customer(1))
+    bench.load(spec, ACCOUNT)
+    if bench.crm == "salesforce":
+        bench.sandbox.org.update("Account", crm_id, {"Name": "By hand"})
+    else:
+        bench.sandbox.portal.update("companies", crm_id, {"name": "By hand"})
+    bench.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
+    assert dict(bench.load(spec, ACCOUNT).outcomes) == {"updated": 1}
+    assert bench.names() == ["Renamed"]

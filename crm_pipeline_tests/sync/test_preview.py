@@ -12,6 +12,7 @@ import pytest
 from crm_pipeline.errors import WrongOrgError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.preview import Forecast, PlannedAccounts, Preview
 from crm_pipeline.sync.selection import Named, Selection
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, Bench, contact, customer
@@ -104,6 +105,19 @@ def test_a_preview_says_that_open_creates_are_settled_first_and_leaves_them_open
     told = forecasts(salesforce, spec, ACCOUNT)[ACCOUNT]
     assert told.notes == ["1 creates of an interrupted run are settled first; they may become updates"]
     assert salesforce.rows("SELECT qbench_id FROM crm_pipeline.intent") == [(1,)]
+
+
+def test_a_preview_says_which_records_another_mapping_made(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1, 100), customer(2, 200))
+    changed = salesforce.spec(accounts=BY_NAME)
+    salesforce.normalize(changed, ACCOUNT, window=Window(since=200, until=201))
+    # That also normalizes anew whatever the mapping made before; only records staged since are left.
+    assert forecasts(salesforce, changed, ACCOUNT)[ACCOUNT].notes == []
+    selections: dict[Selection, bool] = {EVERYTHING: True, Window(since=500, until=501): False, Named((1,)): True, Named((9,)): False}
+    for selection, noted in selections.items():
+        [note] = forecasts(salesforce, spec, ACCOUNT, selection=selection)[ACCOUNT].notes or [""]
+        assert ("as another mapping made them" in note) == noted
 
 
 def test_a_preview_refuses_credentials_of_another_organization(salesforce: Bench) -> None:
