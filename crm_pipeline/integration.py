@@ -18,6 +18,9 @@ from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, Record
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.settings import YamlModel
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.resending import Resend
+from crm_pipeline.sync.retrying import RetrySettings
 from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, did_you_mean
 
 FirstLoad = Literal["manual", "automatic", "none"]
@@ -160,6 +163,10 @@ class IntegrationAttributes(YamlModel):
         ContactSpec | SkipJsonSchema[None],
         Field(description="The same for contacts; left out, only customers sync.", examples=[{"map": {"email": "email_address"}}]),
     ] = None
+    retries: Annotated[
+        RetrySettings,
+        Field(description="When what failed for a passing cause is tried again.", examples=[{"attempts": 12}]),
+    ] = RetrySettings()
     owners: Annotated[
         tuple[Annotated[str, AfterValidator(_owner)], ...],
         Field(description="Who looks after the integration, for its assets: e-mail addresses or team:<name>.", examples=[["team:data"]]),
@@ -189,6 +196,22 @@ class IntegrationSpec(IntegrationAttributes):
     """One integration: its name (the folder's) and what its YAML says."""
 
     name: Annotated[str, Field(description="The integration's name.", examples=["acme"], pattern=NAME_PATTERN)]
+
+    def order(
+        self, crm: str, record: RecordSpec, *, run_id: str, partition_key: str | None = None, resend: Resend | None = None
+    ) -> LoadOrder:
+        """The order to load one record type into one CRM, on behalf of one run."""
+        return LoadOrder(
+            integration=self.name,
+            crm=crm,
+            settings=self.crms.configured[crm],
+            spec=record,
+            run_id=run_id,
+            partition_key=partition_key,
+            default_region=self.default_region,
+            resend=resend,
+            retries=self.retries,
+        )
 
 
 def _map_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:

@@ -18,16 +18,13 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.orchestration.resources import quiet_client_libraries
 from crm_pipeline.orchestration.windows import window_of
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import Window
+from crm_pipeline.store.staging import EVERYTHING, Window
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
 from crm_pipeline.sync.selection import Named, Selection
 from crm_pipeline.yaml_errors import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-END_OF_TIME = 2**62
-EVERYTHING = Window(since=None, until=END_OF_TIME)
 
 
 def qbench_ids(value: str) -> tuple[int, ...]:
@@ -88,7 +85,7 @@ def selected(
         return Named(ids)
     if partition is not None:
         return window_of(partition, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
-    return Window(since=since, until=END_OF_TIME if until is None else until) if bounded else EVERYTHING
+    return Window(since=since, until=EVERYTHING.until if until is None else until) if bounded else EVERYTHING
 
 
 def only_integration(module: str, name: str) -> IntegrationSpec:
@@ -108,16 +105,7 @@ def order_of(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id
     """The order of a load by hand. Raises ConfigurationError where the integration does not sync the record type."""
     if record_type not in spec.records:
         raise ConfigurationError(f"integration {spec.name} does not sync {record_type}s: its YAML has no `{record_type}s:`")
-    return LoadOrder(
-        integration=spec.name,
-        crm=crm,
-        settings=spec.crms.configured[crm],
-        spec=spec.records[record_type],
-        run_id=run_id,
-        partition_key=None,
-        default_region=spec.default_region,
-        resend=resend,
-    )
+    return spec.order(crm, spec.records[record_type], run_id=run_id, resend=resend)
 
 
 @contextmanager

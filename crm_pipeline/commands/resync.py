@@ -7,7 +7,6 @@ import uuid
 import click
 
 from crm_pipeline.commands.options import (
-    EVERYTHING,
     connected,
     crm_names,
     crm_option,
@@ -21,6 +20,7 @@ from crm_pipeline.commands.options import (
 )
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import RecordType
+from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.sync.load import Load
 from crm_pipeline.sync.resending import Resend
 from crm_pipeline.sync.selection import Named

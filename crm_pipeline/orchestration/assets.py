@@ -15,6 +15,8 @@ from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata, seconds_since
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
+from crm_pipeline.orchestration.resync import build_resync
+from crm_pipeline.orchestration.retries import build_retry_sensor
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, build_schedule
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.windows import hourly_partitions, partition_label, window
@@ -37,10 +39,13 @@ def build_integration(spec: IntegrationSpec) -> dg.Definitions:
         executor_def=dg.in_process_executor,
         tags={INTEGRATION_TAG: spec.name},
     )
+    keys = [asset.key for asset in assets]
+    loads = {kind.name: [key for key in keys if key.path[1] == kind.name] for kind in kinds}
     return dg.Definitions(
-        assets=assets,
+        assets=[*assets, *(build_resync(spec, kind) for kind in kinds)],
         jobs=[job],
-        schedules=[build_schedule(spec, job, partitions, asset_keys=[asset.key for asset in assets])],
+        schedules=[build_schedule(spec, job, partitions, asset_keys=keys)],
+        sensors=[build_retry_sensor(spec, job, partitions, loads=loads, asset_keys=keys)],
         resources={
             names.resource_key(spec.name, "qbench"): qbench_resource(spec.qbench, spec.name),
             **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
@@ -148,19 +153,10 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: 
     )
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         from crm_pipeline.sync.load import Load
-        from crm_pipeline.sync.order import LoadOrder
 
         crm = getattr(context.resources, resource)
         before = crm.calls.snapshot()
-        order = LoadOrder(
-            integration=spec.name,
-            crm=kind.name,
-            settings=spec.crms.configured[kind.name],
-            spec=record,
-            run_id=context.run.run_id,
-            partition_key=partition_label(context),
-            default_region=spec.default_region,
-        )
+        order = spec.order(kind.name, record, run_id=context.run.run_id, partition_key=partition_label(context))
         job = Load(order, store=STORE, crm=crm)
 
         def metadata() -> dict[str, Any]:

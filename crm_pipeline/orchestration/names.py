@@ -5,6 +5,9 @@ from __future__ import annotations
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.model import MODELS, RecordType
 
+READ_STEPS = ("qbench", "normalized")
+"""Second part of the keys of the assets that belong to no CRM."""
+
 NORMALIZED_OBJECTS = {RecordType.ACCOUNT: "accounts", RecordType.CONTACT: "contacts"}
 
 
@@ -31,6 +34,16 @@ def resource_key(integration: str, service: str) -> str:
 def job_name(integration: str) -> str:
     """Name of the integration's job."""
     return f"{integration}__sync"
+
+
+def retry_sensor_name(integration: str) -> str:
+    """Name of the sensor that tries again what failed for a passing cause."""
+    return f"{integration}__retries"
+
+
+def resync_key(integration: str, crm: CrmKind) -> list[str]:
+    """Asset key of the sync of everything staged into a CRM."""
+    return [integration, crm.name, "resync"]
 
 
 def schedule_name(integration: str) -> str:

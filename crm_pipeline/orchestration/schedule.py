@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 import dagster as dg
@@ -10,6 +10,10 @@ from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.windows import partition_of
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.retries import open_hours
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
@@ -44,21 +48,22 @@ def build_schedule(
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        if _is_running(context.instance, spec.name, asset_keys):
+        if is_running(context.instance, spec.name, asset_keys):
             yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; its hours are not requested twice")
             return
         closed = partitions.get_partition_keys(context.scheduled_execution_time)
         if not closed:
             yield dg.SkipReason(f"integration {spec.name}: its start lies in the future, no hour has closed yet")
             return
-        open_hours = unfinished_hours(context.instance, asset_keys, closed, partitions)
-        if closed[0] in open_hours and spec.first_load == "manual":
+        open_assets = unfinished(context.instance, asset_keys, closed, partitions)
+        wanted = hours_to_request(open_assets, lambda: later_hours(spec, STORE))
+        if closed[0] in wanted and spec.first_load == "manual":
             yield dg.SkipReason(f"integration {spec.name}: first load not done; materialize partition {closed[0]} of all its assets")
             return
         if spec.first_load == "none":
-            open_hours.discard(closed[0])
+            wanted.discard(closed[0])
         requested = False
-        for first, last in gaps(closed, open_hours, at_most=MAX_CATCH_UP_HOURS):
+        for first, last in gaps(closed, wanted, at_most=MAX_CATCH_UP_HOURS):
             requested = True
             # Several requests of a tick need keys; a schedule's are looked up within their tick only.
             yield dg.RunRequest(run_key=f"{first}...{last}", tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name})
@@ -68,15 +73,37 @@ def build_schedule(
     return schedule
 
 
-def unfinished_hours(
+def unfinished(
     instance: dg.DagsterInstance, asset_keys: Sequence[dg.AssetKey], hours: Sequence[str], partitions: dg.HourlyPartitionsDefinition
-) -> set[str]:
-    """The hours that at least one of the assets has not materialized, or failed at last."""
-    unfinished: set[str] = set()
+) -> dict[dg.AssetKey, set[str]]:
+    """The hours that each of the assets has not materialized, or failed at last."""
+    found: dict[dg.AssetKey, set[str]] = {}
     for asset_key in asset_keys:
         status = instance.get_status_by_partition(asset_key, hours, partitions) or {}
-        unfinished.update(hour for hour in hours if (state := status.get(hour)) is None or state.value != "MATERIALIZED")
-    return unfinished
+        found[asset_key] = {hour for hour in hours if (state := status.get(hour)) is None or state.value != "MATERIALIZED"}
+    return found
+
+
+def hours_to_request(open_assets: Mapping[dg.AssetKey, set[str]], later: Callable[[], Mapping[str, set[str]]]) -> set[str]:
+    """The hours open in an asset, but for those of which only loads are open that the retry sensor takes up at their time.
+
+    ``later``: these hours by CRM; asked only where it matters.
+    """
+    everywhere = set().union(*open_assets.values())
+    read = set().union(*(hours for key, hours in open_assets.items() if key.path[1] in names.READ_STEPS))
+    if everywhere == read:
+        return everywhere
+    waiting = later()
+    loads = ((key.path[1], hours) for key, hours in open_assets.items() if key.path[1] not in names.READ_STEPS)
+    return read.union(*(hours - waiting.get(crm, set()) for crm, hours in loads))
+
+
+def later_hours(spec: IntegrationSpec, store: Store) -> dict[str, set[str]]:
+    """The hours, by CRM, whose records are tried again later by themselves, none of them by now."""
+    with store.transaction() as connection:
+        waiting = open_hours(connection, spec.name)
+    waiting = waiting[~waiting["due"]]
+    return {str(crm): {partition_of(hour, spec.start) for hour in hours} for crm, hours in waiting.groupby("crm")["hour"]}
 
 
 def gaps(hours: Sequence[str], unfinished: set[str], *, at_most: int) -> Iterator[tuple[str, str]]:
@@ -89,7 +116,8 @@ def gaps(hours: Sequence[str], unfinished: set[str], *, at_most: int) -> Iterato
             yield gap[0], gap[-1]
 
 
-def _is_running(instance: dg.DagsterInstance, integration: str, asset_keys: Sequence[dg.AssetKey]) -> bool:
+def is_running(instance: dg.DagsterInstance, integration: str, asset_keys: Sequence[dg.AssetKey]) -> bool:
+    """Whether a run that holds one of the integration's assets is queued or running."""
     # A run launched from the asset graph has no tag of ours, only its selection.
     ours = set(asset_keys)
     return any(

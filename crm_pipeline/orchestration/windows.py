@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.store.staging import Window
+
+PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 
 
 def hourly_partitions(start: datetime) -> dg.HourlyPartitionsDefinition:
@@ -31,7 +33,7 @@ def window_of(partition_key: str, start: datetime, *, overlap_seconds: int) -> W
     except (ValueError, dg.DagsterError):
         raise ConfigurationError(f"there is no partition {partition_key}; give an hour as 2026-11-01-00:00") from None
     if covered.start < start:
-        raise ConfigurationError(f"partition {partition_key} lies before the integration's start; the first is {start:%Y-%m-%d-%H:%M}")
+        raise ConfigurationError(f"partition {partition_key} lies before the integration's start; the first is {start:{PARTITION_FORMAT}}")
     return _window(covered, start, overlap_seconds=overlap_seconds)
 
 
@@ -40,6 +42,11 @@ def _window(covered: dg.TimeWindow, start: datetime, *, overlap_seconds: int) ->
     if covered.start <= start:
         return Window(since=None, until=until)
     return Window(since=int(covered.start.timestamp()) - overlap_seconds, until=until)
+
+
+def partition_of(hour: int, start: datetime) -> str:
+    """The key of the partition that holds the versions of an hour (its start in Unix seconds)."""
+    return max(datetime.fromtimestamp(hour, UTC), start).strftime(PARTITION_FORMAT)
 
 
 def partition_label(context: dg.AssetExecutionContext) -> str:

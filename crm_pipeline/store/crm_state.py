@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
@@ -29,22 +29,41 @@ WHERE stored.version <= excluded.version
 
 _SAVE_OUTCOMES = """
 WITH row AS (
-  SELECT * FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:outcomes AS text[]), CAST(:error_types AS text[]),
+  SELECT row.*, CASE WHEN latest.version = row.version THEN latest.attempts ELSE 0 END + 1 AS attempt
+  FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:outcomes AS text[]), CAST(:error_types AS text[]),
     CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]))
   AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable)
+  LEFT JOIN crm_pipeline.outcome AS latest ON latest.integration = :integration AND latest.crm = :crm
+    AND latest.record_type = :record_type AND latest.qbench_id = row.qbench_id
+), judged AS (
+  SELECT *, retryable AND attempt >= :attempts AND error_type <> ALL(CAST(:of_the_service AS text[])) AS given_up FROM row
+), settled AS (
+  SELECT qbench_id, version, outcome, error_type,
+    CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
+    CASE WHEN given_up THEN 'record' ELSE waits_on END AS waits_on, retryable AND NOT given_up AS retryable,
+    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, given_up
+  FROM judged
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history
     (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, run_id, partition_key)
-  SELECT :integration, :crm, :record_type, row.*, :run_id, :partition_key FROM row WHERE outcome <> 'unchanged'
+  SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, :run_id, :partition_key
+  FROM settled WHERE outcome <> 'unchanged'
+), saved AS (
+  INSERT INTO crm_pipeline.outcome AS latest
+    (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts, next_attempt_at,
+     run_id, partition_key)
+  SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts,
+    CASE WHEN retryable
+      THEN now() + make_interval(secs => least(:longest_seconds, :first_seconds * power(:factor, least(attempts, 50) - 1))) END,
+    :run_id, :partition_key
+  FROM settled
+  ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
+  SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
+      waits_on = excluded.waits_on, retryable = excluded.retryable, attempts = excluded.attempts,
+      next_attempt_at = excluded.next_attempt_at, run_id = excluded.run_id, partition_key = excluded.partition_key, at = now()
+  WHERE latest.version <= excluded.version
 )
-INSERT INTO crm_pipeline.outcome AS latest
-  (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, run_id, partition_key, attempts)
-SELECT :integration, :crm, :record_type, row.*, :run_id, :partition_key, CASE WHEN row.retryable THEN 1 ELSE 0 END FROM row
-ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
-SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
-    waits_on = excluded.waits_on, retryable = excluded.retryable, run_id = excluded.run_id, partition_key = excluded.partition_key,
-    attempts = CASE WHEN excluded.retryable THEN latest.attempts + 1 ELSE 0 END, at = now()
-WHERE latest.version <= excluded.version
+SELECT qbench_id FROM settled WHERE given_up
 """
 
 _SAVE_INTENTS = """
@@ -52,6 +71,21 @@ INSERT INTO crm_pipeline.intent (integration, crm, record_type, org_id, run_id, 
 SELECT :integration, :crm, :record_type, :org_id, :run_id, * FROM unnest(CAST(:ids AS bigint[]), CAST(:sent AS jsonb[]))
 ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """When what failed for a passing cause is tried again: after ``first_seconds``, then ``factor`` times as long each time.
+
+    At ``attempts`` tries of one version a record is given up, unless its error is one ``of_the_service``: those say nothing
+    about the record.
+    """
+
+    first_seconds: float
+    factor: float
+    longest_seconds: float
+    attempts: int
+    of_the_service: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +138,30 @@ class CrmState:
         rows = connection.execute(statement, {**self._key, "ids": ids}).all()
         return OUTCOMES.build(pd.DataFrame(rows, columns=OUTCOMES.names))
 
-    def save_outcomes(self, connection: Connection, *, outcomes: pd.DataFrame, run_id: str, partition_key: str | None) -> None:
-        """Store outcomes (schemas.OUTCOMES) as the latest, and in the history unless they are ``unchanged``."""
-        execute_rows(
-            connection,
-            _SAVE_OUTCOMES,
-            len(OUTCOMES.check(outcomes)),
+    def save_outcomes(
+        self, connection: Connection, *, outcomes: pd.DataFrame, backoff: Backoff, run_id: str, partition_key: str | None
+    ) -> list[int]:
+        """Store outcomes (schemas.OUTCOMES) as the latest, and in the history unless they are ``unchanged``.
+
+        Returns the QBench ids of those that are given up: they failed for a passing cause once too often, and are stored as
+        failed for good until the record changes.
+        """
+        if OUTCOMES.check(outcomes).empty:
+            return []
+        parameters = {
             **self._key,
-            run_id=run_id,
-            partition_key=partition_key,
-            ids=column(outcomes["qbench_id"]),
-            versions=column(outcomes["version"]),
-            outcomes=column(outcomes["outcome"]),
-            error_types=column(outcomes["error_type"]),
-            reasons=column(outcomes["reason"]),
-            waits=column(outcomes["waits_on"]),
-            retryable=column(outcomes["retryable"]),
-        )
+            **asdict(backoff),
+            "run_id": run_id,
+            "partition_key": partition_key,
+            "ids": column(outcomes["qbench_id"]),
+            "versions": column(outcomes["version"]),
+            "outcomes": column(outcomes["outcome"]),
+            "error_types": column(outcomes["error_type"]),
+            "reasons": column(outcomes["reason"]),
+            "waits": column(outcomes["waits_on"]),
+            "retryable": column(outcomes["retryable"]),
+        }
+        return list(connection.execute(text(_SAVE_OUTCOMES), parameters).scalars())
 
     def open_intents(self, connection: Connection) -> pd.DataFrame:
         """The creates whose answer is not stored (schemas.INTENTS)."""

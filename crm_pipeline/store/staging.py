@@ -33,6 +33,9 @@ class Window:
         return versions.ge(_lower(self)) & versions.lt(self.until)
 
 
+EVERYTHING = Window(since=None, until=2**62)
+"""From the beginning of time to its end."""
+
 _STAGE_RAW = """
 INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted)
 SELECT :integration, :record_type, *

@@ -129,7 +129,9 @@ outcome = Table(
     *_outcome_columns(),
     Column("attempts", Integer, nullable=False, comment="tries in a row that failed for a passing cause"),
     _now("at"),
+    Column("next_attempt_at", DateTime(timezone=True), comment="when a retryable one is tried again by itself, else null"),
     Index(None, "integration", "crm", "record_type", "waits_on"),
+    Index("ix_outcome_next_attempt_at", "integration", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
     comment="The latest outcome per record and CRM",
 )
 

@@ -124,7 +124,7 @@ class Load:
         """Store what the plan decided itself, and write the rest as soon as batches are full."""
         done = results.decided(planned.rows)
         with self._store.transaction() as connection:
-            self._save_outcomes(connection, done)
+            done = self._saved(connection, done)
         self.report.add(done)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
         for part in emails.in_order(writes):
@@ -268,7 +268,7 @@ class Load:
             outcomes = results.outcomes(rows, answer)[~pending].reset_index(drop=True)
             self.order.state.save_links(connection, org_id=self._org_id, links=results.links(rows, answer))
             self.order.state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
-            self._save_outcomes(connection, outcomes)
+            outcomes = self._saved(connection, outcomes)
         if pending.any():
             self._to_associate.append((rows[pending], answer[pending]))
         self.report.add(outcomes)
@@ -291,7 +291,7 @@ class Load:
         if self._to_associate:
             outcomes = results.outcomes(*self._waiting_for_parent())
             with self._store.transaction() as connection:
-                self._save_outcomes(connection, outcomes)
+                outcomes = self._saved(connection, outcomes)
             self.report.add(outcomes)
 
     def _associate_batch(self, rows: pd.DataFrame, written: pd.DataFrame) -> None:
@@ -305,7 +305,7 @@ class Load:
         outcomes = results.outcomes(rows, answer)
         with self._store.transaction() as connection:
             self.order.state.save_links(connection, org_id=self._org_id, links=results.links(rows, answer))
-            self._save_outcomes(connection, outcomes)
+            outcomes = self._saved(connection, outcomes)
         self.report.add(outcomes)
 
     def _save_intents(self, batch: Plan) -> None:
@@ -316,5 +316,10 @@ class Load:
             with self._store.transaction() as connection:
                 self.order.state.save_intents(connection, org_id=self._org_id, run_id=self.order.run_id, ids=ids, sent=sent_fields(creates))
 
-    def _save_outcomes(self, connection: Connection, outcomes: pd.DataFrame) -> None:
-        self.order.state.save_outcomes(connection, outcomes=outcomes, run_id=self.order.run_id, partition_key=self.order.partition_key)
+    def _saved(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
+        """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
+        order = self.order
+        given_up = order.state.save_outcomes(
+            connection, outcomes=outcomes, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key
+        )
+        return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync.resending import Resend
+from crm_pipeline.sync.retrying import RetrySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class LoadOrder:
     partition_key: str | None
     default_region: str | None = None
     resend: Resend | None = None
+    retries: RetrySettings = field(default_factory=RetrySettings)
 
     @property
     def state(self) -> CrmState:

@@ -9,10 +9,13 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
+from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
+from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HOURS, RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline_tests.orchestration.conftest import Dagster
 from crm_pipeline_tests.tenants import FIRST, START
 
 EXAMPLE: dict[str, Any] = {
@@ -32,6 +35,22 @@ def spec(**changes: Any) -> IntegrationSpec:
 def hour(number: int) -> str:
     """The key of the partition that begins so many hours after the start."""
     return (START + timedelta(hours=number)).strftime("%Y-%m-%d-%H:%M")
+
+
+LOAD, RESYNC = (dg.AssetKey(["acme", "hubspot", name]) for name in ("companies", "resync"))
+
+
+def open_record(*, version: int, due_in_minutes: int) -> None:
+    """A staged customer that is tried again then."""
+    staged = "INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest)"
+    outcome = (
+        "INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts, "
+        "next_attempt_at)"
+    )
+    with STORE.transaction() as connection:
+        connection.execute(text(f"{staged} VALUES ('acme', 'account', {version}, {version}, '{{}}', '')"))
+        due = f"now() + interval '{due_in_minutes} minutes'"
+        connection.execute(text(f"{outcome} VALUES ('acme', 'hubspot', 'account', {version}, {version}, 'failed', true, 'run', 1, {due})"))
 
 
 @pytest.fixture
@@ -74,11 +93,22 @@ def test_each_gap_is_one_run_over_its_hours(instance: dg.DagsterInstance) -> Non
     assert tick(instance, spec(), at=after(7)) == ([(hour(1), hour(2)), (hour(5), hour(6))], None)
 
 
+@pytest.mark.usefixtures("dagster")
 def test_hour_that_one_asset_lacks_is_open(instance: dg.DagsterInstance) -> None:
     done(instance, spec(), [0])
     for asset in ("qbench/customers", "normalized/accounts"):
         key = dg.AssetKey(["acme", *asset.split("/")])
         instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(1)))
+    assert tick(instance, spec(), at=after(2)) == ([(hour(1), hour(1))], None)
+
+
+def test_hour_whose_load_waits_for_its_next_attempt_is_left_to_it(instance: dg.DagsterInstance, dagster: Dagster) -> None:
+    done(instance, spec(), [0])
+    for key in set(build_integration(spec()).resolve_all_asset_keys()) - {LOAD, RESYNC}:
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(1)))
+    open_record(version=int(START.timestamp()) + 3_600, due_in_minutes=5)
+    assert tick(instance, spec(), at=after(2)) == ([], "integration acme: every closed hour is done")
+    open_record(version=int(START.timestamp()) + 3_601, due_in_minutes=-5)
     assert tick(instance, spec(), at=after(2)) == ([(hour(1), hour(1))], None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import LINKS, OUTCOMES
-from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.crm_state import Backoff, CrmState
 from crm_pipeline.store.database import Store
 
 ACCOUNTS = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 CONTACTS = CrmState("acme", "salesforce", RecordType.CONTACT)
+BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, of_the_service=["ServiceFailedException"])
 BETA = CrmState("beta", "salesforce", RecordType.ACCOUNT)
 
 
@@ -40,9 +42,9 @@ def outcome(qbench_id: int, name: str, version: int = 5, **more: Any) -> pd.Data
     return OUTCOMES.build(pd.DataFrame([row], columns=OUTCOMES.names))
 
 
-def report(store: Store, outcomes: pd.DataFrame, state: CrmState = ACCOUNTS) -> None:
+def report(store: Store, outcomes: pd.DataFrame, state: CrmState = ACCOUNTS, *, backoff: Backoff = BACKOFF) -> list[int]:
     with store.transaction() as connection:
-        state.save_outcomes(connection, outcomes=outcomes, run_id="run", partition_key=None)
+        return state.save_outcomes(connection, outcomes=outcomes, backoff=backoff, run_id="run", partition_key=None)
 
 
 def query(store: Store, statement: str) -> list[tuple[Any, ...]]:
@@ -109,12 +111,45 @@ def test_an_older_version_s_outcome_is_history_only(store: Store) -> None:
     assert query(store, "SELECT outcome FROM crm_pipeline.outcome") == [("updated",)]
 
 
+def locked(version: int = 5) -> pd.DataFrame:
+    return outcome(1, "failed", version, retryable=True, error_type="RecordLockedException", waits_on="time", reason="account 7")
+
+
 def test_tries_in_a_row_are_counted_until_one_ends_otherwise(store: Store) -> None:
     counted = []
-    for retryable in (True, True, False, True):
-        report(store, outcome(1, "failed", retryable=retryable))
+    for tried in (locked(), locked(), outcome(1, "failed"), locked()):
+        report(store, tried)
         counted += query(store, "SELECT attempts FROM crm_pipeline.outcome")
     assert counted == [(1,), (2,), (0,), (1,)]
+
+
+def test_each_wait_for_the_next_try_is_longer_up_to_the_longest(store: Store) -> None:
+    patient = replace(BACKOFF, attempts=99)
+    waits = []
+    for _ in range(6):
+        report(store, locked(), backoff=patient)
+        waits += query(store, "SELECT extract(epoch FROM next_attempt_at - at)::int FROM crm_pipeline.outcome")
+    assert waits == [(60,), (120,), (240,), (480,), (600,), (600,)]
+
+
+def test_what_failed_once_too_often_is_given_up_and_says_so(store: Store) -> None:
+    assert [report(store, locked()) for _ in range(3)] == [[], [], [1]]
+    columns = "outcome, retryable, waits_on, reason, next_attempt_at"
+    assert query(store, f"SELECT {columns} FROM crm_pipeline.outcome") == [
+        ("failed", False, "record", "account 7; given up after 3 attempts", None)
+    ]
+
+
+def test_what_was_given_up_starts_anew_with_a_new_version(store: Store) -> None:
+    for _ in range(3):
+        report(store, locked())
+    assert report(store, locked(version=6)) == []
+    assert query(store, "SELECT attempts, retryable FROM crm_pipeline.outcome") == [(1, True)]
+
+
+def test_a_service_that_is_down_uses_up_no_record_s_tries(store: Store) -> None:
+    down = locked().assign(error_type="ServiceFailedException")
+    assert [report(store, down) for _ in range(60)] == [[]] * 60
 
 
 def test_an_intent_is_open_until_it_is_closed_and_keeps_what_was_sent_first(store: Store) -> None:

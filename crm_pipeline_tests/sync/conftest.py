@@ -95,7 +95,7 @@ class Bench:
 
     def order(self, spec: IntegrationSpec, record_type: RecordType, *, run_id: str = "run") -> LoadOrder:
         """The order of a load."""
-        return LoadOrder(spec.name, self.crm, spec.crms.configured[self.crm], spec.records[record_type], run_id, None, "US")
+        return spec.order(self.crm, spec.records[record_type], run_id=run_id)
 
     def load(
         self,

@@ -1,0 +1,60 @@
+"""The asset that brings every staged record up to date in one CRM, without QBench; for after a change of the mappings."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import dagster as dg
+
+from crm_pipeline.crms.base import CrmKind
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, seconds_since
+from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.steps import failing_clearly
+from crm_pipeline.store.staging import EVERYTHING
+
+
+def build_resync(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
+    """The asset ``<name>/<crm>/resync``: unpartitioned and in no job, materialized by hand."""
+    resource = names.resource_key(spec.name, kind.name)
+
+    @dg.asset(
+        key=names.resync_key(spec.name, kind),
+        description="Every staged record, normalized by today's mappings and planned against its link; sends only what differs to "
+        f"{kind.title}, and reads nothing from QBench. Materialize it after a change of the mappings.",
+        group_name=spec.name,
+        owners=list(spec.owners),
+        kinds={kind.name},
+        required_resource_keys={resource},
+        pool=resource,
+    )
+    def resync(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from crm_pipeline.sync.load import Load
+        from crm_pipeline.sync.normalizing import normalize_staged
+
+        started = time.monotonic()
+        crm = getattr(context.resources, resource)
+        before = crm.calls.snapshot()
+        outcomes: Counter[str] = Counter()
+
+        def metadata() -> dict[str, Any]:
+            return {
+                "dagster/row_count": outcomes.total(),
+                **dict(sorted(outcomes.items())),
+                **calls_metadata(calls_since(before, crm.calls.snapshot())),
+                "seconds": seconds_since(started),
+            }
+
+        with failing_clearly(spec.name, metadata):
+            for record in spec.records.values():
+                normalize_staged(STORE, spec.name, record, window=EVERYTHING, default_region=spec.default_region, counts=Counter())
+            for record in spec.records.values():
+                job = Load(spec.order(kind.name, record, run_id=context.run.run_id), store=STORE, crm=crm)
+                try:
+                    job.run(EVERYTHING)
+                finally:
+                    outcomes.update({f"{record.record_type}s_{outcome}": count for outcome, count in job.report.outcomes.items()})
+        return dg.MaterializeResult(metadata=metadata())
+
+    return resync

@@ -1,0 +1,103 @@
+"""When is what stayed open tried again by itself? A sensor requests its hours, of one CRM's loads at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+import dagster as dg
+from dagster._core.definitions.target import ExecutableDefinition
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HOURS, RANGE_END_TAG, RANGE_START_TAG, gaps, is_running
+from crm_pipeline.orchestration.windows import partition_of
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.retries import hours_of, open_hours
+from crm_pipeline.store.waiting import ids_to_plan_again
+from crm_pipeline.sync.eligibility import HOLDING
+
+INTERVAL_SECONDS = 60
+MOST_REQUESTS = 10
+"""The most runs one tick requests, oldest hours first; the rest follows with the next ticks."""
+
+Hours = dict[str, str]
+"""Partition key to a mark that changes with every attempt."""
+
+
+def build_retry_sensor(
+    spec: IntegrationSpec,
+    job: ExecutableDefinition,
+    partitions: dg.HourlyPartitionsDefinition,
+    *,
+    loads: Mapping[str, Sequence[dg.AssetKey]],
+    asset_keys: Sequence[dg.AssetKey],
+) -> dg.SensorDefinition:
+    """The sensor that takes up what stayed open, running by default when the integration is active; ``loads``: by CRM."""
+
+    @dg.sensor(
+        name=names.retry_sensor_name(spec.name),
+        job=job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING if spec.active else dg.DefaultSensorStatus.STOPPED,
+        description="Requests the hours of records whose next attempt is due, or for which what they waited for has changed.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if not spec.active:
+            yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
+            return
+        if is_running(context.instance, spec.name, asset_keys):
+            yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; it is waited for")
+            return
+        due = _due(STORE, spec)
+        requests = [
+            dg.RunRequest(
+                run_key=f"{spec.name} {crm} {first}...{last} {attempt}",
+                asset_selection=list(loads[crm]),
+                tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name},
+            )
+            for crm in loads
+            for first, last, attempt in _ranges(_changed(STORE, spec, crm) | due.get(crm, {}), partitions)
+        ]
+        yield from requests[:MOST_REQUESTS]
+        if not requests:
+            yield dg.SkipReason(f"integration {spec.name}: nothing is due")
+
+    return sensor
+
+
+def _due(store: Store, spec: IntegrationSpec) -> dict[str, Hours]:
+    """By CRM the hours with a record whose next attempt is due."""
+    with store.transaction() as connection:
+        found = open_hours(connection, spec.name)
+    due: dict[str, Hours] = {}
+    for row in found[found["due"]].itertuples():
+        due.setdefault(row.crm, {})[partition_of(row.hour, spec.start)] = row.attempt
+    return due
+
+
+def _changed(store: Store, spec: IntegrationSpec, crm: str) -> Hours:
+    """The hours of records for which what they waited for has changed.
+
+    Every load takes them along anyway, so each set of them is requested once an hour at most.
+    """
+    changed: Hours = {}
+    for record_type in spec.records:
+        state = CrmState(spec.name, crm, record_type)
+        with store.transaction() as connection:
+            ids = ids_to_plan_again(connection, state, holding=HOLDING)
+            hours = hours_of(connection, state, ids=ids) if ids else set()
+        mark = f"{datetime.now(UTC):%Y%m%dT%H}-{blake2b(repr(ids).encode(), digest_size=6).hexdigest()}"
+        changed.update((partition_of(hour, spec.start), mark) for hour in hours)
+    return changed
+
+
+def _ranges(hours: Hours, partitions: dg.HourlyPartitionsDefinition) -> Iterator[tuple[str, str, str]]:
+    """First and last hour of each unbroken row of hours, and a mark of all their attempts."""
+    closed = partitions.get_partition_keys() if hours else []
+    for first, last in gaps(closed, set(hours), at_most=MAX_CATCH_UP_HOURS):
+        marks = sorted(mark for hour, mark in hours.items() if first <= hour <= last)
+        yield first, last, blake2b(repr(marks).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,40 @@
+"""How long does what failed for a passing cause wait, and when is it given up? What the YAML says about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from crm_pipeline.errors import ServiceFailedException
+from crm_pipeline.settings import YamlModel
+from crm_pipeline.store.crm_state import Backoff
+
+
+class RetrySettings(YamlModel):
+    """When records that failed for a passing cause (a lock, a call that broke off) are tried again by themselves."""
+
+    first_after_minutes: Annotated[float, Field(gt=0, description="Minutes to the first try after a failed one.", examples=[5])] = 5
+    factor: Annotated[float, Field(ge=1, description="How many times as long each further wait is.", examples=[2])] = 2
+    longest_hours: Annotated[float, Field(gt=0, description="The longest wait between two tries, in hours.", examples=[6])] = 6
+    attempts: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Tries after which a record is failed for good, until it changes or someone materializes its hour. "
+            "A service that is down uses up none.",
+            examples=[12],
+        ),
+    ] = 12
+
+    @property
+    def backoff(self) -> Backoff:
+        """The same in the store's terms."""
+        return Backoff(
+            first_seconds=timedelta(minutes=self.first_after_minutes).total_seconds(),
+            factor=self.factor,
+            longest_seconds=timedelta(hours=self.longest_hours).total_seconds(),
+            attempts=self.attempts,
+            of_the_service=[ServiceFailedException.__name__],
+        )

@@ -1,0 +1,120 @@
+"""What becomes of records that stay open: the retry sensor requests their hours, and no more than that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import pytest
+from sqlalchemy import text
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration.assets import build_integration
+from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.schedule import RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline_tests.orchestration.conftest import Dagster, outcomes, writes
+from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes
+
+LOADS = {"salesforce/accounts", "salesforce/contacts"}
+TRIES_IN_A_LOAD = 3
+
+
+@pytest.fixture
+def locked(sandbox: Sandbox, dagster: Dagster) -> Sandbox:
+    """One customer of two is locked in Salesforce through the first load."""
+    add_laboratories(sandbox.tenant, 2)
+    sandbox.org.lock("Account", "1", times=TRIES_IN_A_LOAD)
+    return sandbox
+
+
+def integration(sandbox: Sandbox, **overrides: Any) -> IntegrationSpec:
+    """The integration ``acme`` into Salesforce alone, of few fields."""
+    keys = attributes(sandbox)
+    del keys["crms"]["hubspot"]
+    keys |= {"accounts": {"map": {"name": "customer_name"}}, **overrides}
+    return IntegrationSpec.model_validate({"name": "acme", **keys})
+
+
+def tick(dagster: Dagster, spec: IntegrationSpec) -> tuple[list[dg.RunRequest], str | None]:
+    """What the sensor requests now, or why it skips."""
+    definitions = build_integration(spec)
+    with dg.build_sensor_context(instance=dagster.instance, definitions=definitions) as context:
+        evaluated = definitions.resolve_sensor_def("acme__retries").evaluate_tick(context)
+    return list(evaluated.run_requests or []), evaluated.skip_message
+
+
+def hours(requests: list[dg.RunRequest]) -> list[tuple[str, str, set[str]]]:
+    """First and last hour of each request, and its assets."""
+    return [
+        (request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG], {"/".join(key.path[1:]) for key in request.asset_selection or []})
+        for request in requests
+    ]
+
+
+def let_time_pass(seconds: int) -> None:
+    """As if every outcome were older by so much."""
+    with STORE.transaction() as connection:
+        connection.execute(text(f"UPDATE crm_pipeline.outcome SET next_attempt_at = next_attempt_at - interval '{seconds} seconds'"))
+
+
+def test_a_red_hour_is_requested_of_its_crm_alone_once_it_is_due_and_turns_green(locked: Sandbox, dagster: Dagster) -> None:
+    spec = integration(locked)
+    assert not dagster.run(spec, FIRST).success
+    assert tick(dagster, spec) == ([], "integration acme: nothing is due")
+    let_time_pass(300)
+    requests, _ = tick(dagster, spec)
+    assert hours(requests) == [(FIRST, FIRST, LOADS)]
+    locked.journal.clear()
+    assert dagster.run(spec, FIRST, until=FIRST, assets=sorted(LOADS)).success
+    assert [call.rows for call in writes(locked)] == [1]
+    assert outcomes() == {("salesforce", "account", 1): ("created", None, None), ("salesforce", "account", 2): ("unchanged", None, None)}
+    assert tick(dagster, spec)[0] == []
+
+
+def test_one_attempt_is_requested_once(locked: Sandbox, dagster: Dagster) -> None:
+    spec = integration(locked)
+    locked.org.lock("Account", "1", times=TRIES_IN_A_LOAD)
+    keys = []
+    for _ in range(2):
+        assert not dagster.run(spec, FIRST).success
+        let_time_pass(86_400)
+        keys.append([[request.run_key for request in tick(dagster, spec)[0]] for _ in range(2)])
+    (first, first_again), (second, second_again) = keys
+    assert (first, second) == (first_again, second_again)
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
+def test_a_record_that_fails_once_too_often_is_failed_for_good_and_its_hour_green(locked: Sandbox, dagster: Dagster) -> None:
+    spec = integration(locked, retries={"attempts": 1})
+    assert dagster.run(spec, FIRST).success
+    failed = outcomes()["salesforce", "account", 1]
+    assert failed == ("failed", "RecordLockedException", "code: UNABLE_TO_LOCK_ROW; given up after 1 attempts")
+    let_time_pass(86_400)
+    assert tick(dagster, spec)[0] == []
+    locked.tenant.edit_customer(1, customer_name="Edited", at=IN_SECOND)
+    assert dagster.run(spec, SECOND).success
+    assert outcomes()["salesforce", "account", 1][0] == "created"
+
+
+def test_a_record_whose_wait_is_over_is_requested_though_its_hour_is_green(sandbox: Sandbox, dagster: Dagster) -> None:
+    spec = integration(sandbox, retries={"attempts": 1})
+    customer = sandbox.tenant.add_customer(customer_name="Locked", at=IN_SECOND)
+    sandbox.tenant.add_contact(
+        customer_ids=[customer], email_address="a@b.example.org", first_name="A", last_name="B", phone="5125550102", at=IN_SECOND
+    )
+    sandbox.org.lock("Account", str(customer), times=TRIES_IN_A_LOAD)
+    assert dagster.run(spec, FIRST, until=SECOND).success
+    assert outcomes()["salesforce", "contact", 1][:2] == ("skipped", "CustomerNotSyncedException")
+    assert tick(dagster, spec)[0] == []
+    assert dagster.run(spec, SECOND, assets=["salesforce/accounts"]).success
+    assert hours(tick(dagster, spec)[0]) == [(SECOND, SECOND, LOADS)]
+    assert dagster.run(spec, SECOND, assets=sorted(LOADS)).success
+    assert outcomes()["salesforce", "contact", 1][0] == "created"
+    assert tick(dagster, spec)[0] == []
+
+
+def test_paused_integration_skips(dagster: Dagster, sandbox: Sandbox) -> None:
+    requests, skipped = tick(dagster, integration(sandbox, active=False))
+    assert (requests, skipped) == ([], "integration acme is paused: active is false")
