@@ -113,6 +113,18 @@ FOUND = FrameSchema(
 )
 """CRM records found by a key or a match field; a value with several records has several rows, one without has none."""
 
+EXAMINED = FrameSchema(
+    "examined",
+    (
+        Column("crm_id", "str", "id of the CRM record as it was asked for"),
+        Column("state", "str", "live, merged (into a record that is live) or deleted"),
+        Column("leads_to", "str", "id of the record that it is now: its own, or the one that it was merged into; null when deleted"),
+        Column("key", "str", "the external key that this record carries, null without one"),
+        Column("parent_crm_id", "str", "contacts: CRM id of this record's account (HubSpot: primary company), null without one"),
+    ),
+)
+"""What became of CRM records that are linked, one row per record asked for."""
+
 OWNERS = FrameSchema(
     "owners",
     (
