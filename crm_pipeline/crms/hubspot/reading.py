@@ -111,7 +111,8 @@ class Reader:
     ) -> list[dict[str, Any]]:
         """The records with these ids, or these values of a unique property; missing ones are left out.
 
-        ``where``: among the live records, or among the deleted ones that can still be restored. Raises RequestRefusedError when HubSpot gives another reason than a missing record.
+        ``where``: among the live records, or among the deleted ones that can still be restored.
+        Raises RequestRefusedError when HubSpot gives another reason than a missing record.
         """
         found: list[dict[str, Any]] = []
         for part in chunks(dict.fromkeys(ids), OBJECT_BATCH):
