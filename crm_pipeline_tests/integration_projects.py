@@ -18,12 +18,15 @@ COMPLETE_ASSETS = [
     for name, record in (
         ("hubspot", "companies"),
         ("hubspot", "contacts"),
+        ("hubspot", "links"),
         ("normalized", "accounts"),
         ("normalized", "contacts"),
         ("qbench", "contacts"),
         ("qbench", "customers"),
+        ("qbench", "waiting_contacts"),
         ("salesforce", "accounts"),
         ("salesforce", "contacts"),
+        ("salesforce", "links"),
     )
 ]
 

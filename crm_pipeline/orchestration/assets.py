@@ -13,6 +13,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.links import build_links
 from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata, seconds_since
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, build_schedule
@@ -37,7 +38,7 @@ def build_integration(spec: IntegrationSpec) -> dg.Definitions:
         executor_def=dg.in_process_executor,
         tags={INTEGRATION_TAG: spec.name},
     )
-    return dg.Definitions(
+    hourly = dg.Definitions(
         assets=assets,
         jobs=[job],
         schedules=[build_schedule(spec, job, partitions, asset_keys=[asset.key for asset in assets])],
@@ -46,6 +47,7 @@ def build_integration(spec: IntegrationSpec) -> dg.Definitions:
             **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
         },
     )
+    return dg.Definitions.merge(hourly, build_links(spec, kinds))
 
 
 def _listed(kinds: Sequence[CrmKind]) -> str:

@@ -44,7 +44,7 @@ def build_schedule(
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        if _is_running(context.instance, spec.name, asset_keys):
+        if is_running(context.instance, spec.name, asset_keys):
             yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; its hours are not requested twice")
             return
         closed = partitions.get_partition_keys(context.scheduled_execution_time)
@@ -89,10 +89,11 @@ def gaps(hours: Sequence[str], unfinished: set[str], *, at_most: int) -> Iterato
             yield gap[0], gap[-1]
 
 
-def _is_running(instance: dg.DagsterInstance, integration: str, asset_keys: Sequence[dg.AssetKey]) -> bool:
+def is_running(instance: dg.DagsterInstance, integration: str | None, asset_keys: Sequence[dg.AssetKey]) -> bool:
+    """Whether a run of the integration's hourly job, or of any of these assets, is queued or running."""
     # A run launched from the asset graph has no tag of ours, only its selection.
     ours = set(asset_keys)
     return any(
-        run.tags.get(INTEGRATION_TAG) == integration or ours & set(run.asset_selection or ())
+        (integration is not None and run.tags.get(INTEGRATION_TAG) == integration) or ours & set(run.asset_selection or ())
         for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     )

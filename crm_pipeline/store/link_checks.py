@@ -119,7 +119,9 @@ def forget_links(connection: Connection, state: CrmState, *, ids: list[int]) -> 
 
 def last_check(connection: Connection, state: CrmState) -> datetime | None:
     """When the latest finished check of these links began; None before the first."""
-    found: datetime | None = connection.execute(text(f"SELECT started_at FROM crm_pipeline.link_check WHERE {_KEY}"), asdict(state)).scalar()
+    found: datetime | None = connection.execute(
+        text(f"SELECT started_at FROM crm_pipeline.link_check WHERE {_KEY}"), asdict(state)
+    ).scalar()
     return found
 
 

@@ -34,10 +34,10 @@ from crm_pipeline.store.link_checks import (
 )
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
-from crm_pipeline.sync.eligibility import account_crm_ids
 from crm_pipeline.sync.link_policy import GONE, LinkPolicy, judge
+from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.reconciling import noteworthy, outcomes, reconcile
+from crm_pipeline.sync.reconciling import outcomes
 from crm_pipeline.sync.results import account_for
 
 logger = logging.getLogger(__name__)
@@ -71,34 +71,6 @@ class LinkReport:
         known.extend(qbench_ids[: SAMPLE_IDS - len(known)])
 
 
-@dataclass(frozen=True, slots=True)
-class LinkReader:
-    """Looks at links of one order, for a check and for a load that met a record which is gone."""
-
-    order: LoadOrder
-    store: Store
-    crm: Crm
-    org_id: str
-
-    def look(self, links: pd.DataFrame) -> pd.DataFrame:
-        """Those of these links (schemas.LINKS) about which there is something to say (reconciling.noteworthy)."""
-        order = self.order
-        examined = self.crm.examine(order.state.record_type, links["crm_id"].tolist())
-        accounts = None
-        if order.state.record_type is RecordType.CONTACT:
-            with self.store.transaction() as connection:
-                ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
-                accounts = account_crm_ids(order.parent.links(connection, ids=ids))
-        return noteworthy(links, examined, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
-
-    def reconcile(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The findings (reconciling.FINDINGS) about these links (reconciling.noteworthy)."""
-        with self.store.transaction() as connection:
-            winners = rows.loc[rows["state"].eq("merged"), "leads_to"].tolist()
-            holders = self.order.state.holders(connection, org_id=self.org_id, crm_ids=winners)
-        return reconcile(rows, holders, integration=self.order.integration)
-
-
 class LinkCheck:
     """One check of the links of one CRM. ``run`` does it; ``reports`` say what was found, also after ``run`` raised.
 
@@ -118,7 +90,10 @@ class LinkCheck:
         return any(report.counts["too_many"] for report in self.reports)
 
     def run(self, scope: Scope) -> None:
-        """Check all links, or those that may have changed since the last check. Raises the ServiceError or ConfigurationError that stopped it."""
+        """Check all links, or those that may have changed since the last check.
+
+        Raises the ServiceError or ConfigurationError that stopped it.
+        """
         first = self._orders[0]
         with self._store.lock(f"{first.integration}: writing {first.crm}"):
             org_id = self._crm.organization()
@@ -194,7 +169,9 @@ class LinkCheck:
         size = self._crm.batch_size(order.state.record_type)
         for start in range(0, len(keyless), size):
             part = keyless.iloc[start : start + size].reset_index(drop=True)
-            rows = WRITE_ROWS.build(part[["qbench_id", "crm_id"]].assign(operation=str(Operation.LINK), key=order.key_of(part["qbench_id"])))
+            rows = WRITE_ROWS.build(
+                part[["qbench_id", "crm_id"]].assign(operation=str(Operation.LINK), key=order.key_of(part["qbench_id"]))
+            )
             nothing = pd.DataFrame(index=rows.index)
             answer = account_for(rows, self._crm.write(order.state.record_type, WriteBatch(rows, nothing, nothing)))
             report.add("key_refused", _ids(answer, answer["error_type"].notna()))

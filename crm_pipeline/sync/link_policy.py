@@ -32,8 +32,8 @@ class LinkPolicy(YamlModel):
     when_deleted: Annotated[
         WhenDeleted,
         Field(
-            description="A linked record is deleted in the CRM. report: it is skipped and listed; recreate: the next load syncs it as if it "
-            "never had; unlink: likewise, once the record changes in QBench.",
+            description="What to do once a linked record is deleted in the CRM. report: it is skipped and listed; recreate: the next load "
+            "syncs it as if it never had; unlink: likewise, once the record changes in QBench.",
             examples=["report"],
         ),
     ] = "report"

@@ -331,3 +331,49 @@ def test_what_was_found_last_is_stored_with_its_counts(salesforce: Bench) -> Non
     delete(salesforce, linked(salesforce, 2))
     check(salesforce, spec)
     assert salesforce.rows("SELECT scope, counts ->> 'deleted' FROM crm_pipeline.link_check") == [("full", "1")]
+
+
+# --- while loading
+
+
+def test_rule_29_a_load_that_meets_a_deleted_record_makes_no_second_one(bench: Bench) -> None:
+    spec = accounts_only(bench, 2)
+    delete(bench, linked(bench, 1))
+    bench.stage(spec, ACCOUNT, customer(1, 200, customer_name="One"), customer(2, 200, customer_name="Two"))
+    bench.load(spec, ACCOUNT)
+    assert bench.outcomes() == {1: ("skipped", "DeletedInCrmException"), 2: ("updated", None)}
+    assert (bench.names(), links(bench)[1][1]) == (["Two"], "deleted")
+    assert later(bench, spec) == {}
+
+
+def test_rule_29_a_load_that_meets_a_merged_record_updates_the_winner_at_once(bench: Bench) -> None:
+    spec = accounts_only(bench, 2)
+    winner = merge(bench, bench.add_account("Made by hand"), linked(bench, 1))
+    bench.stage(spec, ACCOUNT, customer(1, 200, customer_name="One"), customer(2, 200, customer_name="Two"))
+    bench.load(spec, ACCOUNT)
+    assert bench.outcomes() == {1: ("updated", None), 2: ("updated", None)}
+    assert (bench.names(), links(bench)[1]) == (["One", "Two"], (winner, "live", None))
+    assert fields(bench, winner)[key_field(bench)] == "1"
+
+
+@pytest.mark.parametrize("external_keys", [True, False])
+def test_rule_29_a_load_never_writes_over_a_winner_that_is_another_records(bench: Bench, *, external_keys: bool) -> None:
+    spec = bench.spec(contacts=None, external_keys=external_keys)
+    bench.stage(spec, ACCOUNT, customer(1), customer(2))
+    bench.load(spec, ACCOUNT)
+    bench.sandbox.portal.preserve_primary_id = True
+    winner, loser = linked(bench, 1), linked(bench, 2)
+    merge(bench, winner, loser)
+    bench.stage(spec, ACCOUNT, customer(2, 200, customer_name="Not to be written"))
+    bench.load(spec, ACCOUNT)
+    assert bench.outcomes()[2] == ("skipped", "LinkConflictException")
+    assert links(bench) == {1: (winner, "live", None), 2: (loser, "conflict", winner)}
+    assert bench.names() == ["Lab 1"]
+
+
+def test_a_load_whose_records_are_there_asks_nothing_about_their_links(bench: Bench) -> None:
+    spec = accounts_only(bench, 2)
+    bench.stage(spec, ACCOUNT, customer(1, 200, customer_name="One"), customer(2, 200, customer_name="Two"))
+    bench.load(spec, ACCOUNT)
+    assert bench.calls["write"] == 1
+    assert bench.calls.get("read", 0) == (1 if bench.crm == "salesforce" else 0)

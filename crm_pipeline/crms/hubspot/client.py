@@ -44,7 +44,7 @@ class HubSpotCrm:
         self._transport = Transport(settings, integration=integration)
         self.calls = self._transport.calls
         self._reader = Reader(self._transport, paths, key=settings.external_key)
-        self._writer = Writer(self._transport, paths, self._reader, settings.external_key)
+        self._writer = Writer(self._transport, paths, settings.external_key)
         self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None

@@ -20,7 +20,11 @@ def upgrade() -> None:
     op.add_column(
         "link",
         sa.Column(
-            "held", sa.Boolean(), server_default=sa.text("false"), nullable=False, comment="gone with too many others at once: reported only"
+            "held",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="gone with too many others at once: reported only",
         ),
         schema="crm_pipeline",
     )
