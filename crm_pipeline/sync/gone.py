@@ -20,8 +20,9 @@ MAY_BE_GONE = [DeletedInCrmException.__name__, UnaccountedException.__name__]
 def follow(reader: LinkReader, batch: Plan, answer: pd.DataFrame) -> tuple[Plan, pd.DataFrame, pd.Series]:
     """The batch with the rows whose records were merged led to the winners, its answer, and which rows are to be sent again.
 
-    ``answer``: schemas.WRITE_RESULTS, a row per row of the batch. What the links are now is stored; a row whose winner is
-    another record's is a conflict. One call for as many rows as ``Crm.examine`` takes, none where no record may be gone.
+    ``answer``: schemas.WRITE_RESULTS, a row per row of the batch. What merges made of the links is stored, and a row whose
+    winner is another record's is a conflict; deletions are left to the check of links, which sees how many there are. One
+    call for as many rows as ``Crm.examine`` takes, none where no record may be gone.
     """
     nothing = pd.Series(False, index=answer.index, dtype="bool")
     doubtful = answer["error_type"].isin(MAY_BE_GONE) & batch.rows["crm_id"].notna()
@@ -30,8 +31,9 @@ def follow(reader: LinkReader, batch: Plan, answer: pd.DataFrame) -> tuple[Plan,
     with reader.store.transaction() as connection:
         links = reader.order.state.links(connection, ids=batch.rows.loc[doubtful, "qbench_id"].tolist())
     findings = reader.reconcile(reader.look(links)).set_index("qbench_id", drop=False)
+    merged = findings["changed"] & findings["finding"].isin(["relinked", "conflict"])
     with reader.store.transaction() as connection:
-        change_links(connection, reader.order.state, changes=findings[findings["changed"]])
+        change_links(connection, reader.order.state, changes=findings[merged])
     finding = answer["qbench_id"].map(findings["finding"])
     moved, conflict, deleted = (doubtful & finding.eq(name) for name in ("relinked", "conflict", "deleted"))
     rows = batch.rows.assign(crm_id=batch.rows["crm_id"].mask(moved, batch.rows["qbench_id"].map(findings["crm_id"]).astype("str")))
