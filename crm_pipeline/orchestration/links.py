@@ -1,7 +1,7 @@
 """The checks of links in Dagster: one unpartitioned asset per CRM outside the hourly job, a job of their own, and two schedules."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -97,7 +97,7 @@ def _links(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
     return links
 
 
-def scope_of(tags: dict[str, str]) -> Scope:
+def scope_of(tags: Mapping[str, str]) -> Scope:
     """Which links a run with these tags checks."""
     return "recent" if tags.get(SCOPE_TAG) == "recent" else "full"
 
@@ -150,7 +150,7 @@ def _waiting_contacts(spec: IntegrationSpec) -> dg.AssetsDefinition:
     return waiting_contacts
 
 
-def _calls(before: dict[str, int], client: Any) -> dict[str, int]:
+def _calls(before: Mapping[str, int], client: Any) -> dict[str, int]:
     return calls_metadata(calls_since(before, client.calls.snapshot()))
 
 

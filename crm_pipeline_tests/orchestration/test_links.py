@@ -28,8 +28,10 @@ def tick(instance: dg.DagsterInstance, scope: str, **changes: Any) -> dg.RunRequ
     schedule = build_integration(IntegrationSpec.model_validate({**WITH_CONTACTS, **changes})).resolve_schedule_def(f"acme__links_{scope}")
     with dg.build_schedule_context(instance=instance, scheduled_execution_time=START + timedelta(hours=3)) as context:
         data = schedule.evaluate_tick(context)
-    [said] = [*data.run_requests, *([dg.SkipReason(data.skip_message)] if data.skip_message else [])]
-    return said
+    if data.skip_message:
+        return dg.SkipReason(data.skip_message)
+    [request] = data.run_requests or []
+    return request
 
 
 @pytest.fixture

@@ -378,3 +378,24 @@ def test_a_load_whose_records_are_there_asks_nothing_about_their_links(bench: Be
     bench.load(spec, ACCOUNT)
     assert bench.calls["write"] == 1
     assert bench.calls.get("read", 0) == (1 if bench.crm == "salesforce" else 0)
+
+
+def test_contact_whose_account_was_merged_away_follows_after_the_next_check(bench: Bench) -> None:
+    spec = synced(bench)
+    winner = merge(bench, bench.add_account("Made by hand"), linked(bench, 1))
+    bench.stage(spec, CONTACT, contact(12, 200, of=1))
+    bench.load(spec, CONTACT, window=Window(since=200, until=201))
+    assert bench.outcomes(CONTACT)[12] == ("failed", "ParentNotFoundException")
+    assert check(bench, spec, scope="recent")[ACCOUNT]["relinked"] == 1
+    later(bench, spec, CONTACT)
+    assert account_of(bench, linked(bench, 12, CONTACT)) == winner
+
+
+def test_recent_check_looks_at_an_account_that_a_contact_could_not_be_given(hubspot: Bench) -> None:
+    spec = synced(hubspot)
+    check(hubspot, spec)
+    delete(hubspot, linked(hubspot, 1))
+    assert check(hubspot, spec, scope="recent")[ACCOUNT] == {}
+    hubspot.stage(spec, CONTACT, contact(12, 200, of=1))
+    hubspot.load(spec, CONTACT, window=Window(since=200, until=201))
+    assert check(hubspot, spec, scope="recent")[ACCOUNT] == {"checked": 1, "deleted": 1}
