@@ -272,7 +272,7 @@ class LinkConflictException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = "link"
-    meaning = "The CRM record that matches belongs to another QBench record; the outcome names it."
+    meaning = "The CRM record that matches, or that the linked one was merged into, belongs to another QBench record; the outcome names it."
     remedy = "Merge or correct the QBench records, or move the link by hand."
 
 
@@ -336,7 +336,7 @@ class DeletedInCrmException(RecordError):
     outcome = Outcome.SKIPPED
     waits_on = "link"
     meaning = "The linked record was deleted in the CRM."
-    remedy = "Restore it in the CRM, or remove the link to have it created again."
+    remedy = "Restore it in the CRM, or remove the link to have it created again; links.when_deleted does so by itself."
 
 
 class ValueTooLongException(RecordError):

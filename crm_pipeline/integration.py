@@ -18,6 +18,7 @@ from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, Record
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.settings import YamlModel
+from crm_pipeline.sync.link_policy import LinkPolicy
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
 from crm_pipeline.sync.retrying import RetrySettings
@@ -107,6 +108,24 @@ def _owner(value: str) -> str:
     return value
 
 
+class LinkChecks(LinkPolicy):
+    """When links are compared with the CRMs, and what is done about deleted records."""
+
+    recent: Annotated[
+        str,
+        AfterValidator(_cron),
+        Field(description="When to check the links that may have changed since the last check: cron, in UTC.", examples=["35 * * * *"]),
+    ] = "35 * * * *"
+    full: Annotated[
+        str,
+        AfterValidator(_cron),
+        Field(
+            description="When to check every link, and read the contacts again that lack one customer: cron, in UTC.",
+            examples=["20 3 * * *"],
+        ),
+    ] = "20 3 * * *"
+
+
 class IntegrationAttributes(YamlModel):
     """The keys of an integration's YAML, below ``attributes:``."""
 
@@ -167,6 +186,13 @@ class IntegrationAttributes(YamlModel):
         RetrySettings,
         Field(description="When what failed for a passing cause is tried again.", examples=[{"attempts": 12}]),
     ] = RetrySettings()
+    links: Annotated[
+        LinkChecks,
+        Field(
+            description="Links between QBench and CRM records are compared with the CRMs: merged, deleted and restored records.",
+            examples=[{"when_deleted": "report"}],
+        ),
+    ] = LinkChecks()
     owners: Annotated[
         tuple[Annotated[str, AfterValidator(_owner)], ...],
         Field(description="Who looks after the integration, for its assets: e-mail addresses or team:<name>.", examples=[["team:data"]]),

@@ -113,6 +113,18 @@ FOUND = FrameSchema(
 )
 """CRM records found by a key or a match field; a value with several records has several rows, one without has none."""
 
+EXAMINED = FrameSchema(
+    "examined",
+    (
+        Column("crm_id", "str", "id of the CRM record as it was asked for"),
+        Column("state", "str", "live, merged (into a record that is live) or deleted"),
+        Column("leads_to", "str", "id of the record that it is now: its own, or the one that it was merged into; null when deleted"),
+        Column("key", "str", "the external key that this record carries, null without one"),
+        Column("parent_crm_id", "str", "contacts: CRM id of this record's account (HubSpot: primary company), null without one"),
+    ),
+)
+"""What became of CRM records that are linked, one row per record asked for."""
+
 OWNERS = FrameSchema(
     "owners",
     (
@@ -143,6 +155,8 @@ LINKS = FrameSchema(
         Column("digests", "object", "dict of CRM field to digest of the value last wanted"),
         Column("parent_qbench_id", "Int64", "contacts: QBench id of the customer last sent as parent; null: none sent yet"),
         Column("status", "str", "live, merged, deleted, conflict or source_deleted"),
+        Column("merged_into", "str", "of a conflict after a merge in the CRM: id of the record that it was merged into, else null"),
+        Column("held", "bool", "deleted in the CRM with too many others at once: reported only, whatever the policy"),
     ),
 )
 """Stored pairs of a QBench record and a CRM record."""

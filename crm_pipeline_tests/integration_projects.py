@@ -18,12 +18,17 @@ COMPLETE_ASSETS = [
     for name, record in (
         ("hubspot", "companies"),
         ("hubspot", "contacts"),
+        ("hubspot", "links"),
+        ("hubspot", "resync"),
         ("normalized", "accounts"),
         ("normalized", "contacts"),
         ("qbench", "contacts"),
         ("qbench", "customers"),
+        ("qbench", "waiting_contacts"),
         ("salesforce", "accounts"),
         ("salesforce", "contacts"),
+        ("salesforce", "links"),
+        ("salesforce", "resync"),
     )
 ]
 

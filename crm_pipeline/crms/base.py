@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Protocol
 
 import pandas as pd
@@ -121,6 +122,14 @@ class Crm(Protocol):
 
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values of some fields: columns ``crm_id``, ``parent_crm_id`` and the fields; a record that is gone has no row."""
+        ...
+
+    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
+        """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted."""
+        ...
+
+    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
+        """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
         ...
 
     def owners(self, users: list[str]) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.links import build_links
 from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata, seconds_since
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
 from crm_pipeline.orchestration.resync import build_resync
@@ -41,7 +42,7 @@ def build_integration(spec: IntegrationSpec) -> dg.Definitions:
     )
     keys = [asset.key for asset in assets]
     loads = {kind.name: [key for key in keys if key.path[1] == kind.name] for kind in kinds}
-    return dg.Definitions(
+    hourly = dg.Definitions(
         assets=[*assets, *(build_resync(spec, kind) for kind in kinds)],
         jobs=[job],
         schedules=[build_schedule(spec, job, partitions, asset_keys=keys)],
@@ -51,6 +52,7 @@ def build_integration(spec: IntegrationSpec) -> dg.Definitions:
             **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
         },
     )
+    return dg.Definitions.merge(hourly, build_links(spec, kinds))
 
 
 def _listed(kinds: Sequence[CrmKind]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,6 +11,7 @@ import dagster as dg
 from crm_pipeline.errors import record_errors
 from crm_pipeline.frames import FrameSchema
 from crm_pipeline.model import Outcome
+from crm_pipeline.sync.link_check import LinkReport
 from crm_pipeline.sync.report import LoadReport
 
 
@@ -65,3 +66,16 @@ def error_table(report: LoadReport) -> str:
         for name, count in report.errors.most_common()
     ]
     return "\n".join(["| error | records | QBench ids (some) | meaning |", "| --- | ---: | --- | --- |", *rows])
+
+
+def findings_table(reports: Sequence[LinkReport]) -> str:
+    """What a check found about links as a markdown table, with sample QBench ids."""
+    rows = [
+        f"| {report.record_type} | {name} | {count} | {', '.join(map(str, report.samples.get(name, [])))} |"
+        for report in reports
+        for name, count in report.counts.items()
+        if count and name != "checked"
+    ]
+    if not rows:
+        return "All links are as they were."
+    return "\n".join(["| record | finding | links | QBench ids (some) |", "| --- | --- | ---: | --- |", *rows])

@@ -26,6 +26,16 @@ def load_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[st
     return [integration, crm.name, crm.objects[record_type].asset]
 
 
+def links_key(integration: str, crm: CrmKind) -> list[str]:
+    """Asset key of the check of a CRM's links."""
+    return [integration, crm.name, "links"]
+
+
+def waiting_contacts_key(integration: str) -> list[str]:
+    """Asset key of the contacts that are read again for their customers."""
+    return [integration, "qbench", "waiting_contacts"]
+
+
 def resource_key(integration: str, service: str) -> str:
     """Key of the client resource of a service; also the name of the pool that its steps wait in."""
     return f"{integration}__{service}"
@@ -49,3 +59,13 @@ def resync_key(integration: str, crm: CrmKind) -> list[str]:
 def schedule_name(integration: str) -> str:
     """Name of the integration's schedule."""
     return f"{integration}__schedule"
+
+
+def links_job_name(integration: str) -> str:
+    """Name of the job that checks links."""
+    return f"{integration}__links"
+
+
+def links_schedule_name(integration: str, scope: str) -> str:
+    """Name of the schedule of recent or full checks of links."""
+    return f"{integration}__links_{scope}"

@@ -116,11 +116,11 @@ def gaps(hours: Sequence[str], unfinished: set[str], *, at_most: int) -> Iterato
             yield gap[0], gap[-1]
 
 
-def is_running(instance: dg.DagsterInstance, integration: str, asset_keys: Sequence[dg.AssetKey]) -> bool:
-    """Whether a run that holds one of the integration's assets is queued or running."""
+def is_running(instance: dg.DagsterInstance, integration: str | None, asset_keys: Sequence[dg.AssetKey]) -> bool:
+    """Whether a run of the integration's hourly job, or of any of these assets, is queued or running."""
     # A run launched from the asset graph has no tag of ours, only its selection.
     ours = set(asset_keys)
     return any(
-        run.tags.get(INTEGRATION_TAG) == integration or ours & set(run.asset_selection or ())
+        (integration is not None and run.tags.get(INTEGRATION_TAG) == integration) or ours & set(run.asset_selection or ())
         for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     )

@@ -87,6 +87,13 @@ class RowList:
             rows.append(self._row(qbench_id, moment, record, low=max(low, position)))
         return RowPage(rows, listing.more, listing.total, in_order)
 
+    def row(self, record: dict[str, Any]) -> Row:
+        """A record that was not read with its list. Raises UnexpectedAnswerError for one without an id."""
+        qbench_id = record_id(record.get("id"))
+        if qbench_id is None:
+            raise UnexpectedAnswerError(f"a record of {self.name} has no readable id; ask QBench's support", **self.client.caller.names)
+        return self._row(qbench_id, self._moment(record), record, low=0)
+
     def newest(self, *, position: int, size: int) -> int | None:
         """The second of the newest record, cut off to the grain of its date; None where the page has no date that can be read."""
         listing = self._listing(1, position=position, size=size, order=NEWEST_FIRST)

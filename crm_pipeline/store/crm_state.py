@@ -23,7 +23,8 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:origins AS t
             CAST(:digests AS jsonb[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[])) AS row
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
 SET crm_id = excluded.crm_id, version = excluded.version, digests = excluded.digests,
-    parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, updated_at = now()
+    parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, merged_into = NULL, held = false,
+    updated_at = now()
 WHERE stored.version <= excluded.version
 """
 

@@ -37,7 +37,7 @@ SELECT * FROM (
    AND own.status = 'live'
   LEFT JOIN crm_pipeline.link AS parent
     ON parent.integration = staged.integration AND parent.crm = :crm AND parent.record_type = 'account'
-   AND parent.qbench_id = staged.customer_id AND parent.status = 'live'
+   AND parent.qbench_id = staged.customer_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
   LEFT JOIN crm_pipeline.normalized_record AS customer
     ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = staged.customer_id
   WHERE staged.integration = :integration AND staged.record_type = 'contact' AND staged.fields ->> 'email' = ANY(:emails)

@@ -21,7 +21,7 @@ VALUES (:integration, :crm, :record_type, :org_id, :qbench_id, :crm_id, :origin,
 
 _MOVE = f"""
 UPDATE crm_pipeline.link SET qbench_id = :to, origin = :origin, version = 0, digests = '{{}}', parent_qbench_id = NULL,
-  status = :status, merged_into = NULL, linked_at = now(), updated_at = now()
+  status = :status, merged_into = NULL, held = false, linked_at = now(), updated_at = now()
 WHERE {_KEY} AND qbench_id = :qbench_id
 """
 

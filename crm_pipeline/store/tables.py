@@ -101,11 +101,25 @@ link = Table(
     Column("digests", JSONB, nullable=False, comment="CRM field to digest of the value last wanted"),
     Column("parent_qbench_id", BigInteger, comment="contacts: customer last sent as parent"),
     Column("status", Text, nullable=False, comment="live, merged, deleted, conflict or source_deleted"),
-    Column("merged_into", Text),
+    Column("merged_into", Text, comment="of a conflict after a merge in the CRM: the record that it was merged into"),
+    Column("held", Boolean, nullable=False, server_default=false(), comment="gone with too many others at once: reported only"),
     _now("linked_at"),
     _now("updated_at"),
     Index("uq_link_org_id_record_type_crm_id", "org_id", "record_type", "crm_id", unique=True),
     comment="Stored pairs of a QBench record and a CRM record; no two QBench records share a CRM record",
+)
+
+link_check = Table(
+    "link_check",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("crm", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("scope", Text, nullable=False, comment="recent or full"),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("counts", JSONB, nullable=False, comment="finding to number of links"),
+    _now("ended_at"),
+    comment="The latest comparison of links with each CRM",
 )
 
 

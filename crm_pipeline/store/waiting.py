@@ -16,7 +16,7 @@ _CUSTOMER_IS_SYNCED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.link AS parent
   ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
- AND waiting.waits_on = 'customer:' || parent.qbench_id AND parent.status = 'live'
+ AND waiting.waits_on = 'customer:' || parent.qbench_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
 LEFT JOIN crm_pipeline.normalized_record AS customer
   ON customer.integration = parent.integration AND customer.record_type = 'account' AND customer.qbench_id = parent.qbench_id
 WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:holding))
@@ -29,6 +29,24 @@ WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%'
   WHERE changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
     AND changed.updated_at > waiting.at AND (
       changed.qbench_id = waiting.qbench_id OR changed.status = 'source_deleted' OR waiting.waits_on = 'holder:' || changed.crm_id))
+"""
+
+_ACCOUNT_LINK_CHANGED = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+JOIN crm_pipeline.link AS account
+  ON account.integration = waiting.integration AND account.crm = waiting.crm AND account.record_type = 'account'
+ AND account.qbench_id = staged.customer_id
+WHERE {_OURS} AND waiting.waits_on = 'link' AND account.updated_at > waiting.at
+"""
+
+_LINK_FORGOTTEN = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = 'DeletedInCrmException' AND NOT EXISTS (
+  SELECT FROM crm_pipeline.link AS forgotten
+  WHERE forgotten.integration = waiting.integration AND forgotten.crm = waiting.crm AND forgotten.record_type = waiting.record_type
+    AND forgotten.qbench_id = waiting.qbench_id)
 """
 
 _NORMALIZED_ANEW = f"""
@@ -50,7 +68,7 @@ LEFT JOIN crm_pipeline.link AS held
  AND held.qbench_id = winner.qbench_id AND held.status = 'live'
 LEFT JOIN crm_pipeline.link AS parent
   ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
- AND parent.qbench_id = winner.customer_id AND parent.status = 'live'
+ AND parent.qbench_id = winner.customer_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
 LEFT JOIN crm_pipeline.normalized_record AS customer
   ON customer.integration = waiting.integration AND customer.record_type = 'account' AND customer.qbench_id = winner.customer_id
 WHERE {_OURS} AND waiting.waits_on LIKE 'email:%' AND (
@@ -60,7 +78,10 @@ WHERE {_OURS} AND waiting.waits_on LIKE 'email:%' AND (
     OR loser.qbench_id < winner.qbench_id)))
 """
 
-CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _NORMALIZED_ANEW, _EMAIL_IS_FREE)
+CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException")
+"""What a contact is skipped for that has not exactly one customer. QBench may not touch ``last_updated`` when that changes."""
+
+CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _ACCOUNT_LINK_CHANGED, _LINK_FORGOTTEN, _NORMALIZED_ANEW, _EMAIL_IS_FREE)
 
 _OUT_OF_DATE = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
@@ -79,6 +100,14 @@ WHERE staged.integration = :integration AND staged.record_type = 'contact'
     WHERE customer.integration = staged.integration AND customer.record_type = 'account' AND customer.deleted
       AND customer.read_at > staged.normalized_at
       AND customer.qbench_id = ANY(CAST(string_to_array(staged.error_fields, ', ') AS bigint[])))
+"""
+
+_CUSTOMERS_READ_ANEW = """
+SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
+JOIN crm_pipeline.raw_record AS contact
+  ON contact.integration = staged.integration AND contact.record_type = staged.record_type AND contact.qbench_id = staged.qbench_id
+WHERE staged.integration = :integration AND staged.record_type = 'contact' AND staged.error_type = ANY(:customer_errors)
+  AND contact.read_at > staged.normalized_at
 """
 
 _CUSTOMER_CHANGED = """
@@ -107,15 +136,29 @@ def ids_to_normalize_again(
     """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
 
     The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or one of
-    a contact's several customers was deleted; or, where the rules look at customers (``follows_customers``), a contact's
-    customer changed.
+    a contact's several customers was deleted; or a contact that lacked its one customer was read again with other ones; or,
+    where the rules look at customers (``follows_customers``), a contact's customer changed.
     """
     causes = [_OUT_OF_DATE]
     if record_type is RecordType.CONTACT:
-        causes.append(_SECOND_CUSTOMER_DELETED)
+        causes += [_SECOND_CUSTOMER_DELETED, _CUSTOMERS_READ_ANEW]
         causes += [_CUSTOMER_CHANGED] if follows_customers else []
-    parameters = {"integration": integration, "record_type": record_type, "mapping_digest": mapping_digest}
+    parameters = {
+        "integration": integration,
+        "record_type": record_type,
+        "mapping_digest": mapping_digest,
+        "customer_errors": list(CUSTOMER_ERRORS),
+    }
     found: set[int] = set()
     for cause in causes:
         found.update(connection.execute(text(cause), parameters).scalars())
     return sorted(found)
+
+
+def ids_without_one_customer(connection: Connection, integration: str) -> list[int]:
+    """QBench ids of the contacts that are skipped for want of exactly one customer, in ascending order."""
+    statement = text(
+        "SELECT qbench_id FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = 'contact' "
+        "AND error_type = ANY(:errors) ORDER BY qbench_id"
+    )
+    return list(connection.execute(statement, {"integration": integration, "errors": list(CUSTOMER_ERRORS)}).scalars())

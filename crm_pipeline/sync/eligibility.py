@@ -46,14 +46,23 @@ HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, InactiveC
 """Errors of a customer that keep back its contacts too, whether it is linked or not."""
 
 
+def account_crm_ids(links: pd.DataFrame) -> pd.Series:
+    """By QBench id of customers (schemas.LINKS), the CRM id that contacts get as their account; null without one.
+
+    Of a link that lost its record to another customer's in a merge, that is the winner's (rules.md, 27).
+    """
+    by_id = links.set_index("qbench_id")
+    live, lost = by_id["status"].eq(LinkStatus.LIVE), by_id["status"].eq(LinkStatus.CONFLICT)
+    return by_id["crm_id"].where(live).mask(lost, by_id["merged_into"])
+
+
 def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame, *, errors: pd.Series | None = None) -> pd.DataFrame:
     """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there.
 
     ``errors``: the customers' own record errors by QBench id, where they have one.
     """
     unique = pd.DataFrame({"customer_id": customer_ids.dropna().astype("int64").unique()})
-    live = links[links["status"] == LinkStatus.LIVE][["qbench_id", "crm_id"]]
-    known = unique.merge(live, left_on="customer_id", right_on="qbench_id", how="left").drop(columns="qbench_id")
+    known = unique.assign(crm_id=unique["customer_id"].map(account_crm_ids(links)).astype("str"))
     latest = outcomes[["qbench_id", "outcome", "retryable", "error_type"]]
     known = known.merge(latest, left_on="customer_id", right_on="qbench_id", how="left")
     # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
@@ -136,7 +145,9 @@ def _customer_and_cause(known: pd.DataFrame) -> pd.Series:
 
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
-    crm_id = verdicts["qbench_id"].map(links.set_index("qbench_id")["crm_id"])
+    merged = ", merged into " + links["merged_into"]
+    named = links["crm_id"].mask(merged.notna(), links["crm_id"] + merged)
+    crm_id = verdicts["qbench_id"].map(named.set_axis(links["qbench_id"]))
     open_rows = verdicts["error_type"].isna()
     for error, statuses in (
         (DeletedInCrmException, [LinkStatus.DELETED]),

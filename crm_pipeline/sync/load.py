@@ -30,7 +30,9 @@ from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
 from crm_pipeline.sync import emails, results
 from crm_pipeline.sync.existing import existing, named_ids
+from crm_pipeline.sync.gone import follow
 from crm_pipeline.sync.intents import sent_fields, settle_intents
+from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, by_verb
@@ -105,6 +107,10 @@ class Load:
     @cached_property
     def _planner(self) -> Planner:
         return Planner(self.order, store=self._store, crm=self._crm, org_id=self._org_id, report=self.report)
+
+    @cached_property
+    def _link_reader(self) -> LinkReader:
+        return LinkReader(self.order, self._store, self._crm, self._org_id)
 
     @cached_property
     def _undecided(self) -> list[int]:
@@ -193,7 +199,8 @@ class Load:
         answer = results.account_for(batch.rows, answer)
         again = answer["error_type"].eq(RecordLockedException.__name__) & (attempt < ROUNDS)
         if attempt == 1:
-            again |= self._is_in_our_own_way(answer)
+            batch, answer, moved = follow(self._link_reader, batch, answer)
+            again |= moved | self._is_in_our_own_way(answer)
         if again.any():
             self._to_repeat.append(batch.take(again))
         there = existing(batch.rows, answer) & ~again & self._planner.lookup.has_match_keys

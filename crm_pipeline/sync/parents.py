@@ -22,9 +22,9 @@ def previous_parent_crm_ids(normalized: pd.DataFrame, links: pd.DataFrame, forme
 
     ``former``: schemas.LINKS of the former customers.
     """
-    there = former[~former["status"].isin([LinkStatus.DELETED])]
+    there = former[~former["status"].isin([LinkStatus.DELETED])].set_index("qbench_id")
     customers = normalized["qbench_id"].map(links.set_index("qbench_id")["parent_qbench_id"])
-    return customers.map(there.set_index("qbench_id")["crm_id"]).astype("str")
+    return customers.map(there["merged_into"].fillna(there["crm_id"])).astype("str")
 
 
 def keep_parent(planned: Plan, current: pd.DataFrame, *, on_other_account: OnOtherAccount = "keep", several_accounts: bool = False) -> Plan:

@@ -54,7 +54,8 @@ class Bench:
 
     ``records`` lists live records as flat dicts, the CRM id under ``id``, other values under the CRM's field names, a field
     without a value None or absent. ``add`` makes a record as a user of the CRM would and returns its id; ``delete`` deletes
-    it likewise; ``parent`` is a contact's (primary) account id. ``secret`` names the environment variable of the credential
+    it, ``restore`` takes it out of the bin and ``merge`` merges the second into the first and returns the merged one's id, likewise;
+    ``parent`` is a contact's (primary) account id. ``secret`` names the environment variable of the credential
     that the suite makes wrong. The requests are those of ``Crm.write`` for ``record_type``: a create with a key, a create
     without one, an update by id.
     """
@@ -67,6 +68,8 @@ class Bench:
     add: Callable[[RecordType, Mapping[str, object]], str]
     records: Callable[[RecordType], list[dict[str, Any]]]
     delete: Callable[[RecordType, str], None]
+    restore: Callable[[RecordType, str], None]
+    merge: Callable[[RecordType, str, str], str]
     parent: Callable[[str], str | None]
     secret: str
     keyed_create: Callable[[RecordType], Request]

@@ -59,6 +59,12 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
     def delete(record_type: RecordType, crm_id: str) -> None:
         portal.archive(KIND.objects[record_type].name, crm_id)
 
+    def restore(record_type: RecordType, crm_id: str) -> None:
+        portal.restore(KIND.objects[record_type].name, crm_id)
+
+    def merge(record_type: RecordType, winner: str, loser: str) -> str:
+        return portal.merge(KIND.objects[record_type].name, winner, loser)
+
     def parent(crm_id: str) -> str | None:
         return primary_company(sandbox, crm_id)
 
@@ -74,6 +80,8 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
         add=add,
         records=records,
         delete=delete,
+        restore=restore,
+        merge=merge,
         parent=parent,
         secret="HUBSPOT_TOKEN",
         keyed_create=lambda record_type: batch("upsert", record_type),

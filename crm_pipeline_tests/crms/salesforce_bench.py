@@ -55,6 +55,13 @@ def open_bench(sandbox: Sandbox) -> Bench:
     def delete(record_type: RecordType, crm_id: str) -> None:
         org.delete(KIND.objects[record_type].name, crm_id)
 
+    def restore(record_type: RecordType, crm_id: str) -> None:
+        org.undelete(KIND.objects[record_type].name, crm_id)
+
+    def merge(record_type: RecordType, winner: str, loser: str) -> str:
+        org.merge(KIND.objects[record_type].name, winner, [loser])
+        return winner
+
     def parent(crm_id: str) -> str | None:
         account_id = org.record("Contact", crm_id)["AccountId"]
         return str(account_id) if account_id else None
@@ -68,6 +75,8 @@ def open_bench(sandbox: Sandbox) -> Bench:
         add=add,
         records=records,
         delete=delete,
+        restore=restore,
+        merge=merge,
         parent=parent,
         secret="SALESFORCE_CLIENT_SECRET",
         keyed_create=lambda record_type: Request("PATCH", f"/composite/sobjects/{KIND.objects[record_type].name}/{KEY}$"),

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.schemas import CRM_FIELDS, FOUND
+from crm_pipeline.schemas import CRM_FIELDS, EXAMINED, FOUND
 from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, intents_of, results_by_id, valid
 from crm_pipeline_tests.crms.bench import Bench, Request
 
@@ -512,4 +513,72 @@ def test_whether_any_record_has_a_value_costs_one_call(bench: Bench, crm: Crm, r
     assert not crm.has_values(record_type, field)
     bench.add(record_type, valid(bench, record_type))
     assert crm.has_values(record_type, field)
+    assert crm.calls.snapshot()["read"] == 2
+
+
+# --- what became of linked records
+
+
+def examined(crm: Crm, record_type: RecordType, *crm_ids: str) -> dict[str, tuple[str, str | None, str | None]]:
+    """By id asked for: state, the record it leads to, and the key there."""
+    found = EXAMINED.check(crm.examine(record_type, list(crm_ids))).astype("object")
+    rows = found.where(found.notna(), None).itertuples()
+    return {row.crm_id: (row.state, row.leads_to, row.key) for row in rows}
+
+
+@both_types
+def test_examined_records_are_live_merged_or_deleted(bench: Bench, crm: Crm, record_type: RecordType) -> None:
+    kept, winner, loser, gone = (bench.add(record_type, valid(bench, record_type, number)) for number in range(4))
+    keyed = bench.add(record_type, valid(bench, record_type, 5) | {bench.key: "5"})
+    merged = bench.merge(record_type, winner, loser)
+    bench.delete(record_type, gone)
+    assert examined(crm, record_type, kept, loser, gone, keyed, merged) == {
+        kept: ("live", kept, None),
+        loser: ("merged", merged, None),
+        gone: ("deleted", None, None),
+        keyed: ("live", keyed, "5"),
+        merged: ("live", merged, None),
+    }
+
+
+@both_types
+def test_examined_merges_are_followed_to_the_end(bench: Bench, crm: Crm, record_type: RecordType) -> None:
+    first, second, third = (bench.add(record_type, valid(bench, record_type, number)) for number in range(3))
+    end = bench.merge(record_type, third, bench.merge(record_type, second, first))
+    assert examined(crm, record_type, first)[first] == ("merged", end, None)
+    bench.delete(record_type, end)
+    assert examined(crm, record_type, first)[first] == ("deleted", None, None)
+
+
+@both_types
+def test_restored_record_is_examined_as_live(bench: Bench, crm: Crm, record_type: RecordType) -> None:
+    crm_id = bench.add(record_type, valid(bench, record_type))
+    bench.delete(record_type, crm_id)
+    bench.restore(record_type, crm_id)
+    assert examined(crm, record_type, crm_id) == {crm_id: ("live", crm_id, None)}
+
+
+def test_examined_contact_has_its_account(bench: Bench, crm: Crm) -> None:
+    account, contact = bench.add(ACCOUNT, valid(bench, ACCOUNT)), bench.add(CONTACT, valid(bench, CONTACT))
+    alone = bench.add(CONTACT, valid(bench, CONTACT, 2))
+    crm.associate(associations_of((7, contact, account)))
+    found = crm.examine(CONTACT, [contact, alone]).set_index("crm_id")["parent_crm_id"]
+    assert (found[contact], bool(pd.isna(found[alone]))) == (account, True)
+
+
+def test_examining_a_full_batch_of_live_records_costs_one_call(bench: Bench, crm: Crm) -> None:
+    ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(100)]
+    assert {state for state, _, _ in examined(crm, ACCOUNT, *ids, ids[0]).values()} == {"live"}
+    assert crm.calls.snapshot()["read"] == 1
+    assert examined(crm, ACCOUNT) == {}
+    assert crm.calls.snapshot()["read"] == 1
+
+
+@both_types
+def test_records_merged_away_since_are_told_in_one_call(bench: Bench, crm: Crm, record_type: RecordType) -> None:
+    ids = [bench.add(record_type, valid(bench, record_type, number)) for number in range(3)]
+    bench.merge(record_type, ids[0], ids[1])
+    found = crm.merged_or_deleted(record_type, since=datetime.now(UTC) - timedelta(minutes=5))
+    assert (ids[1] in found, ids[2] in found) == (True, False)
+    assert crm.merged_or_deleted(record_type, since=datetime.now(UTC) + timedelta(minutes=5)) == []
     assert crm.calls.snapshot()["read"] == 2

@@ -107,3 +107,13 @@ def test_record_page_is_unknown_until_the_organization_is_known(crm: Crm) -> Non
     portal_id = crm.organization()
     assert crm.record_url(ACCOUNT, "1") == f"https://app.hubspot.com/contacts/{portal_id}/record/0-2/1"
     assert crm.record_url(CONTACT, "1") == f"https://app.hubspot.com/contacts/{portal_id}/record/0-1/1"
+
+
+def test_merged_record_is_examined_though_batch_reads_do_not_follow_merges(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+    portal.batch_read_follows_merges = False
+    first, second, gone = (bench.add(CONTACT, valid(bench, CONTACT, number)) for number in (1, 2, 3))
+    merged = portal.merge("contacts", first, second)
+    portal.archive("contacts", gone)
+    found = crm.examine(CONTACT, [first, second, gone]).set_index("crm_id")
+    assert found["state"].to_dict() == {first: "merged", second: "merged", gone: "deleted"}
+    assert found.loc[[first, second], "leads_to"].tolist() == [merged, merged]

@@ -138,34 +138,12 @@ def test_path_that_hubspot_does_not_know_is_no_deleted_record(bench: Bench, sand
 # --- merged records
 
 
-def test_update_of_a_merged_away_record_goes_to_what_it_became(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
+def test_update_of_a_merged_away_record_is_unaccounted_and_changes_nothing(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
     kept, lost = (bench.add(ACCOUNT, valid(bench, ACCOUNT, number) | {bench.key: str(number)}) for number in (1, 2))
-    merged = portal.merge("companies", kept, lost)
-    results = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, crm_id=kept, key="1"))))
-    assert (results[1]["error_type"], results[1]["crm_id"]) == (None, merged)
-    assert bench.records(ACCOUNT)[0]["city"] == "Oslo"
-
-
-@pytest.mark.parametrize("preserve", [True, False])
-def test_merged_record_is_not_overwritten_by_the_one_whose_key_it_lost(
-    bench: Bench, portal: HubSpotPortal, crm: Crm, *, preserve: bool
-) -> None:
-    portal.preserve_primary_id = preserve
-    kept, lost = (bench.add(ACCOUNT, valid(bench, ACCOUNT, number) | {bench.key: str(number)}) for number in (1, 2))
-    merged = portal.merge("companies", kept, lost)
+    portal.merge("companies", kept, lost)
     rows = [Put(1, {"city": "Oslo"}, crm_id=kept, key="1"), Put(2, {"city": "Bergen"}, crm_id=lost, key="2")]
     results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
-    assert (results[1]["error_type"], results[1]["crm_id"]) == (None, merged)
-    assert (results[2]["error_type"], results[2]["error_ids"]) == ("LinkConflictException", merged)
-    assert [(record["city"], record[bench.key]) for record in bench.records(ACCOUNT)] == [("Oslo", "1")]
-
-
-def test_two_rows_that_lead_to_one_merged_record_without_keys_write_nothing(bench: Bench, portal: HubSpotPortal, keyless: Crm) -> None:
-    ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in (1, 2)]
-    portal.merge("companies", *ids)
-    rows = [Put(number, {"city": "Oslo"}, crm_id=crm_id) for number, crm_id in enumerate(ids)]
-    results = results_by_id(keyless.write(ACCOUNT, batch_of(*rows)))
-    assert [row["error_type"] for row in results.values()] == ["LinkConflictException"] * 2
+    assert [row["error_type"] for row in results.values()] == ["UnaccountedException"] * 2
     assert bench.records(ACCOUNT)[0].get("city") is None
 
 

@@ -26,6 +26,8 @@ from crm_pipeline_tests.conftest import TEMPLATE
 
 LOADS = ("salesforce/accounts", "salesforce/contacts", "hubspot/companies", "hubspot/contacts")
 READS = ("qbench/customers", "qbench/contacts", "normalized/accounts", "normalized/contacts")
+RESYNCS = ("salesforce/resync", "hubspot/resync")
+LINKS = ("salesforce/links", "hubspot/links")
 ACCOUNTS = ("qbench/customers", "normalized/accounts", "salesforce/accounts", "hubspot/companies")
 
 NO_WRITE = re.compile(r"/token$|/search$|/batch/read$|/composite/sobjects/\w+$")

@@ -10,7 +10,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import Outcome, RecordType
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
-from crm_pipeline_tests.orchestration.conftest import LOADS, READS, World, metadata_of
+from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, RESYNCS, World, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, add_laboratories, integration
 
@@ -28,8 +28,8 @@ def definitions() -> dg.Definitions:
 
 @pytest.fixture(scope="module")
 def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    """The eight assets by their keys without the integration's name."""
-    return {"/".join(spec.key.path[1:]): spec for spec in definitions.resolve_all_asset_specs()}
+    """The eight hourly assets by their keys without the integration's name."""
+    return {"/".join(spec.key.path[1:]): spec for spec in definitions.resolve_all_asset_specs() if spec.partitions_def is not None}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def loaded(world: World) -> dg.ExecuteInProcessResult:
     return world.dagster.run(integration(world.sandbox), FIRST)
 
 
-def test_integration_has_eight_assets_under_its_name(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
+def test_integration_has_eight_hourly_assets_under_its_name(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
     assert set(specs) == {*READS, *LOADS}
     assert {key.path[0] for key in definitions.resolve_all_asset_keys()} == {"acme"}
 
@@ -87,9 +87,9 @@ def test_assets_share_one_hourly_partitions_definition(definitions: dg.Definitio
     assert isinstance(specs["hubspot/contacts"].partitions_def, dg.HourlyPartitionsDefinition)
 
 
-def test_backfills_are_one_run(definitions: dg.Definitions) -> None:
+def test_backfills_are_one_run(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
     graph = definitions.resolve_asset_graph()
-    policies = {graph.get(key).backfill_policy for key in definitions.resolve_all_asset_keys()}
+    policies = {graph.get(spec.key).backfill_policy for spec in specs.values()}
     assert policies == {dg.BackfillPolicy.single_run()}
 
 
@@ -100,6 +100,9 @@ def test_steps_that_call_a_service_wait_in_its_pool(definitions: dg.Definitions)
         **dict.fromkeys(READS[2:]),
         **dict.fromkeys(LOADS[:2], "acme__salesforce"),
         **dict.fromkeys(LOADS[2:], "acme__hubspot"),
+        **dict(zip(LINKS, ("acme__salesforce", "acme__hubspot"), strict=True)),
+        **dict(zip(RESYNCS, ("acme__salesforce", "acme__hubspot"), strict=True)),
+        "qbench/waiting_contacts": "acme__qbench",
     }
 
 
@@ -107,16 +110,16 @@ def test_resources_carry_the_integrations_name(definitions: dg.Definitions) -> N
     assert set(definitions.resources or {}) == {"acme__qbench", "acme__salesforce", "acme__hubspot"}
 
 
-def test_job_runs_all_eight_assets(definitions: dg.Definitions) -> None:
+def test_job_runs_all_eight_hourly_assets(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
     job = definitions.resolve_job_def("acme__sync")
-    assert set(job.asset_layer.executable_asset_keys) == set(definitions.resolve_all_asset_keys())
+    assert set(job.asset_layer.executable_asset_keys) == {spec.key for spec in specs.values()}
     assert job.tags["crm_pipeline/integration"] == "acme"
 
 
 def test_two_integrations_live_in_one_location() -> None:
     both = dg.Definitions.merge(build_integration(SPEC), build_integration(SPEC.model_copy(update={"name": "other"})))
     dg.Definitions.validate_loadable(both)
-    assert len(both.resolve_all_asset_keys()) == 16
+    assert len(both.resolve_all_asset_keys()) == 26
 
 
 @pytest.mark.parametrize("load", LOADS)

@@ -28,7 +28,7 @@ EXAMPLE: dict[str, Any] = {
 
 
 def spec(**changes: Any) -> IntegrationSpec:
-    """An integration of three assets: qbench/customers, normalized/accounts, hubspot/companies."""
+    """An integration of three hourly assets: qbench/customers, normalized/accounts, hubspot/companies."""
     return IntegrationSpec.model_validate({**EXAMPLE, **changes})
 
 
@@ -60,8 +60,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 def done(instance: dg.DagsterInstance, integration: IntegrationSpec, hours: Sequence[int]) -> None:
-    """Materialize these hours of all the integration's assets."""
-    for key in build_integration(integration).resolve_all_asset_keys():
+    """Materialize these hours of all the integration's hourly assets."""
+    for key in build_integration(integration).resolve_job_def("acme__sync").asset_layer.executable_asset_keys:
         for number in hours:
             instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(number)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE
 from crm_pipeline.crms.hubspot.associating import Associator
+from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
 from crm_pipeline.crms.hubspot.owners import find_owners
 from crm_pipeline.crms.hubspot.paths import PATHS
@@ -42,7 +44,7 @@ class HubSpotCrm:
         self._transport = Transport(settings, integration=integration)
         self.calls = self._transport.calls
         self._reader = Reader(self._transport, paths, key=settings.external_key)
-        self._writer = Writer(self._transport, paths, self._reader, settings.external_key)
+        self._writer = Writer(self._transport, paths, settings.external_key)
         self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
@@ -111,6 +113,14 @@ class HubSpotCrm:
         for field in fields:
             columns[field] = [text((record.get("properties") or {}).get(field)) for record in records.values()]
         return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
+
+    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
+        """What became of these records (schemas.EXAMINED), 100 a call."""
+        return examine(self._reader, record_type, _name(record_type), crm_ids, key=self._settings.external_key)
+
+    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
+        """Ids of records that were merged away since then; a search, whose index lags by seconds. Deletions are not among them."""
+        return merged_since(self._reader, record_type, _name(record_type), since)
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""

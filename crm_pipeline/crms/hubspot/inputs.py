@@ -72,11 +72,6 @@ class Input:
         """The input as it is sent. Its trace id makes HubSpot refuse single rows instead of the whole batch."""
         return {**self.body, "objectWriteTraceId": self.trace}
 
-    def moved_to(self, crm_id: str) -> Input:
-        """The same update for another record."""
-        names = frozenset(name for name in self.names if not name.startswith("id:")) | {f"id:{crm_id}"}
-        return Input(self.position, self.trace, names, {**self.body, "id": crm_id}, self.key, crm_id, self.parent_crm_id)
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
@@ -57,6 +57,12 @@ def entries(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [entry for entry in answer.get(name) or [] if isinstance(entry, dict)]
 
 
+def merged_ids(record: dict[str, Any]) -> list[str]:
+    """The ids of the records that were merged into this one."""
+    merged = str((record.get("properties") or {}).get(MERGED_IDS) or "").split(";")
+    return [one.strip() for one in merged if one.strip()]
+
+
 class Reader:
     """Reads records of one portal. ``key`` is the external key property, if the portal has one."""
 
@@ -95,10 +101,17 @@ class Reader:
         return bool(answer.get("total") or entries(answer, "results"))
 
     def records(
-        self, object_name: str, ids: Sequence[str], properties: Sequence[str], *, id_property: str | None = None
+        self,
+        object_name: str,
+        ids: Sequence[str],
+        properties: Sequence[str],
+        *,
+        id_property: str | None = None,
+        where: Literal["live", "bin"] = "live",
     ) -> list[dict[str, Any]]:
         """The records with these ids, or these values of a unique property; missing ones are left out.
 
+        ``where``: among the live records, or among the deleted ones that can still be restored.
         Raises RequestRefusedError when HubSpot gives another reason than a missing record.
         """
         found: list[dict[str, Any]] = []
@@ -110,7 +123,8 @@ class Reader:
             }
             if id_property is not None:
                 body["idProperty"] = id_property
-            answer = self._transport.post(self._paths.batch(object_name, "read"), body, label="read").content
+            query = {"archived": "true"} if where == "bin" else None
+            answer = self._transport.post(self._paths.batch(object_name, "read"), body, label="read", query=query).content
             self._refuse_other_errors(answer, allowed=NOT_FOUND)
             found += [record for record in entries(answer, "results") if record.get("id")]
         return found
@@ -122,9 +136,7 @@ class Reader:
         """
         found: dict[str, dict[str, Any]] = {}
         for record in self.records(object_name, ids, [*properties, MERGED_IDS]):
-            merged = str((record.get("properties") or {}).get(MERGED_IDS) or "").split(";")
-            for one in (*merged, str(record["id"])):
-                found[one.strip()] = record
+            found |= dict.fromkeys((*merged_ids(record), str(record["id"])), record)
         return {one: found[one] for one in ids if one in found}
 
     def find(self, object_name: str, field: str, values: Sequence[str]) -> pd.DataFrame:

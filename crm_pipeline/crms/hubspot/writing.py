@@ -1,13 +1,13 @@
 """Writes one batch of rows to HubSpot and accounts for every row.
 
 Answers are in no order, may leave rows out and may refuse some rows (207) or all of them (400); each row is matched to what
-speaks of it, and what nothing speaks of is failed.
+speaks of it, and what nothing speaks of is failed: so an update of an id that was merged away, of which HubSpot says nothing
+(seen by others).
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +17,12 @@ import pandas as pd
 from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.hubspot.answers import InputsRefusedError
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
-from crm_pipeline.crms.hubspot.inputs import CREATE, UPDATE, UPSERT, Action, Input, Plan, names_of, plan, rounds
+from crm_pipeline.crms.hubspot.inputs import CREATE, UPSERT, Action, Input, Plan, names_of, plan, rounds
 from crm_pipeline.crms.hubspot.paths import Paths
-from crm_pipeline.crms.hubspot.reading import Reader, entries, text
+from crm_pipeline.crms.hubspot.reading import entries
 from crm_pipeline.crms.hubspot.results import Ledger
 from crm_pipeline.crms.hubspot.transport import Reply, Transport
 from crm_pipeline.errors import (
-    DeletedInCrmException,
-    LinkConflictException,
     ParentNotFoundException,
     ServiceError,
     ServiceFailedException,
@@ -40,7 +38,6 @@ class Writer:
 
     transport: Transport
     paths: Paths
-    reader: Reader
     key_name: str | None
 
     def write(self, record_type: RecordType, object_name: str, batch: WriteBatch) -> pd.DataFrame:
@@ -77,7 +74,6 @@ class _Work:
         for action, inputs in planned.inputs.items():
             for request in rounds(inputs):
                 self._send(action, request)
-        self._follow_merges(planned.inputs[UPDATE])
 
     def _send(self, action: Action, inputs: Sequence[Input]) -> None:
         """One request; where HubSpot refuses it as a whole, its halves, down to the rows that are to blame."""
@@ -125,41 +121,6 @@ class _Work:
         if error is ParentNotFoundException and one.parent_crm_id is not None:
             ids.append(one.parent_crm_id)
         self.ledger.failed(one.position, error, code=problem.code, fields=problem.properties, ids=ids)
-
-    def _follow_merges(self, updates: Sequence[Input]) -> None:
-        """Settle the updates that the answer left out: HubSpot says nothing of an id that was merged away (seen by others).
-
-        The record that the id leads to now is updated instead, unless it belongs to another QBench record: it carries
-        another key, or other rows lead to it too (rules.md, 2 and 27).
-        """
-        lost = [one for one in updates if one.position not in self.ledger and one.crm_id is not None]
-        if not lost:
-            return
-        logger.info("reading %d records back whose update hubspot left unaccounted", len(lost))
-        properties = [self.writer.key_name] if self.writer.key_name else []
-        current = self.writer.reader.current(self.object_name, [str(one.crm_id) for one in lost], properties)
-        targets = {one.position: current.get(str(one.crm_id)) for one in lost}
-        claims = Counter(str(target["id"]) for target in targets.values() if target)
-        claims.update(str(one.crm_id) for one in updates if one.position in self.ledger)
-        moved = []
-        for one in lost:
-            target = targets[one.position]
-            if target is None:
-                self.ledger.failed(one.position, DeletedInCrmException)
-            elif str(target["id"]) == one.crm_id:
-                continue
-            elif self._is_anothers(one, target, claims):
-                self.ledger.failed(one.position, LinkConflictException, ids=[str(target["id"])])
-            else:
-                moved.append(one.moved_to(str(target["id"])))
-        for request in rounds(moved):
-            self._send(UPDATE, request)
-
-    def _is_anothers(self, one: Input, target: dict[str, Any], claims: Counter[str]) -> bool:
-        held = text((target.get("properties") or {}).get(self.writer.key_name)) if self.writer.key_name else None
-        if held is not None and one.key is not None:
-            return held != one.key
-        return claims[str(target["id"])] > 1
 
 
 def _created(action: Action, result: dict[str, Any], reply: Reply) -> bool | None:

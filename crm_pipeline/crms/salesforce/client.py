@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.salesforce import KIND
+from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
 from crm_pipeline.crms.salesforce.owners import find_owners
@@ -103,6 +105,16 @@ class SalesforceCrm:
                 **{name: pd.Series([record.get(name) for record in records], dtype="object") for name in fields},
             }
         )
+
+    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
+        """What became of these records (schemas.EXAMINED), 2,000 live ones a call."""
+        key = self._settings.external_key
+        further = [*([key] if key else []), *([PARENT_FIELD] if record_type is RecordType.CONTACT else [])]
+        return examine(self._transport, _sobject(record_type), crm_ids, further=further, key=key)
+
+    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
+        """Ids of records that were deleted or merged away since then, as far back as the recycle bin reaches."""
+        return deleted_since(self._transport, _sobject(record_type), since)
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Users by id or username, who must be active (schemas.OWNERS)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -58,9 +58,9 @@ class SalesforceTransport:
         """
         return with_retries(lambda: self._attempt(send, label), repeatable=repeatable, attempts=self._settings.attempts)
 
-    def query(self, soql: str) -> Iterator[list[dict[str, Any]]]:
-        """The pages of a query's records, each of at most 2,000."""
-        answer = self.call(lambda client: client.query(soql), label="read")
+    def query(self, soql: str, *, deleted: Literal["left_out", "included"] = "left_out") -> Iterator[list[dict[str, Any]]]:
+        """The pages of a query's records, each of at most 2,000; with ``deleted`` included, those in the recycle bin too."""
+        answer = self.call(lambda client: client.query(soql, include_deleted=deleted == "included"), label="read")
         yield self._records(answer)
         while more := answer.get("nextRecordsUrl"):
             answer = self.call(_next_page(more), label="read")

@@ -1,0 +1,63 @@
+"""What became of records by their ids: live, merged into another one, or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.crms.hubspot.reading import MERGED_IDS, Reader, merged_ids, text
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import EXAMINED
+
+PRIMARY_COMPANY = "associatedcompanyid"
+"""HubSpot's own property of a contact: the id of its primary company, so that no association needs to be read."""
+
+LAST_MODIFIED: Mapping[RecordType, str] = MappingProxyType(
+    {RecordType.ACCOUNT: "hs_lastmodifieddate", RecordType.CONTACT: "lastmodifieddate"}
+)
+HAS_MERGED: Mapping[str, object] = MappingProxyType({"propertyName": MERGED_IDS, "operator": "HAS_PROPERTY"})
+
+
+def examine(reader: Reader, record_type: RecordType, object_name: str, ids: Sequence[str], *, key: str | None) -> pd.DataFrame:
+    """What became of these records (schemas.EXAMINED), 100 a call; ``key``: the external key property or null.
+
+    That a batch read follows merges is assumed. Ids that it does not find are looked for in the bin, and what is not there
+    either among all merged records, by search; HubSpot empties its bin after 90 days.
+    """
+    wanted = list(dict.fromkeys(ids))
+    properties = [*([key] if key else []), *([PRIMARY_COMPANY] if record_type is RecordType.CONTACT else [])]
+    found = reader.current(object_name, wanted, properties)
+    missing = [one for one in wanted if one not in found]
+    binned = {str(record["id"]) for record in reader.records(object_name, missing, [], where="bin")}
+    if set(missing) - binned:
+        for record in reader.search_all(object_name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
+            found |= dict.fromkeys(merged_ids(record), record)
+    rows = [_row(one, None if one in binned else found.get(one), key=key) for one in wanted]
+    return EXAMINED.build(pd.DataFrame(rows, columns=EXAMINED.names))
+
+
+def merged_since(reader: Reader, record_type: RecordType, object_name: str, since: datetime) -> list[str]:
+    """The ids of records that were merged away, the winner of which changed since then; one search a 200.
+
+    HubSpot lists its bin by nothing but the id, hence in as many calls as there are hundreds in it: deletions are not asked for.
+    """
+    changed = {"propertyName": LAST_MODIFIED[record_type], "operator": "GTE", "value": str(int(since.timestamp() * 1000))}
+    winners = reader.search_all(object_name, [dict(HAS_MERGED), changed], [MERGED_IDS])
+    return [one for record in winners for one in merged_ids(record)]
+
+
+def _row(crm_id: str, record: dict[str, Any] | None, *, key: str | None) -> dict[str, object]:
+    if record is None:
+        return {"crm_id": crm_id, "state": "deleted"}
+    leads_to, properties = str(record["id"]), record.get("properties") or {}
+    return {
+        "crm_id": crm_id,
+        "state": "live" if leads_to == crm_id else "merged",
+        "leads_to": leads_to,
+        "key": text(properties.get(key)) if key else None,
+        "parent_crm_id": text(properties.get(PRIMARY_COMPANY)),
+    }

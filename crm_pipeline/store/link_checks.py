@@ -1,0 +1,131 @@
+"""Which links a check looks at, what it changes of them, and what it found last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.schemas import LINKS
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import column, execute_rows, json_column
+
+_KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
+_COLUMNS = ", ".join(LINKS.names)
+
+_PAGE = f"""
+SELECT {_COLUMNS} FROM crm_pipeline.link
+WHERE {_KEY} AND status <> 'source_deleted' AND qbench_id > :after ORDER BY qbench_id LIMIT :rows
+"""
+
+_IN_DOUBT = f"""
+SELECT qbench_id FROM crm_pipeline.link
+WHERE {_KEY} AND status <> 'source_deleted' AND (status <> 'live' OR crm_id = ANY(:crm_ids))
+UNION
+SELECT link.qbench_id FROM crm_pipeline.link JOIN crm_pipeline.outcome USING (integration, crm, record_type, qbench_id)
+WHERE {_KEY} AND status = 'live' AND waits_on = 'link'
+UNION
+SELECT link.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+JOIN crm_pipeline.link
+  ON link.integration = waiting.integration AND link.crm = waiting.crm AND link.record_type = 'account'
+ AND link.qbench_id = staged.customer_id
+WHERE :record_type = 'account' AND waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = 'contact'
+  AND waiting.error_type = 'ParentNotFoundException' AND link.status = 'live'
+"""
+
+_CHANGE = """
+UPDATE crm_pipeline.link
+SET crm_id = row.crm_id, status = row.status, merged_into = row.merged_into, held = false, updated_at = now()
+FROM unnest(CAST(:ids AS bigint[]), CAST(:was AS text[]), CAST(:crm_ids AS text[]), CAST(:statuses AS text[]), CAST(:merged AS text[]))
+  AS row (qbench_id, was, crm_id, status, merged_into)
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type
+  AND link.qbench_id = row.qbench_id AND link.crm_id = row.was
+"""
+
+_GONE = """
+SELECT link.qbench_id, link.held, COALESCE(source.read_at > link.updated_at, false) AS changed FROM crm_pipeline.link
+LEFT JOIN crm_pipeline.raw_record AS source
+  ON source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
+WHERE link.integration = :integration AND link.crm = :crm AND link.record_type = :record_type AND link.status = 'deleted'
+ORDER BY link.qbench_id
+"""
+
+_SAVE = """
+INSERT INTO crm_pipeline.link_check AS latest (integration, crm, record_type, scope, started_at, counts)
+VALUES (:integration, :crm, :record_type, :scope, :started_at, CAST(:counts AS jsonb))
+ON CONFLICT (integration, crm, record_type) DO UPDATE
+SET scope = excluded.scope, started_at = excluded.started_at, counts = excluded.counts, ended_at = now()
+"""
+
+
+def count_links(connection: Connection, state: CrmState) -> int:
+    """How many links there are of records that QBench still has."""
+    statement = text(f"SELECT count(*) FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted'")
+    return int(connection.execute(statement, asdict(state)).scalar_one())
+
+
+def links_after(connection: Connection, state: CrmState, *, after: int, rows: int) -> pd.DataFrame:
+    """The next links (schemas.LINKS) in the order of their QBench ids, those of deleted QBench records left out."""
+    found = connection.execute(text(_PAGE), {**asdict(state), "after": after, "rows": rows}).all()
+    return LINKS.build(pd.DataFrame(found, columns=LINKS.names))
+
+
+def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str]) -> list[int]:
+    """QBench ids of links that may not be what they were, in ascending order.
+
+    Those of the named CRM records, those that were not live before, and those that a load met something wrong with: their
+    record waits for its link, or a contact found no account by it.
+    """
+    return sorted(connection.execute(text(_IN_DOUBT), {**asdict(state), "crm_ids": crm_ids}).scalars())
+
+
+def change_links(connection: Connection, state: CrmState, *, changes: pd.DataFrame) -> None:
+    """Store what links are now: columns ``qbench_id``, ``was`` (the CRM id before), ``crm_id``, ``status``, ``merged_into``."""
+    execute_rows(
+        connection,
+        _CHANGE,
+        len(changes),
+        **asdict(state),
+        ids=column(changes["qbench_id"]),
+        was=column(changes["was"]),
+        crm_ids=column(changes["crm_id"]),
+        statuses=column(changes["status"]),
+        merged=column(changes["merged_into"]),
+    )
+
+
+def gone_links(connection: Connection, state: CrmState) -> pd.DataFrame:
+    """The links whose records are deleted in the CRM: columns ``qbench_id``, ``held``, ``changed`` (in QBench, since noticed)."""
+    return pd.DataFrame(connection.execute(text(_GONE), asdict(state)).all(), columns=["qbench_id", "held", "changed"])
+
+
+def hold_links(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
+    """Mark exactly these of the deleted records' links as held: nothing is done about them for now."""
+    statement = text(f"UPDATE crm_pipeline.link SET held = qbench_id = ANY(:ids) WHERE {_KEY} AND status = 'deleted'")
+    connection.execute(statement, {**asdict(state), "ids": ids})
+
+
+def forget_links(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
+    """Forget the links of records that are deleted in the CRM, so that the QBench records sync as if they never had."""
+    statement = text(f"DELETE FROM crm_pipeline.link WHERE {_KEY} AND status = 'deleted' AND qbench_id = ANY(:ids)")
+    connection.execute(statement, {**asdict(state), "ids": ids})
+
+
+def last_check(connection: Connection, state: CrmState) -> datetime | None:
+    """When the latest finished check of these links began; None before the first."""
+    found: datetime | None = connection.execute(
+        text(f"SELECT started_at FROM crm_pipeline.link_check WHERE {_KEY}"), asdict(state)
+    ).scalar()
+    return found
+
+
+def save_check(connection: Connection, state: CrmState, *, scope: str, started_at: datetime, counts: Mapping[str, Any]) -> None:
+    """Store what a check found, in the place of the one before."""
+    [written] = json_column(pd.Series([dict(counts)], dtype=object))
+    connection.execute(text(_SAVE), {**asdict(state), "scope": scope, "started_at": started_at, "counts": written})

@@ -1,0 +1,131 @@
+"""What are links now, by what the CRM has? Links and what became of their records become findings; no I/O (rules.md, 27 and 28)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from crm_pipeline.errors import DeletedInCrmException, LinkConflictException, RecordError
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import LinkStatus
+from crm_pipeline.schemas import OUTCOMES
+
+FINDINGS = FrameSchema(
+    "findings",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("version", "int64", "version last sent"),
+        Column("was", "str", "CRM id that the link had"),
+        Column("crm_id", "str", "CRM id that it has now"),
+        Column("status", "str", "status that it has now"),
+        Column("merged_into", "str", "of a conflict: id of the record that the link's was merged into, else null"),
+        Column("changed", "bool", "the link is to be stored anew"),
+        Column("finding", "str", "relinked, conflict, deleted or restored where that is new, else null"),
+        Column("reason", "str", "of a new conflict or deletion: the CRM ids and QBench ids behind it"),
+        Column("key_lost", "bool", "the record carries no external key, though the link is live"),
+        Column("other_key", "bool", "the record carries another external key, though the link is live"),
+        Column("other_account", "bool", "contacts: the record's account is not its customer's, though the link is live"),
+    ),
+)
+"""What a check found about links, one row per link."""
+
+ERRORS: dict[str, type[RecordError]] = {"conflict": LinkConflictException, "deleted": DeletedInCrmException}
+"""What a record is skipped for that a finding keeps from syncing."""
+
+
+def noteworthy(
+    links: pd.DataFrame, examined: pd.DataFrame, *, key_of: Callable[[pd.Series], pd.Series] | None, accounts: pd.Series | None
+) -> pd.DataFrame:
+    """The links (schemas.LINKS) about which there is something to say, with what became of their records (schemas.EXAMINED).
+
+    Further columns: ``own_key`` (null where the integration has no key), ``account`` (CRM id of the account that the contact
+    was last given). ``accounts``: CRM ids by QBench id of customers; None for accounts.
+    """
+    rows = links.merge(examined.rename(columns={"key": "held_key"}), on="crm_id", how="left")
+    nothing = pd.Series(None, index=rows.index, dtype="str")
+    rows = rows.assign(
+        own_key=key_of(rows["qbench_id"]) if key_of else nothing,
+        account=nothing if accounts is None else rows["parent_qbench_id"].map(accounts).astype("str"),
+    )
+    as_before = rows["status"].eq(LinkStatus.LIVE) & rows["state"].eq("live") & _same(rows["own_key"], rows["held_key"])
+    return rows[~as_before | _has_other_account(rows)].reset_index(drop=True)
+
+
+def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
+    """The findings (FINDINGS) about these links (``noteworthy``).
+
+    ``holders``: columns ``crm_id``, ``integration``, ``qbench_id`` of the stored links to the records that merges lead to. A
+    link follows a merge unless the winner is another record's: linked to it, carrying its key, or claimed by several.
+    """
+    deleted, merged = rows["state"].eq("deleted"), rows["state"].eq("merged")
+    obstacle = _obstacle(rows, holders, merged=merged, integration=integration)
+    lost, follows = obstacle.notna(), merged & obstacle.isna()
+    status = pd.Series(str(LinkStatus.LIVE), index=rows.index, dtype="str")
+    status = status.mask(deleted, str(LinkStatus.DELETED)).mask(lost, str(LinkStatus.CONFLICT))
+    crm_id, merged_into = rows["crm_id"].mask(follows, rows["leads_to"]), rows["leads_to"].where(lost)
+    live = ~deleted & ~lost
+    other_key = live & rows["own_key"].notna() & rows["held_key"].notna() & rows["held_key"].ne(rows["own_key"])
+    news = pd.Series(None, index=rows.index, dtype="str").mask(live, "restored").mask(deleted, "deleted").mask(lost, "conflict")
+    return FINDINGS.build(
+        {
+            "qbench_id": rows["qbench_id"],
+            "version": rows["version"],
+            "was": rows["crm_id"],
+            "crm_id": crm_id,
+            "status": status,
+            "merged_into": merged_into,
+            "changed": status.ne(rows["status"]) | follows | ~_same(merged_into, rows["merged_into"]),
+            "finding": news.where(status.ne(rows["status"])).mask(follows, "relinked"),
+            "reason": rows["crm_id"].where(deleted).mask(lost, rows["crm_id"] + " was merged into " + rows["leads_to"] + obstacle),
+            "key_lost": live & rows["own_key"].notna() & rows["held_key"].isna(),
+            "other_key": other_key,
+            "other_account": live & _has_other_account(rows),
+        }
+    )
+
+
+def outcomes(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes (schemas.OUTCOMES) of records that a finding keeps from syncing; ``latest``: theirs before."""
+    rows = findings[findings["finding"].isin(list(ERRORS))].reset_index(drop=True)
+    versions = rows["qbench_id"].map(latest.set_index("qbench_id")["version"]).fillna(rows["version"])
+    error = {name: kind.__name__ for name, kind in ERRORS.items()}
+    return OUTCOMES.build(
+        {
+            "qbench_id": rows["qbench_id"],
+            "version": versions.astype("int64"),
+            "outcome": rows["finding"].map({name: str(kind.outcome) for name, kind in ERRORS.items()}).astype("str"),
+            "error_type": rows["finding"].map(error).astype("str"),
+            "reason": rows["reason"],
+            "waits_on": rows["finding"].map({name: kind.waits_on for name, kind in ERRORS.items()}).astype("str"),
+            "retryable": pd.Series(False, index=rows.index, dtype="bool"),
+        }
+    )
+
+
+def _obstacle(rows: pd.DataFrame, holders: pd.DataFrame, *, merged: pd.Series, integration: str) -> pd.Series:
+    """Why a link cannot follow its record's merge, to be put behind the winner's id; null where it can."""
+    winner = rows["leads_to"].where(merged)
+    held = holders.drop_duplicates("crm_id").set_index("crm_id").reindex(winner).reset_index(drop=True)
+    anothers = held["qbench_id"].notna() & ~(held["qbench_id"].eq(rows["qbench_id"]) & held["integration"].eq(integration))
+    other_key = merged & rows["own_key"].notna() & rows["held_key"].notna() & rows["held_key"].ne(rows["own_key"])
+    own_key = rows["own_key"].notna() & rows["held_key"].eq(rows["own_key"])
+    # Whose key it carries is the surest claim; a link that lost before does not compete with one that was live till now.
+    strength = own_key.astype("int64") * 2 + (~own_key & rows["status"].eq(LinkStatus.LIVE)).astype("int64")
+    claims = pd.DataFrame({"winner": winner, "strength": strength})
+    strongest = claims.groupby("winner")["strength"].transform("max").eq(strength)
+    rivals = strongest.groupby(winner).transform("sum")
+    outdone = merged & (~strongest | rivals.gt(1))
+    holder = ", which is linked to QBench id " + held["qbench_id"].astype("Int64").astype("str")
+    reason = pd.Series(None, index=rows.index, dtype="str")
+    reason = reason.mask(outdone, ", as another link's record was").mask(other_key, ", which carries another external key")
+    return reason.mask(merged & anothers, holder)
+
+
+def _has_other_account(rows: pd.DataFrame) -> pd.Series:
+    return rows["account"].notna() & ~_same(rows["account"], rows["parent_crm_id"])
+
+
+def _same(left: pd.Series, right: pd.Series) -> pd.Series:
+    """Whether two texts are equal, or both null."""
+    return left.eq(right).fillna(value=False).astype("bool") | (left.isna() & right.isna())

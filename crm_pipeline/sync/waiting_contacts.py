@@ -1,0 +1,47 @@
+"""Reads the contacts again that are skipped for want of exactly one customer.
+
+Their customers may change in QBench without a new ``last_updated``, so that no window would show it. What has changed is
+staged; the next run of the hour normalizes it and loads it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.reading import organization, read_by_id
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.store.staging import stage_raw
+from crm_pipeline.store.waiting import ids_without_one_customer
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+"""Contacts that are read before what has changed of them is staged."""
+
+
+class WaitingContacts:
+    """One reading. ``run`` does it; ``read`` and ``changed`` say how many contacts were there, and how many of them changed."""
+
+    def __init__(self, integration: str, *, store: Store, client: QBenchClient) -> None:
+        self.read = 0
+        self.changed = 0
+        self._integration = integration
+        self._store = store
+        self._client = client
+
+    def run(self) -> None:
+        """Stage what has changed. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
+        host = organization(self._client)
+        with self._store.lock(f"reading {host}"):
+            with self._store.transaction() as connection:
+                require_organization(connection, self._integration, "qbench", org_id=host)
+                ids = ids_without_one_customer(connection, self._integration)
+            for start in range(0, len(ids), BATCH):
+                frame = read_by_id(self._client, RecordType.CONTACT, ids[start : start + BATCH])
+                with self._store.transaction() as connection:
+                    self.changed += stage_raw(connection, self._integration, RecordType.CONTACT, frame=frame)
+                self.read += len(frame)
+                logger.info("%s: read %d of %d contacts without one customer again", self._integration, self.read, len(ids))

@@ -1,0 +1,157 @@
+"""Checks of links in Dagster: their job, their schedules, and what a materialization tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.test_utils import create_run_for_test
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration.assets import build_integration
+from crm_pipeline.orchestration.links import SCOPE_TAG
+from crm_pipeline.orchestration.names import links_job_name
+from crm_pipeline.orchestration.schedule import INTEGRATION_TAG
+from crm_pipeline_tests.orchestration.conftest import LINKS, World, materialized, metadata_of
+from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
+from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, integration
+
+WITH_CONTACTS = {**EXAMPLE, "contacts": {"map": {"email": "email_address"}}}
+
+
+def tick(instance: dg.DagsterInstance, scope: str, **changes: Any) -> dg.RunRequest | dg.SkipReason:
+    """What the schedule of these checks does at its next tick."""
+    schedule = build_integration(IntegrationSpec.model_validate({**WITH_CONTACTS, **changes})).resolve_schedule_def(f"acme__links_{scope}")
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=START + timedelta(hours=3)) as context:
+        data = schedule.evaluate_tick(context)
+    if data.skip_message:
+        return dg.SkipReason(data.skip_message)
+    [request] = data.run_requests or []
+    return request
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as instance:
+        yield instance
+
+
+def test_recent_checks_look_at_the_links_only(instance: dg.DagsterInstance) -> None:
+    request = tick(instance, "recent")
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags[SCOPE_TAG] == "recent"
+    assert [key.to_user_string() for key in request.asset_selection or ()] == ["acme/hubspot/links"]
+
+
+def test_full_checks_read_the_contacts_without_one_customer_too(instance: dg.DagsterInstance) -> None:
+    request = tick(instance, "full")
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags[SCOPE_TAG] == "full"
+    assert [key.to_user_string() for key in request.asset_selection or ()] == ["acme/hubspot/links", "acme/qbench/waiting_contacts"]
+
+
+def test_integration_without_contacts_reads_none_again(instance: dg.DagsterInstance) -> None:
+    request = tick(instance, "full", contacts=None)
+    assert isinstance(request, dg.RunRequest)
+    assert [key.to_user_string() for key in request.asset_selection or ()] == ["acme/hubspot/links"]
+
+
+@pytest.mark.parametrize("scope", ["recent", "full"])
+def test_paused_integration_checks_no_links(instance: dg.DagsterInstance, scope: str) -> None:
+    assert tick(instance, scope, active=False) == dg.SkipReason("integration acme is paused: active is false")
+
+
+def test_check_that_is_still_running_is_not_requested_again(instance: dg.DagsterInstance) -> None:
+    key = dg.AssetKey(["acme", "hubspot", "links"])
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, asset_selection=frozenset([key]))
+    said = tick(instance, "recent")
+    assert isinstance(said, dg.SkipReason)
+    assert "queued or running" in str(said.skip_message)
+
+
+def test_hourly_run_is_no_obstacle_to_a_check(instance: dg.DagsterInstance) -> None:
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={INTEGRATION_TAG: "acme"})
+    assert isinstance(tick(instance, "recent"), dg.RunRequest)
+
+
+def test_checks_tick_in_utc_by_the_yamls_cron_and_are_on_while_the_integration_is_active() -> None:
+    spec = IntegrationSpec.model_validate({**WITH_CONTACTS, "links": {"recent": "50 * * * *", "full": "0 2 * * *"}})
+    definitions = build_integration(spec)
+    found = [definitions.resolve_schedule_def(f"acme__links_{scope}") for scope in ("recent", "full")]
+    assert [schedule.cron_schedule for schedule in found] == ["50 * * * *", "0 2 * * *"]
+    assert {(schedule.execution_timezone, schedule.default_status) for schedule in found} == {("UTC", dg.DefaultScheduleStatus.RUNNING)}
+
+
+def test_definitions_with_unpartitioned_checks_of_hourly_loads_can_be_loaded() -> None:
+    definitions = build_integration(IntegrationSpec.model_validate(WITH_CONTACTS))
+    dg.Definitions.validate_loadable(definitions)
+    spec = next(spec for spec in definitions.resolve_all_asset_specs() if spec.key.path[-1] == "links")
+    assert spec.partitions_def is None
+    assert {dep.asset_key.to_user_string() for dep in spec.deps} == {"acme/hubspot/companies", "acme/hubspot/contacts"}
+
+
+# --- materializations
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A full check after six of seven accounts were deleted in Salesforce and two companies merged in HubSpot."""
+
+    full: dg.ExecuteInProcessResult
+    later: dg.ExecuteInProcessResult
+
+
+def run_links(world: World, spec: IntegrationSpec, scope: str | None) -> dg.ExecuteInProcessResult:
+    job = build_integration(spec).resolve_job_def(links_job_name(spec.name))
+    tags = {SCOPE_TAG: scope} if scope else {}
+    return job.execute_in_process(instance=world.dagster.instance, tags=tags, raise_on_error=False)
+
+
+@pytest.fixture(scope="module")
+def checked(world: World) -> Checked:
+    sandbox = world.sandbox
+    customers = add_laboratories(sandbox.tenant, 7)
+    person = sandbox.tenant.add_contact(
+        customer_ids=customers[:2], email_address="a@b.example.org", first_name="A", last_name="B", phone="512 555 0102", at=1_000
+    )
+    spec = integration(sandbox)
+    world.dagster.run(spec, FIRST)
+    for record in sandbox.org.records("Account")[:6]:
+        sandbox.org.delete("Account", record["Id"])
+    sandbox.portal.merge("companies", *(record["id"] for record in sandbox.portal.records("companies")[:2]))
+    sandbox.tenant.edit_contact(person, customer_ids=customers[6:], at=1_000)
+    full = run_links(world, spec, None)
+    return Checked(full, world.dagster.run(spec, SECOND))
+
+
+def test_check_started_by_hand_is_a_full_one_of_every_crm(checked: Checked) -> None:
+    assert checked.full.success
+    assert materialized(checked.full) == {*LINKS, "qbench/waiting_contacts"}
+    assert metadata_of(checked.full, "salesforce", "links")["scope"] == "full"
+
+
+def test_check_shows_counts_per_finding_ids_and_calls(checked: Checked) -> None:
+    metadata = metadata_of(checked.full, "hubspot", "links")
+    assert (metadata["dagster/row_count"], metadata["conflict"], metadata["relinked"], metadata["deleted"]) == (7, 1, 1, 0)
+    assert str(metadata["findings"]).startswith("| record | finding | links | QBench ids (some) |")
+    assert "| account | relinked | 1 | 1 |" in str(metadata["findings"])
+    assert (metadata["calls_read"], metadata["calls"]) == (1, 2)
+
+
+def test_too_many_gone_fails_the_check_that_an_alert_can_watch(checked: Checked) -> None:
+    found = {"/".join(each.asset_key.path[1:]): each for each in checked.full.get_asset_check_evaluations()}
+    assert {name: each.passed for name, each in found.items()} == {"salesforce/links": False, "hubspot/links": True}
+    assert found["salesforce/links"].check_name == "links_consistent"
+    assert found["salesforce/links"].severity == dg.AssetCheckSeverity.ERROR
+    assert metadata_of(checked.full, "salesforce", "links")["too_many"] == 6
+
+
+def test_contact_whose_customers_changed_silently_is_read_again_and_synced_by_the_next_hourly_run(checked: Checked) -> None:
+    metadata = metadata_of(checked.full, "qbench", "waiting_contacts")
+    assert (metadata["dagster/row_count"], metadata["changed"]) == (1, 1)
+    assert metadata_of(checked.later, "normalized", "contacts")["again"] == 1
+    assert metadata_of(checked.later, "hubspot", "contacts")["created"] == 1
