@@ -1,0 +1,103 @@
+"""What becomes of a run whose processes are gone, and of one whose code server is only reloaded, in a running `dagster dev`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import dagster as dg
+from dagster._utils.concurrency import ConcurrencyKeyInfo
+from sqlalchemy import text
+
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests.integration_projects import COMPLETE_ASSETS
+from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, LiveDagster
+from crm_pipeline_tests.orchestration.conftest import writes
+from crm_pipeline_tests.tenants import add_laboratories
+
+HUBSPOT_BATCH = 100
+FOR_EVER = 3600.0
+SEVERAL_CHECKS = 3
+HUBSPOT_COMPANIES = ("qbench/customers", "normalized/accounts", "hubspot/companies")
+
+RELOAD = """
+mutation Reload($location: String!) { reloadRepositoryLocation(repositoryLocationName: $location) { __typename } }
+"""
+
+
+@contextmanager
+def halted_load(live: LiveDagster, hour: str, *, assets: Sequence[str] | None = None) -> Iterator[str]:
+    """A run of the hour whose first write to HubSpot is not stored before the block ends; its id."""
+    write = Fault(service="hubspot", path="companies/batch", kind="delay", seconds=1.0)
+    live.sandbox.faults.add(write)
+    run_id = live.launch(hour, assets=assets)
+    await_that(lambda: write not in live.sandbox.faults.open(), lambda: f"the load writes: {live.said(run_id)}")
+    with live.store.transaction() as connection:
+        connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
+        yield run_id
+
+
+def is_green(live: LiveDagster, hour: str) -> bool:
+    """Whether every asset of the integration has materialized the hour."""
+    keys = [dg.AssetKey([INTEGRATION, *asset.split("/")]) for asset in COMPLETE_ASSETS]
+    return all(hour in live.instance.get_materialized_partitions(key) for key in keys)
+
+
+def names(live: LiveDagster, numbers: range) -> dict[str, Counter[str]]:
+    """How often the laboratories of these numbers are in each CRM."""
+    wanted = {f"Laboratory {number}" for number in numbers}
+    accounts = Counter(str(record["Name"]) for record in live.sandbox.org.records("Account"))
+    companies = Counter(str(record["properties"]["name"]) for record in live.sandbox.portal.records("companies"))
+    return {
+        "salesforce": Counter({name: accounts[name] for name in wanted if accounts[name]}),
+        "hubspot": Counter({name: companies[name] for name in wanted if companies[name]}),
+    }
+
+
+def test_hour_whose_host_is_killed_in_the_middle_of_a_load_ends_green_without_a_hand(live: LiveDagster) -> None:
+    numbers = range(1, 2 * HUBSPOT_BATCH + 51)
+    add_laboratories(live.sandbox.tenant, len(numbers), at=live.within_hour(1), first_number=numbers.start)
+    second_batch = Fault(service="hubspot", path="companies/batch/upsert", kind="delay", seconds=FOR_EVER, skip=1)
+    live.sandbox.faults.add(second_batch)
+    killed = live.launch(live.hour(1))
+    await_that(lambda: second_batch not in live.sandbox.faults.open(), lambda: f"the second batch is on its way: {live.said(killed)}")
+    live.kill()
+    assert live.run(killed).status is dg.DagsterRunStatus.STARTED
+    assert sum(names(live, numbers)["hubspot"].values()) == HUBSPOT_BATCH
+    live.sandbox.faults.clear()
+
+    live.start()
+    await_that(lambda: is_green(live, live.hour(1)), lambda: f"the hour is green; {killed} says:\n{live.said(killed)}\n{live.log()}", every=0.1)
+    assert live.run(killed).status is dg.DagsterRunStatus.FAILURE
+    assert "the code server that executed this run is gone" in live.said(killed)
+    once = Counter(f"Laboratory {number}" for number in numbers)
+    assert names(live, numbers) == {"salesforce": once, "hubspot": once}
+    sent = sum(call.rows or 0 for call in writes(live.sandbox, "hubspot"))
+    assert sent <= len(numbers) + HUBSPOT_BATCH, "at most the batch that was under way is sent again"
+
+
+def test_run_survives_the_reload_of_its_code(live: LiveDagster) -> None:
+    add_laboratories(live.sandbox.tenant, 1, at=live.within_hour(2), first_number=1_000)
+    with halted_load(live, live.hour(2)) as run_id:
+        live.graphql(RELOAD, location=LOCATION)
+        checks = live.log().count(f"Checking run {run_id}")
+        await_that(
+            lambda: live.log().count(f"Checking run {run_id}") >= checks + SEVERAL_CHECKS, "the run is looked at several times", every=0.1
+        )
+        assert live.run(run_id).status is dg.DagsterRunStatus.STARTED
+    assert live.await_end(run_id) is dg.DagsterRunStatus.SUCCESS
+
+
+def test_second_load_of_a_crm_waits_where_the_ui_shows_it(live: LiveDagster) -> None:
+    add_laboratories(live.sandbox.tenant, 1, at=live.within_hour(3), first_number=1_001)
+
+    def pool() -> ConcurrencyKeyInfo:
+        return live.instance.event_log_storage.get_concurrency_info(f"{INTEGRATION}__hubspot")
+
+    with halted_load(live, live.hour(3), assets=HUBSPOT_COMPANIES) as first:
+        second = live.launch(live.hour(4), assets=HUBSPOT_COMPANIES)
+        await_that(lambda: pool().pending_run_ids == {second}, lambda: f"the second load waits: {live.said(second)}", every=0.1)
+        assert pool().active_run_ids == {first}
+    assert [live.await_end(run) for run in (first, second)] == [dg.DagsterRunStatus.SUCCESS] * 2
