@@ -51,7 +51,11 @@ class WatchfulRunLauncher(DefaultRunLauncher):
     """
 
     def __init__(
-        self, inst_data: ConfigurableClassData | None = None, *, patience_seconds: int = PATIENCE_SECONDS, silent_seconds: int = SILENT_SECONDS
+        self,
+        inst_data: ConfigurableClassData | None = None,
+        *,
+        patience_seconds: int = PATIENCE_SECONDS,
+        silent_seconds: int = SILENT_SECONDS,
     ) -> None:
         super().__init__(inst_data)
         self._patience_seconds = patience_seconds
