@@ -36,7 +36,7 @@ from crm_pipeline_tests.tenants import attributes
 REPOSITORY = Path(crm_pipeline.__file__).parents[1]
 INTEGRATION = "acme"
 PACKAGE = "live_project"
-LOCATION = f"{PACKAGE}.definitions"
+LOCATION = "live"
 HOURS = 48
 NEVER = "0 0 29 2 *"
 
@@ -66,11 +66,11 @@ class LiveDagster:
     def start(self) -> None:
         """Start it, and return once the UI has the integration."""
         port = urlsplit(self.url).port
-        command = [sys.executable, "-m", "dagster", "dev", "-m", LOCATION, "--host", "127.0.0.1", "--port", str(port)]
+        command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.project.folder, stdout=log, stderr=log, start_new_session=True)
         self.guard.end_group(self._process.pid)
-        await_that(self._answers, lambda: f"dagster dev is up; its log:\n{self.log()[-5000:]}", every=0.1)
+        await_that(self._answers, lambda: f"dagster dev is up; its log:\n{self.log()[-5000:]}", every=0.3)
 
     def kill(self) -> None:
         """Kill -9 all its processes: daemon, webserver, code servers and the runs under way."""
@@ -120,7 +120,7 @@ class LiveDagster:
 
     def await_end(self, run_id: str) -> dg.DagsterRunStatus:
         """Wait until a run has ended; how."""
-        await_that(lambda: self.run(run_id).is_finished, lambda: f"run {run_id} is still {self.run(run_id).status}", every=0.1)
+        await_that(lambda: self.run(run_id).is_finished, lambda: f"run {run_id} is still {self.run(run_id).status}", every=0.3)
         return self.run(run_id).status
 
     def said(self, run_id: str) -> str:
@@ -153,6 +153,8 @@ def _impatient_instance() -> dict[str, Any]:
 def _project(folder: Path, sandbox: Sandbox, *, start: datetime) -> Project:
     """A user's project in a folder that is its DAGSTER_HOME too, with one integration whose schedule leaves the tests alone."""
     project = Project.create(folder, PACKAGE)
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write(f'code_location_name = "{LOCATION}"\n')
     chosen = attributes(sandbox) | {"start": start.isoformat(), "schedule": NEVER}
     for service in chosen["crms"].values():
         service["attempts"] = 1

@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._utils.concurrency import ConcurrencyKeyInfo
 from sqlalchemy import text
 
+import crm_pipeline
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
@@ -22,6 +25,7 @@ from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.orchestration.conftest import Dagster, failures, in_crms, outcomes
 from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes, customized
 
+REPOSITORY = Path(crm_pipeline.__file__).parents[1]
 LABORATORIES = 10
 EVERYTHING = Window(since=None, until=IN_SECOND)
 
@@ -94,3 +98,26 @@ def test_integrations_of_one_tenant_read_it_one_after_the_other(sandbox: Sandbox
             calls_before = calls()
         assert (first.result(), second.result()) == (LABORATORIES, LABORATORIES)
     assert calls() > calls_before, "the second integration called QBench only once the first was done"
+
+
+def test_second_load_of_a_crm_waits_in_its_pool_where_the_ui_shows_it(sandbox: Sandbox, dagster: Dagster, store: Store) -> None:
+    spec = customized(sandbox)
+
+    def load(hour: str) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+            return Dagster(instance).run(spec, hour, assets=("hubspot/companies",))
+
+    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance, ThreadPoolExecutor(2) as threads:
+
+        def pool() -> ConcurrencyKeyInfo:
+            return instance.event_log_storage.get_concurrency_info("acme__hubspot")
+
+        # Every load looks at the links first.
+        with store.transaction() as connection:
+            connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
+            first = threads.submit(load, FIRST)
+            await_that(lambda: pool().active_run_ids, "the first load works")
+            second = threads.submit(load, SECOND)
+            await_that(lambda: pool().pending_run_ids - pool().active_run_ids, "the second load waits")
+            assert (pool().slot_count, pool().active_slot_count) == (1, 1)
+        assert (first.result().success, second.result().success) == (True, True)
