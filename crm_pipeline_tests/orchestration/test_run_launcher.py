@@ -26,7 +26,7 @@ REPOSITORY = Path(run_launcher.__file__).parents[2]
 ALIVE = WorkerStatus.RUNNING
 
 
-class CodeServer(DagsterApiServicer):  # type: ignore[misc]  # generated code has no types
+class CodeServer(DagsterApiServicer):
     """Answers whether it executes a run, with what ``executes`` says of the run's id."""
 
     def __init__(self, executes: Callable[[str], bool]) -> None:
@@ -44,7 +44,7 @@ class CodeServer(DagsterApiServicer):  # type: ignore[misc]  # generated code ha
 def code_server(port: int, executes: Callable[[str], bool]) -> Iterator[None]:
     """A code server at this port until the block ends."""
     server = grpc.server(ThreadPoolExecutor(max_workers=1))
-    add_DagsterApiServicer_to_server(CodeServer(executes), server)
+    add_DagsterApiServicer_to_server(CodeServer(executes), server)  # type: ignore[no-untyped-call]  # generated code has no types
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     try:
@@ -70,7 +70,7 @@ def port() -> int:
 def run(instance: dg.DagsterInstance, port: int) -> dg.DagsterRun:
     """A started run whose code server is at the port, and that has logged something just now."""
     server = json.dumps({"host": "127.0.0.1", "port": port})
-    run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={GRPC_INFO_TAG: server})
+    run: dg.DagsterRun = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={GRPC_INFO_TAG: server})
     instance.report_engine_event("working", run)
     return run
 
