@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -100,14 +101,17 @@ def test_integrations_of_one_tenant_read_it_one_after_the_other(sandbox: Sandbox
     assert calls() > calls_before, "the second integration called QBench only once the first was done"
 
 
-def test_second_load_of_a_crm_waits_in_its_pool_where_the_ui_shows_it(sandbox: Sandbox, dagster: Dagster, store: Store) -> None:
+def test_second_load_of_a_crm_waits_in_its_pool_where_the_ui_shows_it(
+    sandbox: Sandbox, dagster: Dagster, store: Store, tmp_path: Path
+) -> None:
     spec = customized(sandbox)
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
 
     def load(hour: str) -> dg.ExecuteInProcessResult:
-        with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance:
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
             return Dagster(instance).run(spec, hour, assets=("hubspot/companies",))
 
-    with dg.DagsterInstance.from_config(str(REPOSITORY)) as instance, ThreadPoolExecutor(2) as threads:
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance, ThreadPoolExecutor(2) as threads:
 
         def pool() -> ConcurrencyKeyInfo:
             return instance.event_log_storage.get_concurrency_info("acme__hubspot")
