@@ -11,9 +11,8 @@ from sqlalchemy import text
 
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.awaiting import await_that
-from crm_pipeline_tests.integration_projects import COMPLETE_ASSETS
 from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, LiveDagster
-from crm_pipeline_tests.orchestration.conftest import writes
+from crm_pipeline_tests.orchestration.conftest import LOADS, READS, writes
 from crm_pipeline_tests.tenants import add_laboratories
 
 HUBSPOT_BATCH = 100
@@ -38,8 +37,8 @@ def halted_load(live: LiveDagster, hour: str) -> Iterator[str]:
 
 
 def is_green(live: LiveDagster, hour: str) -> bool:
-    """Whether every asset of the integration has materialized the hour."""
-    keys = [dg.AssetKey([INTEGRATION, *asset.split("/")]) for asset in COMPLETE_ASSETS]
+    """Whether every hourly asset of the integration has materialized the hour."""
+    keys = [dg.AssetKey([INTEGRATION, *asset.split("/")]) for asset in (*READS, *LOADS)]
     return all(hour in live.instance.get_materialized_partitions(key) for key in keys)
 
 
