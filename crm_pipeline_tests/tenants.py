@@ -82,10 +82,12 @@ def customized(sandbox: Sandbox, *, external_keys: bool = True, **services: dict
     return IntegrationSpec.model_validate({"name": "acme", **changed})
 
 
-def add_laboratories(tenant: QBenchTenant, customers: int, *, contacts_each: int = 0, at: int = BEFORE_START) -> list[int]:
+def add_laboratories(
+    tenant: QBenchTenant, customers: int, *, contacts_each: int = 0, at: int = BEFORE_START, first_number: int = 1
+) -> list[int]:
     """Customers, numbered by name, each with some complete contacts; returns the customers' ids."""
     ids = []
-    for number in range(1, customers + 1):
+    for number in range(first_number, first_number + customers):
         customer = tenant.add_customer(customer_name=f"Laboratory {number}", employees=number, phone=f"512 555 {number:04}", at=at)
         for position in range(1, contacts_each + 1):
             tenant.add_contact(

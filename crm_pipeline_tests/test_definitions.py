@@ -119,7 +119,13 @@ def test_instance_settings_are_as_decided(database_in_environment: str) -> None:
         settings = {name: instance.get_settings(name) for name in names}
     assert settings == {
         "telemetry": {"enabled": False},
-        "run_monitoring": {"enabled": True, "free_slots_after_run_end_seconds": 60},
+        "run_monitoring": {
+            "enabled": True,
+            "poll_interval_seconds": 30,
+            "start_timeout_seconds": 180,
+            "max_resume_run_attempts": 0,
+            "free_slots_after_run_end_seconds": 60,
+        },
         "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
         "python_logs": {"managed_python_loggers": ["crm_pipeline"], "python_log_level": "INFO"},
         "concurrency": {"pools": {"default_limit": 1, "granularity": "op"}, "runs": {"max_concurrent_runs": 4}},

@@ -6,9 +6,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -17,10 +16,10 @@ from sqlalchemy import create_engine, text
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.store.database import Store
+from crm_pipeline_tests.awaiting import PATIENCE_SECONDS, await_that
 from crm_pipeline_tests.orchestration.conftest import LOADS, READS, Dagster, failures, materialized, metadata_of, outcomes, writes
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, add_laboratories, attributes, customized
 
-PATIENCE_SECONDS = 120.0
 HUBSPOT_BATCH = 100
 SALESFORCE_BATCH = 200
 
@@ -56,13 +55,6 @@ def impatient(sandbox: Sandbox, *, external_keys: bool = True) -> dict[str, obje
     changed["crms"]["hubspot"] |= {"attempts": 1, "timeout_seconds": 5}
     changed["crms"]["salesforce"] |= {"attempts": 1}
     return changed
-
-
-def await_that(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, f"not within {PATIENCE_SECONDS:.0f} s: {what}"
-        time.sleep(0.01)
 
 
 def rows_sent(sandbox: Sandbox, service: str, path: str) -> int:

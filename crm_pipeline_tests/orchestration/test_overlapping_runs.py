@@ -1,0 +1,127 @@
+"""Runs that work on the same records at once: by hand, from the schedule, in a backfill. They wait for each other, and that is all."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._utils.concurrency import ConcurrencyKeyInfo
+from sqlalchemy import text
+
+import crm_pipeline
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import Window
+from crm_pipeline.sync.extract import Extract
+from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests.orchestration.conftest import Dagster, failures, in_crms, outcomes
+from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes, customized
+
+REPOSITORY = Path(crm_pipeline.__file__).parents[1]
+LABORATORIES = 10
+EVERYTHING = Window(since=None, until=IN_SECOND)
+
+
+def at_once(*runs: Callable[[Dagster], dg.ExecuteInProcessResult]) -> list[dg.ExecuteInProcessResult]:
+    """Runs in threads, each with a Dagster of its own; the database is one."""
+
+    def carry_out(run: Callable[[Dagster], dg.ExecuteInProcessResult]) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.ephemeral() as instance:
+            return run(Dagster(instance))
+
+    with ThreadPoolExecutor(len(runs)) as threads:
+        return list(threads.map(carry_out, runs))
+
+
+def waiting(store: Store) -> int:
+    """How many connections wait for a lock of ours."""
+    with store.transaction() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).scalar_one())
+
+
+def test_overlapping_runs_of_every_origin_lose_and_double_nothing(
+    keyless_sandbox: Sandbox, dagster: Dagster, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Without keys, a create that is repeated is a second record.
+    sandbox, spec = keyless_sandbox, customized(keyless_sandbox, external_keys=False)
+    add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1)
+    add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1, at=IN_SECOND, first_number=LABORATORIES + 1)
+    with caplog.at_level("INFO", logger="crm_pipeline"):
+        results = at_once(
+            lambda by_hand: by_hand.run(spec, FIRST),
+            lambda by_hand_too: by_hand_too.run(spec, FIRST),
+            lambda backfill: backfill.run(spec, FIRST, until=SECOND),
+            lambda hourly: hourly.run(spec, SECOND),
+            lambda rematerialized: rematerialized.run(spec, SECOND, assets=("hubspot/companies", "hubspot/contacts")),
+        )
+    assert [failures(result) for result in results] == [{}] * len(results)
+    waited = [record.getMessage().split(": another run")[0] for record in caplog.records if "another run is at work" in record.getMessage()]
+    assert {"reading 127.0.0.1", "acme: writing salesforce", "acme: writing hubspot"} == set(waited), "they did meet"
+    once = Counter(f"Laboratory {number}" for number in range(1, 2 * LABORATORIES + 1))
+    people = Counter(f"Person {number}-1" for number in range(1, 2 * LABORATORIES + 1))
+    for crm, (accounts, contacts) in in_crms(sandbox).items():
+        assert (crm, Counter(accounts.values()), Counter(contacts.values())) == (crm, once, people)
+    assert len(sandbox.portal.associations()) == 2 * LABORATORIES
+    assert len(outcomes()) == 2 * 2 * 2 * LABORATORIES, "one outcome per CRM and record"
+    assert {outcome for outcome, *_ in outcomes().values()} <= {"created", "linked", "updated", "unchanged"}
+
+
+def test_integrations_of_one_tenant_read_it_one_after_the_other(sandbox: Sandbox, store: Store, database_url: str) -> None:
+    add_laboratories(sandbox.tenant, LABORATORIES)
+
+    def read(name: str) -> int:
+        spec = IntegrationSpec.model_validate({"name": name, **attributes(sandbox)})
+        with closing(Store(database_url)) as own_store, closing(QBenchClient(spec.qbench, integration=name)) as client:
+            extract = Extract(name, RecordType.ACCOUNT, store=own_store, client=client)
+            extract.run(EVERYTHING)
+            return extract.rows
+
+    def calls() -> int:
+        return len(sandbox.journal.calls("qbench"))
+
+    with ThreadPoolExecutor(2) as threads:
+        # The reader is held where it stages its first page.
+        with store.transaction() as connection:
+            connection.execute(text("LOCK TABLE crm_pipeline.raw_record IN EXCLUSIVE MODE"))
+            first = threads.submit(read, "acme")
+            await_that(calls, "the first integration reads")
+            second = threads.submit(read, "branch")
+            await_that(lambda: waiting(store) == 1, "the second integration waits")
+            calls_before = calls()
+        assert (first.result(), second.result()) == (LABORATORIES, LABORATORIES)
+    assert calls() > calls_before, "the second integration called QBench only once the first was done"
+
+
+def test_second_load_of_a_crm_waits_in_its_pool_where_the_ui_shows_it(
+    sandbox: Sandbox, dagster: Dagster, store: Store, tmp_path: Path
+) -> None:
+    spec = customized(sandbox)
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
+
+    def load(hour: str) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            return Dagster(instance).run(spec, hour, assets=("hubspot/companies",))
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance, ThreadPoolExecutor(2) as threads:
+
+        def pool() -> ConcurrencyKeyInfo:
+            return instance.event_log_storage.get_concurrency_info("acme__hubspot")
+
+        # Every load looks at the links first.
+        with store.transaction() as connection:
+            connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
+            first = threads.submit(load, FIRST)
+            await_that(lambda: pool().active_run_ids, "the first load works")
+            second = threads.submit(load, SECOND)
+            await_that(lambda: pool().pending_run_ids - pool().active_run_ids, "the second load waits")
+            assert (pool().slot_count, pool().active_slot_count) == (1, 1)
+        assert (first.result().success, second.result().success) == (True, True)
