@@ -53,7 +53,7 @@ def _links(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
         deps=[names.load_key(spec.name, kind, record_type) for record_type in spec.records],
         description=f"The links between QBench records and {kind.title}'s, compared with what {kind.title} has: merged, deleted and "
         "restored records, lost external keys, contacts in other accounts.",
-        group_name=spec.name,
+        group_name=names.upkeep_group(spec.name),
         owners=list(spec.owners),
         kinds={kind.name, "postgres"},
         required_resource_keys={resource},
@@ -112,7 +112,7 @@ def _waiting_contacts(spec: IntegrationSpec) -> dg.AssetsDefinition:
         deps=[names.normalized_key(spec.name, RecordType.CONTACT)],
         description="The contacts that are skipped for want of exactly one customer, read again from QBench, which may change a "
         "contact's customers without touching last_updated. The next hourly run takes up what changed.",
-        group_name=spec.name,
+        group_name=names.upkeep_group(spec.name),
         owners=list(spec.owners),
         kinds={"python", "postgres"},
         required_resource_keys={resource},

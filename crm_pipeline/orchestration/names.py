@@ -51,6 +51,11 @@ def retry_sensor_name(integration: str) -> str:
     return f"{integration}__retries"
 
 
+def upkeep_group(integration: str) -> str:
+    """Group of the unpartitioned assets; apart from the hourly ones, whose group can thus be backfilled as a whole in one run."""
+    return f"{integration}_upkeep"
+
+
 def resync_key(integration: str, crm: CrmKind) -> list[str]:
     """Asset key of the sync of everything staged into a CRM."""
     return [integration, crm.name, "resync"]

@@ -23,7 +23,7 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
         key=names.resync_key(spec.name, kind),
         description="Every staged record, normalized by today's mappings and planned against its link; sends only what differs to "
         f"{kind.title}, and reads nothing from QBench. Materialize it after a change of the mappings.",
-        group_name=spec.name,
+        group_name=names.upkeep_group(spec.name),
         owners=list(spec.owners),
         kinds={kind.name},
         required_resource_keys={resource},
