@@ -14,7 +14,8 @@ CrmPipelineError                      anything of ours that stops something; its
 │   ├── UnexpectedAnswerError         it answered something its contract does not know
 │   ├── LimitReachedError             a daily or storage limit is used up; a later run continues
 │   └── ServiceUnavailableError       it could not be reached or is busy; repeating may help
-└── OpenRecordsError                  a load ended with records that are to be tried again
+├── OpenRecordsError                  a load ended with records that are to be tried again
+└── AlertNotSentError                 an alert reached not every channel; it is kept and sent again
 
 RecordError                           what is wrong with one record: named in its outcome, never raised across a step
                                       (the subclasses below; each says its outcome and what to do)
@@ -141,6 +142,14 @@ class ServiceUnavailableError(ServiceError):
 
 class OpenRecordsError(CrmPipelineError):
     """A load ended with records that failed for a passing cause and are to be tried again."""
+
+
+class AlertNotSentError(CrmPipelineError):
+    """An alert reached not every channel; it is kept, and sent again with the next tick of the sensor."""
+
+    def __init__(self, *, integration: str, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(f"integration {integration}: an alert was not sent, the next tick tries again: {'; '.join(problems)}")
 
 
 WaitsOn = Literal["record", "customer", "email", "link", "configuration", "time"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.presets import OWNER_FIELDS
@@ -193,6 +194,13 @@ class IntegrationAttributes(YamlModel):
             examples=[{"when_deleted": "report"}],
         ),
     ] = LinkChecks()
+    alerts: Annotated[
+        AlertSettings | SkipJsonSchema[None],
+        Field(
+            description="Who is told of failed runs and ticks, failed records and silence; left out, nobody is.",
+            examples=[{"slack": {"env": "SLACK_WEBHOOK_URL"}, "silent_hours": 6}],
+        ),
+    ] = None
     owners: Annotated[
         tuple[Annotated[str, AfterValidator(_owner)], ...],
         Field(description="Who looks after the integration, for its assets: e-mail addresses or team:<name>.", examples=[["team:data"]]),

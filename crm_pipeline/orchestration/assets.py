@@ -13,6 +13,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.alerts import build_alerts
 from crm_pipeline.orchestration.links import build_links
 from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata, seconds_since
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
@@ -25,7 +26,15 @@ from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
 
 
 def build_integration(spec: IntegrationSpec) -> dg.Definitions:
-    """Everything Dagster needs for one integration: assets, resources, job and schedule. Does no I/O."""
+    """Everything Dagster needs for one integration: assets, resources, jobs, schedules and sensors. Does no I/O."""
+    definitions = _build_syncing(spec)
+    if spec.alerts is None:
+        return definitions
+    return dg.Definitions.merge(definitions, dg.Definitions(sensors=[build_alerts(spec, spec.alerts, watched=definitions)]))
+
+
+def _build_syncing(spec: IntegrationSpec) -> dg.Definitions:
+    """What brings records from QBench to the CRMs."""
     partitions = hourly_partitions(spec.start)
     kinds = [crm_kinds()[name] for name in spec.crms.configured]
     assets = [

@@ -74,3 +74,8 @@ def links_job_name(integration: str) -> str:
 def links_schedule_name(integration: str, scope: str) -> str:
     """Name of the schedule of recent or full checks of links."""
     return f"{integration}__links_{scope}"
+
+
+def alerts_sensor_name(integration: str) -> str:
+    """Name of the sensor that tells of incidents."""
+    return f"{integration}__alerts"

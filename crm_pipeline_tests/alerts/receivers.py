@@ -1,0 +1,110 @@
+"""Those who are told: a web server that takes posts, and a mail server. Both listen on real sockets and keep what they are given."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Mailbox:
+    """What a mail server was given; it answers a message with ``answer``."""
+
+    port: int = 0
+    messages: list[EmailMessage] = field(default_factory=list)
+    receivers: list[str] = field(default_factory=list)
+    answer: str = "250 taken"
+
+
+@dataclass
+class Hook:
+    """What was posted to a web server, by path; it answers with ``statuses`` in turn, then with 200."""
+
+    url: str = ""
+    posts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+
+    def texts(self) -> list[str]:
+        """The texts posted so far; forgets them."""
+        texts = [body["text"] for _, body in self.posts]
+        self.posts.clear()
+        return texts
+
+
+@contextmanager
+def web_hook() -> Iterator[Hook]:
+    """A web server on a free port."""
+    hook = Hook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            status = hook.statuses.pop(0) if hook.statuses else 200
+            if status == 200:
+                hook.posts.append((self.path, body))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with _running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        hook.url = f"http://127.0.0.1:{port}/services/T0/B0/secret-path"
+        yield hook
+
+
+@contextmanager
+def mail_server() -> Iterator[Mailbox]:
+    """A mail server on a free port, without encryption and sign-in."""
+    mailbox = Mailbox()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self._say("220 stand-in")
+            while line := self.rfile.readline().decode().strip():
+                verb = line.split(maxsplit=1)[0].upper()
+                if verb == "DATA":
+                    self._say("354 go on")
+                    self._take()
+                elif verb == "QUIT":
+                    self._say("221 bye")
+                    return
+                elif verb in {"EHLO", "HELO", "MAIL", "RCPT", "RSET"}:
+                    mailbox.receivers += [line.partition("<")[2].rstrip(">")] if verb == "RCPT" else []
+                    self._say("250 fine")
+                else:
+                    self._say("502 not here")
+
+        def _take(self) -> None:
+            lines = []
+            while (line := self.rfile.readline()) != b".\r\n":
+                lines.append(line.removeprefix(b"."))
+            if mailbox.answer.startswith("250"):
+                mailbox.messages.append(message_from_bytes(b"".join(lines), policy=policy.default))
+            self._say(mailbox.answer)
+
+        def _say(self, line: str) -> None:
+            self.wfile.write(f"{line}\r\n".encode())
+
+    with _running(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as mailbox.port:
+        yield mailbox
+
+
+@contextmanager
+def _running(server: socketserver.TCPServer) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,130 @@
+"""What the receivers of alerts get, over real sockets, and what is said when they do not take it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from crm_pipeline.alerts.channels import channels
+from crm_pipeline.alerts.messages import Message, Notice
+from crm_pipeline.alerts.settings import AlertSettings
+from crm_pipeline.errors import CrmPipelineError, MissingCredentialError, RequestRefusedError, ServiceUnavailableError
+from crm_pipeline.orchestration.resources import quiet_client_libraries
+from crm_pipeline_tests.alerts.receivers import Hook, Mailbox, mail_server, web_hook
+
+OPENED = datetime(2026, 11, 1, 12, tzinfo=UTC)
+NEW = Notice("run acme/hubspot/contacts", "a run failed at acme/hubspot/contacts", "r1", OPENED, announced=False, cleared_at=None)
+ENDED = Notice("silence hubspot", "nothing was synced", None, OPENED, announced=True, cleared_at=OPENED + timedelta(minutes=125))
+MESSAGE = Message("acme", [NEW, ENDED], "https://dagster.example.org/")
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    with web_hook() as running:
+        monkeypatch.setenv("HOOK", running.url)
+        yield running
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with mail_server() as running:
+        yield running
+
+
+def send(channel: str, settings: Any) -> None:
+    channels(AlertSettings.model_validate({channel: settings}))[channel](MESSAGE)
+
+
+def email_to(mailbox: Mailbox, **changes: Any) -> dict[str, Any]:
+    plain = {"host": "127.0.0.1", "port": mailbox.port, "security": "none"}
+    return {**plain, "from": "crm@example.org", "to": ["a@example.org", "b@example.org"], **changes}
+
+
+def test_slack_gets_a_text_with_a_line_per_incident(hook: Hook) -> None:
+    send("slack", {"env": "HOOK"})
+    lines = [
+        "crm-pipeline, integration acme",
+        "NEW: a run failed at acme/hubspot/contacts, https://dagster.example.org/runs/r1",
+        "CLEARED after 2 h 5 min: nothing was synced",
+    ]
+    assert hook.posts == [("/services/T0/B0/secret-path", {"text": "\n".join(lines)})]
+
+
+def test_webhook_gets_the_text_and_each_incident_as_data(hook: Hook) -> None:
+    send("webhook", {"env": "HOOK"})
+    [(_, body)] = hook.posts
+    assert (body["text"], body["integration"]) == (MESSAGE.text, "acme")
+    assert [(incident["incident"], incident["state"]) for incident in body["incidents"]] == [
+        (NEW.incident, "open"),
+        (ENDED.incident, "cleared"),
+    ]
+    assert body["incidents"][0]["run_url"] == "https://dagster.example.org/runs/r1"
+
+
+def test_email_goes_to_every_receiver(mailbox: Mailbox) -> None:
+    send("email", email_to(mailbox))
+    [mail] = mailbox.messages
+    assert mailbox.receivers == ["a@example.org", "b@example.org"]
+    assert (mail["from"], mail["subject"]) == ("crm@example.org", "crm-pipeline, acme: 1 new, 1 cleared")
+    assert mail.get_content().splitlines() == MESSAGE.text.splitlines()
+
+
+def test_busy_receiver_is_asked_once_more(hook: Hook) -> None:
+    hook.statuses = [503]
+    send("slack", {"env": "HOOK"})
+    assert len(hook.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "error", "said"),
+    [([503, 429], ServiceUnavailableError, "answered 429"), ([404], RequestRefusedError, "answered 404; check HOOK")],
+)
+def test_receiver_that_does_not_take_it_is_named_without_its_address(
+    hook: Hook, statuses: list[int], error: type[Exception], said: str
+) -> None:
+    hook.statuses = statuses
+    with pytest.raises(error, match=f"integration acme: alerts by slack: {said}") as raised:
+        send("slack", {"env": "HOOK"})
+    assert "secret-path" not in str(raised.value)
+
+
+def test_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOOK", raising=False)
+    with pytest.raises(MissingCredentialError, match="HOOK"):
+        send("slack", {"env": "HOOK"})
+
+
+@pytest.mark.parametrize("value", ["hooks.slack.com/secret", "ftp://secret"])
+def test_variable_that_holds_no_address_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HOOK", value)
+    with pytest.raises(RequestRefusedError, match="HOOK holds no address") as raised:
+        send("slack", {"env": "HOOK"})
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "said"),
+    [
+        ({}, "554 a@example.org is unwanted", "127.0.0.1 answered 554"),
+        ({}, "452 full", "127.0.0.1 answered 452"),
+        ({"security": "starttls"}, "250", "does not offer starttls or signing in; check security and port"),
+        ({"port": 1}, "250", r"cannot be reached \(ConnectionRefusedError\)"),
+    ],
+)
+def test_mail_that_is_not_taken_says_why_without_addresses(mailbox: Mailbox, changes: dict[str, Any], answer: str, said: str) -> None:
+    mailbox.answer = answer
+    with pytest.raises(CrmPipelineError, match=said) as raised:
+        send("email", email_to(mailbox, **changes))
+    assert mailbox.messages == []
+    assert "@" not in str(raised.value)
+
+
+def test_the_secret_address_is_not_logged(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+    quiet_client_libraries()
+    with caplog.at_level(logging.DEBUG):
+        send("slack", {"env": "HOOK"})
+    assert "secret-path" not in caplog.text
