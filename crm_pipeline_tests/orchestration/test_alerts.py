@@ -11,14 +11,13 @@ from functools import cached_property
 from typing import Any
 
 import dagster as dg
-import psycopg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.test_utils import create_run_for_test
 from dagster_shared.error import SerializableErrorInfo
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.errors import AlertNotSentError
@@ -29,7 +28,7 @@ from crm_pipeline.orchestration.failing import Watched
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.alerts.receivers import Hook, mail_server, web_hook
-from crm_pipeline_tests.conftest import TEMPLATE
+from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE, hour
 from crm_pipeline_tests.tenants import FIRST, START
 
@@ -51,15 +50,12 @@ class Deployment:
 @pytest.fixture(scope="module")
 def hook(postgres: str) -> Iterator[Hook]:
     """Where alerts go to, with the state database named in the environment."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as connection, pytest.MonkeyPatch.context() as environment, web_hook() as hook:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        environment.setenv(URL_VARIABLE, make_url(postgres).set(database=name).render_as_string(hide_password=False))
+    with own_database(postgres) as database_url, pytest.MonkeyPatch.context() as environment, web_hook() as hook:
+        environment.setenv(URL_VARIABLE, database_url)
         environment.setenv("HOOK", hook.url)
         STORE.close()
         yield hook
         STORE.close()
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")

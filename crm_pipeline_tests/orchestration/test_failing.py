@@ -68,9 +68,10 @@ def test_run_of_which_dagster_has_not_said_whether_it_retries_is_left_for_the_ne
     now = datetime.now(UTC)
     failed = dg.DagsterEvent(dg.DagsterEventType.RUN_FAILURE.value, begun.job_name, message="failed")
     # Dagster stores the event first, and then the run's status and tags.
-    instance.event_log_storage.store_event(
-        dg.EventLogEntry(error_info=None, level=40, user_message="", run_id=begun.run_id, timestamp=now.timestamp(), dagster_event=failed)
+    entry: dg.EventLogEntry = dg.EventLogEntry(  # type: ignore[no-untyped-call]
+        error_info=None, level=40, user_message="", run_id=begun.run_id, timestamp=now.timestamp(), dagster_event=failed
     )
+    instance.event_log_storage.store_event(entry)
     assert found(instance, at=now) == ([], 0)
     assert found(instance, at=now + timedelta(minutes=2))[0] == ["acme"]
 
