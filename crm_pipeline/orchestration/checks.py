@@ -79,11 +79,14 @@ def counts_add_up(report: LoadReport, *, finished: bool, missing: Mapping[str, i
 
 
 def links_consistent(faults: Mapping[LinkFault, int]) -> dg.AssetCheckResult:
-    """ERROR where links break a promise."""
+    """ERROR where links break a promise; WARN where all that is found are synced records without one: people may have removed it."""
+    broken = sum(faults.values()) - faults["synced_without_link"]
+    lost = f"{faults['synced_without_link']} synced records have no link any more; they sync anew when they change, or by resync."
     return dg.AssetCheckResult(
         check_name="links_consistent",
         passed=not any(faults.values()),
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.ERROR if broken else dg.AssetCheckSeverity.WARN,
+        description=lost if faults["synced_without_link"] else None,
         metadata={str(fault): count for fault, count in faults.items()},
     )
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import get_args
 
 import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from crm_pipeline.orchestration.checks import NOTHING_WRONG, no_failed_records, window_complete
+from crm_pipeline.orchestration.checks import NOTHING_WRONG, links_consistent, no_failed_records, window_complete
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.store.ledger import LinkFault
 from crm_pipeline_tests.orchestration.conftest import LOADS, READS, Dagster, World
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, add_laboratories, customized, integration
 
@@ -71,7 +73,7 @@ def test_records_that_are_left_out_on_purpose_are_no_warning(error: type) -> Non
     assert no_failed_records({error.__name__: 3}).passed
 
 
-def test_lost_outcome_and_lost_link_of_a_done_hour_are_errors(sandbox: Sandbox, dagster: Dagster) -> None:
+def test_lost_outcome_of_a_done_hour_is_an_error_and_a_lost_link_a_warning(sandbox: Sandbox, dagster: Dagster) -> None:
     lost, unlinked = add_laboratories(sandbox.tenant, 2)
     spec = customized(sandbox)
     assert dagster.run(spec, FIRST, assets=SALESFORCE_ACCOUNTS).success
@@ -79,7 +81,8 @@ def test_lost_outcome_and_lost_link_of_a_done_hour_are_errors(sandbox: Sandbox, 
     change_state(f"DELETE FROM crm_pipeline.link WHERE qbench_id = {unlinked}")
     found = verdicts(dagster, dagster.run(spec, SECOND, assets=SALESFORCE_ACCOUNTS))
     counts, links = (found["salesforce/accounts", name] for name in ("counts_add_up", "links_consistent"))
-    assert (counts.passed, counts.severity) == (links.passed, links.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (counts.passed, counts.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert (links.passed, links.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert (numbers(counts)["lost_records"], numbers(counts)["hours_with_lost_records"]) == (1, [FIRST])
     assert numbers(links)["synced_without_link"] == 1
     assert dagster.run(spec, FIRST, assets=SALESFORCE_ACCOUNTS).success
@@ -117,6 +120,14 @@ def test_record_dated_in_the_future_is_a_warning(sandbox: Sandbox, dagster: Dags
     ]
     assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert int(str(numbers(verdict)["seconds_ahead"])) > 80_000
+
+
+@pytest.mark.parametrize("fault", ["shared_crm_records", "links_of_no_organization", "intents_older_than_a_day"])
+def test_link_that_breaks_a_promise_is_an_error(fault: LinkFault) -> None:
+    none: dict[LinkFault, int] = dict.fromkeys(get_args(LinkFault), 0)
+    verdict = links_consistent({**none, fault: 1})
+    assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert links_consistent(none).passed
 
 
 def test_unread_seconds_outweigh_a_future_record() -> None:

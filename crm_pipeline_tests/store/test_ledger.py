@@ -11,13 +11,14 @@ from sqlalchemy import text
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OUTCOMES, normalized_schema
 from crm_pipeline.store import ledger
-from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.crm_state import Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import Window, stage_normalized
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 HOUR = 3_600
+BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=10, of_the_service=[])
 
 
 def stage(store: Store, versions: dict[int, int]) -> None:
@@ -29,7 +30,7 @@ def stage(store: Store, versions: dict[int, int]) -> None:
 def decide(store: Store, *rows: tuple[int, int, str, str | None, bool], state: CrmState = STATE) -> None:
     frame = OUTCOMES.build(pd.DataFrame(rows, columns=["qbench_id", "version", "outcome", "error_type", "retryable"]))
     with store.transaction() as connection:
-        state.save_outcomes(connection, outcomes=frame, run_id="run", partition_key=None)
+        state.save_outcomes(connection, outcomes=frame, backoff=BACKOFF, run_id="run", partition_key=None)
 
 
 def link(store: Store, qbench_id: int, crm_id: str, *, org_id: str = "org", integration: str = "acme") -> None:
