@@ -55,6 +55,19 @@ class CrmKind:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The CRM's limits on calls, and what is used of them.
+
+    ``daily_used`` of ``daily_total`` calls, by everyone, as its last answer said; null where it said nothing.
+    ``calls_per_second``: the fastest pace it allows this integration; null where it limits none.
+    """
+
+    daily_used: int | None
+    daily_total: int | None
+    calls_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class WriteBatch:
     """Rows for the CRM to write: three frames of one RangeIndex.
 
@@ -92,6 +105,10 @@ class Crm(Protocol):
 
     calls: CallCounter
     """The HTTP calls made so far; labels: sign_in, describe, read, write, associate."""
+
+    def limits(self) -> Limits:
+        """The limits on calls, as far as they are known by now; makes no call."""
+        ...
 
     def organization(self) -> str:
         """The id of the organization that the credentials lead to."""

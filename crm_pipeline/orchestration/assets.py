@@ -1,4 +1,7 @@
-"""The assets of one integration: extract, normalize and load, per record type and CRM."""
+"""The assets of one integration: extract, normalize and load, per record type and CRM.
+
+Dagster knows the bare MaterializeResult only where an asset has checks, hence the ignored type arguments.
+"""
 
 import time
 from collections import Counter
@@ -10,12 +13,25 @@ import dagster as dg
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
+from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, log_checks, mapping_current, window_complete
+from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.links import build_links
-from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, column_schema, load_metadata, seconds_since
+from crm_pipeline.orchestration.load_events import LoadEvents
+from crm_pipeline.orchestration.metadata import (
+    COLUMN_LINEAGE,
+    COLUMN_SCHEMA,
+    ROW_COUNT,
+    calls_metadata,
+    calls_since,
+    column_lineage,
+    column_schema,
+    seconds_since,
+)
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
 from crm_pipeline.orchestration.resync import build_resync
 from crm_pipeline.orchestration.retries import build_retry_sensor
@@ -23,6 +39,7 @@ from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, build_schedule
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.windows import hourly_partitions, partition_label, window
 from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
+from crm_pipeline.store.staging import count_of_other_mapping
 
 
 def build_integration(spec: IntegrationSpec) -> dg.Definitions:
@@ -74,7 +91,8 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 
     @dg.asset(
         key=names.raw_key(spec.name, record_type),
-        description=f"The {MODELS[record_type].qbench_object} that changed in QBench, staged as QBench gave them.",
+        description=f"The {MODELS[record_type].qbench_object} that changed in QBench, staged as QBench gave them. "
+        "What all CRMs are fed from: QBench is read once for all of them.",
         group_name=spec.name,
         owners=list(spec.owners),
         kinds={"python", "postgres"},
@@ -83,9 +101,10 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
         required_resource_keys={resource},
         pool=resource,
         retry_policy=dg.RetryPolicy(max_retries=1),
-        metadata={"dagster/column_schema": column_schema(RAW)},
+        metadata={COLUMN_SCHEMA: column_schema(RAW, fields=dict.fromkeys(qbench_fields(record), "field of QBench, within content"))},
+        check_specs=check_specs(names.raw_key(spec.name, record_type), "window_complete"),
     )
-    def extract(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def extract(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from crm_pipeline.sync.extract import Extract
 
         client = getattr(context.resources, resource)
@@ -95,12 +114,17 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 
         def metadata() -> dict[str, Any]:
             calls = calls_since(before, client.calls.snapshot())
-            rows = {"dagster/row_count": job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}
+            rows = {ROW_COUNT: job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}
             return {**rows, **calls_metadata(calls), "seconds": seconds_since(started)}
 
-        with failing_clearly(spec.name, metadata):
-            job.run(window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds))
-        return dg.MaterializeResult(metadata=metadata())
+        def complete() -> dg.AssetCheckResult:
+            ahead = 0 if job.newest is None else job.newest - int(time.time())
+            return window_complete(seconds_missing=within.until - job.position, seconds_ahead=ahead)
+
+        within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
+        with failing_clearly(spec.name, metadata, before=lambda: log_checks(context, [complete()])):
+            job.run(within)
+        return dg.MaterializeResult(metadata=metadata(), check_results=[complete()])
 
     return extract
 
@@ -111,33 +135,42 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
     if record_type is RecordType.CONTACT:
         # Which customers are deleted, and what rules on customer.<field> look at, is to be known first.
         deps.append(names.raw_key(spec.name, RecordType.ACCOUNT))
+    sources = normalized_sources(record)
+    direct = dict.fromkeys((name for name in sources if "." in name), "value of a field outside the normalized model")
+    lineage = column_lineage(names.raw_key(spec.name, record_type), sources)
 
     @dg.asset(
         key=names.normalized_key(spec.name, record_type),
         deps=deps,
-        description=f"The staged {MODELS[record_type].qbench_object} in the normalized model, through the integration's mapping.",
+        description=f"The staged {MODELS[record_type].qbench_object} in the normalized model, through the integration's mapping. "
+        "What may not sync is named here, with the reason, for all CRMs.",
         group_name=spec.name,
         owners=list(spec.owners),
         kinds={"pandas", "postgres"},
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=dg.RetryPolicy(max_retries=1),
-        metadata={"dagster/column_schema": column_schema(normalized_schema(record_type))},
+        metadata={COLUMN_SCHEMA: column_schema(normalized_schema(record_type), fields=direct)},
+        check_specs=check_specs(names.normalized_key(spec.name, record_type), "mapping_current"),
     )
-    def normalized(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from crm_pipeline.sync.normalizing import normalize_staged
+    def normalized(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from crm_pipeline.sync.normalizing import mapping_digest, normalize_staged
 
         started = time.monotonic()
         counts: Counter[str] = Counter()
 
         def metadata() -> dict[str, Any]:
             met = {name: count for name, count in sorted(counts.items()) if name != "rows"}
-            return {"dagster/row_count": counts["rows"], **met, "seconds": seconds_since(started)}
+            return {ROW_COUNT: counts["rows"], **met, "seconds": seconds_since(started)}
 
         with failing_clearly(spec.name, metadata):
             within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
             normalize_staged(STORE, spec.name, record, window=within, default_region=spec.default_region, counts=counts)
-        return dg.MaterializeResult(metadata=metadata())
+            digest = mapping_digest(record, spec.default_region)
+            with STORE.transaction() as connection:
+                out_of_date = count_of_other_mapping(connection, spec.name, record_type, mapping_digest=digest)
+        context.add_asset_metadata({COLUMN_LINEAGE: lineage}, partition_key=context.partition_keys[-1])
+        return dg.MaterializeResult(metadata=metadata(), check_results=[mapping_current(out_of_date)])
 
     return normalized
 
@@ -148,11 +181,13 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: 
     deps = [names.normalized_key(spec.name, record_type)]
     if record_type is RecordType.CONTACT:
         deps.append(names.load_key(spec.name, kind, RecordType.ACCOUNT))
+    written = crm_sources(record, crm=kind.name)
 
     @dg.asset(
         key=names.load_key(spec.name, kind, record_type),
         deps=deps,
-        description=f"The normalized {names.NORMALIZED_OBJECTS[record_type]} in {kind.title}, one outcome per record.",
+        description=f"The normalized {names.NORMALIZED_OBJECTS[record_type]} in {kind.title}, one outcome per record. "
+        "Green: all was done that can be. Red: materialize it again, only what is open is sent.",
         group_name=spec.name,
         owners=list(spec.owners),
         kinds={kind.name},
@@ -160,21 +195,19 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: 
         backfill_policy=dg.BackfillPolicy.single_run(),
         required_resource_keys={resource},
         pool=resource,
-        metadata={"dagster/column_schema": column_schema(OUTCOMES)},
+        metadata={COLUMN_SCHEMA: column_schema(OUTCOMES, fields=dict.fromkeys(written, f"field of {kind.title} that is written"))},
+        check_specs=check_specs(names.load_key(spec.name, kind, record_type), *LOAD_CHECKS),
+        freshness_policy=freshness_policy(spec),
     )
-    def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+    def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from crm_pipeline.sync.load import Load
 
         crm = getattr(context.resources, resource)
-        before = crm.calls.snapshot()
         order = spec.order(kind.name, record, run_id=context.run.run_id, partition_key=partition_label(context))
         job = Load(order, store=STORE, crm=crm)
-
-        def metadata() -> dict[str, Any]:
-            return load_metadata(job.report, calls_since(before, crm.calls.snapshot()))
-
-        with failing_clearly(spec.name, metadata):
-            job.run(window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds))
-        return dg.MaterializeResult(metadata=metadata())
+        events = LoadEvents(context, spec, kind, record, load=job, crm=crm)
+        with failing_clearly(spec.name, events.counts, before=events.failing):
+            job.run(events.window)
+            return events.finished()
 
     return load

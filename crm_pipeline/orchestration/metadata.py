@@ -8,32 +8,61 @@ from typing import Any
 
 import dagster as dg
 
+from crm_pipeline.crms.base import Limits
 from crm_pipeline.errors import record_errors
 from crm_pipeline.frames import FrameSchema
 from crm_pipeline.model import Outcome
 from crm_pipeline.sync.link_check import LinkReport
 from crm_pipeline.sync.report import LoadReport
 
+ROW_COUNT = "dagster/row_count"
+COLUMN_SCHEMA = "dagster/column_schema"
+COLUMN_LINEAGE = "dagster/column_lineage"
 
-def column_schema(schema: FrameSchema) -> dg.TableSchema:
-    """A frame's declared columns as Dagster shows them."""
-    return dg.TableSchema(
-        columns=[dg.TableColumn(name=column.name, type=column.dtype, description=column.meaning) for column in schema.columns]
+
+def column_schema(schema: FrameSchema, *, fields: Mapping[str, str] | None = None) -> dg.TableSchema:
+    """A frame's declared columns as Dagster shows them, and behind them ``fields``: names with what each is."""
+    columns = [dg.TableColumn(name=column.name, type=column.dtype, description=column.meaning) for column in schema.columns]
+    known = set(schema.names)
+    columns += [dg.TableColumn(name=name, description=meaning) for name, meaning in (fields or {}).items() if name not in known]
+    return dg.TableSchema(columns=columns)
+
+
+def column_lineage(asset_key: Sequence[str], sources: Mapping[str, Sequence[str]]) -> dg.TableColumnLineage:
+    """Where columns come from: of each, the columns of this other asset."""
+    other = dg.AssetKey(asset_key)
+    return dg.TableColumnLineage(
+        {column: [dg.TableColumnDep(other, source) for source in names] for column, names in sources.items() if names}
     )
 
 
-def load_metadata(report: LoadReport, calls: Mapping[str, int]) -> dict[str, Any]:
-    """A load's counts as materialization metadata: rows per outcome, calls made, seconds, errors by type."""
+def load_metadata(report: LoadReport, calls: Mapping[str, int], *, floor: Mapping[str, int], limits: Limits) -> dict[str, Any]:
+    """A load's counts as materialization metadata: rows per outcome, calls made and needed, limits used, seconds per phase.
+
+    ``floor``: the fewest write calls that the API allows for the rows sent (sync.floor).
+    """
     return {
-        "dagster/row_count": report.accounted,
+        ROW_COUNT: report.accounted,
         "rows": report.rows,
         "replanned": report.replanned,
         **{str(outcome): report.outcomes.get(outcome, 0) for outcome in Outcome},
         **calls_metadata(calls),
+        "fewest_write_calls": sum(floor.values()),
+        **limits_metadata(limits, calls=sum(calls.values()), seconds=report.seconds),
         "seconds": round(report.seconds, 2),
+        **{f"seconds_{phase}": round(seconds, 2) for phase, seconds in sorted(report.phases.items())},
         **({"notes": dg.MetadataValue.md(notes_list(report))} if report.notes else {}),
-        "errors": dg.MetadataValue.md(error_table(report)),
     }
+
+
+def limits_metadata(limits: Limits, *, calls: int, seconds: float) -> dict[str, float]:
+    """How much of the CRM's limits is used, in percent: of the pace by this load, of the day's calls by everyone."""
+    shares: dict[str, float] = {}
+    if limits.calls_per_second is not None:
+        shares["rate_limit_used_percent"] = round(100 * calls / max(seconds, 1.0) / limits.calls_per_second, 1)
+    if limits.daily_used is not None and limits.daily_total:
+        shares["daily_limit_used_percent"] = round(100 * limits.daily_used / limits.daily_total, 4)
+    return shares
 
 
 def notes_list(report: LoadReport) -> str:
@@ -56,15 +85,23 @@ def seconds_since(started: float) -> float:
     return round(time.monotonic() - started, 2)
 
 
-def error_table(report: LoadReport) -> str:
-    """Errors by type as a markdown table, most frequent first, with sample QBench ids."""
+def error_table(report: LoadReport, *, pages: Mapping[int, str] | None = None) -> str:
+    """Errors by type as a markdown table, most frequent first, with sample QBench ids.
+
+    ``pages``: the address of the record's page in the CRM, by QBench id, for those that have one.
+    """
     if not report.errors:
         return "No record was skipped, deferred or refused."
     meanings = {name: error.meaning for name, error in record_errors().items()}
-    rows = [
-        f"| {name} | {count} | {', '.join(map(str, report.samples.get(name, [])))} | {meanings.get(name, '')} |"
-        for name, count in report.errors.most_common()
-    ]
+    known = pages or {}
+
+    def ids(name: str) -> str:
+        return ", ".join(f"[{qbench_id}]({known[qbench_id]})" if qbench_id in known else str(qbench_id) for qbench_id in samples(name))
+
+    def samples(name: str) -> list[int]:
+        return report.samples.get(name, [])
+
+    rows = [f"| {name} | {count} | {ids(name)} | {meanings.get(name, '')} |" for name, count in report.errors.most_common()]
     return "\n".join(["| error | records | QBench ids (some) | meaning |", "| --- | ---: | --- | --- |", *rows])
 
 

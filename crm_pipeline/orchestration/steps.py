@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
-from crm_pipeline.errors import AuthenticationError, ConfigurationError, CrmPipelineError, RequestRefusedError
+from crm_pipeline.errors import AuthenticationError, ConfigurationError, CrmPipelineError, RequestRefusedError, StoreError
+
+logger = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -20,8 +23,12 @@ _BEYOND_RETRY = (AuthenticationError, ConfigurationError, RequestRefusedError)
 
 
 @contextmanager
-def failing_clearly(integration: str, metadata: Callable[[], dict[str, Any]]) -> Iterator[None]:
+def failing_clearly(
+    integration: str, metadata: Callable[[], dict[str, Any]], *, before: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Let only errors of ours leave a step, with the counts so far as metadata, and never with a record's values.
+
+    ``before`` an error of ours leaves, this is done; not where the state database failed, or we did.
 
     Dagster stores the text of an exception and of all it was raised from; foreign texts (a database's, a parser's) carry
     values, so they are replaced by their type and the place in our code.
@@ -29,6 +36,8 @@ def failing_clearly(integration: str, metadata: Callable[[], dict[str, Any]]) ->
     try:
         yield
     except CrmPipelineError as error:
+        with _spared_by_database():
+            before()
         raise dg.Failure(
             description=f"{type(error).__name__}: {error}",
             metadata=metadata(),
@@ -46,6 +55,15 @@ def failing_clearly(integration: str, metadata: Callable[[], dict[str, Any]]) ->
             "what was stored stays; please report it with this line",
             metadata=metadata(),
         ) from None
+
+
+@contextmanager
+def _spared_by_database() -> Iterator[None]:
+    """Leave out what cannot be told because the state database fails too; the first error says more."""
+    try:
+        yield
+    except (SQLAlchemyError, StoreError) as error:
+        logger.warning("the state database failed as well (%s): checks and finished hours are not told", type(error).__name__)
 
 
 def _innermost(error: SQLAlchemyError) -> str:

@@ -65,9 +65,29 @@ def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]
     return _frame([(rows.row(record), record) for record in found])
 
 
-def read_changes(
-    client: QBenchClient, record_type: RecordType, *, since: int | None, until: int, resume: int | None = None
-) -> Iterator[Page]:
+class Changes:
+    """A read of what changed (read_changes): an iterator of its pages.
+
+    ``newest``: the latest version that QBench showed while it was read, behind the window's end too; None where it showed none.
+    """
+
+    def __init__(self, walk: Walk, record_type: RecordType, *, start: int) -> None:
+        self._walk = walk
+        self._pages = (_page(walk, record_type, rows) for rows in _gathered(walk, start))
+
+    def __iter__(self) -> Iterator[Page]:
+        return self
+
+    def __next__(self) -> Page:
+        return next(self._pages)
+
+    @property
+    def newest(self) -> int | None:
+        """The latest version seen so far."""
+        return self._walk.newest
+
+
+def read_changes(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int, resume: int | None = None) -> Changes:
     """The records last updated in ``since <= version < until`` (Unix seconds), oldest first, as pages of about 2,000 rows.
 
     ``since`` None is the beginning of time; ``resume`` is the ``position`` of the last page of a read of the same window that
@@ -79,8 +99,7 @@ def read_changes(
     """
     start = max(since or 0, 0)
     walk = Walk(RowList(client, MODELS[record_type].qbench_object, start), until=until)
-    for rows in _gathered(walk, max(start, resume or 0)):
-        yield _page(walk, record_type, rows)
+    return Changes(walk, record_type, start=max(start, resume or 0))
 
 
 def read_deletions(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int) -> Iterator[Page]:
@@ -121,7 +140,7 @@ def _page(walk: Walk, record_type: RecordType, rows: list[Row]) -> Page:
     if record_type is RecordType.CONTACT:
         contents = with_customers(client, [row.content for row in rows])
     frame = _frame([(row, content) for row, content in zip(rows, contents, strict=True) if content is not None])
-    logger.info("integration %s: read %d %s of QBench, up to %d", client.integration, len(frame), walk.source.name, walk.position)
+    logger.debug("integration %s: read %d %s of QBench, up to %d", client.integration, len(frame), walk.source.name, walk.position)
     return Page(frame, walk.position, walk.total)
 
 

@@ -30,13 +30,14 @@ class Walk:
     """One read of a list up to ``until`` (Unix seconds, exclusive).
 
     ``position``: every row of a version below it has been yielded; right after each step of ``rows``. ``total``: how many
-    records QBench announced at the start.
+    records QBench announced at the start. ``newest``: the latest version seen, those behind the end included; None where none was.
     """
 
     def __init__(self, source: RowList, *, until: int) -> None:
         self.source = source
         self.position = source.since
         self.total: int | None = None
+        self.newest: int | None = None
         self._until = until
         self._size = source.client.settings.page_size
         self._order_known = False
@@ -63,6 +64,7 @@ class Walk:
             begin = self.position
             page = self.source.page(1, position=begin, size=self._size)
             self.total = page.total if self.total is None else self.total
+            self._note([row.version for row in page.rows if row.readable])
             self._check_order(page)
             self._inexact = {key: row for key, row in self._inexact.items() if row.latest >= begin - 1}
             if page.more and page.last_place <= begin:
@@ -83,7 +85,11 @@ class Walk:
             newest = self.source.newest(position=self.position, size=self._size)
             if newest is None or newest <= page.last_place:
                 raise _OutOfOrderError
+            self._note([newest])
             self._order_known = True
+
+    def _note(self, versions: list[int]) -> None:
+        self.newest = max([*versions, *([] if self.newest is None else [self.newest])], default=None)
 
     def _crowded_second(self, second: int) -> Generator[Rows, None, int]:
         """All rows of a second that holds more than a page, by turning pages; returns the second to go on from."""

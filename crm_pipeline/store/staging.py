@@ -28,6 +28,11 @@ class Window:
     since: int | None
     until: int
 
+    @property
+    def bounds(self) -> dict[str, int]:
+        """Both ends as numbers, to be bound to a statement."""
+        return {"since": _lower(self), "until": self.until}
+
     def covers(self, versions: pd.Series) -> pd.Series:
         """Which of these versions lie in the window."""
         return versions.ge(_lower(self)) & versions.lt(self.until)
@@ -173,6 +178,17 @@ def staged_errors(connection: Connection, integration: str, record_type: RecordT
     return pd.DataFrame(rows, columns=["qbench_id", "error_type"]).astype({"error_type": "str"}).set_index("qbench_id")["error_type"]
 
 
+def count_in_window(connection: Connection, integration: str, record_type: RecordType, *, window: Window) -> int:
+    """How many normalized rows are staged in a window."""
+    statement = text(
+        "SELECT count(*) FROM crm_pipeline.normalized_record "
+        "WHERE integration = :integration AND record_type = :record_type AND version >= :since AND version < :until"
+    )
+    parameters = {"integration": integration, "record_type": record_type, **window.bounds}
+    count: int = connection.execute(statement, parameters).scalar_one()
+    return count
+
+
 def count_of_other_mapping(
     connection: Connection,
     integration: str,
@@ -188,7 +204,7 @@ def count_of_other_mapping(
         "WHERE integration = :integration AND record_type = :record_type AND mapping_digest <> :mapping_digest "
         "AND (CAST(:ids AS bigint[]) IS NULL OR qbench_id = ANY(:ids)) AND version >= :since AND version < :until"
     )
-    bounds = {"since": -(2**62), "until": 2**62} if window is None else {"since": _lower(window), "until": window.until}
+    bounds = (window or Window(since=None, until=2**62)).bounds
     parameters = {"integration": integration, "record_type": record_type, "mapping_digest": mapping_digest, **bounds}
     count: int = connection.execute(statement, {**parameters, "ids": None if ids is None else list(ids)}).scalar_one()
     return count
@@ -232,7 +248,7 @@ def _pages(
 ) -> Iterator[pd.DataFrame]:
     # One short transaction per frame: a load may take hours, and an open snapshot would keep the database from cleaning up.
     statement = text(_PAGE.format(columns=", ".join(columns), table=table))
-    bounds = {"since": _lower(window), "until": window.until, "rows": frame_rows}
+    bounds = {**window.bounds, "rows": frame_rows}
     last = {"last_version": _lower(window) - 1, "last_id": 0}
     while True:
         with store.transaction() as connection:

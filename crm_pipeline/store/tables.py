@@ -160,6 +160,8 @@ outcome_history = Table(
     *_outcome_columns(),
     _now("at"),
     Index(None, "integration", "crm", "record_type", "qbench_id"),
+    # Rows come in the order of their time, so that a block range index of a few pages finds the latest ones.
+    Index("ix_outcome_history_at", "at", postgresql_using="brin"),
     comment="Every outcome but `unchanged`, append-only",
 )
 

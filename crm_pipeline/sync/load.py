@@ -30,14 +30,16 @@ from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
 from crm_pipeline.sync import emails, results
 from crm_pipeline.sync.existing import existing, named_ids
+from crm_pipeline.sync.floor import ASSOCIATE
 from crm_pipeline.sync.gone import follow
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
-from crm_pipeline.sync.planning import Plan, by_verb
+from crm_pipeline.sync.planning import Plan, by_verb, verbs
+from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.report import LoadReport
-from crm_pipeline.sync.selection import Selection, taken
+from crm_pipeline.sync.selection import Selection, how_many, taken
 from crm_pipeline.sync.stops import FirstRefusals
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class Load:
         self._unclear: set[int] = set()
         self._given_up: set[int] = set()
         self._refusals = FirstRefusals()
+        self._calls_before = sum(crm.calls.snapshot().values())
 
     def run(self, selection: Selection) -> LoadReport:
         """Load the window's rows and those for which what they waited for has changed, or the named rows.
@@ -89,6 +92,7 @@ class Load:
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
             follow_deletions(connection, self.order.state)
+            self.report.expected = how_many(connection, self.order, selection)
         for part in taken(self.order, selection, store=self._store, frame_rows=self._frame_rows):
             if part.replanned:
                 self.report.replanned += len(part.frame)
@@ -118,18 +122,24 @@ class Load:
         return settle_intents(self.order.state, store=self._store, crm=self._crm, org_id=self._org_id)
 
     def _plan_and_write(self, frame: pd.DataFrame) -> None:
-        planned = self._planner.plan(frame, undecided=self._undecided)
+        planned = self._plan(frame)
         if self._is_under_way(planned.rows):
             # Only once that is written are its links known, without which a record would be created, or linked, twice.
             self._finish()
             del self._undecided
-            planned = self._planner.plan(frame, undecided=self._undecided)
+            planned = self._plan(frame)
         self._carry_out(planned)
+        if planned.rows["operation"].eq(Operation.NONE).all():
+            self._tell_progress("nothing to write for these")
+
+    def _plan(self, frame: pd.DataFrame) -> Plan:
+        with self.report.timed("plan"):
+            return self._planner.plan(frame, undecided=self._undecided)
 
     def _carry_out(self, planned: Plan) -> None:
         """Store what the plan decided itself, and write the rest as soon as batches are full."""
         done = results.decided(planned.rows)
-        with self._store.transaction() as connection:
+        with self.report.timed("store"), self._store.transaction() as connection:
             done = self._saved(connection, done)
         self.report.add(done)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
@@ -189,10 +199,13 @@ class Load:
     def _write(self, batch: Plan, *, attempt: int = 1) -> None:
         """Send one batch and store what became of it, also when the call fails."""
         self._save_intents(batch)
+        if attempt == 1:
+            self._count_sent(batch)
         try:
-            answer = self._crm.write(
-                self._record_type, WriteBatch(WRITE_ROWS.build(batch.rows[WRITE_ROWS.names]), batch.values, batch.sent)
-            )
+            with self.report.timed("write"):
+                answer = self._crm.write(
+                    self._record_type, WriteBatch(WRITE_ROWS.build(batch.rows[WRITE_ROWS.names]), batch.values, batch.sent)
+                )
         except ServiceError:
             self._store_results(batch.rows, results.failed(batch.rows, ServiceFailedException.__name__))
             raise
@@ -211,15 +224,25 @@ class Load:
         self._refusals = self._refusals.followed_by(answer)
         self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
+        self._tell_progress(f"wrote {len(batch.rows)}, {int(answer['error_type'].notna().sum())} of them refused")
+
+    def _count_sent(self, batch: Plan) -> None:
+        """Count the rows of a batch for which a call is needed (crms.base.Crm.write)."""
+        verb = verbs(batch.rows)
+        with_parent = batch.rows["parent_crm_id"].notna() & verb.isin(list(self._crm.parent_goes_with))
+        needed = batch.sent.any(axis=1) | batch.rows["key"].notna() | with_parent
+        self.report.sent.update(verb[needed].tolist())
+
+    def _tell_progress(self, what: str) -> None:
+        report = self.report
         logger.info(
-            "%s %s %ss: wrote %d, %d of them refused; %d of %d rows accounted for",
+            "%s %s %ss: %s; %s; %d calls",
             self.order.integration,
             self.order.crm,
             self._record_type,
-            len(batch.rows),
-            int(answer["error_type"].notna().sum()),
-            self.report.accounted,
-            self.report.rows + self.report.replanned,
+            what,
+            progress(report.accounted, report.total, seconds=report.seconds),
+            sum(self._crm.calls.snapshot().values()) - self._calls_before,
         )
 
     def _is_in_our_own_way(self, answer: pd.DataFrame) -> pd.Series:
@@ -263,7 +286,7 @@ class Load:
     def _store_results(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
         unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])
         self._unclear.update(rows.loc[unclear, "qbench_id"])
-        with self._store.transaction() as connection:
+        with self.report.timed("store"), self._store.transaction() as connection:
             claimed = results.taken_over(rows, answer)
             release(connection, self.order.state, org_id=self._org_id, crm_ids=claimed)
             wanted = results.named_as_existing(answer)
@@ -305,7 +328,9 @@ class Load:
         pairs = ASSOCIATIONS.build(
             rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
         )
-        answer = results.account_for(rows, self._crm.associate(pairs))
+        self.report.sent[ASSOCIATE] += len(rows)
+        with self.report.timed("associate"):
+            answer = results.account_for(rows, self._crm.associate(pairs))
         answer = WRITE_RESULTS.build(
             answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=answer["error_type"].isna())
         )

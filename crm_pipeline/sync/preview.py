@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import check_organization
 from crm_pipeline.store.staging import count_of_other_mapping
+from crm_pipeline.sync.floor import ASSOCIATE, fewest_calls
 from crm_pipeline.sync.normalizing import mapping_digest
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
@@ -167,7 +167,7 @@ class Preview:
             if order.spec.record_type is RecordType.ACCOUNT:
                 self._accounts.add(planned.rows)
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
-        forecast.writes = self._calls(order.spec.record_type, written)
+        forecast.writes = fewest_calls(self._crm, order.spec.record_type, written)
         return forecast
 
     def _org_id(self, order: LoadOrder) -> str:
@@ -209,11 +209,7 @@ class Preview:
         writes = rows[rows["operation"] != Operation.NONE]
         verb = verbs(writes)
         associated = writes["parent_crm_id"].notna() & ~verb.isin(list(self._crm.parent_goes_with))
-        return Counter({**verb.value_counts().to_dict(), "associate": int(associated.sum())})
-
-    def _calls(self, record_type: RecordType, rows: Counter[str]) -> dict[str, int]:
-        sizes = {verb: self._crm.association_batch_size if verb == "associate" else self._crm.batch_size(record_type) for verb in rows}
-        return {verb: math.ceil(count / sizes[verb]) for verb, count in sorted(rows.items()) if count}
+        return Counter({**verb.value_counts().to_dict(), ASSOCIATE: int(associated.sum())})
 
 
 def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selection) -> int:

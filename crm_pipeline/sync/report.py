@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -13,9 +15,14 @@ SAMPLE_IDS = 5
 
 @dataclass(slots=True)
 class LoadReport:
-    """The counts of one load, added up as it runs."""
+    """The counts of one load, added up as it runs.
+
+    ``expected``: rows that its selection holds; None while they are not counted. ``sent``: rows that needed a call, by verb
+    (sync.floor), repeats left out. ``phases``: seconds spent, by what for.
+    """
 
     started: float = field(default_factory=time.monotonic)
+    expected: int | None = None
     rows: int = 0
     replanned: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -23,6 +30,8 @@ class LoadReport:
     samples: dict[str, list[int]] = field(default_factory=dict)
     retryable: int = 0
     notes: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
+    phases: dict[str, float] = field(default_factory=dict)
 
     def add(self, outcomes: pd.DataFrame) -> None:
         """Count final outcomes (schemas.OUTCOMES)."""
@@ -33,6 +42,20 @@ class LoadReport:
         for error_type, ids in wrong.groupby("error_type")["qbench_id"]:
             known = self.samples.setdefault(str(error_type), [])
             known.extend(ids.head(SAMPLE_IDS - len(known)).tolist() if len(known) < SAMPLE_IDS else [])
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Count the seconds spent inside as this phase's."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[phase] = self.phases.get(phase, 0.0) + time.monotonic() - began
+
+    @property
+    def total(self) -> int | None:
+        """Rows that the load will have taken at its end, as far as it is known."""
+        return None if self.expected is None else max(self.expected, self.rows) + self.replanned
 
     @property
     def seconds(self) -> float:

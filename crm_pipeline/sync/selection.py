@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, normalized_stream
+from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
 from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline.sync.eligibility import HOLDING
 from crm_pipeline.sync.order import LoadOrder
@@ -42,6 +43,13 @@ def taken(order: LoadOrder, selection: Selection, *, store: Store, frame_rows: i
     if order.resend is not None and order.resend.create_only:
         parts = _linked_only(order, parts, store=store)
     yield from parts
+
+
+def how_many(connection: Connection, order: LoadOrder, selection: Selection) -> int:
+    """The rows that a selection holds, those left aside that are replanned because what they waited for has changed."""
+    if isinstance(selection, Named):
+        return len(selection.ids)
+    return count_in_window(connection, order.integration, order.spec.record_type, window=selection)
 
 
 def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> Iterator[Taken]:

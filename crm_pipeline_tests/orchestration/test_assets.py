@@ -10,9 +10,9 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import Outcome, RecordType
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
-from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, RESYNCS, World, metadata_of
+from crm_pipeline_tests.orchestration.conftest import ACCOUNTS, LINKS, LOADS, READS, RESYNCS, World, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
-from crm_pipeline_tests.tenants import BEFORE_START, FIRST, add_laboratories, integration
+from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, add_laboratories, integration
 
 SALESFORCE = {"domain": "acme.my", "client_id": {"env": "D"}, "client_secret": {"env": "E"}}
 CONTACTS = {"map": {"email": "email_address"}}
@@ -38,6 +38,14 @@ def loaded(world: World) -> dg.ExecuteInProcessResult:
     add_laboratories(world.sandbox.tenant, 1, contacts_each=2)
     world.sandbox.tenant.add_customer(customer_name=None, id=77, at=BEFORE_START)
     return world.dagster.run(integration(world.sandbox), FIRST)
+
+
+@pytest.fixture(scope="module")
+def edited(world: World, loaded: dg.ExecuteInProcessResult) -> dg.ExecuteInProcessResult:
+    """The next hour, in which someone emptied the name of the customer that both CRMs have."""
+    (customer,) = (record["QBench_Id__c"] for record in world.sandbox.org.records("Account"))
+    world.sandbox.tenant.edit_customer(int(customer), customer_name=None, at=IN_SECOND)
+    return world.dagster.run(integration(world.sandbox), SECOND, assets=ACCOUNTS)
 
 
 def test_integration_has_eight_hourly_assets_under_its_name(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
@@ -76,10 +84,11 @@ def test_assets_show_what_they_are_made_with(specs: dict[str, dg.AssetSpec]) -> 
 
 def test_assets_show_the_columns_of_their_rows(specs: dict[str, dg.AssetSpec]) -> None:
     shown = {name: [column.name for column in spec.metadata["dagster/column_schema"].columns] for name, spec in specs.items()}
-    assert shown["qbench/contacts"] == RAW.names
+    assert shown["qbench/contacts"] == [*RAW.names, "customers", "email_address"]
     assert shown["normalized/accounts"] == normalized_schema(RecordType.ACCOUNT).names
     assert shown["normalized/contacts"] == normalized_schema(RecordType.CONTACT).names
-    assert shown["salesforce/accounts"] == shown["hubspot/contacts"] == OUTCOMES.names
+    assert shown["salesforce/accounts"] == [*OUTCOMES.names, "Name"]
+    assert shown["hubspot/contacts"] == [*OUTCOMES.names, "email"]
 
 
 def test_assets_share_one_hourly_partitions_definition(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
@@ -139,6 +148,42 @@ def test_load_shows_its_errors_as_a_table_with_ids_and_meaning(loaded: dg.Execut
     table = str(metadata_of(loaded, "salesforce", "accounts")["errors"])
     assert table.startswith("| error | records |")
     assert "| NoNameForCustomerException | 1 | 77 | The customer has no value" in table
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_load_shows_calls_against_the_fewest_possible_limits_and_phases(loaded: dg.ExecuteInProcessResult, load: str) -> None:
+    metadata = metadata_of(loaded, *load.split("/"))
+    made = int(str(metadata["calls_write"])) + int(str(metadata.get("calls_associate", 0)))
+    assert made == metadata["fewest_write_calls"] == (2 if load == "hubspot/contacts" else 1)
+    assert {"seconds_plan", "seconds_write", "seconds_store"} <= set(metadata)
+    assert 0 < float(str(metadata["daily_limit_used_percent"])) < 1
+    assert ("rate_limit_used_percent" in metadata) == load.startswith("hubspot")
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_load_shows_the_last_hours_as_a_picture(loaded: dg.ExecuteInProcessResult, load: str) -> None:
+    picture = str(metadata_of(loaded, *load.split("/"))["recent_outcomes"])
+    assert picture.startswith("![outcomes per hour](data:image/svg+xml;base64,")
+    assert f"{2 if load.endswith('/contacts') else 1} synced" in picture
+
+
+def test_crm_field_leads_back_to_its_qbench_field(loaded: dg.ExecuteInProcessResult) -> None:
+    def sources(asset: str, column: str) -> set[tuple[str, str]]:
+        lineage = metadata_of(loaded, *asset.split("/"))["dagster/column_lineage"]
+        assert isinstance(lineage, dg.TableColumnLineage)
+        return {("/".join(dep.asset_key.path[1:]), dep.column_name) for dep in lineage.deps_by_column[column]}
+
+    assert sources("salesforce/accounts", "BillingCity") == {("normalized/accounts", "billing_city")}
+    assert sources("normalized/accounts", "billing_city") == {("qbench/customers", "city_name")}
+    assert sources("hubspot/contacts", "lastname") == {("normalized/contacts", "last_name")}
+
+
+def test_sample_ids_lead_to_the_records_in_the_crm(edited: dg.ExecuteInProcessResult, world: World) -> None:
+    (account,) = (record["Id"] for record in world.sandbox.org.records("Account"))
+    (company,) = (record["id"] for record in world.sandbox.portal.records("companies"))
+    in_salesforce = str(metadata_of(edited, "salesforce", "accounts")["errors"])
+    assert f"]({world.sandbox.salesforce_url}/lightning/r/Account/{account}/view)" in in_salesforce
+    assert f"/record/0-2/{company})" in str(metadata_of(edited, "hubspot", "companies")["errors"])
 
 
 def test_extract_shows_rows_and_calls(loaded: dg.ExecuteInProcessResult) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE
 from crm_pipeline.crms.hubspot.associating import Associator
@@ -51,6 +51,12 @@ class HubSpotCrm:
         self._fields: dict[RecordType, pd.DataFrame] = {}
         self.association_batch_size = settings.association_batch_size
         self.parent_goes_with = frozenset({"create"})
+
+    def limits(self) -> Limits:
+        """The daily calls, where HubSpot tells them, and the pace that the settings keep."""
+        used, total = self._transport.daily_calls() or (None, None)
+        pace = self._settings.limits
+        return Limits(daily_used=used, daily_total=total, calls_per_second=pace.calls / pace.seconds)
 
     def organization(self) -> str:
         """The portal id; asked once, counted as sign_in. Raises ServiceError."""

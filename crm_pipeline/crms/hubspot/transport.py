@@ -101,6 +101,14 @@ class Transport:
             attempts=self._settings.attempts,
         )
 
+    def daily_calls(self) -> tuple[int, int] | None:
+        """Calls of the day, used and allowed, as the last answer that told them said; searches and OAuth apps are not told."""
+        with self._lock:
+            if self._daily is None:
+                return None
+            remaining, limit = self._daily
+            return limit - remaining, limit
+
     def close(self) -> None:
         """Give the connections back; a later call opens new ones."""
         with self._lock:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.calls import CallCounter
-from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
@@ -37,6 +37,11 @@ class SalesforceCrm:
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
         self._fields: dict[RecordType, pd.DataFrame] = {}
+
+    def limits(self) -> Limits:
+        """The daily calls; Salesforce limits no pace."""
+        used, total = self._transport.daily_calls or (None, None)
+        return Limits(daily_used=used, daily_total=total, calls_per_second=None)
 
     def organization(self) -> str:
         """The 18-character id of the organization."""

@@ -45,7 +45,8 @@ class SalesforceTransport:
         self._lock = threading.Lock()
         self._client: Salesforce | None = None
         self._user_id: str | None = None
-        self._calls_left: tuple[int, int] | None = None
+        self.daily_calls: tuple[int, int] | None = None
+        """Calls of the day, used and allowed, as the last answer said."""
         self._limit: LimitReachedError | None = None
         self._session = requests.Session()
         self._session.mount("https://", _EndpointAdapter(base=settings.url, timeout=(CONNECT_SECONDS, settings.timeout_seconds)))
@@ -84,9 +85,9 @@ class SalesforceTransport:
         """Raise LimitReachedError when fewer daily calls are left than ``keep_free`` says, or ``limit_reached`` was called."""
         if self._limit is not None:
             raise self._limit
-        if self._calls_left is None:
+        if self.daily_calls is None:
             return
-        used, total = self._calls_left
+        used, total = self.daily_calls
         if total - used < self._settings.keep_free * total:
             raise self._limit_error(f"{used} of the organization's {total} daily API calls are used; keep_free leaves the rest to others")
 
@@ -161,7 +162,7 @@ class SalesforceTransport:
     def _read_usage(self, header: str) -> None:
         usage = Salesforce.parse_api_usage(header).get("api-usage")
         if usage is not None:
-            self._calls_left = (usage.used, usage.total)
+            self.daily_calls = (usage.used, usage.total)
 
     def _records(self, answer: Any) -> list[dict[str, Any]]:
         records = answer.get("records") if isinstance(answer, dict) else None

@@ -1,0 +1,63 @@
+"""Which fields does a field come from? From the CRM's back to the normalized ones, and from these back to QBench's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from crm_pipeline.mapping.addresses import parts_of, possible_types
+from crm_pipeline.mapping.normalize import PHONE_FIELDS
+from crm_pipeline.mapping.presets import preset
+from crm_pipeline.mapping.spec import FieldEntry, RecordSpec, as_source
+from crm_pipeline.mapping.targets import targets
+from crm_pipeline.model import RecordType
+
+PHONE_TYPE = "phone_number_type"
+
+
+def normalized_sources(spec: RecordSpec) -> Mapping[str, tuple[str, ...]]:
+    """The QBench fields behind each mapped normalized field, and behind each directly mapped one (``<crm>.<field>``).
+
+    A field that has a constant value comes from none; id and version come from the raw columns of their names (schemas.RAW).
+    """
+    sources = {name: _fields(source) for name, source in (spec.map.sources() | spec.map.direct).items()}
+    for address in spec.map.addresses:
+        decides = _fields(getattr(address, "address_type", None))
+        for kind in possible_types(address):
+            for part, entry in parts_of(address).items():
+                name = f"{kind.lower()}_{part}"
+                sources[name] = tuple(dict.fromkeys((*sources.get(name, ()), *_fields(entry), *decides)))
+    keys = {key.source: (key.field,) for key in spec.sync_on if key.field is not None}
+    customer = {"customer_id": ("customers",)} if spec.record_type is RecordType.CONTACT else {}
+    return {"qbench_id": ("qbench_id",), "version": ("version",), **customer, **sources, **keys}
+
+
+def crm_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, ...]]:
+    """The normalized fields behind each CRM field that is written, as the CRM's standard objects have them.
+
+    Where an organization takes codes for countries and states, it has other fields in the place of those two.
+    """
+    known = normalized_sources(spec)
+    parts = {
+        crm_field: [f"{kind}_{part}" for kind in address.types for part in names]
+        for address in preset(crm, spec.record_type).addresses
+        for crm_field, names in address.fields.items()
+    }
+    found: dict[str, tuple[str, ...]] = {}
+    for target in targets(spec, crm=crm, crm_fields=None):
+        names = [target.source]
+        if target.source == PHONE_FIELDS[spec.record_type]:
+            names.append(PHONE_TYPE)
+        elif target.group is not None:
+            names = parts[target.crm_field]
+        found[target.crm_field] = tuple(name for name in names if name in known)
+    return found
+
+
+def qbench_fields(spec: RecordSpec) -> tuple[str, ...]:
+    """The QBench fields that the mapping reads, each once."""
+    return tuple(dict.fromkeys(field for fields in normalized_sources(spec).values() for field in fields))
+
+
+def _fields(entry: FieldEntry | None) -> tuple[str, ...]:
+    source = None if entry is None else as_source(entry).from_
+    return () if source is None else (source,)

@@ -1,0 +1,134 @@
+"""The asset checks: what each promises, and its verdict from counts. WARN for records, ERROR for broken promises."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import dagster as dg
+
+from crm_pipeline.errors import (
+    CustomerNotSyncedException,
+    CustomerNotYetSyncedException,
+    DeletedInQBenchException,
+    FilteredOutException,
+    InactiveCustomerException,
+    RecordError,
+)
+from crm_pipeline.store.ledger import LinkFault
+from crm_pipeline.sync.report import LoadReport
+
+NOTHING_WRONG: tuple[type[RecordError], ...] = (
+    FilteredOutException,
+    InactiveCustomerException,
+    DeletedInQBenchException,
+    CustomerNotSyncedException,
+    CustomerNotYetSyncedException,
+)
+"""Reasons to leave a record out that are wanted so, or that are counted with its customer."""
+
+_DESCRIPTIONS = {
+    "no_failed_records": "No record of this CRM is refused or skipped for something that is wrong with it, as its latest outcome says.",
+    "counts_add_up": "Every staged record of the materialized hours has an outcome of its current version.",
+    "links_consistent": "No two records share a CRM record, what is synced has a link, links belong to the integration's organization, "
+    "and no create has been left undecided for a day.",
+    "window_complete": "QBench was read to the window's end, and has no record dated in the future.",
+    "mapping_current": "Every staged record was normalized by the mapping as it is now.",
+}
+LOAD_CHECKS = ("no_failed_records", "counts_add_up", "links_consistent")
+_HOURS_SHOWN = 20
+
+
+def check_specs(asset_key: Sequence[str], *names: str) -> list[dg.AssetCheckSpec]:
+    """The specs of an asset's checks."""
+    return [dg.AssetCheckSpec(name, asset=dg.AssetKey(asset_key), description=_DESCRIPTIONS[name]) for name in names]
+
+
+def no_failed_records(errors: Mapping[str, int]) -> dg.AssetCheckResult:
+    """WARN where records are wrong; ``errors``: latest outcomes by error type."""
+    wrong = {name: count for name, count in errors.items() if name not in {error.__name__ for error in NOTHING_WRONG}}
+    return dg.AssetCheckResult(
+        check_name="no_failed_records",
+        passed=not wrong,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{sum(wrong.values())} records have something wrong with them." if wrong else None,
+        metadata={"records": sum(wrong.values()), **errors},
+    )
+
+
+def counts_add_up(report: LoadReport, *, finished: bool, missing: Mapping[str, int], done: Collection[str]) -> dg.AssetCheckResult:
+    """ERROR where rows are lost: staged ones of an hour that counts as done, or rows of a ``finished`` load.
+
+    ``missing``: staged rows without outcome by hour; ``done``: those of these hours that count as done. Rows of the others
+    are known to be open: these hours are missing or failed.
+    """
+    lost = {hour: rows for hour, rows in missing.items() if hour in done}
+    uncounted = report.rows + report.replanned - report.accounted if finished else 0
+    return dg.AssetCheckResult(
+        check_name="counts_add_up",
+        passed=not lost and not uncounted,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{sum(lost.values())} staged records of materialized hours have no outcome." if lost else None,
+        metadata={
+            "rows": report.rows + report.replanned,
+            "outcomes": report.accounted,
+            "open_records": sum(missing.values()) - sum(lost.values()),
+            "lost_records": sum(lost.values()),
+            "hours_with_lost_records": sorted(lost)[:_HOURS_SHOWN],
+        },
+    )
+
+
+def links_consistent(faults: Mapping[LinkFault, int]) -> dg.AssetCheckResult:
+    """ERROR where links break a promise; WARN where all that is found are synced records without one: people may have removed it."""
+    broken = sum(faults.values()) - faults["synced_without_link"]
+    lost = f"{faults['synced_without_link']} synced records have no link any more; they sync anew when they change, or by resync."
+    return dg.AssetCheckResult(
+        check_name="links_consistent",
+        passed=not any(faults.values()),
+        severity=dg.AssetCheckSeverity.ERROR if broken else dg.AssetCheckSeverity.WARN,
+        description=lost if faults["synced_without_link"] else None,
+        metadata={str(fault): count for fault, count in faults.items()},
+    )
+
+
+def window_complete(*, seconds_missing: int, seconds_ahead: int) -> dg.AssetCheckResult:
+    """ERROR where the read stopped so long before the window's end; WARN where QBench's newest record is so far in the future."""
+    said = None
+    if seconds_missing > 0:
+        said = "QBench was not read to the window's end; materialize it again, the read goes on where it stopped."
+    elif seconds_ahead > 0:
+        said = "QBench has records dated in the future, which are read late; check qbench.time_zone and this host's clock."
+    return dg.AssetCheckResult(
+        check_name="window_complete",
+        passed=said is None,
+        severity=dg.AssetCheckSeverity.ERROR if seconds_missing > 0 else dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={"seconds_missing": max(seconds_missing, 0), "seconds_ahead": max(seconds_ahead, 0)},
+    )
+
+
+def mapping_current(out_of_date: int) -> dg.AssetCheckResult:
+    """WARN where another mapping made staged rows."""
+    return dg.AssetCheckResult(
+        check_name="mapping_current",
+        passed=not out_of_date,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{out_of_date} staged records were normalized by an earlier mapping." if out_of_date else None,
+        metadata={"records_out_of_date": out_of_date},
+    )
+
+
+def log_checks(context: dg.AssetExecutionContext, results: Sequence[dg.AssetCheckResult]) -> None:
+    """Store verdicts of a step that is about to fail, which cannot return them."""
+    for result in results:
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=context.asset_key,
+                check_name=str(result.check_name),
+                passed=result.passed,
+                metadata=result.metadata,
+                severity=result.severity,
+                description=result.description,
+                blocking=False,
+            )
+        )

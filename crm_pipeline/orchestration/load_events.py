@@ -1,0 +1,136 @@
+"""What a load leaves in Dagster: metadata, check results, and the hours that are done where it failed for others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from sqlalchemy import Connection
+
+from crm_pipeline.crms.base import CrmKind
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.lineage import crm_sources
+from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.orchestration import checks, names
+from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, calls_since, column_lineage, error_table, load_metadata
+from crm_pipeline.orchestration.plot import HOURS, recent_plot
+from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.windows import hourly_partitions, partition_of, window
+from crm_pipeline.store import ledger
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.staging import Window
+from crm_pipeline.sync.floor import fewest_calls
+
+if TYPE_CHECKING:
+    from crm_pipeline.crms.base import Crm
+    from crm_pipeline.sync.load import Load
+
+DONE = "The run failed for other hours; every record of this one has its outcome."
+
+
+class LoadEvents:
+    """The events of one load: ``counts`` at any time, ``finished`` at its end, ``failing`` before it raises."""
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, *, load: Load, crm: Crm
+    ) -> None:
+        self._context = context
+        self._spec = spec
+        self._kind = kind
+        self._record = record
+        self._state = CrmState(spec.name, kind.name, record.record_type)
+        self._load = load
+        self._crm = crm
+        self._calls_before = crm.calls.snapshot()
+
+    @cached_property
+    def window(self) -> Window:
+        """The versions that the run is about."""
+        return window(self._context, self._spec.start, overlap_seconds=self._spec.qbench.overlap_seconds)
+
+    def counts(self) -> dict[str, Any]:
+        """What the load did, in numbers and ids; asks nobody."""
+        report, record_type = self._load.report, self._record.record_type
+        calls = calls_since(self._calls_before, self._crm.calls.snapshot())
+        floor = fewest_calls(self._crm, record_type, report.sent)
+        metadata = load_metadata(report, calls, floor=floor, limits=self._crm.limits())
+        return {**metadata, "errors": dg.MetadataValue.md(error_table(report))}
+
+    def finished(self) -> dg.MaterializeResult[Any]:
+        """The result of a load that did all it can; in a range, the last hour alone carries what is large."""
+        large = self._large()
+        counts = {name: value for name, value in self.counts().items() if name not in large}
+        self._context.add_asset_metadata(large, partition_key=self._context.partition_keys[-1])
+        return dg.MaterializeResult(metadata=counts, check_results=self._checks(finished=True))
+
+    def failing(self) -> None:
+        """Log the checks and, of a range, the hours in which no record is open."""
+        checks.log_checks(self._context, self._checks(finished=False))
+        hours = self._context.partition_keys
+        if len(hours) > 1:
+            still_open = self._open_hours()
+            for hour in hours:
+                if hour not in still_open:
+                    self._context.log_event(dg.AssetMaterialization(self._context.asset_key, partition=hour, description=DONE))
+
+    def _open_hours(self) -> set[str]:
+        with STORE.transaction() as connection:
+            found = ledger.open_hours(connection, self._state, window=self.window)
+        # The overlap reaches into the hour before, which the run's first one answers for.
+        first = self._context.partition_keys[0]
+        return {max(first, partition_of(hour, self._spec.start)) for hour in found}
+
+    def _large(self) -> dict[str, Any]:
+        with STORE.transaction() as connection:
+            recent = ledger.recent_outcomes(connection, self._state, hours=HOURS)
+            pages = self._pages(connection)
+        normalized = names.normalized_key(self._spec.name, self._record.record_type)
+        return {
+            "errors": dg.MetadataValue.md(error_table(self._load.report, pages=pages)),
+            "recent_outcomes": dg.MetadataValue.md(recent_plot(recent, now=datetime.now(UTC))),
+            COLUMN_LINEAGE: column_lineage(normalized, crm_sources(self._record, crm=self._kind.name)),
+        }
+
+    def _pages(self, connection: Connection) -> dict[int, str]:
+        """The CRM's pages of the sample records that have a link, by QBench id."""
+        ids = [qbench_id for samples in self._load.report.samples.values() for qbench_id in samples]
+        if not ids:
+            return {}
+        links = self._state.links(connection, ids=ids)
+        pairs = zip(links["qbench_id"].tolist(), links["crm_id"].tolist(), strict=True)
+        pages = {qbench_id: self._crm.record_url(self._record.record_type, crm_id) for qbench_id, crm_id in pairs}
+        return {qbench_id: page for qbench_id, page in pages.items() if page is not None}
+
+    def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:
+        with STORE.transaction() as connection:
+            errors = ledger.errors_by_type(connection, self._state)
+            overlap = self._spec.qbench.overlap_seconds
+            without = ledger.rows_without_outcome(connection, self._state, overlap_seconds=overlap)
+            faults = ledger.link_faults(connection, self._state)
+        missing: Counter[str] = Counter()
+        due: dict[str, str] = {}
+        for hour, later_hour, rows in without:
+            key = partition_of(hour, self._spec.start)
+            missing[key] += rows
+            # A row that was staged late is covered by the overlap of the next hour: until that is done, it is open.
+            due[key] = max(due.get(key, ""), partition_of(later_hour, self._spec.start))
+        done = self._done({*due, *due.values()}, finished=finished)
+        return [
+            checks.no_failed_records(errors),
+            checks.counts_add_up(
+                self._load.report, finished=finished, missing=missing, done={key for key, last in due.items() if {key, last} <= done}
+            ),
+            checks.links_consistent(faults),
+        ]
+
+    def _done(self, hours: set[str], *, finished: bool) -> set[str]:
+        """Which of these hours count as done: this run's if it finished, of the others those that are materialized."""
+        own = set(self._context.partition_keys)
+        partitions = hourly_partitions(self._spec.start)
+        others = sorted(hour for hour in hours - own if hour <= (partitions.get_last_partition_key() or ""))
+        status = self._context.instance.get_status_by_partition(self._context.asset_key, others, partitions) if others else None
+        materialized = {hour for hour, state in (status or {}).items() if state is not None and state.value == "MATERIALIZED"}
+        return materialized | (hours & own if finished else set())

@@ -1,0 +1,93 @@
+"""What does the ledger of one CRM and record type say as a whole? Counts only, one query each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Literal
+
+from sqlalchemy import Connection, text
+
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.staging import Window
+
+HOUR_SECONDS = 3_600
+
+LinkFault = Literal["shared_crm_records", "synced_without_link", "links_of_no_organization", "intents_older_than_a_day"]
+
+_OURS = "integration = :integration AND crm = :crm AND record_type = :record_type"
+
+_ERRORS = f"""
+SELECT error_type, count(*) AS records FROM crm_pipeline.outcome WHERE {_OURS} AND error_type IS NOT NULL
+GROUP BY error_type ORDER BY records DESC, error_type
+"""
+
+_WITHOUT_OUTCOME = "latest.qbench_id IS NULL OR latest.version < staged.version"
+
+_OPEN = """
+SELECT staged.version / :hour * :hour AS hour, (staged.version + :overlap) / :hour * :hour AS later_hour, count(*) AS records
+FROM crm_pipeline.normalized_record AS staged
+LEFT JOIN crm_pipeline.outcome AS latest
+  ON latest.integration = staged.integration AND latest.crm = :crm AND latest.record_type = staged.record_type
+ AND latest.qbench_id = staged.qbench_id
+WHERE staged.integration = :integration AND staged.record_type = :record_type
+  AND staged.version >= :since AND staged.version < :until AND ({condition})
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_LINK_FAULTS = f"""
+SELECT
+  (SELECT count(*) FROM (
+    SELECT FROM crm_pipeline.link WHERE record_type = :record_type
+      AND org_id IN (SELECT org_id FROM crm_pipeline.organization WHERE integration = :integration AND service = :crm)
+    GROUP BY org_id, crm_id HAVING count(*) > 1) AS shared) AS shared_crm_records,
+  (SELECT count(*) FROM crm_pipeline.outcome AS latest WHERE {_OURS} AND outcome IN ('created', 'updated', 'linked', 'unchanged')
+    AND NOT EXISTS (SELECT FROM crm_pipeline.link WHERE link.integration = latest.integration AND link.crm = latest.crm
+      AND link.record_type = latest.record_type AND link.qbench_id = latest.qbench_id)) AS synced_without_link,
+  (SELECT count(*) FROM crm_pipeline.link WHERE {_OURS} AND org_id NOT IN (
+    SELECT org_id FROM crm_pipeline.organization WHERE integration = :integration AND service = :crm)) AS links_of_no_organization,
+  (SELECT count(*) FROM crm_pipeline.intent WHERE {_OURS} AND created_at < now() - interval '1 day') AS intents_older_than_a_day
+"""
+
+_RECENT = f"""
+SELECT CAST(extract(epoch FROM date_trunc('hour', at, 'UTC')) AS bigint) AS hour, outcome, count(*) AS records
+FROM crm_pipeline.outcome_history
+WHERE {_OURS} AND at >= date_trunc('hour', now(), 'UTC') - make_interval(hours => :hours - 1)
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+def errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
+    """The records whose latest outcome names an error, counted by it, most frequent first."""
+    return {row.error_type: row.records for row in connection.execute(text(_ERRORS), asdict(state))}
+
+
+def rows_without_outcome(connection: Connection, state: CrmState, *, overlap_seconds: int) -> list[tuple[int, int, int]]:
+    """The staged rows of whose version no outcome speaks: ``(hour, later hour, rows)``, hours as Unix seconds.
+
+    A row belongs to the window of its hour and, near that one's end, to the overlap of the later hour's too.
+    """
+    return _open(connection, state, Window(since=None, until=2**62), overlap_seconds=overlap_seconds, condition=_WITHOUT_OUTCOME)
+
+
+def open_hours(connection: Connection, state: CrmState, *, window: Window) -> list[int]:
+    """The hours (Unix seconds) of the window's rows that are open: without an outcome of their version, or to be tried again."""
+    condition = f"{_WITHOUT_OUTCOME} OR latest.retryable"
+    return [hour for hour, _, _ in _open(connection, state, window, overlap_seconds=0, condition=condition)]
+
+
+def link_faults(connection: Connection, state: CrmState) -> dict[LinkFault, int]:
+    """How often the links break a promise, by promise: all zero when none is broken."""
+    row = connection.execute(text(_LINK_FAULTS), asdict(state)).one()
+    return dict(row._mapping)
+
+
+def recent_outcomes(connection: Connection, state: CrmState, *, hours: int) -> list[tuple[int, str, int]]:
+    """The outcomes of the last hours: ``(hour as Unix seconds, outcome, records)``; those ``unchanged`` have no history."""
+    rows = connection.execute(text(_RECENT), {**asdict(state), "hours": hours})
+    return [(row.hour, row.outcome, row.records) for row in rows]
+
+
+def _open(connection: Connection, state: CrmState, window: Window, *, overlap_seconds: int, condition: str) -> list[tuple[int, int, int]]:
+    parameters = {**asdict(state), **window.bounds, "hour": HOUR_SECONDS, "overlap": overlap_seconds}
+    rows = connection.execute(text(_OPEN.format(condition=condition)), parameters)
+    return [(row.hour, row.later_hour, row.records) for row in rows]
