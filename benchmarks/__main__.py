@@ -10,12 +10,12 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from benchmarks import calls, imports, memory, planning
+from benchmarks import calls, hourly, imports, memory, planning
 from benchmarks.figures import Figure, table
 from benchmarks.workbench import BenchmarkError
 
 BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
-    {"imports": imports.measure, "planning": planning.measure, "calls": calls.measure, "memory": memory.measure}
+    {"imports": imports.measure, "planning": planning.measure, "calls": calls.measure, "hourly": hourly.measure, "memory": memory.measure}
 )
 
 

@@ -19,7 +19,7 @@ import dagster as dg
 import yaml
 
 import crm_pipeline.sandbox
-from benchmarks.definitions import SPEC_VARIABLE
+from benchmarks.definitions import EMPTY_VARIABLE, SPEC_VARIABLE
 from crm_pipeline.guardian import guardian
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
@@ -59,15 +59,19 @@ class Workbench:
     environment: Mapping[str, str]
     start: datetime
 
-    def run(self, hour: int) -> Worker:
-        """Run the job on one partition (0 is the first) in a process of its own. Raises BenchmarkError when it fails."""
+    def run(self, hour: int, *, empty: str | None = None) -> Worker:
+        """Run the job on one partition (0 is the first) in a process of its own. Raises BenchmarkError when it fails.
+
+        ``empty``: run assets that do nothing instead (``assets``, or ``checks`` for their checks too).
+        """
         log, cost, profile = self.home / "worker.log", self.home / "worker.json", os.environ.get(PROFILE_VARIABLE)
         command = [sys.executable, "-m", "benchmarks.worker", str(cost), sys.executable]
         command += [*(("-m", "cProfile", "-o", profile) if profile else ()), "-m", "dagster", "job", "execute"]
         command += ["-m", "benchmarks.definitions", "-j", f"{INTEGRATION}__sync"]
         command += ["--tags", json.dumps({"dagster/partition": (self.start + hour * HOUR).strftime("%Y-%m-%d-%H:%M")})]
         with log.open("wb") as output, guardian() as guard:
-            process = subprocess.Popen(command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True)
+            environment = {**self.environment, **({EMPTY_VARIABLE: empty} if empty else {})}
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
             guard.end_group(process.pid)
             process.wait()
         if process.returncode:

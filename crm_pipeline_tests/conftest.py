@@ -30,6 +30,12 @@ def own_database(server_url: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, and all that share a `dagster dev`: what they share is then made once."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("live" if "live" in item.path.parts else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of an embedded server that holds an empty, migrated template database."""
