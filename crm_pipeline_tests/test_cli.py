@@ -1,0 +1,46 @@
+"""The command line's own commands."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import make_url, text
+
+from crm_pipeline.cli import main
+from crm_pipeline.errors import StoreError
+from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
+
+
+@pytest.fixture
+def empty_database(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A database without tables in the environment, where only the command may make them."""
+    name = f"test_{uuid.uuid4().hex}"
+    monkeypatch.setenv(URL_VARIABLE, make_url(postgres).set(database=name).render_as_string(hide_password=False))
+    monkeypatch.setenv(AUTO_MIGRATE_VARIABLE, "0")
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.usefixtures("empty_database")
+def test_db_upgrade_makes_the_tables_where_nothing_else_may() -> None:
+    with closing(Store()) as store, pytest.raises(StoreError, match="crm-pipeline db upgrade"), store.transaction():
+        pass
+    for _ in range(2):
+        result = CliRunner().invoke(main, ["db", "upgrade"], catch_exceptions=False)
+        assert (result.exit_code, result.output) == (0, "The state database is up to date.\n")
+    with closing(Store()) as store, store.transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM crm_pipeline.link")).scalar_one() == 0
+
+
+def test_a_command_that_cannot_be_done_says_why_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    result = CliRunner().invoke(main, ["db", "upgrade"])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {URL_VARIABLE} is not set")
