@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, REPOSITORY, LiveDagster
 from crm_pipeline_tests.tenants import add_laboratories
 
@@ -20,6 +22,7 @@ BROWSER = shutil.which("chromium")
 REQUIRED = os.environ.get("CRM_PIPELINE_TEST_BROWSER") == "required"
 SCREENSHOTS = REPOSITORY / "artifacts" / "screenshots"
 PATIENCE_MILLISECONDS = 60_000
+COMPANIES, CONTACTS, ACCOUNTS = "hubspot/companies", "hubspot/contacts", "salesforce/accounts"
 NUMBERS = 5_000
 """The laboratories of this file are numbered from here."""
 
@@ -62,14 +65,26 @@ def asset_page(live: LiveDagster, asset: str, view: str) -> str:
     return f"{live.url}/assets/{INTEGRATION}/{asset}?view={view}"
 
 
-def partition_counts(page: Page, **counts: int) -> None:
-    """Wait until the partitions tab counts so many of each status."""
+def shows_partitions(page: Page, live: LiveDagster, asset: str, **counts: int) -> None:
+    """Whether an asset's partitions tab comes to count so many of each status."""
+    page.goto(asset_page(live, asset, "partitions"))
     for status, count in counts.items():
         expect(page.get_by_text(f"{status.capitalize()} ({count})", exact=True)).to_be_visible()
 
 
+def done(live: LiveDagster, asset: str) -> int:
+    """How many partitions of an asset are materialized by now."""
+    return len(live.instance.get_materialized_partitions(dg.AssetKey([INTEGRATION, *asset.split("/")])))
+
+
+def backfills(live: LiveDagster) -> list[dg.DagsterRun]:
+    """The runs of backfills that have ended."""
+    return [run for run in live.instance.get_runs() if "dagster/backfill" in run.tags and run.is_finished]
+
+
 def test_a_backfill_succeeds_and_a_failed_partition_turns_green_once_it_is_materialized_again(live: LiveDagster, page: Page) -> None:
     add_laboratories(live.sandbox.tenant, 3, contacts_each=1, at=live.within_hour(6), first_number=NUMBERS)
+    companies, contacts, accounts = (done(live, asset) for asset in (COMPANIES, CONTACTS, ACCOUNTS))
 
     page.goto(f"{live.url}/locations/{LOCATION}/asset-groups/{INTEGRATION}")
     expect(page.get_by_text("companies", exact=True).first).to_be_visible()
@@ -81,36 +96,35 @@ def test_a_backfill_succeeds_and_a_failed_partition_turns_green_once_it_is_mater
         expect(launching).to_contain_text("6 partitions")
         keep(page, "launch-backfill")
         launching.get_by_role("button", name="Launch backfill").click()
-    page.goto(asset_page(live, "hubspot/contacts", "partitions"))
-    partition_counts(page, materialized=6)
-    backfilled = [run for run in live.instance.get_runs() if "dagster/backfill" in run.tags]
-    assert len(backfilled) == 1, "the six hours of eight assets are one run"
+    await_that(lambda: backfills(live), "the backfill's run has ended", every=0.3)
+    assert len(backfills(live)) == 1, "six hours of eight assets are one run"
+    shows_partitions(page, live, CONTACTS, materialized=contacts + 6)
 
-    live.sandbox.faults.add(Fault(service="hubspot", path="companies/batch", times=None, status=503))
+    live.sandbox.faults.add(Fault(service="hubspot", path="companies/batch/upsert", times=None, status=503))
     add_laboratories(live.sandbox.tenant, 1, at=live.within_hour(12), first_number=NUMBERS + 10)
     live.await_end(live.launch(live.hour(12)))
-    page.goto(asset_page(live, "hubspot/companies", "partitions"))
-    partition_counts(page, materialized=6, failed=1)
+    shows_partitions(page, live, ACCOUNTS, materialized=accounts + 7, failed=0)
+    shows_partitions(page, live, COMPANIES, materialized=companies + 6, failed=1)
     keep(page, "failed-partition")
-    page.goto(asset_page(live, "salesforce/accounts", "partitions"))
-    partition_counts(page, materialized=7, failed=0)
-    page.goto(asset_page(live, "hubspot/companies", "checks"))
-    check = page.get_by_text("no_failed_records", exact=True).first
-    expect(check).to_be_visible()
-    expect(page.get_by_text(re.compile("Failed|Warning")).first).to_be_visible()
+    page.goto(asset_page(live, COMPANIES, "checks"))
+    page.get_by_text("no_failed_records", exact=True).first.click()
+    expect(page.get_by_text("1 records have something wrong with them.")).to_be_visible()
+    keep(page, "check-warns")
 
     live.sandbox.faults.clear()
-    page.goto(asset_page(live, "hubspot/companies", "partitions"))
+    page.goto(asset_page(live, COMPANIES, "partitions"))
     with dialog(page, opened_by="Materialize") as launching:
         launching.get_by_role("button", name="Failed", exact=True).click()
         expect(launching).to_contain_text("1 partition")
         launching.get_by_role("button", name=re.compile("Launch")).click()
-    partition_counts(page, materialized=7, failed=0)
-    page.goto(asset_page(live, "hubspot/companies", "checks"))
-    check.click()
+    await_that(lambda: done(live, COMPANIES) == companies + 7, "the failed hour is materialized", every=0.3)
+    shows_partitions(page, live, COMPANIES, materialized=companies + 7, failed=0)
+    page.goto(asset_page(live, COMPANIES, "checks"))
+    page.get_by_text("no_failed_records", exact=True).first.click()
     expect(page.get_by_text("Passed", exact=True).first).to_be_visible()
-    keep(page, "checks-passed")
-    page.goto(asset_page(live, "hubspot/companies", "overview"))
+    keep(page, "check-passed")
+    page.goto(asset_page(live, COMPANIES, "overview"))
+    expect(page.get_by_text("rows", exact=True).first).to_be_visible()
     keep(page, "asset-overview")
     page.goto(f"{live.url}/locations/{LOCATION}/asset-groups/{INTEGRATION}")
     expect(page.get_by_text("companies", exact=True).first).to_be_visible()
