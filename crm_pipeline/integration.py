@@ -155,6 +155,13 @@ class IntegrationAttributes(YamlModel):
         AfterValidator(_cron),
         Field(description="When to look for changes: cron, in UTC.", examples=["5 * * * *"]),
     ] = "5 * * * *"
+    hours_per_run: Annotated[
+        Annotated[int, Field(ge=1)] | SkipJsonSchema[None],
+        Field(
+            description="The most hours that one run of a backfill takes, which is then split into several; left out, one run takes all.",
+            examples=[720],
+        ),
+    ] = None
     default_region: Annotated[
         Annotated[str, AfterValidator(_region)] | SkipJsonSchema[None],
         Field(

@@ -31,7 +31,11 @@ def own_database(server_url: str) -> Iterator[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and all that share a `dagster dev`: what they share is then made once."""
+    """Keep the tests of a file in one process, and all that share a `dagster dev`: what they share is then made once.
+
+    These wait more than they work, so they begin first.
+    """
+    items.sort(key=lambda item: "live" not in item.path.parts)
     for item in items:
         item.add_marker(pytest.mark.xdist_group("live" if "live" in item.path.parts else str(item.path)))
 

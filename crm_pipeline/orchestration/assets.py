@@ -37,7 +37,7 @@ from crm_pipeline.orchestration.resync import build_resync
 from crm_pipeline.orchestration.retries import build_retry_sensor
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, build_schedule
 from crm_pipeline.orchestration.steps import failing_clearly
-from crm_pipeline.orchestration.windows import hourly_partitions, partition_label, window
+from crm_pipeline.orchestration.windows import backfill_policy, hourly_partitions, partition_label, window
 from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
 from crm_pipeline.store.staging import count_of_other_mapping
 
@@ -97,7 +97,7 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
         owners=list(spec.owners),
         kinds={"python", "postgres"},
         partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(spec.hours_per_run),
         required_resource_keys={resource},
         pool=resource,
         retry_policy=dg.RetryPolicy(max_retries=1),
@@ -148,7 +148,7 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
         owners=list(spec.owners),
         kinds={"pandas", "postgres"},
         partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(spec.hours_per_run),
         retry_policy=dg.RetryPolicy(max_retries=1),
         metadata={COLUMN_SCHEMA: column_schema(normalized_schema(record_type), fields=direct)},
         check_specs=check_specs(names.normalized_key(spec.name, record_type), "mapping_current"),
@@ -192,7 +192,7 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: 
         owners=list(spec.owners),
         kinds={kind.name},
         partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=backfill_policy(spec.hours_per_run),
         required_resource_keys={resource},
         pool=resource,
         metadata={COLUMN_SCHEMA: column_schema(OUTCOMES, fields=dict.fromkeys(written, f"field of {kind.title} that is written"))},

@@ -17,6 +17,11 @@ def hourly_partitions(start: datetime) -> dg.HourlyPartitionsDefinition:
     return dg.HourlyPartitionsDefinition(start_date=start, timezone="UTC")
 
 
+def backfill_policy(hours_per_run: int | None) -> dg.BackfillPolicy:
+    """How a backfill's hours become runs: all in one, or so many in each."""
+    return dg.BackfillPolicy.single_run() if hours_per_run is None else dg.BackfillPolicy.multi_run(hours_per_run)
+
+
 def window(context: dg.AssetExecutionContext, start: datetime, *, overlap_seconds: int) -> Window:
     """The window of the run's partition or range of partitions.
 

@@ -128,4 +128,5 @@ def test_a_backfill_succeeds_and_a_failed_partition_turns_green_once_it_is_mater
     keep(page, "asset-overview")
     page.goto(f"{live.url}/locations/{LOCATION}/asset-groups/{INTEGRATION}")
     expect(page.get_by_text("companies", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Loading")).to_have_count(0)
     keep(page, "asset-graph")

@@ -102,6 +102,13 @@ def test_backfills_are_one_run(definitions: dg.Definitions, specs: dict[str, dg.
     assert policies == {dg.BackfillPolicy.single_run()}
 
 
+def test_backfills_are_runs_of_so_many_hours_where_the_integration_says_so() -> None:
+    definitions = build_integration(SPEC.model_copy(update={"hours_per_run": 24}))
+    graph = definitions.resolve_asset_graph()
+    hourly = [key for key in definitions.resolve_all_asset_keys() if graph.get(key).is_partitioned]
+    assert {graph.get(key).backfill_policy for key in hourly} == {dg.BackfillPolicy.multi_run(24)}
+
+
 def test_steps_that_call_a_service_wait_in_its_pool(definitions: dg.Definitions) -> None:
     pools = {"/".join(key.path[1:]): definitions.resolve_assets_def(key).op.pool for key in definitions.resolve_all_asset_keys()}
     assert pools == {
