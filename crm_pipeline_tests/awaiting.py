@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 
 
 def await_that(condition: Callable[[], object], what: str | Callable[[], str], *, every: float = 0.01) -> None:

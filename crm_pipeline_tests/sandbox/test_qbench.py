@@ -62,7 +62,7 @@ def test_token_comes_for_a_multipart_assertion_under_v2(tenant: QBenchTenant, cl
 def test_wrong_assertion_is_an_invalid_grant(tenant: QBenchTenant, client: httpx.Client, claims: dict[str, Any]) -> None:
     """Times are seconds from now."""
     now = int(time.time())
-    given = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
+    given: dict[str, Any] = {name: now + value if isinstance(value, int) else value for name, value in claims.items()}
     answer = sign_in(client, assertion(tenant, **given))
     assert (answer.status_code, answer.json()) == (400, {"error": "invalid_grant"})
 
