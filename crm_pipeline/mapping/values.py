@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 
 from crm_pipeline.mapping.countries import country_code
 from crm_pipeline.model import FieldKind
@@ -68,7 +69,9 @@ def text_form(value: Any) -> str | None:
 def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> Texts:
     """The text of every value: NULs and lone surrogates gone (no CRM or database takes them), trimmed, blank is null."""
     if isinstance(values, pd.Series):
-        index, values = values.index, values.to_numpy(dtype=object, na_value=None).tolist() if values.dtype == "str" else values.tolist()
+        if values.dtype == "str":
+            return _texts_again(values)
+        index, values = values.index, values.tolist()
     read = [value if type(value) is str else text_form(value) for value in values]
     trimmed = [text.replace("\x00", "").strip() or None if text else None for text in read]
     try:
@@ -77,6 +80,14 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
         column = pd.array([_without_surrogates(text).strip() or None if text else None for text in trimmed], dtype="str")
     unreadable = np.fromiter((text is None for text in read), dtype=bool, count=len(read))
     return Texts(values=pd.Series(column, index=index), unreadable=pd.Series(unreadable, index=index))
+
+
+def _texts_again(values: pd.Series) -> Texts:
+    """Texts that went through Arrow before; most of them are clean already, so that no Python loop is worth its time."""
+    given = values.array.__arrow_array__()
+    trimmed = pc.utf8_trim_whitespace(pc.replace_substring(given, "\x00", ""))
+    filled = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
+    return Texts(values=pd.Series(pd.arrays.ArrowStringArray(filled, dtype=values.dtype), index=values.index), unreadable=values.isna())
 
 
 def over_uniques(values: pd.Series, form: Callable[[str], Any], *, dtype: str = "str") -> pd.Series:
