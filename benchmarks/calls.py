@@ -104,8 +104,9 @@ def _one_percent(bench: Workbench) -> Iterator[Figure]:
     for service, counts in calls.items():
         written = {key: count for key, count in counts.items() if key[0] in WRITING}
         for (purpose, of_object), count in sorted(written.items()):
-            # A write by id names no object in its path: one for accounts and one for contacts.
-            most = 1 if of_object or purpose == "associate" else 2
+            # A write by id names no object in its path: one for accounts and one for contacts. Contacts that move join one
+            # company and leave another: a call to make the pairs, and one to end them.
+            most = 1 if of_object else 2
             yield Figure("calls", f"{name}, {service}: {purpose} {of_object}".rstrip(), count, limit=most, floor=most)
         yield Figure("calls", f"{name}, {service}: all calls", counts.total())
     for asset, metadata in bench.materializations().items():

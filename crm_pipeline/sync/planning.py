@@ -218,11 +218,14 @@ def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, 
     """Columns error_type, reason, waits_on, outcome, retryable: the first error that applies, in the order of reasons."""
     unlinked = rows["stored"].isna()
     unmatchable = unlinked & rows["match_error"].notna()
-    errors = inputs.verdicts[["error_type", "reason", "waits_on"]].mask(inputs.verdicts["after_match"] & unmatchable)
+    errors = inputs.verdicts[["error_type", "reason", "waits_on"]]
+    outranked = inputs.verdicts["after_match"] & unmatchable
+    if outranked.any():
+        errors = errors.mask(outranked)
     creating = unlinked & rows["matched"].isna()
     failed = _failed_values(problems, rows.index)
     failed_create = _failed_values(inputs.payload.create_problems, rows.index)
-    missing = _missing_to_create(inputs.normalized, model)
+    missing = _missing_to_create(inputs.normalized, model) if creating.any() else pd.Series(None, index=rows.index, dtype="str")
     for applies, error_type, reason in (
         (unmatchable, rows["match_error"], rows["match_reason"]),
         (failed["error_type"].notna(), failed["error_type"], failed["fields"]),
@@ -239,9 +242,11 @@ def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, 
                 "waits_on": errors["waits_on"].mask(here, error_type.map(_attribute("waits_on"))),
             }
         )
-    errors["outcome"] = errors["error_type"].map(_attribute("outcome"))
-    errors["retryable"] = errors["error_type"].map(_attribute("retryable")).eq(True)
-    return pd.concat([rows, errors], axis=1)
+    # Looked up for the few that have an error.
+    wrong = errors["error_type"].dropna()
+    judged = pd.DataFrame({"outcome": wrong.map(_attribute("outcome")), "retryable": wrong.map(_attribute("retryable"))})
+    judged = judged.reindex(rows.index)
+    return pd.concat([rows, errors, judged["outcome"].astype("str"), judged["retryable"].eq(True)], axis=1)
 
 
 def _attribute(name: str) -> dict[str, object]:
