@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.statistics import refresh_statistics
 
 _FOLLOW = """
 UPDATE crm_pipeline.link AS link SET status = :status, updated_at = now() FROM crm_pipeline.raw_record AS source
@@ -33,6 +34,7 @@ WHERE integration = :integration AND crm = :crm AND record_type = :record_type A
 
 def follow_deletions(connection: Connection, state: CrmState) -> None:
     """Let links follow their records: ``source_deleted`` where QBench deleted the record, ``live`` again where it is back."""
+    refresh_statistics(connection)
     connection.execute(_FOLLOW_DELETED, {**asdict(state), "status": "source_deleted", "earlier": "live"})
     connection.execute(_FOLLOW_RESTORED, {**asdict(state), "status": "live", "earlier": "source_deleted"})
 

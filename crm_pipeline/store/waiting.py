@@ -9,14 +9,19 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.statistics import refresh_statistics
 
-_OURS = "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type"
+# That something is waited for is said on its own: it lets the index leave out all others.
+_OURS = (
+    "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL"
+)
 
 _CUSTOMER_IS_SYNCED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.link AS parent
   ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
- AND waiting.waits_on = 'customer:' || parent.qbench_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
+ AND parent.qbench_id = CASE WHEN waiting.waits_on LIKE 'customer:%' THEN CAST(substr(waiting.waits_on, 10) AS bigint) END
+ AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
 LEFT JOIN crm_pipeline.normalized_record AS customer
   ON customer.integration = parent.integration AND customer.record_type = 'account' AND customer.qbench_id = parent.qbench_id
 WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:holding))
@@ -24,11 +29,26 @@ WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:ho
 
 _LINK_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%') AND EXISTS (
-  SELECT FROM crm_pipeline.link AS changed
-  WHERE changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
-    AND changed.updated_at > waiting.at AND (
-      changed.qbench_id = waiting.qbench_id OR changed.status = 'source_deleted' OR waiting.waits_on = 'holder:' || changed.crm_id))
+JOIN crm_pipeline.link AS changed
+  ON changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
+ AND changed.qbench_id = waiting.qbench_id
+WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%') AND changed.updated_at > waiting.at
+"""
+
+_HOLDER_CHANGED = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.link AS changed
+  ON changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
+ AND changed.crm_id = CASE WHEN waiting.waits_on LIKE 'holder:%' THEN substr(waiting.waits_on, 8) END
+WHERE {_OURS} AND changed.updated_at > waiting.at
+"""
+
+_RECORD_LEFT_BEHIND = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%') AND waiting.at < (
+  SELECT max(updated_at) FROM crm_pipeline.link AS changed
+  WHERE changed.integration = :integration AND changed.crm = :crm AND changed.record_type = :record_type
+    AND changed.status = 'source_deleted')
 """
 
 _ACCOUNT_LINK_CHANGED = f"""
@@ -53,7 +73,7 @@ _NORMALIZED_ANEW = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
-WHERE {_OURS} AND waiting.waits_on IS NOT NULL AND staged.normalized_at > waiting.at
+WHERE {_OURS} AND staged.normalized_at > waiting.at
 """
 
 _EMAIL_IS_FREE = f"""
@@ -81,7 +101,16 @@ WHERE {_OURS} AND waiting.waits_on LIKE 'email:%' AND (
 CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException")
 """What a contact is skipped for that has not exactly one customer. QBench may not touch ``last_updated`` when that changes."""
 
-CAUSES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _ACCOUNT_LINK_CHANGED, _LINK_FORGOTTEN, _NORMALIZED_ANEW, _EMAIL_IS_FREE)
+CAUSES = (
+    _CUSTOMER_IS_SYNCED,
+    _LINK_CHANGED,
+    _HOLDER_CHANGED,
+    _RECORD_LEFT_BEHIND,
+    _ACCOUNT_LINK_CHANGED,
+    _LINK_FORGOTTEN,
+    _NORMALIZED_ANEW,
+    _EMAIL_IS_FREE,
+)
 
 _OUT_OF_DATE = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
@@ -123,6 +152,7 @@ def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Seque
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked.
     """
+    refresh_statistics(connection)
     parameters = {**asdict(state), "holding": list(holding)}
     found: set[int] = set()
     for cause in CAUSES:
@@ -139,6 +169,7 @@ def ids_to_normalize_again(
     a contact's several customers was deleted; or a contact that lacked its one customer was read again with other ones; or,
     where the rules look at customers (``follows_customers``), a contact's customer changed.
     """
+    refresh_statistics(connection)
     causes = [_OUT_OF_DATE]
     if record_type is RecordType.CONTACT:
         causes += [_SECOND_CUSTOMER_DELETED, _CUSTOMERS_READ_ANEW]

@@ -1,0 +1,55 @@
+"""What PostgreSQL is told of our tables, so that it plans its joins for the rows that are there."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.statistics import MANY_ROWS
+from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
+
+ACCOUNTS = CrmState("acme", "salesforce", RecordType.ACCOUNT)
+
+_INSERT = """
+INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts)
+SELECT 'acme', 'salesforce', 'account', number, 1, 'created', false, 'run', 0 FROM generate_series(1, :rows) AS number
+"""
+
+
+def insert(store: Store, *, rows: int) -> None:
+    with store.transaction() as connection:
+        # Otherwise the server counts changed rows up to seconds later.
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        connection.execute(text(_INSERT), {"rows": rows})
+
+
+def rows_as_planned(store: Store) -> float:
+    """How many outcomes PostgreSQL believes there are; -1 while it was never told."""
+    with store.transaction() as connection:
+        statement = text("SELECT reltuples FROM pg_class WHERE oid = CAST('crm_pipeline.outcome' AS regclass)")
+        return float(connection.execute(statement).scalar_one())
+
+
+@pytest.mark.parametrize("begins_with", ["a load", "what a load takes up", "what is normalized again"])
+def test_where_much_is_new_it_is_counted_before_it_is_joined(store: Store, begins_with: str) -> None:
+    insert(store, rows=2 * MANY_ROWS)
+    with store.transaction() as connection:
+        if begins_with == "a load":
+            follow_deletions(connection, ACCOUNTS)
+        elif begins_with == "what a load takes up":
+            ids_to_plan_again(connection, ACCOUNTS, holding=[])
+        else:
+            ids_to_normalize_again(connection, "acme", RecordType.ACCOUNT, mapping_digest="d", follows_customers=False)
+    assert rows_as_planned(store) == 2 * MANY_ROWS
+
+
+def test_where_little_is_new_nothing_is_counted(store: Store) -> None:
+    before = rows_as_planned(store)
+    insert(store, rows=40)
+    with store.transaction() as connection:
+        ids_to_plan_again(connection, ACCOUNTS, holding=[])
+    assert rows_as_planned(store) == before
