@@ -116,35 +116,37 @@ def assess(
 
 def _with_held_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     rows = verdicts["error_type"].isna() & known["held"].eq(True)
-    return _judged(verdicts, rows, CustomerNotSyncedException, reason=_customer_and_cause(known), waits_on=_customer(known))
+    return _kept_by_customer(verdicts, rows, CustomerNotSyncedException, known)
 
 
 def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.DataFrame:
     lost = winners.notna() & winners.ne(verdicts["qbench_id"]).fillna(value=False).astype(bool)
     rows = verdicts["error_type"].isna() & lost
-    winner = winners.astype("str")
+    winner = winners[rows].astype("str")
     return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_on="email:" + winner)
 
 
 def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     orphaned = verdicts["error_type"].isna() & known["parent_crm_id"].isna()
     blocked = known["blocked"].eq(True)
-    for rows, error in ((orphaned & blocked, CustomerNotSyncedException), (orphaned & ~blocked, CustomerNotYetSyncedException)):
-        verdicts = _judged(verdicts, rows, error, reason=_customer_and_cause(known), waits_on=_customer(known))
+    verdicts = _kept_by_customer(verdicts, orphaned & blocked, CustomerNotSyncedException, known)
+    verdicts = _kept_by_customer(verdicts, orphaned & ~blocked, CustomerNotYetSyncedException, known)
     return verdicts.assign(after_match=orphaned)
 
 
-def _customer(known: pd.DataFrame) -> pd.Series:
-    return "customer:" + known["customer_id"].astype("str")
-
-
-def _customer_and_cause(known: pd.DataFrame) -> pd.Series:
-    customer = _customer(known)
-    return customer.mask(known["cause"].notna(), customer + " (" + known["cause"] + ")")
+def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], known: pd.DataFrame) -> pd.DataFrame:
+    if not rows.any():
+        return verdicts
+    these = known[rows]
+    customer = "customer:" + these["customer_id"].astype("str")
+    reason = customer.mask(these["cause"].notna(), customer + " (" + these["cause"] + ")")
+    return _judged(verdicts, rows, error, reason=reason, waits_on=customer)
 
 
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
+    if not status.isin([LinkStatus.DELETED, LinkStatus.CONFLICT, LinkStatus.MERGED]).any():
+        return verdicts
     merged = ", merged into " + links["merged_into"]
     named = links["crm_id"].mask(merged.notna(), links["crm_id"] + merged)
     crm_id = verdicts["qbench_id"].map(named.set_axis(links["qbench_id"]))
@@ -160,6 +162,9 @@ def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataF
 def _judged(
     verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], *, reason: pd.Series, waits_on: pd.Series | str
 ) -> pd.DataFrame:
+    """``reason`` and ``waits_on``: of these rows at least."""
+    if not rows.any():
+        return verdicts
     judged = {
         "error_type": verdicts["error_type"].mask(rows, error.__name__),
         "reason": verdicts["reason"].mask(rows, reason),
