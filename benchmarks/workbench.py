@@ -25,6 +25,7 @@ from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.sandbox.seed import seed_tenant
+from crm_pipeline.sandbox.server import reached_directly
 from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline.store.embedded import embedded_postgres
 
@@ -116,6 +117,7 @@ def workbench(*, customers: int, contacts: int, crm_limits: bool) -> Iterator[Wo
             home=Path(home),
             environment={
                 **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+                **reached_directly(os.environ),
                 **SANDBOX_CREDENTIALS,
                 "DAGSTER_HOME": home,
                 SPEC_VARIABLE: json.dumps(spec),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from crm_pipeline.sandbox.server import reached_directly
 from crm_pipeline.store.database import URL_VARIABLE, Store
 from crm_pipeline.store.embedded import embedded_postgres
 
@@ -28,6 +30,11 @@ def own_database(server_url: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         yield _database_url(server_url, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def pytest_configure() -> None:
+    """Let no proxy of the developer's environment stand between the tests and their stand-ins."""
+    os.environ.update(reached_directly(os.environ))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

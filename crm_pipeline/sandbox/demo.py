@@ -28,6 +28,7 @@ from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.guardian import Guardian, guardian
 from crm_pipeline.model import Outcome, RecordType
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, seeded_sandbox
+from crm_pipeline.sandbox.server import reached_directly
 from crm_pipeline.store.database import URL_VARIABLE, Store
 from crm_pipeline.store.embedded import embedded_postgres
 
@@ -95,6 +96,7 @@ def demo_environment(console: Console) -> Iterator[Demo]:
             home=Path(home),
             environment={
                 **os.environ,
+                **reached_directly(os.environ),
                 **SANDBOX_CREDENTIALS,
                 URL_VARIABLE: database_url,
                 "DAGSTER_HOME": home,

@@ -12,9 +12,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.statistics import refresh_statistics
 
 # That something is waited for is said on its own: it lets the index leave out all others.
-_OURS = (
-    "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL"
-)
+_OURS = "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL"
 
 _CUSTOMER_IS_SYNCED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting

@@ -181,6 +181,22 @@ def test_path_family_is_that_of_every_call(bench: Bench, sandbox: Sandbox, famil
     assert all(call.path.startswith(starts) for call in sandbox.journal.calls("hubspot"))
 
 
+@pytest.mark.parametrize(("left_out", "through_proxy"), [("", True), ("hubspot.invalid", False)])
+def test_proxy_of_the_environment_is_used_but_for_the_hosts_left_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, left_out: str, *, through_proxy: bool
+) -> None:
+    with counting_server() as (proxy, connections):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", left_out)
+        with closing(bench.connect(url="http://hubspot.invalid", attempts=1)) as crm:
+            if through_proxy:
+                assert crm.organization() == "1"
+            else:
+                with pytest.raises(ServiceUnavailableError):
+                    crm.organization()
+        assert bool(connections) == through_proxy
+
+
 def test_one_connection_serves_every_call(bench: Bench) -> None:
     with counting_server() as (url, connections), closing(bench.connect(url=url)) as crm:
         crm.organization()

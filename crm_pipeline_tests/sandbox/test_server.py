@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import requests
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -19,7 +21,7 @@ from starlette.routing import Route
 
 from crm_pipeline.sandbox.faults import Fault, Faults
 from crm_pipeline.sandbox.journal import Call, Journal
-from crm_pipeline.sandbox.server import serve
+from crm_pipeline.sandbox.server import reached_directly, serve
 from crm_pipeline_tests.sandbox.qbench_http import plain_client
 
 
@@ -110,7 +112,7 @@ def test_servers_end_with_their_process(client: httpx.Client) -> None:
     program = """
 from crm_pipeline.sandbox.faults import Faults
 from crm_pipeline.sandbox.journal import Journal
-from crm_pipeline.sandbox.server import serve
+from crm_pipeline.sandbox.server import reached_directly, serve
 async def app(scope, receive, send): ...
 never_left = serve({"one": app}, journal=Journal(), faults=Faults())
 print(never_left.__enter__()["one"])
@@ -170,3 +172,16 @@ def test_many_requests_run_over_one_connection(client: httpx.Client, url: str, j
     for _ in range(50):
         client.get(url)
     assert len(journal.calls()) == 50
+
+
+@pytest.mark.parametrize("left_out", ["", "example.org"])
+def test_stand_ins_are_reached_past_the_proxy_of_the_environment(journal: Journal, monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", left_out)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    environment = reached_directly(os.environ)
+    monkeypatch.setenv("no_proxy", environment["no_proxy"])
+    with serve({"echo": app_that_says("hello")}, journal=journal, faults=Faults()) as urls:
+        assert httpx.get(urls["echo"]).json()["word"] == "hello"
+        assert requests.get(urls["echo"], timeout=10).json()["word"] == "hello"
+    assert environment["no_proxy"].startswith(left_out)

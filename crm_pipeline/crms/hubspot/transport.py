@@ -12,6 +12,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import hubspot
 import urllib3
@@ -141,7 +143,8 @@ class Transport:
         with self._lock:
             if self._client is None:
                 token = self._settings.token.read(integration=self.integration)
-                library = hubspot.HubSpot(access_token=token, host=self._settings.url.rstrip("/"), retry=False)
+                url = self._settings.url.rstrip("/")
+                library = hubspot.HubSpot(access_token=token, host=url, retry=False, proxy=_proxy_to(url))
                 # Every further access to a library's API object would open a pool of its own, so one is kept.
                 self._client = library.crm.objects.batch_api.api_client
             return self._client
@@ -197,3 +200,9 @@ class Transport:
                 integration=self.integration,
                 service=SERVICE,
             )
+
+
+def _proxy_to(url: str) -> str | None:
+    """The proxy that the environment names (HTTPS_PROXY, NO_PROXY), which the client library leaves to its user."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
