@@ -10,12 +10,19 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from benchmarks import calls, hourly, imports, memory, planning
+from benchmarks import backfill, calls, hourly, imports, memory, planning
 from benchmarks.figures import Figure, table
 from benchmarks.workbench import BenchmarkError
 
 BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
-    {"imports": imports.measure, "planning": planning.measure, "calls": calls.measure, "hourly": hourly.measure, "memory": memory.measure}
+    {
+        "imports": imports.measure,
+        "planning": planning.measure,
+        "calls": calls.measure,
+        "hourly": hourly.measure,
+        "backfill": backfill.measure,
+        "memory": memory.measure,
+    }
 )
 
 

@@ -60,18 +60,21 @@ class Workbench:
     environment: Mapping[str, str]
     start: datetime
 
-    def run(self, hour: int, *, empty: str | None = None) -> Worker:
-        """Run the job on one partition (0 is the first) in a process of its own. Raises BenchmarkError when it fails.
+    def run(self, hour: int, *, until: int | None = None, empty: str | None = None, settings: Mapping[str, str] | None = None) -> Worker:
+        """Run the job on one partition (0 is the first), or on all ``until`` another, in a process of its own.
 
-        ``empty``: run assets that do nothing instead (``assets``, or ``checks`` for their checks too).
+        ``empty``: run assets that do nothing instead (``assets``, or ``checks`` for their checks too). ``settings``: more of
+        its environment. Raises BenchmarkError when it fails.
         """
         log, cost, profile = self.home / "worker.log", self.home / "worker.json", os.environ.get(PROFILE_VARIABLE)
         command = [sys.executable, "-m", "benchmarks.worker", str(cost), sys.executable]
         command += [*(("-m", "cProfile", "-o", profile) if profile else ()), "-m", "dagster", "job", "execute"]
         command += ["-m", "benchmarks.definitions", "-j", f"{INTEGRATION}__sync"]
-        command += ["--tags", json.dumps({"dagster/partition": (self.start + hour * HOUR).strftime("%Y-%m-%d-%H:%M")})]
+        range_tags = {"dagster/asset_partition_range_start": hour, "dagster/asset_partition_range_end": until}
+        tags = {"dagster/partition": hour} if until is None else range_tags
+        command += ["--tags", json.dumps({tag: self._partition(of_hour) for tag, of_hour in tags.items()})]
         with log.open("wb") as output, guardian() as guard:
-            environment = {**self.environment, **({EMPTY_VARIABLE: empty} if empty else {})}
+            environment = {**self.environment, **(settings or {}), **({EMPTY_VARIABLE: empty} if empty else {})}
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
             guard.end_group(process.pid)
             process.wait()
@@ -90,14 +93,22 @@ class Workbench:
                     found["/".join(key.path[1:])] = {name: value.value for name, value in metadata.items()}
         return found
 
+    def materialized_hours(self) -> dict[str, int]:
+        """How many partitions of each asset are green, by the asset's name without the integration's."""
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            return {"/".join(key.path[1:]): len(instance.get_materialized_partitions(key)) for key in instance.all_asset_keys()}
+
+    def _partition(self, hour: int) -> str:
+        return (self.start + hour * HOUR).strftime("%Y-%m-%d-%H:%M")
+
 
 @contextmanager
-def workbench(*, customers: int, contacts: int, crm_limits: bool) -> Iterator[Workbench]:
-    """A clean tenant of this size, two empty CRMs with external keys, and all that a worker needs.
+def workbench(*, customers: int, contacts: int, crm_limits: bool, hours: int = 2) -> Iterator[Workbench]:
+    """A clean tenant of this size, two empty CRMs with external keys, so many closed hours, and all that a worker needs.
 
     QBench's rate limits are off; ``crm_limits`` says whether the CRMs keep theirs. Everything ends with the block.
     """
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - hours * HOUR
     tenant = seed_tenant(seed=SEED, customers=customers, contacts=contacts, now=int((start + HOUR).timestamp()), dirty=False)
     tenant.limits = None
     org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True)
