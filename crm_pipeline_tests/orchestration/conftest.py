@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
-import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
@@ -22,7 +20,7 @@ from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.store.database import URL_VARIABLE
-from crm_pipeline_tests.conftest import TEMPLATE
+from crm_pipeline_tests.conftest import own_database
 
 LOADS = ("salesforce/accounts", "salesforce/contacts", "hubspot/companies", "hubspot/contacts")
 READS = ("qbench/customers", "qbench/contacts", "normalized/accounts", "normalized/contacts")
@@ -48,12 +46,13 @@ class Dagster:
     """Runs integrations on a Dagster instance of the test's own."""
 
     instance: dg.DagsterInstance
+    _jobs: list[tuple[IntegrationSpec, dg.JobDefinition]] = field(default_factory=list)
 
     def run(
         self, spec: IntegrationSpec, partition: str, *, until: str | None = None, assets: Sequence[str] | None = None
     ) -> dg.ExecuteInProcessResult:
         """Run the integration's job for a partition, or for the range from it ``until`` another; all assets or some of them."""
-        job = build_integration(spec).resolve_job_def(job_name(spec.name))
+        job = self._job(spec)
         selection = None if assets is None else [dg.AssetKey([spec.name, *asset.split("/")]) for asset in assets]
         if until is None:
             return job.execute_in_process(partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection)
@@ -62,8 +61,20 @@ class Dagster:
 
     def events(self) -> str:
         """Everything that all runs left in the event log, as it is stored."""
-        entries = (entry for run in self.instance.get_runs() for entry in self.instance.all_logs(run.run_id))
-        return "\n".join(dg.serialize_value(entry) for entry in entries)
+        return "\n".join(self.events_of(run.run_id) for run in self.instance.get_runs())
+
+    def events_of(self, run_id: str) -> str:
+        """Everything that a run left in the event log, as it is stored."""
+        return "\n".join(dg.serialize_value(entry) for entry in self.instance.all_logs(run_id))
+
+    def _job(self, spec: IntegrationSpec) -> dg.JobDefinition:
+        """The integration's job; built once per spec, as a code location does."""
+        for known, job in self._jobs:
+            if known == spec:
+                return job
+        job = build_integration(spec).resolve_job_def(job_name(spec.name))
+        self._jobs.append((spec, job))
+        return job
 
 
 @contextmanager
@@ -84,17 +95,23 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(postgres: str) -> Iterator[World]:
+def state_database(postgres: str) -> Iterator[str]:
+    """URL of one state database for all tests of a module, named where a deployment names it."""
+    with own_database(postgres) as url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv(URL_VARIABLE, url)
+        STORE.close()
+        yield url
+        STORE.close()
+
+
+@pytest.fixture(scope="module")
+def world(state_database: str) -> Iterator[World]:
     """One sandbox with one database for all tests of a module that only read what its fixtures did."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as connection, pytest.MonkeyPatch.context() as environment:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        environment.setenv(URL_VARIABLE, make_url(postgres).set(database=name).render_as_string(hide_password=False))
+    with pytest.MonkeyPatch.context() as environment:
         for variable, value in SANDBOX_CREDENTIALS.items():
             environment.setenv(variable, value)
         with running_sandbox() as sandbox, running_dagster() as dagster:
             yield World(sandbox, dagster)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
