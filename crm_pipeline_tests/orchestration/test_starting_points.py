@@ -8,9 +8,23 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from crm_pipeline.integration import IntegrationSpec
+import dagster as dg
+import pytest
+
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.orchestration.conftest import CrmRecords, Dagster, in_crms, made_by_hand, outcomes, writes
+from crm_pipeline_tests.orchestration.conftest import (
+    ACCOUNTS,
+    LOADS,
+    READS,
+    CrmRecords,
+    Dagster,
+    World,
+    in_crms,
+    made_by_hand,
+    metadata_of,
+    outcomes,
+    writes,
+)
 from crm_pipeline_tests.tenants import ACCOUNT_MAP, BEFORE_START, CONTACT_MAP, FIRST, IN_SECOND, SECOND, add_laboratories, integration
 
 YEARS_AGO = BEFORE_START - 3 * 365 * 86_400
@@ -25,10 +39,6 @@ def add_to_qbench(sandbox: Sandbox, *, at: int) -> None:
     """Three laboratories of two people each; laboratory 1's first person has no phone."""
     add_laboratories(sandbox.tenant, 3, contacts_each=2, at=at)
     sandbox.tenant.edit_contact(1, phone=None, at=at)
-
-
-def run(dagster: Dagster, spec: IntegrationSpec, partition: str) -> None:
-    assert dagster.run(spec, partition).success
 
 
 def outcomes_of(crm: str) -> Counter[tuple[str, str]]:
@@ -61,49 +71,60 @@ def expect_linked_and_created(sandbox: Sandbox, made: dict[str, CrmRecords]) -> 
         assert (len(accounts), len(contacts)) == (4, 7)
     phones = {record["Id"]: record["Phone"] for record in sandbox.org.records("Account")}
     assert phones[made["salesforce"].accounts[1]] == "by hand"
+    keys = {record["Id"]: record["QBench_Id__c"] for record in sandbox.org.records("Account")}
+    assert [keys[ours] for ours in made["salesforce"].accounts.values()] == ["1", "2", None]
 
 
-def expect_nothing_more_to_do(sandbox: Sandbox, dagster: Dagster, spec: IntegrationSpec, partition: str) -> None:
-    sandbox.journal.clear()
-    run(dagster, spec, partition)
-    assert writes(sandbox) == []
+@pytest.fixture(scope="module")
+def empty(world: World) -> dg.ExecuteInProcessResult:
+    """The first run, before QBench and the CRMs have a record."""
+    return world.dagster.run(integration(world.sandbox), FIRST)
 
 
-def test_new_qbench_and_no_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
-    spec = integration(sandbox)
-    run(dagster, spec, FIRST)
-    assert in_crms(sandbox) == {crm: ({}, {}) for crm in CRMS}
-    add_to_qbench(sandbox, at=IN_SECOND)
-    run(dagster, spec, SECOND)
-    expect_all_created(sandbox)
-    expect_nothing_more_to_do(sandbox, dagster, spec, SECOND)
+def test_empty_tenant_is_a_good_run(empty: dg.ExecuteInProcessResult) -> None:
+    assert empty.success
+    assert {metadata_of(empty, *asset.split("/"))["dagster/row_count"] for asset in (*READS, *LOADS)} == {0}
+
+
+def test_empty_hour_asks_the_crms_nothing(empty: dg.ExecuteInProcessResult, world: World) -> None:
+    assert {metadata_of(empty, *load.split("/"))["calls"] for load in LOADS} == {0}
+
+
+def test_new_qbench_and_no_crm_data(empty: dg.ExecuteInProcessResult, world: World) -> None:
+    assert in_crms(world.sandbox) == {crm: ({}, {}) for crm in CRMS}
+    add_to_qbench(world.sandbox, at=IN_SECOND)
+    assert world.dagster.run(integration(world.sandbox), SECOND).success
+    expect_all_created(world.sandbox)
 
 
 def test_new_qbench_and_existing_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
     made, spec = made_by_hand(sandbox, 1, 2), integration(sandbox, **SYNC_ON)
     before = in_crms(sandbox)
-    run(dagster, spec, FIRST)
+    assert dagster.run(spec, FIRST, assets=ACCOUNTS).success
     assert in_crms(sandbox) == before
     add_to_qbench(sandbox, at=IN_SECOND)
-    run(dagster, spec, SECOND)
+    assert dagster.run(spec, SECOND).success
     expect_linked_and_created(sandbox, made)
-    expect_nothing_more_to_do(sandbox, dagster, spec, SECOND)
 
 
-def test_existing_qbench_and_no_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
-    add_to_qbench(sandbox, at=YEARS_AGO)
-    spec = integration(sandbox)
-    run(dagster, spec, FIRST)
-    expect_all_created(sandbox)
-    expect_nothing_more_to_do(sandbox, dagster, spec, FIRST)
+def test_existing_qbench_and_no_crm_data_nor_fields_for_external_keys(keyless_sandbox: Sandbox, dagster: Dagster) -> None:
+    add_to_qbench(keyless_sandbox, at=YEARS_AGO)
+    spec = integration(keyless_sandbox, external_keys=False)
+    assert dagster.run(spec, FIRST).success
+    expect_all_created(keyless_sandbox)
+    assert len(keyless_sandbox.portal.associations()) == 5
+    keyless_sandbox.journal.clear()
+    assert dagster.run(spec, FIRST, assets=LOADS).success
+    assert writes(keyless_sandbox) == []
 
 
 def test_existing_qbench_and_existing_crm_data(sandbox: Sandbox, dagster: Dagster) -> None:
     made, spec = made_by_hand(sandbox, 1, 2), integration(sandbox, **SYNC_ON)
     add_to_qbench(sandbox, at=YEARS_AGO)
-    run(dagster, spec, FIRST)
+    assert dagster.run(spec, FIRST).success
     expect_linked_and_created(sandbox, made)
-    expect_nothing_more_to_do(sandbox, dagster, spec, FIRST)
     sandbox.tenant.edit_contact(1, last_name="Married", at=IN_SECOND)
-    run(dagster, spec, SECOND)
+    sandbox.journal.clear()
+    assert dagster.run(spec, FIRST, until=SECOND, assets=("qbench/contacts", "normalized/contacts", *LOADS)).success
     assert {in_crms(sandbox)[crm][1][made[crm].contacts[1]] for crm in CRMS} == {"Married"}
+    assert [call.rows for call in writes(sandbox)] == [1, 1], "nothing but the edit is written"
