@@ -32,6 +32,10 @@ NO_WRITE = re.compile(r"/token$|/search$|/batch/read$|/composite/sobjects/\w+$")
 """POST paths that only read: tokens, searches, batch reads and Salesforce's retrieval by ids."""
 
 
+Verdicts = dict[tuple[str, str], dg.AssetCheckEvaluation]
+"""The latest evaluation of each check of a run, by asset (without the integration's name) and check."""
+
+
 @contextmanager
 def running_sandbox(*, external_keys: bool = True) -> Iterator[Sandbox]:
     """The three stand-ins, empty; HubSpot's search sees at once what was written."""
@@ -149,6 +153,18 @@ def metadata_of(result: dg.ExecuteInProcessResult, *key: str) -> dict[str, objec
         if event.asset_key == dg.AssetKey(["acme", *key]):
             return {name: value.value for name, value in event.materialization.metadata.items()}
     raise AssertionError(f"{'/'.join(key)} was not materialized")
+
+
+def verdicts_of(dagster: Dagster, result: dg.ExecuteInProcessResult) -> Verdicts:
+    """The check evaluations that a run stored, by asset (without the integration's name) and check; the last of each."""
+    entries = dagster.instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    evaluations = [entry.get_dagster_event().asset_check_evaluation_data for entry in entries]
+    return {("/".join(found.asset_key.path[1:]), found.check_name): found for found in evaluations}
+
+
+def numbers(verdict: dg.AssetCheckEvaluation) -> dict[str, object]:
+    """What a check counted, by name."""
+    return {name: value.value for name, value in verdict.metadata.items()}
 
 
 def materialized(result: dg.ExecuteInProcessResult) -> set[str]:

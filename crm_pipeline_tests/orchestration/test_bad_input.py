@@ -128,12 +128,16 @@ def another_organization(sandbox: Sandbox, service: str) -> Iterator[Sandbox]:
     elif service == "salesforce":
         first = sandbox.org.organization_id
         _rename_organization(sandbox, "00D000000000XyzEAA")
-        yield sandbox
-        _rename_organization(sandbox, first)
+        try:
+            yield sandbox
+        finally:
+            _rename_organization(sandbox, first)
     else:
         sandbox.portal.portal_id += 1
-        yield sandbox
-        sandbox.portal.portal_id -= 1
+        try:
+            yield sandbox
+        finally:
+            sandbox.portal.portal_id -= 1
 
 
 def _rename_organization(sandbox: Sandbox, organization_id: str) -> None:

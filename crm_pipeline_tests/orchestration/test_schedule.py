@@ -39,17 +39,18 @@ HOURLY = ("qbench/customers", "normalized/accounts", "hubspot/companies")
 
 def open_record(integration: str, *, version: int, due_in_minutes: int) -> None:
     """A staged customer that is tried again then."""
-    staged = "INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest)"
+    staged = (
+        "INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest) "
+        "VALUES (:integration, 'account', :version, :version, '{}', '')"
+    )
     outcome = (
         "INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts, "
-        "next_attempt_at)"
+        "next_attempt_at) VALUES (:integration, 'hubspot', 'account', :version, :version, 'failed', true, 'run', 1, "
+        "now() + make_interval(mins => :due_in_minutes))"
     )
     with STORE.transaction() as connection:
-        connection.execute(text(f"{staged} VALUES ('{integration}', 'account', {version}, {version}, '{{}}', '')"))
-        due = f"now() + interval '{due_in_minutes} minutes'"
-        connection.execute(
-            text(f"{outcome} VALUES ('{integration}', 'hubspot', 'account', {version}, {version}, 'failed', true, 'run', 1, {due})")
-        )
+        connection.execute(text(staged), {"integration": integration, "version": version})
+        connection.execute(text(outcome), {"integration": integration, "version": version, "due_in_minutes": due_in_minutes})
 
 
 @dataclass(frozen=True)
