@@ -50,13 +50,13 @@ class Dagster:
     """Runs integrations on a Dagster instance of the test's own."""
 
     instance: dg.DagsterInstance
-    _jobs: list[tuple[IntegrationSpec, dg.JobDefinition]] = field(default_factory=list)
+    _built: list[tuple[IntegrationSpec, dg.Definitions]] = field(default_factory=list)
 
     def run(
         self, spec: IntegrationSpec, partition: str, *, until: str | None = None, assets: Sequence[str] | None = None
     ) -> dg.ExecuteInProcessResult:
         """Run the integration's job for a partition, or for the range from it ``until`` another; all assets or some of them."""
-        job = self._job(spec)
+        job = self.definitions(spec).resolve_job_def(job_name(spec.name))
         selection = None if assets is None else [dg.AssetKey([spec.name, *asset.split("/")]) for asset in assets]
         if until is None:
             return job.execute_in_process(partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection)
@@ -71,14 +71,14 @@ class Dagster:
         """Everything that a run left in the event log, as it is stored."""
         return "\n".join(dg.serialize_value(entry) for entry in self.instance.all_logs(run_id))
 
-    def _job(self, spec: IntegrationSpec) -> dg.JobDefinition:
-        """The integration's job; built once per spec, as a code location does."""
-        for known, job in self._jobs:
+    def definitions(self, spec: IntegrationSpec) -> dg.Definitions:
+        """What the integration has in Dagster; built once per spec, as a code location does."""
+        for known, definitions in self._built:
             if known == spec:
-                return job
-        job = build_integration(spec).resolve_job_def(job_name(spec.name))
-        self._jobs.append((spec, job))
-        return job
+                return definitions
+        definitions = build_integration(spec)
+        self._built.append((spec, definitions))
+        return definitions
 
 
 @contextmanager

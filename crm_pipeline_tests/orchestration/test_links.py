@@ -129,7 +129,7 @@ class Checked:
 
 
 def run_links(world: World, spec: IntegrationSpec, scope: str | None) -> dg.ExecuteInProcessResult:
-    job = build_integration(spec).resolve_job_def(links_job_name(spec.name))
+    job = world.dagster.definitions(spec).resolve_job_def(links_job_name(spec.name))
     tags = {SCOPE_TAG: scope} if scope else {}
     return job.execute_in_process(instance=world.dagster.instance, tags=tags, raise_on_error=False)
 

@@ -6,7 +6,6 @@ import dagster as dg
 import pytest
 
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.orchestration.conftest import ACCOUNTS, Dagster, World, metadata_of, writes
 from crm_pipeline_tests.tenants import FIRST, add_laboratories
@@ -22,7 +21,7 @@ def integration(sandbox: Sandbox, **more: str) -> IntegrationSpec:
 
 def resync(dagster: Dagster, spec: IntegrationSpec, crm: str) -> dg.ExecuteInProcessResult:
     """Materialize a CRM's resync asset, as from the asset graph."""
-    definitions = build_integration(spec)
+    definitions = dagster.definitions(spec)
     job = definitions.resolve_implicit_global_asset_job_def()
     key = dg.AssetKey(["acme", crm, "resync"])
     return job.execute_in_process(instance=dagster.instance, asset_selection=[key], raise_on_error=False)

@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.schedule import RANGE_END_TAG, RANGE_START_TAG
 from crm_pipeline.sandbox.sandbox import Sandbox
@@ -41,7 +40,7 @@ def integration(sandbox: Sandbox, **overrides: Any) -> IntegrationSpec:
 
 def tick(dagster: Dagster, spec: IntegrationSpec) -> tuple[list[dg.RunRequest], str | None]:
     """What the sensor requests now, or why it skips."""
-    definitions = build_integration(spec)
+    definitions = dagster.definitions(spec)
     with dg.build_sensor_context(instance=dagster.instance, definitions=definitions) as context:
         evaluated = definitions.resolve_sensor_def("acme__retries").evaluate_tick(context)
     return list(evaluated.run_requests or []), evaluated.skip_message
