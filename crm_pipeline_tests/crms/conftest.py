@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 
 import pytest
 
@@ -13,8 +12,7 @@ from crm_pipeline_tests.crms.bench import Bench
 
 BENCHES: Mapping[str, Callable[[Sandbox], Bench]] = {
     "salesforce": salesforce_bench.open_bench,
-    "hubspot-v3": hubspot_bench.open_bench,
-    "hubspot-2026-03": partial(hubspot_bench.open_bench, path_family="2026-03"),
+    "hubspot": hubspot_bench.open_bench,
 }
 
 

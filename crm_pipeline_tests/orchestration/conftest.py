@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dagster as dg
-import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
@@ -22,7 +20,7 @@ from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.store.database import URL_VARIABLE
-from crm_pipeline_tests.conftest import TEMPLATE
+from crm_pipeline_tests.conftest import own_database
 
 LOADS = ("salesforce/accounts", "salesforce/contacts", "hubspot/companies", "hubspot/contacts")
 READS = ("qbench/customers", "qbench/contacts", "normalized/accounts", "normalized/contacts")
@@ -32,6 +30,10 @@ ACCOUNTS = ("qbench/customers", "normalized/accounts", "salesforce/accounts", "h
 
 NO_WRITE = re.compile(r"/token$|/search$|/batch/read$|/composite/sobjects/\w+$")
 """POST paths that only read: tokens, searches, batch reads and Salesforce's retrieval by ids."""
+
+
+Verdicts = dict[tuple[str, str], dg.AssetCheckEvaluation]
+"""The latest evaluation of each check of a run, by asset (without the integration's name) and check."""
 
 
 @contextmanager
@@ -48,12 +50,13 @@ class Dagster:
     """Runs integrations on a Dagster instance of the test's own."""
 
     instance: dg.DagsterInstance
+    _built: list[tuple[IntegrationSpec, dg.Definitions]] = field(default_factory=list)
 
     def run(
         self, spec: IntegrationSpec, partition: str, *, until: str | None = None, assets: Sequence[str] | None = None
     ) -> dg.ExecuteInProcessResult:
         """Run the integration's job for a partition, or for the range from it ``until`` another; all assets or some of them."""
-        job = build_integration(spec).resolve_job_def(job_name(spec.name))
+        job = self.definitions(spec).resolve_job_def(job_name(spec.name))
         selection = None if assets is None else [dg.AssetKey([spec.name, *asset.split("/")]) for asset in assets]
         if until is None:
             return job.execute_in_process(partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection)
@@ -62,8 +65,20 @@ class Dagster:
 
     def events(self) -> str:
         """Everything that all runs left in the event log, as it is stored."""
-        entries = (entry for run in self.instance.get_runs() for entry in self.instance.all_logs(run.run_id))
-        return "\n".join(dg.serialize_value(entry) for entry in entries)
+        return "\n".join(self.events_of(run.run_id) for run in self.instance.get_runs())
+
+    def events_of(self, run_id: str) -> str:
+        """Everything that a run left in the event log, as it is stored."""
+        return "\n".join(dg.serialize_value(entry) for entry in self.instance.all_logs(run_id))
+
+    def definitions(self, spec: IntegrationSpec) -> dg.Definitions:
+        """What the integration has in Dagster; built once per spec, as a code location does."""
+        for known, definitions in self._built:
+            if known == spec:
+                return definitions
+        definitions = build_integration(spec)
+        self._built.append((spec, definitions))
+        return definitions
 
 
 @contextmanager
@@ -84,17 +99,23 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(postgres: str) -> Iterator[World]:
+def state_database(postgres: str) -> Iterator[str]:
+    """URL of one state database for all tests of a module, named where a deployment names it."""
+    with own_database(postgres) as url, pytest.MonkeyPatch.context() as environment:
+        environment.setenv(URL_VARIABLE, url)
+        STORE.close()
+        yield url
+        STORE.close()
+
+
+@pytest.fixture(scope="module")
+def world(state_database: str) -> Iterator[World]:
     """One sandbox with one database for all tests of a module that only read what its fixtures did."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres, autocommit=True) as connection, pytest.MonkeyPatch.context() as environment:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        environment.setenv(URL_VARIABLE, make_url(postgres).set(database=name).render_as_string(hide_password=False))
+    with pytest.MonkeyPatch.context() as environment:
         for variable, value in SANDBOX_CREDENTIALS.items():
             environment.setenv(variable, value)
         with running_sandbox() as sandbox, running_dagster() as dagster:
             yield World(sandbox, dagster)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -132,6 +153,18 @@ def metadata_of(result: dg.ExecuteInProcessResult, *key: str) -> dict[str, objec
         if event.asset_key == dg.AssetKey(["acme", *key]):
             return {name: value.value for name, value in event.materialization.metadata.items()}
     raise AssertionError(f"{'/'.join(key)} was not materialized")
+
+
+def verdicts_of(dagster: Dagster, result: dg.ExecuteInProcessResult) -> Verdicts:
+    """The check evaluations that a run stored, by asset (without the integration's name) and check; the last of each."""
+    entries = dagster.instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    evaluations = [entry.get_dagster_event().asset_check_evaluation_data for entry in entries]
+    return {("/".join(found.asset_key.path[1:]), found.check_name): found for found in evaluations}
+
+
+def numbers(verdict: dg.AssetCheckEvaluation) -> dict[str, object]:
+    """What a check counted, by name."""
+    return {name: value.value for name, value in verdict.metadata.items()}
 
 
 def materialized(result: dg.ExecuteInProcessResult) -> set[str]:

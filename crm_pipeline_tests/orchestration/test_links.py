@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,66 +17,88 @@ from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.links import SCOPE_TAG
 from crm_pipeline.orchestration.names import links_job_name
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG
-from crm_pipeline_tests.orchestration.conftest import LINKS, World, materialized, metadata_of
+from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, World, materialized, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
 from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, integration
 
 WITH_CONTACTS = {**EXAMPLE, "contacts": {"map": {"email": "email_address"}}}
 
 
-def tick(instance: dg.DagsterInstance, scope: str, **changes: Any) -> dg.RunRequest | dg.SkipReason:
-    """What the schedule of these checks does at its next tick."""
-    schedule = build_integration(IntegrationSpec.model_validate({**WITH_CONTACTS, **changes})).resolve_schedule_def(f"acme__links_{scope}")
-    with dg.build_schedule_context(instance=instance, scheduled_execution_time=START + timedelta(hours=3)) as context:
-        data = schedule.evaluate_tick(context)
-    if data.skip_message:
-        return dg.SkipReason(data.skip_message)
-    [request] = data.run_requests or []
-    return request
+@dataclass(frozen=True)
+class Scheduled:
+    """An integration into HubSpot, with contacts, on an instance that others share."""
+
+    instance: dg.DagsterInstance
+    spec: IntegrationSpec
+
+    def key(self, asset: str) -> str:
+        return f"{self.spec.name}/{asset}"
+
+    def tick(self, scope: str) -> dg.RunRequest | dg.SkipReason:
+        """What the schedule of these checks does at its next tick."""
+        schedule = build_integration(self.spec).resolve_schedule_def(f"{self.spec.name}__links_{scope}")
+        with dg.build_schedule_context(instance=self.instance, scheduled_execution_time=START + timedelta(hours=3)) as context:
+            data = schedule.evaluate_tick(context)
+        if data.skip_message:
+            return dg.SkipReason(data.skip_message)
+        [request] = data.run_requests or []
+        return request
+
+    def requested(self, scope: str) -> list[str]:
+        """The assets that this tick requests to be made, at this scope."""
+        request = self.tick(scope)
+        assert isinstance(request, dg.RunRequest)
+        assert request.tags[SCOPE_TAG] == scope
+        return [key.to_user_string() for key in request.asset_selection or ()]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance for all tests of the module, as it takes long to make; each has an integration of its own name."""
     with dg.instance_for_test() as instance:
         yield instance
 
 
+def scheduled(instance: dg.DagsterInstance, **changes: Any) -> Scheduled:
+    """A new integration; what is given replaces keys of the example."""
+    name = f"acme_{uuid.uuid4().hex[:8]}"
+    return Scheduled(instance, IntegrationSpec.model_validate({**WITH_CONTACTS, "name": name, **changes}))
+
+
 def test_recent_checks_look_at_the_links_only(instance: dg.DagsterInstance) -> None:
-    request = tick(instance, "recent")
-    assert isinstance(request, dg.RunRequest)
-    assert request.tags[SCOPE_TAG] == "recent"
-    assert [key.to_user_string() for key in request.asset_selection or ()] == ["acme/hubspot/links"]
+    acme = scheduled(instance)
+    assert acme.requested("recent") == [acme.key("hubspot/links")]
 
 
 def test_full_checks_read_the_contacts_without_one_customer_too(instance: dg.DagsterInstance) -> None:
-    request = tick(instance, "full")
-    assert isinstance(request, dg.RunRequest)
-    assert request.tags[SCOPE_TAG] == "full"
-    assert [key.to_user_string() for key in request.asset_selection or ()] == ["acme/hubspot/links", "acme/qbench/waiting_contacts"]
+    acme = scheduled(instance)
+    assert acme.requested("full") == [acme.key("hubspot/links"), acme.key("qbench/waiting_contacts")]
 
 
 def test_integration_without_contacts_reads_none_again(instance: dg.DagsterInstance) -> None:
-    request = tick(instance, "full", contacts=None)
-    assert isinstance(request, dg.RunRequest)
-    assert [key.to_user_string() for key in request.asset_selection or ()] == ["acme/hubspot/links"]
+    acme = scheduled(instance, contacts=None)
+    assert acme.requested("full") == [acme.key("hubspot/links")]
 
 
 @pytest.mark.parametrize("scope", ["recent", "full"])
 def test_paused_integration_checks_no_links(instance: dg.DagsterInstance, scope: str) -> None:
-    assert tick(instance, scope, active=False) == dg.SkipReason("integration acme is paused: active is false")
+    acme = scheduled(instance, active=False)
+    assert acme.tick(scope) == dg.SkipReason(f"integration {acme.spec.name} is paused: active is false")
 
 
 def test_check_that_is_still_running_is_not_requested_again(instance: dg.DagsterInstance) -> None:
-    key = dg.AssetKey(["acme", "hubspot", "links"])
+    acme = scheduled(instance)
+    key = dg.AssetKey([acme.spec.name, "hubspot", "links"])
     create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, asset_selection=frozenset([key]))
-    said = tick(instance, "recent")
+    said = acme.tick("recent")
     assert isinstance(said, dg.SkipReason)
     assert "queued or running" in str(said.skip_message)
 
 
 def test_hourly_run_is_no_obstacle_to_a_check(instance: dg.DagsterInstance) -> None:
-    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={INTEGRATION_TAG: "acme"})
-    assert isinstance(tick(instance, "recent"), dg.RunRequest)
+    acme = scheduled(instance)
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={INTEGRATION_TAG: acme.spec.name})
+    assert isinstance(acme.tick("recent"), dg.RunRequest)
 
 
 def test_checks_tick_in_utc_by_the_yamls_cron_and_are_on_while_the_integration_is_active() -> None:
@@ -106,7 +129,7 @@ class Checked:
 
 
 def run_links(world: World, spec: IntegrationSpec, scope: str | None) -> dg.ExecuteInProcessResult:
-    job = build_integration(spec).resolve_job_def(links_job_name(spec.name))
+    job = world.dagster.definitions(spec).resolve_job_def(links_job_name(spec.name))
     tags = {SCOPE_TAG: scope} if scope else {}
     return job.execute_in_process(instance=world.dagster.instance, tags=tags, raise_on_error=False)
 
@@ -119,13 +142,13 @@ def checked(world: World) -> Checked:
         customer_ids=customers[:2], email_address="a@b.example.org", first_name="A", last_name="B", phone="512 555 0102", at=1_000
     )
     spec = integration(sandbox)
-    world.dagster.run(spec, FIRST)
+    assert world.dagster.run(spec, FIRST, assets=(*READS, *LOADS[:1], *LOADS[2:])).success
     for record in sandbox.org.records("Account")[:6]:
         sandbox.org.delete("Account", record["Id"])
     sandbox.portal.merge("companies", *(record["id"] for record in sandbox.portal.records("companies")[:2]))
     sandbox.tenant.edit_contact(person, customer_ids=customers[6:], at=1_000)
     full = run_links(world, spec, None)
-    return Checked(full, world.dagster.run(spec, SECOND))
+    return Checked(full, world.dagster.run(spec, SECOND, assets=("normalized/contacts", "hubspot/contacts")))
 
 
 def test_check_started_by_hand_is_a_full_one_of_every_crm(checked: Checked) -> None:

@@ -6,9 +6,8 @@ import dagster as dg
 import pytest
 
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.orchestration.conftest import ACCOUNTS, Dagster, metadata_of, writes
+from crm_pipeline_tests.orchestration.conftest import ACCOUNTS, Dagster, World, metadata_of, writes
 from crm_pipeline_tests.tenants import FIRST, add_laboratories
 from crm_pipeline_tests.tenants import integration as made
 
@@ -22,19 +21,24 @@ def integration(sandbox: Sandbox, **more: str) -> IntegrationSpec:
 
 def resync(dagster: Dagster, spec: IntegrationSpec, crm: str) -> dg.ExecuteInProcessResult:
     """Materialize a CRM's resync asset, as from the asset graph."""
-    definitions = build_integration(spec)
+    definitions = dagster.definitions(spec)
     job = definitions.resolve_implicit_global_asset_job_def()
     key = dg.AssetKey(["acme", crm, "resync"])
     return job.execute_in_process(instance=dagster.instance, asset_selection=[key], raise_on_error=False)
 
 
+@pytest.fixture(scope="module")
+def loaded(world: World) -> World:
+    """Three customers in both CRMs, of which QBench has changed one since."""
+    add_laboratories(world.sandbox.tenant, 3)
+    assert world.dagster.run(integration(world.sandbox), FIRST, assets=ACCOUNTS).success
+    world.sandbox.tenant.edit_customer(1, website="https://one.example.org", at=1)
+    return world
+
+
 @pytest.mark.parametrize(("crm", "batch"), [("salesforce", "/composite/sobjects"), ("hubspot", "/batch/update")])
-def test_a_changed_mapping_is_carried_out_in_one_crm_without_a_call_to_qbench(
-    sandbox: Sandbox, dagster: Dagster, crm: str, batch: str
-) -> None:
-    add_laboratories(sandbox.tenant, 3)
-    assert dagster.run(integration(sandbox), FIRST, assets=ACCOUNTS).success
-    sandbox.tenant.edit_customer(1, website="https://one.example.org", at=1)
+def test_a_changed_mapping_is_carried_out_in_one_crm_without_a_call_to_qbench(loaded: World, crm: str, batch: str) -> None:
+    sandbox, dagster = loaded.sandbox, loaded.dagster
     sandbox.journal.clear()
     changed = integration(sandbox, number_of_employees="employees")
     result = resync(dagster, changed, crm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -9,15 +10,16 @@ import pytest
 from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.schedule import RANGE_END_TAG, RANGE_START_TAG
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.orchestration.conftest import Dagster, outcomes, writes
+from crm_pipeline_tests.orchestration.conftest import Dagster, World, outcomes, writes
 from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes
 
 LOADS = {"salesforce/accounts", "salesforce/contacts"}
+CUSTOMERS = ("qbench/customers", "normalized/accounts", "salesforce/accounts")
 TRIES_IN_A_LOAD = 3
+THIRD = "2026-11-01-02:00"
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def integration(sandbox: Sandbox, **overrides: Any) -> IntegrationSpec:
 
 def tick(dagster: Dagster, spec: IntegrationSpec) -> tuple[list[dg.RunRequest], str | None]:
     """What the sensor requests now, or why it skips."""
-    definitions = build_integration(spec)
+    definitions = dagster.definitions(spec)
     with dg.build_sensor_context(instance=dagster.instance, definitions=definitions) as context:
         evaluated = definitions.resolve_sensor_def("acme__retries").evaluate_tick(context)
     return list(evaluated.run_requests or []), evaluated.skip_message
@@ -60,7 +62,7 @@ def let_time_pass(seconds: int) -> None:
 
 def test_a_red_hour_is_requested_of_its_crm_alone_once_it_is_due_and_turns_green(locked: Sandbox, dagster: Dagster) -> None:
     spec = integration(locked)
-    assert not dagster.run(spec, FIRST).success
+    assert not dagster.run(spec, FIRST, assets=CUSTOMERS).success
     assert tick(dagster, spec) == ([], "integration acme: nothing is due")
     let_time_pass(300)
     requests, _ = tick(dagster, spec)
@@ -76,8 +78,8 @@ def test_one_attempt_is_requested_once(locked: Sandbox, dagster: Dagster) -> Non
     spec = integration(locked)
     locked.org.lock("Account", "1", times=TRIES_IN_A_LOAD)
     keys = []
-    for _ in range(2):
-        assert not dagster.run(spec, FIRST).success
+    for assets in (CUSTOMERS, CUSTOMERS[-1:]):
+        assert not dagster.run(spec, FIRST, assets=assets).success
         let_time_pass(86_400)
         keys.append([[request.run_key for request in tick(dagster, spec)[0]] for _ in range(2)])
     (first, first_again), (second, second_again) = keys
@@ -86,33 +88,55 @@ def test_one_attempt_is_requested_once(locked: Sandbox, dagster: Dagster) -> Non
     assert first != second
 
 
-def test_a_record_that_fails_once_too_often_is_failed_for_good_and_its_hour_green(locked: Sandbox, dagster: Dagster) -> None:
-    spec = integration(locked, retries={"attempts": 1})
-    assert dagster.run(spec, FIRST).success
-    failed = outcomes()["salesforce", "account", 1]
-    assert failed == ("failed", "RecordLockedException", "code: UNABLE_TO_LOCK_ROW; given up after 1 attempts")
-    let_time_pass(86_400)
-    assert tick(dagster, spec)[0] == []
-    locked.tenant.edit_customer(1, customer_name="Edited", at=IN_SECOND)
-    assert dagster.run(spec, SECOND).success
-    assert outcomes()["salesforce", "account", 1][0] == "created"
+@dataclass(frozen=True)
+class GivenUp:
+    """A customer with a contact whose only attempt failed, later an edit of the customer, then what the sensor requested for the contact.
+
+    ``said`` by record type, and ``requested``, after each of the three.
+    """
+
+    said: list[dict[str, tuple[str, str | None, str | None]]]
+    requested: list[list[tuple[str, str, set[str]]]]
 
 
-def test_a_record_whose_wait_is_over_is_requested_though_its_hour_is_green(sandbox: Sandbox, dagster: Dagster) -> None:
+@pytest.fixture(scope="module")
+def given_up(world: World) -> GivenUp:
+    sandbox, dagster = world.sandbox, world.dagster
     spec = integration(sandbox, retries={"attempts": 1})
     customer = sandbox.tenant.add_customer(customer_name="Locked", at=IN_SECOND)
     sandbox.tenant.add_contact(
         customer_ids=[customer], email_address="a@b.example.org", first_name="A", last_name="B", phone="5125550102", at=IN_SECOND
     )
     sandbox.org.lock("Account", str(customer), times=TRIES_IN_A_LOAD)
-    assert dagster.run(spec, FIRST, until=SECOND).success
-    assert outcomes()["salesforce", "contact", 1][:2] == ("skipped", "CustomerNotSyncedException")
-    assert tick(dagster, spec)[0] == []
-    assert dagster.run(spec, SECOND, assets=["salesforce/accounts"]).success
-    assert hours(tick(dagster, spec)[0]) == [(SECOND, SECOND, LOADS)]
-    assert dagster.run(spec, SECOND, assets=sorted(LOADS)).success
-    assert outcomes()["salesforce", "contact", 1][0] == "created"
-    assert tick(dagster, spec)[0] == []
+    said, requested = [], []
+
+    def run(partition: str, **how: Any) -> None:
+        assert dagster.run(spec, partition, **how).success, "its hour is green"
+        let_time_pass(86_400)
+        said.append({record_type: outcome for (_, record_type, _), outcome in outcomes().items()})
+        requested.append(hours(tick(dagster, spec)[0]))
+
+    run(FIRST, until=SECOND)
+    sandbox.tenant.edit_customer(customer, customer_name="Edited", at=IN_SECOND + 3_600)
+    run(THIRD, assets=CUSTOMERS)
+    run(SECOND, assets=sorted(LOADS))
+    return GivenUp(said, requested)
+
+
+def test_a_record_that_fails_once_too_often_is_failed_for_good_and_its_hour_green(given_up: GivenUp) -> None:
+    assert given_up.said[0]["account"] == ("failed", "RecordLockedException", "code: UNABLE_TO_LOCK_ROW; given up after 1 attempts")
+    assert given_up.requested[0] == []
+
+
+def test_a_record_that_was_given_up_is_tried_again_when_it_is_edited(given_up: GivenUp) -> None:
+    assert given_up.said[1]["account"][0] == "created"
+
+
+def test_a_record_whose_wait_is_over_is_requested_though_its_hour_is_green(given_up: GivenUp) -> None:
+    assert given_up.said[0]["contact"][:2] == ("skipped", "CustomerNotSyncedException")
+    assert given_up.requested[1] == [(SECOND, SECOND, LOADS)]
+    assert given_up.said[2]["contact"][0] == "created"
+    assert given_up.requested[2] == []
 
 
 def test_paused_integration_skips(dagster: Dagster, sandbox: Sandbox) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -15,7 +18,6 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HOURS, RANGE_END_TAG, RANGE_START_TAG
-from crm_pipeline_tests.orchestration.conftest import Dagster
 from crm_pipeline_tests.tenants import FIRST, START
 
 EXAMPLE: dict[str, Any] = {
@@ -27,55 +29,75 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-def spec(**changes: Any) -> IntegrationSpec:
-    """An integration of three hourly assets: qbench/customers, normalized/accounts, hubspot/companies."""
-    return IntegrationSpec.model_validate({**EXAMPLE, **changes})
-
-
 def hour(number: int) -> str:
     """The key of the partition that begins so many hours after the start."""
     return (START + timedelta(hours=number)).strftime("%Y-%m-%d-%H:%M")
 
 
-LOAD, RESYNC = (dg.AssetKey(["acme", "hubspot", name]) for name in ("companies", "resync"))
+HOURLY = ("qbench/customers", "normalized/accounts", "hubspot/companies")
 
 
-def open_record(*, version: int, due_in_minutes: int) -> None:
+def open_record(integration: str, *, version: int, due_in_minutes: int) -> None:
     """A staged customer that is tried again then."""
-    staged = "INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest)"
+    staged = (
+        "INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest) "
+        "VALUES (:integration, 'account', :version, :version, '{}', '')"
+    )
     outcome = (
         "INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts, "
-        "next_attempt_at)"
+        "next_attempt_at) VALUES (:integration, 'hubspot', 'account', :version, :version, 'failed', true, 'run', 1, "
+        "now() + make_interval(mins => :due_in_minutes))"
     )
     with STORE.transaction() as connection:
-        connection.execute(text(f"{staged} VALUES ('acme', 'account', {version}, {version}, '{{}}', '')"))
-        due = f"now() + interval '{due_in_minutes} minutes'"
-        connection.execute(text(f"{outcome} VALUES ('acme', 'hubspot', 'account', {version}, {version}, 'failed', true, 'run', 1, {due})"))
+        connection.execute(text(staged), {"integration": integration, "version": version})
+        connection.execute(text(outcome), {"integration": integration, "version": version, "due_in_minutes": due_in_minutes})
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Scheduled:
+    """An integration of three hourly assets, qbench/customers, normalized/accounts, hubspot/companies, on an instance that others share."""
+
+    instance: dg.DagsterInstance
+    spec: IntegrationSpec
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        return build_integration(self.spec)
+
+    @property
+    def schedule(self) -> dg.ScheduleDefinition:
+        return self.definitions.resolve_schedule_def(f"{self.spec.name}__schedule")
+
+    def key(self, asset: str) -> dg.AssetKey:
+        return dg.AssetKey([self.spec.name, *asset.split("/")])
+
+    def done(self, *hours: int, assets: Sequence[str] = HOURLY) -> None:
+        """Materialize these hours of the assets."""
+        for asset in assets:
+            for number in hours:
+                self.instance.report_runless_asset_event(dg.AssetMaterialization(self.key(asset), partition=hour(number)))
+
+    def tick(self, *, at: datetime) -> tuple[list[tuple[str, str]], str | None]:
+        """What the schedule requests at a time, as first and last partition of each run; or why it skips."""
+        repository = self.definitions.get_repository_def()
+        with dg.build_schedule_context(instance=self.instance, scheduled_execution_time=at, repository_def=repository) as context:
+            evaluated = self.schedule.evaluate_tick(context)
+        requests = evaluated.run_requests or []
+        assert all(request.tags[INTEGRATION_TAG] == self.spec.name for request in requests)
+        return [(request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) for request in requests], evaluated.skip_message
+
+
+@pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
+    """An instance for all tests of the module, as it takes long to make; each has an integration of its own name."""
     with dg.instance_for_test() as instance:
         yield instance
 
 
-def done(instance: dg.DagsterInstance, integration: IntegrationSpec, hours: Sequence[int]) -> None:
-    """Materialize these hours of all the integration's hourly assets."""
-    for key in build_integration(integration).resolve_job_def("acme__sync").asset_layer.executable_asset_keys:
-        for number in hours:
-            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(number)))
-
-
-def tick(instance: dg.DagsterInstance, integration: IntegrationSpec, *, at: datetime) -> tuple[list[tuple[str, str]], str | None]:
-    """What the schedule requests at a time, as first and last partition of each run; or why it skips."""
-    definitions = build_integration(integration)
-    schedule = definitions.resolve_schedule_def("acme__schedule")
-    repository = definitions.get_repository_def()
-    with dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository) as context:
-        evaluated = schedule.evaluate_tick(context)
-    requests = evaluated.run_requests or []
-    assert all(request.tags[INTEGRATION_TAG] == "acme" for request in requests)
-    return [(request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) for request in requests], evaluated.skip_message
+def scheduled(instance: dg.DagsterInstance, **changes: Any) -> Scheduled:
+    """A new integration; what is given replaces keys of the example."""
+    name = f"acme_{uuid.uuid4().hex[:8]}"
+    return Scheduled(instance, IntegrationSpec.model_validate({**EXAMPLE, "name": name, **changes}))
 
 
 def after(hours: int) -> datetime:
@@ -84,62 +106,66 @@ def after(hours: int) -> datetime:
 
 
 def test_hour_that_has_just_closed_is_requested(instance: dg.DagsterInstance) -> None:
-    done(instance, spec(), [0, 1])
-    assert tick(instance, spec(), at=after(3)) == ([(hour(2), hour(2))], None)
+    acme = scheduled(instance)
+    acme.done(0, 1)
+    assert acme.tick(at=after(3)) == ([(hour(2), hour(2))], None)
 
 
 def test_each_gap_is_one_run_over_its_hours(instance: dg.DagsterInstance) -> None:
-    done(instance, spec(), [0, 3, 4])
-    assert tick(instance, spec(), at=after(7)) == ([(hour(1), hour(2)), (hour(5), hour(6))], None)
+    acme = scheduled(instance)
+    acme.done(0, 3, 4)
+    assert acme.tick(at=after(7)) == ([(hour(1), hour(2)), (hour(5), hour(6))], None)
 
 
-@pytest.mark.usefixtures("dagster")
+@pytest.mark.usefixtures("state_database")
 def test_hour_that_one_asset_lacks_is_open(instance: dg.DagsterInstance) -> None:
-    done(instance, spec(), [0])
-    for asset in ("qbench/customers", "normalized/accounts"):
-        key = dg.AssetKey(["acme", *asset.split("/")])
-        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(1)))
-    assert tick(instance, spec(), at=after(2)) == ([(hour(1), hour(1))], None)
+    acme = scheduled(instance)
+    acme.done(0)
+    acme.done(1, assets=HOURLY[:2])
+    assert acme.tick(at=after(2)) == ([(hour(1), hour(1))], None)
 
 
-def test_hour_whose_load_waits_for_its_next_attempt_is_left_to_it(instance: dg.DagsterInstance, dagster: Dagster) -> None:
-    done(instance, spec(), [0])
-    for key in set(build_integration(spec()).resolve_all_asset_keys()) - {LOAD, RESYNC}:
-        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=hour(1)))
-    open_record(version=int(START.timestamp()) + 3_600, due_in_minutes=5)
-    assert tick(instance, spec(), at=after(2)) == ([], "integration acme: every closed hour is done")
-    open_record(version=int(START.timestamp()) + 3_601, due_in_minutes=-5)
-    assert tick(instance, spec(), at=after(2)) == ([(hour(1), hour(1))], None)
+@pytest.mark.usefixtures("state_database")
+def test_hour_whose_load_waits_for_its_next_attempt_is_left_to_it(instance: dg.DagsterInstance) -> None:
+    acme = scheduled(instance)
+    acme.done(0)
+    acme.done(1, assets=HOURLY[:2])
+    open_record(acme.spec.name, version=int(START.timestamp()) + 3_600, due_in_minutes=5)
+    assert acme.tick(at=after(2)) == ([], f"integration {acme.spec.name}: every closed hour is done")
+    open_record(acme.spec.name, version=int(START.timestamp()) + 3_601, due_in_minutes=-5)
+    assert acme.tick(at=after(2)) == ([(hour(1), hour(1))], None)
 
 
 def test_everything_done_skips(instance: dg.DagsterInstance) -> None:
-    done(instance, spec(), [0, 1])
-    assert tick(instance, spec(), at=after(2)) == ([], "integration acme: every closed hour is done")
+    acme = scheduled(instance)
+    acme.done(0, 1)
+    assert acme.tick(at=after(2)) == ([], f"integration {acme.spec.name}: every closed hour is done")
 
 
 def test_paused_integration_skips(instance: dg.DagsterInstance) -> None:
-    requested, skipped = tick(instance, spec(active=False, first_load="automatic"), at=after(2))
+    acme = scheduled(instance, active=False, first_load="automatic")
+    requested, skipped = acme.tick(at=after(2))
     assert requested == []
-    assert "acme is paused" in str(skipped)
+    assert f"{acme.spec.name} is paused" in str(skipped)
 
 
 def test_paused_integration_has_its_schedule_off(instance: dg.DagsterInstance) -> None:
-    states = [build_integration(spec(active=active)).resolve_schedule_def("acme__schedule").default_status for active in (True, False)]
+    states = [scheduled(instance, active=active).schedule.default_status for active in (True, False)]
     assert states == [dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED]
 
 
 def test_manual_first_load_that_is_not_done_skips_and_names_the_partition(instance: dg.DagsterInstance) -> None:
-    requested, skipped = tick(instance, spec(), at=after(5))
+    requested, skipped = scheduled(instance).tick(at=after(5))
     assert requested == []
     assert f"materialize partition {FIRST}" in str(skipped)
 
 
 def test_automatic_first_load_is_requested(instance: dg.DagsterInstance) -> None:
-    assert tick(instance, spec(first_load="automatic"), at=after(2)) == ([(hour(0), hour(1))], None)
+    assert scheduled(instance, first_load="automatic").tick(at=after(2)) == ([(hour(0), hour(1))], None)
 
 
 def test_first_load_none_leaves_the_first_partition_out(instance: dg.DagsterInstance) -> None:
-    assert tick(instance, spec(first_load="none"), at=after(3)) == ([(hour(1), hour(2))], None)
+    assert scheduled(instance, first_load="none").tick(at=after(3)) == ([(hour(1), hour(2))], None)
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
@@ -147,42 +173,41 @@ def test_first_load_none_leaves_the_first_partition_out(instance: dg.DagsterInst
 def test_hours_of_a_run_that_has_not_ended_are_not_requested_again(
     instance: dg.DagsterInstance, by: str, status: dg.DagsterRunStatus
 ) -> None:
-    done(instance, spec(), [0])
+    acme = scheduled(instance, first_load="automatic")
     create_run_for_test(
         instance,
         status=status,
-        tags={INTEGRATION_TAG: "acme"} if by == "tag" else {},
-        asset_selection=frozenset({dg.AssetKey(["acme", "qbench", "customers"])}) if by == "assets" else None,
+        tags={INTEGRATION_TAG: acme.spec.name} if by == "tag" else {},
+        asset_selection=frozenset({acme.key("qbench/customers")}) if by == "assets" else None,
     )
-    requested, skipped = tick(instance, spec(), at=after(2))
+    requested, skipped = acme.tick(at=after(2))
     assert requested == []
     assert "a run is queued or running" in str(skipped)
 
 
 def test_run_of_another_integration_is_no_obstacle(instance: dg.DagsterInstance) -> None:
-    done(instance, spec(), [0])
     create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={INTEGRATION_TAG: "other"})
-    assert tick(instance, spec(), at=after(2)) == ([(hour(1), hour(1))], None)
+    assert scheduled(instance, first_load="automatic").tick(at=after(2)) == ([(hour(0), hour(1))], None)
 
 
 def test_long_downtime_is_caught_up_in_pieces_oldest_first(instance: dg.DagsterInstance) -> None:
-    requested, _ = tick(instance, spec(first_load="automatic"), at=after(MAX_CATCH_UP_HOURS + 100))
+    requested, _ = scheduled(instance, first_load="automatic").tick(at=after(MAX_CATCH_UP_HOURS + 100))
     assert requested == [(hour(0), hour(MAX_CATCH_UP_HOURS - 1))]
 
 
 def test_start_in_the_future_skips(instance: dg.DagsterInstance) -> None:
-    requested, skipped = tick(instance, spec(first_load="automatic"), at=START - timedelta(days=2))
+    requested, skipped = scheduled(instance, first_load="automatic").tick(at=START - timedelta(days=2))
     assert requested == []
     assert "lies in the future" in str(skipped)
 
 
 def test_first_hour_is_requested_only_once_it_has_closed(instance: dg.DagsterInstance) -> None:
-    automatic = spec(first_load="automatic")
-    assert tick(instance, automatic, at=START + timedelta(minutes=59))[0] == []
-    assert tick(instance, automatic, at=START + timedelta(minutes=60))[0] == [(FIRST, FIRST)]
+    acme = scheduled(instance, first_load="automatic")
+    assert acme.tick(at=START + timedelta(minutes=59))[0] == []
+    assert acme.tick(at=START + timedelta(minutes=60))[0] == [(FIRST, FIRST)]
 
 
-def test_schedule_ticks_in_utc_by_the_yamls_cron() -> None:
-    schedule = build_integration(spec(schedule="35 * * * *")).resolve_schedule_def("acme__schedule")
+def test_schedule_ticks_in_utc_by_the_yamls_cron(instance: dg.DagsterInstance) -> None:
+    schedule = scheduled(instance, schedule="35 * * * *").schedule
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("35 * * * *", "UTC")
     assert START.tzinfo == UTC

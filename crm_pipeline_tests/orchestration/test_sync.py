@@ -8,23 +8,15 @@ from dataclasses import dataclass
 import dagster as dg
 import pytest
 
+from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.orchestration.conftest import (
-    ACCOUNTS,
-    LOADS,
-    Dagster,
-    World,
-    materialized,
-    metadata_of,
-    outcomes,
-    writes,
-)
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, BEFORE_START, FIRST, IN_SECOND, SECOND, START, add_laboratories, integration
+from crm_pipeline_tests.orchestration.conftest import LOADS, Dagster, World, metadata_of, outcomes, writes
+from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, START, add_laboratories, attributes, integration
 
 CUSTOMERS = 100
+OLDEST = 1_000
 BOUNDARY = int(START.timestamp()) + 3_600
-THIRD = "2026-11-01-02:00"
 
 
 @dataclass(frozen=True)
@@ -37,7 +29,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Story:
-    """A first load of 100 customers with two contacts each, the same again, and an hour with 1 % of them edited."""
+    """A first load of 100 customers with two contacts each, the same again, and an hour with 1 % of them edited.
+
+    The customer ``OLDEST`` is as old as the clock.
+    """
 
     sandbox: Sandbox
     first: Step
@@ -57,7 +52,12 @@ def story(world: World) -> Story:
         assert result.success
         return Step(result, writes(sandbox))
 
-    customer, *_ = add_laboratories(sandbox.tenant, CUSTOMERS, contacts_each=2)
+    customer, *_ = add_laboratories(sandbox.tenant, CUSTOMERS - 1, contacts_each=2)
+    sandbox.tenant.add_customer(id=OLDEST, customer_name="Eco Labs", employees=55, city_name="Austin", at=1)
+    for email, first_name in ((" Ana@Ecolabs.example.org ", "Ana"), ("bo@ecolabs.example.org", "Bo")):
+        sandbox.tenant.add_contact(
+            customer_ids=[OLDEST], email_address=email, first_name=first_name, last_name="Ruiz", phone="(512) 555-0102", at=BEFORE_START
+        )
     first, again = step(FIRST), step(FIRST)
     sandbox.tenant.edit_customer(customer, customer_name="Renamed Laboratory", phone="512 555 9999", at=IN_SECOND)
     sandbox.tenant.edit_contact(1, last_name="Married", at=IN_SECOND)
@@ -66,28 +66,21 @@ def story(world: World) -> Story:
     return Story(sandbox, first, again, edited, customer, outcomes())
 
 
-def test_customers_and_contacts_arrive_in_both_crms(sandbox: Sandbox, dagster: Dagster) -> None:
-    customer = sandbox.tenant.add_customer(customer_name="Eco Labs", employees=55, city_name="Austin", at=BEFORE_START)
-    sandbox.tenant.add_contact(
-        customer_ids=[customer],
-        email_address=" Ana@Ecolabs.example.org ",
-        first_name="Ana",
-        last_name="Ruiz",
-        phone="(512) 555-0102",
-        at=BEFORE_START,
-    )
-    result = dagster.run(integration(sandbox), FIRST)
-    assert result.success
-    (account,) = sandbox.org.records("Account")
-    (contact,) = sandbox.org.records("Contact")
-    (company,) = sandbox.portal.records("companies")
-    (person,) = sandbox.portal.records("contacts")
-    assert (account["Name"], account["NumberOfEmployees"], account["QBench_Id__c"]) == ("Eco Labs", 55, str(customer))
+def test_customers_and_contacts_arrive_in_both_crms(story: Story) -> None:
+    org, portal = story.sandbox.org, story.sandbox.portal
+    (account,) = (record for record in org.records("Account") if record["Name"] == "Eco Labs")
+    (contact,) = (record for record in org.records("Contact") if record["FirstName"] == "Ana")
+    (company,) = (record for record in portal.records("companies") if record["properties"]["name"] == "Eco Labs")
+    (person,) = (record for record in portal.records("contacts") if record["properties"]["firstname"] == "Ana")
+    assert (account["NumberOfEmployees"], account["QBench_Id__c"]) == (55, str(OLDEST))
     assert (contact["Email"], contact["Phone"], contact["AccountId"]) == ("ana@ecolabs.example.org", "+15125550102", account["Id"])
-    assert (company["properties"]["name"], company["properties"]["qbench_id"]) == ("Eco Labs", str(customer))
+    assert company["properties"]["qbench_id"] == str(OLDEST)
     assert person["properties"]["email"] == "ana@ecolabs.example.org"
-    assert [(a, b) for a, b, _ in sandbox.portal.associations()] == [(person["id"], company["id"])]
-    assert metadata_of(result, "hubspot", "contacts")["created"] == 1
+    assert [to for of, to, _ in portal.associations() if of == person["id"]] == [company["id"]]
+
+
+def test_first_partition_reaches_back_to_the_beginning_of_time(story: Story) -> None:
+    assert str(OLDEST) in {record["QBench_Id__c"] for record in story.sandbox.org.records("Account")}
 
 
 def test_first_load_creates_every_record_once(story: Story) -> None:
@@ -149,92 +142,38 @@ def test_edited_create_only_field_is_named_in_the_outcome(story: Story) -> None:
     assert said == {"salesforce": "not_pushed: Phone", "hubspot": "not_pushed: phone"}
 
 
-def test_contact_waits_for_its_customer_and_is_taken_up_with_it(sandbox: Sandbox, dagster: Dagster) -> None:
-    (customer,) = add_laboratories(sandbox.tenant, 1, contacts_each=1)
-    sandbox.tenant.edit_customer(customer, at=IN_SECOND)
-    spec = integration(sandbox)
-    assert dagster.run(spec, FIRST).success
-    waiting = {outcomes()[crm, "contact", 1][:2] for crm in ("salesforce", "hubspot")}
-    assert waiting == {("deferred", "CustomerNotYetSyncedException")}
-    result = dagster.run(spec, SECOND)
-    assert metadata_of(result, "salesforce", "contacts")["replanned"] == 1
-    assert {outcomes()[crm, "contact", 1][0] for crm in ("salesforce", "hubspot")} == {"created"}
-    assert len(sandbox.org.records("Contact")) == len(sandbox.portal.associations()) == 1
+@pytest.fixture
+def hubspot_alone(sandbox: Sandbox) -> IntegrationSpec:
+    """An integration that syncs active customers and their contacts to HubSpot."""
+    keys = attributes(sandbox)
+    del keys["crms"]["salesforce"]
+    keys["accounts"]["only"] = {"all": [{"field": "status", "is": "ACTIVE"}]}
+    return IntegrationSpec.model_validate({"name": "acme", **keys})
 
 
-def test_without_external_keys_a_repeat_creates_nothing(keyless_sandbox: Sandbox, dagster: Dagster) -> None:
-    add_laboratories(keyless_sandbox.tenant, 3, contacts_each=1)
-    spec = integration(keyless_sandbox, external_keys=False)
-    assert dagster.run(spec, FIRST).success
-    keyless_sandbox.journal.clear()
-    assert dagster.run(spec, FIRST).success
-    assert writes(keyless_sandbox) == []
-    org, portal = keyless_sandbox.org, keyless_sandbox.portal
-    assert [len(org.records(name)) for name in ("Account", "Contact")] == [3, 3]
-    assert [len(portal.records(name)) for name in ("companies", "contacts")] == [3, 3]
-    assert len(portal.associations()) == 3
-
-
-def test_sync_on_links_existing_records_instead_of_creating(sandbox: Sandbox, dagster: Dagster) -> None:
-    (customer,) = add_laboratories(sandbox.tenant, 1, contacts_each=1)
-    account = sandbox.org.add("Account", {"Name": " laboratory  1", "Phone": "by hand"})
-    sandbox.org.add("Contact", {"LastName": "By Hand", "Email": "Person1@Laboratory1.example.org"})
-    sandbox.portal.add("companies", {"name": "LABORATORY 1", "phone": "by hand"})
-    sandbox.portal.add("contacts", {"email": "person1@laboratory1.example.org"})
-    spec = integration(
-        sandbox,
-        accounts={"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]},
-        contacts={
-            "map": {"email": "email_address", "first_name": "first_name", "last_name": "last_name", "phone": "phone"},
-            "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}],
-        },
-    )
-    assert dagster.run(spec, FIRST).success
-    assert {outcome for outcome, _, _ in outcomes().values()} == {"linked"}
-    (held,) = sandbox.org.records("Account")
-    assert (held["Id"], held["Name"], held["Phone"], held["QBench_Id__c"]) == (account, "Laboratory 1", "by hand", str(customer))
-    assert [len(sandbox.portal.records(name)) for name in ("companies", "contacts")] == [1, 1]
-
-
-def test_only_filter_keeps_customers_and_their_contacts_out(sandbox: Sandbox, dagster: Dagster) -> None:
-    kept, dropped = add_laboratories(sandbox.tenant, 2, contacts_each=1)
+def test_contact_follows_its_customer_whether_that_is_filtered_out_or_not_yet_synced(
+    sandbox: Sandbox, dagster: Dagster, hubspot_alone: IntegrationSpec
+) -> None:
+    kept, dropped, later = add_laboratories(sandbox.tenant, 3, contacts_each=1)
     sandbox.tenant.edit_customer(dropped, status="INACTIVE", at=BEFORE_START)
-    spec = integration(sandbox, accounts={"map": ACCOUNT_MAP, "only": {"all": [{"field": "status", "is": "ACTIVE"}]}})
-    assert dagster.run(spec, FIRST).success
-    said = outcomes()
-    assert said["salesforce", "account", dropped][:2] == ("skipped", "FilteredOutException")
-    assert said["hubspot", "contact", 2][:2] == ("skipped", "CustomerNotSyncedException")
-    assert [record["Name"] for record in sandbox.org.records("Account")] == ["Laboratory 1"]
-    assert said["hubspot", "account", kept][0] == "created"
-
-
-def test_without_contacts_in_the_yaml_only_customers_sync(sandbox: Sandbox, dagster: Dagster) -> None:
-    add_laboratories(sandbox.tenant, 1, contacts_each=1)
-    result = dagster.run(integration(sandbox, contacts=None), FIRST)
-    assert materialized(result) == set(ACCOUNTS)
-    assert (len(sandbox.org.records("Account")), len(sandbox.org.records("Contact"))) == (1, 0)
-
-
-def test_range_of_partitions_is_one_run_over_all_its_hours(sandbox: Sandbox, dagster: Dagster) -> None:
-    for at in (BEFORE_START, IN_SECOND, IN_SECOND + 3_600, IN_SECOND + 2 * 3_600):
-        sandbox.tenant.add_customer(customer_name=f"Changed at {at}", at=at)
-    result = dagster.run(integration(sandbox), FIRST, until=THIRD, assets=ACCOUNTS)
-    assert metadata_of(result, "salesforce", "accounts")["created"] == 3
-    partitions = {
-        event.partition for event in result.get_asset_materialization_events() if event.asset_key and "hubspot" in event.asset_key.path
+    sandbox.tenant.edit_customer(later, at=IN_SECOND)
+    assert dagster.run(hubspot_alone, FIRST).success
+    said = {(record_type, number): outcome[:2] for (_, record_type, number), outcome in outcomes().items()}
+    assert said == {
+        ("account", kept): ("created", None),
+        ("account", dropped): ("skipped", "FilteredOutException"),
+        ("contact", 1): ("created", None),
+        ("contact", 2): ("skipped", "CustomerNotSyncedException"),
+        ("contact", 3): ("deferred", "CustomerNotYetSyncedException"),
     }
-    assert partitions == {FIRST, SECOND, THIRD}
+    assert [record["properties"]["name"] for record in sandbox.portal.records("companies")] == ["Laboratory 1"]
+    result = dagster.run(hubspot_alone, SECOND, assets=("qbench/customers", "normalized/accounts", "hubspot/companies", "hubspot/contacts"))
+    assert metadata_of(result, "hubspot", "contacts")["replanned"] == 1
+    assert outcomes()["hubspot", "contact", 3][0] == "created"
+    assert len(sandbox.portal.records("contacts")) == len(sandbox.portal.associations()) == 2
 
 
-def test_first_partition_reaches_back_to_the_beginning_of_time(sandbox: Sandbox, dagster: Dagster) -> None:
-    sandbox.tenant.add_customer(customer_name="As old as the clock", at=1)
-    assert dagster.run(integration(sandbox), FIRST, assets=ACCOUNTS).success
-    assert [record["Name"] for record in sandbox.org.records("Account")] == ["As old as the clock"]
-
-
-@pytest.mark.parametrize("bound", [">", ">="])
-def test_boundary_second_and_rows_that_show_up_late_are_not_lost(sandbox: Sandbox, dagster: Dagster, bound: str) -> None:
-    sandbox.tenant.last_updated_bound = ">" if bound == ">" else ">="
+def test_boundary_second_and_rows_that_show_up_late_are_not_lost(sandbox: Sandbox, dagster: Dagster) -> None:
     spec, some = integration(sandbox), ("qbench/customers", "normalized/accounts", "salesforce/accounts")
     for second in (BOUNDARY - 1, BOUNDARY, BOUNDARY + 1):
         sandbox.tenant.add_customer(customer_name=f"at {second - BOUNDARY:+}", at=second)
