@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import pandas_dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,10 @@ class FrameSchema:
         Columns that the schema does not declare are kept behind the declared ones (CRM fields, for instance).
         Raises FrameError where values cannot take the declared type.
         """
-        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))
-        types = dict(zip(frame.columns, frame.dtypes, strict=True))
+        given, rows = _arrays(data)
         # Arrays, not series: nothing is to be aligned, and small frames are built all the time.
-        arrays = {column.name: self._array(frame, column, types.get(column.name)) for column in self.columns}
-        arrays.update((name, frame[name].array) for name in types if name not in arrays)
-        return pd.DataFrame(arrays, index=pd.RangeIndex(len(frame)))
+        arrays = {column.name: self._array(given.get(column.name), column, rows) for column in self.columns}
+        return pd.DataFrame(arrays | {name: given[name] for name in given if name not in arrays}, index=pd.RangeIndex(rows))
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The same frame, when every declared column is there with its declared type; raises FrameError when not."""
@@ -62,11 +62,10 @@ class FrameSchema:
                 raise FrameError(f"frame {self.name}: column {column.name} is {types[column.name]}, declared {column.dtype}")
         return frame
 
-    def _array(self, frame: pd.DataFrame, column: Column, found: Any) -> Any:
-        if found is None:
-            return self._blank(column, len(frame))
-        values = frame[column.name].array
-        if found == column.dtype:
+    def _array(self, values: Any, column: Column, rows: int) -> Any:
+        if values is None:
+            return self._blank(column, rows)
+        if values.dtype == _dtype(column.dtype):
             return values
         try:
             return values.astype(column.dtype)
@@ -79,6 +78,20 @@ class FrameSchema:
         if column.dtype in {"int64", "float64"} and rows:
             raise FrameError(f"frame {self.name}: column {column.name} must be given: {column.dtype} knows no null")
         return pd.array([None] * rows, dtype=column.dtype)
+
+
+@cache
+def _dtype(name: str) -> Any:
+    return pandas_dtype(name)
+
+
+def _arrays(data: Mapping[str, Any] | pd.DataFrame) -> tuple[dict[str, Any], int]:
+    """The columns as arrays, and their length."""
+    columns = list(data.values()) if isinstance(data, Mapping) else []
+    if columns and all(isinstance(column, pd.Series) and column.index.equals(columns[0].index) for column in columns):
+        return {name: column.array for name, column in data.items()}, len(columns[0])
+    frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))
+    return {name: frame[name].array for name in frame.columns}, len(frame)
 
 
 @dataclass(frozen=True, slots=True)
