@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -17,6 +21,7 @@ import crm_pipeline
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window
@@ -28,6 +33,20 @@ from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratorie
 REPOSITORY = Path(crm_pipeline.__file__).parents[1]
 LABORATORIES = 10
 EVERYTHING = Window(since=None, until=IN_SECOND)
+COMPANIES = ("qbench/customers", "normalized/accounts", "hubspot/companies")
+
+WORKER = """
+import json, sys
+import dagster as dg
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration.assets import build_integration
+
+attributes, partition, *assets = map(json.loads, sys.argv[1:])
+job = build_integration(IntegrationSpec.model_validate(attributes)).resolve_job_def("acme__sync")
+selection = [dg.AssetKey(["acme", *asset.split("/")]) for asset in assets]
+with dg.DagsterInstance.ephemeral() as instance:
+    job.execute_in_process(partition_key=partition, instance=instance, asset_selection=selection)
+"""
 
 
 def at_once(*runs: Callable[[Dagster], dg.ExecuteInProcessResult]) -> list[dg.ExecuteInProcessResult]:
@@ -45,6 +64,19 @@ def waiting(store: Store) -> int:
     """How many connections wait for a lock of ours."""
     with store.transaction() as connection:
         return int(connection.execute(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).scalar_one())
+
+
+@contextmanager
+def worker(attributes: dict[str, object], partition: str, assets: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A run of the integration ``acme`` in a process of its own; killed at the end if it still runs."""
+    arguments = [json.dumps(argument) for argument in ({"name": "acme", **attributes}, partition, *assets)]
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, *arguments], env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_overlapping_runs_of_every_origin_lose_and_double_nothing(
@@ -72,6 +104,32 @@ def test_overlapping_runs_of_every_origin_lose_and_double_nothing(
     assert len(sandbox.portal.associations()) == 2 * LABORATORIES
     assert len(outcomes()) == 2 * 2 * 2 * LABORATORIES, "one outcome per CRM and record"
     assert {outcome for outcome, *_ in outcomes().values()} <= {"created", "linked", "updated", "unchanged"}
+
+
+def test_run_that_waits_for_one_that_is_killed_doubles_nothing(keyless_sandbox: Sandbox, dagster: Dagster, store: Store) -> None:
+    # Without keys, the creates that the killed run had no answer to are known by their intents alone.
+    sandbox = keyless_sandbox
+    add_laboratories(sandbox.tenant, LABORATORIES)
+    slow = Fault(path="companies/batch/create", kind="delay", seconds=1.0)
+    sandbox.faults.add(slow)
+
+    def made() -> int:
+        return len(sandbox.portal.records("companies"))
+
+    spec = customized(sandbox, external_keys=False, hubspot={"timeout_seconds": 1})
+    with worker(attributes(sandbox, external_keys=False), FIRST, COMPANIES) as process, ThreadPoolExecutor(1) as threads:
+        await_that(lambda: slow not in sandbox.faults.open(), "the creates are on their way")
+        # With the links locked, what the CRM answers cannot be stored before the kill.
+        with store.transaction() as connection:
+            connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
+            await_that(lambda: made() == LABORATORIES, "HubSpot made the companies")
+            other = threads.submit(lambda: dagster.run(spec, FIRST, assets=COMPANIES))
+            await_that(lambda: waiting(store) == 1, "the other run waits")
+            process.kill()
+            process.wait()
+        assert failures(other.result()) == {}
+    assert Counter(in_crms(sandbox)["hubspot"][0].values()) == Counter(f"Laboratory {number}" for number in range(1, LABORATORIES + 1))
+    assert Counter(outcome for outcome, *_ in outcomes().values()) == {"updated": LABORATORIES}, "each was known again"
 
 
 def test_integrations_of_one_tenant_read_it_one_after_the_other(sandbox: Sandbox, store: Store, database_url: str) -> None:

@@ -9,16 +9,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-PATIENCE_SECONDS = 240.0
+from crm_pipeline_tests.awaiting import PATIENCE_SECONDS, await_that
+
 MARK = "CRM_PIPELINE_TEST_MARK"
 
 
@@ -55,9 +55,16 @@ class Stage:
         commands = " ".join(self.processes().values())
         return "postgres" in commands and "dagster job execute" in commands
 
+    def left_behind(self) -> list[str]:
+        """Files and folders that the demo left. The database package's own lock file is none of them: it is shared and empty."""
+        return [path.name for path in self.folder.rglob("*") if path.is_file() and path.stat().st_size] + [
+            path.name for path in self.folder.glob("crm-pipeline-*")
+        ]
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
+
+@contextmanager
+def a_stage() -> Iterator[Stage]:
+    """A stage for one demo; whatever it leaves running is ended with the block."""
     # PostgreSQL's socket needs a short path.
     folder = Path(tempfile.mkdtemp(prefix="demo-"))
     staged = Stage(folder, uuid.uuid4().hex)
@@ -68,44 +75,54 @@ def stage() -> Iterator[Stage]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def await_that(condition: Callable[[], bool], what: Callable[[], str]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, what()
-        time.sleep(0.05)
+@dataclass(frozen=True)
+class Told:
+    """What a demo that was left alone said, and what was there when it had ended."""
+
+    output: str
+    processes: dict[int, str]
+    files: list[str]
 
 
-def left_behind(stage: Stage) -> list[str]:
-    """Files and folders that the demo left. The database package's own lock file is none of them: it is shared and empty."""
-    return [path.name for path in stage.folder.rglob("*") if path.is_file() and path.stat().st_size] + [
-        path.name for path in stage.folder.glob("crm-pipeline-*")
-    ]
+@pytest.fixture(scope="module")
+def told() -> Iterator[Told]:
+    with a_stage() as stage:
+        with stage.start() as demo:
+            output, _ = demo.communicate(timeout=500)
+        assert demo.returncode == 0, output
+        yield Told(output, stage.processes(), stage.left_behind())
 
 
 @pytest.mark.timeout(600)
-def test_demo_tells_what_arrived_in_both_crms_and_leaves_nothing(stage: Stage) -> None:
-    with stage.start() as demo:
-        output, _ = demo.communicate(timeout=500)
-    assert demo.returncode == 0, output
-    assert re.search(r"QBench holds \d+ customers and \d+ contacts", output)
-    loads = re.findall(r"^ *(salesforce/accounts|salesforce/contacts|hubspot/companies|hubspot/contacts) +[\d·]", output, re.MULTILINE)
-    assert len(loads) >= 8, f"two runs, four loads each:\n{output}"
-    assert (
-        len(re.findall(r"API calls: qbench \d+, hubspot \d+, salesforce \d+|API calls: qbench \d+, salesforce \d+, hubspot \d+", output))
-        == 2
-    )
-    assert "make dev" in output
-    assert (stage.processes(), left_behind(stage)) == ({}, [])
+def test_demo_tells_what_arrived_in_both_crms(told: Told) -> None:
+    assert re.search(r"QBench holds \d+ customers and \d+ contacts", told.output)
+    asset = "salesforce/accounts|salesforce/contacts|hubspot/companies|hubspot/contacts"
+    loads = re.findall(rf"^ *({asset}) +[\d·]", told.output, re.MULTILINE)
+    assert len(loads) >= 8, f"two runs, four loads each:\n{told.output}"
+
+
+def test_demo_tells_what_it_called(told: Told) -> None:
+    calls = re.findall(r"API calls: ((?:, )?(?:qbench|hubspot|salesforce) \d+){3}$", told.output, re.MULTILINE)
+    assert len(calls) == 2, f"two runs:\n{told.output}"
+
+
+def test_demo_says_how_to_look_around(told: Told) -> None:
+    assert "make dev" in told.output
+
+
+def test_demo_leaves_nothing(told: Told) -> None:
+    assert (told.processes, told.files) == ({}, [])
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
-def test_demo_that_is_ended_in_the_middle_leaves_nothing_running(stage: Stage, end: signal.Signals) -> None:
-    with stage.start() as demo:
-        await_that(stage.is_working, lambda: f"never at work: {stage.processes()}")
-        demo.send_signal(end)
-        output, _ = demo.communicate(timeout=PATIENCE_SECONDS)
-    assert demo.returncode != 0
-    await_that(lambda: not stage.processes(), lambda: f"still running: {stage.processes()}")
-    await_that(lambda: not left_behind(stage), lambda: f"left behind: {left_behind(stage)}")
-    assert "Traceback" not in output
+def test_demo_that_is_ended_in_the_middle_leaves_nothing(end: signal.Signals) -> None:
+    with a_stage() as stage:
+        with stage.start() as demo:
+            await_that(stage.is_working, lambda: f"the demo is at work: {stage.processes()}", every=0.2)
+            demo.send_signal(end)
+            output, _ = demo.communicate(timeout=PATIENCE_SECONDS)
+        assert demo.returncode != 0
+        await_that(lambda: not stage.processes(), lambda: f"nothing runs any more: {stage.processes()}", every=0.2)
+        await_that(lambda: not stage.left_behind(), lambda: f"nothing is left behind: {stage.left_behind()}", every=0.2)
+        assert "Traceback" not in output
