@@ -40,6 +40,19 @@ LOCATION = "live"
 HOURS = 48
 NEVER = "0 0 29 2 *"
 
+DEFINITIONS = """
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs():
+    integrations = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), integrations)
+"""
+"""One process per run, as in crm_pipeline.definitions: the jobs that the UI makes take the executor from here."""
+
 LAUNCH = """
 mutation Launch($execution: ExecutionParams!) {
   launchRun(executionParams: $execution) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
@@ -154,6 +167,7 @@ def _impatient_instance() -> dict[str, Any]:
 def _project(folder: Path, sandbox: Sandbox, *, start: datetime) -> Project:
     """A user's project in a folder that is its DAGSTER_HOME too, with one integration whose schedule leaves the tests alone."""
     project = Project.create(folder, PACKAGE)
+    (folder / PACKAGE / "definitions.py").write_text(DEFINITIONS)
     with (folder / "pyproject.toml").open("a") as file:
         file.write(f'code_location_name = "{LOCATION}"\n')
     chosen = attributes(sandbox) | {"start": start.isoformat(), "schedule": NEVER}
