@@ -20,6 +20,8 @@ from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, LiveDagster
 from crm_pipeline_tests.orchestration.conftest import LOADS, READS, writes
 from crm_pipeline_tests.tenants import add_laboratories
 
+pytestmark = pytest.mark.timeout(900)
+
 HUBSPOT_BATCH = 100
 SALESFORCE_BATCH = 200
 NUMBERS = range(1, 2 * HUBSPOT_BATCH + 51)
@@ -33,7 +35,8 @@ mutation Reload($location: String!) { reloadRepositoryLocation(repositoryLocatio
 @contextmanager
 def answer_held_back(live: LiveDagster, run_id: str) -> Iterator[None]:
     """Wait until the run writes to HubSpot what ``slow_write`` slows down; what HubSpot answers is not stored before the block ends."""
-    await_that(lambda: not live.sandbox.faults.open(), lambda: f"the load writes: {live.said(run_id)}")
+    await_that(lambda: not live.sandbox.faults.open() or live.run(run_id).is_finished, "the load writes", every=0.05)
+    assert not live.run(run_id).is_finished, f"the run ended too soon:\n{live.said(run_id)}"
     with live.store.transaction() as connection:
         connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
         yield
