@@ -70,9 +70,11 @@ class Workbench:
         command = [sys.executable, "-m", "benchmarks.worker", str(cost), sys.executable]
         command += [*(("-m", "cProfile", "-o", profile) if profile else ()), "-m", "dagster", "job", "execute"]
         command += ["-m", "benchmarks.definitions", "-j", f"{INTEGRATION}__sync"]
-        range_tags = {"dagster/asset_partition_range_start": hour, "dagster/asset_partition_range_end": until}
-        tags = {"dagster/partition": hour} if until is None else range_tags
-        command += ["--tags", json.dumps({tag: self._partition(of_hour) for tag, of_hour in tags.items()})]
+        first = self._partition(hour)
+        tags = {"dagster/partition": first}
+        if until is not None:
+            tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": self._partition(until)}
+        command += ["--tags", json.dumps(tags)]
         with log.open("wb") as output, guardian() as guard:
             environment = {**self.environment, **(settings or {}), **({EMPTY_VARIABLE: empty} if empty else {})}
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
