@@ -6,16 +6,14 @@ from typing import Any
 
 import pytest
 
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, LEAN_CONTACT_MAP, Bench, contact, customer
 
-BY_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]}
-BY_CODE_AND_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"field": "code", "in": {"salesforce": "AccountNumber"}}, *BY_NAME["sync_on"]]}
+BY_CODE_AND_NAME = {**BY_NAME, "sync_on": [{"field": "code", "in": {"salesforce": "AccountNumber"}}, *BY_NAME["sync_on"]]}
 AMBIGUOUS = ("skipped", "AmbiguousMatchException")
-frames = pytest.mark.parametrize("frame_rows", [1, 2, 100], ids=lambda rows: f"frames of {rows}")
+frames = pytest.mark.parametrize("frame_rows", [1, 100], ids=["in frames of their own", "in one frame"])
 
 
-@frames
+@pytest.mark.parametrize("frame_rows", [1, 2, 100], ids=lambda rows: f"frames of {rows}")
 def test_whether_several_records_claim_one_does_not_depend_on_the_frames_they_come_in(salesforce: Bench, frame_rows: int) -> None:
     spec = salesforce.spec(external_keys=False, accounts=BY_NAME)
     salesforce.add_account("Eco Labs")
@@ -60,10 +58,9 @@ def test_records_that_claim_one_by_different_match_keys_are_not_guessed_either(s
 
 @frames
 def test_a_duplicate_contact_that_may_not_sync_does_not_stand_in_its_way(salesforce: Bench, frame_rows: int) -> None:
-    spec = salesforce.spec(external_keys=False, contacts={"map": CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
+    spec = salesforce.spec(external_keys=False, contacts={"map": LEAN_CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
     salesforce.sandbox.org.add("Contact", {"LastName": "Ruiz", "Phone": "(512) 555-0102"})
-    salesforce.stage(spec, ACCOUNT, customer(1))
-    salesforce.load(spec, ACCOUNT)
+    salesforce.given(spec, ACCOUNT, customer(1))
     twins = [contact(number, of=1, email_address="ana@labs.example.org") for number in (7, 8)]
     salesforce.stage(spec, CONTACT, *twins)
     salesforce.load(spec, CONTACT, frame_rows=frame_rows)
