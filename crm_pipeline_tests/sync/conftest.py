@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from crm_pipeline.sync.load import Load
 from crm_pipeline.sync.normalizing import normalize_staged
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.report import LoadReport
+from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.tenants import attributes
 
 EVERYTHING = Window(since=None, until=1_000_000)
@@ -213,13 +214,27 @@ class Bench:
         return {qbench_id: (outcome, error_type) for qbench_id, outcome, error_type in found}
 
 
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+@contextmanager
+def empty_sandbox() -> Iterator[Sandbox]:
     """The stand-ins, empty, with external keys in both CRMs; HubSpot's search sees at once what was written."""
-    for name, value in SANDBOX_CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
     org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True, index_lag_seconds=0.0)
-    with start_sandbox(org=org, portal=portal) as running:
+    with pytest.MonkeyPatch.context() as environment, start_sandbox(org=org, portal=portal) as running:
+        for name, value in SANDBOX_CREDENTIALS.items():
+            environment.setenv(name, value)
+        yield running
+
+
+@contextmanager
+def own_bench(postgres: str, crm: str) -> Iterator[Bench]:
+    """A bench for a story that several tests only read, with a database that no other test empties."""
+    with own_database(postgres) as url, closing(Store(url)) as store, empty_sandbox() as sandbox:
+        yield Bench(sandbox, store, crm)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """The stand-ins as ``empty_sandbox`` gives them."""
+    with empty_sandbox() as running:
         yield running
 
 
