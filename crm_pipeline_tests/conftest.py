@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from crm_pipeline.sandbox.server import reached_directly
 from crm_pipeline.store.database import URL_VARIABLE, Store
 from crm_pipeline.store.embedded import embedded_postgres
+from crm_pipeline.store.tables import metadata
 
 TEMPLATE = "crm_pipeline_template"
 
@@ -59,19 +60,44 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def database_url(postgres: str) -> Iterator[str]:
-    """URL of a migrated database of the test's own."""
+def empty(store: Store) -> None:
+    """Leave of a store what its migrations made."""
+    with store.transaction() as connection:
+        for table in metadata.sorted_tables:
+            # Of a few rows, deleting costs a fraction of truncating.
+            connection.execute(table.delete())
+
+
+@pytest.fixture(scope="session")
+def _one_database(postgres: str) -> Iterator[str]:
+    """A database for one test after the other: making one costs more than most tests."""
     with own_database(postgres) as url:
         yield url
 
 
+@pytest.fixture(scope="session")
+def _one_store(_one_database: str) -> Iterator[Store]:
+    with closing(Store(_one_database)) as opened:
+        yield opened
+
+
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    """The state store on a database of the test's own."""
-    opened = Store(database_url)
-    yield opened
-    opened.close()
+def database_url(_one_database: str, _one_store: Store) -> Iterator[str]:
+    """URL of a migrated, empty database."""
+    yield _one_database
+    with psycopg.connect(_one_database, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    empty(_one_store)
+
+
+@pytest.fixture
+def store(_one_store: Store, database_url: str) -> Store:
+    """The state store on that database."""
+    return _one_store
 
 
 @pytest.fixture

@@ -19,10 +19,9 @@ def link(desk: Desk, command: str, *words: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def loaded(desk: Desk, *numbers: int) -> Bench:
-    """A load of these customers."""
-    desk.bench.stage(desk.spec, ACCOUNT, *(customer(number) for number in numbers))
-    desk.bench.load(desk.spec, ACCOUNT)
+def synced(desk: Desk, *numbers: int) -> Bench:
+    """These customers, synced."""
+    desk.bench.given(desk.spec, ACCOUNT, *(customer(number) for number in numbers))
     return desk.bench
 
 
@@ -30,13 +29,14 @@ def test_a_link_made_by_hand_lets_the_next_load_write_that_record(desk: Desk) ->
     crm_id = desk.bench.add_account("Laboratory One")
     code, _ = link(desk, "make", "--id", "1", "--crm-id", crm_id)
     assert (code, desk.bench.rows(LINKS)) == (0, [(1, crm_id, "manual")])
-    loaded(desk, 1)
+    desk.bench.stage(desk.spec, ACCOUNT, customer(1))
+    desk.bench.load(desk.spec, ACCOUNT)
     assert desk.bench.names() == ["Lab 1"]
     assert desk.bench.rows(LINKS) == [(1, crm_id, "manual")]
 
 
 def test_a_link_is_refused_where_either_record_is_linked_or_the_crm_has_none(desk: Desk) -> None:
-    bench = loaded(desk, 1, 2)
+    bench = synced(desk, 1, 2)
     (_, first, _), _ = bench.rows(LINKS)
     free = bench.add_account("Laboratory Three")
     for words, remedy in (
@@ -49,7 +49,7 @@ def test_a_link_is_refused_where_either_record_is_linked_or_the_crm_has_none(des
 
 
 def test_a_moved_link_belongs_to_the_other_record(desk: Desk) -> None:
-    bench = loaded(desk, 1)
+    bench = synced(desk, 1)
     [(_, crm_id, _)] = bench.rows(LINKS)
     assert link(desk, "move", "--id", "1", "--to", "2")[0] == 0
     assert bench.rows(LINKS) == [(2, crm_id, "manual")]
@@ -57,21 +57,21 @@ def test_a_moved_link_belongs_to_the_other_record(desk: Desk) -> None:
 
 
 def test_a_link_is_not_moved_to_a_record_that_has_one(desk: Desk) -> None:
-    bench = loaded(desk, 1, 2)
+    bench = synced(desk, 1, 2)
     before = bench.rows(LINKS)
     code, said = link(desk, "move", "--id", "1", "--to", "2")
     assert (code, "remove that link first" in said, bench.rows(LINKS)) == (1, True, before)
 
 
 def test_a_removed_link_is_forgotten_and_nothing_is_written_to_the_crm(desk: Desk) -> None:
-    bench = loaded(desk, 1)
+    bench = synced(desk, 1)
     desk.bench.sandbox.journal.clear()
     assert link(desk, "remove", "--id", "1")[0] == 0
     assert (bench.rows(LINKS), bench.names(), writes(bench.sandbox)) == ([], ["Lab 1"], [])
 
 
 def test_a_link_is_shown_by_either_id_with_its_last_outcome(desk: Desk) -> None:
-    [(_, crm_id, _)] = loaded(desk, 1).rows(LINKS)
+    [(_, crm_id, _)] = synced(desk, 1).rows(LINKS)
     for words in (("--id", "1"), ("--crm-id", crm_id)):
         code, said = link(desk, "show", *words)
         assert code == 0
@@ -82,7 +82,7 @@ def test_a_link_is_shown_by_either_id_with_its_last_outcome(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("links", "kept"), [("keep", 1), ("forget", 0)])
 def test_another_organization_is_adopted_with_or_without_the_links(desk: Desk, links: str, kept: int) -> None:
-    bench = loaded(desk, 1)
+    bench = synced(desk, 1)
     [(found,)] = bench.rows("SELECT org_id FROM crm_pipeline.organization WHERE service = 'salesforce'")
     execute(bench, "UPDATE crm_pipeline.organization SET org_id = 'old'; UPDATE crm_pipeline.link SET org_id = 'old'")
     result = desk.type("adopt-org", "--integration", "acme", "--service", "salesforce", "--links", links, "--yes")
@@ -93,7 +93,7 @@ def test_another_organization_is_adopted_with_or_without_the_links(desk: Desk, l
 
 
 def test_adopting_asks_first_and_another_qbench_tenant_never_forgets(desk: Desk) -> None:
-    bench = loaded(desk, 1)
+    bench = synced(desk, 1)
     execute(bench, "UPDATE crm_pipeline.organization SET org_id = 'old'")
     asked = desk.type("adopt-org", "--integration", "acme", "--service", "salesforce", "--links", "keep")
     assert (asked.exit_code, "organization old becomes" in asked.output) == (1, True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from crm_pipeline_tests.commands.conftest import Desk
 from crm_pipeline_tests.sync.conftest import ACCOUNT, customer
 
@@ -11,8 +9,7 @@ ACCOUNTS = ("resync", "--integration", "acme", "--crm", "salesforce", "--record-
 
 
 def test_all_or_named_records_are_sent_again_and_counted(desk: Desk) -> None:
-    desk.bench.stage(desk.spec, ACCOUNT, customer(1), customer(2))
-    desk.bench.load(desk.spec, ACCOUNT)
+    desk.bench.given(desk.spec, ACCOUNT, customer(1), customer(2))
     for words, said in (
         (("--force", "--ids", "2"), "acme → salesforce accounts: 1 updated"),
         (("--force", "--all"), "acme → salesforce accounts: 2 updated"),
@@ -24,17 +21,13 @@ def test_all_or_named_records_are_sent_again_and_counted(desk: Desk) -> None:
     assert desk.bench.rows("SELECT count(*) FROM crm_pipeline.outcome_history WHERE run_id LIKE 'resync-%'") == [(3,)]
 
 
-@pytest.mark.parametrize(
-    ("words", "remedy"),
-    [
+def test_an_order_that_is_not_clear_is_refused(desk: Desk) -> None:
+    desk.bench.given(desk.spec, ACCOUNT, customer(1))
+    for words, remedy in (
         (("--all",), "give either --force or --create-only"),
         (("--force", "--create-only", "address", "--all"), "give either --force or --create-only"),
         (("--force",), "give either --ids or --all"),
         (("--create-only", "website", "--all"), "there are: address, phone_number"),
-    ],
-)
-def test_an_order_that_is_not_clear_is_refused(desk: Desk, words: tuple[str, ...], remedy: str) -> None:
-    desk.bench.stage(desk.spec, ACCOUNT, customer(1))
-    desk.bench.load(desk.spec, ACCOUNT)
-    result = desk.type(*ACCOUNTS, *words)
-    assert (result.exit_code, remedy in result.output) == (1, True), result.output
+    ):
+        result = desk.type(*ACCOUNTS, *words)
+        assert (result.exit_code, remedy in result.output) == (1, True), result.output

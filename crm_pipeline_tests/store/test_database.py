@@ -16,6 +16,7 @@ from sqlalchemy import make_url, text
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
 from crm_pipeline.store.tables import SCHEMA, metadata
+from crm_pipeline_tests.conftest import own_database
 
 HOLD_A_LOCK = """
 import sys
@@ -101,12 +102,13 @@ def test_without_automatic_migration_an_old_database_is_refused_with_the_command
 
 
 @pytest.mark.parametrize("automatic", ["0", "1"])
-def test_a_database_of_a_newer_package_is_refused(database_url: str, automatic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_of_a_newer_package_is_refused(postgres: str, automatic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(AUTO_MIGRATE_VARIABLE, automatic)
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("UPDATE crm_pipeline.alembic_version SET version_num = '9999_of_the_future'")
-    with pytest.raises(StoreError, match="upgrade the package"):
-        answers(database_url)
+    with own_database(postgres) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("UPDATE crm_pipeline.alembic_version SET version_num = '9999_of_the_future'")
+        with pytest.raises(StoreError, match="upgrade the package"):
+            answers(url)
 
 
 def test_several_stores_may_open_an_empty_database_at_once(empty_url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,20 @@ from sqlalchemy import text
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.digests import digest_dicts, digests
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
-from crm_pipeline.schemas import RAW
+from crm_pipeline.schemas import LINKS, OUTCOMES, RAW
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import FRAME_ROWS, Window, stage_raw
+from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, stage_raw
 from crm_pipeline.sync.load import Load
 from crm_pipeline.sync.normalizing import normalize_staged
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.report import LoadReport
+from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.tenants import attributes
 
 EVERYTHING = Window(since=None, until=1_000_000)
@@ -34,6 +37,22 @@ ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
 # Every mapped field costs each load; the rules tried here need these.
 LEAN_ACCOUNT_MAP = {"name": "customer_name", "description": "comments", "phone_number": "phone"}
 LEAN_CONTACT_MAP = {"email": "email_address", "first_name": "first_name", "last_name": "last_name", "phone": "phone"}
+BY_NAME: dict[str, Any] = {"map": LEAN_ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]}
+BY_EMAIL: dict[str, Any] = {"map": LEAN_CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]}
+
+OBJECTS = {
+    ("salesforce", ACCOUNT): "Account",
+    ("salesforce", CONTACT): "Contact",
+    ("hubspot", ACCOUNT): "companies",
+    ("hubspot", CONTACT): "contacts",
+}
+CRM_FIELDS = {
+    ("salesforce", ACCOUNT): {"name": "Name", "description": "Description", "phone_number": "Phone"},
+    ("salesforce", CONTACT): {"email": "Email", "first_name": "FirstName", "last_name": "LastName", "phone": "Phone"},
+    ("hubspot", ACCOUNT): {"name": "name", "description": "description", "phone_number": "phone"},
+    ("hubspot", CONTACT): {"email": "email", "first_name": "firstname", "last_name": "lastname", "phone": "phone"},
+}
+"""Where the fields of the lean maps end."""
 
 Staged = tuple[int, int, dict[str, Any]]
 """A QBench record: id, version, content."""
@@ -114,6 +133,60 @@ class Bench:
             finally:
                 self.calls = crm.calls.snapshot()
 
+    def given(self, spec: IntegrationSpec, record_type: RecordType, *records: Staged) -> dict[int, str]:
+        """Records as an earlier load left them, at a fraction of its cost; their ids in the CRM.
+
+        Only the fields of the lean maps are there. A contact's customer must have been given or loaded before.
+        """
+        self.stage(spec, record_type, *records)
+        order, names = self.order(spec, record_type, run_id="earlier"), CRM_FIELDS[self.crm, record_type]
+        settings = spec.crms.configured[self.crm]
+        with self.store.transaction() as connection:
+            rows = normalized_by_id(connection, spec.name, record_type, ids=[number for number, _, _ in records])
+            values = rows[list(names)].rename(columns=names)
+            if settings.external_key:
+                values[settings.external_key] = order.key_of(rows["qbench_id"])
+            parents = order.parent.links(connection, ids=rows["customer_id"].dropna().tolist()) if record_type is CONTACT else LINKS.empty()
+            accounts = rows["customer_id"].map(parents.set_index("qbench_id")["crm_id"]) if record_type is CONTACT else [None] * len(rows)
+            crm_ids = [
+                self.add(record_type, {name: value for name, value in row.items() if not pd.isna(value)}, account=account)
+                for row, account in zip(values.to_dict("records"), accounts, strict=True)
+            ]
+            told = rows.assign(
+                crm_id=crm_ids,
+                origin="created",
+                digests=digest_dicts(digests(values[list(names.values())])),
+                parent_qbench_id=rows["customer_id"] if record_type is CONTACT else None,
+                status="live",
+                merged_into=None,
+                held=False,
+                outcome="created",
+                reason=None,
+                waits_on=None,
+                retryable=False,
+            )
+            require_organization(connection, spec.name, self.crm, org_id=self.org_id, key_space=order.key_space)
+            order.state.save_links(connection, org_id=self.org_id, links=LINKS.build(told))
+            order.state.save_outcomes(
+                connection, outcomes=OUTCOMES.build(told), backoff=order.retries.backoff, run_id="earlier", partition_key=None
+            )
+        return dict(zip(rows["qbench_id"].tolist(), crm_ids, strict=True))
+
+    @property
+    def org_id(self) -> str:
+        """The id of the CRM's organization."""
+        return self.sandbox.org.organization_id if self.crm == "salesforce" else str(self.sandbox.portal.portal_id)
+
+    def add(self, record_type: RecordType, values: dict[str, Any], *, account: str | None = None) -> str:
+        """A record that a user of the CRM made, its values by the CRM's names; a contact's main account."""
+        name = OBJECTS[self.crm, record_type]
+        if self.crm == "salesforce":
+            return self.sandbox.org.add(name, {**values, **({"AccountId": account} if account else {})})
+        record = self.sandbox.portal.add(name, values)
+        if account:
+            self.sandbox.portal.associate(record, account, types=(1,))
+        return record
+
     def names(self) -> list[str]:
         """The names of the CRM's accounts."""
         if self.crm == "salesforce":
@@ -128,9 +201,7 @@ class Bench:
 
     def add_account(self, name: str) -> str:
         """An account that a user of the CRM made."""
-        if self.crm == "salesforce":
-            return self.sandbox.org.add("Account", {"Name": name})
-        return self.sandbox.portal.add("companies", {"name": name})
+        return self.add(ACCOUNT, {CRM_FIELDS[self.crm, ACCOUNT]["name"]: name})
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What a query of the state gives."""
@@ -143,13 +214,27 @@ class Bench:
         return {qbench_id: (outcome, error_type) for qbench_id, outcome, error_type in found}
 
 
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+@contextmanager
+def empty_sandbox() -> Iterator[Sandbox]:
     """The stand-ins, empty, with external keys in both CRMs; HubSpot's search sees at once what was written."""
-    for name, value in SANDBOX_CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
     org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True, index_lag_seconds=0.0)
-    with start_sandbox(org=org, portal=portal) as running:
+    with pytest.MonkeyPatch.context() as environment, start_sandbox(org=org, portal=portal) as running:
+        for name, value in SANDBOX_CREDENTIALS.items():
+            environment.setenv(name, value)
+        yield running
+
+
+@contextmanager
+def own_bench(postgres: str, crm: str) -> Iterator[Bench]:
+    """A bench for a story that several tests only read, with a database that no other test empties."""
+    with own_database(postgres) as url, closing(Store(url)) as store, empty_sandbox() as sandbox:
+        yield Bench(sandbox, store, crm)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """The stand-ins as ``empty_sandbox`` gives them."""
+    with empty_sandbox() as running:
         yield running
 
 

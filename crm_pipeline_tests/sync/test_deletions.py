@@ -10,14 +10,12 @@ import pytest
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import RAW
+from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window, stage_raw
 from crm_pipeline.sync.extract import Extract
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
-
-BY_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]}
-BY_EMAIL = {"map": CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]}
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, Bench, contact, customer
 
 
 def delete(bench: Bench, spec: IntegrationSpec, record_type: RecordType, *records: tuple[int, int, dict[str, Any]]) -> None:
@@ -33,29 +31,20 @@ def status(bench: Bench, record_type: RecordType = ACCOUNT) -> dict[int, str]:
     return dict(bench.rows(f"SELECT qbench_id, status FROM crm_pipeline.link WHERE record_type = '{record_type}'"))
 
 
-def test_a_deleted_record_is_skipped_with_its_named_error_and_nothing_is_sent_any_more(bench: Bench) -> None:
-    spec = bench.spec()
-    bench.stage(spec, ACCOUNT, customer(1))
-    bench.load(spec, ACCOUNT)
-    delete(bench, spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
-    assert dict(bench.load(spec, ACCOUNT).errors) == {"DeletedInQBenchException": 1}
-    assert bench.outcomes() == {1: ("skipped", "DeletedInQBenchException")}
-    assert status(bench) == {1: "source_deleted"}
-    assert bench.names() == ["Lab 1"]
-    assert not {"write", "associate"} & set(bench.calls)
-
-
-def test_deleted_comes_first_in_the_order_of_reasons(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    delete(salesforce, spec, ACCOUNT, customer(1, customer_name=None))
-    salesforce.load(spec, ACCOUNT)
-    assert salesforce.outcomes() == {1: ("skipped", "DeletedInQBenchException")}
+def test_a_deleted_record_is_skipped_with_its_named_error_before_any_other_and_nothing_is_sent_any_more(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    hubspot.given(spec, ACCOUNT, customer(1))
+    delete(hubspot, spec, ACCOUNT, customer(1, 200, customer_name="Renamed"), customer(2, 200, customer_name=None))
+    assert dict(hubspot.load(spec, ACCOUNT).errors) == {"DeletedInQBenchException": 2}
+    assert set(hubspot.outcomes().values()) == {("skipped", "DeletedInQBenchException")}
+    assert status(hubspot) == {1: "source_deleted"}
+    assert hubspot.names() == ["Lab 1"]
+    assert not {"write", "associate"} & set(hubspot.calls)
 
 
 def test_a_record_that_is_back_in_qbench_is_live_again(salesforce: Bench) -> None:
     spec = salesforce.spec()
-    salesforce.stage(spec, ACCOUNT, customer(1))
-    salesforce.load(spec, ACCOUNT)
+    salesforce.given(spec, ACCOUNT, customer(1))
     delete(salesforce, spec, ACCOUNT, customer(1, 200))
     salesforce.load(spec, ACCOUNT)
     salesforce.stage(spec, ACCOUNT, customer(1, 300, comments="Back"))
@@ -63,12 +52,13 @@ def test_a_record_that_is_back_in_qbench_is_live_again(salesforce: Bench) -> Non
     assert status(salesforce) == {1: "live"}
 
 
-@pytest.mark.parametrize("external_keys", [True, False])
-def test_a_survivor_that_matches_takes_the_link_of_a_deleted_record_over(bench: Bench, *, external_keys: bool) -> None:
+@pytest.mark.parametrize(("crm", "external_keys"), [("salesforce", True), ("salesforce", False), ("hubspot", True)])
+def test_a_survivor_that_matches_takes_the_link_of_a_deleted_record_over(
+    sandbox: Sandbox, store: Store, crm: str, *, external_keys: bool
+) -> None:
+    bench = Bench(sandbox, store, crm)
     spec = bench.spec(external_keys=external_keys, accounts=BY_NAME)
-    bench.stage(spec, ACCOUNT, customer(1, customer_name="Eco Labs"))
-    bench.load(spec, ACCOUNT)
-    ((crm_id,),) = bench.rows("SELECT crm_id FROM crm_pipeline.link")
+    crm_id = bench.given(spec, ACCOUNT, customer(1, customer_name="Eco Labs"))[1]
     delete(bench, spec, ACCOUNT, customer(1, 200, customer_name="Eco Labs"))
     bench.stage(spec, ACCOUNT, customer(2, 200, customer_name="ECO Labs", comments="Survivor"))
     bench.load(spec, ACCOUNT)
@@ -81,25 +71,21 @@ def test_a_survivor_that_matches_takes_the_link_of_a_deleted_record_over(bench: 
     assert dict(bench.load(spec, ACCOUNT).outcomes) == {"skipped": 1, "unchanged": 1}
 
 
-def test_a_survivor_of_the_same_email_takes_a_contact_over(bench: Bench) -> None:
-    spec = bench.spec(contacts=BY_EMAIL)
-    bench.stage(spec, ACCOUNT, customer(1))
-    bench.stage(spec, CONTACT, contact(7, of=1, email_address="ana@labs.example.org"))
-    bench.load(spec, ACCOUNT)
-    bench.load(spec, CONTACT)
-    delete(bench, spec, CONTACT, contact(7, 200, of=1, email_address="ana@labs.example.org"))
-    bench.stage(spec, CONTACT, contact(8, 200, of=1, email_address="Ana@labs.example.org"))
-    bench.load(spec, CONTACT)
-    assert bench.outcomes(CONTACT) == {7: ("skipped", "DeletedInQBenchException"), 8: ("linked", None)}
-    assert bench.emails() == ["ana@labs.example.org"]
+def test_a_survivor_of_the_same_email_takes_a_contact_over(hubspot: Bench) -> None:
+    spec = hubspot.spec(external_keys=False, contacts=BY_EMAIL)
+    hubspot.given(spec, ACCOUNT, customer(1))
+    hubspot.given(spec, CONTACT, contact(7, of=1, email_address="ana@labs.example.org"))
+    delete(hubspot, spec, CONTACT, contact(7, 200, of=1, email_address="ana@labs.example.org"))
+    hubspot.stage(spec, CONTACT, contact(8, 200, of=1, email_address="Ana@labs.example.org"))
+    hubspot.load(spec, CONTACT)
+    assert hubspot.outcomes(CONTACT) == {7: ("skipped", "DeletedInQBenchException"), 8: ("linked", None)}
+    assert hubspot.emails() == ["ana@labs.example.org"]
 
 
 def test_without_a_match_key_the_survivor_is_a_conflict_that_names_the_deleted_record(hubspot: Bench) -> None:
     spec = hubspot.spec()
-    hubspot.stage(spec, ACCOUNT, customer(1))
-    hubspot.stage(spec, CONTACT, contact(7, of=1, email_address="ana@labs.example.org"))
-    hubspot.load(spec, ACCOUNT)
-    hubspot.load(spec, CONTACT)
+    hubspot.given(spec, ACCOUNT, customer(1))
+    hubspot.given(spec, CONTACT, contact(7, of=1, email_address="ana@labs.example.org"))
     delete(hubspot, spec, CONTACT, contact(7, 200, of=1, email_address="ana@labs.example.org"))
     hubspot.stage(spec, CONTACT, contact(8, 200, of=1, email_address="ana@labs.example.org"))
     hubspot.load(spec, CONTACT)
@@ -111,21 +97,17 @@ def test_without_a_match_key_the_survivor_is_a_conflict_that_names_the_deleted_r
 def test_a_deleted_customer_does_not_count_towards_more_than_one(salesforce: Bench) -> None:
     spec = salesforce.spec()
     delete(salesforce, spec, ACCOUNT, customer(2))
-    salesforce.stage(spec, ACCOUNT, customer(1))
+    salesforce.given(spec, ACCOUNT, customer(1))
     salesforce.stage(spec, CONTACT, contact(7, of=1, customers=[{"id": 2}, {"id": 1}]))
-    salesforce.load(spec, ACCOUNT)
     assert dict(salesforce.load(spec, CONTACT).outcomes) == {"created": 1}
 
 
 def test_a_contact_whose_only_customer_is_deleted_is_skipped_with_the_cause_linked_or_not(salesforce: Bench) -> None:
     spec = salesforce.spec()
-    salesforce.stage(spec, ACCOUNT, customer(1))
-    salesforce.stage(spec, CONTACT, contact(7, of=1))
-    salesforce.load(spec, ACCOUNT)
-    salesforce.load(spec, CONTACT)
+    salesforce.given(spec, ACCOUNT, customer(1))
+    salesforce.given(spec, CONTACT, contact(7, of=1))
     delete(salesforce, spec, ACCOUNT, customer(1, 200))
     salesforce.stage(spec, CONTACT, contact(7, 200, of=1, last_name="Renamed"), contact(8, 200, of=1))
-    salesforce.load(spec, ACCOUNT)
     salesforce.load(spec, CONTACT)
     assert salesforce.outcomes(CONTACT) == {7: ("skipped", "CustomerNotSyncedException"), 8: ("skipped", "CustomerNotSyncedException")}
     assert set(salesforce.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")) == {

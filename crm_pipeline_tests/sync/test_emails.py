@@ -12,9 +12,8 @@ from crm_pipeline.store.emails import CONTENDERS
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync import emails
 from crm_pipeline.sync.planning import Plan
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, Staged, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, Bench, Staged, contact, customer
 from crm_pipeline_tests.sync.test_deletions import delete
-from crm_pipeline_tests.tenants import CONTACT_MAP
 
 ANA, BEA, CLEO = "ana@labs.example.org", "bea@labs.example.org", "cleo@labs.example.org"
 LATER = Window(since=900, until=1_000)
@@ -79,59 +78,61 @@ def test_what_gives_up_an_address_is_written_before_what_takes_it(rows: list[Any
     assert [part.rows["qbench_id"].tolist() for part in emails.in_order(writes(*rows))] == expected
 
 
-def synced(bench: Bench, spec: IntegrationSpec, *contacts: Staged) -> None:
-    """A customer and these contacts, loaded."""
-    bench.stage(spec, ACCOUNT, customer(1))
-    bench.stage(spec, CONTACT, *contacts)
-    bench.load(spec, ACCOUNT)
-    bench.load(spec, CONTACT)
+def people(*emails: str, version: int = 100) -> list[Staged]:
+    """Contacts 7, 8 … of customer 1 with these addresses."""
+    return [contact(number, version, of=1, email_address=email) for number, email in enumerate(emails, start=7)]
 
 
-def test_of_contacts_with_one_address_the_oldest_syncs_and_the_others_are_named(bench: Bench) -> None:
-    spec = bench.spec()
-    synced(bench, spec, contact(9, of=1, email_address=ANA), contact(8, of=1, email_address=f" {ANA.upper()}"), contact(7, of=1))
+def with_customer(bench: Bench, **rules: Any) -> IntegrationSpec:
+    """The integration, whose customer 1 is synced."""
+    spec = bench.spec(**rules)
+    bench.given(spec, ACCOUNT, customer(1))
+    return spec
+
+
+def test_of_contacts_with_one_address_one_syncs_and_the_others_are_named(hubspot: Bench) -> None:
+    spec = with_customer(hubspot)
+    hubspot.given(spec, CONTACT, contact(19, of=1, email_address=CLEO))
+    linked_keeps_it_from_an_older_one = [contact(18, of=1, email_address=CLEO)]
+    oldest_has_it = [contact(9, of=1, email_address=ANA), contact(8, of=1, email_address=f" {ANA.upper()}")]
+    cannot_sync = [contact(15, of=1, email_address=BEA, phone=None), contact(16, of=99, email_address=BEA)]
+    has_it_before_them = [contact(17, of=1, email_address=BEA)]
+    hubspot.stage(spec, CONTACT, *linked_keeps_it_from_an_older_one, *oldest_has_it, *cannot_sync, *has_it_before_them)
+    hubspot.load(spec, CONTACT)
     duplicate = ("skipped", "DuplicateEmailException")
-    assert bench.outcomes(CONTACT) == {7: ("created", None), 8: ("created", None), 9: duplicate}
-    assert bench.rows("SELECT reason, waits_on FROM crm_pipeline.outcome WHERE qbench_id = 9") == [("it is QBench id 8's", "email:8")]
-    assert bench.load(spec, CONTACT, window=LATER).replanned == 0
+    found = hubspot.outcomes(CONTACT)
+    assert {number: found[number] for number in (18, 19)} == {18: duplicate, 19: ("unchanged", None)}
+    assert {number: found[number] for number in (8, 9)} == {8: ("created", None), 9: duplicate}
+    assert found[17] == ("created", None)
+    assert hubspot.rows("SELECT reason, waits_on FROM crm_pipeline.outcome WHERE qbench_id = 9") == [("it is QBench id 8's", "email:8")]
+    assert hubspot.load(spec, CONTACT, window=LATER).replanned == 0
 
 
-def test_a_contact_that_is_linked_keeps_its_address_from_an_older_one(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    synced(salesforce, spec, contact(9, of=1, email_address=ANA))
-    salesforce.stage(spec, CONTACT, contact(8, 200, of=1, email_address=ANA))
-    salesforce.load(spec, CONTACT)
-    assert salesforce.outcomes(CONTACT) == {9: ("unchanged", None), 8: ("skipped", "DuplicateEmailException")}
-
-
-def test_a_contact_that_cannot_sync_keeps_its_address_from_nobody(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    incomplete, orphan = contact(6, of=1, email_address=ANA, phone=None), contact(7, of=99, email_address=ANA)
-    synced(salesforce, spec, incomplete, orphan, contact(8, of=1, email_address=ANA))
-    assert salesforce.outcomes(CONTACT)[8] == ("created", None)
-
-
-def test_once_the_address_is_given_up_the_duplicate_follows_in_the_same_run(bench: Bench) -> None:
-    spec = bench.spec()
-    synced(bench, spec, contact(8, of=1, email_address=ANA), contact(9, of=1, email_address=ANA))
-    bench.stage(spec, CONTACT, contact(8, 950, of=1, email_address=BEA))
-    report = bench.load(spec, CONTACT, window=LATER)
+def test_once_the_address_is_given_up_the_duplicate_follows_in_the_same_run(hubspot: Bench) -> None:
+    spec = with_customer(hubspot)
+    hubspot.given(spec, CONTACT, contact(8, of=1, email_address=ANA))
+    hubspot.stage(spec, CONTACT, contact(9, of=1, email_address=ANA))
+    hubspot.load(spec, CONTACT)
+    hubspot.stage(spec, CONTACT, contact(8, 950, of=1, email_address=BEA))
+    report = hubspot.load(spec, CONTACT, window=LATER)
     assert (report.rows, report.replanned, dict(report.outcomes)) == (1, 1, {"updated": 1, "created": 1})
-    assert bench.emails() == [ANA, BEA]
+    assert hubspot.emails() == [ANA, BEA]
 
 
-def test_once_the_contact_is_deleted_its_duplicate_takes_the_record_over(bench: Bench) -> None:
-    spec = bench.spec(contacts={"map": CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]})
-    synced(bench, spec, contact(8, of=1, email_address=ANA), contact(9, of=1, email_address=ANA))
-    delete(bench, spec, CONTACT, contact(8, 950, of=1, email_address=ANA))
-    report = bench.load(spec, CONTACT, window=LATER)
+def test_once_the_contact_is_deleted_its_duplicate_takes_the_record_over(salesforce: Bench) -> None:
+    spec = with_customer(salesforce, contacts=BY_EMAIL)
+    salesforce.given(spec, CONTACT, contact(8, of=1, email_address=ANA))
+    salesforce.stage(spec, CONTACT, contact(9, of=1, email_address=ANA))
+    salesforce.load(spec, CONTACT)
+    delete(salesforce, spec, CONTACT, contact(8, 950, of=1, email_address=ANA))
+    report = salesforce.load(spec, CONTACT, window=LATER)
     assert (report.replanned, dict(report.outcomes)) == (1, {"skipped": 1, "linked": 1})
-    assert bench.emails() == [ANA]
+    assert salesforce.emails() == [ANA]
 
 
 def test_once_the_contact_is_unlinked_an_older_duplicate_follows(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    synced(salesforce, spec, contact(9, of=1, email_address=ANA))
+    spec = with_customer(salesforce)
+    salesforce.given(spec, CONTACT, contact(9, of=1, email_address=ANA))
     salesforce.stage(spec, CONTACT, contact(8, 200, of=1, email_address=ANA))
     salesforce.load(spec, CONTACT)
     salesforce.rows("DELETE FROM crm_pipeline.link WHERE qbench_id = 9 RETURNING 1")
@@ -140,20 +141,20 @@ def test_once_the_contact_is_unlinked_an_older_duplicate_follows(salesforce: Ben
 
 
 @pytest.mark.parametrize(("order", "frame_rows"), [((7, 8, 9), 100), ((9, 8, 7), 100), ((7, 8, 9), 1)])
-def test_addresses_are_handed_on_between_linked_contacts(bench: Bench, order: tuple[int, int, int], frame_rows: int) -> None:
-    spec = bench.spec()
+def test_addresses_are_handed_on_between_linked_contacts(hubspot: Bench, order: tuple[int, int, int], frame_rows: int) -> None:
+    spec = with_customer(hubspot)
     first, second, third = order
-    synced(bench, spec, contact(first, of=1, email_address=ANA), contact(second, of=1, email_address=BEA))
-    bench.stage(
+    hubspot.given(spec, CONTACT, contact(first, of=1, email_address=ANA), contact(second, of=1, email_address=BEA))
+    hubspot.stage(
         spec,
         CONTACT,
         contact(first, 950, of=1, email_address=BEA),
         contact(second, 950, of=1, email_address=CLEO),
         contact(third, 950, of=1, email_address=ANA),
     )
-    report = bench.load(spec, CONTACT, window=LATER, frame_rows=frame_rows)
+    report = hubspot.load(spec, CONTACT, window=LATER, frame_rows=frame_rows)
     assert dict(report.outcomes) == {"updated": 2, "created": 1}
-    assert bench.emails() == [ANA, BEA, CLEO]
+    assert hubspot.emails() == [ANA, BEA, CLEO]
 
 
 def held(bench: Bench) -> dict[str, str]:
@@ -165,55 +166,50 @@ def held(bench: Bench) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("frame_rows", [1, 100])
-def test_a_rotation_with_a_free_end_ends_as_in_qbench(bench: Bench, frame_rows: int) -> None:
-    spec = bench.spec()
-    synced(bench, spec, *(contact(number, of=1, email_address=email) for number, email in ((7, ANA), (8, BEA), (9, CLEO))))
-    moved = ((7, BEA), (8, CLEO), (9, "dora@labs.example.org"))
-    bench.stage(spec, CONTACT, *(contact(number, 950, of=1, email_address=email) for number, email in moved))
-    assert dict(bench.load(spec, CONTACT, window=LATER, frame_rows=frame_rows).outcomes) == {"updated": 3}
-    assert held(bench) == {f"Ruiz {number}": email for number, email in moved}
+def test_a_rotation_with_a_free_end_ends_as_in_qbench(hubspot: Bench, frame_rows: int) -> None:
+    spec = with_customer(hubspot)
+    hubspot.given(spec, CONTACT, *people(ANA, BEA, CLEO))
+    moved = (BEA, CLEO, "dora@labs.example.org")
+    hubspot.stage(spec, CONTACT, *people(*moved, version=950))
+    assert dict(hubspot.load(spec, CONTACT, window=LATER, frame_rows=frame_rows).outcomes) == {"updated": 3}
+    assert held(hubspot) == dict(zip(("Ruiz 7", "Ruiz 8", "Ruiz 9"), moved, strict=True))
 
 
-def swapped(bench: Bench, spec: IntegrationSpec) -> None:
+def swapped(bench: Bench) -> IntegrationSpec:
     """Contacts 7 and 8 as synced, then with each other's address in QBench, and loaded."""
-    synced(bench, spec, contact(7, of=1, email_address=ANA), contact(8, of=1, email_address=BEA))
-    bench.stage(spec, CONTACT, contact(7, 950, of=1, email_address=BEA), contact(8, 950, of=1, email_address=ANA))
+    spec = with_customer(bench)
+    bench.given(spec, CONTACT, *people(ANA, BEA))
+    bench.stage(spec, CONTACT, *people(BEA, ANA, version=950))
     bench.load(spec, CONTACT, window=LATER)
+    return spec
 
 
 def test_contacts_swap_their_addresses_where_the_crm_allows_it(salesforce: Bench) -> None:
-    swapped(salesforce, salesforce.spec())
+    swapped(salesforce)
     assert salesforce.outcomes(CONTACT) == {7: ("updated", None), 8: ("updated", None)}
     assert held(salesforce) == {"Ruiz 7": BEA, "Ruiz 8": ANA}
 
 
-def test_a_swap_that_the_crm_refuses_changes_nothing_names_both_and_is_not_tried_in_vain(hubspot: Bench) -> None:
-    spec = hubspot.spec()
-    swapped(hubspot, spec)
+def test_a_swap_that_the_crm_refuses_names_both_and_follows_once_one_of_them_takes_a_third_address(hubspot: Bench) -> None:
+    spec = swapped(hubspot)
     assert hubspot.outcomes(CONTACT) == {7: ("skipped", "EmailTakenException"), 8: ("skipped", "EmailTakenException")}
     assert held(hubspot) == {"Ruiz 7": ANA, "Ruiz 8": BEA}
     links = dict(hubspot.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = 'contact'"))
     said = hubspot.rows("SELECT qbench_id, reason, waits_on FROM crm_pipeline.outcome WHERE record_type = 'contact' ORDER BY 1")
     assert [(number, waits_on) for number, _, waits_on in said] == [(7, f"holder:{links[8]}"), (8, f"holder:{links[7]}")]
     assert all(f"ids: {waits_on.removeprefix('holder:')}" in reason for _, reason, waits_on in said)
-    assert hubspot.load(spec, CONTACT, window=Window(since=2_000, until=2_001)).replanned == 0
-
-
-def test_a_swap_follows_once_one_of_the_two_takes_a_third_address(hubspot: Bench) -> None:
-    spec = hubspot.spec()
-    swapped(hubspot, spec)
+    assert hubspot.load(spec, CONTACT, window=Window(since=1_800, until=1_801)).replanned == 0, "not tried in vain"
     hubspot.stage(spec, CONTACT, contact(7, 1_950, of=1, email_address=CLEO))
-    now = Window(since=1_900, until=2_000)
-    hubspot.load(spec, CONTACT, window=now)
+    hubspot.load(spec, CONTACT, window=Window(since=1_900, until=2_000))
     report = hubspot.load(spec, CONTACT, window=Window(since=2_000, until=2_001))
     assert (report.replanned, dict(report.outcomes)) == (1, {"updated": 1})
     assert held(hubspot) == {"Ruiz 7": CLEO, "Ruiz 8": ANA}
 
 
 def test_an_update_to_an_address_that_a_foreign_contact_owns_is_skipped_and_goes_on_demand_once_it_is_free(hubspot: Bench) -> None:
-    spec = hubspot.spec()
-    synced(hubspot, spec, contact(7, of=1, email_address=ANA))
-    foreign = hubspot.sandbox.portal.add("contacts", {"email": BEA})
+    spec = with_customer(hubspot)
+    hubspot.given(spec, CONTACT, *people(ANA))
+    foreign = hubspot.add(CONTACT, {"email": BEA})
     hubspot.stage(spec, CONTACT, contact(7, 950, of=1, email_address=BEA, first_name="New"))
     hubspot.load(spec, CONTACT, window=LATER)
     assert hubspot.outcomes(CONTACT) == {7: ("skipped", "EmailTakenException")}
@@ -222,12 +218,3 @@ def test_an_update_to_an_address_that_a_foreign_contact_owns_is_skipped_and_goes
     hubspot.sandbox.portal.update("contacts", foreign, {"email": CLEO})
     assert dict(hubspot.load(spec, CONTACT, window=LATER).outcomes) == {"updated": 1}
     assert hubspot.emails() == [BEA, CLEO]
-
-
-def test_a_contact_whose_address_a_foreign_contact_owns_is_not_created(hubspot: Bench) -> None:
-    spec = hubspot.spec()
-    owner = hubspot.sandbox.portal.add("contacts", {"email": ANA})
-    synced(hubspot, spec, contact(8, of=1, email_address=ANA))
-    assert hubspot.outcomes(CONTACT) == {8: ("skipped", "ExistingRecordException")}
-    ((reason,),) = hubspot.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
-    assert f"ids: {owner}" in reason

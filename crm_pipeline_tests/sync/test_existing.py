@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, Bench, contact, customer
 
 EMAIL = "person7@labs.example.org"
-BY_EMAIL = {"map": CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]}
-BY_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]}
 keys = pytest.mark.parametrize("external_keys", [True, False], ids=["with a key", "without a key"])
 
 
@@ -45,9 +40,8 @@ def meanwhile(bench: Bench, act: Callable[[], object], *, after: str) -> Callabl
 
 def loaded(bench: Bench, spec: IntegrationSpec, *, act: Callable[[], object]) -> None:
     """Load customer 1 and its contact 7, while a user of the CRM does something after the look-up."""
-    bench.stage(spec, ACCOUNT, customer(1))
+    bench.given(spec, ACCOUNT, customer(1))
     bench.stage(spec, CONTACT, contact(7, of=1))
-    bench.load(spec, ACCOUNT)
     bench.load(spec, CONTACT, connect=meanwhile(bench, act, after="find"))
 
 
@@ -68,9 +62,8 @@ def test_a_contact_that_hubspot_has_meanwhile_is_linked_by_its_email(hubspot: Be
 def test_without_a_match_key_the_outcome_names_the_record_and_it_is_left_alone(hubspot: Bench, *, external_keys: bool) -> None:
     person = hubspot.sandbox.portal.add("contacts", {"email": EMAIL})
     spec = hubspot.spec(external_keys=external_keys)
-    hubspot.stage(spec, ACCOUNT, customer(1))
+    hubspot.given(spec, ACCOUNT, customer(1))
     hubspot.stage(spec, CONTACT, contact(7, of=1))
-    hubspot.load(spec, ACCOUNT)
     report = hubspot.load(spec, CONTACT)
     assert (report.rows, report.accounted) == (1, 1)
     said = hubspot.rows("SELECT outcome, error_type, reason, retryable FROM crm_pipeline.outcome WHERE record_type = 'contact'")
@@ -83,7 +76,7 @@ def test_a_match_key_that_does_not_speak_for_the_record_leaves_it_alone(salesfor
     org = salesforce.sandbox.org
     org.duplicates_named_in_collections = True
     org.add_duplicate_rule(DuplicateRule("Account", ("Website",)))
-    spec = salesforce.spec(accounts=BY_NAME)
+    spec = salesforce.spec(accounts={**BY_NAME, "map": {**LEAN_ACCOUNT_MAP, "website": "website"}})
     org.add("Account", {"Name": "Another", "Website": "https://lab.example.org"})
     salesforce.stage(spec, ACCOUNT, customer(1, website="https://lab.example.org"))
     salesforce.load(spec, ACCOUNT)
@@ -114,20 +107,6 @@ def test_a_named_record_that_another_record_of_ours_holds_is_a_conflict_that_nam
     assert salesforce.rows("SELECT reason LIKE '% is linked to QBench id 1' FROM crm_pipeline.outcome WHERE qbench_id = 2") == [(True,)]
 
 
-def test_a_create_of_ours_whose_answer_was_lost_is_adopted(hubspot: Bench) -> None:
-    spec = hubspot.spec(external_keys=False)
-    hubspot.stage(spec, ACCOUNT, customer(1))
-    hubspot.stage(spec, CONTACT, contact(7, of=1))
-    hubspot.load(spec, ACCOUNT)
-    hubspot.sandbox.faults.add(Fault(path="contacts/batch/create", kind="drop_after", service="hubspot"))
-    with pytest.raises(ServiceError):
-        hubspot.load(spec, CONTACT)
-    hubspot.load(spec, CONTACT)
-    assert hubspot.emails() == [EMAIL]
-    assert hubspot.outcomes(CONTACT)[7][1] is None
-    assert hubspot.rows("SELECT origin FROM crm_pipeline.link WHERE record_type = 'contact'") == [("created",)]
-
-
 @pytest.mark.parametrize(("allow", "expected"), [("none", ("failed", "DuplicateRecordException")), ("updates", ("updated", None))])
 def test_a_duplicate_rule_refuses_the_update_of_a_linked_record_unless_updates_are_allowed(
     salesforce: Bench, allow: str, expected: tuple[str, str | None]
@@ -137,10 +116,8 @@ def test_a_duplicate_rule_refuses_the_update_of_a_linked_record_unless_updates_a
     spec = salesforce.spec()
     settings = {"salesforce": spec.crms.configured["salesforce"].model_copy(update={"allow_duplicates": allow})}
     spec = spec.model_copy(update={"crms": spec.crms.model_copy(update=settings)})
-    salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
-    salesforce.load(spec, ACCOUNT)
+    other = salesforce.given(spec, ACCOUNT, customer(1), customer(2))[2]
     org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
-    other = next(record["Id"] for record in org.records("Account") if record["Name"] == "Lab 2")
     salesforce.stage(spec, ACCOUNT, customer(1, 200, customer_name="Lab 2"))
     salesforce.load(spec, ACCOUNT)
     assert salesforce.outcomes()[1] == expected

@@ -10,19 +10,16 @@ import pytest
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.sync.lookup import FEW
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, LEAN_ACCOUNT_MAP, Bench, contact, customer
 
-BY_EMAIL = {"map": dict(CONTACT_MAP), "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]}
 MANY = FEW + 1
 
 
 @pytest.fixture
 def spec(bench: Bench) -> IntegrationSpec:
-    """The integration, matching contacts by email, with its one customer loaded."""
+    """The integration, matching contacts by email, with its one customer synced."""
     made = bench.spec(contacts=BY_EMAIL)
-    bench.stage(made, ACCOUNT, customer(1))
-    bench.load(made, ACCOUNT)
+    bench.given(made, ACCOUNT, customer(1))
     return made
 
 
@@ -35,23 +32,18 @@ def test_many_emails_are_not_looked_up_in_a_crm_that_has_none(bench: Bench, spec
 
 def test_the_one_email_that_a_crm_has_is_found_among_many(bench: Bench, spec: IntegrationSpec) -> None:
     email = "person7@labs.example.org"
-    if bench.crm == "salesforce":
-        bench.sandbox.org.add("Contact", {"LastName": "Ruiz", "Email": email})
-    else:
-        bench.sandbox.portal.add("contacts", {"email": email})
+    name = CRM_FIELDS[bench.crm, CONTACT]
+    bench.add(CONTACT, {name["last_name"]: "Ruiz", name["email"]: email})
     bench.stage(spec, CONTACT, *(contact(number, of=1) for number in range(1, MANY + 1)))
     assert bench.load(spec, CONTACT).outcomes == {"created": MANY - 1, "linked": 1}
     assert bench.outcomes(CONTACT)[7] == ("linked", None)
 
 
 def test_look_up_and_scan_find_the_same_records_by_email(bench: Bench) -> None:
-    field = {"salesforce": "Email", "hubspot": "email"}[bench.crm]
+    field, last_name = (CRM_FIELDS[bench.crm, CONTACT][name] for name in ("email", "last_name"))
     held = ["Ana@Labs.example.org", "bea+x@labs.example.org", "o'neil@labs.example.org", "CLEO_%@labs.example.org"]
     for number, email in enumerate(held):
-        if bench.crm == "salesforce":
-            bench.sandbox.org.add("Contact", {"LastName": f"Ruiz {number}", "Email": email})
-        else:
-            bench.sandbox.portal.add("contacts", {"email": email})
+        bench.add(CONTACT, {last_name: f"Ruiz {number}", field: email})
     asked = fold(pd.Series([*held, "dora@labs.example.org", "cleo_x@labs.example.org", "bea@labs.example.org"]), "email")
     with closing(bench.connect(bench.spec())) as crm:
         looked_up = crm.find(CONTACT, field, asked.tolist())
@@ -62,7 +54,7 @@ def test_look_up_and_scan_find_the_same_records_by_email(bench: Bench) -> None:
 
 
 def test_a_row_of_sync_on_applies_to_the_crms_that_it_names_and_its_field_is_only_read(bench: Bench) -> None:
-    by_code = {"map": ACCOUNT_MAP, "sync_on": [{"field": "code", "in": {"salesforce": "AccountNumber"}}]}
+    by_code = {"map": LEAN_ACCOUNT_MAP, "sync_on": [{"field": "code", "in": {"salesforce": "AccountNumber"}}]}
     spec = bench.spec(accounts=by_code)
     account = bench.sandbox.org.add("Account", {"Name": "Old name", "AccountNumber": "E-1"})
     bench.stage(spec, ACCOUNT, customer(1, code=" e-1 "))
@@ -71,15 +63,10 @@ def test_a_row_of_sync_on_applies_to_the_crms_that_it_names_and_its_field_is_onl
     assert bench.sandbox.org.record("Account", account)["AccountNumber"] == "E-1"
 
 
-def test_a_link_survives_renames_on_either_side(bench: Bench) -> None:
-    spec = bench.spec(accounts={"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]})
-    crm_id = bench.add_account("Lab 1")
-    bench.stage(spec, ACCOUNT, customer(1))
-    bench.load(spec, ACCOUNT)
-    if bench.crm == "salesforce":
-        bench.sandbox.org.update("Account", crm_id, {"Name": "By hand"})
-    else:
-        bench.sandbox.portal.update("companies", crm_id, {"name": "By hand"})
-    bench.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
-    assert dict(bench.load(spec, ACCOUNT).outcomes) == {"updated": 1}
-    assert bench.names() == ["Renamed"]
+def test_a_link_survives_renames_on_either_side(hubspot: Bench) -> None:
+    spec = hubspot.spec(accounts=BY_NAME)
+    crm_id = hubspot.given(spec, ACCOUNT, customer(1))[1]
+    hubspot.sandbox.portal.update("companies", crm_id, {"name": "By hand"})
+    hubspot.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
+    assert dict(hubspot.load(spec, ACCOUNT).outcomes) == {"updated": 1}
+    assert hubspot.names() == ["Renamed"]

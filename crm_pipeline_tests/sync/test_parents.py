@@ -9,21 +9,13 @@ import pytest
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-
-PEOPLE = {"map": {"email": "email_address", "first_name": "first_name", "last_name": "last_name", "phone": "phone"}}
-BY_EMAIL = {**PEOPLE, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]}
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, CRM_FIELDS, Bench, contact, customer
 
 
 def add_person(bench: Bench, *, account: str | None) -> str:
     """A contact that a user of the CRM made, with the email of QBench's contact 7."""
-    if bench.crm == "salesforce":
-        values = {"LastName": "Ruiz", "Email": "person7@labs.example.org", "AccountId": account}
-        return bench.sandbox.org.add("Contact", {name: value for name, value in values.items() if value})
-    person = bench.sandbox.portal.add("contacts", {"email": "person7@labs.example.org"})
-    if account:
-        bench.sandbox.portal.associate(person, account, types=(1,))
-    return person
+    name = CRM_FIELDS[bench.crm, CONTACT]
+    return bench.add(CONTACT, {name["last_name"]: "Ruiz", name["email"]: "person7@labs.example.org"}, account=account)
 
 
 def accounts_of(bench: Bench, person: str) -> tuple[str | None, set[str]]:
@@ -36,10 +28,6 @@ def accounts_of(bench: Bench, person: str) -> tuple[str | None, set[str]]:
     return main, set(held) - {main}
 
 
-def crm_ids(bench: Bench, record_type: str) -> dict[int, str]:
-    return dict(bench.rows(f"SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = '{record_type}'"))
-
-
 def reason(bench: Bench) -> Any:
     ((said,),) = bench.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
     return said
@@ -49,22 +37,19 @@ def linked(bench: Bench, *, account: str | None, **keys: Any) -> tuple[str, str]
     """Load a contact that the CRM has already; its id there and that of its customer's account."""
     spec = bench.spec(contacts={**BY_EMAIL, **keys})
     person = add_person(bench, account=account)
-    bench.stage(spec, ACCOUNT, customer(1))
+    ours = bench.given(spec, ACCOUNT, customer(1))[1]
     bench.stage(spec, CONTACT, contact(7, of=1))
-    bench.load(spec, ACCOUNT)
     bench.load(spec, CONTACT)
-    return person, crm_ids(bench, "account")[1]
+    return person, ours
 
 
 def moved(bench: Bench) -> tuple[IntegrationSpec, str, dict[int, str]]:
     """A synced contact whose customer changes from 1 to 2, ready to be loaded; its id, and those of the accounts."""
-    spec = bench.spec(contacts=PEOPLE)
-    bench.stage(spec, ACCOUNT, customer(1), customer(2))
-    bench.stage(spec, CONTACT, contact(7, of=1))
-    bench.load(spec, ACCOUNT)
-    bench.load(spec, CONTACT)
+    spec = bench.spec()
+    accounts = bench.given(spec, ACCOUNT, customer(1), customer(2))
+    person = bench.given(spec, CONTACT, contact(7, of=1))[7]
     bench.stage(spec, CONTACT, contact(7, 200, of=2))
-    return spec, crm_ids(bench, "contact")[7], crm_ids(bench, "account")
+    return spec, person, accounts
 
 
 def test_a_matched_contact_without_an_account_gets_ours(bench: Bench) -> None:
@@ -92,7 +77,7 @@ def test_a_matched_contact_of_another_account_is_not_linked_where_the_yaml_refus
     person, _ = linked(bench, account=other, on_other_account="refuse")
     assert accounts_of(bench, person) == (other, set())
     assert (bench.outcomes(CONTACT)[7], reason(bench)) == (("skipped", "OtherAccountException"), f"ids: {person}, {other}")
-    assert crm_ids(bench, "contact") == {}
+    assert bench.rows("SELECT qbench_id FROM crm_pipeline.link WHERE record_type = 'contact'") == []
 
 
 def test_a_contact_whose_customer_changed_moves_to_the_new_account(bench: Bench) -> None:

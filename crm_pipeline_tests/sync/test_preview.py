@@ -15,11 +15,9 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.preview import Forecast, PlannedAccounts, Preview
 from crm_pipeline.sync.selection import Named, Selection
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, Bench, contact, customer
-from crm_pipeline_tests.tenants import ACCOUNT_MAP
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, contact, customer
 
 STATE = ("link", "outcome", "outcome_history", "intent", "organization")
-BY_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]}
 
 
 def forecasts(
@@ -69,24 +67,23 @@ def test_a_preview_foretells_a_first_load_and_its_calls_and_stores_nothing(bench
 
 
 def test_a_preview_counts_the_fields_that_an_update_changes(salesforce: Bench) -> None:
-    spec = salesforce.spec(accounts={"map": ACCOUNT_MAP})
-    salesforce.stage(spec, ACCOUNT, customer(1), customer(2), customer(3))
-    salesforce.load(spec, ACCOUNT)
+    spec = salesforce.spec(accounts={"map": {**LEAN_ACCOUNT_MAP, "website": "website"}})
+    salesforce.given(spec, ACCOUNT, customer(1), customer(2), customer(3))
     salesforce.stage(spec, ACCOUNT, customer(1, 200, comments="new"), customer(2, 200, comments="new", website="https://two.example.org"))
     told = forecasts(salesforce, spec, ACCOUNT)[ACCOUNT]
     assert planned(told) == {("unchanged", None): 1, ("update", None): 2}
     assert told.fields == {"Description": {"update": 2}, "Website": {"update": 1}}
 
 
-def test_a_preview_shows_which_records_would_be_linked_to_which_are_there(bench: Bench) -> None:
-    spec = bench.spec(accounts=BY_NAME)
-    bench.add_account("Lab 1")
-    bench.stage(spec, ACCOUNT, customer(1), customer(2))
-    bench.stage(spec, CONTACT, contact(7, of=1))
-    told = forecasts(bench, spec, ACCOUNT, CONTACT)
+def test_a_preview_shows_which_records_would_be_linked_to_which_are_there(hubspot: Bench) -> None:
+    spec = hubspot.spec(accounts=BY_NAME)
+    hubspot.add_account("Lab 1")
+    hubspot.stage(spec, ACCOUNT, customer(1), customer(2))
+    hubspot.stage(spec, CONTACT, contact(7, of=1))
+    told = forecasts(hubspot, spec, ACCOUNT, CONTACT)
     assert planned(told[ACCOUNT]) == {("create", None): 1, ("link", None): 1}
     assert (planned(told[CONTACT]), told[CONTACT].notes) == ({("create", None): 1}, [])
-    assert bench.rows("SELECT * FROM crm_pipeline.link") == []
+    assert hubspot.rows("SELECT * FROM crm_pipeline.link") == []
 
 
 def test_a_preview_of_named_records_plans_only_these(salesforce: Bench) -> None:
@@ -122,8 +119,7 @@ def test_a_preview_says_which_records_another_mapping_made(salesforce: Bench) ->
 
 def test_a_preview_refuses_credentials_of_another_organization(salesforce: Bench) -> None:
     spec = salesforce.spec()
-    salesforce.stage(spec, ACCOUNT, customer(1))
-    salesforce.load(spec, ACCOUNT)
+    salesforce.given(spec, ACCOUNT, customer(1))
     with salesforce.store.transaction() as connection:
         connection.exec_driver_sql("UPDATE crm_pipeline.organization SET org_id = 'another' WHERE service = 'salesforce'")
     with pytest.raises(WrongOrgError):

@@ -41,8 +41,7 @@ def test_load_logs_one_line_per_batch_with_rows_total_and_calls(hubspot: Bench, 
 
 def test_load_without_a_write_logs_one_line_per_frame(hubspot: Bench, caplog: pytest.LogCaptureFixture) -> None:
     spec = hubspot.spec()
-    hubspot.stage(spec, ACCOUNT, *(customer(number) for number in range(1, 4)))
-    hubspot.load(spec, ACCOUNT)
+    hubspot.given(spec, ACCOUNT, *(customer(number) for number in range(1, 4)))
     with caplog.at_level(logging.INFO, "crm_pipeline.sync.load"):
         hubspot.load(spec, ACCOUNT)
     (line,) = [record.getMessage() for record in caplog.records]

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from crm_pipeline.store.staging import Window
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
 
 SHARED: dict[str, Any] = {"phone": "512 555 0199"}
 """The phone of two contacts of the CRM: whoever has it in QBench matches both."""
 
 
 def test_of_the_reasons_that_need_more_than_the_record_the_first_is_told(salesforce: Bench) -> None:
-    spec = salesforce.spec(contacts={"map": CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
+    spec = salesforce.spec(contacts={"map": LEAN_CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
     for name in ("Ruiz", "Lee"):
         salesforce.sandbox.org.add("Contact", {"LastName": name, "Phone": "(512) 555-0199"})
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2, customer_name=None))
@@ -52,10 +51,8 @@ def test_without_match_keys_a_contact_that_waits_for_its_customer_costs_no_look_
 
 def test_a_linked_contact_that_gains_a_second_customer_is_not_updated(salesforce: Bench) -> None:
     spec = salesforce.spec()
-    salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
-    salesforce.stage(spec, CONTACT, contact(7, of=1))
-    salesforce.load(spec, ACCOUNT)
-    salesforce.load(spec, CONTACT)
+    salesforce.given(spec, ACCOUNT, customer(1), customer(2))
+    salesforce.given(spec, CONTACT, contact(7, of=1))
     both = contact(7, 200, of=1, customers=[{"id": 1}, {"id": 2}], email_address="new@labs.example.org")
     salesforce.stage(spec, CONTACT, both)
     salesforce.load(spec, CONTACT)
@@ -64,9 +61,8 @@ def test_a_linked_contact_that_gains_a_second_customer_is_not_updated(salesforce
 
 
 def test_a_record_that_leaves_the_filter_stays_where_it_is_and_is_not_updated(salesforce: Bench) -> None:
-    spec = salesforce.spec(accounts={"map": ACCOUNT_MAP, "only": {"field": "group_name", "is": "Gold"}})
-    salesforce.stage(spec, ACCOUNT, customer(1, group_name="Gold"))
-    salesforce.load(spec, ACCOUNT)
+    spec = salesforce.spec(accounts={"map": LEAN_ACCOUNT_MAP, "only": {"field": "group_name", "is": "Gold"}})
+    salesforce.given(spec, ACCOUNT, customer(1, group_name="Gold"))
     salesforce.stage(spec, ACCOUNT, customer(1, 200, group_name="Silver", customer_name="Renamed"))
     salesforce.load(spec, ACCOUNT)
     assert (salesforce.outcomes(), salesforce.names()) == ({1: ("skipped", "FilteredOutException")}, ["Lab 1"])

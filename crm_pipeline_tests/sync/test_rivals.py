@@ -2,68 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, LEAN_CONTACT_MAP, Bench, contact, customer, own_bench
 
-BY_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]}
-BY_CODE_AND_NAME = {"map": ACCOUNT_MAP, "sync_on": [{"field": "code", "in": {"salesforce": "AccountNumber"}}, *BY_NAME["sync_on"]]}
+RULES = {
+    **BY_NAME,
+    "sync_on": [{"field": "code", "in": {"salesforce": "AccountNumber"}}, *BY_NAME["sync_on"]],
+    "only": {"field": "status", "is": "ACTIVE"},
+}
 AMBIGUOUS = ("skipped", "AmbiguousMatchException")
-frames = pytest.mark.parametrize("frame_rows", [1, 2, 100], ids=lambda rows: f"frames of {rows}")
+RIVALS: list[dict[str, Any]] = [
+    {"customer_name": "Eco Labs"},
+    {"customer_name": "Bio Labs"},
+    {"customer_name": "Geo Labs"},
+    {"code": "s-1"},
+    {},
+    {"customer_name": " ECO labs"},
+    {"customer_name": "Bio Labs"},
+    {"customer_name": "Geo Labs"},
+    {"customer_name": "Sea Labs"},
+]
 
 
-@frames
-def test_whether_several_records_claim_one_does_not_depend_on_the_frames_they_come_in(salesforce: Bench, frame_rows: int) -> None:
-    spec = salesforce.spec(external_keys=False, accounts=BY_NAME)
-    salesforce.add_account("Eco Labs")
-    known = salesforce.add_account("Lab 2")
-    salesforce.stage(spec, ACCOUNT, customer(1, customer_name="Eco Labs"), customer(2), customer(3, customer_name=" ECO labs"))
-    report = salesforce.load(spec, ACCOUNT, frame_rows=frame_rows)
-    assert report.rows == report.accounted == 3
-    assert salesforce.outcomes() == {1: AMBIGUOUS, 2: ("linked", None), 3: AMBIGUOUS}
-    assert salesforce.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link") == [(2, known)]
+@dataclass(frozen=True)
+class Told:
+    """The outcomes by QBench id, and by name to whom each account of the CRM was linked."""
+
+    outcomes: dict[int, tuple[str, str | None]]
+    linked_to: dict[str, int | None]
 
 
-@frames
-def test_records_that_may_not_sync_claim_nothing(salesforce: Bench, frame_rows: int) -> None:
-    filtered = {**BY_NAME, "only": {"field": "status", "is": "ACTIVE"}}
-    spec = salesforce.spec(external_keys=False, accounts=filtered)
-    salesforce.add_account("Eco Labs")
-    both: dict[str, Any] = {"customer_name": "Eco Labs"}
-    salesforce.stage(spec, ACCOUNT, customer(1, status="ACTIVE", **both), customer(2, status="INACTIVE", **both))
-    salesforce.load(spec, ACCOUNT, frame_rows=frame_rows)
-    assert salesforce.outcomes() == {1: ("linked", None), 2: ("skipped", "FilteredOutException")}
+@pytest.fixture(scope="module", params=[2, 100], ids=["in several frames", "in one frame"])
+def told(request: pytest.FixtureRequest, postgres: str) -> Iterator[Told]:
+    """A load of pairs of rivals, numbers 1 and 6, 2 and 7 …, in frames of so many rows."""
+    with own_bench(postgres, "salesforce") as bench:
+        spec = bench.spec(accounts=RULES)
+        there = [
+            {"Name": "Eco Labs"},
+            {"Name": "Bio Labs"},
+            {"Name": "Geo Labs", "QBench_Id__c": "8"},
+            {"Name": "Sea Labs", "AccountNumber": "S-1"},
+            {"Name": "Lab 5"},
+        ]
+        ids = [bench.add(ACCOUNT, values) for values in there]
+        bench.stage(
+            spec,
+            ACCOUNT,
+            *(customer(number, status="ACTIVE", **content) for number, content in enumerate(RIVALS, start=1) if number != 7),
+            customer(7, status="INACTIVE", **RIVALS[6]),
+        )
+        report = bench.load(spec, ACCOUNT, frame_rows=request.param)
+        assert report.rows == report.accounted == len(RIVALS)
+        links = dict(bench.rows("SELECT crm_id, qbench_id FROM crm_pipeline.link"))
+        yield Told(bench.outcomes(), dict(zip((values["Name"] for values in there), map(links.get, ids), strict=True)))
 
 
-@frames
-def test_the_record_whose_key_a_candidate_carries_is_linked_and_the_other_is_another_one(salesforce: Bench, frame_rows: int) -> None:
-    spec = salesforce.spec(accounts=BY_NAME)
-    keyed = salesforce.sandbox.org.add("Account", {"Name": "Eco Labs", "QBench_Id__c": "2"})
-    salesforce.stage(spec, ACCOUNT, customer(1, customer_name="Eco Labs"), customer(2, customer_name="Eco Labs"))
-    salesforce.load(spec, ACCOUNT, frame_rows=frame_rows)
-    assert salesforce.outcomes() == {1: ("created", None), 2: ("linked", None)}
-    assert (2, keyed) in salesforce.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link")
+def test_of_several_records_that_claim_one_none_is_linked(told: Told) -> None:
+    assert (told.outcomes[1], told.outcomes[6]) == (AMBIGUOUS, AMBIGUOUS)
+    assert told.linked_to["Eco Labs"] is None
+    assert (told.outcomes[5], told.linked_to["Lab 5"]) == (("linked", None), 5), "it has no rival"
 
 
-@frames
-def test_records_that_claim_one_by_different_match_keys_are_not_guessed_either(salesforce: Bench, frame_rows: int) -> None:
-    spec = salesforce.spec(external_keys=False, accounts=BY_CODE_AND_NAME)
-    salesforce.sandbox.org.add("Account", {"Name": "Eco Labs", "AccountNumber": "E-1"})
-    salesforce.stage(spec, ACCOUNT, customer(1, code="e-1"), customer(2, customer_name="Eco Labs"))
-    salesforce.load(spec, ACCOUNT, frame_rows=frame_rows)
-    assert salesforce.outcomes() == {1: AMBIGUOUS, 2: AMBIGUOUS}
-    assert salesforce.names() == ["Eco Labs"]
+def test_records_that_may_not_sync_claim_nothing(told: Told) -> None:
+    assert (told.outcomes[2], told.outcomes[7]) == (("linked", None), ("skipped", "FilteredOutException"))
+    assert told.linked_to["Bio Labs"] == 2
 
 
-@frames
+def test_the_record_whose_key_a_candidate_carries_is_linked_and_the_other_is_another_one(told: Told) -> None:
+    assert (told.outcomes[3], told.outcomes[8]) == (("created", None), ("linked", None))
+    assert told.linked_to["Geo Labs"] == 8
+
+
+def test_records_that_claim_one_by_different_match_keys_are_not_guessed_either(told: Told) -> None:
+    assert (told.outcomes[4], told.outcomes[9]) == (AMBIGUOUS, AMBIGUOUS)
+    assert told.linked_to["Sea Labs"] is None
+
+
+@pytest.mark.parametrize("frame_rows", [1, 100], ids=["in frames of their own", "in one frame"])
 def test_a_duplicate_contact_that_may_not_sync_does_not_stand_in_its_way(salesforce: Bench, frame_rows: int) -> None:
-    spec = salesforce.spec(external_keys=False, contacts={"map": CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
+    spec = salesforce.spec(external_keys=False, contacts={"map": LEAN_CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
     salesforce.sandbox.org.add("Contact", {"LastName": "Ruiz", "Phone": "(512) 555-0102"})
-    salesforce.stage(spec, ACCOUNT, customer(1))
-    salesforce.load(spec, ACCOUNT)
+    salesforce.given(spec, ACCOUNT, customer(1))
     twins = [contact(number, of=1, email_address="ana@labs.example.org") for number in (7, 8)]
     salesforce.stage(spec, CONTACT, *twins)
     salesforce.load(spec, CONTACT, frame_rows=frame_rows)

@@ -19,12 +19,10 @@ from crm_pipeline.errors import OpenRecordsError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.sandbox.hubspot import HubSpotPortal
-from crm_pipeline.sandbox.salesforce import SalesforceOrg
-from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, start_sandbox
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, Bench, Staged
+from crm_pipeline_tests.conftest import empty
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, OBJECTS, Bench, Staged, empty_sandbox
 from crm_pipeline_tests.sync.test_deletions import delete
 from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
 
@@ -48,7 +46,6 @@ EDITABLE: dict[tuple[str, RecordType], set[str]] = {
     ("hubspot", ACCOUNT): {"name", "description", "website", "numberofemployees"},
     ("hubspot", CONTACT): {"email", "firstname", "lastname", "phone"},
 }
-OBJECTS = {"salesforce": ("Account", "Contact"), "hubspot": ("companies", "contacts")}
 CUSTOMERS, CONTACTS = range(1, 5), range(11, 16)
 WRITES = {"salesforce": "/composite/sobjects", "hubspot": "/batch/(create|upsert|update)$"}
 
@@ -127,8 +124,9 @@ def steps(*, shared: bool, deletes: bool, loses_answers: bool, of_all: bool = Fa
         Step,
         some(lambda number: customers(number, shared_names=shared), CUSTOMERS),
         some(lambda number: contacts(number, shared_emails=shared), CONTACTS),
-        st.frozensets(st.sampled_from([*CUSTOMERS, *CONTACTS]), max_size=2) if deletes else st.just(frozenset()),
-        st.booleans() if loses_answers else st.just(value=False),
+        st.frozensets(st.sampled_from([*CUSTOMERS, *CONTACTS][::-1]), min_size=1, max_size=2) if deletes else st.just(frozenset()),
+        # The first example is made of first choices.
+        st.sampled_from([True, False]) if loses_answers else st.just(value=False),
     )
 
 
@@ -202,7 +200,7 @@ class Story:
 
     def records(self, record_type: RecordType) -> list[dict[str, Any]]:
         """The CRM's records, flat."""
-        name = OBJECTS[self.bench.crm][record_type is CONTACT]
+        name = OBJECTS[self.bench.crm, record_type]
         if self.bench.crm == "salesforce":
             return self.bench.sandbox.org.records(name)
         return [{**record["properties"], "Id": record["id"]} for record in self.bench.sandbox.portal.records(name)]
@@ -225,30 +223,18 @@ class Story:
 @contextmanager
 def fresh(store: Store, crm: str, rules: dict[str, Any]) -> Iterator[Story]:
     """A story that begins with empty stand-ins and an empty state."""
-    with store.transaction() as connection:
-        tables = connection.exec_driver_sql(
-            "SELECT string_agg('crm_pipeline.' || tablename, ', ') FROM pg_tables "
-            "WHERE schemaname = 'crm_pipeline' AND tablename <> 'alembic_version'"
-        ).scalar_one()
-        connection.exec_driver_sql(f"TRUNCATE {tables}")
-    org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True, index_lag_seconds=0.0)
-    with start_sandbox(org=org, portal=portal) as running:
+    empty(store)
+    with empty_sandbox() as running:
         bench = Bench(running, store, crm)
         spec = bench.spec(**rules)
         with closing(bench.connect(spec)) as client:
             yield Story(bench, spec, client)
 
 
-@pytest.fixture(autouse=True)
-def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SANDBOX_CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-
-
-@few(max_examples=4)
+@few(max_examples=3)
 @given(
-    crm=st.sampled_from(list(OBJECTS)),
-    made=st.integers(0, 2),
+    crm=st.sampled_from(["salesforce", "hubspot"]),
+    made=st.sampled_from([1, 2, 0]),
     told=st.tuples(
         steps(shared=True, deletes=False, loses_answers=True, of_all=True),
         st.one_of(*(steps(shared=True, deletes=True, loses_answers=True).map(change) for change in (with_swap, lambda step: step))),
@@ -294,22 +280,19 @@ def require_promises(story: Story, told: tuple[Step, ...], by_hand: set[str]) ->
 
 @few(max_examples=2)
 @given(
-    crm=st.sampled_from(list(OBJECTS)),
+    crm=st.sampled_from(["hubspot", "salesforce"]),
     tenant=steps(shared=False, deletes=False, loses_answers=False, of_all=True),
-    window_of=st.fixed_dictionaries({number: st.integers(0, 2) for number in (*CUSTOMERS, *CONTACTS)}),
-    order=st.permutations([0, 1, 2]).filter(lambda order: order != [0, 1, 2]),
+    late=st.sets(st.sampled_from([*CUSTOMERS, *CONTACTS]), min_size=3, max_size=6),
 )
-def test_any_order_of_the_same_windows_ends_in_the_same_crm_state(
-    store: Store, crm: str, tenant: Step, window_of: dict[int, int], order: list[int]
-) -> None:
+def test_either_order_of_two_windows_ends_in_the_same_crm_state(store: Store, crm: str, tenant: Step, late: set[int]) -> None:
     # A record stands in one window: that of its last change, which is all that QBench tells.
     rules = {"accounts": {"map": ACCOUNT_MAP, "active_only": True}, "contacts": {"map": CONTACT_MAP}}
     ends = []
-    for windows in ([0, 1, 2], order):
+    for windows in ((0, 1), (1, 0)):
         with fresh(store, crm, rules) as story:
             for window in windows:
                 customers, contacts = (
-                    {number: content for number, content in records.items() if window_of[number] == window}
+                    {number: content for number, content in records.items() if (number in late) == window}
                     for records in (tenant.customers, tenant.contacts)
                 )
                 story.stage(Step(customers, contacts), 100 * window)
