@@ -6,10 +6,13 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import PurePosixPath
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from crm_pipeline.sandbox.server import reached_directly
 from crm_pipeline.store.database import URL_VARIABLE, Store
@@ -17,6 +20,9 @@ from crm_pipeline.store.embedded import embedded_postgres
 from crm_pipeline.store.tables import metadata
 
 TEMPLATE = "crm_pipeline_template"
+
+LONGEST_FIRST = ("live", "test_demo.py", "orchestration", "sync")
+"""Folders and files of the tests, by how long they take or wait; all others are quick."""
 
 
 def _database_url(server_url: str, database: str) -> str:
@@ -39,13 +45,25 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and all that share a `dagster dev`: what they share is then made once.
+    """Begin with the tests that take longest, so that no process is left with them in the end."""
+    order = {name: position for position, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: min((order[part] for part in item.path.parts if part in order), default=len(order)))
 
-    These wait more than they work, so they begin first.
-    """
-    items.sort(key=lambda item: "live" not in item.path.parts)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("live" if "live" in item.path.parts else str(item.path)))
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps the tests of a file in one process, and all that share a `dagster dev`: what they share is then made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.split("::", 1)[0])
+        return "live" if "live" in path.parts else str(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Spread the tests over the processes by file."""
+    # By default, what has the most tests goes first, however short they are.
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -157,6 +157,7 @@ class _Observed:
         began = time.perf_counter()
         body: list[bytes] = []
         status = 0
+        head: list[Message] = []
 
         async def read() -> Message:
             message = await receive()
@@ -167,14 +168,20 @@ class _Observed:
         async def note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
+                # Kept back until the body is there: an answer without one is complete with its head.
                 status = message["status"]
-            if message["type"] == "http.response.body" and not message.get("more_body"):
+                head.append(message)
+                return
+            if not message.get("more_body"):
                 record()
+            if head:
+                await send(head.pop())
             await send(message)
 
         def record() -> None:
             seconds = time.perf_counter() - began
-            self._journal.record(Call(self._service, scope["method"], scope["path"], status, seconds, _rows(scope, b"".join(body))))
+            rows = _rows(scope, b"".join(body))
+            self._journal.record(Call(self._service, scope["method"], scope["path"], status, seconds, rows))
 
         try:
             await self._app(scope, read, note)
