@@ -7,6 +7,7 @@ import logging
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from email.message import EmailMessage
 from functools import partial
 from typing import Any
@@ -113,9 +114,8 @@ def _connected(settings: EmailSettings) -> smtplib.SMTP:
         return smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
     server = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT_SECONDS)
     if settings.security == "starttls":
-        try:
+        with ExitStack() as unless_encrypted:
+            unless_encrypted.callback(server.close)
             server.starttls(context=ssl.create_default_context())
-        except BaseException:
-            server.close()
-            raise
+            unless_encrypted.pop_all()
     return server
