@@ -111,7 +111,7 @@ def test_rate_limited_create_is_made_again_after_the_wait(bench: Bench, sandbox:
 
 def test_calls_keep_within_the_limit(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
     portal.burst_calls = 4
-    hurry(portal, times=20)
+    hurry(portal, times=50)
     with closing(bench.connect(limits={"calls": 4, "seconds": 0.5})) as crm:
         for _ in range(7):
             crm.find(ACCOUNT, bench.key, ["1"])
@@ -120,7 +120,7 @@ def test_calls_keep_within_the_limit(bench: Bench, portal: HubSpotPortal, sandbo
 
 def test_searches_keep_within_their_own_limit(bench: Bench, portal: HubSpotPortal, sandbox: Sandbox) -> None:
     portal.search_calls = 3
-    hurry(portal, times=2)
+    hurry(portal, times=10)
     with closing(bench.connect(limits={"searches_per_second": 3})) as crm:
         for _ in range(5):
             crm.has_keyed_records(ACCOUNT)
