@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import INTENTS, LINKS, OUTCOMES
-from crm_pipeline.store.rows import column, execute_rows, json_column
+from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _LINK_COLUMNS = ", ".join(LINKS.names)
@@ -103,9 +103,8 @@ class CrmState:
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links of these QBench ids (schemas.LINKS)."""
-        statement = text(f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)")
-        rows = connection.execute(statement, {**self._key, "ids": ids}).all()
-        return LINKS.build(pd.DataFrame(rows, columns=LINKS.names))
+        statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
+        return LINKS.build(fetch(connection, statement, {**self._key, "ids": ids}))
 
     def holders(self, connection: Connection, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
         """Who holds these CRM records, over all integrations: columns ``crm_id``, ``integration``, ``qbench_id``."""
@@ -113,8 +112,7 @@ class CrmState:
             "SELECT crm_id, integration, qbench_id FROM crm_pipeline.link "
             "WHERE org_id = :org_id AND record_type = :record_type AND crm_id = ANY(:crm_ids)"
         )
-        rows = connection.execute(statement, {"org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids}).all()
-        return pd.DataFrame(rows, columns=["crm_id", "integration", "qbench_id"])
+        return fetch(connection, statement, {"org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids})
 
     def save_links(self, connection: Connection, *, org_id: str, links: pd.DataFrame) -> None:
         """Store links (schemas.LINKS); an older version never replaces a newer one."""
@@ -135,9 +133,8 @@ class CrmState:
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The latest outcomes of these QBench ids (schemas.OUTCOMES)."""
-        statement = text(f"SELECT {', '.join(OUTCOMES.names)} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)")
-        rows = connection.execute(statement, {**self._key, "ids": ids}).all()
-        return OUTCOMES.build(pd.DataFrame(rows, columns=OUTCOMES.names))
+        statement = f"SELECT {', '.join(OUTCOMES.names)} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)"
+        return OUTCOMES.build(fetch(connection, statement, {**self._key, "ids": ids}))
 
     def save_outcomes(
         self, connection: Connection, *, outcomes: pd.DataFrame, backoff: Backoff, run_id: str, partition_key: str | None
@@ -166,8 +163,8 @@ class CrmState:
 
     def open_intents(self, connection: Connection) -> pd.DataFrame:
         """The creates whose answer is not stored (schemas.INTENTS)."""
-        rows = connection.execute(text(f"SELECT {', '.join(INTENTS.names)} FROM crm_pipeline.intent WHERE {_KEY}"), self._key).all()
-        return INTENTS.build(pd.DataFrame(rows, columns=INTENTS.names))
+        statement = f"SELECT {', '.join(INTENTS.names)} FROM crm_pipeline.intent WHERE {_KEY}"
+        return INTENTS.build(fetch(connection, statement, self._key))
 
     def save_intents(self, connection: Connection, *, org_id: str, run_id: str, ids: list[int], sent: pd.Series) -> None:
         """Store what is about to be created (a dict of CRM fields per row), before it is sent."""

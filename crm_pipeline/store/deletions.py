@@ -8,6 +8,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import fetch
 from crm_pipeline.store.statistics import refresh_statistics
 
 _FOLLOW = """
@@ -41,8 +42,7 @@ def follow_deletions(connection: Connection, state: CrmState) -> None:
 
 def left_behind(connection: Connection, state: CrmState, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
     """Those of these CRM records whose QBench record was deleted: columns ``crm_id``, ``qbench_id`` (the deleted one)."""
-    rows = connection.execute(text(_LEFT_BEHIND), {**asdict(state), "org_id": org_id, "crm_ids": crm_ids}).all()
-    found = pd.DataFrame(rows, columns=["crm_id", "qbench_id"])
+    found = fetch(connection, _LEFT_BEHIND, {**asdict(state), "org_id": org_id, "crm_ids": crm_ids})
     return found.astype({"crm_id": "str", "qbench_id": "int64"})
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import pandas as pd
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import fetch
 
 CONTENDERS = FrameSchema(
     "contenders",
@@ -54,5 +55,4 @@ def contenders(
     contact cannot be created. ``holding``: the errors of a customer that keep its contacts back although it is linked.
     """
     parameters = {**asdict(state), "emails": emails, "email_field": email_field, "required": list(required), "holding": list(holding)}
-    rows = connection.execute(text(_CONTENDERS), parameters).all()
-    return CONTENDERS.build(pd.DataFrame(rows, columns=CONTENDERS.names))
+    return CONTENDERS.build(fetch(connection, _CONTENDERS, parameters))

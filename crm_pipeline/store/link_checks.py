@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.rows import column, execute_rows, json_column
+from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _COLUMNS = ", ".join(LINKS.names)
@@ -72,8 +72,7 @@ def count_links(connection: Connection, state: CrmState) -> int:
 
 def links_after(connection: Connection, state: CrmState, *, after: int, rows: int) -> pd.DataFrame:
     """The next links (schemas.LINKS) in the order of their QBench ids, those of deleted QBench records left out."""
-    found = connection.execute(text(_PAGE), {**asdict(state), "after": after, "rows": rows}).all()
-    return LINKS.build(pd.DataFrame(found, columns=LINKS.names))
+    return LINKS.build(fetch(connection, _PAGE, {**asdict(state), "after": after, "rows": rows}))
 
 
 def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str]) -> list[int]:
@@ -102,7 +101,7 @@ def change_links(connection: Connection, state: CrmState, *, changes: pd.DataFra
 
 def gone_links(connection: Connection, state: CrmState) -> pd.DataFrame:
     """The links whose records are deleted in the CRM: columns ``qbench_id``, ``held``, ``changed`` (in QBench, since noticed)."""
-    return pd.DataFrame(connection.execute(text(_GONE), asdict(state)).all(), columns=["qbench_id", "held", "changed"])
+    return fetch(connection, _GONE, asdict(state))
 
 
 def hold_links(connection: Connection, state: CrmState, *, ids: list[int]) -> None:

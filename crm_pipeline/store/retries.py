@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import fetch
 
 OPEN_HOURS = FrameSchema(
     "open_hours",
@@ -37,7 +38,7 @@ WHERE integration = :integration AND record_type = :record_type AND qbench_id = 
 
 def open_hours(connection: Connection, integration: str) -> pd.DataFrame:
     """The hours with records that failed for a passing cause (OPEN_HOURS); a record edited meanwhile belongs to its new hour."""
-    return OPEN_HOURS.build(pd.DataFrame(connection.execute(text(_OPEN), {"integration": integration}).all(), columns=OPEN_HOURS.names))
+    return OPEN_HOURS.build(fetch(connection, _OPEN, {"integration": integration}))
 
 
 def hours_of(connection: Connection, state: CrmState, *, ids: list[int]) -> set[int]:

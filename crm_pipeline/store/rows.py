@@ -1,9 +1,10 @@
-"""How frames go into the database: whole columns as arrays, one statement per frame."""
+"""How frames go into the database and come out of it: whole columns as arrays, one statement per frame."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -48,9 +49,19 @@ def _storable(value: Any) -> Any:
     return value
 
 
+def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any]) -> pd.DataFrame:
+    """What a query finds, its columns named as the query names them."""
+    result = connection.execute(_prepared(statement), parameters)
+    # Plain tuples: of SQLAlchemy's own rows pandas would ask attributes one by one, at ten times the cost of the frame.
+    return pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()))
+
+
 def execute_rows(connection: Connection, statement: str | TextClause, frame_length: int, **parameters: Any) -> int:
     """Execute a statement over column arrays, and return how many rows it touched; a frame of no rows costs nothing."""
     if frame_length == 0:
         return 0
-    statement = text(statement) if isinstance(statement, str) else statement
-    return connection.execute(statement, parameters).rowcount
+    return connection.execute(_prepared(statement), parameters).rowcount
+
+
+def _prepared(statement: str | TextClause) -> TextClause:
+    return text(statement) if isinstance(statement, str) else statement

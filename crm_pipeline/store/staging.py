@@ -15,7 +15,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import column, execute_rows, json_column
+from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
 FRAME_ROWS = 5_000
 """Rows per frame of a stream: a multiple of every CRM's batch size, small enough for flat memory."""
@@ -140,9 +140,8 @@ def raw_stream(store: Store, integration: str, record_type: RecordType, *, windo
 
 def raw_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """The staged raw rows of these QBench ids (schemas.RAW)."""
-    statement = text(_BY_ID.format(columns=", ".join(_RAW_COLUMNS), table="raw_record"))
-    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
-    return RAW.build(pd.DataFrame(rows, columns=list(_RAW_COLUMNS)))
+    statement = _BY_ID.format(columns=", ".join(_RAW_COLUMNS), table="raw_record")
+    return RAW.build(fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}))
 
 
 def normalized_stream(
@@ -156,9 +155,8 @@ def normalized_stream(
 
 def normalized_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """The staged normalized rows of these QBench ids (schemas.normalized_schema)."""
-    statement = text(_BY_ID.format(columns=", ".join(_NORMALIZED_COLUMNS), table="normalized_record"))
-    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
-    return _normalized(pd.DataFrame(rows, columns=list(_NORMALIZED_COLUMNS)), record_type)
+    statement = _BY_ID.format(columns=", ".join(_NORMALIZED_COLUMNS), table="normalized_record")
+    return _normalized(fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}), record_type)
 
 
 def raw_contents(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> dict[int, Any]:
@@ -170,12 +168,12 @@ def raw_contents(connection: Connection, integration: str, record_type: RecordTy
 
 def staged_errors(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.Series:
     """The record errors that the staged normalized rows of these QBench ids carry, by id; one without an error is missing."""
-    statement = text(
+    statement = (
         "SELECT qbench_id, error_type FROM crm_pipeline.normalized_record "
         "WHERE integration = :integration AND record_type = :record_type AND error_type IS NOT NULL AND qbench_id = ANY(:ids)"
     )
-    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
-    return pd.DataFrame(rows, columns=["qbench_id", "error_type"]).astype({"error_type": "str"}).set_index("qbench_id")["error_type"]
+    found = fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids})
+    return found.astype({"error_type": "str"}).set_index("qbench_id")["error_type"]
 
 
 def count_in_window(connection: Connection, integration: str, record_type: RecordType, *, window: Window) -> int:
@@ -219,12 +217,12 @@ def unlinked_values(store: Store, state: CrmState, *, source: str) -> Iterator[p
     while True:
         parameters = {**asdict(state), "source": source, "last": last, "rows": FRAME_ROWS}
         with store.transaction() as connection:
-            rows = connection.execute(text(_UNLINKED_VALUES), parameters).all()
-        if rows:
-            yield pd.DataFrame(rows, columns=["qbench_id", "value"]).astype({"value": "str"})
-        if len(rows) < FRAME_ROWS:
+            found = fetch(connection, _UNLINKED_VALUES, parameters)
+        if len(found):
+            yield found.astype({"value": "str"})
+        if len(found) < FRAME_ROWS:
             return
-        last = rows[-1].qbench_id
+        last = int(found["qbench_id"].iloc[-1])
 
 
 def deleted_ids(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> frozenset[int]:
@@ -247,18 +245,18 @@ def _pages(
     frame_rows: int = FRAME_ROWS,
 ) -> Iterator[pd.DataFrame]:
     # One short transaction per frame: a load may take hours, and an open snapshot would keep the database from cleaning up.
-    statement = text(_PAGE.format(columns=", ".join(columns), table=table))
+    statement = _PAGE.format(columns=", ".join(columns), table=table)
     bounds = {**window.bounds, "rows": frame_rows}
     last = {"last_version": _lower(window) - 1, "last_id": 0}
     while True:
         with store.transaction() as connection:
-            rows = connection.execute(statement, {"integration": integration, "record_type": record_type, **bounds, **last}).all()
-        if not rows:
+            page = fetch(connection, statement, {"integration": integration, "record_type": record_type, **bounds, **last})
+        if page.empty:
             return
-        yield pd.DataFrame(rows, columns=list(columns))
-        if len(rows) < frame_rows:
+        yield page
+        if len(page) < frame_rows:
             return
-        last = {"last_version": rows[-1].version, "last_id": rows[-1].qbench_id}
+        last = {"last_version": int(page["version"].iloc[-1]), "last_id": int(page["qbench_id"].iloc[-1])}
 
 
 def _lower(window: Window) -> int:

@@ -72,7 +72,7 @@ def test_load_cancelled_in_the_middle_goes_on_without_loss_or_double(
     external_keys = keys == "with external keys"
     sandbox: Sandbox = request.getfixturevalue("sandbox" if external_keys else "keyless_sandbox")
     add_laboratories(sandbox.tenant, CUSTOMERS)
-    spec = customized(sandbox, external_keys=external_keys, hubspot={"timeout_seconds": 1})
+    spec = customized(sandbox, external_keys=external_keys, hubspot={"timeout_seconds": 3})
     second = Fault(service="hubspot", path="companies/batch/(upsert|create)", kind="delay", seconds=FOR_EVER, skip=1)
     sandbox.faults.add(second)
     with cancelling(sandbox, second, dagster.instance):

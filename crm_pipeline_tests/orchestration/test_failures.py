@@ -85,7 +85,7 @@ def test_connection_that_breaks_after_the_crm_wrote_doubles_nothing(
         breaking.append(("salesforce", "composite/sobjects.*Contact"))
     for service, path in breaking:
         sandbox.faults.add(Fault(service=service, path=path, kind="drop_after"))
-    spec = customized(sandbox, external_keys=external_keys, hubspot={"timeout_seconds": 1})
+    spec = customized(sandbox, external_keys=external_keys, hubspot={"timeout_seconds": 3})
     runs = [dagster.run(spec, FIRST)]
     while not runs[-1].success and len(runs) < MOST_RUNS:
         runs.append(dagster.run(spec, FIRST))

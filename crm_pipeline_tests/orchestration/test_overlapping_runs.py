@@ -116,7 +116,7 @@ def test_run_that_waits_for_one_that_is_killed_doubles_nothing(keyless_sandbox: 
     def made() -> int:
         return len(sandbox.portal.records("companies"))
 
-    spec = customized(sandbox, external_keys=False, hubspot={"timeout_seconds": 1})
+    spec = customized(sandbox, external_keys=False, hubspot={"timeout_seconds": 3})
     with worker(attributes(sandbox, external_keys=False), FIRST, COMPANIES) as process, ThreadPoolExecutor(1) as threads:
         await_that(lambda: slow not in sandbox.faults.open(), "the creates are on their way")
         # With the links locked, what the CRM answers cannot be stored before the kill.

@@ -118,7 +118,7 @@ def test_slow_answer_is_tried_again() -> None:
         ask(running)
         running.faults.add(Fault(path=LIST, kind="delay", seconds=5))
         assert ask(running) == 0
-        assert running.client.calls.snapshot()["read"] == 3
+        assert running.client.calls.snapshot()["read"] > 2
 
 
 def test_throttle_header_says_how_long_to_wait() -> None:
