@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +13,17 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass
 class Mailbox:
-    """What a mail server was given; it answers a message with ``answer``."""
+    """What a mail server was given; it answers a message with ``answer``. ``signed_in``: user and password, as they came."""
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
     receivers: list[str] = field(default_factory=list)
+    signed_in: list[tuple[str, str]] = field(default_factory=list)
     answer: str = "250 taken"
 
 
@@ -62,26 +65,59 @@ def web_hook() -> Iterator[Hook]:
 
 
 @contextmanager
-def mail_server() -> Iterator[Mailbox]:
-    """A mail server on a free port, without encryption and sign-in."""
+def mail_server(security: Literal["none", "starttls", "tls"] = "none", certificate: ssl.SSLContext | None = None) -> Iterator[Mailbox]:
+    """A mail server on a free port. An encrypted one shows ``certificate``, and lets only an encrypted connection sign in."""
     mailbox = Mailbox()
 
     class Handler(socketserver.StreamRequestHandler):
+        encrypted = False
+
+        def setup(self) -> None:
+            super().setup()
+            if security == "tls":
+                self._encrypt()
+
         def handle(self) -> None:
             self._say("220 stand-in")
             while line := self.rfile.readline().decode().strip():
-                verb = line.split(maxsplit=1)[0].upper()
-                if verb == "DATA":
-                    self._say("354 go on")
-                    self._take()
-                elif verb == "QUIT":
-                    self._say("221 bye")
-                    return
-                elif verb in {"EHLO", "HELO", "MAIL", "RCPT", "RSET"}:
-                    mailbox.receivers += [line.partition("<")[2].rstrip(">")] if verb == "RCPT" else []
-                    self._say("250 fine")
-                else:
-                    self._say("502 not here")
+                verb, _, rest = line.partition(" ")
+                match verb.upper():
+                    case "DATA":
+                        self._say("354 go on")
+                        self._take()
+                    case "QUIT":
+                        self._say("221 bye")
+                        return
+                    case "EHLO":
+                        self._say("250-stand-in")
+                        self._say("250 AUTH PLAIN" if self.encrypted else "250 STARTTLS" if security == "starttls" else "250 HELP")
+                    case "STARTTLS" if security == "starttls":
+                        self._say("220 go on")
+                        self._encrypt()
+                    case "AUTH" if self.encrypted:
+                        _, user, password = base64.b64decode(rest.removeprefix("PLAIN ")).decode().split("\0")
+                        mailbox.signed_in.append((user, password))
+                        self._say("235 welcome")
+                    case "RCPT":
+                        mailbox.receivers.append(line.partition("<")[2].rstrip(">"))
+                        self._say("250 fine")
+                    case "MAIL" | "RSET":
+                        self._say("250 fine")
+                    case _:
+                        self._say("502 not here")
+
+        def _encrypt(self) -> None:
+            assert certificate is not None
+            self.finish()
+            self.request = certificate.wrap_socket(self.request, server_side=True)
+            super().setup()
+            self.encrypted = True
+
+        def finish(self) -> None:
+            super().finish()
+            if self.encrypted:
+                # The server closes the plain socket, which this one has taken over.
+                self.request.close()
 
         def _take(self) -> None:
             lines = []

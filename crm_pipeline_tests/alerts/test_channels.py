@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+import trustme
 
 from crm_pipeline.alerts.channels import channels
 from crm_pipeline.alerts.messages import Message, Notice
@@ -33,6 +36,22 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
 def mailbox() -> Iterator[Mailbox]:
     with mail_server() as running:
         yield running
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """A certificate authority that this machine trusts."""
+    trusted = trustme.CA()
+    trusted.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    return trusted
+
+
+def certificate_of(authority: trustme.CA) -> ssl.SSLContext:
+    """What the mail server proves with that it is 127.0.0.1."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
 
 
 def send(channel: str, settings: Any) -> None:
@@ -71,6 +90,30 @@ def test_email_goes_to_every_receiver(mailbox: Mailbox) -> None:
     assert mailbox.receivers == ["a@example.org", "b@example.org"]
     assert (mail["from"], mail["subject"]) == ("crm@example.org", "crm-pipeline, acme: 1 new, 1 cleared")
     assert mail.get_content().splitlines() == MESSAGE.text.splitlines()
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_email_is_encrypted_before_anyone_signs_in(
+    security: Literal["starttls", "tls"], authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_USER", "crm")
+    monkeypatch.setenv("MAIL_PASSWORD", "hunter2")
+    with mail_server(security, certificate_of(authority)) as mailbox:
+        send("email", email_to(mailbox, security=security, username={"env": "MAIL_USER"}, password={"env": "MAIL_PASSWORD"}))
+    assert mailbox.signed_in == [("crm", "hunter2")]
+    assert len(mailbox.messages) == 1
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_mail_server_whose_certificate_nobody_vouches_for_gets_nothing(
+    security: Literal["starttls", "tls"], authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_USER", "crm")
+    monkeypatch.setenv("MAIL_PASSWORD", "hunter2")
+    unverified = pytest.raises(ServiceUnavailableError, match="SSLCertVerificationError")
+    with mail_server(security, certificate_of(trustme.CA())) as mailbox, unverified:
+        send("email", email_to(mailbox, security=security, username={"env": "MAIL_USER"}, password={"env": "MAIL_PASSWORD"}))
+    assert (mailbox.signed_in, mailbox.messages) == ([], [])
 
 
 def test_busy_receiver_is_asked_once_more(hook: Hook) -> None:
