@@ -289,9 +289,9 @@ class Load:
         with self.report.timed("store"), self._store.transaction() as connection:
             claimed = results.taken_over(rows, answer)
             release(connection, self.order.state, org_id=self._org_id, crm_ids=claimed)
-            wanted = results.named_as_existing(answer)
-            left = left_behind(connection, self.order.state, org_id=self._org_id, crm_ids=wanted)
-            answer = results.name_left_behind(answer, left)
+            if wanted := results.named_as_existing(answer):
+                left = left_behind(connection, self.order.state, org_id=self._org_id, crm_ids=wanted)
+                answer = results.name_left_behind(answer, left)
             holders = self.order.state.holders(connection, org_id=self._org_id, crm_ids=answer["crm_id"].dropna().tolist())
             answer = results.refuse_held(answer, holders, integration=self.order.integration)
             pending = results.parent_open(rows, answer)

@@ -144,6 +144,8 @@ def failed(rows: pd.DataFrame, error_name: str) -> pd.DataFrame:
 
 def _waits_on(error_type: pd.Series, ids: pd.Series) -> pd.Series:
     """What must change for another try. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
+    if error_type.isna().all():
+        return error_type
     waits_on = error_type.map({name: error.waits_on for name, error in record_errors().items()})
     one_in_the_way = error_type.isin(EXISTING) & ids.notna() & ~ids.str.contains(",", na=False)
     return waits_on.mask(one_in_the_way, "holder:" + ids)
