@@ -50,10 +50,12 @@ def _storable(value: Any) -> Any:
 
 
 def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any]) -> pd.DataFrame:
-    """What a query finds, its columns named as the query names them."""
+    """What a query finds, its columns named as the query names them; a column with nulls holds Python's own values (object)."""
     result = connection.execute(_prepared(statement), parameters)
     # Plain tuples: of SQLAlchemy's own rows pandas would ask attributes one by one, at ten times the cost of the frame.
-    return pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()))
+    found = pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()), dtype=object)
+    # A null would make floats of the integers beside it, and a float cannot hold a digest.
+    return found.assign(**{name: found[name].infer_objects() for name in found if found[name].notna().all()})
 
 
 def execute_rows(connection: Connection, statement: str | TextClause, frame_length: int, **parameters: Any) -> int:

@@ -19,10 +19,11 @@ ANA, BEA, CLEO = "ana@labs.example.org", "bea@labs.example.org", "cleo@labs.exam
 LATER = Window(since=900, until=1_000)
 
 ELIGIBLE = {"eligible": True, "linked": False, "digest": None}
-LINKED = {"eligible": True, "linked": True, "digest": 5}
-HOLDING = {"eligible": True, "linked": True, "digest": 1}
-HELD_BACK = {"eligible": False, "linked": True, "digest": 5}
-HELD_BACK_HOLDING = {"eligible": False, "linked": True, "digest": 1}
+DIGEST, ANOTHER = 2**62 + 1, 2**62 + 2
+LINKED = {"eligible": True, "linked": True, "digest": ANOTHER}
+HOLDING = {"eligible": True, "linked": True, "digest": DIGEST}
+HELD_BACK = {"eligible": False, "linked": True, "digest": ANOTHER}
+HELD_BACK_HOLDING = {"eligible": False, "linked": True, "digest": DIGEST}
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ HELD_BACK_HOLDING = {"eligible": False, "linked": True, "digest": 1}
 )
 def test_an_address_belongs_to(claims: dict[int, dict[str, Any]], expected: int | None) -> None:
     rows = [{"email": ANA, "qbench_id": number, **claim} for number, claim in claims.items()]
-    known = CONTENDERS.build(pd.DataFrame(rows, columns=CONTENDERS.names))
-    found = emails.winners(pd.Series([ANA, None], dtype="str"), pd.Series([1, pd.NA], dtype="Int64"), known)
+    known = CONTENDERS.build(pd.DataFrame(rows, columns=CONTENDERS.names, dtype=object))
+    found = emails.winners(pd.Series([ANA, None], dtype="str"), pd.Series([DIGEST, pd.NA], dtype="Int64"), known)
     assert found.astype(object).where(found.notna(), None).tolist() == [expected, None]
 
 
