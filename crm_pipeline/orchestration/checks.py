@@ -97,7 +97,7 @@ def window_complete(*, seconds_missing: int, seconds_ahead: int) -> dg.AssetChec
     if seconds_missing > 0:
         said = "QBench was not read to the window's end; materialize it again, the read goes on where it stopped."
     elif seconds_ahead > 0:
-        said = "QBench has records dated in the future, which are read late; check qbench.time_zone and this host's clock."
+        said = "QBench has records dated in the future, which are read late; check this host's clock."
     return dg.AssetCheckResult(
         check_name="window_complete",
         passed=said is None,

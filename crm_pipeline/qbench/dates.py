@@ -27,10 +27,14 @@ _US = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in time as a date gives it: it lies in ``[seconds, seconds + grain)``, in Unix seconds."""
+    """A point in time as a date gives it: it lies in ``[seconds, seconds + grain)``, in Unix seconds.
+
+    ``zoned``: the date itself says when that is; otherwise it takes knowing the tenant's time zone.
+    """
 
     seconds: int
     grain: int = 1
+    zoned: bool = True
 
 
 def zone_of(name: str) -> tzinfo:
@@ -76,7 +80,7 @@ def _from_iso(text: str, zone: tzinfo) -> Moment | None:
     time = f"{found['minute'] or '00:00'}{found['second'] or ':00'}"
     parsed = datetime.fromisoformat(f"{found['day']}T{time}{(found['zone'] or '').upper()}")
     grain = 1 if found["second"] else MINUTE if found["minute"] else DAY
-    return _moment(_seconds(parsed, zone), grain=grain)
+    return _parsed(parsed, zone, grain=grain)
 
 
 def _from_us(text: str, zone: tzinfo) -> Moment | None:
@@ -88,12 +92,16 @@ def _from_us(text: str, zone: tzinfo) -> Moment | None:
         return None
     hour = hour % 12 + (12 if found["half"] in "Pp" else 0)
     parsed = datetime(int(found["year"]), int(found["month"]), int(found["day"]), hour, int(found["minute"]), int(found["second"] or 0))
-    return _moment(_seconds(parsed, zone), grain=1 if found["second"] else MINUTE)
+    return _parsed(parsed, zone, grain=1 if found["second"] else MINUTE)
 
 
-def _seconds(parsed: datetime, zone: tzinfo) -> int:
-    return math.floor((parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)).timestamp())
+def _parsed(parsed: datetime, zone: tzinfo, *, grain: int) -> Moment | None:
+    if parsed.tzinfo is not None:
+        return _moment(math.floor(parsed.timestamp()), grain=grain)
+    first, second = (math.floor(parsed.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1))
+    # When clocks are set back, an hour's times come twice, and nobody can tell which of the two is meant.
+    return _moment(first, grain=grain + max(second - first, 0), zoned=False)
 
 
-def _moment(seconds: int, *, grain: int) -> Moment | None:
-    return Moment(max(seconds, 0), grain) if seconds < END_OF_TIME else None
+def _moment(seconds: int, *, grain: int, zoned: bool = True) -> Moment | None:
+    return Moment(max(seconds, 0), grain, zoned or seconds < 0) if seconds < END_OF_TIME else None

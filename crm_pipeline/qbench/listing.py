@@ -11,12 +11,14 @@ from typing import Any
 from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.qbench.client import Listing, QBenchClient
 from crm_pipeline.qbench.customers import record_id
-from crm_pipeline.qbench.dates import Moment, parse_date
+from crm_pipeline.qbench.dates import DAY, Moment, parse_date
 
 VERSION_KEY = "last_updated"
 OLDEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "ASC"}
 DELETED: Mapping[str, str] = MappingProxyType({"include_deleted": "DELETED_ONLY"})
 NEWEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "DESC"}
+FARTHEST_ZONES = 26 * 3_600 + DAY
+"""Seconds that the same date without a zone can lie apart in two time zones, plus the coarsest date's own uncertainty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class Row:
     """One record of a page. All times are Unix seconds.
 
     ``version`` is what is staged. ``place`` and ``latest`` are the first and last second in which the record can stand in
-    QBench's order: equal where its date is known to the second, infinitely far apart where it cannot be read.
+    QBench's order: equal where its date is known to the second, infinitely far apart where it cannot be read. ``zoned``: the
+    date is no matter of the tenant's time zone.
     """
 
     qbench_id: int
@@ -32,6 +35,7 @@ class Row:
     place: int
     latest: float
     content: dict[str, Any]
+    zoned: bool = True
 
     @property
     def exact(self) -> bool:
@@ -71,10 +75,12 @@ class RowList:
     def page(self, number: int, *, position: int, size: int) -> RowPage:
         """Page ``number`` of the records last updated at ``position`` or later.
 
-        Raises UnexpectedAnswerError for a record without an id: it cannot be told from others.
+        Raises UnexpectedAnswerError for a record without an id, which cannot be told from others, and for one whose date without
+        a zone reads older than was asked for: in the tenant's real time zone it would stand elsewhere, in another window maybe.
         """
         listing = self._listing(number, position=position, size=size, order=OLDEST_FIRST)
         rows: list[Row] = []
+        early: list[tuple[int, Moment]] = []
         low, in_order = position - 1, True
         for record in listing.records:
             qbench_id = record_id(record.get("id"))
@@ -82,9 +88,13 @@ class RowList:
                 raise self._without_id(number, position=position)
             moment = self._moment(record)
             if moment is not None:
+                if moment.seconds + moment.grain < position:
+                    early.append((qbench_id, moment))
                 in_order = in_order and moment.seconds + moment.grain > low
                 low = max(low, moment.seconds)
             rows.append(self._row(qbench_id, moment, record, low=max(low, position)))
+        if early and all(not moment.zoned and position - moment.seconds < FARTHEST_ZONES for _, moment in early):
+            raise self.in_another_zone(early[0][0])
         return RowPage(rows, listing.more, listing.total, in_order)
 
     def row(self, record: dict[str, Any]) -> Row:
@@ -93,6 +103,15 @@ class RowList:
         if qbench_id is None:
             raise UnexpectedAnswerError(f"a record of {self.name} has no readable id; ask QBench's support", **self.client.caller.names)
         return self._row(qbench_id, self._moment(record), record, low=0)
+
+    def in_another_zone(self, qbench_id: int) -> UnexpectedAnswerError:
+        """The error of a record that QBench lists by another time than its date says in the time zone that was told."""
+        settings = self.client.settings
+        return UnexpectedAnswerError(
+            f"{self.name} {qbench_id}: QBench's own order shows that its last_updated, which carries no zone, is not in "
+            f"{settings.time_zone}; set qbench.time_zone to the time zone of the tenant's dates",
+            **self.client.caller.names,
+        )
 
     def newest(self, *, position: int, size: int) -> int | None:
         """The second of the newest record, cut off to the grain of its date; None where the page has no date that can be read."""
@@ -113,9 +132,9 @@ class RowList:
         if moment is None:
             return Row(qbench_id, version=low, place=low, latest=math.inf, content=record)
         if moment.grain == 1:
-            return Row(qbench_id, version=moment.seconds, place=moment.seconds, latest=moment.seconds, content=record)
+            return Row(qbench_id, moment.seconds, place=moment.seconds, latest=moment.seconds, content=record, zoned=moment.zoned)
         latest = moment.seconds + moment.grain - 1
-        return Row(qbench_id, version=max(moment.seconds, self.since), place=low, latest=latest, content=record)
+        return Row(qbench_id, max(moment.seconds, self.since), place=low, latest=latest, content=record, zoned=moment.zoned)
 
     def _without_id(self, number: int, *, position: int) -> UnexpectedAnswerError:
         return UnexpectedAnswerError(

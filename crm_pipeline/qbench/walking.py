@@ -41,6 +41,7 @@ class Walk:
         self._until = until
         self._size = source.client.settings.page_size
         self._order_known = False
+        self._zone_known = False
         self._inexact: dict[tuple[int, int | None], Row] = {}
 
     def rows(self, start: int) -> Iterator[Rows]:
@@ -50,8 +51,8 @@ class Walk:
             yield from self._through_time()
         except _OutOfOrderError:
             logger.warning(
-                "integration %s: %s of this window cannot be read by date (they all have one date, or QBench does not sort them, or its "
-                "dates are in another time zone than qbench.time_zone says); going through the whole list until nothing new comes",
+                "integration %s: %s of this window cannot be read by date (they all have one date, or QBench does not sort them); "
+                "going through the whole list until nothing new comes",
                 self.source.client.integration,
                 self.source.name,
             )
@@ -66,6 +67,7 @@ class Walk:
             self.total = page.total if self.total is None else self.total
             self._note([row.version for row in page.rows if row.readable])
             self._check_order(page)
+            self._check_zone(page, begin)
             self._inexact = {key: row for key, row in self._inexact.items() if row.latest >= begin - 1}
             if page.more and page.last_place <= begin:
                 self.position = yield from self._crowded_second(begin)
@@ -87,6 +89,19 @@ class Walk:
                 raise _OutOfOrderError
             self._note([newest])
             self._order_known = True
+
+    def _check_zone(self, page: RowPage, begin: int) -> None:
+        """A date without a zone that is read too late would let the walk pass by all that stands before it.
+
+        So QBench must list the page's last record from the record's own date on, unless somebody touches it meanwhile.
+        """
+        last = next((row for row in reversed(page.rows) if row.readable), None)
+        if self._zone_known or last is None or last.zoned:
+            return
+        from_its_date = self.source.page(1, position=last.place, size=self._size).rows
+        self._zone_known = any(row.readable and row.place <= last.place for row in from_its_date)
+        if not self._zone_known and last in self.source.page(1, position=begin, size=self._size).rows:
+            raise self.source.in_another_zone(last.qbench_id)
 
     def _note(self, versions: list[int]) -> None:
         self.newest = max([*versions, *([] if self.newest is None else [self.newest])], default=None)

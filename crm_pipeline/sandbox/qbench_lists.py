@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
@@ -163,7 +164,7 @@ def shown(tenant: QBenchTenant, kind: Kind, record_id: int) -> Record:
     row = dict(tenant.tables[kind].rows[record_id])
     for name in ("date_created", "last_updated"):
         if isinstance(row.get(name), int):
-            row[name] = _date(row[name], form=tenant.date_form)
+            row[name] = _date(row[name], form=tenant.date_form, zone=tenant.time_zone)
     if kind == "customers":
         contacts = tenant.tables["contacts"].rows
         row["contacts"] = [{name: contacts[key][name] for name in NESTED["contacts"]} for key in tenant.live_contacts_of(record_id)]
@@ -179,12 +180,12 @@ def _nested_customer(tenant: QBenchTenant, customer_id: int) -> Any:
     return forms[tenant.customers_form]
 
 
-def _date(seconds: int, *, form: str) -> int | str:
+def _date(seconds: int, *, form: str, zone: str) -> int | str:
     if form == "unix":
         return seconds
     if form == "digits":
         return str(seconds)
-    moment = datetime.fromtimestamp(seconds, tz=UTC)
-    if form == "us":
-        return moment.strftime("%m/%d/%Y %I:%M %p")
-    return moment.replace(tzinfo=None).isoformat() if form == "iso_naive" else moment.isoformat()
+    if form == "iso":
+        return datetime.fromtimestamp(seconds, tz=UTC).isoformat()
+    local = datetime.fromtimestamp(seconds, tz=ZoneInfo(zone)).replace(tzinfo=None)
+    return local.strftime("%m/%d/%Y %I:%M %p") if form == "us" else local.isoformat()

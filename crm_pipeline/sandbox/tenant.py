@@ -168,7 +168,7 @@ class QBenchTenant:
     - ``last_updated_bound``: whether the list parameter means rows after the given second, or also those in it (undocumented).
     - ``ignore_sort``: lists come by id, whatever order is asked for.
     - ``date_form``: unix ``1760000123``, digits ``"1760000123"``, iso ``2025-10-09T08:55:23+00:00``, iso_naive (without the zone),
-      us ``10/09/2025 08:55 AM`` (which knows no seconds).
+      us ``10/09/2025 08:55 AM`` (which knows no seconds). ``time_zone``: of the two that carry none.
     - ``customers_form``: how ``contact.customers[]`` comes: id ``{"id": …, "customer_name": …}``, data ``{"data": {…}}``,
       customer_id ``{"customer_id": …}``, bare ``41``, or absent.
     - ``lists_deleted_customers``: whether a contact still shows its deleted customers.
@@ -194,6 +194,7 @@ class QBenchTenant:
         self.last_updated_bound: Literal[">", ">="] = ">"
         self.ignore_sort = False
         self.date_form: Literal["unix", "digits", "iso", "iso_naive", "us"] = "unix"
+        self.time_zone = "UTC"
         self.customers_form: Literal["id", "data", "customer_id", "bare", "absent"] = "id"
         self.lists_deleted_customers = False
         self.refuses_stale_with: Literal["unauthorized", "invalid_grant", "invalid_request"] = "unauthorized"

@@ -28,14 +28,14 @@ MOMENT = 1_760_000_123  # 2025-10-09 08:55:23 UTC
         ("2025-10-09 08:55:23 +00:00", Moment(MOMENT)),
         ("2025-10-09T10:55:23+02:00", Moment(MOMENT)),
         ("2025-10-09T03:55:23-0500", Moment(MOMENT)),
-        ("2025-10-09T08:55:23", Moment(MOMENT)),
-        ("2025-10-09T08:55", Moment(MOMENT - 23, 60)),
-        ("2025-10-09", Moment(1_759_968_000, 86_400)),
-        ("10/09/2025 08:55 AM", Moment(MOMENT - 23, 60)),
-        ("10/9/2025 8:55 am", Moment(MOMENT - 23, 60)),
-        ("10/09/2025 08:55:23 AM", Moment(MOMENT)),
-        ("10/09/2025 12:05 AM", Moment(1_759_968_300, 60)),
-        ("10/09/2025 12:05 PM", Moment(1_760_011_500, 60)),
+        ("2025-10-09T08:55:23", Moment(MOMENT, zoned=False)),
+        ("2025-10-09T08:55", Moment(MOMENT - 23, 60, zoned=False)),
+        ("2025-10-09", Moment(1_759_968_000, 86_400, zoned=False)),
+        ("10/09/2025 08:55 AM", Moment(MOMENT - 23, 60, zoned=False)),
+        ("10/9/2025 8:55 am", Moment(MOMENT - 23, 60, zoned=False)),
+        ("10/09/2025 08:55:23 AM", Moment(MOMENT, zoned=False)),
+        ("10/09/2025 12:05 AM", Moment(1_759_968_300, 60, zoned=False)),
+        ("10/09/2025 12:05 PM", Moment(1_760_011_500, 60, zoned=False)),
         ("0001-01-01T00:00:00", Moment(0)),
         (-5, Moment(0)),
     ],
@@ -71,7 +71,13 @@ def test_what_nobody_can_read_is_none(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["2025-10-09T03:55:23", "10/09/2025 03:55:23 AM"])
 def test_date_without_zone_is_in_the_tenants_zone(value: str) -> None:
-    assert parse_date(value, zone=zone_of("America/Chicago")) == Moment(MOMENT)
+    assert parse_date(value, zone=zone_of("America/Chicago")) == Moment(MOMENT, zoned=False)
+
+
+def test_time_that_comes_twice_when_clocks_are_set_back_may_be_either() -> None:
+    first = 1_762_063_200
+    assert parse_date("2025-11-02T01:00:00", zone=zone_of("America/Chicago")) == Moment(first, 1 + 3_600, zoned=False)
+    assert parse_date("2025-11-02T02:00:00", zone=zone_of("America/Chicago")) == Moment(first + 2 * 3_600, zoned=False)
 
 
 def test_zone_of_a_date_wins_over_the_tenants() -> None:

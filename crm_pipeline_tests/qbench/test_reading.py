@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -214,12 +215,34 @@ def test_position_stays_at_the_windows_start_where_the_order_is_ignored(qbench: 
     assert (first.position, last.position) == (T0, NOW)
 
 
-def test_dates_in_another_time_zone_than_told_lose_nothing() -> None:
+HOURS = range(T0 - T0 % 3_600, T0 - T0 % 3_600 + 9 * 3_600, 3_600)
+
+
+@pytest.mark.parametrize("form", ["iso_naive", "us"])
+@pytest.mark.parametrize("told", ["Asia/Tokyo", "Europe/London", "America/Chicago"])
+@pytest.mark.parametrize("page_size", [3, 50])
+def test_hours_of_dates_in_another_time_zone_than_told_are_refused_naming_the_setting(form: str, told: str, page_size: int) -> None:
     tenant = quiet_tenant()
-    tenant.date_form = "iso_naive"
-    ids = add_customers(tenant, *range(T0, T0 + 20))
-    with bench(tenant, page_size=3, time_zone="Asia/Tokyo") as running:
-        assert sorted(running.read()["qbench_id"]) == ids
+    tenant.date_form = form  # type: ignore[assignment]  # parametrized
+    add_customers(tenant, *(hour + minute * 60 for hour in HOURS for minute in (5, 20, 30, 50)))
+    with bench(tenant, page_size=page_size, time_zone=told) as running:
+        for hour in HOURS[2:-2]:
+            with pytest.raises(UnexpectedAnswerError, match=rf"not in {told}; set qbench.time_zone"):
+                running.read(since=hour, until=hour + 3_600)
+
+
+@pytest.mark.parametrize("form", ["iso_naive", "us"])
+@pytest.mark.parametrize(("zone", "set_back"), [("America/Chicago", "2025-11-02T07:00"), ("Australia/Lord_Howe", "2026-04-04T15:00")])
+@pytest.mark.parametrize("page_size", [3, 50])
+def test_no_record_is_lost_in_the_hours_around_clocks_set_back(form: str, zone: str, set_back: str, page_size: int) -> None:
+    tenant = quiet_tenant()
+    tenant.date_form, tenant.time_zone = form, zone  # type: ignore[assignment]  # parametrized
+    change = int(datetime.fromisoformat(f"{set_back}+00:00").timestamp())
+    hours = range(change - 3 * 3_600, change + 3 * 3_600, 3_600)
+    ids = add_customers(tenant, *(hour + minute * 60 for hour in hours for minute in range(0, 60, 7)))
+    with bench(tenant, page_size=page_size, time_zone=zone) as running:
+        found = {key for hour in hours for key in running.read(since=hour, until=hour + 3_600)["qbench_id"]}
+    assert sorted(found) == ids
 
 
 def test_list_that_never_settles_ends_in_an_error_that_says_what_to_do(small: Bench) -> None:
