@@ -14,11 +14,12 @@ from crm_pipeline.mapping.values import integer_form, over_uniques, texts
 
 TRUE_WORDS = frozenset({"true", "yes", "y", "1", "on"})
 FALSE_WORDS = frozenset({"false", "no", "n", "0", "off"})
-DATE_FORMATS = ("%m/%d/%Y %I:%M %p", "%m/%d/%Y")
+DATE_FORMATS = ("%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y")
 LONGEST_SCALAR = 100
 
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", re.ASCII)
-_UNIX_SECONDS = re.compile(r"-?\d{1,11}", re.ASCII)
+_UNIX_TIME = re.compile(r"(\d{9,10})|(\d{10})\d{3}", re.ASCII)
+"""Seconds, from 1973 on, or milliseconds: fewer digits are a year, or a day written without dashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,8 @@ def _moment(text: str) -> datetime | None:
     """A date as QBench gives one; one without a zone is UTC."""
     if len(text) > LONGEST_SCALAR:
         return None
-    if _UNIX_SECONDS.fullmatch(text):
-        return _seconds(int(text))
+    if unix := _UNIX_TIME.fullmatch(text):
+        return datetime.fromtimestamp(int(unix[1] or unix[2]), tz=UTC)
     for read in (datetime.fromisoformat, *(_by(form) for form in DATE_FORMATS)):
         try:
             found = read(text)
@@ -96,13 +97,6 @@ def _moment(text: str) -> datetime | None:
         except (ValueError, OverflowError):
             continue
     return None
-
-
-def _seconds(seconds: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(seconds, tz=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _by(form: str) -> Callable[[str], datetime]:

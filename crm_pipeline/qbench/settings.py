@@ -64,7 +64,10 @@ class QBenchSettings(YamlModel):
     ] = 120
     time_zone: Annotated[
         str,
-        Field(description="IANA time zone of the tenant's dates where these carry none.", examples=["America/Chicago"]),
+        Field(
+            description="IANA time zone of `last_updated` where it carries none; mapped fields with a time but no zone are taken as UTC.",
+            examples=["America/Chicago"],
+        ),
     ] = "UTC"
 
     @field_validator("url")

@@ -28,6 +28,9 @@ def sent_as(value: Any, **described: Any) -> Any:
         ("Yes", "boolean", True),
         (False, "boolean", False),
         (1793491200, "date", "2026-11-01"),
+        ("1793491200000", "date", "2026-11-01"),
+        ("20261101", "date", "2026-11-01"),
+        ("11/01/2026 03:30:05 PM", "datetime", "2026-11-01T15:30:05Z"),
         ("11/01/2026 03:30 PM", "datetime", "2026-11-01T15:30:00Z"),
         ("2026-11-01T03:00:00+02:00", "datetime", "2026-11-01T01:00:00Z"),
         (42, "text", "42"),
@@ -38,7 +41,7 @@ def test_value_takes_the_form_of_the_fields_type(value: Any, type_: str, form: A
 
 
 @pytest.mark.parametrize(
-    ("value", "type_"), [("many", "integer"), ("1.5", "integer"), ("maybe", "boolean"), ("soon", "date"), ("x", "number")]
+    ("value", "type_"), [("many", "integer"), ("1.5", "integer"), ("maybe", "boolean"), ("soon", "date"), ("2026", "date"), ("x", "number")]
 )
 def test_value_without_that_form_is_omitted(value: str, type_: str) -> None:
     assert sent_as(value, type=type_) == (None, [("InvalidValueException", "omitted")])
