@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from hypothesis import HealthCheck, settings
+from sqlalchemy import make_url, text
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -36,7 +37,13 @@ def own_database(server_url: str) -> Iterator[str]:
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         yield _database_url(server_url, name)
+        connection.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = %s", (name,))
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# How long an example takes says nothing on a busy machine. CI tries the same examples each time; elsewhere new ones are looked for.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ)
+settings.load_profile("steady")
 
 
 def pytest_configure() -> None:
@@ -81,9 +88,13 @@ def postgres() -> Iterator[str]:
 def empty(store: Store) -> None:
     """Leave of a store what its migrations made."""
     with store.transaction() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
         for table in metadata.sorted_tables:
             # Of a few rows, deleting costs a fraction of truncating.
             connection.execute(table.delete())
+    with store.transaction() as connection:
+        # Else the next test's tables seem to have changed by all that was in them before.
+        connection.execute(text("SELECT pg_stat_reset()"))
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +116,7 @@ def database_url(_one_database: str, _one_store: Store) -> Iterator[str]:
     yield _one_database
     with psycopg.connect(_one_database, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")

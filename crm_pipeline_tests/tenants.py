@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import text
+
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.sandbox.tenant import QBenchTenant
+from crm_pipeline.store.database import Store
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 FIRST = "2026-11-01-00:00"
@@ -100,3 +103,9 @@ def add_laboratories(
             )
         ids.append(customer)
     return ids
+
+
+def let_intents_settle(store: Store) -> None:
+    """Make open intents so old that the CRM could not carry their creates out any more: what came of them is then looked for at once."""
+    with store.transaction() as connection:
+        connection.execute(text("UPDATE crm_pipeline.intent SET created_at = least(created_at, now() - interval '100 seconds')"))

@@ -28,7 +28,7 @@ class Fault:
     | drop_after | the connection closes without an answer | yes |
     | delay | the true answer | yes |
 
-    ``seconds`` is waited before any of them.
+    ``seconds`` is waited before any of them, and then for ``until`` to be set.
     """
 
     method: str | None = None
@@ -40,6 +40,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     seconds: float = 0.0
+    until: threading.Event | None = None
     service: str | None = None
 
     def concerns(self, *, service: str, method: str, path: str) -> bool:

@@ -20,7 +20,9 @@ from crm_pipeline.sandbox.faults import HTML_PAGE, Fault, Faults
 from crm_pipeline.sandbox.journal import Call, Journal
 
 HOST = "127.0.0.1"
-START_SECONDS = 10.0
+START_SECONDS = 60.0
+LOOK_SECONDS = 0.01
+"""How often a held answer looks whether it may go."""
 LARGEST_COUNTED_BODY = 8_000_000
 BATCH_KEYS = ("inputs", "records")
 
@@ -219,6 +221,8 @@ class _Breakable:
             await self._app(scope, receive, send)
             return
         await asyncio.sleep(fault.seconds)
+        while fault.until is not None and not fault.until.is_set():
+            await asyncio.sleep(LOOK_SECONDS)
         if fault.kind == "delay":
             await self._app(scope, receive, send)
         elif fault.kind == "drop_before":

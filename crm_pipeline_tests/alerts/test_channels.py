@@ -25,6 +25,12 @@ ENDED = Notice("silence hubspot", "nothing was synced", None, OPENED, announced=
 MESSAGE = Message("acme", [NEW, ENDED], "https://dagster.example.org/")
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine is no receiver that does not answer."""
+    monkeypatch.setattr("crm_pipeline.alerts.channels.TIMEOUT_SECONDS", 60.0)
+
+
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
     with web_hook() as running:

@@ -97,7 +97,7 @@ def connect_hubspot(sandbox: Sandbox, **settings: Any) -> Crm:
         "token": {"env": "HUBSPOT_TOKEN"},
         "external_key": KEY,
         "attempts": 2,
-        "timeout_seconds": 20,
+        "timeout_seconds": 60,
     }
     return KIND.connect(HubSpotSettings.model_validate({**given, **settings}), "demo")
 

@@ -93,6 +93,6 @@ def connect_salesforce(sandbox: Sandbox, **settings: Any) -> Crm:
         "client_secret": {"env": "SALESFORCE_CLIENT_SECRET"},
         "external_key": KEY,
         "attempts": 2,
-        "timeout_seconds": 20,
+        "timeout_seconds": 60,
     }
     return KIND.connect(SalesforceSettings.model_validate({**given, **settings}), "demo")

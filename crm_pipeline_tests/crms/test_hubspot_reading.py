@@ -80,7 +80,7 @@ def test_portal_without_a_key_is_not_asked_for_keyed_records(bench: Bench) -> No
 
 def test_young_intent_is_waited_for_until_search_can_know(bench: Bench, portal: HubSpotPortal) -> None:
     portal.index_lag_seconds = 0.5
-    with closing(bench.connect(external_key=None, search_lag_seconds=0.3, timeout_seconds=2)) as crm:
+    with closing(bench.connect(external_key=None, search_lag_seconds=0.3, timeout_seconds=3)) as crm:
         crm.write(ACCOUNT, batch_of(Put(7, valid(bench, ACCOUNT))))
         found = crm.resolve_intents(ACCOUNT, intents_of((7, valid(bench, ACCOUNT)), age=timedelta(0)))
     assert found["crm_id"].tolist() == [bench.records(ACCOUNT)[0]["id"]]

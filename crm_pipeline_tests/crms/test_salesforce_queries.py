@@ -37,7 +37,7 @@ def test_value_longer_than_any_string_of_soql_is_left_out() -> None:
     assert statements(["x" * 4_001]) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text("ab'\\\" %&+=\n試é🧪", min_size=1, max_size=12), min_size=1, max_size=25))
 def test_every_statement_fits_and_every_value_is_asked_for_once(values: list[str]) -> None:
     asked = statements(values)

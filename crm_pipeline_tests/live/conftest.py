@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +28,7 @@ from crm_pipeline.guardian import Guardian, guardian
 from crm_pipeline.orchestration.names import job_name
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox
 from crm_pipeline.store.database import URL_VARIABLE, Store
-from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests import awaiting
 from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.integration_projects import Project
 from crm_pipeline_tests.orchestration.conftest import running_sandbox
@@ -39,6 +40,12 @@ PACKAGE = "live_project"
 LOCATION = "live"
 HOURS = 48
 NEVER = "0 0 29 2 *"
+
+await_that = partial(awaiting.await_that, patience_seconds=400)
+"""Several processes of Dagster take their time."""
+
+LEFT_ALONE = {"links": {"recent": NEVER, "full": NEVER}, "retries": {"first_after_minutes": 600}}
+"""Nothing of the integration begins by itself while tests look at it."""
 
 DEFINITIONS = """
 from pathlib import Path
@@ -170,7 +177,7 @@ def _project(folder: Path, sandbox: Sandbox, *, start: datetime) -> Project:
     (folder / PACKAGE / "definitions.py").write_text(DEFINITIONS)
     with (folder / "pyproject.toml").open("a") as file:
         file.write(f'code_location_name = "{LOCATION}"\n')
-    chosen = attributes(sandbox) | {"start": start.isoformat(), "schedule": NEVER}
+    chosen = attributes(sandbox) | {"start": start.isoformat(), "schedule": NEVER, **LEFT_ALONE}
     for service in chosen["crms"].values():
         service["attempts"] = 1
     project.write(INTEGRATION, yaml.safe_dump({"type": "crm_pipeline.CrmIntegration", "attributes": chosen}))
@@ -205,7 +212,7 @@ def live(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
         with (
             guardian() as guard,
             dg.DagsterInstance.from_config(str(folder)) as instance,
-            httpx.Client(base_url=url, timeout=60) as client,
+            httpx.Client(base_url=url, timeout=240) as client,
         ):
             running = LiveDagster(
                 url=url,

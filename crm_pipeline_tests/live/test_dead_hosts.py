@@ -5,6 +5,7 @@ It is one run: its code is reloaded while it writes its first batch to HubSpot, 
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline_tests.awaiting import await_that
-from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, LiveDagster
+from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, LiveDagster, await_that
 from crm_pipeline_tests.orchestration.conftest import LOADS, READS, writes
 from crm_pipeline_tests.tenants import add_laboratories
 
@@ -32,19 +32,22 @@ mutation Reload($location: String!) { reloadRepositoryLocation(repositoryLocatio
 """
 
 
+def held_write(live: LiveDagster) -> threading.Event:
+    """Hold HubSpot's next write of companies until the event is set."""
+    let_go = threading.Event()
+    live.sandbox.faults.add(Fault(service="hubspot", path="companies/batch/upsert", kind="delay", until=let_go))
+    return let_go
+
+
 @contextmanager
-def answer_held_back(live: LiveDagster, run_id: str) -> Iterator[None]:
-    """Wait until the run writes to HubSpot what ``slow_write`` slows down; what HubSpot answers is not stored before the block ends."""
+def answer_held_back(live: LiveDagster, run_id: str, let_go: threading.Event) -> Iterator[None]:
+    """Once the held write is under way, let HubSpot carry it out; what HubSpot answers is not stored before the block ends."""
     await_that(lambda: not live.sandbox.faults.open() or live.run(run_id).is_finished, "the load writes", every=0.05)
     assert not live.run(run_id).is_finished, f"the run ended too soon:\n{live.said(run_id)}"
     with live.store.transaction() as connection:
         connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
+        let_go.set()
         yield
-
-
-def slow_write(live: LiveDagster) -> None:
-    """Let HubSpot's next write of companies take long enough to notice it under way."""
-    live.sandbox.faults.add(Fault(service="hubspot", path="companies/batch/upsert", kind="delay", seconds=1.5))
 
 
 def is_green(live: LiveDagster, hour: str) -> bool:
@@ -82,15 +85,15 @@ class Killed:
 def killed(live: LiveDagster) -> Killed:
     """The killed run; `dagster dev` is up again."""
     add_laboratories(live.sandbox.tenant, len(NUMBERS), at=live.within_hour(1), first_number=NUMBERS.start)
-    slow_write(live)
+    first = held_write(live)
     run_id = live.launch(live.hour(1))
-    with answer_held_back(live, run_id):
+    with answer_held_back(live, run_id, first):
         live.graphql(RELOAD, location=LOCATION)
         enough = checks(live, run_id) + SEVERAL_CHECKS
         await_that(lambda: checks(live, run_id) >= enough or live.run(run_id).is_finished, "it is looked at again and again", every=0.3)
         status = live.run(run_id).status
-        slow_write(live)
-    with answer_held_back(live, run_id):
+        second = held_write(live)
+    with answer_held_back(live, run_id, second):
         await_that(lambda: len(live.sandbox.portal.records("companies")) > HUBSPOT_BATCH, "HubSpot wrote the second batch")
         live.kill()
     made = len(live.sandbox.portal.records("companies"))

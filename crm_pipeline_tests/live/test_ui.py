@@ -14,8 +14,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline_tests.awaiting import await_that
-from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, REPOSITORY, LiveDagster
+from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, REPOSITORY, LiveDagster, await_that
 from crm_pipeline_tests.tenants import add_laboratories
 
 BROWSER = shutil.which("chromium")

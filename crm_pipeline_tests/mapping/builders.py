@@ -14,9 +14,9 @@ from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.mapping.targets import CountryFormat
 from crm_pipeline.schemas import CRM_FIELDS, RAW
 
-quickly = settings(max_examples=20, deadline=None)
+quickly = settings(max_examples=20)
 # Where a whole frame is made per example: few examples of many rows, since a frame costs the same with one row.
-in_frames = settings(max_examples=4, deadline=None)
+in_frames = settings(max_examples=4)
 
 FREE_TEXT = st.text(st.characters(), max_size=40)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | FREE_TEXT

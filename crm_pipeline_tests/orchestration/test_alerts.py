@@ -39,6 +39,12 @@ LATER = NOON + timedelta(hours=1, minutes=5)
 CUSTOMERS = "qbench/customers"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine is no receiver that does not answer."""
+    monkeypatch.setattr("crm_pipeline.alerts.channels.TIMEOUT_SECONDS", 60.0)
+
+
 @dataclass(frozen=True)
 class Deployment:
     """An instance and a database, in which every test has an integration of its own."""

@@ -13,7 +13,7 @@ from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.orchestration.conftest import READS, Dagster, World, failures, materialized, metadata_of, outcomes, writes
-from crm_pipeline_tests.tenants import BEFORE_START, FIRST, add_laboratories, customized
+from crm_pipeline_tests.tenants import BEFORE_START, FIRST, add_laboratories, customized, let_intents_settle
 
 HUBSPOT_BATCH = 100
 
@@ -70,7 +70,7 @@ def test_after_a_failure_only_what_is_open_is_sent(story: Story) -> None:
 
 @pytest.mark.parametrize("keys", ["with external keys", "without external keys"])
 def test_connection_that_breaks_after_the_crm_wrote_doubles_nothing(
-    credentials: object, dagster: Dagster, request: pytest.FixtureRequest, keys: str
+    credentials: object, dagster: Dagster, request: pytest.FixtureRequest, store: Store, keys: str
 ) -> None:
     external_keys = keys == "with external keys"
     sandbox: Sandbox = request.getfixturevalue("sandbox" if external_keys else "keyless_sandbox")
@@ -85,9 +85,10 @@ def test_connection_that_breaks_after_the_crm_wrote_doubles_nothing(
         breaking.append(("salesforce", "composite/sobjects.*Contact"))
     for service, path in breaking:
         sandbox.faults.add(Fault(service=service, path=path, kind="drop_after"))
-    spec = customized(sandbox, external_keys=external_keys, hubspot={"timeout_seconds": 3})
+    spec = customized(sandbox, external_keys=external_keys)
     runs = [dagster.run(spec, FIRST)]
     while not runs[-1].success and len(runs) < MOST_RUNS:
+        let_intents_settle(store)
         runs.append(dagster.run(spec, FIRST))
     assert runs[-1].success, failures(runs[-1])
     assert sandbox.faults.open() == [], "every connection did break"

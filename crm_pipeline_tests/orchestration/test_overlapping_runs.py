@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -28,10 +29,12 @@ from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extract import Extract
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.orchestration.conftest import Dagster, failures, in_crms, outcomes
-from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes, customized
+from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes, customized, let_intents_settle
 
 REPOSITORY = Path(crm_pipeline.__file__).parents[1]
 LABORATORIES = 10
+MEETING_PLACES = ("reading 127.0.0.1", "acme: writing hubspot", "acme: writing salesforce")
+"""The locks that a run takes, in the order in which it comes to them."""
 EVERYTHING = Window(since=None, until=IN_SECOND)
 COMPANIES = ("qbench/customers", "normalized/accounts", "hubspot/companies")
 
@@ -80,23 +83,30 @@ def worker(attributes: dict[str, object], partition: str, assets: Sequence[str])
 
 
 def test_overlapping_runs_of_every_origin_lose_and_double_nothing(
-    keyless_sandbox: Sandbox, dagster: Dagster, caplog: pytest.LogCaptureFixture
+    keyless_sandbox: Sandbox, dagster: Dagster, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Without keys, a create that is repeated is a second record.
     sandbox, spec = keyless_sandbox, customized(keyless_sandbox, external_keys=False)
     add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1)
     add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1, at=IN_SECOND, first_number=LABORATORIES + 1)
-    with caplog.at_level("INFO", logger="crm_pipeline"):
-        results = at_once(
-            lambda by_hand: by_hand.run(spec, FIRST),
-            lambda by_hand_too: by_hand_too.run(spec, FIRST),
-            lambda backfill: backfill.run(spec, FIRST, until=SECOND),
-            lambda hourly: hourly.run(spec, SECOND),
-            lambda rematerialized: rematerialized.run(spec, SECOND, assets=("hubspot/companies", "hubspot/contacts")),
-        )
+    runs: list[Callable[[Dagster], dg.ExecuteInProcessResult]] = [
+        lambda by_hand: by_hand.run(spec, FIRST),
+        lambda by_hand_too: by_hand_too.run(spec, FIRST),
+        lambda backfill: backfill.run(spec, FIRST, until=SECOND),
+        lambda hourly: hourly.run(spec, SECOND),
+        lambda rematerialized: rematerialized.run(spec, SECOND, assets=("hubspot/companies", "hubspot/contacts")),
+    ]
+    # Each place where they can meet is held until one of them stands there, so that the others come up behind it.
+    with caplog.at_level("INFO", logger="crm_pipeline"), ThreadPoolExecutor(1) as threads, ExitStack() as held:
+        holds = {name: held.enter_context(ExitStack()) for name in MEETING_PLACES}
+        for name, hold in holds.items():
+            hold.enter_context(store.lock(name))
+        ending = threads.submit(at_once, *runs)
+        for name, hold in holds.items():
+            await_that(lambda name=name: f"{name}: another run is at work" in caplog.text, f"somebody waits for {name}")  # type: ignore[misc]
+            hold.close()
+        results = ending.result()
     assert [failures(result) for result in results] == [{}] * len(results)
-    waited = [record.getMessage().split(": another run")[0] for record in caplog.records if "another run is at work" in record.getMessage()]
-    assert {"reading 127.0.0.1", "acme: writing salesforce", "acme: writing hubspot"} == set(waited), "they did meet"
     once = Counter(f"Laboratory {number}" for number in range(1, 2 * LABORATORIES + 1))
     people = Counter(f"Person {number}-1" for number in range(1, 2 * LABORATORIES + 1))
     for crm, (accounts, contacts) in in_crms(sandbox).items():
@@ -110,19 +120,22 @@ def test_run_that_waits_for_one_that_is_killed_doubles_nothing(keyless_sandbox: 
     # Without keys, the creates that the killed run had no answer to are known by their intents alone.
     sandbox = keyless_sandbox
     add_laboratories(sandbox.tenant, LABORATORIES)
-    slow = Fault(path="companies/batch/create", kind="delay", seconds=1.0)
-    sandbox.faults.add(slow)
+    held = Fault(path="companies/batch/create", kind="delay", until=threading.Event())
+    sandbox.faults.add(held)
 
     def made() -> int:
         return len(sandbox.portal.records("companies"))
 
-    spec = customized(sandbox, external_keys=False, hubspot={"timeout_seconds": 3})
+    spec = customized(sandbox, external_keys=False)
     with worker(attributes(sandbox, external_keys=False), FIRST, COMPANIES) as process, ThreadPoolExecutor(1) as threads:
-        await_that(lambda: slow not in sandbox.faults.open(), "the creates are on their way")
+        await_that(lambda: held not in sandbox.faults.open(), "the creates are on their way")
         # With the links locked, what the CRM answers cannot be stored before the kill.
         with store.transaction() as connection:
             connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
+            assert held.until is not None
+            held.until.set()
             await_that(lambda: made() == LABORATORIES, "HubSpot made the companies")
+            let_intents_settle(store)
             other = threads.submit(lambda: dagster.run(spec, FIRST, assets=COMPANIES))
             await_that(lambda: waiting(store) == 1, "the other run waits")
             process.kill()

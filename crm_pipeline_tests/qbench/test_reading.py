@@ -288,7 +288,7 @@ class Users:
                 self.tenant.delete_customer(chosen, at=self._time)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seconds=st.lists(st.integers(0, 6), min_size=1, max_size=25),
     script=SCRIPTS,
@@ -309,7 +309,7 @@ def test_whatever_users_do_every_record_comes_in_its_last_state_and_once(
     assert set(keys) >= {(row["id"], row["last_updated"]) for row in tenant.customers()}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seconds=st.lists(st.integers(0, 200), min_size=1, max_size=25),
     script=SCRIPTS,

@@ -95,7 +95,7 @@ def served(org: SalesforceOrg) -> Iterator[httpx.Client]:
     with (
         serve({"salesforce": salesforce_app(org)}, journal=Journal(), faults=Faults()) as urls,
         # Loading the machine's certificates for every test's client takes longer than the tests; nothing here speaks TLS.
-        httpx.Client(base_url=urls["salesforce"], verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as http,
+        httpx.Client(base_url=urls["salesforce"], verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout=60) as http,
     ):
         yield http
 

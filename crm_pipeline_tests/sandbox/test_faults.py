@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx
@@ -15,6 +17,7 @@ from starlette.routing import Route
 from crm_pipeline.sandbox.faults import Fault, Faults, Kind
 from crm_pipeline.sandbox.journal import Journal
 from crm_pipeline.sandbox.server import serve
+from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sandbox.qbench_http import plain_client
 
 
@@ -86,6 +89,19 @@ def test_delay_executes_and_answers_late(bench: Bench) -> None:
     bench.faults.add(Fault(kind="delay", seconds=0.05))
     assert bench.client.get("/x").json() == {"done": True}
     assert bench.journal.calls()[0].seconds >= 0.05
+
+
+def test_held_call_is_executed_once_it_is_let_go(bench: Bench) -> None:
+    held = Fault(kind="delay", until=threading.Event())
+    bench.faults.add(held)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(bench.client.get, "/x")
+        await_that(lambda: held not in bench.faults.open(), "the call is held")
+        assert bench.client.get("/y").json() == {"done": True}, "others are not held"
+        assert not answer.done()
+        assert held.until is not None
+        held.until.set()
+        assert answer.result().json() == {"done": True}
 
 
 def test_fault_meets_only_its_method_and_path(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import make_url, text
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
 from crm_pipeline.store.tables import SCHEMA, metadata
+from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import own_database
 
 HOLD_A_LOCK = """
@@ -161,10 +162,9 @@ def test_a_killed_process_frees_its_lock(store: Store, database_url: str) -> Non
 
 def _until_someone_waits(store: Store) -> None:
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-    pause = threading.Event()
-    for _ in range(1_000):
+
+    def someone_waits() -> bool:
         with store.transaction() as connection:
-            if connection.execute(waiting).scalar_one():
-                return
-        pause.wait(0.01)
-    raise AssertionError("nobody waits for the lock")
+            return bool(connection.execute(waiting).scalar_one())
+
+    await_that(someone_waits, "someone waits for the lock")

@@ -29,7 +29,7 @@ from crm_pipeline.sync.normalizing import normalize_staged
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline_tests.conftest import own_database
-from crm_pipeline_tests.tenants import attributes
+from crm_pipeline_tests.tenants import attributes, let_intents_settle
 
 EVERYTHING = Window(since=None, until=1_000_000)
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
@@ -91,8 +91,6 @@ class Bench:
         }
         for settings in keys["crms"].values():
             settings["attempts"] = 1
-        # An interrupted create is looked for only once HubSpot could not carry it out any more.
-        keys["crms"]["hubspot"]["timeout_seconds"] = 2
         return IntegrationSpec.model_validate({"name": name, **keys, **overrides})
 
     def stage(self, spec: IntegrationSpec, record_type: RecordType, *records: Staged) -> None:
@@ -126,6 +124,7 @@ class Bench:
         frame_rows: int = FRAME_ROWS,
     ) -> LoadReport:
         """Load a window in frames of so many rows; ``calls`` tells afterwards what it cost, also when it raised."""
+        let_intents_settle(self.store)
         with closing((connect or self.connect)(spec)) as crm:
             job = Load(self.order(spec, record_type), store=self.store, crm=crm, frame_rows=frame_rows)
             try:

@@ -264,7 +264,7 @@ RECORDS = st.lists(
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(first=RECORDS, second=RECORDS, links_to=st.sets(st.integers(1, 12)))
 def test_every_plan_has_one_row_per_record_sends_mapped_fields_only_and_has_nothing_to_do_once_carried_out(
     first: list[dict[str, Any]], second: list[dict[str, Any]], links_to: set[int]

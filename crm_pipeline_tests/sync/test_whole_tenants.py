@@ -51,9 +51,8 @@ WRITES = {"salesforce": "/composite/sobjects", "hubspot": "/batch/(create|upsert
 
 few = partial(
     settings,
-    deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     phases=(Phase.generate,),
 )
 

@@ -71,7 +71,7 @@ class Front:
 def front() -> Iterator[tuple[Front, str, httpx.Client]]:
     """One server and one client (whose making is dear) for all tests."""
     front = Front()
-    with serve({"hubspot": front}, journal=Journal(), faults=Faults()) as urls, httpx.Client(base_url=urls["hubspot"], timeout=10) as http:
+    with serve({"hubspot": front}, journal=Journal(), faults=Faults()) as urls, httpx.Client(base_url=urls["hubspot"], timeout=60) as http:
         yield front, urls["hubspot"], http
 
 

@@ -12,7 +12,7 @@ CONTACTS = f"{OBJECTS}/contacts"
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"}])
 def test_a_missing_or_wrong_token_is_refused(hubspot: Served, header: dict[str, str]) -> None:
-    answer = httpx.get(f"{hubspot.url}{CONTACTS}", headers=header)
+    answer = httpx.get(f"{hubspot.url}{CONTACTS}", headers=header, timeout=60)
     assert (answer.status_code, answer.json()["category"]) == (401, "INVALID_AUTHENTICATION")
 
 
