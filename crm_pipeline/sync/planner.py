@@ -143,7 +143,7 @@ class Planner:
 
     def _require_possible(self, payload: Payload) -> None:
         order, key = self._order, self._order.settings.external_key
-        problems = mapping_problems(payload.targets, self._fields, crm=order.crm, record_type=self._record_type, external_key=key)
+        problems = mapping_problems(payload.targets, self._fields, spec=order.spec, crm=order.crm, external_key=key)
         if problems:
             raise MappingError(integration=order.integration, service=order.crm, problems=problems)
 

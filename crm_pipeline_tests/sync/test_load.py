@@ -12,7 +12,7 @@ from crm_pipeline.errors import ConfigurationError, MappingError, OpenRecordsErr
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.staging import Window
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, CRM_FIELDS, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, contact, customer
 
 CREATE_PATHS = {"salesforce": "composite/sobjects", "hubspot": "/(companies|contacts)/batch/(create|upsert)$"}
 
@@ -265,6 +265,16 @@ def test_a_mapping_that_can_never_work_is_refused_with_every_problem_before_any_
         salesforce.load(spec, ACCOUNT)
     assert len(refused.value.problems) == 2
     assert salesforce.names() == []
+
+
+def test_a_match_key_that_the_crm_does_not_have_is_refused_before_any_write_instead_of_finding_nothing(bench: Bench) -> None:
+    misspelt = {"salesforce": "name", "hubspot": "Name"}[bench.crm]
+    spec = bench.spec(accounts={**BY_NAME, "sync_on": [{"name": {bench.crm: misspelt}}]})
+    bench.add_account("Lab 1")
+    bench.stage(spec, ACCOUNT, customer(1))
+    with pytest.raises(MappingError, match=rf"{misspelt} \(match key for name\) .* its name is {CRM_FIELDS[bench.crm, ACCOUNT]['name']}$"):
+        bench.load(spec, ACCOUNT)
+    assert bench.names() == ["Lab 1"]
 
 
 def test_a_directly_mapped_field_that_is_blank_in_every_record_is_left_out(salesforce: Bench) -> None:
