@@ -9,7 +9,7 @@ from pydantic import Field
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.crms.hubspot.paths import PathFamily
-from crm_pipeline.settings import EnvVariable, YamlModel
+from crm_pipeline.settings import EnvVariable, YamlModel, web_address
 
 
 class HubSpotLimits(YamlModel):
@@ -38,11 +38,8 @@ class HubSpotSettings(CrmSettings):
     ]
     url: Annotated[
         str,
-        Field(
-            description="Address of the API; another one only for a stand-in.",
-            examples=["https://api.hubapi.com"],
-            pattern="^https?://[^/?#]+/?$",
-        ),
+        web_address("https://api.hubapi.com"),
+        Field(description="Address of the API; another one only for a stand-in.", examples=["https://api.hubapi.com"]),
     ] = "https://api.hubapi.com"
     path_family: Annotated[
         PathFamily,
