@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import pandas as pd
 from pydantic import Field
@@ -14,17 +14,20 @@ from crm_pipeline.calls import CallCounter
 from crm_pipeline.model import RecordType
 from crm_pipeline.settings import YamlModel
 
+ExternalKey = Annotated[
+    str | None,
+    Field(description="The CRM's unique field that holds the QBench id; leave out where the organization will not have one."),
+]
+"""The key ``external_key``; each CRM's settings add an example, since its fields are named in its own way."""
+
 
 class CrmSettings(YamlModel):
     """What every CRM's part of the YAML has."""
 
-    external_key: Annotated[
-        str | None,
-        Field(
-            description="The CRM's unique field that holds the QBench id; leave out where the organization will not have one.",
-            examples=["QBench_Id__c"],
-        ),
-    ] = None
+    needed: ClassVar[tuple[str, ...]] = ()
+    """Keys without which nothing works although none of them is required, one of several that exclude each other for instance."""
+
+    external_key: ExternalKey = None
     external_key_prefix: Annotated[
         str,
         Field(

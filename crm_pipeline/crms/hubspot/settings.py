@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
-from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.crms.base import CrmSettings, ExternalKey
 from crm_pipeline.crms.hubspot.paths import PathFamily
 from crm_pipeline.settings import EnvVariable, YamlModel, web_address
 
@@ -32,6 +32,7 @@ class HubSpotLimits(YamlModel):
 class HubSpotSettings(CrmSettings):
     """HubSpot's part of the YAML."""
 
+    external_key: Annotated[ExternalKey, Field(examples=["qbench_id"])] = None
     token: Annotated[
         EnvVariable,
         Field(description="Service key or private app token.", examples=[{"env": "HUBSPOT_TOKEN"}]),

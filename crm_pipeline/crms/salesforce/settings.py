@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
-from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.crms.base import CrmSettings, ExternalKey
 from crm_pipeline.settings import EnvVariable, web_address
 
 
 class SalesforceSettings(CrmSettings):
     """One Salesforce organization: its address, the External Client App to sign in with, and how gently to use it."""
 
+    needed: ClassVar[tuple[str, ...]] = ("domain",)
+    external_key: Annotated[ExternalKey, Field(examples=["QBench_Id__c"])] = None
     domain: Annotated[
         str | None,
         Field(
