@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from crm_pipeline.calls import CallCounter
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import CountryFormat, RecordType
 from crm_pipeline.settings import YamlModel
 
 ExternalKey = Annotated[
@@ -35,6 +35,14 @@ class CrmSettings(YamlModel):
             examples=["uk-"],
         ),
     ] = ""
+    country_format: Annotated[
+        CountryFormat,
+        Field(
+            description="How countries are written: code (DE), name (Germany), or auto, by code where the organization has fields for "
+            "country and state codes, else by name.",
+            examples=["name"],
+        ),
+    ] = "auto"
 
 
 @dataclass(frozen=True, slots=True)

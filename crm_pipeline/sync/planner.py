@@ -113,7 +113,8 @@ class Planner:
     def _known(self, frame: pd.DataFrame) -> Known:
         """What the state says of normalized rows, and whether they may sync."""
         order = self._order
-        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields)
+        country_format = order.settings.country_format
+        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields, country_format=country_format)
         self._require_possible(payload)
         wanted = digests(payload.values)
         with self._store.transaction() as connection:

@@ -293,6 +293,15 @@ def test_an_if_blank_field_is_sent_only_into_an_empty_one(salesforce: Bench) -> 
     assert dict(salesforce.load(spec, ACCOUNT).outcomes) == {"unchanged": 2}
 
 
+@pytest.mark.parametrize(("chosen", "wanted"), [({}, "Germany"), ({"country_format": "code"}, "DE")])
+def test_a_country_is_written_in_the_form_that_the_crms_settings_choose(bench: Bench, chosen: dict[str, str], wanted: str) -> None:
+    field = {"salesforce": "BillingCountry", "hubspot": "country"}[bench.crm]
+    spec = bench.spec(accounts={"map": {**LEAN_ACCOUNT_MAP, "address": {"country": "country_name"}}}, settings=chosen)
+    bench.stage(spec, ACCOUNT, customer(1, country_name="Deutschland"))
+    bench.load(spec, ACCOUNT)
+    assert bench.values(ACCOUNT, field) == [wanted]
+
+
 def test_a_change_empties_only_what_the_mapping_clears_and_names_what_is_sent_at_the_creation_only(salesforce: Bench) -> None:
     mapping = {**LEAN_ACCOUNT_MAP, "website": "website", "description": {"from": "comments", "clear": True}}
     spec = salesforce.spec(accounts={"map": mapping})
