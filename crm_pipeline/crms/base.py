@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Protocol
 
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.model import CountryFormat, RecordType
@@ -21,6 +21,13 @@ ExternalKey = Annotated[
 """The key ``external_key``; each CRM's settings add an example, since its fields are named in its own way."""
 
 
+def _apart_from_ids(prefix: str) -> str:
+    # Without a prefix, id 12 makes the key that prefix 1 and id 2 make.
+    if prefix[-1:].isdigit():
+        raise ValueError("must not end in a digit, or its keys could be those of an integration with another prefix; end it as in uk1-")
+    return prefix
+
+
 class CrmSettings(YamlModel):
     """What every CRM's part of the YAML has."""
 
@@ -30,8 +37,10 @@ class CrmSettings(YamlModel):
     external_key: ExternalKey = None
     external_key_prefix: Annotated[
         str,
+        AfterValidator(_apart_from_ids),
         Field(
-            description="Put before the QBench id in the external key; needed where two integrations share one organization.",
+            description="Put before the QBench id in the external key; needed where two integrations share one organization. "
+            "Its last character is no digit.",
             examples=["uk-"],
         ),
     ] = ""
