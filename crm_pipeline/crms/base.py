@@ -72,6 +72,8 @@ class CrmKind:
     settings: type[CrmSettings]
     connect: Callable[[CrmSettings, str], Crm]
     """Makes the client of one integration (its name is the second argument). Does no I/O; the first call signs in."""
+    client_loggers: tuple[str, ...]
+    """Loggers of the libraries that the client calls with. Below warnings they write addresses, which can hold records' values."""
 
 
 @dataclass(frozen=True, slots=True)
