@@ -49,10 +49,10 @@ class CrmSelection(YamlModel):
         return self
 
 
-def _example(settings: type[YamlModel]) -> dict[str, Any]:
-    """What these settings need at least, made of their own fields' examples."""
-    required = {field.alias or name: field for name, field in settings.model_fields.items() if field.is_required()}
-    return {name: field.examples[0] for name, field in required.items() if field.examples}
+def _example(settings: type[YamlModel], *, needed: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What these settings need at least, made of their own fields' examples; ``needed``: keys beside the required ones."""
+    shown = {field.alias or name: field for name, field in settings.model_fields.items() if field.is_required() or name in needed}
+    return {name: field.examples[0] for name, field in shown.items() if field.examples}
 
 
 if TYPE_CHECKING:
@@ -66,7 +66,11 @@ else:
         **{
             kind.name: (
                 kind.settings,
-                Field(default=None, description=f"Feed {kind.title}: how to reach it.", examples=[_example(kind.settings)]),
+                Field(
+                    default=None,
+                    description=f"Feed {kind.title}: how to reach it.",
+                    examples=[_example(kind.settings, needed=kind.settings.needed)],
+                ),
             )
             for kind in crm_kinds().values()
         },
@@ -177,7 +181,7 @@ class IntegrationAttributes(YamlModel):
         Crms,
         Field(
             description="The CRMs that are fed, at least one.",
-            examples=[{kind.name: _example(kind.settings)} for kind in crm_kinds().values()],
+            examples=[{kind.name: _example(kind.settings, needed=kind.settings.needed)} for kind in crm_kinds().values()],
         ),
     ]
     accounts: Annotated[

@@ -12,6 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
+CountryFormat = Literal["auto", "code", "name"]
+"""How countries go out to a CRM: by ISO alpha-2 code, by English name, or by code only where it has fields for codes."""
+
 
 class RecordType(StrEnum):
     """The two normalized record types."""

@@ -1,11 +1,12 @@
-"""How a piece of YAML becomes a value: the base of every model a user writes, and credentials by name only."""
+"""How a piece of YAML becomes a value: the base of every model a user writes, credentials by name only, and addresses without any."""
 
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from crm_pipeline.errors import MissingCredentialError
 
@@ -34,3 +35,27 @@ class EnvVariable(YamlModel):
         if not value:
             raise MissingCredentialError(integration=integration, variable=self.env)
         return value
+
+
+def web_address(example: str, *, ends: Literal["after the host", "before ? and #"] = "after the host") -> AfterValidator:
+    """The check of a service's address, which keeps it without its last slash. No error repeats it: it may hold a secret."""
+    wanted = f"give an address alone, such as {example}"
+
+    def check(url: str) -> str:
+        try:
+            parts = urlsplit(url.strip())
+            parts.port  # noqa: B018 - reading it checks it
+        except ValueError:
+            raise ValueError(f"this is no web address; {wanted}") from None
+        if parts.scheme not in {"http", "https"}:
+            raise ValueError(f"the address must begin with https:// (or http://); {wanted}")
+        if not parts.hostname or any(character.isspace() for character in parts.netloc):
+            raise ValueError(f"the address names no host; {wanted}")
+        if "@" in parts.netloc:
+            raise ValueError(f"the address must not hold credentials; {wanted}")
+        path = parts.path.rstrip("/")
+        if parts.query or parts.fragment or (path and ends == "after the host"):
+            raise ValueError(f"the address must end {ends}; {wanted}")
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    return AfterValidator(check)

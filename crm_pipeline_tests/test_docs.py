@@ -9,6 +9,7 @@ import click
 import pytest
 
 from crm_pipeline.cli import main
+from crm_pipeline.sandbox.hubspot.portal import SCOPES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -31,6 +32,11 @@ def test_the_readme_shows_the_complete_defs_yaml() -> None:
 @pytest.mark.parametrize("command", list(commands(main)))
 def test_every_command_stands_in_the_readme(command: str) -> None:
     assert f"`crm-pipeline {command}`" in README
+
+
+def test_the_readme_names_every_scope_that_hubspot_asks_for() -> None:
+    making_properties = {"crm.schemas.companies.write", "crm.schemas.contacts.write"}
+    assert [scope for scope in sorted(SCOPES - making_properties) if f"`{scope}`" not in README] == []
 
 
 def test_the_demo_runs_on_the_same_dagster_instance_settings() -> None:

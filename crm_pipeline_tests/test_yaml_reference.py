@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from crm_pipeline.code_location import integrations
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS
-from crm_pipeline.yaml_reference import DOCUMENT, places, with_key_reference
+from crm_pipeline.yaml_reference import DOCUMENT, keys, places, with_key_reference
 from crm_pipeline_tests.integration_projects import Project
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
@@ -21,6 +22,31 @@ ANNOTATED = TEXT.split("```yaml\n")[1].split("```")[0]
 
 def test_the_table_of_keys_is_what_make_docs_would_write() -> None:
     assert with_key_reference(TEXT) == TEXT, "the models of the YAML changed: run `make docs`"
+
+
+def refusals(model: type[BaseModel], key: str, example: Any) -> list[str]:
+    """What the model says against this value of this key, whatever else it lacks."""
+    try:
+        model.model_validate({key: example})
+    except ValidationError as refused:
+        return [error["msg"] for error in refused.errors() if error["loc"][:1] == (key,)]
+    return []
+
+
+def test_every_example_of_every_key_is_taken_by_the_key() -> None:
+    refused = {
+        f"{paths[0]}.{key}: {example}": says
+        for model, paths in places().items()
+        for key, field in keys(model)
+        for example in field.examples or []
+        if (says := refusals(model, key, example))
+    }
+    assert refused == {}
+
+
+@pytest.mark.parametrize("name", list(crm_kinds()))
+def test_the_example_of_an_external_key_is_the_annotated_yamls_for_that_crm(name: str, annotated: IntegrationSpec) -> None:
+    assert crm_kinds()[name].settings.model_fields["external_key"].examples == [annotated.crms.configured[name].external_key]
 
 
 @pytest.fixture(scope="module")

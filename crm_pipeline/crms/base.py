@@ -5,33 +5,53 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated, ClassVar, Protocol
 
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import CountryFormat, RecordType
 from crm_pipeline.settings import YamlModel
+
+ExternalKey = Annotated[
+    str | None,
+    Field(description="The CRM's unique field that holds the QBench id; leave out where the organization will not have one."),
+]
+"""The key ``external_key``; each CRM's settings add an example, since its fields are named in its own way."""
+
+
+def _apart_from_ids(prefix: str) -> str:
+    # Without a prefix, id 12 makes the key that prefix 1 and id 2 make.
+    if prefix[-1:].isdigit():
+        raise ValueError("must not end in a digit, or its keys could be those of an integration with another prefix; end it as in uk1-")
+    return prefix
 
 
 class CrmSettings(YamlModel):
     """What every CRM's part of the YAML has."""
 
-    external_key: Annotated[
-        str | None,
-        Field(
-            description="The CRM's unique field that holds the QBench id; leave out where the organization will not have one.",
-            examples=["QBench_Id__c"],
-        ),
-    ] = None
+    needed: ClassVar[tuple[str, ...]] = ()
+    """Keys without which nothing works although none of them is required, one of several that exclude each other for instance."""
+
+    external_key: ExternalKey = None
     external_key_prefix: Annotated[
         str,
+        AfterValidator(_apart_from_ids),
         Field(
-            description="Put before the QBench id in the external key; needed where two integrations share one organization.",
+            description="Put before the QBench id in the external key; needed where two integrations share one organization. "
+            "Its last character is no digit.",
             examples=["uk-"],
         ),
     ] = ""
+    country_format: Annotated[
+        CountryFormat,
+        Field(
+            description="How countries are written: code (DE), name (Germany), or auto, by code where the organization has fields for "
+            "country and state codes, else by name.",
+            examples=["name"],
+        ),
+    ] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,8 @@ class CrmKind:
     settings: type[CrmSettings]
     connect: Callable[[CrmSettings, str], Crm]
     """Makes the client of one integration (its name is the second argument). Does no I/O; the first call signs in."""
+    client_loggers: tuple[str, ...]
+    """Loggers of the libraries that the client calls with. Below warnings they write addresses, which can hold records' values."""
 
 
 @dataclass(frozen=True, slots=True)

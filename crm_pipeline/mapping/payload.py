@@ -9,8 +9,9 @@ import pandas as pd
 
 from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, UNUSABLE_PREFIX, with_create_defaults
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.mapping.targets import CountryFormat, Route, Target, routes
+from crm_pipeline.mapping.targets import Route, Target, routes
 from crm_pipeline.mapping.validity import Checked, check_values, gather, problem, required_problems
+from crm_pipeline.model import CountryFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ def build_payload(
 
     Defaults for new records only stand in the frame's ``default.<field>`` columns: the same mapping is applied to the frame
     with them filled in, and what comes out different is ``create_defaults``.
-    ``country_format``: name sends English names, code alpha-2 codes, as_is the normalized value; auto sends codes where the
-    organization has code fields, else names. Raises ConfigurationError for a CRM without a preset.
+    Raises ConfigurationError for a CRM without a preset.
     """
     normalized = normalized.reset_index(drop=True)
     plan = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)

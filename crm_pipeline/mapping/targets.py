@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import pandas as pd
 
@@ -14,9 +13,8 @@ from crm_pipeline.mapping.normalize import PHONE_FIELDS
 from crm_pipeline.mapping.presets import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset, preset
 from crm_pipeline.mapping.spec import FieldSource, OnInvalid, Policy, RecordSpec, as_source
 from crm_pipeline.mapping.values import over_uniques
-from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS
+from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
 
-CountryFormat = Literal["auto", "code", "name", "as_is"]
 PROTECTED_FIELDS = ("name", "email", "last_name")
 
 
@@ -74,9 +72,9 @@ def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, count
     )
 
 
-def targets(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Target, ...]:
-    """The targets alone, for the check of the mapping before anything is read."""
-    return tuple(route.target for route in routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format))
+def targets(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None) -> tuple[Target, ...]:
+    """The targets alone, where no record is at hand."""
+    return tuple(route.target for route in routes(spec, crm=crm, crm_fields=crm_fields))
 
 
 class _Metadata:
@@ -180,9 +178,7 @@ def _address(
     if not mapped:
         return
     sources = _part_sources(mapped)
-    codes = (
-        table.codes if country_format in ("auto", "code") and table.codes and known.has(table.codes.country, table.codes.state) else None
-    )
+    codes = table.codes if country_format != "name" and table.codes and known.has(table.codes.country, table.codes.state) else None
     for crm_field, parts in table.fields.items():
         given = [part for part in parts if part in sources]
         if not given:
@@ -236,7 +232,7 @@ def _joined(table: AddressPreset, parts: list[str]) -> Callable[[pd.DataFrame], 
 def _country_of(table: AddressPreset, country_format: CountryFormat) -> Callable[[pd.DataFrame], pd.Series]:
     def pick(frame: pd.DataFrame) -> pd.Series:
         countries = _part(frame, table, "country")
-        return over_uniques(countries, country_name) if country_format in ("auto", "name") else countries
+        return over_uniques(countries, country_name) if country_format != "code" else countries
 
     return pick
 

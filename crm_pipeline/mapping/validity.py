@@ -10,8 +10,8 @@ import pandas as pd
 
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.conversions import convert
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Target
-from crm_pipeline.model import RecordType
 
 Action = Literal["omitted", "truncated", "failed"]
 
@@ -71,17 +71,18 @@ def required_problems(values: pd.DataFrame, targets: Sequence[Target], crm_field
 
 
 def mapping_problems(
-    targets: Sequence[Target], crm_fields: pd.DataFrame | None, *, crm: str, record_type: RecordType, external_key: str | None
+    targets: Sequence[Target], crm_fields: pd.DataFrame | None, *, spec: RecordSpec, crm: str, external_key: str | None
 ) -> list[str]:
     """Everything about a mapping that can never work in this CRM, in words that name field and remedy; empty when all is well.
 
-    Without ``crm_fields`` nothing is known and nothing is wrong.
+    ``targets``: what the ``spec`` writes there. Without ``crm_fields`` nothing is known and nothing is wrong.
     """
     if crm_fields is None:
         return []
     described = crm_fields.set_index("name")
-    place = f"{crm} {record_type}"
+    place = f"{crm} {spec.record_type}"
     problems = [problem for target in targets for problem in _target_problems(target, described, place)]
+    problems += _match_key_problems(spec, crm, described, place)
     if external_key is not None:
         problems += _key_problems(external_key, targets, described, place)
     return problems
@@ -145,9 +146,7 @@ def _without_split_groups(values: pd.DataFrame, targets: Sequence[Target], probl
 def _target_problems(target: Target, described: pd.DataFrame, place: str) -> Iterator[str]:
     name = target.crm_field
     if name not in described.index:
-        close = next((known for known in described.index if known.lower() == name.lower()), None)
-        hint = f"; its name is {close}" if close else ""
-        yield f"{name} (mapped from {target.source}) does not exist on {place} or is not visible to the integration's user{hint}"
+        yield f"{name} (mapped from {target.source}) {_is_missing(name, described, place)}"
         return
     field = described.loc[name]
     if field["type"] == "reference" and not target.constant:
@@ -158,11 +157,19 @@ def _target_problems(target: Target, described: pd.DataFrame, place: str) -> Ite
         yield f"{name} (mapped from {target.source}) is required on {place} and cannot be emptied: take out clear"
 
 
+def _match_key_problems(spec: RecordSpec, crm: str, described: pd.DataFrame, place: str) -> Iterator[str]:
+    # A CRM may answer for an unknown field as if it were blank everywhere: nothing would be found, and all be created again.
+    for match_key in spec.sync_on:
+        name = match_key.targets.get(crm)
+        if name is not None and name not in described.index:
+            yield f"{name} (match key for {match_key.source}) {_is_missing(name, described, place)}"
+
+
 def _key_problems(external_key: str, targets: Sequence[Target], described: pd.DataFrame, place: str) -> Iterator[str]:
     if any(target.crm_field == external_key for target in targets):
         yield f"{external_key} is the external key of {place}, which the sync itself writes: take it out of the mapping"
     if external_key not in described.index:
-        yield f"the external key {external_key} does not exist on {place} or is not visible to the integration's user"
+        yield f"the external key {external_key} {_is_missing(external_key, described, place)}"
         return
     field: Any = described.loc[external_key]
     if not field["unique"]:
@@ -171,3 +178,9 @@ def _key_problems(external_key: str, targets: Sequence[Target], described: pd.Da
         yield f"{external_key} on {place} cannot serve as an external key"
     if not (field["creatable"] and field["updatable"]):
         yield f"the external key {external_key} on {place} cannot be written by the integration's user"
+
+
+def _is_missing(name: str, described: pd.DataFrame, place: str) -> str:
+    close = next((known for known in described.index if known.lower() == name.lower()), None)
+    hint = f"; its name is {close}" if close else ""
+    return f"does not exist on {place} or is not visible to the integration's user{hint}"

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import dagster as dg
 
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind, CrmSettings
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.store.database import Store
@@ -16,8 +17,8 @@ from crm_pipeline.store.database import Store
 STORE = Store()
 """The state database of this process. Opened at first use, by the environment."""
 
-CLIENT_LIBRARIES = ("httpcore", "httpx", "hubspot", "simple_salesforce", "urllib3")
-"""Loggers of the libraries that call the services."""
+CLIENT_LOGGERS = ("httpcore", "httpx")
+"""Loggers of the library that calls QBench and the receivers of alerts; each CRM names those of its own."""
 
 
 class _Client(Protocol):
@@ -43,9 +44,9 @@ def crm_resource(kind: CrmKind, settings: CrmSettings, integration: str) -> dg.R
 def quiet_client_libraries() -> None:
     """Let the client libraries log warnings only, unless someone set a level for one of them by its name.
 
-    Below that they write addresses, and Salesforce's hold the values that are looked up.
+    Below that they write addresses, which can hold secrets and the values that are looked up.
     """
-    for name in CLIENT_LIBRARIES:
+    for name in {*CLIENT_LOGGERS, *(logger for kind in crm_kinds().values() for logger in kind.client_loggers)}:
         library = logging.getLogger(name)
         if library.level == logging.NOTSET:
             library.setLevel(logging.WARNING)

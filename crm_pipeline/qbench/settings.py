@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from crm_pipeline.settings import EnvVariable, YamlModel
+from crm_pipeline.settings import EnvVariable, YamlModel, web_address
 
 LARGEST_PAGE = 50
 
@@ -30,7 +29,11 @@ class QBenchSettings(YamlModel):
     tenant has open (``sign_in``; the first was observed on live tenants, the second is in the API's own document).
     """
 
-    url: Annotated[str, Field(description="The tenant's address, without a path.", examples=["https://acme.qbench.net"])]
+    url: Annotated[
+        str,
+        web_address("https://acme.qbench.net"),
+        Field(description="The tenant's address, without a path.", examples=["https://acme.qbench.net"]),
+    ]
     client_id: Annotated[
         EnvVariable,
         Field(description="Id of the API client made for this integration in QBench.", examples=[{"env": "QBENCH_CLIENT_ID"}]),
@@ -69,25 +72,6 @@ class QBenchSettings(YamlModel):
             examples=["America/Chicago"],
         ),
     ] = "UTC"
-
-    @field_validator("url")
-    @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        wanted = "give the tenant's address alone, such as https://acme.qbench.net"
-        try:
-            parts = urlsplit(url.strip())
-            parts.port  # noqa: B018 - reading it checks it
-        except ValueError:
-            raise ValueError(f"this is no web address; {wanted}") from None
-        if parts.scheme not in {"http", "https"}:
-            raise ValueError(f"the address must begin with https:// (or http://); {wanted}")
-        if not parts.hostname or any(character.isspace() for character in parts.netloc):
-            raise ValueError(f"the address names no host; {wanted}")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError(f"the address must not hold credentials; {wanted}")
-        if parts.path.strip("/") or parts.query or parts.fragment:
-            raise ValueError(f"the address must end after the host; {wanted}")
-        return f"{parts.scheme}://{parts.netloc}"
 
     @field_validator("time_zone")
     @classmethod

@@ -113,7 +113,8 @@ class Planner:
     def _known(self, frame: pd.DataFrame) -> Known:
         """What the state says of normalized rows, and whether they may sync."""
         order = self._order
-        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields)
+        country_format = order.settings.country_format
+        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields, country_format=country_format)
         self._require_possible(payload)
         wanted = digests(payload.values)
         with self._store.transaction() as connection:
@@ -143,7 +144,7 @@ class Planner:
 
     def _require_possible(self, payload: Payload) -> None:
         order, key = self._order, self._order.settings.external_key
-        problems = mapping_problems(payload.targets, self._fields, crm=order.crm, record_type=self._record_type, external_key=key)
+        problems = mapping_problems(payload.targets, self._fields, spec=order.spec, crm=order.crm, external_key=key)
         if problems:
             raise MappingError(integration=order.integration, service=order.crm, problems=problems)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ from crm_pipeline_tests.crms.bench import Bench, Request
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
 CLIENT_LIBRARIES = ("simple_salesforce", "hubspot", "requests")
+OTHER_LOGGERS = {"asyncio", "crm_pipeline"}
 SECRET_WORDS = "Zaphod Beeblebrox"
 
 both_types = pytest.mark.parametrize("record_type", [ACCOUNT, CONTACT])
@@ -70,6 +72,18 @@ def test_crms_load_without_their_client_libraries() -> None:
 
 def test_every_crm_is_on_the_bench(bench: Bench) -> None:
     assert crm_kinds()[bench.kind.name] is bench.kind
+
+
+def test_what_its_client_libraries_log_comes_from_the_loggers_that_it_names(
+    bench: Bench, crm: Crm, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Below warnings they write addresses, which can hold values; whoever runs the client quiets the loggers that it names."""
+    caplog.set_level(logging.DEBUG)
+    for name in bench.kind.client_loggers:
+        caplog.set_level(logging.DEBUG, logger=name)
+    crm.find(CONTACT, bench.fields[CONTACT].match, ["ana@labs.example.org"])
+    spoke = {record.name.partition(".")[0] for record in caplog.records} - OTHER_LOGGERS
+    assert spoke <= set(bench.kind.client_loggers)
 
 
 def test_connecting_makes_no_call(bench: Bench, crm: Crm) -> None:

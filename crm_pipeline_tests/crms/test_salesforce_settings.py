@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -33,11 +34,25 @@ def test_domain_is_my_domain_without_the_rest(domain: str) -> None:
         settings(domain=domain)
 
 
-@pytest.mark.parametrize("url", ["acme.example.com", "ftp://acme.example.com", "https://user:word@acme.example.com"])
-def test_url_is_a_whole_address_without_credentials(url: str) -> None:
-    with pytest.raises(ValidationError, match="give a whole address") as raised:
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("acme.example.com", "must begin with https://"),
+        ("ftp://acme.example.com", "must begin with https://"),
+        ("https://", "names no host"),
+        ("https://user:s3cret@acme.example.com", "must not hold credentials"),
+        ("https://acme.example.com/salesforce?key=s3cret", "must end before ? and #"),
+        ("https://acme.example.com#s3cret", "must end before ? and #"),
+    ],
+)
+def test_url_is_a_whole_address_without_credentials(url: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(words)) as raised:
         settings(url=url)
-    assert "word@" not in str(raised.value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_url_may_lead_to_a_path_of_a_gateway() -> None:
+    assert settings(url="https://gateway.example.com/salesforce/").url == "https://gateway.example.com/salesforce"
 
 
 @pytest.mark.parametrize("version", ["v64.0", "64", "45.0"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crm_pipeline.mapping.normalize import Normalized, normalize
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
-from crm_pipeline.mapping.targets import CountryFormat
+from crm_pipeline.model import CountryFormat
 from crm_pipeline.schemas import CRM_FIELDS, RAW
 
 quickly = settings(max_examples=20)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.mapping.payload import build_payload
+from crm_pipeline.model import CountryFormat
 from crm_pipeline_tests.mapping.builders import (
     JSON_VALUES,
     account_spec,
@@ -82,8 +83,8 @@ def test_hubspot_contact_street_is_one_line() -> None:
     assert sent(result) == {"email": "ana@ecolabs.example", "address": "12 Mill Rd, Floor 2", "country": "South Korea"}
 
 
-@pytest.mark.parametrize(("country_format", "wanted"), [("auto", "Germany"), ("name", "Germany"), ("code", "DE"), ("as_is", "DE")])
-def test_country_goes_out_in_the_form_asked_for(country_format: Any, wanted: str) -> None:
+@pytest.mark.parametrize(("country_format", "wanted"), [("auto", "Germany"), ("name", "Germany"), ("code", "DE")])
+def test_country_goes_out_in_the_form_asked_for(country_format: CountryFormat, wanted: str) -> None:
     result = payload(account_spec({"address": ADDRESS}), customer(country="Deutschland"), country_format=country_format)
     assert listed(result.values["BillingCountry"]) == [wanted]
 
@@ -92,6 +93,12 @@ def test_country_and_state_go_out_as_codes_where_the_org_has_code_fields() -> No
     result = payload(account_spec({"address": ADDRESS}), customer(**AUSTIN), crm_fields=CODE_FIELDS)
     assert {"BillingCountryCode": "US", "BillingStateCode": "TX"}.items() <= sent(result).items()
     assert not {"BillingCountry", "BillingState"} & set(result.values.columns)
+
+
+def test_country_goes_out_by_its_name_if_asked_for_even_where_the_org_has_code_fields() -> None:
+    result = payload(account_spec({"address": ADDRESS}), customer(**AUSTIN), crm_fields=CODE_FIELDS, country_format="name")
+    assert {"BillingCountry": "United States", "BillingState": "Texas"}.items() <= sent(result).items()
+    assert not {"BillingCountryCode", "BillingStateCode"} & set(result.values.columns)
 
 
 def test_state_without_its_country_is_dropped_where_the_org_has_code_fields() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from crm_pipeline.mapping.validity import mapping_problems
-from crm_pipeline.model import RecordType
 from crm_pipeline_tests.mapping.builders import account_spec, contact, contact_spec, crm_fields, customer, listed, payload, problem_rows
 
 INDUSTRY = {"type": "choice", "restricted": True, "options": [("BIOTECH", "Biotechnology"), ("Food", "Food & Beverage")]}
@@ -133,12 +132,12 @@ def test_create_default_that_the_crm_refuses_is_a_problem_of_creates_alone() -> 
 def test_nothing_is_checked_without_the_crms_fields() -> None:
     result = payload(account_spec(), customer(customer_name="x" * 1000))
     assert problem_rows(result.problems) == []
-    assert mapping_problems(result.targets, None, crm="salesforce", record_type=RecordType.ACCOUNT, external_key="X") == []
+    assert mapping_problems(result.targets, None, spec=account_spec(), crm="salesforce", external_key="X") == []
 
 
-def problems_of(mapping: dict[str, Any], described: Any, *, external_key: str | None = None) -> list[str]:
-    targets = payload(account_spec(mapping)).targets
-    return mapping_problems(targets, described, crm="salesforce", record_type=RecordType.ACCOUNT, external_key=external_key)
+def problems_of(mapping: dict[str, Any], described: Any, *, external_key: str | None = None, **rest: Any) -> list[str]:
+    spec = account_spec(mapping, **rest)
+    return mapping_problems(payload(spec).targets, described, spec=spec, crm="salesforce", external_key=external_key)
 
 
 def test_mapping_that_can_work_has_no_problems() -> None:
@@ -161,6 +160,24 @@ def test_mapping_that_can_work_has_no_problems() -> None:
 def test_mapping_that_can_never_work_is_told(mapping: dict[str, Any], described: dict[str, Any], said: str) -> None:
     (problem,) = problems_of(mapping, crm_fields(Name={}, **described))
     assert re.search(said, problem), problem
+
+
+@pytest.mark.parametrize(
+    ("match_key", "said"),
+    [
+        ({"name": {"salesforce": "Nmae"}}, r"Nmae \(match key for name\) does not exist .* or is not visible to the integration's user$"),
+        ({"name": {"salesforce": "name"}}, r"name \(match key for name\) does not exist .*; its name is Name$"),
+        ({"field": "code", "in": {"salesforce": "Code"}}, r"Code \(match key for qbench\.code\) does not exist"),
+    ],
+)
+def test_match_key_that_the_crm_does_not_have_is_told(match_key: dict[str, Any], said: str) -> None:
+    (problem,) = problems_of({}, crm_fields(Name={}), sync_on=[match_key])
+    assert re.search(said, problem), problem
+
+
+def test_match_key_of_another_crm_or_one_that_cannot_be_written_is_no_problem() -> None:
+    sync_on = [{"name": {"salesforce": "Number", "hubspot": "nmae"}}, {"name": {"hubspot": "nmae"}}]
+    assert problems_of({}, crm_fields(Name={}, Number={"creatable": False, "updatable": False}), sync_on=sync_on) == []
 
 
 def test_create_only_field_need_not_be_updatable() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -83,14 +84,17 @@ class Bench:
     crm: str
     calls: dict[str, int] = field(default_factory=dict)
 
-    def spec(self, *, name: str = "acme", external_keys: bool = True, **overrides: Any) -> IntegrationSpec:
-        """The integration, whose clients try each call once only."""
+    def spec(
+        self, *, name: str = "acme", external_keys: bool = True, settings: Mapping[str, Any] = MappingProxyType({}), **overrides: Any
+    ) -> IntegrationSpec:
+        """The integration, whose clients try each call once only. ``settings``: more of the CRM that is loaded into."""
         keys = attributes(self.sandbox, external_keys=external_keys) | {
             "accounts": {"map": LEAN_ACCOUNT_MAP},
             "contacts": {"map": LEAN_CONTACT_MAP},
         }
-        for settings in keys["crms"].values():
-            settings["attempts"] = 1
+        for crm in keys["crms"].values():
+            crm["attempts"] = 1
+        keys["crms"][self.crm].update(settings)
         return IntegrationSpec.model_validate({"name": name, **keys, **overrides})
 
     def stage(self, spec: IntegrationSpec, record_type: RecordType, *records: Staged) -> None:
@@ -186,17 +190,20 @@ class Bench:
             self.sandbox.portal.associate(record, account, types=(1,))
         return record
 
+    def values(self, record_type: RecordType, crm_field: str) -> list[str]:
+        """What the CRM's records hold in a field."""
+        name = OBJECTS[self.crm, record_type]
+        if self.crm == "salesforce":
+            return sorted(record[crm_field] for record in self.sandbox.org.records(name))
+        return sorted(record["properties"][crm_field] for record in self.sandbox.portal.records(name))
+
     def names(self) -> list[str]:
         """The names of the CRM's accounts."""
-        if self.crm == "salesforce":
-            return sorted(record["Name"] for record in self.sandbox.org.records("Account"))
-        return sorted(record["properties"]["name"] for record in self.sandbox.portal.records("companies"))
+        return self.values(ACCOUNT, CRM_FIELDS[self.crm, ACCOUNT]["name"])
 
     def emails(self) -> list[str]:
         """The emails of the CRM's contacts."""
-        if self.crm == "salesforce":
-            return sorted(record["Email"] for record in self.sandbox.org.records("Contact"))
-        return sorted(record["properties"]["email"] for record in self.sandbox.portal.records("contacts"))
+        return self.values(CONTACT, CRM_FIELDS[self.crm, CONTACT]["email"])
 
     def add_account(self, name: str) -> str:
         """An account that a user of the CRM made."""

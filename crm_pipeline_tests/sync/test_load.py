@@ -12,7 +12,7 @@ from crm_pipeline.errors import ConfigurationError, MappingError, OpenRecordsErr
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.staging import Window
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, CRM_FIELDS, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, contact, customer
 
 CREATE_PATHS = {"salesforce": "composite/sobjects", "hubspot": "/(companies|contacts)/batch/(create|upsert)$"}
 
@@ -267,6 +267,16 @@ def test_a_mapping_that_can_never_work_is_refused_with_every_problem_before_any_
     assert salesforce.names() == []
 
 
+def test_a_match_key_that_the_crm_does_not_have_is_refused_before_any_write_instead_of_finding_nothing(bench: Bench) -> None:
+    misspelt = {"salesforce": "name", "hubspot": "Name"}[bench.crm]
+    spec = bench.spec(accounts={**BY_NAME, "sync_on": [{"name": {bench.crm: misspelt}}]})
+    bench.add_account("Lab 1")
+    bench.stage(spec, ACCOUNT, customer(1))
+    with pytest.raises(MappingError, match=rf"{misspelt} \(match key for name\) .* its name is {CRM_FIELDS[bench.crm, ACCOUNT]['name']}$"):
+        bench.load(spec, ACCOUNT)
+    assert bench.names() == ["Lab 1"]
+
+
 def test_a_directly_mapped_field_that_is_blank_in_every_record_is_left_out(salesforce: Bench) -> None:
     spec = salesforce.spec(accounts={"map": {**LEAN_ACCOUNT_MAP, "salesforce.Site": "site", "hubspot.domain": "site"}})
     salesforce.stage(spec, ACCOUNT, customer(1))
@@ -281,6 +291,15 @@ def test_an_if_blank_field_is_sent_only_into_an_empty_one(salesforce: Bench) -> 
     assert dict(salesforce.load(spec, ACCOUNT).outcomes) == {"linked": 2}
     assert [salesforce.sandbox.org.record("Account", account)["Industry"] for account in (empty, filled)] == ["Food", "Chemicals"]
     assert dict(salesforce.load(spec, ACCOUNT).outcomes) == {"unchanged": 2}
+
+
+@pytest.mark.parametrize(("chosen", "wanted"), [({}, "Germany"), ({"country_format": "code"}, "DE")])
+def test_a_country_is_written_in_the_form_that_the_crms_settings_choose(bench: Bench, chosen: dict[str, str], wanted: str) -> None:
+    field = {"salesforce": "BillingCountry", "hubspot": "country"}[bench.crm]
+    spec = bench.spec(accounts={"map": {**LEAN_ACCOUNT_MAP, "address": {"country": "country_name"}}}, settings=chosen)
+    bench.stage(spec, ACCOUNT, customer(1, country_name="Deutschland"))
+    bench.load(spec, ACCOUNT)
+    assert bench.values(ACCOUNT, field) == [wanted]
 
 
 def test_a_change_empties_only_what_the_mapping_clears_and_names_what_is_sent_at_the_creation_only(salesforce: Bench) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crm_pipeline.errors import WrongOrgError
+from crm_pipeline.errors import MappingError, WrongOrgError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.staging import Window
@@ -124,3 +124,10 @@ def test_a_preview_refuses_credentials_of_another_organization(salesforce: Bench
         connection.exec_driver_sql("UPDATE crm_pipeline.organization SET org_id = 'another' WHERE service = 'salesforce'")
     with pytest.raises(WrongOrgError):
         forecasts(salesforce, spec, ACCOUNT)
+
+
+def test_a_preview_refuses_match_keys_that_the_crm_does_not_have(hubspot: Bench) -> None:
+    spec = hubspot.spec(accounts={**BY_NAME, "sync_on": [{"name": {"hubspot": "nmae"}}]})
+    hubspot.stage(spec, ACCOUNT, customer(1))
+    with pytest.raises(MappingError, match="nmae"):
+        forecasts(hubspot, spec, ACCOUNT)

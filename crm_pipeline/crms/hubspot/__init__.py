@@ -35,4 +35,5 @@ KIND = CrmKind(
     ),
     settings=HubSpotSettings,
     connect=_connect,
+    client_loggers=("hubspot", "urllib3"),
 )

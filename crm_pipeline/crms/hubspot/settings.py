@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
-from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.crms.base import CrmSettings, ExternalKey
 from crm_pipeline.crms.hubspot.paths import PathFamily
-from crm_pipeline.settings import EnvVariable, YamlModel
+from crm_pipeline.settings import EnvVariable, YamlModel, web_address
 
 
 class HubSpotLimits(YamlModel):
@@ -32,17 +32,15 @@ class HubSpotLimits(YamlModel):
 class HubSpotSettings(CrmSettings):
     """HubSpot's part of the YAML."""
 
+    external_key: Annotated[ExternalKey, Field(examples=["qbench_id"])] = None
     token: Annotated[
         EnvVariable,
         Field(description="Service key or private app token.", examples=[{"env": "HUBSPOT_TOKEN"}]),
     ]
     url: Annotated[
         str,
-        Field(
-            description="Address of the API; another one only for a stand-in.",
-            examples=["https://api.hubapi.com"],
-            pattern="^https?://[^/?#]+/?$",
-        ),
+        web_address("https://api.hubapi.com"),
+        Field(description="Address of the API; another one only for a stand-in.", examples=["https://api.hubapi.com"]),
     ] = "https://api.hubapi.com"
     path_family: Annotated[
         PathFamily,

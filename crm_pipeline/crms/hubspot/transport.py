@@ -143,7 +143,7 @@ class Transport:
         with self._lock:
             if self._client is None:
                 token = self._settings.token.read(integration=self.integration)
-                url = self._settings.url.rstrip("/")
+                url = self._settings.url
                 library = hubspot.HubSpot(access_token=token, host=url, retry=False, proxy=_proxy_to(url))
                 # Every further access to a library's API object would open a pool of its own, so one is kept.
                 self._client = library.crm.objects.batch_api.api_client
@@ -176,9 +176,8 @@ class Transport:
             raise self._unreachable(asked, type(error).__name__, executed=True) from None
 
     def _unreachable(self, asked: str, cause: str, *, executed: bool) -> ServiceUnavailableError:
-        host = self._settings.url
         return ServiceUnavailableError(
-            f"{asked} got no answer from {host} ({cause})", integration=self.integration, service=SERVICE, executed=executed
+            f"{asked} got no answer from {self._settings.url} ({cause})", integration=self.integration, service=SERVICE, executed=executed
         )
 
     def _note_daily(self, headers: Mapping[str, str]) -> None:

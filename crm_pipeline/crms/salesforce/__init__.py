@@ -26,4 +26,5 @@ KIND = CrmKind(
     objects=MappingProxyType({RecordType.ACCOUNT: CrmObject("Account", "accounts"), RecordType.CONTACT: CrmObject("Contact", "contacts")}),
     settings=SalesforceSettings,
     connect=_connect,
+    client_loggers=("simple_salesforce", "urllib3"),
 )

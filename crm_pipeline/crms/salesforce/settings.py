@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
-from crm_pipeline.crms.base import CrmSettings
-from crm_pipeline.settings import EnvVariable
+from crm_pipeline.crms.base import CrmSettings, ExternalKey
+from crm_pipeline.settings import EnvVariable, web_address
 
 
 class SalesforceSettings(CrmSettings):
     """One Salesforce organization: its address, the External Client App to sign in with, and how gently to use it."""
 
+    needed: ClassVar[tuple[str, ...]] = ("domain",)
+    external_key: Annotated[ExternalKey, Field(examples=["QBench_Id__c"])] = None
     domain: Annotated[
         str | None,
         Field(
@@ -22,7 +24,7 @@ class SalesforceSettings(CrmSettings):
         ),
     ] = None
     url: Annotated[
-        str | None,
+        Annotated[str, web_address("https://gateway.example.com/salesforce", ends="before ? and #")] | None,
         Field(
             description="Instead of domain: send every request here, to a stand-in or a gateway.",
             examples=["http://127.0.0.1:8081"],
@@ -77,13 +79,6 @@ class SalesforceSettings(CrmSettings):
         if domain is not None and (domain in {"login", "test"} or domain.endswith(".salesforce.com") or not _is_host(domain)):
             raise ValueError("give My Domain only: acme.my for https://acme.my.salesforce.com; login and test cannot be used")
         return domain
-
-    @field_validator("url")
-    @classmethod
-    def _is_url(cls, url: str | None) -> str | None:
-        if url is not None and (not url.startswith(("http://", "https://")) or "@" in url):
-            raise ValueError("give a whole address without credentials, like https://gateway.example.com")
-        return url.rstrip("/") if url else url
 
     @model_validator(mode="after")
     def _has_one_address(self) -> Self:
