@@ -97,6 +97,12 @@ def empty(store: Store) -> None:
         connection.execute(text("SELECT pg_stat_reset()"))
 
 
+def end_lock_holders(database_url: str) -> None:
+    """End the connections that hold a lock of ours, as a restart of PostgreSQL does."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+
+
 @pytest.fixture(scope="session")
 def _one_database(postgres: str) -> Iterator[str]:
     """A database for one test after the other: making one costs more than most tests."""

@@ -30,6 +30,24 @@ _KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10
 """Libpq settings by which the server learns of a dead client, whose locks it then frees."""
 
 
+class Lock:
+    """A lock of the database while it is held; it lives and dies with the one connection that took it."""
+
+    def __init__(self, name: str, connection: Connection) -> None:
+        self._name = name
+        self._connection = connection
+
+    def require(self) -> None:
+        """Raises StoreError when the lock was lost with its connection: another run may be at work by now."""
+        try:
+            self._connection.execute(text("SELECT 1"))
+        except OperationalError as error:
+            raise StoreError(
+                f"{self._name}: the connection that held this lock is gone ({type(error.orig).__name__}; was PostgreSQL restarted?); "
+                "start the run again, it goes on where this one stopped"
+            ) from None
+
+
 class Store:
     """The state database of a deployment. Nothing is opened or migrated before the first use; safe over threads."""
 
@@ -49,7 +67,7 @@ class Store:
             yield connection
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str) -> Iterator[Lock]:
         """Hold the database's lock of this name, waiting for whoever holds it; freed by the server if this process dies."""
         with self._opened().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             started = time.monotonic()
@@ -58,9 +76,10 @@ class Store:
                 connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
                 logger.info("%s: waited %.1f s for another run", name, time.monotonic() - started)
             try:
-                yield
+                yield Lock(name, connection)
             finally:
-                connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), {"name": name})
+                if not connection.invalidated:
+                    connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), {"name": name})
 
     def migrate(self) -> None:
         """Bring the schema to the version this package knows. Raises StoreError when the database is newer."""

@@ -24,7 +24,7 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
-from crm_pipeline.store.database import Store
+from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.deletions import follow_deletions, left_behind, release
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
@@ -65,6 +65,7 @@ class Load:
         self._unclear: set[int] = set()
         self._given_up: set[int] = set()
         self._refusals = FirstRefusals()
+        self._lock: Lock
         self._calls_before = sum(crm.calls.snapshot().values())
 
     def run(self, selection: Selection) -> LoadReport:
@@ -73,7 +74,7 @@ class Load:
         Raises the ServiceError or ConfigurationError that stopped it, after storing what was done, and OpenRecordsError
         when rows are left that failed for a passing cause.
         """
-        with self._store.lock(f"{self.order.integration}: writing {self.order.crm}"):
+        with self._store.lock(f"{self.order.integration}: writing {self.order.crm}") as self._lock:
             try:
                 for frame in self._frames(selection):
                     self._plan_and_write(frame)
@@ -198,6 +199,7 @@ class Load:
 
     def _write(self, batch: Plan, *, attempt: int = 1) -> None:
         """Send one batch and store what became of it, also when the call fails."""
+        self._lock.require()
         self._save_intents(batch)
         if attempt == 1:
             self._count_sent(batch)
@@ -328,6 +330,7 @@ class Load:
         pairs = ASSOCIATIONS.build(
             rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
         )
+        self._lock.require()
         self.report.sent[ASSOCIATE] += len(rows)
         with self.report.timed("associate"):
             answer = results.account_for(rows, self._crm.associate(pairs))

@@ -17,7 +17,7 @@ from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
 from crm_pipeline.store.tables import SCHEMA, metadata
 from crm_pipeline_tests.awaiting import await_that
-from crm_pipeline_tests.conftest import own_database
+from crm_pipeline_tests.conftest import end_lock_holders, own_database
 
 HOLD_A_LOCK = """
 import sys
@@ -148,6 +148,14 @@ def test_a_lock_is_freed_after_an_error(store: Store) -> None:
         raise ZeroDivisionError
     with store.lock("work"):
         pass
+
+
+def test_a_lock_that_is_lost_with_its_connection_is_noticed(store: Store, database_url: str) -> None:
+    with store.lock("work") as lock:
+        lock.require()
+        end_lock_holders(database_url)
+        with pytest.raises(StoreError, match=r"work: the connection that held this lock is gone .*start the run again"):
+            lock.require()
 
 
 def test_a_killed_process_frees_its_lock(store: Store, database_url: str) -> None:

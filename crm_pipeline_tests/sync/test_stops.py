@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 import pytest
 
-from crm_pipeline.errors import SameRefusalError
+from crm_pipeline.errors import SameRefusalError, StoreError
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
 from crm_pipeline.schemas import WRITE_RESULTS
 from crm_pipeline.sync.stops import EQUAL_REFUSALS, FirstRefusals
+from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
 
 REFUSED = "RequiredFieldException"
+
+
+def test_load_that_lost_its_lock_stops_before_its_next_batch(hubspot: Bench, database_url: str) -> None:
+    spec = hubspot.spec()
+    hubspot.stage(spec, ACCOUNT, *(customer(number) for number in range(1, 151)))
+    held = Fault(service="hubspot", path="companies/batch/upsert", kind="delay", until=threading.Event())
+    hubspot.sandbox.faults.add(held)
+    with ThreadPoolExecutor(1) as threads:
+        load = threads.submit(hubspot.load, spec, ACCOUNT)
+        await_that(lambda: held not in hubspot.sandbox.faults.open(), "the first batch is under way")
+        end_lock_holders(database_url)
+        assert held.until is not None
+        held.until.set()
+        with pytest.raises(StoreError, match="acme: writing hubspot: the connection that held this lock is gone"):
+            load.result()
+    assert len(hubspot.sandbox.portal.records("companies")) == 100
+    assert hubspot.load(spec, ACCOUNT).outcomes["created"] == 50
 
 
 def answer(*errors: str | None, fields: str | None = "Tier__c") -> pd.DataFrame:
