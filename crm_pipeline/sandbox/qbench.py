@@ -96,7 +96,10 @@ def _list(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
 
 def _read(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
     with tenant.lock:
-        return {"data": shown(tenant, kind, _live_id(tenant, kind, request))}
+        record_id: int = request.path_params["id"]
+        if not (tenant.answers_deleted and record_id in tenant.tables[kind].deleted_at):
+            record_id = _live_id(tenant, kind, request)
+        return {"data": shown(tenant, kind, record_id)}
 
 
 def _list_related(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:

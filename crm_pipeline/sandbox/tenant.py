@@ -171,6 +171,7 @@ class QBenchTenant:
       us ``10/09/2025 08:55 AM`` (which knows no seconds). ``time_zone``: of the two that carry none.
     - ``customers_form``: how ``contact.customers[]`` comes: id ``{"id": …, "customer_name": …}``, data ``{"data": {…}}``,
       customer_id ``{"customer_id": …}``, bare ``41``, or absent.
+    - ``answers_deleted``: whether a deleted record is still answered by its id (undocumented).
     - ``lists_deleted_customers``: whether a contact still shows its deleted customers.
     - ``refuses_stale_with``: how a token that is unknown or too old is refused: 401, or 400 with that error (all were observed).
     - ``token_seconds``: how long a token is good for. ``latency``: seconds added to every answer.
@@ -196,6 +197,7 @@ class QBenchTenant:
         self.date_form: Literal["unix", "digits", "iso", "iso_naive", "us"] = "unix"
         self.time_zone = "UTC"
         self.customers_form: Literal["id", "data", "customer_id", "bare", "absent"] = "id"
+        self.answers_deleted = False
         self.lists_deleted_customers = False
         self.refuses_stale_with: Literal["unauthorized", "invalid_grant", "invalid_request"] = "unauthorized"
         self.token_seconds = 3600

@@ -348,7 +348,9 @@ def test_a_read_of_deletions_costs_one_call_where_nothing_was_deleted(qbench: Be
     assert len(qbench.journal.calls()) - before == 1
 
 
-def test_the_deletions_of_a_window_are_those_made_in_it(qbench: Bench) -> None:
+@pytest.mark.parametrize("answers_deleted", [False, True])
+def test_the_deletions_of_a_window_are_those_made_in_it(qbench: Bench, *, answers_deleted: bool) -> None:
+    qbench.tenant.answers_deleted = answers_deleted
     first, second, third, _live = add_customers(qbench.tenant, T0, T0, T0, T0 + 15)
     for customer, at in ((first, T0 + 9), (second, T0 + 10), (third, T0 + 20)):
         qbench.tenant.delete_customer(customer, at=at)
