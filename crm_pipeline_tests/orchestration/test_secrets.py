@@ -58,7 +58,9 @@ def traces(world: World) -> Traces:
     finally:
         root.setLevel(level)
         root.removeHandler(kept)
-    return Traces(world, world.dagster.events(), "\n".join(kept.lines), _secrets(world.sandbox))
+    secrets = secrets_of(world.sandbox)
+    assert len(secrets) >= 3 + 3, "both services gave tokens"
+    return Traces(world, world.dagster.events(), "\n".join(kept.lines), secrets)
 
 
 def _two_runs(world: World) -> None:
@@ -79,11 +81,10 @@ def _two_runs(world: World) -> None:
     world.sandbox.faults.clear()
 
 
-def _secrets(sandbox: Sandbox) -> frozenset[str]:
+def secrets_of(sandbox: Sandbox) -> frozenset[str]:
     """The configured secrets and every token that the services gave."""
     names = ("QBENCH_CLIENT_SECRET", "SALESFORCE_CLIENT_SECRET", "HUBSPOT_TOKEN")
     given = {*sandbox.tenant.tokens, *sandbox.org._sessions}
-    assert len(given) >= 3, "both services gave tokens"
     return frozenset({*(SANDBOX_CREDENTIALS[name] for name in names), *given})
 
 
