@@ -10,7 +10,6 @@ import pytest
 
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
-from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.orchestration.conftest import READS, World, failures, metadata_of, outcomes
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, add_laboratories, integration
 
@@ -112,22 +111,32 @@ def test_no_value_of_a_bad_record_is_in_any_event(world: World, met: BadRecords)
 
 
 def test_nul_and_lone_surrogates_are_left_out(world: World) -> None:
-    sandbox: Sandbox = world.sandbox
     names = {"customer_name": "O\0d\ud800d \N{GRINNING FACE}", "comments": "\udc00"}
-    odd = {"id": 9_000, "last_updated": IN_SECOND, **names}
-    sandbox.faults.add(
+    # The escapes stand in the JSON as a server in another language would send them.
+    assert sync_one(world, json.dumps({"id": 9_000, "last_updated": IN_SECOND, **names}))["Name"] == "Odd \N{GRINNING FACE}"
+
+
+def test_number_beyond_every_measure_is_no_value(world: World) -> None:
+    customer = f'{{"id": 9001, "last_updated": {IN_SECOND}, "customer_name": "Infinity Labs", "employees": 1e999}}'
+    assert sync_one(world, customer).items() >= {"Name": "Infinity Labs", "NumberOfEmployees": None}.items()
+
+
+def sync_one(world: World, customer: str) -> dict[str, object]:
+    """What Salesforce holds of a customer, once QBench has answered with it in these very characters."""
+    world.sandbox.faults.add(
         Fault(
             service="qbench",
             path="/customers$",
             status=200,
             times=1,
             headers={"content-type": "application/json"},
-            # The escapes stand in the JSON as a server in another language would send them.
-            body=json.dumps({"data": [odd], "total_pages": 1, "total_count": 1}),
+            body=f'{{"data": [{customer}], "total_pages": 1, "total_count": 1}}',
         )
     )
-    assert world.dagster.run(
-        integration(sandbox), SECOND, assets=("qbench/customers", "normalized/accounts", "salesforce/accounts")
-    ).success
-    held = {record["QBench_Id__c"]: record["Name"] for record in sandbox.org.records("Account")}
-    assert held["9000"] == "Odd \N{GRINNING FACE}"
+    result = world.dagster.run(
+        integration(world.sandbox), SECOND, assets=("qbench/customers", "normalized/accounts", "salesforce/accounts")
+    )
+    assert result.success, failures(result)
+    number = str(json.loads(customer)["id"])
+    (held,) = [record for record in world.sandbox.org.records("Account") if record["QBench_Id__c"] == number]
+    return held
