@@ -260,3 +260,8 @@ def test_a_deleted_customer_is_not_counted_and_the_first_one_named_where_all_are
     frame = normalize(raw, spec=contact_spec(), deleted_customers=frozenset({42, 43})).frame
     assert frame["customer_id"].astype(object).where(frame["customer_id"].notna(), None).tolist() == [41, 42, 42, None]
     assert listed(frame["error_type"]) == [None, None, None, "ContactWithMoreThanOneCustomerException"]
+
+
+def test_customer_with_an_id_beyond_64_bits_does_not_count() -> None:
+    assert error_of(contact_spec(), contact(customers=[{"id": 2**63}])) == ("NoCustomerForContactException", None)
+    assert error_of(contact_spec(), contact(customers=[{"id": 10**30}, {"id": 41}])) == (None, None)

@@ -91,3 +91,13 @@ def test_normalized_fields_come_back_as_they_went_in(store: Store) -> None:
         stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
     (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
     pd.testing.assert_frame_equal(read[frame.columns], frame)
+
+
+def test_a_large_integer_beside_a_blank_is_exact(store: Store) -> None:
+    large = 2**53 + 1
+    employees = pd.array([large, None], dtype="Int64")
+    frame = normalized_schema(RecordType.ACCOUNT).build({"qbench_id": [1, 2], "version": [100, 100], "number_of_employees": employees})
+    with store.transaction() as connection:
+        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
+    (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
+    assert read["number_of_employees"][0] == large
