@@ -247,7 +247,7 @@ def _first_error(
 def _missing(column: FieldColumn | None, index: pd.Index) -> pd.Series:
     if column is None:
         return pd.Series(True, index=index)
-    missing = column.values.isna()
+    missing = column.values.isna() & ~column.missed
     return missing if column.create_default is None else missing & column.create_default.isna()
 
 

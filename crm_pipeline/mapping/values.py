@@ -170,7 +170,8 @@ def host_form(text: str) -> str:
 def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None = None) -> tuple[pd.Series, pd.Series]:
     """The normal form of texts by kind, and where it was not understood (bool).
 
-    Shapes: str (integer: Int64) of the same index. What is not understood stays as given; a number becomes null.
+    Shapes: str (integer: Int64) of the same index. What is not understood stays as given; a number becomes null, and so
+    does an email longer than any can be, which the database's index of addresses could not hold.
     ``regions``: ISO alpha-2 per row, read for phones only.
     """
     if kind in ("text", "url"):
@@ -179,7 +180,7 @@ def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None
         return values.str.upper(), pd.Series(False, index=values.index)
     if kind == "email":
         lowered = values.str.lower()
-        return lowered, lowered.notna() & ~valid_emails(lowered)
+        return lowered.where(lowered.str.len() <= LONGEST_EMAIL, None), lowered.notna() & ~valid_emails(lowered)
     understood = _phones(values, regions) if kind == "phone" else _understood(values, kind)
     missed = values.notna() & understood.isna()
     return (understood if kind == "integer" else understood.fillna(values)), missed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 
 import dagster as dg
@@ -25,7 +26,7 @@ ODD_SHAPES: tuple[dict[str, object], ...] = (
     {"phone": 10**40},
     {"comments": True, "city_name": 1.5},
 )
-BLANK_CONTACT = 5_000
+BLANK_CONTACT, WORDY_CONTACT = 5_000, 5_001
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ def met(world: World) -> BadRecords:
         customer_ids=[sound], email_address=f"{MARKER}@example.org", first_name=MARKER, last_name=MARKER, phone="512 555 0102", at=1
     )
     tenant.add_contact(customer_ids=[sound], id=BLANK_CONTACT, at=BEFORE_START)
+    tenant.add_contact(customer_ids=[sound], id=WORDY_CONTACT, last_name="Wordy", at=BEFORE_START)
+    # Random, because PostgreSQL would compress anything else into its index.
+    tenant.answer_with("contacts", WORDY_CONTACT, email_address=f"{MARKER}{random.Random(7).randbytes(3_000).hex()}@example.org")
     blank = tenant.add_customer(customer_name=None, status=None, at=BEFORE_START)
     talkative = tenant.add_customer(customer_name="Talkative", comments=MARKER * 1_000_000, at=BEFORE_START)
     refused = tenant.add_customer(customer_name=REFUSED, at=BEFORE_START)
@@ -80,6 +84,10 @@ def test_record_with_every_field_null_is_skipped_with_its_reason(met: BadRecords
     accounts = {met.said[crm, "account", met.blank][:2] for crm in ("salesforce", "hubspot")}
     assert accounts == {("skipped", "NoNameForCustomerException")}
     assert met.said["salesforce", "contact", BLANK_CONTACT][:2] == ("skipped", "NoEmailForContactException")
+
+
+def test_address_longer_than_any_can_be_is_refused_as_invalid(met: BadRecords) -> None:
+    assert met.said["salesforce", "contact", WORDY_CONTACT] == ("skipped", "InvalidEmailException", "email_address")
 
 
 def test_comment_of_ten_megabytes_is_left_out_and_named(met: BadRecords) -> None:
