@@ -26,13 +26,14 @@ from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.sandbox.seed import seed_tenant
 from crm_pipeline.sandbox.server import reached_directly
-from crm_pipeline.store.database import URL_VARIABLE
+from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE
 from crm_pipeline.store.embedded import embedded_postgres
 
 INTEGRATION = "bench"
 HOUR = timedelta(hours=1)
 SEED = 7
 NO_LIMIT = 1_000_000
+REPOSITORY = Path(__file__).parents[1]
 SANDBOX = Path(crm_pipeline.sandbox.__file__).parent
 PROFILE_VARIABLE = "BENCHMARK_PROFILE"
 """Names a file that each worker's profile (cProfile) is written to, for finding out where the time goes."""
@@ -68,7 +69,7 @@ class Workbench:
         """
         log, cost, profile = self.home / "worker.log", self.home / "worker.json", os.environ.get(PROFILE_VARIABLE)
         command = [sys.executable, "-m", "benchmarks.worker", str(cost), sys.executable]
-        command += [*(("-m", "cProfile", "-o", profile) if profile else ()), "-m", "dagster", "job", "execute"]
+        command += [*(("-m", "cProfile", "-o", str(Path(profile).absolute())) if profile else ()), "-m", "dagster", "job", "execute"]
         command += ["-m", "benchmarks.definitions", "-j", f"{INTEGRATION}__sync"]
         first = self._partition(hour)
         tags = {"dagster/partition": first}
@@ -77,7 +78,8 @@ class Workbench:
         command += ["--tags", json.dumps(tags)]
         with log.open("wb") as output, guardian() as guard:
             environment = {**self.environment, **(settings or {}), **({EMPTY_VARIABLE: empty} if empty else {})}
-            process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+            # Not where a deployment's `.env` may lie, which Dagster reads over the environment.
+            process = subprocess.Popen(command, cwd=self.home, env=environment, stdout=output, stderr=output, start_new_session=True)
             guard.end_group(process.pid)
             process.wait()
         if process.returncode:
@@ -133,6 +135,8 @@ def workbench(*, customers: int, contacts: int, crm_limits: bool, hours: int = 2
                 **reached_directly(os.environ),
                 **SANDBOX_CREDENTIALS,
                 "DAGSTER_HOME": home,
+                "PYTHONPATH": os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))),
+                AUTO_MIGRATE_VARIABLE: "1",
                 SPEC_VARIABLE: json.dumps(spec),
             },
             start=start,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
 from typing import NoReturn
@@ -53,7 +54,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+@contextmanager
+def _needs_extras() -> Iterator[None]:
+    """Around commands that import, some of it late, what comes with the extras only."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; install crm-pipeline[embedded,sandbox]") from None
+
+
 @main.command()
+@_needs_extras()
 def demo() -> None:
     """Show a first load and an hourly run on the sandbox, through Dagster, in about a minute."""
     from crm_pipeline.sandbox.demo import demo_console, demo_environment, play
@@ -65,6 +76,7 @@ def demo() -> None:
 
 
 @main.command()
+@_needs_extras()
 def dev() -> None:
     """Do what demo does and stay up with `dagster dev`, for looking around in the Dagster UI."""
     from crm_pipeline.sandbox.demo import demo_console, demo_environment, play, stay_up
@@ -82,6 +94,7 @@ def dev() -> None:
 @click.option("--contacts", default=600, show_default=True, help="Contacts that QBench holds.")
 @click.option("--seed", default=7, show_default=True, help="Number that decides the made-up records.")
 @click.option("--clean", is_flag=True, help="Only records without faults, and empty CRMs.")
+@_needs_extras()
 def sandbox(*, qbench_port: int, salesforce_port: int, hubspot_port: int, customers: int, contacts: int, seed: int, clean: bool) -> None:
     """Run stand-ins for QBench, Salesforce and HubSpot on 127.0.0.1 until Ctrl-C, for any client."""
     from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, seeded_sandbox

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -44,3 +46,13 @@ def test_a_command_that_cannot_be_done_says_why_without_a_trace(monkeypatch: pyt
     result = CliRunner().invoke(main, ["db", "upgrade"])
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {URL_VARIABLE} is not set")
+
+
+@pytest.mark.parametrize(
+    ("command", "package"), [("demo", "faker"), ("dev", "faker"), ("sandbox", "faker"), ("sandbox", "python_multipart")]
+)
+def test_a_command_without_its_extras_says_what_to_install(command: str, package: str) -> None:
+    without = f"import sys; sys.modules[{package!r}] = None; from crm_pipeline.cli import main; main()"
+    ended = subprocess.run([sys.executable, "-c", without, command], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == f"Error: {package} is not installed; install crm-pipeline[embedded,sandbox]\n"

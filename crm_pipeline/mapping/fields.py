@@ -25,7 +25,7 @@ class FieldColumn:
     """One field over all records, every series with the records' index.
 
     ``values``: the normal form (str, integers Int64), null where blank. ``given``: QBench itself holds a usable value.
-    ``missed``: a value that was not understood, kept as given or, for integers, left out. ``unusable``: QBench holds
+    ``missed``: a value that was not understood, kept as given or left out (``normal_form``). ``unusable``: QBench holds
     something, but nothing of it can be sent; None where the mapping does not clear. ``create_default``: the value to use
     where ``values`` is null, for new CRM records only; None without one.
     """

@@ -177,7 +177,11 @@ def customer_ids_of(customers: Any) -> tuple[int, ...]:
     if not isinstance(customers, list):
         return ()
     ids = [customer.get("id") for customer in customers if isinstance(customer, dict)]
-    return tuple(dict.fromkeys(number for number in ids if isinstance(number, int) and not isinstance(number, bool)))
+    return tuple(dict.fromkeys(number for number in ids if _is_id(number)))
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64
 
 
 def _only_customer(customer_ids: pd.Series | None, index: pd.Index) -> pd.Series:
@@ -243,7 +247,7 @@ def _first_error(
 def _missing(column: FieldColumn | None, index: pd.Index) -> pd.Series:
     if column is None:
         return pd.Series(True, index=index)
-    missing = column.values.isna()
+    missing = column.values.isna() & ~column.missed
     return missing if column.create_default is None else missing & column.create_default.isna()
 
 

@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 from crm_pipeline.mapping.countries import country_code
 from crm_pipeline.model import FieldKind
 
-LONGEST_EXACT_FLOAT = 2**53
+LARGEST_EXACT_INTEGER = 2**53
+"""Beyond it JSON's readers, who take numbers for floats, no longer tell neighbours apart."""
 MOST_INTEGER_BITS = 10_000
-LARGEST_INTEGER = 2**63 - 1
 LONGEST_INTEGER_TEXT = 100
 EXTENSION_MARK = " x"
 LONGEST_EMAIL = 254
@@ -148,12 +148,12 @@ def phone_regions() -> frozenset[str]:
 
 
 def integer_form(text: str) -> int | None:
-    """The whole number that a text writes ("55", "1,200", "55.0"); null for anything else and beyond 64 bits."""
+    """The whole number that a text writes ("55", "1,200", "55.0"); null for anything else and beyond the largest exact one."""
     found = _INTEGER.fullmatch(unicodedata.normalize("NFKC", text).strip()) if len(text) <= LONGEST_INTEGER_TEXT else None
     if found is None:
         return None
     number = int(found[1] + re.sub(r"\D", "", found[2]))
-    return number if abs(number) <= LARGEST_INTEGER else None
+    return number if abs(number) <= LARGEST_EXACT_INTEGER else None
 
 
 def host_form(text: str) -> str:
@@ -170,7 +170,8 @@ def host_form(text: str) -> str:
 def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None = None) -> tuple[pd.Series, pd.Series]:
     """The normal form of texts by kind, and where it was not understood (bool).
 
-    Shapes: str (integer: Int64) of the same index. What is not understood stays as given; a number becomes null.
+    Shapes: str (integer: Int64) of the same index. What is not understood stays as given; a number becomes null, and so
+    does an email longer than any can be, which the database's index of addresses could not hold.
     ``regions``: ISO alpha-2 per row, read for phones only.
     """
     if kind in ("text", "url"):
@@ -179,7 +180,7 @@ def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None
         return values.str.upper(), pd.Series(False, index=values.index)
     if kind == "email":
         lowered = values.str.lower()
-        return lowered, lowered.notna() & ~valid_emails(lowered)
+        return lowered.where(lowered.str.len() <= LONGEST_EMAIL, None), lowered.notna() & ~valid_emails(lowered)
     understood = _phones(values, regions) if kind == "phone" else _understood(values, kind)
     missed = values.notna() & understood.isna()
     return (understood if kind == "integer" else understood.fillna(values)), missed
@@ -227,7 +228,7 @@ def _float_text(value: float) -> str | None:
         return ""
     if math.isinf(value):
         return None
-    return str(int(value)) if value.is_integer() and abs(value) <= LONGEST_EXACT_FLOAT else repr(value)
+    return str(int(value)) if value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER else repr(value)
 
 
 def _list_text(values: Sequence[Any]) -> str | None:

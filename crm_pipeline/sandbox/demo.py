@@ -50,7 +50,10 @@ class DemoError(CrmPipelineError):
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demo under way: its services, its database and the environment that its Dagster processes run in."""
+    """A demo under way: its services, its database, and the environment and folder that its Dagster processes run in.
+
+    The folder is their own because Dagster reads the `.env` of the one it starts in, over what the environment says.
+    """
 
     sandbox: Sandbox
     store: Store
@@ -90,9 +93,12 @@ def demo_environment(console: Console) -> Iterator[Demo]:
         home = tempfile.mkdtemp(prefix="crm-pipeline-dagster-")
         guard.remove(Path(home))
         shutil.copy(Path(__file__).with_name("dagster.yaml"), home)
+        store = Store(database_url)
+        # By hand, because the environment may say that its deployment's database is not to be migrated otherwise.
+        store.migrate()
         yield Demo(
             sandbox=sandbox,
-            store=Store(database_url),
+            store=store,
             home=Path(home),
             environment={
                 **os.environ,
@@ -150,7 +156,7 @@ def run(demo: Demo, partition: str, *, title: str) -> None:
     tags = json.dumps({"dagster/partition": partition})
     with log.open("wb") as output, guardian() as guard:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            [*command, "--tags", tags], env=dict(demo.environment), stdout=output, stderr=output, start_new_session=True
+            [*command, "--tags", tags], cwd=demo.home, env=dict(demo.environment), stdout=output, stderr=output, start_new_session=True
         )
         guard.end_group(process.pid)
         _show_progress(demo, process)
@@ -174,7 +180,9 @@ def stay_up(demo: Demo) -> None:
 
 def _start_dagster_dev(demo: Demo, guard: Guardian) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "dagster", "dev", "-m", DEFINITIONS, "--host", "127.0.0.1", "--port", "3000"]
-    process = subprocess.Popen(command, env=dict(demo.environment), start_new_session=True)  # noqa: S603 - our own command
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command, cwd=demo.home, env=dict(demo.environment), start_new_session=True
+    )
     guard.end_group(process.pid)
     return process
 

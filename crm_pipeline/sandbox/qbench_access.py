@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jwt
+
+# Starlette reads forms with it, and misses it only once a form comes.
+import python_multipart  # noqa: F401
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send

@@ -139,8 +139,12 @@ def _driver_url(url: str) -> str:
         raise StoreError(f"{URL_VARIABLE} is not set; give it a PostgreSQL URL, or use `crm-pipeline dev`, which brings its own")
     try:
         parsed = make_url(url.strip())
-    except ArgumentError:
-        raise StoreError(f"{URL_VARIABLE} is no URL; give it the form postgresql://user:password@host:5432/database") from None
+    # ValueError: what it takes for the port is no number, and may be a part of the password.
+    except (ArgumentError, ValueError):
+        raise StoreError(
+            f"{URL_VARIABLE} is no URL; give it the form postgresql://user:password@host:5432/database, "
+            "special characters in the password percent-encoded (@ is %40, : is %3A, / is %2F)"
+        ) from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise StoreError(f"{URL_VARIABLE} names {parsed.get_backend_name()}; the state database is PostgreSQL")
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_SIGNS_OF_UNSTORABLE = ("\\u0000", "\\ud")
+_SIGNS_OF_UNSTORABLE = ("\\u0000", "\\ud", "Infinity", "NaN")
 
 
 def column(series: pd.Series) -> list[Any]:
@@ -21,7 +22,10 @@ def column(series: pd.Series) -> list[Any]:
 
 
 def json_column(series: pd.Series) -> list[str]:
-    """A column of dicts as JSON texts. NUL and lone surrogates, which PostgreSQL's jsonb cannot hold, are left out."""
+    """A column of dicts as JSON texts. What PostgreSQL's jsonb cannot hold goes: NUL and lone surrogates are left out, NaN is null.
+
+    So is a number beyond every measure, which is valid JSON (1e999) and infinite in Python.
+    """
     return [_json(value) for value in series]
 
 
@@ -42,6 +46,8 @@ def _plain(value: Any) -> Any:
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return _UNSTORABLE.sub("", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):

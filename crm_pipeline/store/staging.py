@@ -264,7 +264,8 @@ def _lower(window: Window) -> int:
 
 
 def _normalized(page: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
-    fields = pd.DataFrame.from_records(page["fields"].tolist(), index=page.index)
+    # As objects: a blank would make floats of the integers beside it.
+    fields = pd.DataFrame(page["fields"].tolist(), index=page.index, dtype=object)
     return normalized_schema(record_type).build(pd.concat([page.drop(columns="fields"), fields], axis=1))
 
 

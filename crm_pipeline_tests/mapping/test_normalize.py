@@ -61,6 +61,14 @@ def test_contact_without_email_is_refused_with_its_named_error() -> None:
     assert error_of(contact_spec(), contact(email_address=None)) == ("NoEmailForContactException", "email_address")
 
 
+@pytest.mark.parametrize("default_when", ["always", "create"])
+def test_address_longer_than_any_can_be_is_invalid_and_not_kept(default_when: str) -> None:
+    spec = contact_spec({"email": {"from": "notes", "default": "a@b.example", "default_when": default_when}})
+    endless = contact(notes="a" * 250 + "@b.example")
+    assert error_of(spec, endless) == ("InvalidEmailException", "notes")
+    assert value(spec, endless, "email") is None
+
+
 def test_contact_with_two_addresses_in_its_email_is_refused() -> None:
     assert error_of(contact_spec(), contact(email_address="a@b.example; c@d.example")) == ("InvalidEmailException", "email_address")
 
@@ -260,3 +268,8 @@ def test_a_deleted_customer_is_not_counted_and_the_first_one_named_where_all_are
     frame = normalize(raw, spec=contact_spec(), deleted_customers=frozenset({42, 43})).frame
     assert frame["customer_id"].astype(object).where(frame["customer_id"].notna(), None).tolist() == [41, 42, 42, None]
     assert listed(frame["error_type"]) == [None, None, None, "ContactWithMoreThanOneCustomerException"]
+
+
+def test_customer_with_an_id_beyond_64_bits_does_not_count() -> None:
+    assert error_of(contact_spec(), contact(customers=[{"id": 2**63}])) == ("NoCustomerForContactException", None)
+    assert error_of(contact_spec(), contact(customers=[{"id": 10**30}, {"id": 41}])) == (None, None)

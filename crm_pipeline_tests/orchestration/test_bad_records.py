@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 
 import dagster as dg
@@ -10,7 +11,6 @@ import pytest
 
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
-from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.orchestration.conftest import READS, World, failures, metadata_of, outcomes
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, add_laboratories, integration
 
@@ -26,7 +26,7 @@ ODD_SHAPES: tuple[dict[str, object], ...] = (
     {"phone": 10**40},
     {"comments": True, "city_name": 1.5},
 )
-BLANK_CONTACT = 5_000
+BLANK_CONTACT, WORDY_CONTACT = 5_000, 5_001
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ def met(world: World) -> BadRecords:
         customer_ids=[sound], email_address=f"{MARKER}@example.org", first_name=MARKER, last_name=MARKER, phone="512 555 0102", at=1
     )
     tenant.add_contact(customer_ids=[sound], id=BLANK_CONTACT, at=BEFORE_START)
+    tenant.add_contact(customer_ids=[sound], id=WORDY_CONTACT, last_name="Wordy", at=BEFORE_START)
+    # Random, because PostgreSQL would compress anything else into its index.
+    tenant.answer_with("contacts", WORDY_CONTACT, email_address=f"{MARKER}{random.Random(7).randbytes(3_000).hex()}@example.org")
     blank = tenant.add_customer(customer_name=None, status=None, at=BEFORE_START)
     talkative = tenant.add_customer(customer_name="Talkative", comments=MARKER * 1_000_000, at=BEFORE_START)
     refused = tenant.add_customer(customer_name=REFUSED, at=BEFORE_START)
@@ -83,6 +86,10 @@ def test_record_with_every_field_null_is_skipped_with_its_reason(met: BadRecords
     assert met.said["salesforce", "contact", BLANK_CONTACT][:2] == ("skipped", "NoEmailForContactException")
 
 
+def test_address_longer_than_any_can_be_is_refused_as_invalid(met: BadRecords) -> None:
+    assert met.said["salesforce", "contact", WORDY_CONTACT] == ("skipped", "InvalidEmailException", "email_address")
+
+
 def test_comment_of_ten_megabytes_is_left_out_and_named(met: BadRecords) -> None:
     assert {crm: met.said[crm, "account", met.talkative] for crm in ("salesforce", "hubspot")} == {
         "salesforce": ("created", None, "omitted: Description"),
@@ -112,22 +119,32 @@ def test_no_value_of_a_bad_record_is_in_any_event(world: World, met: BadRecords)
 
 
 def test_nul_and_lone_surrogates_are_left_out(world: World) -> None:
-    sandbox: Sandbox = world.sandbox
     names = {"customer_name": "O\0d\ud800d \N{GRINNING FACE}", "comments": "\udc00"}
-    odd = {"id": 9_000, "last_updated": IN_SECOND, **names}
-    sandbox.faults.add(
+    # The escapes stand in the JSON as a server in another language would send them.
+    assert sync_one(world, json.dumps({"id": 9_000, "last_updated": IN_SECOND, **names}))["Name"] == "Odd \N{GRINNING FACE}"
+
+
+def test_number_beyond_every_measure_is_no_value(world: World) -> None:
+    customer = f'{{"id": 9001, "last_updated": {IN_SECOND}, "customer_name": "Infinity Labs", "employees": 1e999}}'
+    assert sync_one(world, customer).items() >= {"Name": "Infinity Labs", "NumberOfEmployees": None}.items()
+
+
+def sync_one(world: World, customer: str) -> dict[str, object]:
+    """What Salesforce holds of a customer, once QBench has answered with it in these very characters."""
+    world.sandbox.faults.add(
         Fault(
             service="qbench",
             path="/customers$",
             status=200,
             times=1,
             headers={"content-type": "application/json"},
-            # The escapes stand in the JSON as a server in another language would send them.
-            body=json.dumps({"data": [odd], "total_pages": 1, "total_count": 1}),
+            body=f'{{"data": [{customer}], "total_pages": 1, "total_count": 1}}',
         )
     )
-    assert world.dagster.run(
-        integration(sandbox), SECOND, assets=("qbench/customers", "normalized/accounts", "salesforce/accounts")
-    ).success
-    held = {record["QBench_Id__c"]: record["Name"] for record in sandbox.org.records("Account")}
-    assert held["9000"] == "Odd \N{GRINNING FACE}"
+    result = world.dagster.run(
+        integration(world.sandbox), SECOND, assets=("qbench/customers", "normalized/accounts", "salesforce/accounts")
+    )
+    assert result.success, failures(result)
+    number = str(json.loads(customer)["id"])
+    (held,) = [record for record in world.sandbox.org.records("Account") if record["QBench_Id__c"] == number]
+    return held

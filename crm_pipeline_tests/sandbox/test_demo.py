@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,12 +30,13 @@ class Stage:
     folder: Path
     mark: str
 
-    def start(self) -> subprocess.Popen[str]:
-        """The demo, in a process group of its own."""
+    def start(self, **settings: str) -> subprocess.Popen[str]:
+        """The demo, in a process group of its own; ``settings``: more of its environment."""
         kept = {name: value for name, value in os.environ.items() if name not in {"DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE"}}
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("crm-pipeline")), "demo"],
-            env={**kept, "TMPDIR": str(self.folder), MARK: self.mark},
+            cwd=self.folder,
+            env={**kept, **settings, "TMPDIR": str(self.folder), MARK: self.mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -77,20 +79,28 @@ def a_stage() -> Iterator[Stage]:
 
 @dataclass(frozen=True)
 class Told:
-    """What a demo that was left alone said, and what was there when it had ended."""
+    """What a demo that was left alone said, and what was there when it had ended.
+
+    It was started beside the `.env` of a deployment that migrates by hand; ``deployment`` listens in its database's place.
+    """
 
     output: str
     processes: dict[int, str]
     files: list[str]
+    deployment: socket.socket
 
 
 @pytest.fixture(scope="module")
 def told() -> Iterator[Told]:
-    with a_stage() as stage:
-        with stage.start() as demo:
+    with a_stage() as stage, socket.create_server(("127.0.0.1", 0)) as deployment:
+        database = f"postgresql://127.0.0.1:{deployment.getsockname()[1]}/production?connect_timeout=2"
+        env_file = stage.folder / ".env"
+        env_file.write_text(f"CRM_PIPELINE_DATABASE_URL={database}")
+        with stage.start(CRM_PIPELINE_AUTO_MIGRATE="0") as demo:
             output, _ = demo.communicate(timeout=500)
         assert demo.returncode == 0, output
-        yield Told(output, stage.processes(), stage.left_behind())
+        env_file.unlink()
+        yield Told(output, stage.processes(), stage.left_behind(), deployment)
 
 
 @pytest.mark.timeout(600)
@@ -108,6 +118,12 @@ def test_demo_tells_what_it_called(told: Told) -> None:
 
 def test_demo_says_how_to_look_around(told: Told) -> None:
     assert "make dev" in told.output
+
+
+def test_demo_stays_out_of_the_database_that_an_env_file_names(told: Told) -> None:
+    told.deployment.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        told.deployment.accept()
 
 
 def test_demo_leaves_nothing(told: Told) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
+import traceback
 
 import psycopg
 import pytest
@@ -86,6 +88,13 @@ def test_a_url_that_cannot_serve_is_refused_with_the_variable_s_name_and_without
         pass
     assert URL_VARIABLE in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+def test_a_url_whose_password_is_not_percent_encoded_is_refused_without_a_part_of_it() -> None:
+    with pytest.raises(StoreError, match="percent-encoded") as refused, Store("postgresql://user:Xyz@zy:plugh@host/db").transaction():
+        pass
+    told = [line for line in traceback.format_exception(refused.value) if not line.startswith("  File")]
+    assert not re.search("Xyz|zy|plugh", "".join(told))
 
 
 def test_an_empty_database_is_migrated_at_first_use(empty_url: str) -> None:

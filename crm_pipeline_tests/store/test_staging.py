@@ -54,6 +54,11 @@ def test_text_that_jsonb_cannot_hold_is_staged_without_it(store: Store) -> None:
     assert staged(store)[0][2] == {"name": "abc \U0001f600", "list": ["", 1.5, None, True]}
 
 
+def test_numbers_that_jsonb_cannot_hold_are_staged_as_null(store: Store) -> None:
+    stage(store, raw((1, 100, {"employees": float("inf"), "rates": [float("-inf"), float("nan"), 1.5], "name": "Infinity NaN"})))
+    assert staged(store)[0][2] == {"employees": None, "rates": [None, None, 1.5], "name": "Infinity NaN"}
+
+
 def test_a_stream_gives_every_row_once_over_many_frames_and_can_be_read_again(store: Store) -> None:
     count = staging.FRAME_ROWS * 2 + 1
     stage(store, raw(*((i, 100 + i % 7, {}) for i in range(1, count + 1))))
@@ -86,3 +91,13 @@ def test_normalized_fields_come_back_as_they_went_in(store: Store) -> None:
         stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
     (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
     pd.testing.assert_frame_equal(read[frame.columns], frame)
+
+
+def test_a_large_integer_beside_a_blank_is_exact(store: Store) -> None:
+    large = 2**53 + 1
+    employees = pd.array([large, None], dtype="Int64")
+    frame = normalized_schema(RecordType.ACCOUNT).build({"qbench_id": [1, 2], "version": [100, 100], "number_of_employees": employees})
+    with store.transaction() as connection:
+        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
+    (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
+    assert read["number_of_employees"][0] == large

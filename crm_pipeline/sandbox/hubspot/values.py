@@ -13,7 +13,11 @@ from crm_pipeline.sandbox.hubspot.refusals import Problem, invalid_json
 LONGEST_TEXT = 65_536
 """Characters of a text value; assumed."""
 
+WHOLE_NUMBERS = frozenset({"numberofemployees"})
+"""Properties of the type number that take no fraction and no exponent."""
+
 _EMAIL = re.compile(r"[^@\s,;<>()\[\]\\\"]+@[^@\s.,;<>()_]+(\.[^@\s.,;<>()_]+)+")
+_WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -63,7 +67,7 @@ def _problem(prop: Property | None, name: str, value: str, *, owners: frozenset[
 
 
 def _by_type(prop: Property, value: str) -> Problem | None:
-    if prop.type == "number" and not _NUMBER.fullmatch(value):
+    if prop.type == "number" and not (_WHOLE_NUMBER if prop.name in WHOLE_NUMBERS else _NUMBER).fullmatch(value):
         return Problem(prop.name, "INVALID_INTEGER", f"{value} was not a valid number.")
     if prop.type in ("enumeration", "bool") and not prop.external_options:
         chosen = value.split(";") if prop.field_type == "checkbox" else [value]

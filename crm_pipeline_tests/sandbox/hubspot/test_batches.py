@@ -83,6 +83,9 @@ def test_partial_failure_can_be_switched_off_per_operation(served_portal: Serve)
         (COMPANIES, {"nosuch": "x"}, "PROPERTY_DOESNT_EXIST"),
         (COMPANIES, {"industry": "Biotechnology"}, "INVALID_OPTION"),
         (COMPANIES, {"numberofemployees": "ten"}, "INVALID_INTEGER"),
+        (COMPANIES, {"numberofemployees": "50.5"}, "INVALID_INTEGER"),
+        (COMPANIES, {"numberofemployees": "1e5"}, "INVALID_INTEGER"),
+        (COMPANIES, {"annualrevenue": "much"}, "INVALID_INTEGER"),
         (COMPANIES, {"hs_object_id": "1"}, "READ_ONLY_VALUE"),
         (COMPANIES, {"num_associated_contacts": "1"}, "READ_ONLY_VALUE"),
         (COMPANIES, {"hubspot_owner_id": "1"}, "INVALID_OWNER_ID"),
@@ -98,9 +101,10 @@ def test_a_bad_value_is_refused_with_its_code(hubspot: Served, path: str, proper
     assert (name, code) in codes(answer["message"])
 
 
-def test_an_allowed_option_a_number_and_an_owner_are_taken(hubspot: Served) -> None:
+def test_an_allowed_option_numbers_and_an_owner_are_taken(hubspot: Served) -> None:
     owner = hubspot.portal.add_owner("owner@example.com")
-    values: dict[str, Any] = {"name": "Acme", "industry": "BIOTECHNOLOGY", "numberofemployees": "10", "hubspot_owner_id": owner}
+    numbers = {"numberofemployees": "10", "annualrevenue": "50.5"}
+    values: dict[str, Any] = {"name": "Acme", "industry": "BIOTECHNOLOGY", **numbers, "hubspot_owner_id": owner}
     row = hubspot.post(f"{COMPANIES}/batch/create", {"inputs": [create_row(**values)]}, expect=201)["results"][0]
     assert values.items() <= row["properties"].items()
 
