@@ -76,14 +76,16 @@ def demo() -> None:
 
 
 @main.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
 @_needs_extras()
-def dev() -> None:
+def dev(*, port: int) -> None:
     """Do what demo does and stay up with `dagster dev`, for looking around in the Dagster UI."""
-    from crm_pipeline.sandbox.demo import demo_console, demo_environment, play, stay_up
+    from crm_pipeline.sandbox.demo import demo_console, demo_environment, play, require_free, stay_up
 
+    require_free(port)
     with demo_environment(demo_console()) as running:
         play(running)
-        stay_up(running)
+        stay_up(running, port=port)
 
 
 @main.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import pandas as pd
 
@@ -180,7 +180,7 @@ def customer_ids_of(customers: Any) -> tuple[int, ...]:
     return tuple(dict.fromkeys(number for number in ids if _is_id(number)))
 
 
-def _is_id(value: Any) -> bool:
+def _is_id(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64
 
 

@@ -6,9 +6,11 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +30,7 @@ from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.guardian import Guardian, guardian
 from crm_pipeline.model import Outcome, RecordType
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, seeded_sandbox
-from crm_pipeline.sandbox.server import reached_directly
+from crm_pipeline.sandbox.server import HOST, reached_directly
 from crm_pipeline.store.database import URL_VARIABLE, Store
 from crm_pipeline.store.embedded import embedded_postgres
 
@@ -165,21 +167,42 @@ def run(demo: Demo, partition: str, *, title: str) -> None:
     _print_summary(demo, partition)
 
 
-def stay_up(demo: Demo) -> None:
-    """Run `dagster dev` on the demo's instance until it ends or Ctrl-C."""
+def require_free(port: int) -> None:
+    """Raise DemoError when the Dagster UI could not listen on this port."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        raise DemoError(f"port {port} cannot be used ({error.strerror}); name another with --port") from None
+
+
+def stay_up(demo: Demo, *, port: int) -> None:
+    """Run `dagster dev` on the demo's instance until Ctrl-C. Raises DemoError when it ends with an error of its own."""
     with guardian() as guard:
-        process = _start_dagster_dev(demo, guard)
-        demo.console.print("[bold green]Dagster UI:[/] http://127.0.0.1:3000 — Ctrl-C ends everything")
+        process = _start_dagster_dev(demo, guard, port=port)
         try:
+            if _listens(process, port):
+                demo.console.print(f"[bold green]Dagster UI:[/] http://{HOST}:{port} — Ctrl-C ends everything")
             process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=_GRACE_SECONDS)
+            return
+    if process.returncode:
+        raise DemoError(f"dagster dev ended with exit code {process.returncode}; what it wrote above says why")
 
 
-def _start_dagster_dev(demo: Demo, guard: Guardian) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "dagster", "dev", "-m", DEFINITIONS, "--host", "127.0.0.1", "--port", "3000"]
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until something listens on the port; False when the process ended before."""
+    while process.poll() is None:
+        with suppress(OSError), socket.create_connection((HOST, port), timeout=_POLL_SECONDS):
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _start_dagster_dev(demo: Demo, guard: Guardian, *, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "dagster", "dev", "-m", DEFINITIONS, "--host", HOST, "--port", str(port)]
     process = subprocess.Popen(  # noqa: S603 - our own command
         command, cwd=demo.home, env=dict(demo.environment), start_new_session=True
     )

@@ -22,9 +22,9 @@ def column(series: pd.Series) -> list[Any]:
 
 
 def json_column(series: pd.Series) -> list[str]:
-    """A column of dicts as JSON texts. What PostgreSQL's jsonb cannot hold goes: NUL and lone surrogates are left out, NaN is null.
+    """A column of dicts as JSON texts. Of what PostgreSQL's jsonb cannot hold, NUL and lone surrogates are left out.
 
-    So is a number beyond every measure, which is valid JSON (1e999) and infinite in Python.
+    A number beyond every measure, which is valid JSON (1e999) and infinite in Python, becomes a text that no number field takes.
     """
     return [_json(value) for value in series]
 
@@ -47,7 +47,7 @@ def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return _UNSTORABLE.sub("", value)
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return str(value)
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):

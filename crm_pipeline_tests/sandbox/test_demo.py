@@ -13,12 +13,16 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
 import pytest
 
+from crm_pipeline.sandbox.demo import DemoError, demo_console, demo_environment, stay_up
 from crm_pipeline_tests.awaiting import PATIENCE_SECONDS, await_that
+
+pytestmark = pytest.mark.timeout(600)
 
 MARK = "CRM_PIPELINE_TEST_MARK"
 
@@ -30,11 +34,11 @@ class Stage:
     folder: Path
     mark: str
 
-    def start(self, **settings: str) -> subprocess.Popen[str]:
-        """The demo, in a process group of its own; ``settings``: more of its environment."""
+    def start(self, *command: str, **settings: str) -> subprocess.Popen[str]:
+        """The demo, or another command, in a process group of its own; ``settings``: more of its environment."""
         kept = {name: value for name, value in os.environ.items() if name not in {"DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE"}}
         return subprocess.Popen(
-            [str(Path(sys.executable).with_name("crm-pipeline")), "demo"],
+            [str(Path(sys.executable).with_name("crm-pipeline")), *(command or ["demo"])],
             cwd=self.folder,
             env={**kept, **settings, "TMPDIR": str(self.folder), MARK: self.mark},
             stdout=subprocess.PIPE,
@@ -100,10 +104,12 @@ def told() -> Iterator[Told]:
             output, _ = demo.communicate(timeout=500)
         assert demo.returncode == 0, output
         env_file.unlink()
+        # What ends with the demo's own process may take a moment more.
+        with suppress(AssertionError):
+            await_that(lambda: not stage.processes() and not stage.left_behind(), "nothing is left", patience_seconds=30)
         yield Told(output, stage.processes(), stage.left_behind(), deployment)
 
 
-@pytest.mark.timeout(600)
 def test_demo_tells_what_arrived_in_both_crms(told: Told) -> None:
     assert re.search(r"QBench holds \d+ customers and \d+ contacts", told.output)
     asset = "salesforce/accounts|salesforce/contacts|hubspot/companies|hubspot/contacts"
@@ -130,7 +136,6 @@ def test_demo_leaves_nothing(told: Told) -> None:
     assert (told.processes, told.files) == ({}, [])
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
 def test_demo_that_is_ended_in_the_middle_leaves_nothing(end: signal.Signals) -> None:
     with a_stage() as stage:
@@ -142,3 +147,50 @@ def test_demo_that_is_ended_in_the_middle_leaves_nothing(end: signal.Signals) ->
         await_that(lambda: not stage.processes(), lambda: f"nothing runs any more: {stage.processes()}", every=0.2)
         await_that(lambda: not stage.left_behind(), lambda: f"nothing is left behind: {stage.left_behind()}", every=0.2)
         assert "Traceback" not in output
+
+
+def a_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def test_dev_refuses_a_taken_port_before_it_starts_anything() -> None:
+    with a_stage() as stage, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with stage.start("dev", "--port", port) as dev:
+            output, _ = dev.communicate(timeout=PATIENCE_SECONDS)
+    assert dev.returncode == 1
+    assert output.startswith(f"Error: port {port} ")
+    assert "--port" in output
+
+
+@pytest.mark.timeout(300)
+def test_dagster_that_ends_by_itself_is_an_error() -> None:
+    with demo_environment(demo_console()) as demo:
+        homeless = replace(demo, environment={**demo.environment, "DAGSTER_HOME": str(demo.home / "nowhere")})
+        with pytest.raises(DemoError, match="dagster dev ended with exit code"):
+            stay_up(homeless, port=a_free_port())
+
+
+STAY_UP = """
+import sys
+from crm_pipeline.sandbox.demo import demo_console, demo_environment, stay_up
+with demo_environment(demo_console()) as demo:
+    stay_up(demo, port=int(sys.argv[1]))
+"""
+
+
+@pytest.mark.timeout(300)
+def test_address_of_the_ui_is_said_once_it_answers_and_ctrl_c_ends_it_quietly() -> None:
+    port = a_free_port()
+    command = [sys.executable, "-c", STAY_UP, str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as dev:
+        try:
+            assert dev.stdout is not None
+            address = next(found[0] for line in dev.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            assert httpx.get(f"{address}/server_info").is_success
+            dev.send_signal(signal.SIGINT)
+            assert dev.wait(PATIENCE_SECONDS) == 0
+        finally:
+            dev.kill()
