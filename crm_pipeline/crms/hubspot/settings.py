@@ -91,7 +91,8 @@ class HubSpotSettings(CrmSettings):
     sensitive_properties: Annotated[
         bool,
         Field(
-            description="Map properties that hold sensitive data; costs one more call per object and run and needs their scopes.",
+            description="Map properties that hold sensitive data; costs one more call per object and run and needs their scopes "
+            "(crm.objects.contacts.sensitive.read.v2, …).",
             examples=[True],
         ),
     ] = False
