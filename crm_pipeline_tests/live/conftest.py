@@ -201,7 +201,7 @@ def live(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Li
             **SANDBOX_CREDENTIALS,
             URL_VARIABLE: database_url,
             "DAGSTER_HOME": str(folder),
-            "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "1",
+            "DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS": "2",
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder)]),
         }.items():
             environment.setenv(name, value)

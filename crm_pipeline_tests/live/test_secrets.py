@@ -39,8 +39,10 @@ query Run($run: ID!) {
 
 
 def test_no_secret_is_in_a_page_or_a_graphql_answer(live: LiveDagster) -> None:
-    run_id = live.launch(live.hour(20), assets=["qbench/customers"])
-    live.await_end(run_id)
+    run_id = next((run.run_id for run in live.instance.get_runs() if run.is_success), None)
+    if run_id is None:
+        run_id = live.launch(live.hour(20), assets=["qbench/customers"])
+        live.await_end(run_id)
     told = {
         "the code location": str(live.graphql(LOCATION)),
         "the run": str(live.graphql(RUN, run=run_id)),
