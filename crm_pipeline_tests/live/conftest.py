@@ -41,7 +41,7 @@ LOCATION = "live"
 HOURS = 48
 NEVER = "0 0 29 2 *"
 
-await_that = partial(awaiting.await_that, patience_seconds=400)
+await_that = partial(awaiting.await_that, patience_seconds=600)
 """Several processes of Dagster take their time."""
 
 LEFT_ALONE = {"links": {"recent": NEVER, "full": NEVER}, "retries": {"first_after_minutes": 600}}

@@ -20,7 +20,7 @@ from crm_pipeline_tests.live.conftest import INTEGRATION, LOCATION, LiveDagster,
 from crm_pipeline_tests.orchestration.conftest import LOADS, READS, writes
 from crm_pipeline_tests.tenants import add_laboratories
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 HUBSPOT_BATCH = 100
 SALESFORCE_BATCH = 200

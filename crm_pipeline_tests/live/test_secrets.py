@@ -9,7 +9,7 @@ import pytest
 from crm_pipeline_tests.live.conftest import INTEGRATION, LiveDagster
 from crm_pipeline_tests.orchestration.test_secrets import secrets_of
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 METADATA = "metadataEntries { label description ... on TextMetadataEntry { text } ... on JsonMetadataEntry { jsonString } }"
 LOCATION = f"""

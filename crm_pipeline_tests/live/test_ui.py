@@ -20,14 +20,14 @@ from crm_pipeline_tests.tenants import add_laboratories
 BROWSER = shutil.which("chromium")
 REQUIRED = os.environ.get("CRM_PIPELINE_TEST_BROWSER") == "required"
 SCREENSHOTS = REPOSITORY / "artifacts" / "screenshots"
-PATIENCE_MILLISECONDS = 90_000
+PATIENCE_MILLISECONDS = 240_000
 COMPANIES, ACCOUNTS = "hubspot/companies", "salesforce/accounts"
 NUMBERS = 5_000
 """The laboratories of this file are numbered from here."""
 
 pytestmark = [
     pytest.mark.skipif(BROWSER is None and not REQUIRED, reason="chromium is not installed; CI installs it"),
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
 ]
 
 

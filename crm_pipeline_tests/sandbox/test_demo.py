@@ -22,7 +22,7 @@ import pytest
 from crm_pipeline.sandbox.demo import DemoError, demo_console, demo_environment, stay_up
 from crm_pipeline_tests.awaiting import PATIENCE_SECONDS, await_that
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1500)
 
 MARK = "CRM_PIPELINE_TEST_MARK"
 
@@ -101,7 +101,7 @@ def told() -> Iterator[Told]:
         env_file = stage.folder / ".env"
         env_file.write_text(f"CRM_PIPELINE_DATABASE_URL={database}")
         with stage.start(CRM_PIPELINE_AUTO_MIGRATE="0") as demo:
-            output, _ = demo.communicate(timeout=500)
+            output, _ = demo.communicate(timeout=900)
         assert demo.returncode == 0, output
         env_file.unlink()
         # What ends with the demo's own process may take a moment more.
