@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -197,7 +196,8 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
     while process.poll() is None:
         with suppress(OSError), socket.create_connection((HOST, port), timeout=_POLL_SECONDS):
             return True
-        time.sleep(_POLL_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
     return False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -51,6 +51,14 @@ def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     trusted.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     return trusted
+
+
+@pytest.fixture
+def mail_user(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Any]:
+    """Settings that name a user of the mail server."""
+    monkeypatch.setenv("MAIL_USER", "crm")
+    monkeypatch.setenv("MAIL_PASSWORD", "hunter2")
+    return {"username": {"env": "MAIL_USER"}, "password": {"env": "MAIL_PASSWORD"}}
 
 
 def certificate_of(authority: trustme.CA) -> ssl.SSLContext:
@@ -100,25 +108,21 @@ def test_email_goes_to_every_receiver(mailbox: Mailbox) -> None:
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_email_is_encrypted_before_anyone_signs_in(
-    security: Literal["starttls", "tls"], authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    security: Literal["starttls", "tls"], authority: trustme.CA, mail_user: Mapping[str, Any]
 ) -> None:
-    monkeypatch.setenv("MAIL_USER", "crm")
-    monkeypatch.setenv("MAIL_PASSWORD", "hunter2")
     with mail_server(security, certificate_of(authority)) as mailbox:
-        send("email", email_to(mailbox, security=security, username={"env": "MAIL_USER"}, password={"env": "MAIL_PASSWORD"}))
+        send("email", email_to(mailbox, security=security, **mail_user))
     assert mailbox.signed_in == [("crm", "hunter2")]
     assert len(mailbox.messages) == 1
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_mail_server_whose_certificate_nobody_vouches_for_gets_nothing(
-    security: Literal["starttls", "tls"], authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    security: Literal["starttls", "tls"], authority: trustme.CA, mail_user: Mapping[str, Any]
 ) -> None:
-    monkeypatch.setenv("MAIL_USER", "crm")
-    monkeypatch.setenv("MAIL_PASSWORD", "hunter2")
     unverified = pytest.raises(ServiceUnavailableError, match="SSLCertVerificationError")
     with mail_server(security, certificate_of(trustme.CA())) as mailbox, unverified:
-        send("email", email_to(mailbox, security=security, username={"env": "MAIL_USER"}, password={"env": "MAIL_PASSWORD"}))
+        send("email", email_to(mailbox, security=security, **mail_user))
     assert (mailbox.signed_in, mailbox.messages) == ([], [])
 
 
