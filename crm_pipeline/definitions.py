@@ -13,19 +13,16 @@ PACKAGE = Path(__file__).parent
 
 
 @dg.definitions
+@cache
 def defs() -> dg.Definitions:
-    """All integrations of this code location.
+    """All integrations of this code location, built once per process; reloading the location starts a new one.
 
     One process per run: an hourly run then takes 3 seconds instead of 9 and signs in to each service once, not once per step.
     """
     if not checked_files(PACKAGE / "defs"):
-        _say_how_to_add()
+        dg.get_dagster_logger("crm_pipeline").warning(
+            "no integration yet: add crm_pipeline/defs/<name>/defs.yaml (see the README there) and reload"
+        )
     integrations = dg.load_from_defs_folder(path_within_project=PACKAGE)
     return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), integrations)
 
-
-@cache  # Dagster builds the definitions twice per load
-def _say_how_to_add() -> None:
-    dg.get_dagster_logger("crm_pipeline").warning(
-        "no integration yet: add crm_pipeline/defs/<name>/defs.yaml (see the README there) and reload"
-    )

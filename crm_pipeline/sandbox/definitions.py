@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import dagster as dg
 from dagster.components.core.load_defs import load_defs
 
@@ -10,6 +12,7 @@ from crm_pipeline.sandbox import defs as demo_defs
 
 
 @dg.definitions
+@cache
 def defs() -> dg.Definitions:
     """The demo's integration, run as any other."""
     integrations = load_defs(demo_defs, project_root=PACKAGE.parent)
