@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -52,6 +52,16 @@ class FrameSchema:
         arrays = {column.name: self._array(given.get(column.name), column, rows) for column in self.columns}
         return pd.DataFrame(arrays | {name: given[name] for name in given if name not in arrays}, index=pd.RangeIndex(rows))
 
+    def of_rows(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+        """A frame of plain rows, as a query finds them: the values under these names, with the declared columns only.
+
+        Every column is made once, in its declared type: guessing first would make floats of the integers beside a null.
+        Raises FrameError where values cannot take the declared type.
+        """
+        found = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+        arrays = {column.name: self._array_of(found.get(column.name), column, len(rows)) for column in self.columns}
+        return pd.DataFrame(arrays, index=pd.RangeIndex(len(rows)))
+
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The same frame, when every declared column is there with its declared type; raises FrameError when not."""
         types = dict(zip(frame.columns, frame.dtypes, strict=True))
@@ -69,6 +79,15 @@ class FrameSchema:
             return values
         try:
             return values.astype(column.dtype)
+        except (TypeError, ValueError) as error:
+            raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
+
+    def _array_of(self, values: Sequence[Any] | None, column: Column, rows: int) -> Any:
+        if values is None:
+            return self._blank(column, rows)
+        dtype = _dtype(column.dtype)
+        try:
+            return np.fromiter(values, dtype, rows) if isinstance(dtype, np.dtype) else pd.array(values, dtype=dtype)
         except (TypeError, ValueError) as error:
             raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
 

@@ -161,6 +161,16 @@ LINKS = FrameSchema(
 )
 """Stored pairs of a QBench record and a CRM record."""
 
+HOLDERS = FrameSchema(
+    "holders",
+    (
+        Column("crm_id", "str", "id of a linked CRM record"),
+        Column("integration", "str", "the integration that it is linked by"),
+        Column("qbench_id", "int64", "QBench id of the record that it is linked to"),
+    ),
+)
+"""Who holds CRM records, over all integrations."""
+
 OUTCOMES = FrameSchema(
     "outcomes",
     (

@@ -9,7 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import INTENTS, LINKS, OUTCOMES
+from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
@@ -104,15 +104,15 @@ class CrmState:
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links of these QBench ids (schemas.LINKS)."""
         statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
-        return LINKS.build(fetch(connection, statement, {**self._key, "ids": ids}))
+        return fetch(connection, statement, {**self._key, "ids": ids}, LINKS)
 
     def holders(self, connection: Connection, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
-        """Who holds these CRM records, over all integrations: columns ``crm_id``, ``integration``, ``qbench_id``."""
+        """Who holds these CRM records, over all integrations (schemas.HOLDERS)."""
         statement = text(
             "SELECT crm_id, integration, qbench_id FROM crm_pipeline.link "
             "WHERE org_id = :org_id AND record_type = :record_type AND crm_id = ANY(:crm_ids)"
         )
-        return fetch(connection, statement, {"org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids})
+        return fetch(connection, statement, {"org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids}, HOLDERS)
 
     def save_links(self, connection: Connection, *, org_id: str, links: pd.DataFrame) -> None:
         """Store links (schemas.LINKS); an older version never replaces a newer one."""
@@ -134,7 +134,7 @@ class CrmState:
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The latest outcomes of these QBench ids (schemas.OUTCOMES)."""
         statement = f"SELECT {', '.join(OUTCOMES.names)} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)"
-        return OUTCOMES.build(fetch(connection, statement, {**self._key, "ids": ids}))
+        return fetch(connection, statement, {**self._key, "ids": ids}, OUTCOMES)
 
     def save_outcomes(
         self, connection: Connection, *, outcomes: pd.DataFrame, backoff: Backoff, run_id: str, partition_key: str | None
@@ -164,7 +164,7 @@ class CrmState:
     def open_intents(self, connection: Connection) -> pd.DataFrame:
         """The creates whose answer is not stored (schemas.INTENTS)."""
         statement = f"SELECT {', '.join(INTENTS.names)} FROM crm_pipeline.intent WHERE {_KEY}"
-        return INTENTS.build(fetch(connection, statement, self._key))
+        return fetch(connection, statement, self._key, INTENTS)
 
     def save_intents(self, connection: Connection, *, org_id: str, run_id: str, ids: list[int], sent: pd.Series) -> None:
         """Store what is about to be created (a dict of CRM fields per row), before it is sent."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.schemas import HOLDERS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import fetch
 from crm_pipeline.store.statistics import refresh_statistics
@@ -21,7 +22,7 @@ _FOLLOW_DELETED = text(_FOLLOW.format(condition="source.deleted"))
 _FOLLOW_RESTORED = text(_FOLLOW.format(condition="NOT source.deleted"))
 
 _LEFT_BEHIND = """
-SELECT crm_id, qbench_id FROM crm_pipeline.link
+SELECT crm_id, integration, qbench_id FROM crm_pipeline.link
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND org_id = :org_id
   AND status = 'source_deleted' AND crm_id = ANY(:crm_ids)
 """
@@ -41,9 +42,8 @@ def follow_deletions(connection: Connection, state: CrmState) -> None:
 
 
 def left_behind(connection: Connection, state: CrmState, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
-    """Those of these CRM records whose QBench record was deleted: columns ``crm_id``, ``qbench_id`` (the deleted one)."""
-    found = fetch(connection, _LEFT_BEHIND, {**asdict(state), "org_id": org_id, "crm_ids": crm_ids})
-    return found.astype({"crm_id": "str", "qbench_id": "int64"})
+    """Those of these CRM records whose QBench record, which holds them, was deleted (schemas.HOLDERS)."""
+    return fetch(connection, _LEFT_BEHIND, {**asdict(state), "org_id": org_id, "crm_ids": crm_ids}, HOLDERS)
 
 
 def release(connection: Connection, state: CrmState, *, org_id: str, crm_ids: list[str]) -> None:

@@ -55,4 +55,4 @@ def contenders(
     contact cannot be created. ``holding``: the errors of a customer that keep its contacts back although it is linked.
     """
     parameters = {**asdict(state), "emails": emails, "email_field": email_field, "required": list(required), "holding": list(holding)}
-    return CONTENDERS.build(fetch(connection, _CONTENDERS, parameters))
+    return fetch(connection, _CONTENDERS, parameters, CONTENDERS)

@@ -10,9 +10,19 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
+
+GONE = FrameSchema(
+    "gone",
+    (
+        Column("qbench_id", "int64", "QBench id of a link whose record is deleted in the CRM"),
+        Column("held", "bool", "it went with too many others at once, so that nothing was done about it"),
+        Column("changed", "bool", "the record has changed in QBench since its deletion was noticed"),
+    ),
+)
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _COLUMNS = ", ".join(LINKS.names)
@@ -72,7 +82,7 @@ def count_links(connection: Connection, state: CrmState) -> int:
 
 def links_after(connection: Connection, state: CrmState, *, after: int, rows: int) -> pd.DataFrame:
     """The next links (schemas.LINKS) in the order of their QBench ids, those of deleted QBench records left out."""
-    return LINKS.build(fetch(connection, _PAGE, {**asdict(state), "after": after, "rows": rows}))
+    return fetch(connection, _PAGE, {**asdict(state), "after": after, "rows": rows}, LINKS)
 
 
 def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str]) -> list[int]:
@@ -100,8 +110,8 @@ def change_links(connection: Connection, state: CrmState, *, changes: pd.DataFra
 
 
 def gone_links(connection: Connection, state: CrmState) -> pd.DataFrame:
-    """The links whose records are deleted in the CRM: columns ``qbench_id``, ``held``, ``changed`` (in QBench, since noticed)."""
-    return fetch(connection, _GONE, asdict(state))
+    """The links whose records are deleted in the CRM (GONE)."""
+    return fetch(connection, _GONE, asdict(state), GONE)
 
 
 def hold_links(connection: Connection, state: CrmState, *, ids: list[int]) -> None:

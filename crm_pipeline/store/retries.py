@@ -38,7 +38,7 @@ WHERE integration = :integration AND record_type = :record_type AND qbench_id = 
 
 def open_hours(connection: Connection, integration: str) -> pd.DataFrame:
     """The hours with records that failed for a passing cause (OPEN_HOURS); a record edited meanwhile belongs to its new hour."""
-    return OPEN_HOURS.build(fetch(connection, _OPEN, {"integration": integration}))
+    return fetch(connection, _OPEN, {"integration": integration}, OPEN_HOURS)
 
 
 def hours_of(connection: Connection, state: CrmState, *, ids: list[int]) -> set[int]:

@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, TextClause, text
 
+from crm_pipeline.frames import FrameSchema
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _SIGNS_OF_UNSTORABLE = ("\\u0000", "\\ud", "Infinity", "NaN")
 
@@ -55,13 +57,10 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any]) -> pd.DataFrame:
-    """What a query finds, its columns named as the query names them; a column with nulls holds Python's own values (object)."""
+def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any], schema: FrameSchema) -> pd.DataFrame:
+    """What a query finds, as a frame of this schema; the query names its columns as the schema does."""
     result = connection.execute(_prepared(statement), parameters)
-    # Plain tuples: of SQLAlchemy's own rows pandas would ask attributes one by one, at ten times the cost of the frame.
-    found = pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()), dtype=object)
-    # A null would make floats of the integers beside it, and a float cannot hold a digest.
-    return found.assign(**{name: found[name].infer_objects() for name in found if found[name].notna().all()})
+    return schema.of_rows(list(result.keys()), result.all())
 
 
 def execute_rows(connection: Connection, statement: str | TextClause, frame_length: int, **parameters: Any) -> int:

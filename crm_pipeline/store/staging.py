@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from crm_pipeline.frames import FrameStream
+from crm_pipeline.frames import Column, FrameSchema, FrameStream
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
@@ -89,8 +89,26 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
 ORDER BY staged.qbench_id LIMIT :rows
 """
 
-_RAW_COLUMNS = ("qbench_id", "version", "content", "unreadable", "deleted")
-_NORMALIZED_COLUMNS = ("qbench_id", "version", "customer_id", "error_type", "error_fields", "fields")
+_STAGED_NORMALIZED = FrameSchema(
+    "staged_normalized",
+    (*NORMALIZED_META, Column("fields", "object", "dict of normalized field to value, without nulls")),
+)
+
+STAGED_ERRORS = FrameSchema(
+    "staged_errors",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("error_type", "str", "name of the record error that keeps the record from syncing anywhere"),
+    ),
+)
+
+UNLINKED_VALUES = FrameSchema(
+    "unlinked_values",
+    (
+        Column("qbench_id", "int64", "QBench id of a record without a link"),
+        Column("value", "str", "the value of the normalized column that was asked for"),
+    ),
+)
 
 
 def stage_raw(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame) -> int:
@@ -134,29 +152,29 @@ def stage_normalized(connection: Connection, integration: str, record_type: Reco
 
 def raw_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
     """The staged raw rows of a window, in the order of their versions (schemas.RAW)."""
-    pages = partial(_pages, store, integration, record_type, window=window, table="raw_record", columns=_RAW_COLUMNS)
-    return FrameStream(RAW, lambda: map(RAW.build, pages()))
+    return FrameStream(RAW, partial(_pages, store, integration, record_type, window=window, table="raw_record", schema=RAW))
 
 
 def raw_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """The staged raw rows of these QBench ids (schemas.RAW)."""
-    statement = _BY_ID.format(columns=", ".join(_RAW_COLUMNS), table="raw_record")
-    return RAW.build(fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}))
+    statement = _BY_ID.format(columns=", ".join(RAW.names), table="raw_record")
+    return fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, RAW)
 
 
 def normalized_stream(
     store: Store, integration: str, record_type: RecordType, *, window: Window, frame_rows: int = FRAME_ROWS
 ) -> FrameStream:
     """The staged normalized rows of a window, in the order of their versions (schemas.normalized_schema)."""
-    table, columns = "normalized_record", _NORMALIZED_COLUMNS
-    pages = partial(_pages, store, integration, record_type, window=window, table=table, columns=columns, frame_rows=frame_rows)
+    table, schema = "normalized_record", _STAGED_NORMALIZED
+    pages = partial(_pages, store, integration, record_type, window=window, table=table, schema=schema, frame_rows=frame_rows)
     return FrameStream(normalized_schema(record_type), lambda: (_normalized(page, record_type) for page in pages()))
 
 
 def normalized_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """The staged normalized rows of these QBench ids (schemas.normalized_schema)."""
-    statement = _BY_ID.format(columns=", ".join(_NORMALIZED_COLUMNS), table="normalized_record")
-    return _normalized(fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}), record_type)
+    statement = _BY_ID.format(columns=", ".join(_STAGED_NORMALIZED.names), table="normalized_record")
+    parameters = {"integration": integration, "record_type": record_type, "ids": ids}
+    return _normalized(fetch(connection, statement, parameters, _STAGED_NORMALIZED), record_type)
 
 
 def raw_contents(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> dict[int, Any]:
@@ -172,8 +190,8 @@ def staged_errors(connection: Connection, integration: str, record_type: RecordT
         "SELECT qbench_id, error_type FROM crm_pipeline.normalized_record "
         "WHERE integration = :integration AND record_type = :record_type AND error_type IS NOT NULL AND qbench_id = ANY(:ids)"
     )
-    found = fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids})
-    return found.astype({"error_type": "str"}).set_index("qbench_id")["error_type"]
+    found = fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, STAGED_ERRORS)
+    return found.set_index("qbench_id")["error_type"]
 
 
 def count_in_window(connection: Connection, integration: str, record_type: RecordType, *, window: Window) -> int:
@@ -209,17 +227,14 @@ def count_of_other_mapping(
 
 
 def unlinked_values(store: Store, state: CrmState, *, source: str) -> Iterator[pd.DataFrame]:
-    """One normalized column of the staged records that may sync and have no link in the CRM, where it has a value.
-
-    Frames of the columns ``qbench_id`` and ``value`` (str).
-    """
+    """One normalized column of the staged records that may sync and have no link in the CRM, where it has a value (UNLINKED_VALUES)."""
     last = 0
     while True:
         parameters = {**asdict(state), "source": source, "last": last, "rows": FRAME_ROWS}
         with store.transaction() as connection:
-            found = fetch(connection, _UNLINKED_VALUES, parameters)
+            found = fetch(connection, _UNLINKED_VALUES, parameters, UNLINKED_VALUES)
         if len(found):
-            yield found.astype({"value": "str"})
+            yield found
         if len(found) < FRAME_ROWS:
             return
         last = int(found["qbench_id"].iloc[-1])
@@ -241,16 +256,16 @@ def _pages(
     *,
     window: Window,
     table: str,
-    columns: tuple[str, ...],
+    schema: FrameSchema,
     frame_rows: int = FRAME_ROWS,
 ) -> Iterator[pd.DataFrame]:
     # One short transaction per frame: a load may take hours, and an open snapshot would keep the database from cleaning up.
-    statement = _PAGE.format(columns=", ".join(columns), table=table)
+    statement = _PAGE.format(columns=", ".join(schema.names), table=table)
     bounds = {**window.bounds, "rows": frame_rows}
     last = {"last_version": _lower(window) - 1, "last_id": 0}
     while True:
         with store.transaction() as connection:
-            page = fetch(connection, statement, {"integration": integration, "record_type": record_type, **bounds, **last})
+            page = fetch(connection, statement, {"integration": integration, "record_type": record_type, **bounds, **last}, schema)
         if page.empty:
             return
         yield page
@@ -266,7 +281,7 @@ def _lower(window: Window) -> int:
 def _normalized(page: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
     # As objects: a blank would make floats of the integers beside it.
     fields = pd.DataFrame(page["fields"].tolist(), index=page.index, dtype=object)
-    return normalized_schema(record_type).build(pd.concat([page.drop(columns="fields"), fields], axis=1))
+    return normalized_schema(record_type).build({**dict(page.drop(columns="fields").items()), **dict(fields.items())})
 
 
 def _dicts_without_nulls(fields: pd.DataFrame) -> pd.Series:

@@ -34,7 +34,7 @@ from crm_pipeline.store.link_checks import (
 )
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
-from crm_pipeline.sync.link_policy import GONE, LinkPolicy, judge
+from crm_pipeline.sync.link_policy import LinkPolicy, judge
 from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.reconciling import outcomes
@@ -180,7 +180,7 @@ class LinkCheck:
 
     def _apply_policy(self, order: LoadOrder, report: LinkReport, *, new: list[int]) -> None:
         with self._store.transaction() as connection:
-            gone = GONE.build(gone_links(connection, order.state))
+            gone = gone_links(connection, order.state)
             verdict = judge(gone, new=new, links=count_links(connection, order.state), policy=self._policy)
             hold_links(connection, order.state, ids=verdict.held)
             forget_links(connection, order.state, ids=verdict.forget)

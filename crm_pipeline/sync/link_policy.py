@@ -8,22 +8,12 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import Field
 
-from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.settings import YamlModel
 
 WhenDeleted = Literal["report", "recreate", "unlink"]
 
 A_HANDFUL = 5
 """So many deletions are never too many, whatever their share of the links: of ten links, one is ten percent."""
-
-GONE = FrameSchema(
-    "gone",
-    (
-        Column("qbench_id", "int64", "QBench id of a link whose record is deleted in the CRM"),
-        Column("held", "bool", "it went with too many others at once, so that nothing was done about it"),
-        Column("changed", "bool", "the record has changed in QBench since its deletion was noticed"),
-    ),
-)
 
 
 class LinkPolicy(YamlModel):
@@ -71,9 +61,10 @@ class Verdict:
 
 
 def judge(gone: pd.DataFrame, *, new: list[int], links: int, policy: LinkPolicy) -> Verdict:
-    """What to do about deleted records (GONE), of which ``new`` were noticed by this check; ``links``: how many there are in all.
+    """What to do about deleted records, of which ``new`` were noticed by this check; ``links``: how many there are in all.
 
-    A mass of deletions stays held until the records are restored, their links removed by hand, or the limit raised.
+    ``gone``: store.link_checks.GONE. A mass of deletions stays held until the records are restored, their links removed by
+    hand, or the limit raised.
     """
     fresh, nothing = gone["qbench_id"].isin(new), pd.Series(False, index=gone.index, dtype="bool")
     counts = {"report": fresh, "unlink": fresh | gone["held"], "recreate": ~nothing}

@@ -43,9 +43,10 @@ def choose(
     """The CRM record each claim means (MATCHES), one row per claim that has any candidate.
 
     ``claims``: columns ``qbench_id``, ``value`` (folded; null claims nothing), ``key`` (the key value the record would carry,
-    null without one). ``candidates``: schemas.FOUND with folded values. ``holders``: columns ``crm_id``, ``integration``,
-    ``qbench_id`` of stored links. A candidate that carries another key is no candidate (rules.md, 2); one that another
-    record holds cannot be used (7); several, or one claimed by several, is never guessed (7).
+    null without one). ``candidates``: schemas.FOUND with folded values. ``holders``: schemas.HOLDERS.
+
+    A candidate that carries another key is no candidate (rules.md, 2); one that another record holds cannot be used (7);
+    several, or one claimed by several, is never guessed (7).
 
     A candidate in ``left_behind`` (LEFT_BEHIND) is taken over: neither its holder nor its key stands in the way (26).
     """

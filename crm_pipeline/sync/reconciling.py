@@ -55,8 +55,8 @@ def noteworthy(
 def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
     """The findings (FINDINGS) about these links (``noteworthy``).
 
-    ``holders``: columns ``crm_id``, ``integration``, ``qbench_id`` of the stored links to the records that merges lead to. A
-    link follows a merge unless the winner is another record's: linked to it, carrying its key, or claimed by several.
+    ``holders``: schemas.HOLDERS of the records that merges lead to. A link follows a merge unless the winner is another
+    record's: linked to it, carrying its key, or claimed by several.
     """
     deleted, merged = rows["state"].eq("deleted"), rows["state"].eq("merged")
     obstacle = _obstacle(rows, holders, merged=merged, integration=integration)

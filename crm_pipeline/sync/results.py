@@ -35,8 +35,8 @@ def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
     """The results with those as conflicts whose CRM record belongs to another QBench record, or to a row before (rules.md, 1).
 
-    A merge in the CRM, or a key that a record there carried already, can lead a write to such a record. ``holders``: columns
-    ``crm_id``, ``integration``, ``qbench_id`` of the stored links.
+    A merge in the CRM, or a key that a record there carried already, can lead a write to such a record. ``holders``:
+    schemas.HOLDERS.
     """
     written = results["crm_id"].where(results["error_type"].isna())
     holder = holders.set_index("crm_id").reindex(written).reset_index(drop=True)
@@ -71,7 +71,7 @@ def named_as_existing(results: pd.DataFrame) -> list[str]:
 def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
     """The results with those as conflicts where a record that was deleted in QBench holds the CRM record in the way (rules.md, 26).
 
-    ``left``: columns ``crm_id``, ``qbench_id`` (the deleted one).
+    ``left``: schemas.HOLDERS, the deleted ones.
     """
     in_the_way = results["error_ids"].where(results["error_type"].isin(EXISTING))
     deleted = in_the_way.map(left.set_index("crm_id")["qbench_id"]).astype("Int64")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from crm_pipeline.sync.link_policy import GONE, LinkPolicy, Verdict, WhenDeleted, judge
+from crm_pipeline.store.link_checks import GONE
+from crm_pipeline.sync.link_policy import LinkPolicy, Verdict, WhenDeleted, judge
 
 
 def gone(count: int, *, held: bool = False, changed: bool = False) -> pd.DataFrame:
