@@ -39,7 +39,7 @@ class FrameSchema:
 
     def empty(self) -> pd.DataFrame:
         """A frame of no rows with the declared columns."""
-        return self.build({})
+        return _empty(self).copy()
 
     def build(self, data: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
         """A frame with the declared columns in their order and types; a column that ``data`` lacks is all null.
@@ -96,7 +96,12 @@ class FrameSchema:
             return np.zeros(rows, dtype=bool)
         if column.dtype in {"int64", "float64"} and rows:
             raise FrameError(f"frame {self.name}: column {column.name} must be given: {column.dtype} knows no null")
-        return pd.array([None] * rows, dtype=column.dtype)
+        return pd.array([None] * rows, dtype=_dtype(column.dtype))
+
+
+@cache
+def _empty(schema: FrameSchema) -> pd.DataFrame:
+    return schema.build({})
 
 
 @cache
@@ -110,7 +115,7 @@ def _arrays(data: Mapping[str, Any] | pd.DataFrame) -> tuple[dict[str, Any], int
     if columns and all(isinstance(column, pd.Series) and column.index.equals(columns[0].index) for column in columns):
         return {name: column.array for name, column in data.items()}, len(columns[0])
     frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(dict(data))
-    return {name: frame[name].array for name in frame.columns}, len(frame)
+    return {str(name): column.array for name, column in frame.items()}, len(frame)
 
 
 @dataclass(frozen=True, slots=True)
