@@ -222,11 +222,10 @@ class InSalesforce:
 def in_salesforce(postgres: str) -> Iterator[InSalesforce]:
     with own_bench(postgres, "salesforce") as bench:
         spec = with_customer(bench, contacts={"map": LEAN_CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
-        ana, bea, older = (
-            {"email_address": address(name), "phone": f"512555010{digit}"} for digit, name in enumerate(("ana", "bea", "bea"), start=3)
-        )
+        ana: dict[str, Any] = {"email_address": ANA, "phone": "5125550103"}
+        bea: dict[str, Any] = {"email_address": address("bea"), "phone": "5125550104"}
         bench.given(spec, CONTACT, contact(8, of=1, **ana), contact(19, of=1, **bea), *people({27: "cleo", 28: "dora"}))
-        bench.stage(spec, CONTACT, contact(9, of=1, **ana), contact(18, 200, of=1, **older))
+        bench.stage(spec, CONTACT, contact(9, of=1, **ana), contact(18, 200, of=1, **bea | {"phone": "5125550105"}))
         first = seen(bench, spec, window=EVERYTHING)
         delete(bench, spec, CONTACT, contact(8, 950, of=1, **ana))
         bench.rows("DELETE FROM crm_pipeline.link WHERE qbench_id = 19 RETURNING 1")

@@ -37,7 +37,7 @@ def told(postgres: str) -> Iterator[Told]:
         )
         for name in ("Ruiz", "Lee"):
             bench.sandbox.org.add("Contact", {"LastName": name, "Email": f"{name}@crm.example.org", "Phone": "(512) 555-0199"})
-        gold = {"group_name": "Gold"}
+        gold: dict[str, Any] = {"group_name": "Gold"}
         bench.given(spec, ACCOUNT, customer(4, **gold), customer(5, **gold))
         bench.given(spec, CONTACT, contact(13, of=4))
         bench.stage(spec, ACCOUNT, customer(1, **gold), customer(2, customer_name=None, **gold))
