@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.model import FieldKind
-from crm_pipeline_tests.mapping.builders import FREE_TEXT, SCALARS, listed, quickly
+from crm_pipeline_tests.mapping.builders import FREE_TEXT, SCALARS, in_frames, listed
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def test_blank_folds_to_nothing() -> None:
     assert fold(pd.Series(["", "  ", None, float("nan"), {}], dtype=object)).isna().all()
 
 
-@quickly
-@given(st.lists(FREE_TEXT, max_size=3))
+@in_frames
+@given(st.lists(FREE_TEXT, max_size=15))
 def test_folding_twice_changes_nothing(values: list[str]) -> None:
     for kind in get_args(FieldKind):
         once = fold(pd.Series(values, dtype=object), kind, default_region="US")
         assert listed(fold(once, kind, default_region="US")) == listed(once), kind
 
 
-@quickly
-@given(st.lists(SCALARS, max_size=4))
+@in_frames
+@given(st.lists(SCALARS, max_size=10))
 def test_folding_does_not_depend_on_the_rows_around(values: list[Any]) -> None:
     together = listed(fold(pd.Series(values, dtype=object)))
     assert together == [listed(fold(pd.Series([value], dtype=object)))[0] for value in values]

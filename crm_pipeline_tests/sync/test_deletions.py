@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,12 +12,11 @@ import pytest
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import RAW
-from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window, stage_raw
 from crm_pipeline.sync.extract import Extract
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, Bench, contact, customer
+from crm_pipeline.sync.report import LoadReport
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, Bench, contact, customer, own_bench
 
 
 def delete(bench: Bench, spec: IntegrationSpec, record_type: RecordType, *records: tuple[int, int, dict[str, Any]]) -> None:
@@ -27,48 +28,78 @@ def delete(bench: Bench, spec: IntegrationSpec, record_type: RecordType, *record
     bench.normalize(spec, record_type, window=Window(since=min(versions), until=max(versions) + 1))
 
 
-def status(bench: Bench, record_type: RecordType = ACCOUNT) -> dict[int, str]:
-    return dict(bench.rows(f"SELECT qbench_id, status FROM crm_pipeline.link WHERE record_type = '{record_type}'"))
+@dataclass(frozen=True)
+class Seen:
+    """What a load of accounts left: outcomes, all reasons ever told, links with their origin and status, and the CRM's names."""
+
+    report: LoadReport
+    calls: dict[str, int]
+    outcomes: dict[int, tuple[str, str | None]]
+    reasons: set[tuple[int, str | None]]
+    links: dict[int, tuple[str, str, str]]
+    names: list[str]
 
 
-def test_a_deleted_record_is_skipped_with_its_named_error_before_any_other_and_nothing_is_sent_any_more(hubspot: Bench) -> None:
-    spec = hubspot.spec()
-    hubspot.given(spec, ACCOUNT, customer(1))
-    delete(hubspot, spec, ACCOUNT, customer(1, 200, customer_name="Renamed"), customer(2, 200, customer_name=None))
-    assert dict(hubspot.load(spec, ACCOUNT).errors) == {"DeletedInQBenchException": 2}
-    assert set(hubspot.outcomes().values()) == {("skipped", "DeletedInQBenchException")}
-    assert status(hubspot) == {1: "source_deleted"}
-    assert hubspot.names() == ["Lab 1"]
-    assert not {"write", "associate"} & set(hubspot.calls)
+def seen(bench: Bench, spec: IntegrationSpec) -> Seen:
+    report = bench.load(spec, ACCOUNT)
+    reasons = {(number, reason) for number, reason in bench.rows("SELECT qbench_id, reason FROM crm_pipeline.outcome_history")}
+    links = {number: tuple(link) for number, *link in bench.rows("SELECT qbench_id, crm_id, origin, status FROM crm_pipeline.link")}
+    return Seen(report, bench.calls, bench.outcomes(), reasons, links, bench.names())
 
 
-def test_a_record_that_is_back_in_qbench_is_live_again(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    salesforce.given(spec, ACCOUNT, customer(1))
-    delete(salesforce, spec, ACCOUNT, customer(1, 200))
-    salesforce.load(spec, ACCOUNT)
-    salesforce.stage(spec, ACCOUNT, customer(1, 300))
-    assert dict(salesforce.load(spec, ACCOUNT).outcomes) == {"unchanged": 1}
-    assert status(salesforce) == {1: "live"}
+@dataclass(frozen=True)
+class Deleted:
+    """Linked customers 1, 3 and 5 are deleted, and so is 4, which never synced; 2 has the name of 1. Later 5 is back."""
+
+    ids: dict[int, str]
+    first: Seen
+    later: Seen
 
 
-@pytest.mark.parametrize(("crm", "external_keys"), [("salesforce", True), ("salesforce", False), ("hubspot", True)])
-def test_a_survivor_that_matches_takes_the_link_of_a_deleted_record_over(
-    sandbox: Sandbox, store: Store, crm: str, *, external_keys: bool
-) -> None:
-    bench = Bench(sandbox, store, crm)
-    spec = bench.spec(external_keys=external_keys, accounts=BY_NAME)
-    crm_id = bench.given(spec, ACCOUNT, customer(1, customer_name="Eco Labs"))[1]
-    delete(bench, spec, ACCOUNT, customer(1, 200, customer_name="Eco Labs"))
-    bench.stage(spec, ACCOUNT, customer(2, 200, customer_name="ECO Labs", comments="Survivor"))
-    bench.load(spec, ACCOUNT)
-    assert bench.outcomes() == {1: ("skipped", "DeletedInQBenchException"), 2: ("linked", None)}
-    assert bench.rows("SELECT qbench_id, crm_id, origin, status FROM crm_pipeline.link") == [(2, crm_id, "taken_over", "live")]
-    assert bench.rows("SELECT reason FROM crm_pipeline.outcome_history WHERE qbench_id = 2") == [
-        ("taken over from QBench id 1, which was deleted",)
-    ]
-    assert bench.names() == ["ECO Labs"]
-    assert dict(bench.load(spec, ACCOUNT).outcomes) == {"skipped": 1, "unchanged": 1}
+@pytest.fixture(
+    scope="module",
+    params=[("salesforce", True), ("salesforce", False), ("hubspot", True)],
+    ids=["salesforce", "salesforce without a key", "hubspot"],
+)
+def deleted(request: pytest.FixtureRequest, postgres: str) -> Iterator[Deleted]:
+    crm, external_keys = request.param
+    with own_bench(postgres, crm) as bench:
+        spec = bench.spec(external_keys=external_keys, accounts=BY_NAME)
+        ids = bench.given(spec, ACCOUNT, customer(1, customer_name="Eco Labs"), customer(3), customer(5))
+        gone = customer(1, 200, customer_name="Eco Labs"), customer(3, 200, customer_name="Renamed"), customer(4, 200, customer_name=None)
+        delete(bench, spec, ACCOUNT, *gone, customer(5, 200))
+        bench.stage(spec, ACCOUNT, customer(2, 200, customer_name="ECO Labs", comments="Survivor"))
+        first = seen(bench, spec)
+        bench.stage(spec, ACCOUNT, customer(5, 300))
+        yield Deleted(ids, first, seen(bench, spec))
+
+
+DELETED = ("skipped", "DeletedInQBenchException")
+
+
+def test_a_deleted_record_is_skipped_with_its_named_error_before_any_other_and_nothing_is_sent_any_more(deleted: Deleted) -> None:
+    first = deleted.first
+    assert dict(first.report.errors) == {"DeletedInQBenchException": 4}
+    assert (first.outcomes[3], first.outcomes[4]) == (DELETED, DELETED)
+    assert first.links[3] == (deleted.ids[3], "created", "source_deleted")
+    assert "Lab 3" in first.names
+    assert first.report.sent.total() == 1, "the survivor"
+    assert not {"write", "associate"} & set(deleted.later.calls)
+
+
+def test_a_record_that_is_back_in_qbench_is_live_again(deleted: Deleted) -> None:
+    assert (deleted.first.outcomes[5], deleted.later.outcomes[5]) == (DELETED, ("unchanged", None))
+    assert (deleted.first.links[5][2], deleted.later.links[5][2]) == ("source_deleted", "live")
+
+
+def test_a_survivor_that_matches_takes_the_link_of_a_deleted_record_over(deleted: Deleted) -> None:
+    first = deleted.first
+    assert (first.outcomes[1], first.outcomes[2]) == (DELETED, ("linked", None))
+    assert first.links[2] == (deleted.ids[1], "taken_over", "live")
+    assert 1 not in first.links
+    assert (2, "taken over from QBench id 1, which was deleted") in first.reasons
+    assert first.names == ["ECO Labs", "Lab 3", "Lab 5"]
+    assert (deleted.later.outcomes[1], deleted.later.outcomes[2]) == (DELETED, ("unchanged", None))
 
 
 def test_a_survivor_of_the_same_email_takes_a_contact_over(hubspot: Bench) -> None:
@@ -94,25 +125,32 @@ def test_without_a_match_key_the_survivor_is_a_conflict_that_names_the_deleted_r
     assert "is linked to QBench id 7" in reason
 
 
-def test_a_deleted_customer_does_not_count_towards_more_than_one(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    delete(salesforce, spec, ACCOUNT, customer(2))
-    salesforce.given(spec, ACCOUNT, customer(1))
-    salesforce.stage(spec, CONTACT, contact(7, of=1, customers=[{"id": 2}, {"id": 1}]))
-    assert dict(salesforce.load(spec, CONTACT).outcomes) == {"created": 1}
+@pytest.fixture(scope="module")
+def contacts_told(postgres: str) -> Iterator[dict[int, tuple[str, str | None, str | None]]]:
+    """Outcome, error and reason of contacts whose customer 1 or 2 is deleted; customer 3 is not."""
+    with own_bench(postgres, "salesforce") as bench:
+        spec = bench.spec()
+        bench.given(spec, ACCOUNT, customer(1), customer(3))
+        bench.given(spec, CONTACT, contact(7, of=1))
+        delete(bench, spec, ACCOUNT, customer(1, 200), customer(2, 200))
+        bench.stage(spec, CONTACT, contact(7, 200, of=1, last_name="Renamed"), contact(8, 200, of=1))
+        bench.stage(spec, CONTACT, contact(9, of=3, customers=[{"id": 2}, {"id": 3}]))
+        bench.load(spec, CONTACT)
+        told = bench.rows("SELECT qbench_id, outcome, error_type, reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
+        yield {number: (outcome, error, reason) for number, outcome, error, reason in told}
 
 
-def test_a_contact_whose_only_customer_is_deleted_is_skipped_with_the_cause_linked_or_not(salesforce: Bench) -> None:
-    spec = salesforce.spec()
-    salesforce.given(spec, ACCOUNT, customer(1))
-    salesforce.given(spec, CONTACT, contact(7, of=1))
-    delete(salesforce, spec, ACCOUNT, customer(1, 200))
-    salesforce.stage(spec, CONTACT, contact(7, 200, of=1, last_name="Renamed"), contact(8, 200, of=1))
-    salesforce.load(spec, CONTACT)
-    assert salesforce.outcomes(CONTACT) == {7: ("skipped", "CustomerNotSyncedException"), 8: ("skipped", "CustomerNotSyncedException")}
-    assert set(salesforce.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")) == {
-        ("customer:1 (DeletedInQBenchException)",)
-    }
+def test_a_deleted_customer_does_not_count_towards_more_than_one(
+    contacts_told: dict[int, tuple[str, str | None, str | None]],
+) -> None:
+    assert contacts_told[9] == ("created", None, None)
+
+
+def test_a_contact_whose_only_customer_is_deleted_is_skipped_with_the_cause_linked_or_not(
+    contacts_told: dict[int, tuple[str, str | None, str | None]],
+) -> None:
+    skipped = ("skipped", "CustomerNotSyncedException", "customer:1 (DeletedInQBenchException)")
+    assert (contacts_told[7], contacts_told[8]) == (skipped, skipped)
 
 
 def test_extraction_marks_what_was_staged_as_deleted(salesforce: Bench) -> None:

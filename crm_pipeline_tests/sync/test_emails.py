@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,13 +11,14 @@ import pytest
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.store.emails import CONTENDERS
-from crm_pipeline.store.staging import Window
+from crm_pipeline.store.staging import FRAME_ROWS, Window
 from crm_pipeline.sync import emails
 from crm_pipeline.sync.planning import Plan
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, Bench, Staged, contact, customer
+from crm_pipeline.sync.report import LoadReport
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, LEAN_CONTACT_MAP, Bench, Staged, contact, customer, own_bench
 from crm_pipeline_tests.sync.test_deletions import delete
 
-ANA, BEA, CLEO = "ana@labs.example.org", "bea@labs.example.org", "cleo@labs.example.org"
+ANA = "ana@labs.example.org"
 LATER = Window(since=900, until=1_000)
 
 ELIGIBLE = {"eligible": True, "linked": False, "digest": None}
@@ -79,9 +82,13 @@ def test_what_gives_up_an_address_is_written_before_what_takes_it(rows: list[Any
     assert [part.rows["qbench_id"].tolist() for part in emails.in_order(writes(*rows))] == expected
 
 
-def people(*emails: str, version: int = 100) -> list[Staged]:
-    """Contacts 7, 8 … of customer 1 with these addresses."""
-    return [contact(number, version, of=1, email_address=email) for number, email in enumerate(emails, start=7)]
+def address(name: str) -> str:
+    return f"{name}@labs.example.org"
+
+
+def people(addresses: dict[int, str], version: int = 100) -> list[Staged]:
+    """Contacts of customer 1 with these addresses."""
+    return [contact(number, version, of=1, email_address=address(name)) for number, name in addresses.items()]
 
 
 def with_customer(bench: Bench, **rules: Any) -> IntegrationSpec:
@@ -91,131 +98,184 @@ def with_customer(bench: Bench, **rules: Any) -> IntegrationSpec:
     return spec
 
 
-def test_of_contacts_with_one_address_one_syncs_and_the_others_are_named(hubspot: Bench) -> None:
-    spec = with_customer(hubspot)
-    hubspot.given(spec, CONTACT, contact(19, of=1, email_address=CLEO))
-    linked_keeps_it_from_an_older_one = [contact(18, of=1, email_address=CLEO)]
-    oldest_has_it = [contact(9, of=1, email_address=ANA), contact(8, of=1, email_address=f" {ANA.upper()}")]
-    cannot_sync = [contact(15, of=1, email_address=BEA, phone=None), contact(16, of=99, email_address=BEA)]
-    has_it_before_them = [contact(17, of=1, email_address=BEA)]
-    hubspot.stage(spec, CONTACT, *linked_keeps_it_from_an_older_one, *oldest_has_it, *cannot_sync, *has_it_before_them)
-    hubspot.load(spec, CONTACT)
-    duplicate = ("skipped", "DuplicateEmailException")
-    found = hubspot.outcomes(CONTACT)
-    assert {number: found[number] for number in (18, 19)} == {18: duplicate, 19: ("unchanged", None)}
-    assert {number: found[number] for number in (8, 9)} == {8: ("created", None), 9: duplicate}
-    assert found[17] == ("created", None)
-    assert hubspot.rows("SELECT reason, waits_on FROM crm_pipeline.outcome WHERE qbench_id = 9") == [("it is QBench id 8's", "email:8")]
-    assert hubspot.load(spec, CONTACT, window=LATER).replanned == 0
-
-
-def test_once_the_address_is_given_up_the_duplicate_follows_in_the_same_run(hubspot: Bench) -> None:
-    spec = with_customer(hubspot)
-    hubspot.given(spec, CONTACT, contact(8, of=1, email_address=ANA))
-    hubspot.stage(spec, CONTACT, contact(9, of=1, email_address=ANA))
-    hubspot.load(spec, CONTACT)
-    hubspot.stage(spec, CONTACT, contact(8, 950, of=1, email_address=BEA))
-    report = hubspot.load(spec, CONTACT, window=LATER)
-    assert (report.rows, report.replanned, dict(report.outcomes)) == (1, 1, {"updated": 1, "created": 1})
-    assert hubspot.emails() == [ANA, BEA]
-
-
-def test_once_the_contact_is_deleted_its_duplicate_takes_the_record_over(salesforce: Bench) -> None:
-    spec = with_customer(salesforce, contacts=BY_EMAIL)
-    salesforce.given(spec, CONTACT, contact(8, of=1, email_address=ANA))
-    salesforce.stage(spec, CONTACT, contact(9, of=1, email_address=ANA))
-    salesforce.load(spec, CONTACT)
-    delete(salesforce, spec, CONTACT, contact(8, 950, of=1, email_address=ANA))
-    report = salesforce.load(spec, CONTACT, window=LATER)
-    assert (report.replanned, dict(report.outcomes)) == (1, {"skipped": 1, "linked": 1})
-    assert salesforce.emails() == [ANA]
-
-
-def test_once_the_contact_is_unlinked_an_older_duplicate_follows(salesforce: Bench) -> None:
-    spec = with_customer(salesforce)
-    salesforce.given(spec, CONTACT, contact(9, of=1, email_address=ANA))
-    salesforce.stage(spec, CONTACT, contact(8, 200, of=1, email_address=ANA))
-    salesforce.load(spec, CONTACT)
-    salesforce.rows("DELETE FROM crm_pipeline.link WHERE qbench_id = 9 RETURNING 1")
-    report = salesforce.load(spec, CONTACT, window=LATER)
-    assert (report.replanned, dict(report.outcomes)) == (1, {"created": 1})
-
-
-@pytest.mark.parametrize(("order", "frame_rows"), [((7, 8, 9), 100), ((9, 8, 7), 100), ((7, 8, 9), 1)])
-def test_addresses_are_handed_on_between_linked_contacts(hubspot: Bench, order: tuple[int, int, int], frame_rows: int) -> None:
-    spec = with_customer(hubspot)
-    first, second, third = order
-    hubspot.given(spec, CONTACT, contact(first, of=1, email_address=ANA), contact(second, of=1, email_address=BEA))
-    hubspot.stage(
-        spec,
-        CONTACT,
-        contact(first, 950, of=1, email_address=BEA),
-        contact(second, 950, of=1, email_address=CLEO),
-        contact(third, 950, of=1, email_address=ANA),
-    )
-    report = hubspot.load(spec, CONTACT, window=LATER, frame_rows=frame_rows)
-    assert dict(report.outcomes) == {"updated": 2, "created": 1}
-    assert hubspot.emails() == [ANA, BEA, CLEO]
-
-
 def held(bench: Bench) -> dict[str, str]:
-    """The email of each of the CRM's contacts, by its last name."""
+    """The name in the address of each of the CRM's contacts, by its id there."""
     if bench.crm == "salesforce":
-        return {person["LastName"]: person["Email"] for person in bench.sandbox.org.records("Contact")}
-    people = [person["properties"] for person in bench.sandbox.portal.records("contacts")]
-    return {person["lastname"]: person["email"] for person in people}
+        found = {person["Id"]: person["Email"] for person in bench.sandbox.org.records("Contact")}
+    else:
+        found = {person["id"]: person["properties"]["email"] for person in bench.sandbox.portal.records("contacts")}
+    return {crm_id: email.removesuffix("@labs.example.org") for crm_id, email in found.items()}
 
 
-@pytest.mark.parametrize("frame_rows", [1, 100])
-def test_a_rotation_with_a_free_end_ends_as_in_qbench(hubspot: Bench, frame_rows: int) -> None:
-    spec = with_customer(hubspot)
-    hubspot.given(spec, CONTACT, *people(ANA, BEA, CLEO))
-    moved = (BEA, CLEO, "dora@labs.example.org")
-    hubspot.stage(spec, CONTACT, *people(*moved, version=950))
-    assert dict(hubspot.load(spec, CONTACT, window=LATER, frame_rows=frame_rows).outcomes) == {"updated": 3}
-    assert held(hubspot) == dict(zip(("Ruiz 7", "Ruiz 8", "Ruiz 9"), moved, strict=True))
+@dataclass(frozen=True)
+class Seen:
+    """What a load left, by QBench id: outcomes, on what they wait and why, links, and the names in the addresses that the CRM has."""
+
+    report: LoadReport
+    outcomes: dict[int, tuple[str, str | None]]
+    waits_on: dict[int, str | None]
+    reasons: dict[int, str | None]
+    links: dict[int, str]
+    held: dict[int, str]
+
+    def of(self, *numbers: int) -> list[tuple[str, str | None]]:
+        return [self.outcomes[number] for number in numbers]
 
 
-def swapped(bench: Bench) -> IntegrationSpec:
-    """Contacts 7 and 8 as synced, then with each other's address in QBench, and loaded."""
-    spec = with_customer(bench)
-    bench.given(spec, CONTACT, *people(ANA, BEA))
-    bench.stage(spec, CONTACT, *people(BEA, ANA, version=950))
-    bench.load(spec, CONTACT, window=LATER)
-    return spec
+def seen(bench: Bench, spec: IntegrationSpec, *, window: Window, frame_rows: int = FRAME_ROWS) -> Seen:
+    """Load the contacts of a window."""
+    report = bench.load(spec, CONTACT, window=window, frame_rows=frame_rows)
+    said = bench.rows("SELECT qbench_id, waits_on, reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
+    waits_on, reasons = ({row[0]: row[column] for row in said} for column in (1, 2))
+    links = dict(bench.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = 'contact'"))
+    addresses = held(bench)
+    return Seen(report, bench.outcomes(CONTACT), waits_on, reasons, links, {number: addresses[crm_id] for number, crm_id in links.items()})
 
 
-def test_contacts_swap_their_addresses_where_the_crm_allows_it(salesforce: Bench) -> None:
-    swapped(salesforce)
-    assert salesforce.outcomes(CONTACT) == {7: ("updated", None), 8: ("updated", None)}
-    assert held(salesforce) == {"Ruiz 7": BEA, "Ruiz 8": ANA}
+DUPLICATE, TAKEN = ("skipped", "DuplicateEmailException"), ("skipped", "EmailTakenException")
+SYNCED, UPDATED, CREATED = ("unchanged", None), ("updated", None), ("created", None)
 
 
-def test_a_swap_that_the_crm_refuses_names_both_and_follows_once_one_of_them_takes_a_third_address(hubspot: Bench) -> None:
-    spec = swapped(hubspot)
-    assert hubspot.outcomes(CONTACT) == {7: ("skipped", "EmailTakenException"), 8: ("skipped", "EmailTakenException")}
-    assert held(hubspot) == {"Ruiz 7": ANA, "Ruiz 8": BEA}
-    links = dict(hubspot.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = 'contact'"))
-    said = hubspot.rows("SELECT qbench_id, reason, waits_on FROM crm_pipeline.outcome WHERE record_type = 'contact' ORDER BY 1")
-    assert [(number, waits_on) for number, _, waits_on in said] == [(7, f"holder:{links[8]}"), (8, f"holder:{links[7]}")]
-    assert all(f"ids: {waits_on.removeprefix('holder:')}" in reason for _, reason, waits_on in said)
-    assert hubspot.load(spec, CONTACT, window=Window(since=1_800, until=1_801)).replanned == 0, "not tried in vain"
-    hubspot.stage(spec, CONTACT, contact(7, 1_950, of=1, email_address=CLEO))
-    hubspot.load(spec, CONTACT, window=Window(since=1_900, until=2_000))
-    report = hubspot.load(spec, CONTACT, window=Window(since=2_000, until=2_001))
-    assert (report.replanned, dict(report.outcomes)) == (1, {"updated": 1})
-    assert held(hubspot) == {"Ruiz 7": CLEO, "Ruiz 8": ANA}
+@dataclass(frozen=True)
+class InHubSpot:
+    """Loads into HubSpot, where an address is one contact's only, and what they had to do with it."""
+
+    foreign: str
+    first: Seen
+    later: Seen
+    nothing_new: Seen
+    set_free: Seen
+    in_the_end: Seen
 
 
-def test_an_update_to_an_address_that_a_foreign_contact_owns_is_skipped_and_goes_on_demand_once_it_is_free(hubspot: Bench) -> None:
-    spec = with_customer(hubspot)
-    hubspot.given(spec, CONTACT, *people(ANA))
-    foreign = hubspot.add(CONTACT, {"email": BEA})
-    hubspot.stage(spec, CONTACT, contact(7, 950, of=1, email_address=BEA, first_name="New"))
-    hubspot.load(spec, CONTACT, window=LATER)
-    assert hubspot.outcomes(CONTACT) == {7: ("skipped", "EmailTakenException")}
-    assert hubspot.rows("SELECT waits_on FROM crm_pipeline.outcome WHERE qbench_id = 7") == [(f"holder:{foreign}",)]
-    assert hubspot.emails() == [ANA, BEA]
-    hubspot.sandbox.portal.update("contacts", foreign, {"email": CLEO})
-    assert dict(hubspot.load(spec, CONTACT, window=LATER).outcomes) == {"updated": 1}
-    assert hubspot.emails() == [BEA, CLEO]
+@pytest.fixture(scope="module")
+def in_hubspot(postgres: str) -> Iterator[InHubSpot]:
+    with own_bench(postgres, "hubspot") as bench:
+        spec = with_customer(bench)
+        foreign = bench.add(CONTACT, {"email": address("foreign")})
+        given = people({19: "cleo", 28: "given.up", 37: "fay", 38: "gia", 47: "hal"})
+        bench.given(spec, CONTACT, *given)
+        linked_keeps_it_from_an_older_one = people({18: "cleo"})
+        oldest_has_it = [*people({9: "ana"}), contact(8, of=1, email_address=f" {address('ana').upper()}")]
+        cannot_sync = [contact(15, of=1, email_address=address("bea"), phone=None), contact(16, of=99, email_address=address("bea"))]
+        has_it_before_them = people({17: "bea"})
+        waits_for_28 = people({29: "given.up"})
+        bench.stage(spec, CONTACT, *linked_keeps_it_from_an_older_one, *oldest_has_it, *cannot_sync, *has_it_before_them, *waits_for_28)
+        first = seen(bench, spec, window=EVERYTHING)
+        gives_up, swap = people({28: "another"}, version=950), people({37: "gia", 38: "fay"}, version=950)
+        wants_what_is_foreign = contact(47, 960, of=1, email_address=address("foreign"), first_name="New")
+        bench.stage(spec, CONTACT, *gives_up, *swap, wants_what_is_foreign)
+        later = seen(bench, spec, window=LATER)
+        nothing_new = seen(bench, spec, window=Window(since=1_800, until=1_801))
+        bench.sandbox.portal.update("contacts", foreign, {"email": address("elsewhere")})
+        bench.stage(spec, CONTACT, *people({37: "third"}, version=1_950))
+        set_free = seen(bench, spec, window=Window(since=960, until=2_000))
+        in_the_end = seen(bench, spec, window=Window(since=2_000, until=2_001))
+        yield InHubSpot(foreign, first, later, nothing_new, set_free, in_the_end)
+
+
+def test_of_contacts_with_one_address_one_syncs_and_the_others_are_named(in_hubspot: InHubSpot) -> None:
+    first = in_hubspot.first
+    assert first.of(18, 19) == [DUPLICATE, SYNCED]
+    assert first.of(8, 9) == [CREATED, DUPLICATE]
+    assert first.of(17) == [CREATED]
+    assert (first.reasons[9], first.waits_on[9]) == ("it is QBench id 8's", "email:8")
+    assert in_hubspot.nothing_new.report.replanned == 0, "not tried in vain"
+
+
+def test_once_the_address_is_given_up_the_duplicate_follows_in_the_same_run(in_hubspot: InHubSpot) -> None:
+    first, later = in_hubspot.first, in_hubspot.later
+    assert first.of(28, 29) == [SYNCED, DUPLICATE]
+    assert later.of(28, 29) == [UPDATED, CREATED]
+    assert (later.report.rows, later.report.replanned) == (4, 1), "nobody else is planned again"
+    assert (later.held[28], later.held[29]) == ("another", "given.up")
+
+
+def test_a_swap_that_the_crm_refuses_names_both_and_follows_once_one_of_them_takes_a_third_address(in_hubspot: InHubSpot) -> None:
+    later, in_the_end = in_hubspot.later, in_hubspot.in_the_end
+    assert later.of(37, 38) == [TAKEN, TAKEN]
+    assert (later.held[37], later.held[38]) == ("fay", "gia")
+    for number, holder in ((37, 38), (38, 37)):
+        assert later.waits_on[number] == f"holder:{later.links[holder]}"
+        assert f"ids: {later.links[holder]}" in str(later.reasons[number])
+    assert in_hubspot.nothing_new.report.replanned == 0, "not tried in vain"
+    assert (in_the_end.report.replanned, dict(in_the_end.report.outcomes)) == (1, {"updated": 1})
+    assert (in_the_end.held[37], in_the_end.held[38]) == ("third", "fay")
+
+
+def test_an_update_to_an_address_that_a_foreign_contact_owns_is_skipped_and_goes_on_demand_once_it_is_free(in_hubspot: InHubSpot) -> None:
+    later, set_free = in_hubspot.later, in_hubspot.set_free
+    assert later.of(47) == [TAKEN]
+    assert (later.waits_on[47], later.held[47]) == (f"holder:{in_hubspot.foreign}", "hal")
+    assert (set_free.of(47), set_free.held[47]) == ([UPDATED], "foreign")
+
+
+@dataclass(frozen=True)
+class InSalesforce:
+    """Loads into Salesforce, where several contacts may have one address, and what they had to do with it."""
+
+    first: Seen
+    later: Seen
+
+
+@pytest.fixture(scope="module")
+def in_salesforce(postgres: str) -> Iterator[InSalesforce]:
+    with own_bench(postgres, "salesforce") as bench:
+        spec = with_customer(bench, contacts={"map": LEAN_CONTACT_MAP, "sync_on": [{"phone": {"salesforce": "Phone"}}]})
+        ana: dict[str, Any] = {"email_address": ANA, "phone": "5125550103"}
+        bea: dict[str, Any] = {"email_address": address("bea"), "phone": "5125550104"}
+        bench.given(spec, CONTACT, contact(8, of=1, **ana), contact(19, of=1, **bea), *people({27: "cleo", 28: "dora"}))
+        bench.stage(spec, CONTACT, contact(9, of=1, **ana), contact(18, 200, of=1, **bea | {"phone": "5125550105"}))
+        first = seen(bench, spec, window=EVERYTHING)
+        delete(bench, spec, CONTACT, contact(8, 950, of=1, **ana))
+        bench.rows("DELETE FROM crm_pipeline.link WHERE qbench_id = 19 RETURNING 1")
+        bench.stage(spec, CONTACT, *people({27: "dora", 28: "cleo"}, version=950))
+        later = seen(bench, spec, window=LATER)
+        yield InSalesforce(first, later)
+
+
+def test_once_the_contact_is_deleted_its_duplicate_takes_the_record_over(in_salesforce: InSalesforce) -> None:
+    first, later = in_salesforce.first, in_salesforce.later
+    assert first.of(8, 9) == [SYNCED, DUPLICATE]
+    assert later.of(8, 9) == [("skipped", "DeletedInQBenchException"), ("linked", None)]
+    assert later.report.replanned == 2, "this one and the one below"
+    assert later.links[9] == first.links[8]
+
+
+def test_once_the_contact_is_unlinked_an_older_duplicate_follows(in_salesforce: InSalesforce) -> None:
+    first, later = in_salesforce.first, in_salesforce.later
+    assert (first.of(18), later.of(18)) == ([DUPLICATE], [CREATED])
+
+
+def test_contacts_swap_their_addresses_where_the_crm_allows_it(in_salesforce: InSalesforce) -> None:
+    later = in_salesforce.later
+    assert later.of(27, 28) == [UPDATED, UPDATED]
+    assert (later.held[27], later.held[28]) == ("dora", "cleo")
+
+
+@pytest.fixture(scope="module", params=[3, FRAME_ROWS], ids=["in frames of their own", "in one frame"])
+def handed_on(request: pytest.FixtureRequest, postgres: str) -> Iterator[Seen]:
+    """Addresses go round in chains of three contacts, each of which has one contact in each frame of three rows."""
+    with own_bench(postgres, "hubspot") as bench:
+        spec = with_customer(bench)
+        # The lowest id is a create's: creates are then sent first, unless something holds them back.
+        bench.given(spec, CONTACT, *people({12: "a1", 22: "b1"}), *people({31: "a2", 21: "b2"}), *people({13: "a3", 23: "b3", 33: "c3"}))
+        bench.stage(
+            spec,
+            CONTACT,
+            *people({12: "b1", 22: "c1", 32: "a1"}, version=950),
+            *people({31: "b2", 21: "c2", 11: "a2"}, version=950),
+            *people({13: "b3", 23: "c3", 33: "d3"}, version=950),
+        )
+        yield seen(bench, spec, window=LATER, frame_rows=request.param)
+
+
+@pytest.mark.parametrize(("chain", "order"), [(1, (12, 22, 32)), (2, (31, 21, 11))], ids=["by id", "against the ids"])
+def test_addresses_are_handed_on_between_linked_contacts(handed_on: Seen, chain: int, order: tuple[int, int, int]) -> None:
+    assert handed_on.of(*order) == [UPDATED, UPDATED, CREATED]
+    assert [handed_on.held[number] for number in order] == [f"b{chain}", f"c{chain}", f"a{chain}"]
+
+
+def test_a_rotation_with_a_free_end_ends_as_in_qbench(handed_on: Seen) -> None:
+    assert handed_on.of(13, 23, 33) == [UPDATED, UPDATED, UPDATED]
+    assert [handed_on.held[number] for number in (13, 23, 33)] == ["b3", "c3", "d3"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, Bench, contact, customer
+from crm_pipeline.sync.report import LoadReport
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, Bench, contact, customer, own_bench
 
 EMAIL = "person7@labs.example.org"
 keys = pytest.mark.parametrize("external_keys", [True, False], ids=["with a key", "without a key"])
@@ -72,28 +74,61 @@ def test_without_a_match_key_the_outcome_names_the_record_and_it_is_left_alone(h
     assert f"ids: {person}" in reason
 
 
-def test_a_match_key_that_does_not_speak_for_the_record_leaves_it_alone(salesforce: Bench) -> None:
-    org = salesforce.sandbox.org
-    org.duplicates_named_in_collections = True
-    org.add_duplicate_rule(DuplicateRule("Account", ("Website",)))
-    spec = salesforce.spec(accounts={**BY_NAME, "map": {**LEAN_ACCOUNT_MAP, "website": "website"}})
-    org.add("Account", {"Name": "Another", "Website": "https://lab.example.org"})
-    salesforce.stage(spec, ACCOUNT, customer(1, website="https://lab.example.org"))
+@dataclass(frozen=True)
+class Refused:
+    """What duplicate rules made of a load: its counts, outcomes, reasons and the CRM's names; ``rival``: whom customer 4 came to equal."""
+
+    report: LoadReport
+    outcomes: dict[int, tuple[str, str | None]]
+    reasons: dict[int, str | None]
+    names: list[str]
+    rival: str
+
+
+@pytest.fixture(scope="module")
+def refused(postgres: str) -> Iterator[Refused]:
+    """A user adds customer 1 after the look-up, 3 has the website of another account, and 4, which is linked, changes to what 5 has."""
+    with own_bench(postgres, "salesforce") as bench:
+        org = bench.sandbox.org
+        org.duplicates_named_in_collections = True
+        spec = bench.spec(accounts={**BY_NAME, "map": {**LEAN_ACCOUNT_MAP, "website": "website"}})
+        ids = bench.given(spec, ACCOUNT, customer(4), customer(5, comments="The same"))
+        org.add_duplicate_rule(DuplicateRule("Account", ("Website",)))
+        org.add_duplicate_rule(DuplicateRule("Account", ("Name",), on=frozenset({"create"})))
+        org.add_duplicate_rule(DuplicateRule("Account", ("Description",), on=frozenset({"update"})))
+        org.add("Account", {"Name": "Another", "Website": "https://lab.example.org"})
+        bench.stage(spec, ACCOUNT, customer(1), customer(2), customer(3, website="https://lab.example.org"))
+        bench.stage(spec, ACCOUNT, customer(4, 200, comments="The same"))
+        report = bench.load(spec, ACCOUNT, connect=meanwhile(bench, lambda: bench.add_account("LAB 1"), after="scan"))
+        reasons = dict(bench.rows("SELECT qbench_id, reason FROM crm_pipeline.outcome"))
+        yield Refused(report, bench.outcomes(), reasons, bench.names(), ids[5])
+
+
+def test_a_match_key_that_does_not_speak_for_the_record_leaves_it_alone(refused: Refused) -> None:
+    assert refused.outcomes[3] == ("skipped", "ExistingRecordException")
+    assert "Lab 3" not in refused.names
+
+
+def test_an_account_that_a_duplicate_rule_names_is_linked_by_its_name(refused: Refused) -> None:
+    assert (refused.outcomes[1], refused.outcomes[2]) == (("linked", None), ("created", None))
+    assert (refused.report.rows, refused.report.accounted) == (5, 5)
+    assert refused.names == ["Another", "Lab 1", "Lab 2", "Lab 4", "Lab 5"]
+
+
+def test_a_duplicate_rule_refuses_the_update_of_a_linked_record(refused: Refused) -> None:
+    assert refused.outcomes[4] == ("failed", "DuplicateRecordException")
+    assert f"ids: {refused.rival}" in str(refused.reasons[4])
+
+
+def test_a_duplicate_rule_lets_the_update_of_a_linked_record_pass_where_updates_are_allowed(salesforce: Bench) -> None:
+    spec = salesforce.spec(settings={"allow_duplicates": "updates"})
+    salesforce.given(spec, ACCOUNT, customer(1), customer(2))
+    salesforce.sandbox.org.duplicates_named_in_collections = True
+    salesforce.sandbox.org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
+    salesforce.stage(spec, ACCOUNT, customer(1, 200, customer_name="Lab 2"))
     salesforce.load(spec, ACCOUNT)
-    assert salesforce.outcomes() == {1: ("skipped", "ExistingRecordException")}
-
-
-def test_an_account_that_a_duplicate_rule_names_is_linked_by_its_name(salesforce: Bench) -> None:
-    org = salesforce.sandbox.org
-    org.duplicates_named_in_collections = True
-    org.add_duplicate_rule(DuplicateRule("Account", ("Name",), on=frozenset({"create"})))
-    spec = salesforce.spec(accounts=BY_NAME)
-    salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
-    connect = meanwhile(salesforce, lambda: salesforce.add_account("LAB 1"), after="scan")
-    report = salesforce.load(spec, ACCOUNT, connect=connect)
-    assert salesforce.outcomes() == {1: ("linked", None), 2: ("created", None)}
-    assert (report.rows, report.accounted) == (2, 2)
-    assert salesforce.names() == ["Lab 1", "Lab 2"]
+    assert salesforce.outcomes()[1] == ("updated", None)
+    assert salesforce.names() == ["Lab 2", "Lab 2"]
 
 
 def test_a_named_record_that_another_record_of_ours_holds_is_a_conflict_that_names_both(salesforce: Bench) -> None:
@@ -105,21 +140,3 @@ def test_a_named_record_that_another_record_of_ours_holds_is_a_conflict_that_nam
     salesforce.load(spec, ACCOUNT)
     assert salesforce.outcomes() == {1: ("created", None), 2: ("skipped", "LinkConflictException")}
     assert salesforce.rows("SELECT reason LIKE '% is linked to QBench id 1' FROM crm_pipeline.outcome WHERE qbench_id = 2") == [(True,)]
-
-
-@pytest.mark.parametrize(("allow", "expected"), [("none", ("failed", "DuplicateRecordException")), ("updates", ("updated", None))])
-def test_a_duplicate_rule_refuses_the_update_of_a_linked_record_unless_updates_are_allowed(
-    salesforce: Bench, allow: str, expected: tuple[str, str | None]
-) -> None:
-    org = salesforce.sandbox.org
-    org.duplicates_named_in_collections = True
-    spec = salesforce.spec()
-    settings = {"salesforce": spec.crms.configured["salesforce"].model_copy(update={"allow_duplicates": allow})}
-    spec = spec.model_copy(update={"crms": spec.crms.model_copy(update=settings)})
-    other = salesforce.given(spec, ACCOUNT, customer(1), customer(2))[2]
-    org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
-    salesforce.stage(spec, ACCOUNT, customer(1, 200, customer_name="Lab 2"))
-    salesforce.load(spec, ACCOUNT)
-    assert salesforce.outcomes()[1] == expected
-    ((reason,),) = salesforce.rows("SELECT coalesce(reason, '') FROM crm_pipeline.outcome WHERE qbench_id = 1")
-    assert (f"ids: {other}" in reason) == (allow == "none")

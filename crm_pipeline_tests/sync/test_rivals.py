@@ -37,7 +37,7 @@ class Told:
     linked_to: dict[str, int | None]
 
 
-@pytest.fixture(scope="module", params=[2, 100], ids=["in several frames", "in one frame"])
+@pytest.fixture(scope="module", params=[4, 100], ids=["in several frames", "in one frame"])
 def told(request: pytest.FixtureRequest, postgres: str) -> Iterator[Told]:
     """A load of pairs of rivals, numbers 1 and 6, 2 and 7 …, in frames of so many rows."""
     with own_bench(postgres, "salesforce") as bench:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from crm_pipeline.crms.base import Crm, WriteBatch
@@ -22,28 +22,35 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window
 from crm_pipeline_tests.conftest import empty
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, OBJECTS, Bench, Staged, empty_sandbox
+from crm_pipeline_tests.sync.conftest import (
+    ACCOUNT,
+    CONTACT,
+    EVERYTHING,
+    LEAN_ACCOUNT_MAP,
+    LEAN_CONTACT_MAP,
+    OBJECTS,
+    Bench,
+    Staged,
+    empty_sandbox,
+)
 from crm_pipeline_tests.sync.test_deletions import delete
-from crm_pipeline_tests.tenants import ACCOUNT_MAP, CONTACT_MAP
 
+ACCOUNT_MAP = {**LEAN_ACCOUNT_MAP, "number_of_employees": "employees", "address": {"city": "city_name"}}
+CONTACT_MAP = {**LEAN_CONTACT_MAP, "address": {"city": "contact_city"}}
 RULES: dict[str, Any] = {
     "accounts": {"map": ACCOUNT_MAP, "active_only": True, "sync_on": [{"name": {"salesforce": "Name", "hubspot": "name"}}]},
     "contacts": {"map": CONTACT_MAP, "sync_on": [{"email": {"salesforce": "Email", "hubspot": "email"}}]},
 }
-PLACE = {
-    "salesforce": {"Street", "City", "State", "PostalCode", "Country"},
-    "hubspot": {"address", "city", "state", "zip", "country"},
-}
 CREATE_ONLY: dict[tuple[str, RecordType], set[str]] = {
-    ("salesforce", ACCOUNT): {"Phone", *(f"Billing{part}" for part in PLACE["salesforce"])},
-    ("salesforce", CONTACT): {f"Mailing{part}" for part in PLACE["salesforce"]},
-    ("hubspot", ACCOUNT): {"phone", *PLACE["hubspot"]},
-    ("hubspot", CONTACT): PLACE["hubspot"],
+    ("salesforce", ACCOUNT): {"Phone", "BillingCity"},
+    ("salesforce", CONTACT): {"MailingCity"},
+    ("hubspot", ACCOUNT): {"phone", "city"},
+    ("hubspot", CONTACT): {"city"},
 }
 EDITABLE: dict[tuple[str, RecordType], set[str]] = {
-    ("salesforce", ACCOUNT): {"Name", "Description", "Website", "NumberOfEmployees"},
+    ("salesforce", ACCOUNT): {"Name", "Description", "NumberOfEmployees"},
     ("salesforce", CONTACT): {"Email", "FirstName", "LastName", "Phone"},
-    ("hubspot", ACCOUNT): {"name", "description", "website", "numberofemployees"},
+    ("hubspot", ACCOUNT): {"name", "description", "numberofemployees"},
     ("hubspot", CONTACT): {"email", "firstname", "lastname", "phone"},
 }
 CUSTOMERS, CONTACTS = range(1, 5), range(11, 16)
@@ -130,11 +137,19 @@ def steps(*, shared: bool, deletes: bool, loses_answers: bool, of_all: bool = Fa
 
 
 def with_swap(step: Step) -> Step:
-    """The step in which the first two contacts take each other's address."""
+    """The step in which the first customer changes in every field, and the first two contacts take each other's address."""
     one, other = CONTACTS[:2]
+    first = {
+        "customer_name": "Renamed",
+        "status": "ACTIVE",
+        "comments": "New",
+        "phone": "5125550199",
+        "city_name": "Waco",
+        "employees": "7",
+    }
     person = {"first_name": "Ana", "last_name": "Ruiz", "phone": "5125550102", "customers": [{"id": CUSTOMERS[0]}]}
     swapped = {number: {**person, "email_address": email_of(taken)} for number, taken in ((one, other), (other, one))}
-    return replace(step, contacts={**step.contacts, **swapped})
+    return replace(step, customers={**step.customers, CUSTOMERS[0]: first}, contacts={**step.contacts, **swapped})
 
 
 @dataclass
@@ -230,7 +245,7 @@ def fresh(store: Store, crm: str, rules: dict[str, Any]) -> Iterator[Story]:
             yield Story(bench, spec, client)
 
 
-@few(max_examples=3)
+@few(max_examples=2)
 @given(
     crm=st.sampled_from(["salesforce", "hubspot"]),
     made=st.sampled_from([1, 2, 0]),
@@ -277,13 +292,16 @@ def require_promises(story: Story, told: tuple[Step, ...], by_hand: set[str]) ->
     assert story.writing_calls() == calls or refused, "what did not change costs no call"
 
 
-@few(max_examples=2)
+@few(max_examples=1)
 @given(
     crm=st.sampled_from(["hubspot", "salesforce"]),
     tenant=steps(shared=False, deletes=False, loses_answers=False, of_all=True),
     late=st.sets(st.sampled_from([*CUSTOMERS, *CONTACTS]), min_size=3, max_size=6),
 )
 def test_either_order_of_two_windows_ends_in_the_same_crm_state(store: Store, crm: str, tenant: Step, late: set[int]) -> None:
+    # The first example is made of first choices, which all sync: with them the order matters least.
+    assume(any(not content["customer_name"] for content in tenant.customers.values()))
+    assume(late & {*CUSTOMERS} and late & {*CONTACTS})
     # A record stands in one window: that of its last change, which is all that QBench tells.
     rules = {"accounts": {"map": ACCOUNT_MAP, "active_only": True}, "contacts": {"map": CONTACT_MAP}}
     ends = []
