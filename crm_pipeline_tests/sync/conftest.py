@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -29,7 +29,7 @@ from crm_pipeline.sync.load import Load
 from crm_pipeline.sync.normalizing import normalize_staged
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.report import LoadReport
-from crm_pipeline_tests.conftest import own_database
+from crm_pipeline_tests.conftest import empty, own_database
 from crm_pipeline_tests.tenants import attributes, let_intents_settle
 
 EVERYTHING = Window(since=None, until=1_000_000)
@@ -220,6 +220,10 @@ class Bench:
         return {qbench_id: (outcome, error_type) for qbench_id, outcome, error_type in found}
 
 
+Stories = Callable[[str], AbstractContextManager[Bench]]
+"""What the fixture ``stories`` gives."""
+
+
 @contextmanager
 def empty_sandbox() -> Iterator[Sandbox]:
     """The stand-ins, empty, with external keys in both CRMs; HubSpot's search sees at once what was written."""
@@ -235,6 +239,22 @@ def own_bench(postgres: str, crm: str) -> Iterator[Bench]:
     """A bench for a story that several tests only read, with a database that no other test empties."""
     with own_database(postgres) as url, closing(Store(url)) as store, empty_sandbox() as sandbox:
         yield Bench(sandbox, store, crm)
+
+
+@pytest.fixture(scope="session")
+def stories(postgres: str) -> Iterator[Stories]:
+    """Empty benches, by CRM, for stories of which several tests read what was seen; they take turns on a database of their own."""
+    with own_database(postgres) as url, closing(Store(url)) as store:
+
+        @contextmanager
+        def bench(crm: str) -> Iterator[Bench]:
+            with empty_sandbox() as sandbox:
+                try:
+                    yield Bench(sandbox, store, crm)
+                finally:
+                    empty(store)
+
+        yield bench
 
 
 @pytest.fixture

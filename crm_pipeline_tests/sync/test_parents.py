@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 
 from crm_pipeline.errors import ServiceError
-from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, CRM_FIELDS, Bench, contact, customer
+from crm_pipeline.store.staging import Window
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
+
+WITHOUT, OF_OTHER, CHANGES_CUSTOMER, LABELLED, TO_MOVE, REFUSED = range(11, 17)
+"""Contacts. The CRM has the first two and the last two by their emails, all but the first with an account that is not their
+customer's; the others are synced, and their customer changes from 1 to 2."""
+
+OWN_LABEL = "Lab manager"
 
 
-def add_person(bench: Bench, *, account: str | None) -> str:
-    """A contact that a user of the CRM made, with the email of QBench's contact 7."""
+def add_person(bench: Bench, number: int, *, account: str | None) -> str:
+    """A contact that a user of the CRM made, with the email of QBench's."""
     name = CRM_FIELDS[bench.crm, CONTACT]
-    return bench.add(CONTACT, {name["last_name"]: "Ruiz", name["email"]: "person7@labs.example.org"}, account=account)
+    return bench.add(CONTACT, {name["last_name"]: "Ruiz", name["email"]: f"person{number}@labs.example.org"}, account=account)
 
 
-def accounts_of(bench: Bench, person: str) -> tuple[str | None, set[str]]:
-    """A contact's main account, and those beside it."""
+Accounts = tuple[str | None, set[str]]
+"""A contact's main account, and those beside it."""
+
+
+def accounts_of(bench: Bench, person: str) -> Accounts:
     if bench.crm == "salesforce":
         account: str | None = bench.sandbox.org.record("Contact", person)["AccountId"]
         return account, set()
@@ -28,67 +37,106 @@ def accounts_of(bench: Bench, person: str) -> tuple[str | None, set[str]]:
     return main, set(held) - {main}
 
 
-def reason(bench: Bench) -> Any:
-    ((said,),) = bench.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
-    return said
+@dataclass(frozen=True)
+class Loaded:
+    """A load of matched contacts and of contacts whose customer changed, twice; one load that moves, and one that refuses.
+
+    By QBench id of the contacts: their ids in the CRM, their accounts there, their latest outcomes and reasons.
+    """
+
+    crm: str
+    ours: dict[int, str]
+    other: str
+    people: dict[int, str]
+    first: dict[str, int]
+    again: dict[str, int]
+    accounts: dict[int, Accounts]
+    outcomes: dict[int, tuple[str, str | None]]
+    reasons: dict[int, str | None]
+    linked: set[int]
 
 
-def linked(bench: Bench, *, account: str | None, **keys: Any) -> tuple[str, str]:
-    """Load a contact that the CRM has already; its id there and that of its customer's account."""
-    spec = bench.spec(contacts={**BY_EMAIL, **keys})
-    person = add_person(bench, account=account)
-    ours = bench.given(spec, ACCOUNT, customer(1))[1]
-    bench.stage(spec, CONTACT, contact(7, of=1))
-    bench.load(spec, CONTACT)
-    return person, ours
+@pytest.fixture(scope="module", params=["salesforce", "hubspot"])
+def loaded(request: pytest.FixtureRequest, stories: Stories) -> Loaded:
+    with stories(request.param) as bench:
+        spec = bench.spec(contacts=BY_EMAIL)
+        moving, refusing = (bench.spec(contacts={**BY_EMAIL, "on_other_account": policy}) for policy in ("move", "refuse"))
+        ours, other = bench.given(spec, ACCOUNT, customer(1), customer(2)), bench.add_account("Other")
+        people = {WITHOUT: add_person(bench, WITHOUT, account=None)}
+        people |= {number: add_person(bench, number, account=other) for number in (OF_OTHER, TO_MOVE, REFUSED)}
+        people |= bench.given(spec, CONTACT, contact(CHANGES_CUSTOMER, of=1), contact(LABELLED, of=1))
+        if bench.crm == "hubspot":
+            label = bench.sandbox.portal.add_association_label(OWN_LABEL).contact_to_company
+            bench.sandbox.portal.associate(people[LABELLED], ours[1], types=(label,))
+
+        bench.stage(spec, CONTACT, contact(WITHOUT, of=1), contact(OF_OTHER, of=1))
+        bench.stage(spec, CONTACT, contact(TO_MOVE, 300, of=1), contact(REFUSED, 400, of=1))
+        bench.stage(spec, CONTACT, contact(CHANGES_CUSTOMER, 200, of=2), contact(LABELLED, 200, of=2))
+        first = dict(bench.load(spec, CONTACT, window=Window(since=None, until=300)).outcomes)
+        bench.load(moving, CONTACT, window=Window(since=300, until=400))
+        bench.load(refusing, CONTACT, window=Window(since=400, until=500))
+        told = bench.rows("SELECT qbench_id, outcome, error_type, reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
+        again = dict(bench.load(spec, CONTACT, window=Window(since=None, until=300)).outcomes)
+        return Loaded(
+            crm=bench.crm,
+            ours=ours,
+            other=other,
+            people=people,
+            first=first,
+            again=again,
+            accounts={number: accounts_of(bench, person) for number, person in people.items()},
+            outcomes={number: (outcome, error_type) for number, outcome, error_type, _ in told},
+            reasons={number: reason for number, _, _, reason in told},
+            linked={number for (number,) in bench.rows("SELECT qbench_id FROM crm_pipeline.link WHERE record_type = 'contact'")},
+        )
 
 
-def moved(bench: Bench) -> tuple[IntegrationSpec, str, dict[int, str]]:
-    """A synced contact whose customer changes from 1 to 2, ready to be loaded; its id, and those of the accounts."""
-    spec = bench.spec()
-    accounts = bench.given(spec, ACCOUNT, customer(1), customer(2))
-    person = bench.given(spec, CONTACT, contact(7, of=1))[7]
-    bench.stage(spec, CONTACT, contact(7, 200, of=2))
-    return spec, person, accounts
+def test_a_matched_contact_without_an_account_gets_ours(loaded: Loaded) -> None:
+    assert loaded.accounts[WITHOUT] == (loaded.ours[1], set())
+    assert (loaded.outcomes[WITHOUT], loaded.reasons[WITHOUT]) == (("linked", None), None)
 
 
-def test_a_matched_contact_without_an_account_gets_ours(bench: Bench) -> None:
-    person, ours = linked(bench, account=None)
-    assert accounts_of(bench, person) == (ours, set())
-    assert (bench.outcomes(CONTACT)[7], reason(bench)) == (("linked", None), None)
+def test_a_matched_contact_of_another_account_stays_there_and_belongs_to_ours_too_where_it_can(loaded: Loaded) -> None:
+    ours, other = loaded.ours[1], loaded.other
+    assert loaded.accounts[OF_OTHER] == (other, set() if loaded.crm == "salesforce" else {ours})
+    assert loaded.outcomes[OF_OTHER] == ("linked", None)
+    assert loaded.reasons[OF_OTHER] == f"not_pushed: account ({ours} wanted, {other} kept)"
 
 
-def test_a_matched_contact_of_another_account_stays_there_and_belongs_to_ours_too_where_it_can(bench: Bench) -> None:
-    other = bench.add_account("Other")
-    person, ours = linked(bench, account=other)
-    assert accounts_of(bench, person) == (other, set() if bench.crm == "salesforce" else {ours})
-    assert (bench.outcomes(CONTACT)[7], reason(bench)) == (("linked", None), f"not_pushed: account ({ours} wanted, {other} kept)")
-    assert dict(bench.load(bench.spec(contacts=BY_EMAIL), CONTACT).outcomes) == {"unchanged": 1}
+def test_a_matched_contact_of_another_account_moves_where_the_yaml_says_so(loaded: Loaded) -> None:
+    assert loaded.accounts[TO_MOVE] == (loaded.ours[1], set())
+    assert (loaded.outcomes[TO_MOVE], loaded.reasons[TO_MOVE]) == (("linked", None), None)
 
 
-def test_a_matched_contact_of_another_account_moves_where_the_yaml_says_so(bench: Bench) -> None:
-    person, ours = linked(bench, account=bench.add_account("Other"), on_other_account="move")
-    assert accounts_of(bench, person) == (ours, set())
-    assert (bench.outcomes(CONTACT)[7], reason(bench)) == (("linked", None), None)
+def test_a_matched_contact_of_another_account_is_not_linked_where_the_yaml_refuses_it(loaded: Loaded) -> None:
+    assert loaded.accounts[REFUSED] == (loaded.other, set())
+    assert loaded.outcomes[REFUSED] == ("skipped", "OtherAccountException")
+    assert loaded.reasons[REFUSED] == f"ids: {loaded.people[REFUSED]}, {loaded.other}"
+    assert REFUSED not in loaded.linked
 
 
-def test_a_matched_contact_of_another_account_is_not_linked_where_the_yaml_refuses_it(bench: Bench) -> None:
-    other = bench.add_account("Other")
-    person, _ = linked(bench, account=other, on_other_account="refuse")
-    assert accounts_of(bench, person) == (other, set())
-    assert (bench.outcomes(CONTACT)[7], reason(bench)) == (("skipped", "OtherAccountException"), f"ids: {person}, {other}")
-    assert bench.rows("SELECT qbench_id FROM crm_pipeline.link WHERE record_type = 'contact'") == []
+def test_a_contact_whose_customer_changed_moves_to_the_new_account(loaded: Loaded) -> None:
+    assert loaded.outcomes[CHANGES_CUSTOMER] == ("updated", None)
+    assert loaded.accounts[CHANGES_CUSTOMER] == (loaded.ours[2], set())
 
 
-def test_a_contact_whose_customer_changed_moves_to_the_new_account(bench: Bench) -> None:
-    spec, person, accounts = moved(bench)
-    assert dict(bench.load(spec, CONTACT).outcomes) == {"updated": 1}
-    assert accounts_of(bench, person) == (accounts[2], set())
-    assert dict(bench.load(spec, CONTACT).outcomes) == {"unchanged": 1}
+def test_a_former_account_with_labels_of_the_users_own_is_kept_and_reported(loaded: Loaded) -> None:
+    # Only HubSpot has labels.
+    kept = {"salesforce": set(), "hubspot": {loaded.ours[1]}}[loaded.crm]
+    told = {"salesforce": None, "hubspot": f"not_pushed: account {loaded.ours[1]} is kept beside the new one, for its labels"}[loaded.crm]
+    assert loaded.outcomes[LABELLED] == ("updated", None)
+    assert (loaded.accounts[LABELLED], loaded.reasons[LABELLED]) == ((loaded.ours[2], kept), told)
+
+
+def test_what_a_load_made_of_contacts_and_accounts_is_unchanged_for_the_next(loaded: Loaded) -> None:
+    assert (loaded.first, loaded.again) == ({"linked": 2, "updated": 2}, {"unchanged": 4})
 
 
 def test_a_move_that_broke_off_is_finished_by_the_next_load(hubspot: Bench) -> None:
-    spec, person, accounts = moved(hubspot)
+    spec = hubspot.spec()
+    accounts = hubspot.given(spec, ACCOUNT, customer(1), customer(2))
+    person = hubspot.given(spec, CONTACT, contact(7, of=1))[7]
+    hubspot.stage(spec, CONTACT, contact(7, 200, of=2))
     hubspot.sandbox.faults.add(Fault(path="/associations/.*/create", status=503, service="hubspot"))
     with pytest.raises(ServiceError):
         hubspot.load(spec, CONTACT)
@@ -96,12 +144,3 @@ def test_a_move_that_broke_off_is_finished_by_the_next_load(hubspot: Bench) -> N
     hubspot.load(spec, CONTACT)
     assert accounts_of(hubspot, person) == (accounts[2], set())
     assert hubspot.rows("SELECT parent_qbench_id FROM crm_pipeline.link WHERE record_type = 'contact'") == [(2,)]
-
-
-def test_a_former_account_with_labels_of_the_users_own_is_kept_and_reported(hubspot: Bench) -> None:
-    spec, person, accounts = moved(hubspot)
-    label = hubspot.sandbox.portal.add_association_label("Lab manager").contact_to_company
-    hubspot.sandbox.portal.associate(person, accounts[1], types=(label,))
-    assert dict(hubspot.load(spec, CONTACT).outcomes) == {"updated": 1}
-    assert accounts_of(hubspot, person) == (accounts[2], {accounts[1]})
-    assert reason(hubspot) == f"not_pushed: account {accounts[1]} is kept beside the new one, for its labels"
