@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -108,14 +108,33 @@ def state_database(postgres: str) -> Iterator[str]:
         STORE.close()
 
 
-@pytest.fixture(scope="module")
-def world(state_database: str) -> Iterator[World]:
-    """One sandbox with one database for all tests of a module that only read what its fixtures did."""
+@contextmanager
+def _credentials_in_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         for variable, value in SANDBOX_CREDENTIALS.items():
             environment.setenv(variable, value)
-        with running_sandbox() as sandbox, running_dagster() as dagster:
-            yield World(sandbox, dagster)
+        yield
+
+
+@contextmanager
+def own_world(postgres: str, sandbox: AbstractContextManager[Sandbox] | None = None) -> Iterator[World]:
+    """A world for a story that is over when a fixture returns what came of it; the sandbox is an empty one unless given."""
+    with (
+        own_database(postgres) as url,
+        pytest.MonkeyPatch.context() as environment,
+        _credentials_in_environment(),
+        sandbox or running_sandbox() as running,
+    ):
+        environment.setenv(URL_VARIABLE, url)
+        with running_dagster() as dagster:
+            yield World(running, dagster)
+
+
+@pytest.fixture(scope="module")
+def world(state_database: str) -> Iterator[World]:
+    """One sandbox with one database for all tests of a module that only read what its fixtures did."""
+    with _credentials_in_environment(), running_sandbox() as sandbox, running_dagster() as dagster:
+        yield World(sandbox, dagster)
 
 
 @pytest.fixture
