@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
@@ -230,18 +230,20 @@ class CrmRecords:
     contacts: dict[int, str]
 
 
-def made_by_hand(sandbox: Sandbox, *laboratories: int) -> dict[str, CrmRecords]:
-    """Laboratories (tenants.add_laboratories) with their first person in both CRMs, typed another way, and one that QBench lacks."""
-    made = {"salesforce": CrmRecords({}, {}), "hubspot": CrmRecords({}, {})}
+def made_by_hand(sandbox: Sandbox, *laboratories: int, crms: Collection[str] = ("salesforce", "hubspot")) -> dict[str, CrmRecords]:
+    """Laboratories (tenants.add_laboratories) with their first person in these CRMs, typed another way, and one that QBench lacks."""
+    made = {crm: CrmRecords({}, {}) for crm in crms}
     for number in (*laboratories, 99):
         name, email = f"LABORATORY  {number}", f"Person1@Laboratory{number}.example.org"
-        account = sandbox.org.add("Account", {"Name": name, "Phone": "by hand"})
-        person = sandbox.org.add("Contact", {"LastName": "By Hand", "Email": email, "AccountId": account})
-        made["salesforce"].accounts[number], made["salesforce"].contacts[number] = account, person
-        company = sandbox.portal.add("companies", {"name": name, "phone": "by hand"})
-        human = sandbox.portal.add("contacts", {"email": email.lower(), "lastname": "By Hand"})
-        sandbox.portal.associate(human, company)
-        made["hubspot"].accounts[number], made["hubspot"].contacts[number] = company, human
+        if "salesforce" in made:
+            account = sandbox.org.add("Account", {"Name": name, "Phone": "by hand"})
+            person = sandbox.org.add("Contact", {"LastName": "By Hand", "Email": email, "AccountId": account})
+            made["salesforce"].accounts[number], made["salesforce"].contacts[number] = account, person
+        if "hubspot" in made:
+            company = sandbox.portal.add("companies", {"name": name, "phone": "by hand"})
+            human = sandbox.portal.add("contacts", {"email": email.lower(), "lastname": "By Hand"})
+            sandbox.portal.associate(human, company)
+            made["hubspot"].accounts[number], made["hubspot"].contacts[number] = company, human
     return made
 
 
