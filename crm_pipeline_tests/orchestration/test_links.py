@@ -19,7 +19,7 @@ from crm_pipeline.orchestration.names import links_job_name
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG
 from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, World, materialized, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
-from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, integration
+from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, customized
 
 WITH_CONTACTS = {**EXAMPLE, "contacts": {"map": {"email": "email_address"}}}
 
@@ -141,7 +141,7 @@ def checked(world: World) -> Checked:
     person = sandbox.tenant.add_contact(
         customer_ids=customers[:2], email_address="a@b.example.org", first_name="A", last_name="B", phone="512 555 0102", at=1_000
     )
-    spec = integration(sandbox)
+    spec = customized(sandbox)
     assert world.dagster.run(spec, FIRST, assets=(*READS, *LOADS[:1], *LOADS[2:])).success
     for record in sandbox.org.records("Account")[:6]:
         sandbox.org.delete("Account", record["Id"])

@@ -168,8 +168,15 @@ def test_first_load_none_leaves_the_first_partition_out(instance: dg.DagsterInst
     assert scheduled(instance, first_load="none").tick(at=after(3)) == ([(hour(1), hour(2))], None)
 
 
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-@pytest.mark.parametrize("by", ["tag", "assets"])
+@pytest.mark.parametrize(
+    ("by", "status"),
+    [
+        ("tag", dg.DagsterRunStatus.NOT_STARTED),
+        ("tag", dg.DagsterRunStatus.STARTING),
+        ("tag", dg.DagsterRunStatus.STARTED),
+        ("assets", dg.DagsterRunStatus.STARTED),
+    ],
+)
 def test_hours_of_a_run_that_has_not_ended_are_not_requested_again(
     instance: dg.DagsterInstance, by: str, status: dg.DagsterRunStatus
 ) -> None:
