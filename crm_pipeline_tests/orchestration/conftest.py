@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import dagster as dg
 import pytest
@@ -88,6 +89,18 @@ def running_dagster() -> Iterator[Dagster]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield Dagster(instance)
     STORE.close()
+
+
+class Ticking(dg.ScheduleEvaluationContext):
+    """A schedule's tick on an instance in memory; Dagster's own context opens one of SQLite files anew, which costs most of a tick."""
+
+    def __init__(self, instance: dg.DagsterInstance, *, at: datetime, definitions: dg.Definitions) -> None:
+        super().__init__(instance_ref=None, scheduled_execution_time=at, repository_def=definitions.get_repository_def())
+        self._in_memory = instance
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        return self._in_memory
 
 
 @dataclass(frozen=True)
