@@ -28,7 +28,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extract import Extract
 from crm_pipeline_tests.awaiting import await_that
-from crm_pipeline_tests.orchestration.conftest import Dagster, failures, in_crms, outcomes
+from crm_pipeline_tests.orchestration.conftest import READS, Dagster, failures, in_crms, outcomes
 from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes, customized, let_intents_settle
 
 REPOSITORY = Path(crm_pipeline.__file__).parents[1]
@@ -90,7 +90,7 @@ def test_overlapping_runs_of_every_origin_lose_and_double_nothing(
     add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1)
     add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1, at=IN_SECOND, first_number=LABORATORIES + 1)
     runs: list[Callable[[Dagster], dg.ExecuteInProcessResult]] = [
-        lambda by_hand: by_hand.run(spec, FIRST),
+        lambda by_hand: by_hand.run(spec, FIRST, assets=(*READS, "salesforce/accounts", "salesforce/contacts")),
         lambda backfill: backfill.run(spec, FIRST, until=SECOND),
         lambda hourly: hourly.run(spec, SECOND),
         lambda rematerialized: rematerialized.run(spec, SECOND, assets=("hubspot/companies", "hubspot/contacts")),

@@ -73,14 +73,14 @@ def red(postgres: str) -> Red:
         add_laboratories(sandbox.tenant, 2)
         sandbox.org.lock("Account", "1", times=2 * TRIES_IN_A_LOAD)
 
-        def tick_twice_when_due() -> list[list[dg.RunRequest]]:
-            let_time_pass(86_400)
+        def tick_twice_after(seconds: int) -> list[list[dg.RunRequest]]:
+            let_time_pass(seconds)
             return [tick(dagster, spec)[0] for _ in range(2)]
 
         assert not dagster.run(spec, FIRST, assets=CUSTOMERS).success
-        at_once, due = tick(dagster, spec), tick_twice_when_due()
+        at_once, due = tick(dagster, spec), tick_twice_after(300)
         assert not dagster.run(spec, FIRST, assets=CUSTOMERS[-1:]).success
-        due_again = tick_twice_when_due()
+        due_again = tick_twice_after(86_400)
         sandbox.journal.clear()
         assert dagster.run(spec, FIRST, until=FIRST, assets=sorted(LOADS)).success
         rows_sent = [call.rows for call in writes(sandbox)]
@@ -155,6 +155,6 @@ def test_a_record_whose_wait_is_over_is_requested_though_its_hour_is_green(given
     assert given_up.requested[2] == []
 
 
-def test_paused_integration_skips(dagster: Dagster, sandbox: Sandbox) -> None:
-    requests, skipped = tick(dagster, integration(sandbox, active=False))
+def test_paused_integration_skips(world: World) -> None:
+    requests, skipped = tick(world.dagster, integration(world.sandbox, active=False))
     assert (requests, skipped) == ([], "integration acme is paused: active is false")
