@@ -46,6 +46,12 @@ CONTACT_MAP = {
     },
 }
 
+FEW_FIELDS = {
+    "accounts": {"map": {"name": "customer_name"}},
+    "contacts": {"map": {"email": "email_address", "first_name": "first_name", "last_name": "last_name", "phone": "phone"}},
+}
+"""The least that an integration maps to create accounts and contacts. Every mapped field costs each load."""
+
 
 def attributes(sandbox: Sandbox, *, external_keys: bool = True) -> dict[str, Any]:
     """The ``attributes`` of an integration between the sandbox's services."""
@@ -78,8 +84,8 @@ def integration(sandbox: Sandbox, *, external_keys: bool = True, **overrides: An
 
 
 def customized(sandbox: Sandbox, *, external_keys: bool = True, **services: dict[str, Any]) -> IntegrationSpec:
-    """The integration ``acme`` with some settings changed: ``qbench={...}``, ``salesforce={...}``, ``hubspot={...}``."""
-    changed = attributes(sandbox, external_keys=external_keys)
+    """The integration ``acme`` of few fields with some settings changed: ``qbench={...}``, ``salesforce={...}``, ``hubspot={...}``."""
+    changed = attributes(sandbox, external_keys=external_keys) | FEW_FIELDS
     for service, settings in services.items():
         (changed["qbench"] if service == "qbench" else changed["crms"][service]).update(settings)
     return IntegrationSpec.model_validate({"name": "acme", **changed})

@@ -6,6 +6,7 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from click.testing import CliRunner, Result
 from crm_pipeline.cli import main
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.store.database import URL_VARIABLE, Store
+from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.integration_projects import Project
-from crm_pipeline_tests.sync.conftest import Bench, sandbox
+from crm_pipeline_tests.sync.conftest import Bench, empty_sandbox, sandbox
 from crm_pipeline_tests.tenants import attributes
 
 __all__ = ["sandbox"]
@@ -52,13 +55,35 @@ def written(sandbox: Sandbox, **overrides: Any) -> Mapping[str, Any]:
     return {"type": "crm_pipeline.CrmIntegration", "attributes": {**attributes(sandbox), **overrides}}
 
 
-@pytest.fixture
-def desk(sandbox: Sandbox, store: Any, database_in_environment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """The command line on a project whose integration feeds the sandbox's CRMs."""
+@contextmanager
+def _desk(bench: Bench, folder: Path) -> Iterator[Desk]:
+    """A project whose integration feeds the CRMs of the bench's sandbox, importable for the while."""
     package = f"project_{uuid.uuid4().hex}"
-    project = Project.create(tmp_path, package)
-    project.write("acme", yaml.safe_dump(dict(written(sandbox))))
-    monkeypatch.syspath_prepend(tmp_path)
-    yield Desk(Bench(sandbox, store, "salesforce"), f"{package}.defs")
+    project = Project.create(folder, package)
+    project.write("acme", yaml.safe_dump(dict(written(bench.sandbox))))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.syspath_prepend(folder)
+        yield Desk(bench, f"{package}.defs")
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def desk(sandbox: Sandbox, store: Any, database_in_environment: str, tmp_path: Path) -> Iterator[Desk]:
+    """The command line on a project whose integration feeds the sandbox's CRMs."""
+    with _desk(Bench(sandbox, store, "salesforce"), tmp_path) as desk:
+        yield desk
+
+
+@contextmanager
+def own_desk(postgres: str, folder: Path) -> Iterator[Desk]:
+    """A desk for tests that only look at what one fixture prepared, with a database that no other test empties."""
+    with (
+        own_database(postgres) as url,
+        closing(Store(url)) as store,
+        empty_sandbox() as sandbox,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv(URL_VARIABLE, url)
+        with _desk(Bench(sandbox, store, "salesforce"), folder) as desk:
+            yield desk

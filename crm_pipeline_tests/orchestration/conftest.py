@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import dagster as dg
 import pytest
@@ -90,6 +91,18 @@ def running_dagster() -> Iterator[Dagster]:
     STORE.close()
 
 
+class Ticking(dg.ScheduleEvaluationContext):
+    """A schedule's tick on an instance in memory; Dagster's own context opens one of SQLite files anew, which costs most of a tick."""
+
+    def __init__(self, instance: dg.DagsterInstance, *, at: datetime, definitions: dg.Definitions) -> None:
+        super().__init__(instance_ref=None, scheduled_execution_time=at, repository_def=definitions.get_repository_def())
+        self._in_memory = instance
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        return self._in_memory
+
+
 @dataclass(frozen=True)
 class World:
     """A sandbox and a Dagster that several tests look at."""
@@ -108,14 +121,33 @@ def state_database(postgres: str) -> Iterator[str]:
         STORE.close()
 
 
-@pytest.fixture(scope="module")
-def world(state_database: str) -> Iterator[World]:
-    """One sandbox with one database for all tests of a module that only read what its fixtures did."""
+@contextmanager
+def _credentials_in_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         for variable, value in SANDBOX_CREDENTIALS.items():
             environment.setenv(variable, value)
-        with running_sandbox() as sandbox, running_dagster() as dagster:
-            yield World(sandbox, dagster)
+        yield
+
+
+@contextmanager
+def own_world(postgres: str, sandbox: AbstractContextManager[Sandbox] | None = None) -> Iterator[World]:
+    """A world for a story that is over when a fixture returns what came of it; the sandbox is an empty one unless given."""
+    with (
+        own_database(postgres) as url,
+        pytest.MonkeyPatch.context() as environment,
+        _credentials_in_environment(),
+        sandbox or running_sandbox() as running,
+    ):
+        environment.setenv(URL_VARIABLE, url)
+        with running_dagster() as dagster:
+            yield World(running, dagster)
+
+
+@pytest.fixture(scope="module")
+def world(state_database: str) -> Iterator[World]:
+    """One sandbox with one database for all tests of a module that only read what its fixtures did."""
+    with _credentials_in_environment(), running_sandbox() as sandbox, running_dagster() as dagster:
+        yield World(sandbox, dagster)
 
 
 @pytest.fixture
@@ -211,18 +243,20 @@ class CrmRecords:
     contacts: dict[int, str]
 
 
-def made_by_hand(sandbox: Sandbox, *laboratories: int) -> dict[str, CrmRecords]:
-    """Laboratories (tenants.add_laboratories) with their first person in both CRMs, typed another way, and one that QBench lacks."""
-    made = {"salesforce": CrmRecords({}, {}), "hubspot": CrmRecords({}, {})}
+def made_by_hand(sandbox: Sandbox, *laboratories: int, crms: Collection[str] = ("salesforce", "hubspot")) -> dict[str, CrmRecords]:
+    """Laboratories (tenants.add_laboratories) with their first person in these CRMs, typed another way, and one that QBench lacks."""
+    made = {crm: CrmRecords({}, {}) for crm in crms}
     for number in (*laboratories, 99):
         name, email = f"LABORATORY  {number}", f"Person1@Laboratory{number}.example.org"
-        account = sandbox.org.add("Account", {"Name": name, "Phone": "by hand"})
-        person = sandbox.org.add("Contact", {"LastName": "By Hand", "Email": email, "AccountId": account})
-        made["salesforce"].accounts[number], made["salesforce"].contacts[number] = account, person
-        company = sandbox.portal.add("companies", {"name": name, "phone": "by hand"})
-        human = sandbox.portal.add("contacts", {"email": email.lower(), "lastname": "By Hand"})
-        sandbox.portal.associate(human, company)
-        made["hubspot"].accounts[number], made["hubspot"].contacts[number] = company, human
+        if "salesforce" in made:
+            account = sandbox.org.add("Account", {"Name": name, "Phone": "by hand"})
+            person = sandbox.org.add("Contact", {"LastName": "By Hand", "Email": email, "AccountId": account})
+            made["salesforce"].accounts[number], made["salesforce"].contacts[number] = account, person
+        if "hubspot" in made:
+            company = sandbox.portal.add("companies", {"name": name, "phone": "by hand"})
+            human = sandbox.portal.add("contacts", {"email": email.lower(), "lastname": "By Hand"})
+            sandbox.portal.associate(human, company)
+            made["hubspot"].accounts[number], made["hubspot"].contacts[number] = company, human
     return made
 
 

@@ -15,6 +15,7 @@ import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.test_utils import create_run_for_test
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import text
@@ -65,17 +66,13 @@ def hook(postgres: str) -> Iterator[Hook]:
 
 
 @pytest.fixture(scope="module")
-def deployment(hook: Hook) -> Iterator[Deployment]:
-    """An instance that retries runs whose worker died; it keeps no ticks, and runs cost a tenth."""
+def deployment(hook: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """An instance that retries runs whose worker died. It is in memory, where runs cost a tenth, but for the ticks."""
     retries = {"run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False}}
+    ticks = SqliteScheduleStorage.from_local(str(tmp_path_factory.mktemp("ticks")))
     with dg.DagsterInstance.ephemeral(settings=retries) as instance:
-        yield Deployment(instance, hook)
-
-
-@pytest.fixture(scope="module")
-def ticking(hook: Hook) -> Iterator[Deployment]:
-    """An instance that keeps ticks."""
-    with dg.instance_for_test() as instance:
+        instance._schedule_storage = ticks
+        ticks.register_instance(instance)
         yield Deployment(instance, hook)
 
 
@@ -253,8 +250,8 @@ def test_failed_runs_are_told_from_as_many_on_as_configured_without_a_recovery_i
     assert len(acme.told()) == 1
 
 
-def test_failed_tick_is_told_once_and_once_when_the_next_one_works(ticking: Deployment) -> None:
-    acme = alerted(ticking)
+def test_failed_tick_is_told_once_and_once_when_the_next_one_works(deployment: Deployment) -> None:
+    acme = alerted(deployment)
     acme.record_tick(TickStatus.FAILURE)
     failed = f"a tick of {acme.spec.name}__schedule failed"
     assert acme.told() == [f"NEW: {failed}"]
@@ -265,8 +262,8 @@ def test_failed_tick_is_told_once_and_once_when_the_next_one_works(ticking: Depl
     assert acme.told() == []
 
 
-def test_failed_tick_between_two_looks_is_told_although_the_next_one_worked(ticking: Deployment) -> None:
-    acme = alerted(ticking)
+def test_failed_tick_between_two_looks_is_told_although_the_next_one_worked(deployment: Deployment) -> None:
+    acme = alerted(deployment)
     acme.record_tick(TickStatus.SUCCESS)
     assert acme.told() == []
     acme.record_tick(TickStatus.FAILURE)
@@ -298,22 +295,22 @@ def test_crm_that_nothing_is_synced_to_is_told_until_a_load_is_materialized(depl
     assert [line.split()[0] for line in acme.told(at=loaded)] == ["CLEARED"]
 
 
-def test_alert_that_is_not_taken_fails_the_tick_and_is_told_by_the_next(ticking: Deployment) -> None:
-    acme = alerted(ticking)
+def test_alert_that_is_not_taken_fails_the_tick_and_is_told_by_the_next(deployment: Deployment) -> None:
+    acme = alerted(deployment)
     acme.record_tick(TickStatus.FAILURE)
-    ticking.hook.statuses = [500, 500]
+    deployment.hook.statuses = [500, 500]
     with pytest.raises(AlertNotSentError, match="alerts by slack: answered 500"):
         acme.tick()
     acme.record_tick(TickStatus.SUCCESS)
     assert [line.split()[0] for line in acme.told()] == ["NEW:", "CLEARED"]
 
 
-def test_channel_that_works_is_not_told_again_for_one_that_does_not(ticking: Deployment) -> None:
+def test_channel_that_works_is_not_told_again_for_one_that_does_not(deployment: Deployment) -> None:
     with mail_server() as mailbox:
         mail = {"host": "127.0.0.1", "port": mailbox.port, "security": "none", "from": "crm@example.org", "to": ["data@example.org"]}
-        acme = alerted(ticking, email=mail)
+        acme = alerted(deployment, email=mail)
         acme.record_tick(TickStatus.FAILURE)
-        ticking.hook.statuses = [404, 404]
+        deployment.hook.statuses = [404, 404]
         for _ in range(2):
             with pytest.raises(AlertNotSentError):
                 acme.tick()
@@ -321,22 +318,22 @@ def test_channel_that_works_is_not_told_again_for_one_that_does_not(ticking: Dep
         assert len(mailbox.messages) == 1
 
 
-def test_two_sensors_at_once_tell_an_incident_once(ticking: Deployment) -> None:
-    acme = alerted(ticking)
+def test_two_sensors_at_once_tell_an_incident_once(deployment: Deployment) -> None:
+    acme = alerted(deployment)
     acme.record_tick(TickStatus.FAILURE)
     sensors = [threading.Thread(target=acme.tick) for _ in range(2)]
     for sensor in sensors:
         sensor.start()
     for sensor in sensors:
         sensor.join()
-    assert len(ticking.hook.texts()) == 1
+    assert len(deployment.hook.texts()) == 1
 
 
-def test_paused_integration_tells_nothing(ticking: Deployment) -> None:
-    acme = alerted(ticking, active=False)
+def test_paused_integration_tells_nothing(deployment: Deployment) -> None:
+    acme = alerted(deployment, active=False)
     acme.record_tick(TickStatus.FAILURE)
     assert "is paused" in str(acme.tick())
-    assert ticking.hook.texts() == []
+    assert deployment.hook.texts() == []
 
 
 def test_sensor_is_on_when_the_integration_is_active(deployment: Deployment) -> None:

@@ -118,33 +118,30 @@ def test_no_value_of_a_bad_record_is_in_any_event(world: World, met: BadRecords)
     assert MARKER not in world.dagster.events_of(met.run.run_id)
 
 
-def test_nul_and_lone_surrogates_are_left_out(world: World) -> None:
-    names = {"customer_name": "O\0d\ud800d \N{GRINNING FACE}", "comments": "\udc00"}
+ODD_TEXT = {"customer_name": "O\0d\ud800d \N{GRINNING FACE}", "comments": "\udc00"}
+TYPED_BY_OTHERS = (
     # The escapes stand in the JSON as a server in another language would send them.
-    assert sync_one(world, json.dumps({"id": 9_000, "last_updated": IN_SECOND, **names}))["Name"] == "Odd \N{GRINNING FACE}"
+    json.dumps({"id": 9_000, "last_updated": IN_SECOND, **ODD_TEXT}),
+    f'{{"id": 9001, "last_updated": {IN_SECOND}, "customer_name": "Infinity Labs", "employees": 1e999}}',
+)
+"""Customers as QBench answers with them, in these very characters."""
 
 
-def test_number_beyond_every_measure_is_no_value(world: World) -> None:
-    customer = f'{{"id": 9001, "last_updated": {IN_SECOND}, "customer_name": "Infinity Labs", "employees": 1e999}}'
-    assert sync_one(world, customer).items() >= {"Name": "Infinity Labs", "NumberOfEmployees": None}.items()
-
-
-def sync_one(world: World, customer: str) -> dict[str, object]:
-    """What Salesforce holds of a customer, once QBench has answered with it in these very characters."""
-    world.sandbox.faults.add(
-        Fault(
-            service="qbench",
-            path="/customers$",
-            status=200,
-            times=1,
-            headers={"content-type": "application/json"},
-            body=f'{{"data": [{customer}], "total_pages": 1, "total_count": 1}}',
-        )
-    )
-    result = world.dagster.run(
-        integration(world.sandbox), SECOND, assets=("qbench/customers", "normalized/accounts", "salesforce/accounts")
-    )
+@pytest.fixture(scope="module")
+def odd_json(world: World, met: BadRecords) -> dict[str, dict[str, object]]:
+    """What Salesforce holds of them in the end, by QBench id."""
+    answer = f'{{"data": [{", ".join(TYPED_BY_OTHERS)}], "total_pages": 1, "total_count": {len(TYPED_BY_OTHERS)}}}'
+    as_json = {"content-type": "application/json"}
+    world.sandbox.faults.add(Fault(service="qbench", path="/customers$", status=200, times=1, headers=as_json, body=answer))
+    assets = ("qbench/customers", "normalized/accounts", "salesforce/accounts")
+    result = world.dagster.run(integration(world.sandbox), SECOND, assets=assets)
     assert result.success, failures(result)
-    number = str(json.loads(customer)["id"])
-    (held,) = [record for record in world.sandbox.org.records("Account") if record["QBench_Id__c"] == number]
-    return held
+    return {record["QBench_Id__c"]: record for record in world.sandbox.org.records("Account")}
+
+
+def test_nul_and_lone_surrogates_are_left_out(odd_json: dict[str, dict[str, object]]) -> None:
+    assert odd_json["9000"]["Name"] == "Odd \N{GRINNING FACE}"
+
+
+def test_number_beyond_every_measure_is_no_value(odd_json: dict[str, dict[str, object]]) -> None:
+    assert odd_json["9001"].items() >= {"Name": "Infinity Labs", "NumberOfEmployees": None}.items()

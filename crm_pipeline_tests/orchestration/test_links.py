@@ -17,9 +17,9 @@ from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.links import SCOPE_TAG
 from crm_pipeline.orchestration.names import links_job_name
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG
-from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, World, materialized, metadata_of
+from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, Ticking, World, materialized, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
-from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, integration
+from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, customized
 
 WITH_CONTACTS = {**EXAMPLE, "contacts": {"map": {"email": "email_address"}}}
 
@@ -36,9 +36,9 @@ class Scheduled:
 
     def tick(self, scope: str) -> dg.RunRequest | dg.SkipReason:
         """What the schedule of these checks does at its next tick."""
-        schedule = build_integration(self.spec).resolve_schedule_def(f"{self.spec.name}__links_{scope}")
-        with dg.build_schedule_context(instance=self.instance, scheduled_execution_time=START + timedelta(hours=3)) as context:
-            data = schedule.evaluate_tick(context)
+        definitions = build_integration(self.spec)
+        with Ticking(self.instance, at=START + timedelta(hours=3), definitions=definitions) as context:
+            data = definitions.resolve_schedule_def(f"{self.spec.name}__links_{scope}").evaluate_tick(context)
         if data.skip_message:
             return dg.SkipReason(data.skip_message)
         [request] = data.run_requests or []
@@ -54,8 +54,8 @@ class Scheduled:
 
 @pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
-    """An instance for all tests of the module, as it takes long to make; each has an integration of its own name."""
-    with dg.instance_for_test() as instance:
+    """An instance for all tests of the module; each has an integration of its own name."""
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
@@ -141,7 +141,7 @@ def checked(world: World) -> Checked:
     person = sandbox.tenant.add_contact(
         customer_ids=customers[:2], email_address="a@b.example.org", first_name="A", last_name="B", phone="512 555 0102", at=1_000
     )
-    spec = integration(sandbox)
+    spec = customized(sandbox)
     assert world.dagster.run(spec, FIRST, assets=(*READS, *LOADS[:1], *LOADS[2:])).success
     for record in sandbox.org.records("Account")[:6]:
         sandbox.org.delete("Account", record["Id"])

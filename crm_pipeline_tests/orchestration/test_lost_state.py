@@ -15,19 +15,19 @@ from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import Sandbox, start_sandbox
 from crm_pipeline_tests.orchestration.conftest import Dagster, in_crms, outcomes
-from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes, integration
+from crm_pipeline_tests.tenants import FEW_FIELDS, FIRST, IN_SECOND, SECOND, add_laboratories, attributes, integration
 
-EXTRACT = ("qbench/customers", "qbench/contacts")
+EXTRACT = ("qbench/customers",)
 OURS = """
 SELECT string_agg('crm_pipeline.' || tablename, ', ') FROM pg_tables WHERE schemaname = 'crm_pipeline' AND tablename <> 'alembic_version'
 """
 
 
 def by_key_in_salesforce_by_match_in_hubspot(sandbox: Sandbox) -> IntegrationSpec:
-    chosen = attributes(sandbox)
+    chosen = attributes(sandbox) | FEW_FIELDS
     del chosen["crms"]["hubspot"]["external_key"]
-    chosen["accounts"]["sync_on"] = [{"name": {"hubspot": "name"}}]
-    chosen["contacts"]["sync_on"] = [{"email": {"hubspot": "email"}}]
+    chosen["accounts"] = {**chosen["accounts"], "sync_on": [{"name": {"hubspot": "name"}}]}
+    chosen["contacts"] = {**chosen["contacts"], "sync_on": [{"email": {"hubspot": "email"}}]}
     return IntegrationSpec.model_validate({"name": "acme", **chosen})
 
 

@@ -13,8 +13,8 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.schedule import RANGE_END_TAG, RANGE_START_TAG
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.orchestration.conftest import Dagster, World, outcomes, writes
-from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes
+from crm_pipeline_tests.orchestration.conftest import Dagster, World, outcomes, own_world, writes
+from crm_pipeline_tests.tenants import FEW_FIELDS, FIRST, IN_SECOND, SECOND, add_laboratories, attributes
 
 LOADS = {"salesforce/accounts", "salesforce/contacts"}
 CUSTOMERS = ("qbench/customers", "normalized/accounts", "salesforce/accounts")
@@ -22,19 +22,10 @@ TRIES_IN_A_LOAD = 3
 THIRD = "2026-11-01-02:00"
 
 
-@pytest.fixture
-def locked(sandbox: Sandbox, dagster: Dagster) -> Sandbox:
-    """One customer of two is locked in Salesforce through the first load."""
-    add_laboratories(sandbox.tenant, 2)
-    sandbox.org.lock("Account", "1", times=TRIES_IN_A_LOAD)
-    return sandbox
-
-
 def integration(sandbox: Sandbox, **overrides: Any) -> IntegrationSpec:
     """The integration ``acme`` into Salesforce alone, of few fields."""
-    keys = attributes(sandbox)
+    keys = attributes(sandbox) | FEW_FIELDS | overrides
     del keys["crms"]["hubspot"]
-    keys |= {"accounts": {"map": {"name": "customer_name"}}, **overrides}
     return IntegrationSpec.model_validate({"name": "acme", **keys})
 
 
@@ -60,29 +51,54 @@ def let_time_pass(seconds: int) -> None:
         connection.execute(text(f"UPDATE crm_pipeline.outcome SET next_attempt_at = next_attempt_at - interval '{seconds} seconds'"))
 
 
-def test_a_red_hour_is_requested_of_its_crm_alone_once_it_is_due_and_turns_green(locked: Sandbox, dagster: Dagster) -> None:
-    spec = integration(locked)
-    assert not dagster.run(spec, FIRST, assets=CUSTOMERS).success
-    assert tick(dagster, spec) == ([], "integration acme: nothing is due")
-    let_time_pass(300)
-    requests, _ = tick(dagster, spec)
-    assert hours(requests) == [(FIRST, FIRST, LOADS)]
-    locked.journal.clear()
-    assert dagster.run(spec, FIRST, until=FIRST, assets=sorted(LOADS)).success
-    assert [call.rows for call in writes(locked)] == [1]
-    assert outcomes() == {("salesforce", "account", 1): ("created", None, None), ("salesforce", "account", 2): ("unchanged", None, None)}
-    assert tick(dagster, spec)[0] == []
+@dataclass(frozen=True)
+class Red:
+    """One customer of two locked in Salesforce through two loads, and then a third; with what the sensor requested in between.
+
+    ``at_once`` and ``due``: after the first load, before and after its time had come; ``due_again``: after the second; ``due`` twice each.
+    """
+
+    at_once: tuple[list[dg.RunRequest], str | None]
+    due: list[list[dg.RunRequest]]
+    due_again: list[list[dg.RunRequest]]
+    rows_sent: list[int | None]
+    said: dict[tuple[str, str, int], tuple[str, str | None, str | None]]
+    afterwards: list[dg.RunRequest]
 
 
-def test_one_attempt_is_requested_once(locked: Sandbox, dagster: Dagster) -> None:
-    spec = integration(locked)
-    locked.org.lock("Account", "1", times=TRIES_IN_A_LOAD)
-    keys = []
-    for assets in (CUSTOMERS, CUSTOMERS[-1:]):
-        assert not dagster.run(spec, FIRST, assets=assets).success
-        let_time_pass(86_400)
-        keys.append([[request.run_key for request in tick(dagster, spec)[0]] for _ in range(2)])
-    (first, first_again), (second, second_again) = keys
+@pytest.fixture(scope="module")
+def red(postgres: str) -> Red:
+    with own_world(postgres) as world:
+        sandbox, dagster, spec = world.sandbox, world.dagster, integration(world.sandbox)
+        add_laboratories(sandbox.tenant, 2)
+        sandbox.org.lock("Account", "1", times=2 * TRIES_IN_A_LOAD)
+
+        def tick_twice_after(seconds: int) -> list[list[dg.RunRequest]]:
+            let_time_pass(seconds)
+            return [tick(dagster, spec)[0] for _ in range(2)]
+
+        assert not dagster.run(spec, FIRST, assets=CUSTOMERS).success
+        at_once, due = tick(dagster, spec), tick_twice_after(300)
+        assert not dagster.run(spec, FIRST, assets=CUSTOMERS[-1:]).success
+        due_again = tick_twice_after(86_400)
+        sandbox.journal.clear()
+        assert dagster.run(spec, FIRST, until=FIRST, assets=sorted(LOADS)).success
+        rows_sent = [call.rows for call in writes(sandbox)]
+        return Red(at_once, due, due_again, rows_sent, outcomes(), tick(dagster, spec)[0])
+
+
+def test_a_red_hour_is_requested_of_its_crm_alone_once_it_is_due_and_turns_green(red: Red) -> None:
+    assert red.at_once == ([], "integration acme: nothing is due")
+    assert hours(red.due[0]) == hours(red.due_again[0]) == [(FIRST, FIRST, LOADS)]
+    assert red.rows_sent == [1]
+    assert red.said == {("salesforce", "account", 1): ("created", None, None), ("salesforce", "account", 2): ("unchanged", None, None)}
+    assert red.afterwards == []
+
+
+def test_one_attempt_is_requested_once(red: Red) -> None:
+    (first, first_again), (second, second_again) = (
+        [[each.run_key for each in requests] for requests in asked] for asked in (red.due, red.due_again)
+    )
     assert (first, second) == (first_again, second_again)
     assert len(first) == len(second) == 1
     assert first != second
@@ -139,6 +155,6 @@ def test_a_record_whose_wait_is_over_is_requested_though_its_hour_is_green(given
     assert given_up.requested[2] == []
 
 
-def test_paused_integration_skips(dagster: Dagster, sandbox: Sandbox) -> None:
-    requests, skipped = tick(dagster, integration(sandbox, active=False))
+def test_paused_integration_skips(world: World) -> None:
+    requests, skipped = tick(world.dagster, integration(world.sandbox, active=False))
     assert (requests, skipped) == ([], "integration acme is paused: active is false")

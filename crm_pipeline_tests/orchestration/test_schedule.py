@@ -18,6 +18,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HOURS, RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline_tests.orchestration.conftest import Ticking
 from crm_pipeline_tests.tenants import FIRST, START
 
 EXAMPLE: dict[str, Any] = {
@@ -79,8 +80,7 @@ class Scheduled:
 
     def tick(self, *, at: datetime) -> tuple[list[tuple[str, str]], str | None]:
         """What the schedule requests at a time, as first and last partition of each run; or why it skips."""
-        repository = self.definitions.get_repository_def()
-        with dg.build_schedule_context(instance=self.instance, scheduled_execution_time=at, repository_def=repository) as context:
+        with Ticking(self.instance, at=at, definitions=self.definitions) as context:
             evaluated = self.schedule.evaluate_tick(context)
         requests = evaluated.run_requests or []
         assert all(request.tags[INTEGRATION_TAG] == self.spec.name for request in requests)
@@ -89,8 +89,8 @@ class Scheduled:
 
 @pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
-    """An instance for all tests of the module, as it takes long to make; each has an integration of its own name."""
-    with dg.instance_for_test() as instance:
+    """An instance for all tests of the module; each has an integration of its own name."""
+    with dg.DagsterInstance.ephemeral() as instance:
         yield instance
 
 
@@ -168,8 +168,15 @@ def test_first_load_none_leaves_the_first_partition_out(instance: dg.DagsterInst
     assert scheduled(instance, first_load="none").tick(at=after(3)) == ([(hour(1), hour(2))], None)
 
 
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-@pytest.mark.parametrize("by", ["tag", "assets"])
+@pytest.mark.parametrize(
+    ("by", "status"),
+    [
+        ("tag", dg.DagsterRunStatus.NOT_STARTED),
+        ("tag", dg.DagsterRunStatus.STARTING),
+        ("tag", dg.DagsterRunStatus.STARTED),
+        ("assets", dg.DagsterRunStatus.STARTED),
+    ],
+)
 def test_hours_of_a_run_that_has_not_ended_are_not_requested_again(
     instance: dg.DagsterInstance, by: str, status: dg.DagsterRunStatus
 ) -> None:
