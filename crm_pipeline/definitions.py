@@ -25,4 +25,3 @@ def defs() -> dg.Definitions:
         )
     integrations = dg.load_from_defs_folder(path_within_project=PACKAGE)
     return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), integrations)
-
