@@ -192,8 +192,8 @@ def test_second_load_of_a_crm_waits_in_its_pool_where_the_ui_shows_it(
         with store.transaction() as connection:
             connection.execute(text("LOCK TABLE crm_pipeline.link IN EXCLUSIVE MODE"))
             first = threads.submit(load, FIRST)
-            await_that(lambda: pool().active_run_ids, "the first load works")
+            await_that(lambda: pool().active_run_ids, "the first load works", every=0.1)
             second = threads.submit(load, SECOND)
-            await_that(lambda: pool().pending_run_ids - pool().active_run_ids, "the second load waits")
+            await_that(lambda: pool().pending_run_ids - pool().active_run_ids, "the second load waits", every=0.1)
             assert (pool().slot_count, pool().active_slot_count) == (1, 1)
         assert (first.result().success, second.result().success) == (True, True)
