@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import yaml
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 
 import crm_pipeline.definitions
+from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.conftest import own_database
-from crm_pipeline_tests.integration_projects import COMPLETE, COMPLETE_ASSETS
+from crm_pipeline_tests.integration_projects import COMPLETE, COMPLETE_ASSETS, Project
 
 REPOSITORY = Path(crm_pipeline.definitions.__file__).parents[1]
 TOP_LEVEL = ("pyproject.toml", "workspace.yaml", "dagster.yaml")
@@ -40,21 +42,41 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def python(program: str, *, cwd: Path, **environment: str) -> str:
-    """What a fresh process prints that carries the program out."""
-    kept = {key: value for key, value in os.environ.items() if key not in {"DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE"}}
-    command = [sys.executable, "-c", program]
-    ran = subprocess.run(command, cwd=cwd, env={**kept, **environment}, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+@dataclass(frozen=True)
+class Seen:
+    """What one fresh process sees: starting one takes longer than all that it is then asked for.
+
+    ``location``: of the checkout with an integration, and the CPU that loading it costs, from the start of the process. ``host``: the
+    assets of a project that is not ours. ``validated``: what `dagster definitions validate` says in the repository, by where it finds
+    the location.
+    """
+
+    location: dict[str, Any]
+    host: list[str]
+    validated: dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def validated(postgres: str) -> dict[str, str]:
-    """What `dagster definitions validate` says in the repository, by where it finds the location."""
-    # One process for both, because it is the start that takes long.
-    program = """
-import runpy, sys
+PROGRAM = """
+import json, os, runpy, sys, time
+import dagster, pandas
+imports_seconds = time.process_time()
+import crm_pipeline.definitions as module
+defs = module.defs()
+seconds = time.process_time()
+print(json.dumps({{
+    "seconds": seconds,
+    "imports_seconds": imports_seconds,
+    "executor": defs.executor.name,
+    "assets": sorted(key.to_user_string() for key in defs.resolve_all_asset_keys()),
+    "heavy": [name for name in {heavy!r} if name in sys.modules],
+}}))
+
+sys.path.insert(0, {host!r})
+import lab_platform.definitions
+print(json.dumps(sorted(key.to_user_string() for key in lab_platform.definitions.defs().resolve_all_asset_keys())), flush=True)
+
+os.chdir({repository!r})
+sys.path[:] = [{repository!r}, *(folder for folder in sys.path if folder not in ("", {checkout!r}))]
 for arguments in [], ["-w", "workspace.yaml"]:
     print("NEXT", flush=True)
     for loaded in [name for name in sys.modules if name.startswith("crm_pipeline")]:
@@ -65,14 +87,27 @@ for arguments in [], ["-w", "workspace.yaml"]:
     except SystemExit as end:
         print("exit code", end.code, flush=True)
 """
+
+
+@pytest.fixture(scope="module")
+def seen(checkout: Path, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    host = Project.create(tmp_path_factory.mktemp("host"), "lab_platform")
+    host.write("ingest/acme", COMPLETE.read_text())
+    program = PROGRAM.format(heavy=HEAVY, host=str(host.folder), repository=str(REPOSITORY), checkout=str(checkout))
+    kept = {key: value for key, value in os.environ.items() if key not in {"DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE"}}
     with own_database(postgres) as database_url:
-        _, pyproject, workspace = python(program, cwd=REPOSITORY, CRM_PIPELINE_DATABASE_URL=database_url).split("NEXT\n")
-    return {"pyproject": pyproject, "workspace": workspace}
+        environment = {**kept, URL_VARIABLE: database_url}
+        command = [sys.executable, "-c", program]
+        ran = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    loaded, pyproject, workspace = ran.stdout.split("NEXT\n")
+    location, assets = map(json.loads, loaded.splitlines())
+    return Seen(location, assets, {"pyproject": pyproject, "workspace": workspace})
 
 
 @pytest.mark.parametrize("found_in", ["pyproject", "workspace"])
-def test_repository_without_integrations_is_valid_and_says_how_to_add_one(validated: dict[str, str], found_in: str) -> None:
-    said = validated[found_in]
+def test_repository_without_integrations_is_valid_and_says_how_to_add_one(seen: Seen, found_in: str) -> None:
+    said = seen.validated[found_in]
     assert said.endswith("exit code 0\n"), said
     assert "Validation successful for code location crm_pipeline" in said
     assert said.count("no integration yet: add crm_pipeline/defs/<name>/defs.yaml") == 1
@@ -88,42 +123,24 @@ def test_location_has_one_name_in_both_files() -> None:
     assert 'code_location_name = "crm_pipeline"' in (REPOSITORY / "pyproject.toml").read_text()
 
 
-@pytest.fixture(scope="module")
-def loaded(checkout: Path) -> dict[str, Any]:
-    """What a fresh process sees that loads the location, and the CPU that it costs."""
-    program = f"""
-import json, sys, time
-import dagster, pandas
-imports_seconds = time.process_time()
-import crm_pipeline.definitions as module
-defs = module.defs()
-seconds = time.process_time()
-print(json.dumps({{
-    "seconds": seconds,
-    "imports_seconds": imports_seconds,
-    "executor": defs.executor.name,
-    "assets": sorted(key.to_user_string() for key in defs.resolve_all_asset_keys()),
-    "heavy": [name for name in {HEAVY!r} if name in sys.modules],
-}}))
-"""
-    answer: dict[str, Any] = json.loads(python(program, cwd=checkout))
-    return answer
+def test_location_loads_its_integrations(seen: Seen) -> None:
+    assert seen.location["assets"] == [f"acme/{asset}" for asset in COMPLETE_ASSETS]
 
 
-def test_location_loads_its_integrations(loaded: dict[str, Any]) -> None:
-    assert loaded["assets"] == [f"acme/{asset}" for asset in COMPLETE_ASSETS]
+def test_another_project_adds_an_integration_with_one_yaml(seen: Seen) -> None:
+    assert seen.host == [f"acme/{asset}" for asset in COMPLETE_ASSETS]
 
 
-def test_runs_stay_in_one_process(loaded: dict[str, Any]) -> None:
-    assert loaded["executor"] == "in_process"
+def test_runs_stay_in_one_process(seen: Seen) -> None:
+    assert seen.location["executor"] == "in_process"
 
 
-def test_loading_imports_no_client_library(loaded: dict[str, Any]) -> None:
-    assert loaded["heavy"] == []
+def test_loading_imports_no_client_library(seen: Seen) -> None:
+    assert seen.location["heavy"] == []
 
 
-def test_loading_costs_less_than_two_and_a_half_imports_of_dagster_and_pandas(loaded: dict[str, Any]) -> None:
-    assert loaded["seconds"] < 2.5 * loaded["imports_seconds"]
+def test_loading_costs_less_than_two_and_a_half_imports_of_dagster_and_pandas(seen: Seen) -> None:
+    assert seen.location["seconds"] < 2.5 * seen.location["imports_seconds"]
 
 
 def test_instance_keeps_its_state_in_the_database_that_the_environment_names(database_in_environment: str) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a run whose code server is reloaded, and of one whose processes are all gone, in a running `dagster dev`.
+"""What becomes of a run whose code server is reloaded, and of one whose processes are all gone, in a running Dagster.
 
 It is one run: its code is reloaded while it writes its first batch to HubSpot, its host is killed while it writes its second.
 """
@@ -83,7 +83,7 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def killed(live: LiveDagster) -> Killed:
-    """The killed run; `dagster dev` is up again."""
+    """The killed run; Dagster is up again."""
     add_laboratories(live.sandbox.tenant, len(NUMBERS), at=live.within_hour(1), first_number=NUMBERS.start)
     first = held_write(live)
     run_id = live.launch(live.hour(1))
@@ -97,7 +97,7 @@ def killed(live: LiveDagster) -> Killed:
         await_that(lambda: len(live.sandbox.portal.records("companies")) > HUBSPOT_BATCH, "HubSpot wrote the second batch")
         live.kill()
     made = len(live.sandbox.portal.records("companies"))
-    live.start()
+    live.start_again()
     return Killed(run_id, status, made)
 
 
