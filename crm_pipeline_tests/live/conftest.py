@@ -149,6 +149,7 @@ class LiveDagster:
 
     def run_here(self, hour: str, *, assets: Sequence[str]) -> None:
         """Materialize an hour of some assets like ``launch``, but in this process, which is seconds faster."""
+        # This process's store may be open on another test's database.
         STORE.close()
         job = self.project.load().resolve_job_def(job_name(INTEGRATION))
         selection = [dg.AssetKey([INTEGRATION, *asset.split("/")]) for asset in assets]
@@ -207,14 +208,6 @@ def _answers(server: DagsterGrpcClient) -> bool:
     return True
 
 
-SITE = """
-import gc
-
-gc.set_threshold(50_000, 20, 20)
-"""
-"""Looking for garbage while everything is imported takes a sixth of the start of each of Dagster's processes."""
-
-
 def _impatient_instance() -> dict[str, Any]:
     """The dagster.yaml that ships, the waits that tests wait for shortened."""
     settings: dict[str, Any] = yaml.safe_load((REPOSITORY / "dagster.yaml").read_text())
@@ -234,7 +227,6 @@ def _project(folder: Path, sandbox: Sandbox, *, start: datetime) -> Project:
     for service in chosen["crms"].values():
         service["attempts"] = 1
     project.write(INTEGRATION, yaml.safe_dump({"type": "crm_pipeline.CrmIntegration", "attributes": chosen}))
-    (folder / "sitecustomize.py").write_text(SITE)
     (folder / "dagster.yaml").write_text(yaml.safe_dump(_impatient_instance()))
     return project
 

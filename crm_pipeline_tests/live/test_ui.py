@@ -71,12 +71,6 @@ def turn_to(page: Page, tab: str) -> None:
     page.get_by_role("tablist").first.get_by_role("tab", name=tab).click()
 
 
-def visit(page: Page, live: LiveDagster, path: str) -> None:
-    """Another page of the UI, as a click on a link to it, which takes a second where loading the UI anew takes five."""
-    page.evaluate("path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate', {state: {}})) }", path)
-    expect(page).to_have_url(f"{live.url}{path}")
-
-
 def done(live: LiveDagster, asset: str) -> int:
     """How many partitions of an asset are materialized by now."""
     return len(live.instance.get_materialized_partitions(dg.AssetKey([INTEGRATION, *asset.split("/")])))
@@ -114,7 +108,7 @@ def test_a_backfill_succeeds_and_a_failed_partition_turns_green_once_it_is_mater
         expect(launching).to_contain_text("6 partitions")
         keep(page, "launch-backfill")
         launching.get_by_role("button", name="Launch backfill").click()
-    visit(page, live, f"/assets/{INTEGRATION}/{COMPANIES}?view=partitions")
+    page.goto(f"{live.url}/assets/{INTEGRATION}/{COMPANIES}?view=partitions")
     await_that(lambda: backfills(live), "the backfill's run has ended", every=0.3)
     assert len(backfills(live)) == 1, "six hours of eight assets are one run"
     shows(page, f"Materialized ({companies + 6})")
