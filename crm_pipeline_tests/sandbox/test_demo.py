@@ -188,7 +188,8 @@ def test_address_of_the_ui_is_said_once_it_answers_and_ctrl_c_ends_it_quietly() 
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as dev:
         try:
             assert dev.stdout is not None
-            address = next(found[0] for line in dev.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            # Dagster names its address too, a moment before anything answers there.
+            address = next(found[1] for line in dev.stdout if (found := re.search(r"Dagster UI: (http://127\.0\.0\.1:\d+)", line)))
             assert httpx.get(f"{address}/server_info").is_success
             dev.send_signal(signal.SIGINT)
             assert dev.wait(PATIENCE_SECONDS) == 0
