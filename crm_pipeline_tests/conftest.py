@@ -23,8 +23,11 @@ from crm_pipeline.store.tables import metadata
 
 TEMPLATE = "crm_pipeline_template"
 
-LONGEST_FIRST = ("live", "test_demo.py", "orchestration", "sync")
-"""Folders and files of the tests, by how long they take or wait; all others are quick."""
+KEPT = "crm_pipeline_tests"
+"""Name, in PostgreSQL, of the connections that outlive a test."""
+
+LONGEST_FIRST = ("live", "test_demo.py", "orchestration", "test_cli.py", "test_definitions.py", "crms", "qbench", "sync")
+"""Folders and files of the tests, by how long they take or wait; all others are quick, and what waits runs beside what computes."""
 
 
 def _database_url(server_url: str, database: str) -> str:
@@ -123,7 +126,8 @@ def _one_database(postgres: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _one_store(_one_database: str) -> Iterator[Store]:
-    with closing(Store(_one_database)) as opened:
+    url = make_url(_one_database).update_query_dict({"application_name": KEPT})
+    with closing(Store(url.render_as_string(hide_password=False))) as opened:
         yield opened
 
 
@@ -133,7 +137,9 @@ def database_url(_one_database: str, _one_store: Store) -> Iterator[str]:
     yield _one_database
     with psycopg.connect(_one_database, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> %s",
+            (KEPT,),
         )
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
