@@ -54,10 +54,11 @@ def _build_syncing(spec: IntegrationSpec) -> dg.Definitions:
     """What brings records from QBench to the CRMs."""
     partitions = hourly_partitions(spec.start)
     kinds = [crm_kinds()[name] for name in spec.crms.configured]
+    freshness = freshness_policy(spec)
     assets = [
         *(_extract(spec, record, partitions) for record in spec.records.values()),
         *(_normalize(spec, record, partitions) for record in spec.records.values()),
-        *(_load(spec, kind, record, partitions) for kind in kinds for record in spec.records.values()),
+        *(_load(spec, kind, record, partitions, freshness) for kind in kinds for record in spec.records.values()),
     ]
     job = dg.define_asset_job(
         names.job_name(spec.name),
@@ -175,7 +176,13 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
     return normalized
 
 
-def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
+def _load(
+    spec: IntegrationSpec,
+    kind: CrmKind,
+    record: RecordSpec,
+    partitions: dg.HourlyPartitionsDefinition,
+    freshness: dg.FreshnessPolicy | None,
+) -> dg.AssetsDefinition:
     record_type = record.record_type
     resource = names.resource_key(spec.name, kind.name)
     deps = [names.normalized_key(spec.name, record_type)]
@@ -197,7 +204,7 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, partitions: 
         pool=resource,
         metadata={COLUMN_SCHEMA: column_schema(OUTCOMES, fields=dict.fromkeys(written, f"field of {kind.title} that is written"))},
         check_specs=check_specs(names.load_key(spec.name, kind, record_type), *LOAD_CHECKS),
-        freshness_policy=freshness_policy(spec),
+        freshness_policy=freshness,
     )
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from crm_pipeline.sync.load import Load

@@ -51,17 +51,19 @@ LEFT_ALONE = {"links": {"recent": NEVER, "full": NEVER}, "retries": {"first_afte
 """Nothing of the integration begins by itself while tests look at it."""
 
 DEFINITIONS = """
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
 
 @dg.definitions
+@cache
 def defs():
     integrations = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), integrations)
 """
-"""One process per run, as in crm_pipeline.definitions: the jobs that the UI makes take the executor from here."""
+"""As crm_pipeline.definitions: built once per process, and one process per run, also of the jobs that the UI makes."""
 
 LAUNCH = """
 mutation Launch($execution: ExecutionParams!) {
