@@ -60,8 +60,9 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage from now on, but not among what all the tests share."""
+    """Look for garbage from now on, but seldom and not among what all the tests share."""
     gc.freeze()
+    gc.set_threshold(20_000)
     gc.enable()
 
 

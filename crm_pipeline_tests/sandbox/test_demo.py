@@ -13,13 +13,16 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from crm_pipeline.sandbox.demo import DemoError, demo_console, demo_environment, stay_up
+from crm_pipeline.sandbox.demo import Demo, DemoError, demo_console, stay_up
+from crm_pipeline.sandbox.sandbox import start_sandbox
+from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import PATIENCE_SECONDS, await_that
 
 pytestmark = pytest.mark.timeout(1500)
@@ -166,11 +169,10 @@ def test_dev_refuses_a_taken_port_before_it_starts_anything() -> None:
 
 
 @pytest.mark.timeout(300)
-def test_dagster_that_ends_by_itself_is_an_error() -> None:
-    with demo_environment(demo_console()) as demo:
-        homeless = replace(demo, environment={**demo.environment, "DAGSTER_HOME": str(demo.home / "nowhere")})
-        with pytest.raises(DemoError, match="dagster dev ended with exit code"):
-            stay_up(homeless, port=a_free_port())
+def test_dagster_that_ends_by_itself_is_an_error(store: Store, tmp_path: Path) -> None:
+    homeless = {**os.environ, "DAGSTER_HOME": str(tmp_path / "nowhere")}
+    with start_sandbox() as sandbox, pytest.raises(DemoError, match="dagster dev ended with exit code"):
+        stay_up(Demo(sandbox, store, tmp_path, homeless, datetime.now(UTC), demo_console()), port=a_free_port())
 
 
 STAY_UP = """
