@@ -87,8 +87,8 @@ def demo_environment(console: Console) -> Iterator[Demo]:
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
     seeded_until = int((start + HOUR).timestamp())
     with (
-        embedded_postgres() as database_url,
         seeded_sandbox(customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until) as sandbox,
+        embedded_postgres() as database_url,
         guardian() as guard,
     ):
         home = tempfile.mkdtemp(prefix="crm-pipeline-dagster-")
