@@ -68,7 +68,7 @@ class FrameSchema:
         for column in self.columns:
             if column.name not in types:
                 raise FrameError(f"frame {self.name}: column {column.name} is missing")
-            if types[column.name] != column.dtype:
+            if types[column.name] != _dtype(column.dtype):
                 raise FrameError(f"frame {self.name}: column {column.name} is {types[column.name]}, declared {column.dtype}")
         return frame
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,37 +155,42 @@ def _try_lock(connection: Connection, name: str) -> bool:
     return bool(connection.execute(text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), {"name": name}).scalar_one())
 
 
-def _config(connection: Connection) -> Config:
+def _config() -> Config:
     from alembic.config import Config
 
-    config = Config(attributes={"connection": connection})
+    config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _versions(connection: Connection) -> tuple[str | None, str, set[str]]:
-    """The database's version, the newest known version, and all known versions."""
-    from alembic.runtime.migration import MigrationContext
+@cache
+def _known_versions() -> tuple[str, frozenset[str]]:
+    """The newest version that this package knows, and all of them."""
     from alembic.script import ScriptDirectory
 
-    script = ScriptDirectory.from_config(_config(connection))
-    current = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+    script = ScriptDirectory.from_config(_config())
     head = script.get_current_head()
     if head is None:
         raise StoreError("this installation has no migrations; install the package anew")
-    return current, head, {revision.revision for revision in script.walk_revisions()}
+    return head, frozenset(revision.revision for revision in script.walk_revisions())
+
+
+def _current_version(connection: Connection) -> str | None:
+    from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
 
 
 def _require_current(connection: Connection) -> None:
-    current, head, known = _versions(connection)
-    _refuse_newer(current, known)
+    head, current = _known_versions()[0], _current_version(connection)
+    _refuse_newer(current)
     if current != head:
         raise StoreError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
 
 
-def _refuse_newer(current: str | None, known: set[str]) -> None:
-    if current is not None and current not in known:
+def _refuse_newer(current: str | None) -> None:
+    if current is not None and current not in _known_versions()[1]:
         raise StoreError(f"the state database is at version {current}, which this package does not know; upgrade the package")
 
 
@@ -194,8 +200,10 @@ def _migrate(connection: Connection) -> None:
     # Several processes may start at once; the lock goes with the transaction.
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('crm_pipeline migrations', 0))"))
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    current, head, known = _versions(connection)
-    _refuse_newer(current, known)
+    head, current = _known_versions()[0], _current_version(connection)
+    _refuse_newer(current)
     if current != head:
-        command.upgrade(_config(connection), "head")
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
         logger.info("state database upgraded from %s to %s", current, head)
