@@ -100,6 +100,8 @@ def test_a_backfill_succeeds_and_a_failed_partition_turns_green_once_it_is_mater
 
     page.goto(f"{live.url}/locations/{LOCATION}/asset-groups/{INTEGRATION}")
     shows(page, "companies")
+    expect(page.get_by_text("Loading")).to_have_count(0)
+    keep(page, "asset-graph")
     with dialog(page, opened_by="Materialize all") as launching:
         expect(launching).to_contain_text("materialize 8 assets")
         hours = launching.get_by_role("textbox").first
@@ -135,7 +137,3 @@ def test_a_backfill_succeeds_and_a_failed_partition_turns_green_once_it_is_mater
     turn_to(page, "Overview")
     shows(page, "rows")
     keep(page, "asset-overview")
-    page.goto(f"{live.url}/locations/{LOCATION}/asset-groups/{INTEGRATION}")
-    shows(page, "companies")
-    expect(page.get_by_text("Loading")).to_have_count(0)
-    keep(page, "asset-graph")
