@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,12 @@ from crm_pipeline.yaml_errors import KeyPath, Problem, did_you_mean, dotted, one
 
 DOCUMENT_KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
 """What may stand at the top of a defs.yaml (dagster.components.core.defs_module.ComponentFileModel)."""
+
+FILE_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
+"""What Dagster reads as a component (dagster.components.core.defs_module.find_defs_or_component_yaml)."""
+
+TYPES = ("crm_pipeline.CrmIntegration", "crm_pipeline.component.CrmIntegration")
+"""What an integration's `type:` may be."""
 
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 _YAML_TAG = "tag:yaml.org,2002:"
@@ -60,8 +67,8 @@ def read_documents(file: Path) -> list[YamlDocument]:
 
 
 def checked_files(folder: Path) -> list[Path]:
-    """The defs.yaml files below a folder. Raises ConfigurationError where Dagster's own message would repeat what stands in them."""
-    files = sorted(folder.rglob("defs.yaml"))
+    """The components' files below a folder. Raises ConfigurationError where Dagster's own message would repeat what stands in them."""
+    files = sorted(file for name in FILE_NAMES for file in folder.rglob(name))
     for file in files:
         documents = read_documents(file)
         if not documents:
@@ -74,19 +81,34 @@ def checked_files(folder: Path) -> list[Path]:
 
 def _top_problems(document: YamlDocument) -> list[Problem]:
     if not isinstance(document.root, yaml.MappingNode):
-        return [Problem((), "a defs.yaml holds `type:` and `attributes:`")]
+        return [Problem((), "a component's file holds `type:` and `attributes:`")]
     top = [str(name) for name, _, _ in _children(document.root)]
     problems = [
         Problem((name,), f"unknown key at the top; indent it if it belongs below `attributes:`; {did_you_mean(name, DOCUMENT_KEYS)}")
         for name in top
         if name not in DOCUMENT_KEYS
     ]
+    problems += [Problem((name,), "this key stands here twice; keep one") for name in DOCUMENT_KEYS if top.count(name) > 1]
     attributes = next((value for name, _, value in _children(document.root) if name == "attributes"), None)
     if attributes is not None and not isinstance(attributes, yaml.MappingNode):
         problems.append(Problem(("attributes",), "must be a table of `key: value`, indented below it"))
-    if "type" not in top:
-        problems.append(Problem((), "the key `type` is missing, for example `type: crm_pipeline.CrmIntegration`"))
+    kind = next((value for name, _, value in _children(document.root) if name == "type"), None)
+    if kind is None:
+        problems.append(Problem((), f"the key `type` is missing, for example `type: {TYPES[0]}`"))
+    elif not isinstance(kind, yaml.ScalarNode):
+        problems.append(Problem(("type",), f"must be a text, for example `type: {TYPES[0]}`"))
+    elif not _is_there(kind.value):
+        problems.append(Problem(("type",), f"there is no such type; {did_you_mean(kind.value, TYPES)}"))
     return problems
+
+
+def _is_there(kind: str) -> bool:
+    """Whether Dagster can find a component of this type, as far as that can be told without importing another's package."""
+    package, _, name = kind.partition(".")
+    if package == TYPES[0].partition(".")[0]:
+        return kind in TYPES
+    # A name that begins with a dot is relative to the folder.
+    return bool(name) and (not package or find_spec(package) is not None)
 
 
 def refusal(*, subject: str, document: YamlDocument | None, problems: Sequence[Problem]) -> ConfigurationError:

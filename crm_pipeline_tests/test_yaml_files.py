@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -73,20 +74,49 @@ def test_a_table_used_twice_by_alias_is_read_once(tmp_path: Path) -> None:
         ("attributes:\n\tactive: true\n", ":2: this is no YAML"),
         ("type: x\nattributes: {a: [1\n", "this is no YAML"),
         ("", ":1: the file is empty"),
-        ("- a\n", ":1: a defs.yaml holds `type:` and `attributes:`"),
+        ("- Zq81\n", ":1: a component's file holds `type:` and `attributes:`"),
         ("type: x\nqbench:\n  url: Zq81\n", ":2: qbench: unknown key at the top; indent it"),
         ("type: x\natributes:\n  url: Zq81\n", "did you mean `attributes`?"),
         ("type: x\nattributes: Zq81\n", ":2: attributes: must be a table"),
         ("attributes: {a: Zq81}\n", ":1: the key `type` is missing"),
+        ("type: [Zq81]\n", ":1: type: must be a text"),
+        ("type: crm_pipeline.CrmIntegration\nattributes: {a: 'Zq81\n", "this is no YAML"),
     ],
 )
-def test_file_that_dagster_would_refuse_with_its_values_is_refused_without_them(tmp_path: Path, text: str, told: str) -> None:
-    (tmp_path / "defs.yaml").write_text(text)
+@pytest.mark.parametrize("name", ["defs.yaml", "defs.yml", "component.yaml"])
+def test_file_that_dagster_would_refuse_with_its_values_is_refused_without_them(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text)
     with pytest.raises(ConfigurationError) as caught:
         checked_files(tmp_path)
     assert told in str(caught.value)
-    assert str(tmp_path / "defs.yaml") in str(caught.value)
+    assert str(tmp_path / name) in str(caught.value)
     assert "Zq81" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("type: pytest.X\nattributes: {}\nattributes: {}\n", "defs.yaml:2: attributes: this key stands here twice"),
+        ("attributes: {}\ntype: pytest.X\ntype: pytest.Y\n", "defs.yaml:2: type: this key stands here twice"),
+    ],
+)
+def test_key_that_stands_twice_at_the_top_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "defs.yaml").write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(told)):
+        checked_files(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["crm_pipeline.CrmIntegraton", "crm_pipelin.CrmIntegration", "CrmIntegration", "''"])
+def test_misspelt_type_is_refused_with_its_line_and_the_right_name(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "defs.yaml").write_text(f"attributes: {{}}\ntype: {kind}\n")
+    with pytest.raises(ConfigurationError, match=r"defs\.yaml:2: type: there is no such type; .*`?crm_pipeline\.CrmIntegration"):
+        checked_files(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["crm_pipeline.CrmIntegration", "crm_pipeline.component.CrmIntegration", "dagster.X", ".Own"])
+def test_types_of_others_are_left_to_dagster(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "component.yaml").write_text(f"type: {kind}\nattributes: {{}}\n")
+    assert checked_files(tmp_path) == [tmp_path / "component.yaml"]
 
 
 def test_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
