@@ -2,7 +2,7 @@
 
 CrmPipelineError                      anything of ours that stops something; its text holds ids and names, never values
 ├── ConfigurationError                the integration's YAML, settings or environment are wrong
-│   ├── MissingCredentialError        an environment variable that should hold a credential is unset
+│   ├── MissingCredentialError        an environment variable that should hold a credential has none
 │   ├── MappingError                  a mapping can never work in this CRM; lists every such problem
 │   ├── WrongOrgError                 the credentials lead to another organization than the links belong to
 │   └── SameRefusalError              a CRM refuses record after record for one and the same cause
@@ -37,13 +37,13 @@ class ConfigurationError(CrmPipelineError):
 
 
 class MissingCredentialError(ConfigurationError):
-    """An environment variable that should hold a credential is unset or blank."""
+    """An environment variable that should hold a credential is unset or blank, or holds what can be none."""
 
-    def __init__(self, *, integration: str, variable: str) -> None:
+    def __init__(self, *, integration: str, variable: str, fault: str = "is not set") -> None:
         self.integration = integration
         self.variable = variable
         super().__init__(
-            f"integration {integration}: environment variable {variable} is not set; set it where runs execute and start the run again"
+            f"integration {integration}: environment variable {variable} {fault}; set it where runs execute and start the run again"
         )
 
 

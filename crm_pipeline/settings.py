@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from crm_pipeline.errors import MissingCredentialError
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class YamlModel(BaseModel):
@@ -30,10 +33,15 @@ class EnvVariable(YamlModel):
     ]
 
     def read(self, *, integration: str) -> str:
-        """The variable's value now. Raises MissingCredentialError when it is unset or blank."""
+        """The variable's value now. Raises MissingCredentialError when it is unset or blank, or can be none."""
         value = os.environ.get(self.env, "").strip()
         if not value:
             raise MissingCredentialError(integration=integration, variable=self.env)
+        if _CONTROL_CHARACTER.search(value):
+            # A client library's refusal would repeat it.
+            raise MissingCredentialError(
+                integration=integration, variable=self.env, fault="holds a line break or another control character"
+            )
         return value
 
 

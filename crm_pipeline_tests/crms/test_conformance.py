@@ -17,8 +17,8 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import (
     AuthenticationError,
+    CrmPipelineError,
     MissingCredentialError,
-    ServiceError,
     ServiceUnavailableError,
     UnexpectedAnswerError,
 )
@@ -420,6 +420,14 @@ def test_missing_credential_names_its_variable(bench: Bench, monkeypatch: pytest
         crm.organization()
 
 
+@pytest.mark.parametrize("broken", ["\n", "\r", "\x7f", "\x85"])
+def test_credential_with_a_control_character_names_its_variable_only(bench: Bench, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    monkeypatch.setenv(bench.secret, f"{SECRET_WORDS}{broken}x")
+    with closing(bench.connect()) as crm, pytest.raises(MissingCredentialError, match=f"{bench.secret} holds a line break") as raised:
+        crm.organization()
+    assert_says_nothing_secret(raised.value)
+
+
 def test_service_that_cannot_be_reached_is_unavailable(bench: Bench) -> None:
     nobody = "http://127.0.0.1:9"
     with closing(bench.connect(url=nobody, attempts=1)) as crm, pytest.raises(ServiceUnavailableError, match="integration demo") as raised:
@@ -428,7 +436,7 @@ def test_service_that_cannot_be_reached_is_unavailable(bench: Bench) -> None:
     assert_says_nothing_secret(raised.value)
 
 
-def assert_says_nothing_secret(error: ServiceError) -> None:
+def assert_says_nothing_secret(error: CrmPipelineError) -> None:
     assert error.__cause__ is None
     assert error.__suppress_context__ or error.__context__ is None
     assert "Zaphod" not in f"{error!s} {error!r} {vars(error)!r}"
