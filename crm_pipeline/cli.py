@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -63,6 +64,17 @@ def _needs_extras() -> Iterator[None]:
         raise click.ClickException(f"{error.name} is not installed; install crm-pipeline[embedded,sandbox]") from None
 
 
+PORT = click.IntRange(1, 65535)
+PORT_OR_ANY = click.IntRange(0, 65535)
+
+
+def _require_free(port: int, option: str) -> None:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise click.BadParameter(f"port {port} cannot be used ({error.strerror}); name another", param_hint=option) from None
+
+
 @main.command()
 @_needs_extras()
 def demo() -> None:
@@ -76,24 +88,26 @@ def demo() -> None:
 
 
 @main.command()
-@click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
+@click.option("--port", type=PORT, default=3000, show_default=True, help="Port of the Dagster UI.")
 @_needs_extras()
 def dev(*, port: int) -> None:
     """Do what demo does and stay up with `dagster dev`, for looking around in the Dagster UI."""
-    from crm_pipeline.sandbox.demo import demo_console, demo_environment, play, require_free, stay_up
+    from crm_pipeline.sandbox.demo import demo_console, demo_environment, play, stay_up
 
-    require_free(port)
+    _require_free(port, "--port")
     with demo_environment(demo_console()) as running:
         play(running)
         stay_up(running, port=port)
 
 
 @main.command()
-@click.option("--qbench-port", default=8601, show_default=True, help="Port of the QBench stand-in; 0 is any free one.")
-@click.option("--salesforce-port", default=8602, show_default=True, help="Port of the Salesforce stand-in; 0 is any free one.")
-@click.option("--hubspot-port", default=8603, show_default=True, help="Port of the HubSpot stand-in; 0 is any free one.")
-@click.option("--customers", default=200, show_default=True, help="Customers that QBench holds.")
-@click.option("--contacts", default=600, show_default=True, help="Contacts that QBench holds.")
+@click.option("--qbench-port", type=PORT_OR_ANY, default=8601, show_default=True, help="Port of the QBench stand-in; 0 is any free one.")
+@click.option(
+    "--salesforce-port", type=PORT_OR_ANY, default=8602, show_default=True, help="Port of the Salesforce stand-in; 0 is any free one."
+)
+@click.option("--hubspot-port", type=PORT_OR_ANY, default=8603, show_default=True, help="Port of the HubSpot stand-in; 0 is any free one.")
+@click.option("--customers", type=click.IntRange(0), default=200, show_default=True, help="Customers that QBench holds.")
+@click.option("--contacts", type=click.IntRange(0), default=600, show_default=True, help="Contacts that QBench holds.")
 @click.option("--seed", default=7, show_default=True, help="Number that decides the made-up records.")
 @click.option("--clean", is_flag=True, help="Only records without faults, and empty CRMs.")
 @_needs_extras()
@@ -101,7 +115,13 @@ def sandbox(*, qbench_port: int, salesforce_port: int, hubspot_port: int, custom
     """Run stand-ins for QBench, Salesforce and HubSpot on 127.0.0.1 until Ctrl-C, for any client."""
     from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, seeded_sandbox
 
+    if contacts and not customers:
+        raise click.BadParameter("contacts need customers that they belong to", param_hint="--contacts")
     ports = {"qbench": qbench_port, "salesforce": salesforce_port, "hubspot": hubspot_port}
+    for service, port in ports.items():
+        _require_free(port, f"--{service}-port")
+        if port and list(ports.values()).count(port) > 1:
+            raise click.BadParameter(f"port {port} is given to several stand-ins; name another", param_hint=f"--{service}-port")
     with seeded_sandbox(ports=ports, customers=customers, contacts=contacts, seed=seed, dirty=not clean) as running:
         click.echo(f"QBench      {running.qbench_url}")
         click.echo(f"Salesforce  {running.salesforce_url}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import subprocess
 import sys
 import uuid
@@ -47,6 +49,31 @@ def test_a_command_that_cannot_be_done_says_why_without_a_trace(monkeypatch: pyt
     result = CliRunner().invoke(main, ["db", "upgrade"])
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {URL_VARIABLE} is not set")
+
+
+ANY_PORTS = ("--qbench-port", "0", "--salesforce-port", "0", "--hubspot-port", "0")
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("sandbox", "--qbench-port", "99999"), "--qbench-port"),
+        (("sandbox", "--customers", "-5"), "--customers"),
+        (("sandbox", *ANY_PORTS, "--customers", "0", "--contacts", "5"), "--contacts"),
+        (("sandbox", *ANY_PORTS, "--qbench-port", "{free}", "--hubspot-port", "{free}"), "--qbench-port"),
+        (("sandbox", *ANY_PORTS, "--hubspot-port", "{taken}"), "--hubspot-port"),
+        (("dev", "--port", "99999"), "--port"),
+        (("dev", "--port", "{taken}"), "--port"),
+    ],
+)
+def test_a_number_that_cannot_be_used_is_refused_by_its_option(words: tuple[str, ...], option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        ports = {"taken": taken.getsockname()[1], "free": free.getsockname()[1]}
+        free.close()
+        result = CliRunner().invoke(main, [word.format(**ports) for word in words])
+    assert result.exit_code == 2, result.output
+    assert re.search(rf"Error: Invalid value for '?{option}'?: ", result.output)
 
 
 WITHOUT_EXTRAS = [("demo", "faker"), ("dev", "faker"), ("sandbox", "faker"), ("sandbox", "python_multipart")]

@@ -166,14 +166,6 @@ def run(demo: Demo, partition: str, *, title: str) -> None:
     _print_summary(demo, partition)
 
 
-def require_free(port: int) -> None:
-    """Raise DemoError when the Dagster UI could not listen on this port."""
-    try:
-        socket.create_server((HOST, port)).close()
-    except OSError as error:
-        raise DemoError(f"port {port} cannot be used ({error.strerror}); name another with --port") from None
-
-
 def stay_up(demo: Demo, *, port: int) -> None:
     """Run `dagster dev` on the demo's instance until Ctrl-C. Raises DemoError when it ends with an error of its own."""
     with guardian() as guard:
