@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from crm_pipeline.code_location import DEFS_MODULE
 from crm_pipeline.commands.options import (
     connected,
     crm_names,
@@ -73,7 +74,7 @@ def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id
             raise LinkRefusedError(f"{crm} has no {record_type} {crm_id}")
         with store.transaction() as connection:
             make_link(connection, order.state, org_id=org_id, qbench_id=qbench_id, crm_id=found[0])
-    click.echo(f"QBench id {qbench_id} is linked to {found[0]}. {_what_next(qbench_id)}")
+    click.echo(f"QBench id {qbench_id} is linked to {found[0]}. {_what_next(order, qbench_id, module)}")
 
 
 @link.command()
@@ -84,7 +85,7 @@ def move(*, integration: str, crm: str, record_type: str, qbench_id: int, to: in
     """Give a CRM record to another QBench record."""
     with _desk(module, integration, crm, record_type) as (order, store, _, _), store.transaction() as connection:
         move_link(connection, order.state, qbench_id=qbench_id, to=to)
-    click.echo(f"The link of QBench id {qbench_id} belongs to {to} now. {_what_next(to)}")
+    click.echo(f"The link of QBench id {qbench_id} belongs to {to} now. {_what_next(order, to, module)}")
 
 
 @link.command()
@@ -120,5 +121,8 @@ def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None,
             click.echo(f"{column:<17} {found[column]}")
 
 
-def _what_next(qbench_id: int) -> str:
-    return f"The next load that takes the record sends it; `crm-pipeline resync --force --ids {qbench_id}` does so now."
+def _what_next(order: LoadOrder, qbench_id: int, module: str) -> str:
+    state = order.state
+    command = f"crm-pipeline resync --integration {state.integration} --crm {state.crm} --record-type {state.record_type}"
+    elsewhere = "" if module == DEFS_MODULE else f" -m {module}"
+    return f"The next load that takes the record sends it; `{command} --force --ids {qbench_id}{elsewhere}` does so now."

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import LinkRefusedError
 from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.staging import raw_by_id
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
@@ -41,23 +42,29 @@ def show_link(connection: Connection, state: CrmState, *, qbench_id: int | None,
 def make_link(connection: Connection, state: CrmState, *, org_id: str, qbench_id: int, crm_id: str) -> None:
     """Store a link that keeps no digest, so that the next plan sends the record's present state.
 
-    Its intent, if it has one, is settled by that. Raises LinkRefusedError where either record is linked already.
+    Its intent, if it has one, is settled by that. Raises LinkRefusedError where either record is linked already, or the QBench
+    record was never read.
     """
     _require_free(connection, state, qbench_id)
     holder = connection.execute(text(_HOLDER), {"org_id": org_id, "record_type": state.record_type, "crm_id": crm_id}).first()
     if holder is not None:
         raise LinkRefusedError(f"{crm_id} is linked to QBench id {holder.qbench_id} of integration {holder.integration}; move that link")
+    _require_read(connection, state, qbench_id)
     values = {"org_id": org_id, "qbench_id": qbench_id, "crm_id": crm_id, "origin": LinkOrigin.MANUAL, "status": LinkStatus.LIVE}
     connection.execute(text(_MAKE), {**_key(state), **values})
     state.close_intents(connection, ids=[qbench_id])
 
 
 def move_link(connection: Connection, state: CrmState, *, qbench_id: int, to: int) -> None:
-    """Give a record's link to another QBench record. Raises LinkRefusedError where the one has none or the other has one."""
+    """Give a record's link to another QBench record.
+
+    Raises LinkRefusedError where the one has none, or the other has one or was never read.
+    """
     _require_free(connection, state, to)
     values = {"qbench_id": qbench_id, "to": to, "origin": LinkOrigin.MANUAL, "status": LinkStatus.LIVE}
     if connection.execute(text(_MOVE), {**_key(state), **values}).rowcount == 0:
         raise _no_link(state, qbench_id)
+    _require_read(connection, state, to)
     state.close_intents(connection, ids=[to])
 
 
@@ -76,6 +83,11 @@ def _require_free(connection: Connection, state: CrmState, qbench_id: int) -> No
     present = show_link(connection, state, qbench_id=qbench_id, crm_id=None)
     if present is not None:
         raise LinkRefusedError(f"QBench id {qbench_id} is linked to {present['crm_id']} in {state.crm}; remove that link first")
+
+
+def _require_read(connection: Connection, state: CrmState, qbench_id: int) -> None:
+    if raw_by_id(connection, state.integration, state.record_type, ids=[qbench_id]).empty:
+        raise LinkRefusedError(f"{state.record_type} {qbench_id} was never read from QBench; check the id, or materialize its hour first")
 
 
 def _no_link(state: CrmState, qbench_id: int) -> LinkRefusedError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from crm_pipeline.cli import main
 from crm_pipeline_tests.commands.conftest import Desk
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
@@ -27,9 +30,9 @@ def synced(desk: Desk, *numbers: int) -> Bench:
 
 def test_a_link_made_by_hand_lets_the_next_load_write_that_record(desk: Desk) -> None:
     crm_id = desk.bench.add_account("Laboratory One")
+    desk.bench.stage(desk.spec, ACCOUNT, customer(1))
     code, _ = link(desk, "make", "--id", "1", "--crm-id", crm_id)
     assert (code, desk.bench.rows(LINKS)) == (0, [(1, crm_id, "manual")])
-    desk.bench.stage(desk.spec, ACCOUNT, customer(1))
     desk.bench.load(desk.spec, ACCOUNT)
     assert desk.bench.names() == ["Lab 1"]
     assert desk.bench.rows(LINKS) == [(1, crm_id, "manual")]
@@ -51,6 +54,7 @@ def test_a_link_is_refused_where_either_record_is_linked_or_the_crm_has_none(des
 def test_a_moved_link_belongs_to_the_other_record(desk: Desk) -> None:
     bench = synced(desk, 1)
     [(_, crm_id, _)] = bench.rows(LINKS)
+    bench.stage(desk.spec, ACCOUNT, customer(2))
     assert link(desk, "move", "--id", "1", "--to", "2")[0] == 0
     assert bench.rows(LINKS) == [(2, crm_id, "manual")]
     assert "has no account link" in link(desk, "move", "--id", "1", "--to", "3")[1]
@@ -61,6 +65,23 @@ def test_a_link_is_not_moved_to_a_record_that_has_one(desk: Desk) -> None:
     before = bench.rows(LINKS)
     code, said = link(desk, "move", "--id", "1", "--to", "2")
     assert (code, "remove that link first" in said, bench.rows(LINKS)) == (1, True, before)
+
+
+def test_a_link_is_refused_to_a_record_that_was_never_read_from_qbench(desk: Desk) -> None:
+    bench = synced(desk, 1)
+    before, free = bench.rows(LINKS), bench.add_account("Laboratory Seven")
+    for words in (("make", "--id", "777777", "--crm-id", free), ("move", "--id", "1", "--to", "777777")):
+        code, said = link(desk, *words)
+        assert (code, "account 777777 was never read from QBench" in said, bench.rows(LINKS)) == (1, True, before), said
+
+
+def test_the_command_that_a_new_link_proposes_sends_the_record(desk: Desk) -> None:
+    crm_id = desk.bench.add_account("Laboratory One")
+    desk.bench.stage(desk.spec, ACCOUNT, customer(1))
+    _, said = link(desk, "make", "--id", "1", "--crm-id", crm_id)
+    proposed = said.split("`")[1].removeprefix("crm-pipeline ")
+    result = CliRunner().invoke(main, shlex.split(proposed))
+    assert (result.exit_code, desk.bench.names()) == (0, ["Lab 1"]), result.output
 
 
 def test_a_removed_link_is_forgotten_and_nothing_is_written_to_the_crm(desk: Desk) -> None:
