@@ -146,7 +146,9 @@ def _driver_url(url: str) -> str:
             f"{URL_VARIABLE} is no URL; give it the form postgresql://user:password@host:5432/database, "
             "special characters in the password percent-encoded (@ is %40, : is %3A, / is %2F)"
         ) from None
-    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+    if parsed.get_backend_name() == "postgres":
+        raise StoreError(f"{URL_VARIABLE} begins with postgres://, which Dagster does not know; write postgresql://")
+    if parsed.get_backend_name() != "postgresql":
         raise StoreError(f"{URL_VARIABLE} names {parsed.get_backend_name()}; the state database is PostgreSQL")
     return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 

@@ -57,7 +57,7 @@ def test_the_migrations_give_exactly_the_declared_tables(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2", " postgresql"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg", "postgresql+psycopg2", " postgresql"])
 def test_every_form_of_a_postgresql_url_is_understood(database_url: str, scheme: str) -> None:
     assert answers(database_url.replace("postgresql", scheme, 1))
 
@@ -77,6 +77,7 @@ def test_the_url_is_read_from_the_environment_at_first_use(database_url: str, mo
         ("   ", "is not set"),
         ("no url", "is no URL"),
         ("mysql://user:secret@host/db", "is PostgreSQL"),
+        ("postgres://user:secret@host/db", "write postgresql://"),
         ("postgresql://user:secret@127.0.0.1:1/db", "cannot be reached"),
     ],
 )
