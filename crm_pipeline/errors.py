@@ -4,7 +4,7 @@ CrmPipelineError                      anything of ours that stops something; its
 ├── ConfigurationError                the integration's YAML, settings or environment are wrong
 │   ├── MissingCredentialError        an environment variable that should hold a credential has none
 │   ├── MappingError                  a mapping can never work in this CRM; lists every such problem
-│   ├── WrongOrgError                 the credentials lead to another organization than the links belong to
+│   ├── WrongOrgError                 the url or the credentials lead to another organization than the links'
 │   └── SameRefusalError              a CRM refuses record after record for one and the same cause
 ├── StoreError                        the state database cannot be used
 ├── LinkRefusedError                  a link cannot be made, moved or removed by hand
@@ -57,12 +57,12 @@ class MappingError(ConfigurationError):
 
 
 class WrongOrgError(ConfigurationError):
-    """The credentials lead to another organization than the one that the stored links belong to."""
+    """The url or the credentials lead to another organization than the one that the stored links belong to."""
 
     def __init__(self, *, integration: str, service: str, stored: str, found: str) -> None:
         super().__init__(
-            f"integration {integration}: {service} answers as organization {found}, but this integration's links belong to "
-            f"{stored}; nothing was written. Correct the credentials, or accept the other one with crm-pipeline adopt-org"
+            f"integration {integration}: {service} answers as organization {found}, but this integration's links belong to {stored}; "
+            "nothing was written. Correct the url or the credentials, or accept the other one with crm-pipeline adopt-org"
         )
 
 

@@ -21,7 +21,7 @@ def test_the_first_organization_is_kept_and_met_again(store: Store) -> None:
 
 def test_another_organization_is_refused_naming_both(store: Store) -> None:
     require(store, "acme", "00D1")
-    with pytest.raises(WrongOrgError, match=r"00D2.*00D1"):
+    with pytest.raises(WrongOrgError, match=r"00D2.*00D1.*Correct the url or the credentials"):
         require(store, "acme", "00D2")
 
 
