@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from crm_pipeline.errors import StoreError
@@ -120,12 +120,25 @@ def _connected(url: str | None) -> Iterator[Engine]:
         try:
             engine.connect().close()
         except OperationalError as error:
+            if _server_answers(engine.url):
+                raise StoreError(
+                    f"PostgreSQL is up, but lets nobody in with {URL_VARIABLE}; check its user, its password, that its database exists, "
+                    "and that connections are free"
+                ) from None
             raise StoreError(
                 f"the state database cannot be reached ({type(error.orig).__name__}); check {URL_VARIABLE} and that PostgreSQL is up"
             ) from None
         yield engine
     finally:
         engine.dispose()
+
+
+def _server_answers(url: URL) -> bool:
+    """Whether PostgreSQL is there, whoever asks. A refused connection has no SQLSTATE, and its text is in the server's language."""
+    from psycopg.pq import PGconn, Ping
+
+    asked = url.set(drivername="postgresql").update_query_dict({"connect_timeout": "5"})
+    return PGconn.ping(asked.render_as_string(hide_password=False).encode()) == Ping.OK
 
 
 def _send_arrays_in_binary(connection: psycopg.Connection, _record: object) -> None:

@@ -91,6 +91,14 @@ def test_a_url_that_cannot_serve_is_refused_with_the_variable_s_name_and_without
     assert "secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("user", "database"), [("no_such", "postgres"), ("postgres", "no_such")])
+def test_a_server_that_refuses_the_url_is_told_from_one_that_is_not_there(postgres: str, user: str, database: str) -> None:
+    url = make_url(postgres).set(username=user, password="secret", database=database)
+    with pytest.raises(StoreError, match="PostgreSQL is up, but lets nobody in with CRM_PIPELINE_DATABASE_URL") as refused:
+        answers(url.render_as_string(hide_password=False))
+    assert not re.search("no_such|secret", str(refused.value))
+
+
 def test_a_url_whose_password_is_not_percent_encoded_is_refused_without_a_part_of_it() -> None:
     with pytest.raises(StoreError, match="percent-encoded") as refused, Store("postgresql://user:Xyz@zy:plugh@host/db").transaction():
         pass
