@@ -98,6 +98,8 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        # uvicorn's stands still without the ticks that its own main loop makes.
+        date_header=False,
         timeout_keep_alive=75,
         backlog=256,
     )

@@ -50,6 +50,10 @@ def url(journal: Journal) -> Iterator[str]:
         yield urls["one"]
 
 
+def test_an_answer_has_no_date_rather_than_that_of_the_start(client: httpx.Client, url: str) -> None:
+    assert "date" not in client.get(url).headers
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
