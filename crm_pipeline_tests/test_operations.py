@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+import uuid
 from pathlib import Path
 from typing import Any
 
 import click
+import dagster as dg
 import pytest
 import yaml
 from sqlalchemy import text
@@ -64,6 +66,22 @@ def test_every_statement_of_the_runbook_is_one_of_this_database(store: Store) ->
     for statement in STATEMENTS:
         with store.transaction() as connection:
             connection.execute(text(statement))
+
+
+def test_the_python_of_the_runbook_frees_what_a_dead_run_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [program] = blocks("python")
+    (tmp_path / "dagster.yaml").write_text("concurrency: {pools: {default_limit: 1}}")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as instance:
+        run = dg.DagsterRun(job_name="acme__sync", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(run)
+        instance.event_log_storage.initialize_concurrency_limit_to_default("acme__qbench")
+        instance.event_log_storage.claim_concurrency_slot("acme__qbench", run.run_id, "read")
+        held = instance.event_log_storage.get_concurrency_info("acme__qbench").claimed_slots
+        exec(program.replace("the id of the dead run", run.run_id), {})  # noqa: S102 - what a reader types
+        freed = instance.get_run_by_id(run.run_id)
+        assert (len(held), freed and freed.status) == (1, dg.DagsterRunStatus.FAILURE)
+        assert instance.event_log_storage.get_concurrency_info("acme__qbench").claimed_slots == []
 
 
 def test_the_alerts_of_the_runbook_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
