@@ -23,6 +23,7 @@ TYPES = ("crm_pipeline.CrmIntegration", "crm_pipeline.component.CrmIntegration")
 """What an integration's `type:` may be."""
 
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+_WORD_OF_A_TAG = re.compile(r" '!.+'")
 _YAML_TAG = "tag:yaml.org,2002:"
 
 
@@ -55,11 +56,16 @@ def read_documents(file: Path) -> list[YamlDocument]:
         roots = list(yaml.compose_all(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file}: this is not a text in UTF-8; save it as UTF-8") from None
+    except yaml.composer.ComposerError as error:
+        # Its text repeats the word behind * or &.
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigurationError(f"{file}:{line}: this is no YAML; put a value that begins with * or & in quotes") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
+        cause = _WORD_OF_A_TAG.sub("", error.problem or error.context or "")
         raise ConfigurationError(
-            f"{file}:{line}: this is no YAML ({error.problem or error.context}); check indentation (spaces, no tabs), colons and quotes"
+            f"{file}:{line}: this is no YAML ({cause}); check indentation (spaces, no tabs), colons and quotes"
         ) from None
     except yaml.YAMLError:
         raise ConfigurationError(f"{file}: this is no YAML; it holds characters that YAML does not allow") from None
@@ -89,6 +95,7 @@ def _top_problems(document: YamlDocument) -> list[Problem]:
         if name not in DOCUMENT_KEYS
     ]
     problems += [Problem((name,), "this key stands here twice; keep one") for name in DOCUMENT_KEYS if top.count(name) > 1]
+    problems += _tags(document.root, (), seen=set())
     attributes = next((value for name, _, value in _children(document.root) if name == "attributes"), None)
     if attributes is not None and not isinstance(attributes, yaml.MappingNode):
         problems.append(Problem(("attributes",), "must be a table of `key: value`, indented below it"))
@@ -100,6 +107,16 @@ def _top_problems(document: YamlDocument) -> list[Problem]:
     elif not _is_there(kind.value):
         problems.append(Problem(("type",), f"there is no such type; {did_you_mean(kind.value, TYPES)}"))
     return problems
+
+
+def _tags(node: yaml.Node, path: KeyPath, *, seen: set[int]) -> Iterator[Problem]:
+    if id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if node.tag.startswith("!"):
+        yield Problem(path, "YAML reads a word that begins with ! as a tag; put the value in quotes")
+    for name, _, value in _children(node):
+        yield from _tags(value, (*path, name), seen=seen)
 
 
 def _is_there(kind: str) -> bool:
