@@ -102,6 +102,16 @@ def test_more_companies_than_a_search_page_are_all_considered(bench: Bench) -> N
     assert dict(zip(found["qbench_id"], found["crm_id"], strict=True)) == {0: ids[0], 230: ids[230], 449: ids[449]}
 
 
+def test_search_page_that_is_not_full_is_followed_by_the_next_one_it_names(bench: Bench, sandbox: Sandbox) -> None:
+    ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(3)]
+    first = {"id": ids[0], "properties": valid(bench, ACCOUNT, 0), "createdAt": "2100-01-01T00:00:00Z"}
+    body = {"total": 3, "results": [first], "paging": {"next": {"after": "1"}}}
+    sandbox.faults.add(Fault(path="companies/search", status=200, body=body))
+    with closing(bench.connect(external_key=None)) as crm:
+        found = crm.resolve_intents(ACCOUNT, intents_of(*((number, valid(bench, ACCOUNT, number)) for number in range(3))))
+    assert dict(zip(found["qbench_id"], found["crm_id"], strict=True)) == dict(enumerate(ids))
+
+
 def test_record_page_is_unknown_until_the_organization_is_known(crm: Crm) -> None:
     assert crm.record_url(ACCOUNT, "1") is None
     portal_id = crm.organization()

@@ -167,12 +167,12 @@ class Reader:
             rows = [(value, str(record["id"]), self._key_of(record)) for record, value in records if value is not None]
             if rows:
                 yield FOUND.build(dict(zip(("value", "crm_id", "key"), map(list, zip(*rows, strict=True)), strict=True)))
-            after = ((answer.get("paging") or {}).get("next") or {}).get("after")
+            after = _next(answer)
             if not after:
                 return
             if after == query.get("after"):
                 raise UnexpectedAnswerError("a list page leads to itself", integration=self._transport.integration, service=SERVICE)
-            query = {**query, "after": str(after)}
+            query = {**query, "after": after}
 
     def primary_companies(self, contact_ids: Sequence[str]) -> dict[str, str]:
         """The primary company of each contact that has one."""
@@ -199,7 +199,8 @@ class Reader:
     def search_all(self, object_name: str, filters: Sequence[dict[str, Any]], properties: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Every record that search finds, in the order of ids.
 
-        Each page asks for the ids after the last one: paging with ``after`` ends at 10,000 results.
+        Each page asks for the ids after the last one: paging with ``after`` ends at 10,000 results. The last page is the one
+        that leads to no next; a page may hold fewer records than were asked for.
         """
         last = "0"
         while True:
@@ -216,7 +217,7 @@ class Reader:
             )
             records = entries(answer, "results")
             yield from records
-            if len(records) < SEARCH_PAGE:
+            if not records or not _next(answer):
                 return
             last = str(records[-1]["id"])
 
@@ -233,6 +234,11 @@ class Reader:
                     service=SERVICE,
                     code=problem.code,
                 )
+
+
+def _next(answer: dict[str, Any]) -> str | None:
+    """What the next page is asked for with, null on the last one."""
+    return text(((answer.get("paging") or {}).get("next") or {}).get("after"))
 
 
 def _held(record: dict[str, Any], field: str, *, folded: bool) -> Iterator[str]:
