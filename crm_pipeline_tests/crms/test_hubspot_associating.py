@@ -75,6 +75,20 @@ def test_errors_within_any_answer_are_seen(sandbox: Sandbox, crm: Crm, company: 
     assert results[2]["error_type"] == "UnaccountedException"
 
 
+def test_error_that_names_ids_without_a_side_means_open_pairs_by_contact_before_by_company(sandbox: Sandbox, crm: Crm) -> None:
+    errors = [{"category": "VALIDATION_ERROR", "context": {"ids": [one]}} for one in ("1", "2")]
+    body = {"results": [{"fromObjectId": "11", "toObjectId": "1"}], "errors": errors}
+    sandbox.faults.add(Fault(path="associations", status=207, body=body))
+    rows = associations_of((1, "11", "1"), (2, "12", "1"), (3, "2", "3"), (4, "14", "2"))
+    results = results_by_id(crm.associate(rows))
+    assert [results[number]["error_type"] for number in (1, 2, 3, 4)] == [
+        None,
+        "RecordRefusedException",
+        "RecordRefusedException",
+        "UnaccountedException",
+    ]
+
+
 def test_request_refused_as_a_whole_is_halved_down_to_single_pairs(sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]) -> None:
     sandbox.faults.add(Fault(path="associations", status=400, body={"category": "VALIDATION_ERROR"}, times=2))
     rows = associations_of(*((number, contact, company) for number, contact in enumerate(contacts[:2])))

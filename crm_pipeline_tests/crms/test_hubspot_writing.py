@@ -76,6 +76,18 @@ def test_error_entry_that_names_several_rows_fails_each_of_them(bench: Bench, cr
     assert [results[number]["error_type"] for number in range(4)] == [None, "DeletedInCrmException", "DeletedInCrmException", None]
 
 
+@pytest.mark.parametrize(("exact", "error_type"), [({}, None), ({"objectWriteTraceId": ["qbench-1-0"]}, "RecordRefusedException")])
+def test_only_an_error_with_a_trace_id_speaks_against_a_result(
+    bench: Bench, sandbox: Sandbox, crm: Crm, *, exact: dict[str, list[str]], error_type: str | None
+) -> None:
+    errors = [{"category": "VALIDATION_ERROR", "context": {"ids": ["1"], **exact}}]
+    body = {"results": [{"id": "1", "properties": {}}], "errors": errors}
+    sandbox.faults.add(Fault(path="batch/update", status=207, body=body))
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*(Put(number, {"city": "Oslo"}, crm_id=str(number)) for number in (1, 2)))))
+    assert (results[1]["error_type"], results[1]["crm_id"]) == (error_type, "1")
+    assert results[2]["error_type"] == "UnaccountedException"
+
+
 @pytest.mark.parametrize("echo", [True, False])
 def test_rows_are_recognized_with_and_without_trace_ids_in_the_answer(
     bench: Bench, portal: HubSpotPortal, keyless: Crm, *, echo: bool

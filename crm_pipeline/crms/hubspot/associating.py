@@ -90,7 +90,8 @@ class Associator:
                 ledger.ok(position, crm_id=pair[0], created=None, parent_sent=True)
         for error in entries(answer, "errors"):
             problem = read_problem(error)
-            _fail(_blamed(pairs, problem), problem, positions, ledger)
+            still_open = [pair for pair in pairs if not ledger.is_stored(positions[pair][0])]
+            _fail(_blamed(pairs, problem, still_open), problem, positions, ledger)
 
 
 def _positions(contacts: pd.Series, companies: pd.Series) -> dict[Pair, list[int]]:
@@ -109,15 +110,20 @@ def _pair(result: dict[str, Any]) -> Pair:
     return str(contact), str(company)
 
 
-def _blamed(pairs: Sequence[Pair], problem: Problem) -> list[Pair]:
-    """The pairs that an error speaks of; an error that names one side means every pair with it."""
+def _blamed(pairs: Sequence[Pair], problem: Problem, still_open: Sequence[Pair]) -> list[Pair]:
+    """The pairs that an error speaks of; an error that names one side means every pair with it.
+
+    Ids without a side may be those of contacts or of companies: they mean open pairs only, by contact before by company.
+    """
     if len(pairs) == 1:
         return list(pairs)
-    contacts = problem.from_ids or problem.ids
-    companies = problem.to_ids or problem.ids
-    if problem.from_ids and problem.to_ids:
-        return [pair for pair in pairs if pair[0] in contacts and pair[1] in companies]
-    return [pair for pair in pairs if (not problem.to_ids and pair[0] in contacts) or (not problem.from_ids and pair[1] in companies)]
+    if problem.from_ids or problem.to_ids:
+        return [
+            (contact, company)
+            for contact, company in pairs
+            if (not problem.from_ids or contact in problem.from_ids) and (not problem.to_ids or company in problem.to_ids)
+        ]
+    return [pair for pair in still_open if pair[0] in problem.ids] or [pair for pair in still_open if pair[1] in problem.ids]
 
 
 def _fail(pairs: Sequence[Pair], problem: Problem, positions: dict[Pair, list[int]], ledger: Ledger) -> None:

@@ -101,7 +101,9 @@ class _Work:
         for error in entries(reply.content, "errors"):
             problem = read_problem(error)
             for one in _blamed(action, inputs, problem):
-                self._fail(action, one, problem)
+                # Ids may be those of other records than the inputs: without a trace id nothing speaks against a result.
+                if action is CREATE or problem.traces or not self.ledger.is_stored(one.position):
+                    self._fail(action, one, problem)
 
     def _stored(self, action: Action, one: Input, result: dict[str, Any], reply: Reply) -> None:
         self.ledger.ok(
