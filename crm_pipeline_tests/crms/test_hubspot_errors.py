@@ -65,6 +65,24 @@ def test_conflict_names_the_owner_by_message_or_context() -> None:
     assert read_problem(by_message).owners == read_problem(by_context).owners == ("123",)
 
 
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda named: {"context": {name: [one] for name, one in named.items()}},
+        lambda named: {"context": dict(named)},
+        lambda named: {"errors": [{"context": {name: [one] for name, one in named.items()}}]},
+    ],
+    ids=["lists", "text", "nested"],
+)
+def test_what_an_error_speaks_of_is_read_in_any_shape(shape: Any) -> None:
+    problem = read_problem(shape({"objectWriteTraceId": "row-1", "ids": "1", "fromObjectId": "2", "toObjectId": "3"}))
+    assert (problem.traces, problem.ids, problem.from_ids, problem.to_ids) == ({"row-1"}, {"1"}, {"2"}, {"3"})
+
+
+def test_trace_id_may_stand_beside_the_context() -> None:
+    assert read_problem({"objectWriteTraceId": "row-1", "context": {}}).traces == {"row-1"}
+
+
 def test_conflict_is_about_the_email_only_where_one_is_sent() -> None:
     error = {"category": "CONFLICT", "message": "Company already exists. Existing ID: 123"}
     assert meaning(error, sends_email=True) == EmailTakenException.__name__

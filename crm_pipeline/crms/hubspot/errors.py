@@ -61,6 +61,7 @@ RECORD_ERRORS: Mapping[str, type[RecordError]] = MappingProxyType(
 HubSpot's error handling guide for the categories, answers seen by others for the validation codes; the codes for
 over-long and read-only values are assumed. REQUIRED_PROPERTIES and GDPR_BLOCKLISTED are words of ours, see _CODES_IN_WORDS."""
 
+TRACE = "objectWriteTraceId"
 NOT_FOUND = "OBJECT_NOT_FOUND"
 NO_ASSOCIATIONS = "NO_ASSOCIATIONS_FOUND"
 CONFLICTS = frozenset({"CONFLICT", "CONFLICTING_UNIQUE_VALUE"})
@@ -143,10 +144,12 @@ def read_problem(error: object) -> Problem:
         owners=_unique(
             [*owners, *(owner for inside in inner for owner in inside.owners), *_digits(context, "existingId", "existingObjectId")]
         ),
-        ids=frozenset(context.get("ids", ())) | frozenset(context.get("id", ())),
-        from_ids=frozenset([*_digits(context, "fromObjectId"), *_invalid(context, "CONTACT")]),
-        to_ids=frozenset([*_digits(context, "toObjectId"), *_invalid(context, "COMPANY")]),
-        traces=frozenset(context.get("objectWriteTraceId", ())),
+        ids=frozenset([*context.get("ids", ()), *context.get("id", ())]).union(*(inside.ids for inside in inner)),
+        from_ids=frozenset([*_digits(context, "fromObjectId"), *_invalid(context, "CONTACT")]).union(
+            *(inside.from_ids for inside in inner)
+        ),
+        to_ids=frozenset([*_digits(context, "toObjectId"), *_invalid(context, "COMPANY")]).union(*(inside.to_ids for inside in inner)),
+        traces=frozenset([*context.get(TRACE, ()), *map(str, _list(error.get(TRACE)))]).union(*(inside.traces for inside in inner)),
         scopes=_unique(
             scope
             for found in (*context.get("requiredScopes", ()), *context.get("requiredGranularScopes", ()), *_inner_scopes(inner))
