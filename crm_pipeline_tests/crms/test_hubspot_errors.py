@@ -89,6 +89,12 @@ def test_conflict_is_about_the_email_only_where_one_is_sent() -> None:
     assert meaning(error, sends_email=False) == DuplicateRecordException.__name__
 
 
+def test_error_that_names_the_owner_of_a_value_is_a_conflict_without_a_code() -> None:
+    error = {"status": "error", "message": "Contact already exists. Existing ID: 123"}
+    assert meaning(error, sends_email=True) == EmailTakenException.__name__
+    assert meaning(error, sends_email=False) == DuplicateRecordException.__name__
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -64,6 +64,14 @@ def test_batch_read_refused_for_another_reason_than_a_missing_record_is_no_empty
     assert "ada" not in str(raised.value)
 
 
+def test_ids_that_a_batch_read_refuses_without_a_code_are_missing_if_they_were_asked_for(sandbox: Sandbox, crm: Crm) -> None:
+    for named in (["1", "2"], ["1", "3"]):
+        sandbox.faults.add(Fault(path="batch/read", status=207, body={"results": [], "errors": [{"context": {"ids": named}}]}))
+    assert len(crm.read(ACCOUNT, ["1", "2"], ["name"])) == 0
+    with pytest.raises(RequestRefusedError):
+        crm.read(ACCOUNT, ["1", "2"], ["name"])
+
+
 def test_sensitive_properties_are_listed_where_they_are_asked_for(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
     portal.add_property("contacts", Property(name="allergies", label="Allergies", sensitivity="sensitive"))
     portal.scopes |= {"crm.objects.contacts.sensitive.read.v2", "crm.objects.contacts.highly_sensitive.read.v2"}

@@ -163,17 +163,19 @@ def record_error(problem: Problem, *, not_found: type[RecordError], email_taken:
 
     ``not_found`` and ``email_taken`` are what a missing record and an email of another contact mean for what was asked.
     HubSpot's conflict does not always name its property: it is the email where one was sent and nothing else is named.
+    Nor does it always carry a code: a problem that names who holds the value is one.
     """
+    conflict = email_taken if sends_email and problem.properties <= {"email"} else DuplicateRecordException
     for code in problem.codes:
         if code in CONFLICTS:
-            return email_taken if sends_email and problem.properties <= {"email"} else DuplicateRecordException
+            return conflict
         if code == NOT_FOUND:
             return not_found
         if code in RECORD_ERRORS:
             return RECORD_ERRORS[code]
         if code.startswith("INVALID_"):
             return InvalidValueException
-    return RecordRefusedException
+    return conflict if problem.owners else RecordRefusedException
 
 
 def _embedded(message: str) -> Iterator[Mapping[str, Any]]:

@@ -125,7 +125,7 @@ class Reader:
                 body["idProperty"] = id_property
             query = {"archived": "true"} if where == "bin" else None
             answer = self._transport.post(self._paths.batch(object_name, "read"), body, label="read", query=query).content
-            self._refuse_other_errors(answer, allowed=NOT_FOUND)
+            self._refuse_other_errors(answer, allowed=NOT_FOUND, asked=part)
             found += [record for record in entries(answer, "results") if record.get("id")]
         return found
 
@@ -186,7 +186,7 @@ class Reader:
             answer = self._transport.post(
                 self._paths.contact_companies("read"), {"inputs": [{"id": one} for one in part]}, label="read"
             ).content
-            self._refuse_other_errors(answer, allowed=NO_ASSOCIATIONS)
+            self._refuse_other_errors(answer, allowed=NO_ASSOCIATIONS, asked=part)
             for result in entries(answer, "results"):
                 contact = str((result.get("from") or {}).get("id"))
                 for target in entries(result, "to"):
@@ -224,10 +224,13 @@ class Reader:
     def _key_of(self, record: dict[str, Any]) -> str | None:
         return text((record.get("properties") or {}).get(self._key)) if self._key else None
 
-    def _refuse_other_errors(self, answer: dict[str, Any], *, allowed: str) -> None:
+    def _refuse_other_errors(self, answer: dict[str, Any], *, allowed: str, asked: Sequence[str]) -> None:
+        """Raise RequestRefusedError for any other reason than ``allowed`` or a missing record; ids without a code are missing ones."""
         for error in entries(answer, "errors"):
             problem = read_problem(error)
-            if not problem.says(allowed) and not problem.says(NOT_FOUND):
+            named = problem.ids | problem.from_ids
+            only_ids = not problem.codes and named and named <= set(asked)
+            if not only_ids and not problem.says(allowed) and not problem.says(NOT_FOUND):
                 raise RequestRefusedError(
                     f"a batch read was refused in part: {problem.code}",
                     integration=self._transport.integration,
