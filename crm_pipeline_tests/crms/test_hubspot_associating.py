@@ -159,6 +159,51 @@ def test_only_contacts_that_leave_a_company_cost_more_than_the_association(
     assert [call.path.rsplit("/", 1)[1] for call in sandbox.journal.calls("hubspot")[1:]] == ["create", "read", "archive"]
 
 
+NOT_THERE = {"category": "OBJECT_NOT_FOUND", "subCategory": "crm.associations.NO_ASSOCIATIONS_FOUND"}
+
+
+@pytest.mark.parametrize("status", [200, 207])
+def test_association_that_stays_fails_its_move_and_one_that_is_not_there_is_as_good_as_removed(
+    bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str], *, status: int
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    for contact in contacts:
+        portal.associate(contact, company)
+    errors = [
+        {**said, "context": {"fromObjectId": [contact], "toObjectId": [company]}}
+        for said, contact in zip(({"category": "VALIDATION_ERROR"}, NOT_THERE), contacts, strict=False)
+    ]
+    sandbox.faults.add(Fault(path="/archive", status=status, body={"results": [], "numErrors": 2, "errors": errors}))
+    rows = associations_of(*((number, contact, other) for number, contact in enumerate(contacts)), leaving=company)
+    results = results_by_id(crm.associate(rows))
+    assert [results[number]["error_type"] for number in range(3)] == ["RecordRefusedException", None, None]
+    assert (results[0]["parent_sent"], results[0]["crm_id"]) == (False, contacts[0])
+
+
+def test_removal_error_that_names_no_pair_leaves_every_move_of_its_request_open(
+    bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    for contact in contacts:
+        portal.associate(contact, company)
+    sandbox.faults.add(Fault(path="/archive", status=207, body={"results": [], "errors": [{"category": "VALIDATION_ERROR"}]}))
+    rows = associations_of(*((number, contact, other) for number, contact in enumerate(contacts)), leaving=company)
+    assert {row["error_type"] for row in results_by_id(crm.associate(rows)).values()} == {"RecordRefusedException"}
+
+
+def test_removal_refused_as_a_whole_is_halved_down_to_single_pairs(
+    bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    for contact in contacts[:2]:
+        portal.associate(contact, company)
+    sandbox.faults.add(Fault(path="/archive", status=400, body={"category": "VALIDATION_ERROR"}, times=2))
+    rows = associations_of(*((number, contact, other) for number, contact in enumerate(contacts[:2])), leaving=company)
+    results = results_by_id(crm.associate(rows))
+    assert [results[number]["error_type"] for number in (0, 1)] == ["RecordRefusedException", None]
+    assert [set(companies_of(portal, contact)) for contact in contacts[:2]] == [{company, other}, {other}]
+
+
 def test_move_that_broke_off_is_failed_and_may_be_repeated(
     bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
 ) -> None:

@@ -76,7 +76,7 @@ def test_conflict_names_the_owner_by_message_or_context() -> None:
 )
 def test_what_an_error_speaks_of_is_read_in_any_shape(shape: Any) -> None:
     problem = read_problem(shape({"objectWriteTraceId": "row-1", "ids": "1", "fromObjectId": "2", "toObjectId": "3"}))
-    assert (problem.traces, problem.ids, problem.from_ids, problem.to_ids) == ({"row-1"}, {"1"}, {"2"}, {"3"})
+    assert problem == Problem(traces=frozenset({"row-1"}), ids=frozenset({"1"}), from_ids=frozenset({"2"}), to_ids=frozenset({"3"}))
 
 
 def test_trace_id_may_stand_beside_the_context() -> None:

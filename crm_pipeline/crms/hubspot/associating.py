@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from crm_pipeline.crms.hubspot.answers import InputsRefusedError
-from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
+from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem, record_error
 from crm_pipeline.crms.hubspot.inputs import ASSOCIATION_TYPES, STANDARD_LABELS
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, PRIMARY, Reader, chunks, entries
@@ -18,6 +18,9 @@ from crm_pipeline.errors import ParentNotFoundException, RecordRefusedException,
 
 Pair = tuple[str, str]
 """Ids of a contact and a company."""
+
+NOT_THERE = frozenset({NOT_FOUND, NO_ASSOCIATIONS, "INVALID_OBJECT_IDS"})
+"""What refuses to remove an association that is not there, which is as good as removed."""
 
 
 class Associator:
@@ -59,14 +62,37 @@ class Associator:
         labelled = [pair for pair in there if pair not in plain]
         primary = [pair for pair in labelled if (HUBSPOT_DEFINED, PRIMARY) in there[pair]]
         for part in chunks(plain, self._batch_size):
-            inputs = [{"from": {"id": contact}, "to": [{"id": company}]} for contact, company in part]
-            self._transport.remove(self._paths.contact_companies("archive"), {"inputs": inputs})
+            self._remove("archive", part, pairs, ledger)
         for part in chunks(primary, self._batch_size):
-            labels_off = [{"from": {"id": contact}, "to": {"id": company}, "types": [ASSOCIATION_TYPES[1]]} for contact, company in part]
-            self._transport.remove(self._paths.contact_companies("labels/archive"), {"inputs": labels_off})
+            self._remove("labels/archive", part, pairs, ledger)
         for pair in labelled:
-            for position in pairs[pair]:
+            for position in filter(ledger.is_stored, pairs[pair]):
                 ledger.note(position, f"not_pushed: account {pair[1]} is kept beside the new one, for its labels")
+
+    def _remove(
+        self, verb: Literal["archive", "labels/archive"], pairs: Sequence[Pair], positions: dict[Pair, list[int]], ledger: Ledger
+    ) -> None:
+        """Take associations away, or their primary label; what stays fails its rows, so that the next run removes it.
+
+        A request refused as a whole is halved; an error that names no pair means every one of its request.
+        """
+        if verb == "archive":
+            inputs = [{"from": {"id": contact}, "to": [{"id": company}]} for contact, company in pairs]
+        else:
+            inputs = [{"from": {"id": contact}, "to": {"id": company}, "types": [ASSOCIATION_TYPES[1]]} for contact, company in pairs]
+        try:
+            answer = self._transport.remove(self._paths.contact_companies(verb), {"inputs": inputs})
+            problems = [read_problem(error) for error in entries(answer, "errors")]
+        except InputsRefusedError as refusal:
+            if len(pairs) > 1:
+                middle = len(pairs) // 2
+                self._remove(verb, pairs[:middle], positions, ledger)
+                self._remove(verb, pairs[middle:], positions, ledger)
+                return
+            problems = [refusal.problem]
+        for problem in problems:
+            if NOT_THERE.isdisjoint(problem.codes):
+                _fail(_blamed(pairs, problem, pairs) or pairs, problem, positions, ledger)
 
     def _send(self, pairs: Sequence[Pair], positions: dict[Pair, list[int]], ledger: Ledger, *, beside: set[Pair]) -> None:
         """One request; where HubSpot refuses it as a whole, its halves, down to the pairs that are to blame."""

@@ -86,9 +86,9 @@ class Transport:
         answered = with_retries(call, repeatable=repeatable, attempts=self._settings.attempts)
         return Reply(answered, repeated)
 
-    def remove(self, path: str, body: Mapping[str, Any]) -> None:
-        """Take associations away; again changes nothing. Raises ServiceError."""
-        with_retries(
+    def remove(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Take associations away; again changes nothing. What is answered, empty for no content. Raises ServiceError."""
+        return with_retries(
             lambda: self._call("POST", path, body=body, label="associate", empty="allowed"),
             repeatable=True,
             attempts=self._settings.attempts,
