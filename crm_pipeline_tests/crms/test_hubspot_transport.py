@@ -58,6 +58,8 @@ def error_of(status: int, body: object = None, headers: Mapping[str, str] | None
     [
         ("TEN_SECONDLY_ROLLING", {}, 10.0),
         ("SECONDLY", {}, 1.0),
+        ("SECONDLY", {"Retry-After": "6"}, 6.0),
+        ("TEN_SECONDLY_ROLLING", {"Retry-After": "6"}, 10.0),
         ("SOMETHING_NEW", {"Retry-After": "3"}, 3.0),
         (None, {}, 10.0),
     ],

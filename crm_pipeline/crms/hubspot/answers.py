@@ -22,7 +22,7 @@ from crm_pipeline.errors import (
 SERVICE = "hubspot"
 
 RATE_LIMIT_WAITS: Mapping[str, float] = MappingProxyType({"TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0})
-"""Seconds to wait, by a 429's policyName (source: HubSpot's own Node client). DAILY is no wait but the end of the run."""
+"""Seconds to wait at least, by a 429's policyName (source: HubSpot's own Node client). DAILY is no wait but the end of the run."""
 
 DAILY = "DAILY"
 UNKNOWN_POLICY_WAIT = 10.0
@@ -113,8 +113,8 @@ def _rate_limited(answer: Answer, body: dict[str, Any] | None, *, says: str, int
     policy = (body or {}).get("policyName")
     if policy == DAILY:
         return LimitReachedError(f"{says}: the daily limit is used up", integration=integration, service=SERVICE)
-    known = RATE_LIMIT_WAITS.get(policy) if isinstance(policy, str) else None
-    wait = known or _retry_after(answer) or UNKNOWN_POLICY_WAIT
+    known = RATE_LIMIT_WAITS.get(policy, 0.0) if isinstance(policy, str) else 0.0
+    wait = max(known, _retry_after(answer) or 0.0) or UNKNOWN_POLICY_WAIT
     return ServiceUnavailableError(says, integration=integration, service=SERVICE, wait_seconds=wait, executed=False)
 
 
