@@ -102,6 +102,15 @@ def test_contact_that_was_there_before_the_intent_is_not_its_create(bench: Bench
         assert crm.resolve_intents(CONTACT, intents_of((7, valid(bench, CONTACT)))).empty
 
 
+@pytest.mark.parametrize("milliseconds", ["4102444800000", "1763122500000"])
+def test_creation_time_in_milliseconds_is_read_from_the_record_itself(bench: Bench, sandbox: Sandbox, milliseconds: str) -> None:
+    values = valid(bench, ACCOUNT)
+    company = {"id": "7", "properties": {**values, "createdate": milliseconds}, "createdAt": "2100-01-01T00:00:00Z"}
+    sandbox.faults.add(Fault(path="companies/search", status=200, body={"total": 1, "results": [company]}))
+    with closing(bench.connect(external_key=None)) as crm:
+        assert crm.resolve_intents(ACCOUNT, intents_of((1, values)))["crm_id"].tolist() == ["7"]
+
+
 def test_more_companies_than_a_search_page_are_all_considered(bench: Bench) -> None:
     ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(450)]
     with closing(bench.connect(external_key=None)) as crm:

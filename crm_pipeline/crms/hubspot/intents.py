@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -93,11 +94,14 @@ def _is_ours(created: datetime | None, since: datetime) -> bool:
 
 
 def _created(record: Mapping[str, Any]) -> datetime | None:
-    value = (record.get("properties") or {}).get(CREATED) or record.get("createdAt")
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
+    """When a record was created: its property may hold milliseconds, the record's own member is a moment in ISO 8601."""
+    for value in ((record.get("properties") or {}).get(CREATED), record.get("createdAt")):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(str(value))
+            # Some counts of milliseconds read as a date long ago, without a time zone.
+            if moment.tzinfo is not None:
+                return moment
+    return None
 
 
 def _folded(name: object) -> str:
