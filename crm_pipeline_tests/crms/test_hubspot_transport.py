@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -203,6 +204,16 @@ def test_proxy_of_the_environment_is_used_but_for_the_hosts_left_out(
                 with pytest.raises(ServiceUnavailableError):
                     crm.organization()
         assert bool(connections) == through_proxy
+
+
+def test_unreachable_host_says_to_check_the_url_and_that_nothing_was_done(bench: Bench) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        words = rf"integration demo: hubspot: GET \S+ got no answer from {url} \(NewConnectionError\); check that the integration's url"
+        with closing(bench.connect(url=url, attempts=1)) as crm, pytest.raises(ServiceUnavailableError, match=words) as lost:
+            crm.organization()
+    assert lost.value.executed is False
 
 
 def test_one_connection_serves_every_call(bench: Bench) -> None:

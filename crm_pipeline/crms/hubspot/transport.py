@@ -177,7 +177,11 @@ class Transport:
 
     def _unreachable(self, asked: str, cause: str, *, executed: bool) -> ServiceUnavailableError:
         return ServiceUnavailableError(
-            f"{asked} got no answer from {self._settings.url} ({cause})", integration=self.integration, service=SERVICE, executed=executed
+            f"{asked} got no answer from {self._settings.url} ({cause}); check that the integration's url is right and that this "
+            "machine reaches it",
+            integration=self.integration,
+            service=SERVICE,
+            executed=executed,
         )
 
     def _note_daily(self, headers: Mapping[str, str]) -> None:
