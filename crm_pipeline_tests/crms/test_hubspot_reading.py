@@ -136,6 +136,24 @@ def test_record_page_is_unknown_until_the_organization_is_known(crm: Crm) -> Non
     assert crm.record_url(CONTACT, "1") == f"https://app.hubspot.com/contacts/{portal_id}/record/0-1/1"
 
 
+def test_merged_record_is_no_deleted_one_though_it_is_in_the_bin(bench: Bench, sandbox: Sandbox, portal: HubSpotPortal, crm: Crm) -> None:
+    portal.batch_read_follows_merges = False
+    winner, loser = (bench.add(CONTACT, valid(bench, CONTACT, number)) for number in (1, 2))
+    merged = portal.merge("contacts", winner, loser)
+    body = {"results": [{"id": loser, "properties": {}, "archived": True}]}
+    sandbox.faults.add(Fault(path="batch/read", status=200, body=body, skip=1))
+    assert crm.examine(CONTACT, [loser])[["state", "leads_to"]].to_numpy().tolist() == [["merged", merged]]
+
+
+def test_merged_record_that_names_only_its_latest_merge_is_read_under_the_id_that_leads_to_it(sandbox: Sandbox, crm: Crm) -> None:
+    leads_to = {"id": "9", "properties": {"name": "Lab", "hs_merged_object_ids": "7;8"}}
+    missing = [{"category": "OBJECT_NOT_FOUND", "context": {"ids": ["2"]}}]
+    for results, errors in (([leads_to], missing), ([leads_to], []), ([], missing)):
+        sandbox.faults.add(Fault(path="batch/read", status=207, body={"results": results, "errors": errors}))
+    assert crm.read(ACCOUNT, ["1", "2"], ["name"])[["crm_id", "name"]].to_numpy().tolist() == [["1", "Lab"]]
+    assert crm.calls.snapshot()["read"] == 3
+
+
 def test_merged_record_is_examined_though_batch_reads_do_not_follow_merges(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:
     portal.batch_read_follows_merges = False
     first, second, gone = (bench.add(CONTACT, valid(bench, CONTACT, number)) for number in (1, 2, 3))

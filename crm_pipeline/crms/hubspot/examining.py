@@ -25,18 +25,16 @@ HAS_MERGED: Mapping[str, object] = MappingProxyType({"propertyName": MERGED_IDS,
 def examine(reader: Reader, record_type: RecordType, object_name: str, ids: Sequence[str], *, key: str | None) -> pd.DataFrame:
     """What became of these records (schemas.EXAMINED), 100 a call; ``key``: the external key property or null.
 
-    That a batch read follows merges is assumed. Ids that it does not find are looked for in the bin, and what is not there
-    either among all merged records, by search; HubSpot empties its bin after 90 days.
+    That a batch read follows merges is assumed. Ids that it does not find are looked for among all merged records, by search.
+    The bin is not asked: that a record is in it does not say whether it was deleted or merged away.
     """
     wanted = list(dict.fromkeys(ids))
     properties = [*([key] if key else []), *([PRIMARY_COMPANY] if record_type is RecordType.CONTACT else [])]
     found = reader.current(object_name, wanted, properties)
-    missing = [one for one in wanted if one not in found]
-    binned = {str(record["id"]) for record in reader.records(object_name, missing, [], where="bin")}
-    if set(missing) - binned:
+    if not found.keys() >= set(wanted):
         for record in reader.search_all(object_name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
             found |= dict.fromkeys(merged_ids(record), record)
-    rows = [_row(one, None if one in binned else found.get(one), key=key) for one in wanted]
+    rows = [_row(one, found.get(one), key=key) for one in wanted]
     return EXAMINED.build(pd.DataFrame(rows, columns=EXAMINED.names))
 
 

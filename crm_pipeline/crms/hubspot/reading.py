@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -107,11 +107,9 @@ class Reader:
         properties: Sequence[str],
         *,
         id_property: str | None = None,
-        where: Literal["live", "bin"] = "live",
     ) -> list[dict[str, Any]]:
         """The records with these ids, or these values of a unique property; missing ones are left out.
 
-        ``where``: among the live records, or among the deleted ones that can still be restored.
         Raises RequestRefusedError when HubSpot gives another reason than a missing record.
         """
         found: list[dict[str, Any]] = []
@@ -123,8 +121,7 @@ class Reader:
             }
             if id_property is not None:
                 body["idProperty"] = id_property
-            query = {"archived": "true"} if where == "bin" else None
-            answer = self._transport.post(self._paths.batch(object_name, "read"), body, label="read", query=query).content
+            answer = self._transport.post(self._paths.batch(object_name, "read"), body, label="read").content
             self._refuse_other_errors(answer, allowed=NOT_FOUND, asked=part)
             found += [record for record in entries(answer, "results") if record.get("id")]
         return found
@@ -132,11 +129,18 @@ class Reader:
     def current(self, object_name: str, ids: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The record that each id leads to now; an id merged away leads to the record it is part of, a deleted one to none.
 
-        HubSpot documents for single reads that they follow merges; that the batch form does is assumed.
+        HubSpot documents for single reads that they follow merges; that the batch form does is assumed. A record that names
+        none of the ids, as after merges one upon the other, is told by asking for each of the rest on its own.
         """
         found: dict[str, dict[str, Any]] = {}
+        wanted, led_elsewhere = set(ids), False
         for record in self.records(object_name, ids, [*properties, MERGED_IDS]):
-            found |= dict.fromkeys((*merged_ids(record), str(record["id"])), record)
+            names = (*merged_ids(record), str(record["id"]))
+            found |= dict.fromkeys(names, record)
+            led_elsewhere = led_elsewhere or wanted.isdisjoint(names)
+        for one in sorted(wanted - found.keys()) if led_elsewhere else ():
+            for record in self.records(object_name, [one], [*properties, MERGED_IDS]):
+                found[one] = record
         return {one: found[one] for one in ids if one in found}
 
     def find(self, object_name: str, field: str, values: Sequence[str]) -> pd.DataFrame:

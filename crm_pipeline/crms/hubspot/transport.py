@@ -66,9 +66,7 @@ class Transport:
             attempts=self._settings.attempts,
         )
 
-    def post(
-        self, path: str, body: Mapping[str, Any], *, label: Label, repeatable: bool = True, query: Mapping[str, str] | None = None
-    ) -> Reply:
+    def post(self, path: str, body: Mapping[str, Any], *, label: Label, repeatable: bool = True) -> Reply:
         """What a POST answers with 2xx, 207 included. Raises ServiceError.
 
         Raises LimitReachedError before a write when the reserve of daily calls is reached (rules.md, 31).
@@ -78,7 +76,7 @@ class Transport:
         def call() -> dict[str, Any]:
             nonlocal repeated
             try:
-                return self._call("POST", path, query=query, body=body, label=label)
+                return self._call("POST", path, body=body, label=label)
             except ServiceUnavailableError as error:
                 repeated = repeated or error.executed
                 raise
