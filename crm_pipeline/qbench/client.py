@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Mapping
@@ -14,8 +15,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from crm_pipeline.calls import CallCounter, Pace, with_retries
-from crm_pipeline.errors import ServiceUnavailableError
-from crm_pipeline.qbench.answers import Caller, json_object, refuses_token, unexpected
+from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
+from crm_pipeline.qbench.answers import NOT_FOUND, Caller, json_object, refuses_token, unexpected
 from crm_pipeline.qbench.auth import Tokens
 from crm_pipeline.qbench.dates import zone_of
 from crm_pipeline.qbench.settings import QBenchSettings
@@ -23,6 +24,8 @@ from crm_pipeline.qbench.settings import QBenchSettings
 API_PATH = "/qbench/api/v2"
 PACE_MARGIN = 1.02
 """Calls are paced when they leave; those of a window may arrive closer together by the differences of their journeys."""
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 NOT_EXECUTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -78,9 +81,17 @@ class QBenchClient:
         records = content.get("data")
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise unexpected(response, "answered without a list of records in `data`", caller=self.caller)
-        pages = _count(content.get("total_pages"))
-        more = len(records) >= size if pages is None else page < pages
-        return Listing(records, more and bool(records), _count(content.get("total_count")))
+        pages, total = _count(content.get("total_pages")), _count(content.get("total_count"))
+        if not records:
+            more = False
+        elif pages is not None:
+            more = page < pages
+        elif total is not None:
+            # Pages may be shorter than asked for, so only their own length tells what those before held.
+            more = page * len(records) < total
+        else:
+            more = self._is_filled(path, {**query, "page_num": str(page + 1)})
+        return Listing(records, more, total)
 
     def record(self, path: str) -> dict[str, Any]:
         """One record, ``customers/41`` for instance. Raises RequestRefusedError when there is none."""
@@ -89,6 +100,14 @@ class QBenchClient:
         if not isinstance(record, dict):
             raise unexpected(response, "answered without a record in `data`", caller=self.caller)
         return record
+
+    def _is_filled(self, path: str, query: Mapping[str, str]) -> bool:
+        try:
+            return bool(self._get(path, query)[1].get("data"))
+        except RequestRefusedError as error:
+            if error.code == NOT_FOUND:
+                return False
+            raise
 
     def _get(self, path: str, query: Mapping[str, str]) -> tuple[httpx.Response, dict[str, Any]]:
         return with_retries(lambda: self._get_once(path, query), repeatable=True, attempts=self.settings.attempts)
@@ -132,4 +151,6 @@ def _certificates(url: str) -> ssl.SSLContext | bool:
 
 
 def _count(value: Any) -> int | None:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

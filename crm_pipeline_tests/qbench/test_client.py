@@ -92,6 +92,44 @@ def test_missing_secret_names_its_variable(qbench: Bench, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
+    ("page", "length", "counts", "more"),
+    [
+        (1, 20, {"total_pages": 3, "total_count": 60}, True),
+        (3, 20, {"total_pages": 3, "total_count": 60}, False),
+        (1, 20, {"total_pages": "3", "total_count": "60"}, True),
+        (3, 20, {"total_pages": "3", "total_count": "60"}, False),
+        (1, 20, {"total_count": 60}, True),
+        (1, 20, {"total_count": "60"}, True),
+        (2, 20, {"total_count": 41}, True),
+        (3, 20, {"total_count": 60}, False),
+        (1, 50, {"total_count": 50}, False),
+        (1, 0, {"total_pages": 3}, False),
+    ],
+)
+def test_counts_tell_whether_pages_follow_however_short_the_pages_are(
+    qbench: Bench, page: int, length: int, counts: dict[str, int | str], *, more: bool
+) -> None:
+    qbench.faults.add(Fault(path=LIST, status=200, body={"data": [{"id": 1}] * length, **counts}))
+    assert qbench.client.list_page("customers", page=page, size=50).more is more
+    assert qbench.client.calls.snapshot()["read"] == 1
+
+
+@pytest.mark.parametrize(
+    ("following", "more"),
+    [
+        (Fault(path=LIST, status=200, body={"data": [{"id": 2}]}), True),
+        (Fault(path=LIST, status=200, body={"data": []}), False),
+        (Fault(path=LIST, status=404), False),
+    ],
+)
+def test_without_counts_the_next_page_tells_whether_it_follows(qbench: Bench, following: Fault, *, more: bool) -> None:
+    qbench.faults.add(Fault(path=LIST, status=200, body={"data": [{"id": 1}] * 20}))
+    qbench.faults.add(following)
+    assert qbench.client.list_page("customers", page=1, size=50).more is more
+    assert qbench.client.calls.snapshot()["read"] == 2
+
+
+@pytest.mark.parametrize(
     "fault",
     [
         Fault(path=LIST, status=429, headers={"X-QBAPI-Throttle-TTL": "0"}, body={"error": "ratelimit exceeded"}),
