@@ -57,16 +57,17 @@ def build_payload(
     targets = tuple(route.target for route in plan)
     mapped = _mapped(normalized, plan)
     checked = check_values(mapped, targets, crm_fields)
-    create, create_defaults = checked, pd.DataFrame(index=normalized.index)
+    created, create, create_defaults = normalized, checked, pd.DataFrame(index=normalized.index)
     if any(name.startswith(DEFAULT_PREFIX) for name in normalized.columns):
-        create = check_values(_mapped(with_create_defaults(normalized), plan), targets, crm_fields)
+        created = with_create_defaults(normalized)
+        create = check_values(_mapped(created, plan), targets, crm_fields)
         create_defaults = _differing(create.values, checked.values)
     return Payload(
         values=checked.values,
         targets=targets,
         create_defaults=create_defaults,
         clears=_clears(normalized, mapped, targets),
-        problems=gather([checked.problems, *_dropped(normalized, plan)]),
+        problems=gather([checked.problems, *_dropped(created, plan)]),
         create_problems=gather([*_only_in_create(create, checked), required_problems(create.values, targets, crm_fields)]),
     )
 

@@ -178,6 +178,7 @@ def _address(
     if not mapped:
         return
     sources = _part_sources(mapped)
+    country_is_direct = any(crm_field in direct for crm_field, parts in table.fields.items() if parts == ("country",))
     codes = table.codes if country_format != "name" and table.codes and known.has(table.codes.country, table.codes.state) else None
     for crm_field, parts in table.fields.items():
         given = [part for part in parts if part in sources]
@@ -192,6 +193,8 @@ def _address(
                 yield _code_route(target, table, codes, known)
         elif given == ["country"]:
             yield Route(target, _country_of(table, country_format))
+        elif given == ["state"] and not country_is_direct:
+            yield _state_route(target, table)
         else:
             yield Route(target, _joined(table, given))
 
@@ -235,6 +238,19 @@ def _country_of(table: AddressPreset, country_format: CountryFormat) -> Callable
         return over_uniques(countries, country_name) if country_format != "code" else countries
 
     return pick
+
+
+def _state_route(target: Target, table: AddressPreset) -> Route:
+    """The route into a state's text field: only with its country, without which no state is told from its namesakes."""
+    state = _joined(table, ["state"])
+
+    def pick(frame: pd.DataFrame) -> pd.Series:
+        return state(frame).where(_part(frame, table, "country").notna(), None)
+
+    def dropped(frame: pd.DataFrame) -> pd.Series:
+        return state(frame).notna() & pick(frame).isna()
+
+    return Route(replace(target, droppable=True), pick, dropped)
 
 
 def _code_route(target: Target, table: AddressPreset, codes: AddressCodes, known: _Metadata) -> Route:

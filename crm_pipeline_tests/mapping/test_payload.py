@@ -107,6 +107,28 @@ def test_state_without_its_country_is_dropped_where_the_org_has_code_fields() ->
     assert sent(result)["BillingCity"] == "Austin"
 
 
+@pytest.mark.parametrize(("crm", "state"), [("salesforce", "BillingState"), ("hubspot", "state")])
+@pytest.mark.parametrize("country", [{}, {"country": "country"}], ids=["no country mapped", "no country given"])
+def test_state_without_its_country_is_not_sent(crm: str, state: str, country: dict[str, str]) -> None:
+    mapped = {"city": "city", "state": "state", **country}
+    result = payload(account_spec({"address": mapped}), customer(city="Austin", state="TX"), crm=crm)
+    assert "Austin" in sent(result).values()
+    assert state not in sent(result)
+    assert problem_rows(result.problems) == [(0, state, "InvalidOptionException", "omitted")]
+
+
+def test_state_goes_with_a_country_that_is_a_default() -> None:
+    mapped = {"state": "state", "country": {"from": "country", "default": "US"}}
+    result = payload(account_spec({"address": mapped}), customer(state="TX"))
+    assert {"BillingState": "TX", "BillingCountry": "United States"}.items() <= result.create_values().iloc[0].to_dict().items()
+    assert problem_rows(result.problems) == []
+
+
+def test_state_goes_with_a_country_that_is_mapped_directly() -> None:
+    mapped = {"address": {"state": "state"}, "salesforce.BillingCountry": "country"}
+    assert sent(payload(account_spec(mapped), customer(state="TX", country="USA")))["BillingState"] == "TX"
+
+
 def test_code_of_another_countrys_state_is_never_sent() -> None:
     result = payload(account_spec({"address": ADDRESS}), customer(city="Munich", state="BY", country="DE"), crm_fields=CODE_FIELDS)
     assert sent(result) == {"Name": "Eco Labs", "BillingCity": "Munich", "BillingCountryCode": "DE"}
