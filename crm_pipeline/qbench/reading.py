@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -20,6 +21,8 @@ from crm_pipeline.qbench.walking import Walk
 from crm_pipeline.schemas import RAW
 
 FRAME_ROWS = 2000
+USUAL_PORTS = (80, 443)
+"""Ports that an address of http or https means anyway."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +42,9 @@ class Page:
 
 
 def organization(client: QBenchClient) -> str:
-    """What tells this tenant from every other one: the host of its address. Makes no call."""
-    return client.caller.host
+    """What tells this tenant from every other one: the host of its address, and the port that it names. Makes no call."""
+    port = urlsplit(client.settings.url).port
+    return client.caller.host if port in {None, *USUAL_PORTS} else f"{client.caller.host}:{port}"
 
 
 def read_one(client: QBenchClient, record_type: RecordType, qbench_id: int) -> dict[str, Any] | None:

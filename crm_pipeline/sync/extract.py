@@ -39,11 +39,11 @@ class Extract:
 
     def run(self, window: Window) -> None:
         """Stage the window's records. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
-        host = organization(self._client)
+        tenant = organization(self._client)
         self.position = window.since or 0
-        with self._store.lock(f"reading {host}"):
+        with self._store.lock(f"reading {tenant}"):
             with self._store.transaction() as connection:
-                require_organization(connection, self._integration, "qbench", org_id=host)
+                require_organization(connection, self._integration, "qbench", org_id=tenant)
                 earlier = interrupted_at(connection, self._integration, self._record_type, window=window)
             if earlier is not None:
                 self.rows = self.resumed_at_row = earlier.rows

@@ -34,10 +34,10 @@ class WaitingContacts:
 
     def run(self) -> None:
         """Stage what has changed. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
-        host = organization(self._client)
-        with self._store.lock(f"reading {host}"):
+        tenant = organization(self._client)
+        with self._store.lock(f"reading {tenant}"):
             with self._store.transaction() as connection:
-                require_organization(connection, self._integration, "qbench", org_id=host)
+                require_organization(connection, self._integration, "qbench", org_id=tenant)
                 ids = ids_without_one_customer(connection, self._integration)
             for start in range(0, len(ids), BATCH):
                 frame = read_by_id(self._client, RecordType.CONTACT, ids[start : start + BATCH])

@@ -59,7 +59,7 @@ def refusal(world: World, spec: IntegrationSpec, asset: str) -> str:
 
 
 def test_unreachable_qbench_says_so_and_to_check_the_url(staged: World) -> None:
-    spec = customized(staged.sandbox, qbench={"url": "http://127.0.0.1:9", "attempts": 1})
+    spec = customized(staged.sandbox, qbench={"url": "http://127.0.0.1:9", "attempts": 1}).model_copy(update={"name": "acme_anew"})
     said = refusal(staged, spec, "qbench/customers")
     assert "127.0.0.1 did not answer" in said
     assert "check that the integration's url is right" in said

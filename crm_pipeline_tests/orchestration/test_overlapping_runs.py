@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
@@ -33,8 +34,6 @@ from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratorie
 
 REPOSITORY = Path(crm_pipeline.__file__).parents[1]
 LABORATORIES = 10
-MEETING_PLACES = ("reading 127.0.0.1", "acme: writing hubspot", "acme: writing salesforce")
-"""The locks that a run takes, in the order in which it comes to them."""
 EVERYTHING = Window(since=None, until=IN_SECOND)
 COMPANIES = ("qbench/customers", "normalized/accounts", "hubspot/companies")
 
@@ -87,6 +86,8 @@ def test_overlapping_runs_of_every_origin_lose_and_double_nothing(
 ) -> None:
     # Without keys, a create that is repeated is a second record.
     sandbox, spec = keyless_sandbox, customized(keyless_sandbox, external_keys=False)
+    # The locks that a run takes, in the order in which it comes to them.
+    meeting_places = (f"reading {urlsplit(sandbox.qbench_url).netloc}", "acme: writing hubspot", "acme: writing salesforce")
     add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1)
     add_laboratories(sandbox.tenant, LABORATORIES, contacts_each=1, at=IN_SECOND, first_number=LABORATORIES + 1)
     runs: list[Callable[[Dagster], dg.ExecuteInProcessResult]] = [
@@ -97,7 +98,7 @@ def test_overlapping_runs_of_every_origin_lose_and_double_nothing(
     ]
     # Each place where they can meet is held until one of them stands there, so that the others come up behind it.
     with caplog.at_level("INFO", logger="crm_pipeline"), ThreadPoolExecutor(1) as threads, ExitStack() as held:
-        holds = {name: held.enter_context(ExitStack()) for name in MEETING_PLACES}
+        holds = {name: held.enter_context(ExitStack()) for name in meeting_places}
         for name, hold in holds.items():
             hold.enter_context(store.lock(name))
         ending = threads.submit(at_once, *runs)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.reading import Page, organization, read_changes, read_deletions, read_one
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.qbench import QBenchTenant
-from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of, keys_of, quiet_tenant
+from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of, keys_of, quiet_tenant, settings_for
 
 T0 = 1_760_000_000
 
@@ -156,9 +157,20 @@ def test_one_record_that_is_gone_is_none(qbench: Bench) -> None:
     assert read_one(qbench.client, RecordType.CONTACT, 41) is None
 
 
-def test_organization_is_the_host(qbench: Bench) -> None:
-    assert organization(qbench.client) == "127.0.0.1"
-    assert qbench.journal.calls() == []
+@pytest.mark.parametrize(
+    ("url", "tenant"),
+    [
+        ("https://acme.qbench.net", "acme.qbench.net"),
+        ("https://Acme.QBench.net:443/", "acme.qbench.net"),
+        ("http://localhost:80", "localhost"),
+        ("http://localhost:8001", "localhost:8001"),
+        ("http://localhost:8002", "localhost:8002"),
+    ],
+)
+def test_organization_is_the_host_and_a_port_of_its_own(url: str, tenant: str) -> None:
+    with QBenchClient(settings_for(url), integration="acme") as client:
+        assert organization(client) == tenant
+        assert client.calls.snapshot() == {}
 
 
 # While users go on editing
