@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -109,22 +110,35 @@ def read_changes(client: QBenchClient, record_type: RecordType, *, since: int | 
 def read_deletions(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int) -> Iterator[Page]:
     """The records deleted in ``since <= version < until``, in pages as ``read_changes`` gives them, their customers left as they are.
 
-    One call where nothing was deleted; else a record or two of each page are looked for in the list of live records, lest a server
-    that does not know the parameter has every record taken for deleted. A deleted record's ``last_updated`` is taken for the time of
-    its deletion (assumed; QBench documents the list, not that date, nor whether a deleted record is still answered by its id).
+    One call where nothing was deleted. A server that does not know the parameter, or adds deleted records to the live ones, must not
+    have live ones taken for deleted: where that may be, the list of live records is read too. A deleted record's ``last_updated`` is
+    taken for the time of its deletion (assumed; QBench documents the list, not that date, nor whether a deleted record is still
+    answered by its id).
     """
     start = max(since or 0, 0)
     live = RowList(client, MODELS[record_type].qbench_object, start)
     walk = Walk(replace(live, only=DELETED), until=until)
+    live_ids: set[int] | None = None
     for rows in _gathered(walk, start):
-        frame = _frame([(row, row.content) for row in rows])
-        if all(_is_listed(live, rows[at]) for at in {0, len(rows) - 1}):
+        if live_ids is None and _may_hold_live_ones(rows, total=walk.total, live=live):
+            live_ids = {row.qbench_id for found in Walk(live, until=sys.maxsize).rows(start) for row in found}
+        deleted = [row for row in rows if live_ids is None or row.qbench_id not in live_ids]
+        if len(deleted) < len(rows):
             logger.warning(
-                "integration %s: %s lists records as deleted that it lists as live too; taken for live", client.integration, live.name
+                "integration %s: QBench lists %d %s as deleted that it lists as live too; taken for live",
+                client.integration,
+                len(rows) - len(deleted),
+                live.name,
             )
-            return
-        logger.info("integration %s: read %d deleted %s of QBench", client.integration, len(frame), walk.source.name)
-        yield Page(frame.assign(deleted=True), walk.position, walk.total)
+        if deleted:
+            logger.info("integration %s: read %d deleted %s of QBench", client.integration, len(deleted), live.name)
+            yield Page(_frame([(row, row.content) for row in deleted]).assign(deleted=True), walk.position, walk.total)
+
+
+def _may_hold_live_ones(rows: list[Row], *, total: int | None, live: RowList) -> bool:
+    """Whether a list of deletions may be one of all records: it is as long as that of the live ones, or shares its ends with it."""
+    of_live = live.page(1, position=live.since, size=1).total
+    return total is None or of_live is None or total >= of_live or any(_is_listed(live, rows[at]) for at in {0, len(rows) - 1})
 
 
 def _is_listed(live: RowList, row: Row) -> bool:

@@ -389,6 +389,16 @@ def test_a_server_that_lists_live_records_as_deleted_is_not_believed(qbench: Ben
     assert deletions(qbench) == []
 
 
+@pytest.mark.parametrize("deleted", [{0}, {3}, {0, 9}, {1, 4}, set(range(10))], ids=["first", "middle", "both ends", "within", "all"])
+def test_deletions_are_told_from_live_records_that_are_listed_with_them(small: Bench, deleted: set[int]) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 10))
+    everything = [dict(small.tenant.customer(customer)) for customer in ids]
+    for position in deleted:
+        small.tenant.delete_customer(ids[position], at=T0 + position)
+    small.faults.add(Fault(path="/customers$", status=200, body={"data": everything, "total_pages": 1, "total_count": 10}))
+    assert frame_of(deletions(small))["qbench_id"].tolist() == [ids[position] for position in sorted(deleted)]
+
+
 def test_many_deletions_are_all_read(qbench: Bench) -> None:
     customers = add_customers(qbench.tenant, *range(T0, T0 + 120))
     for customer in customers:
