@@ -27,6 +27,7 @@ _CONTENDERS = """
 SELECT * FROM (
   SELECT staged.fields ->> 'email' AS email, staged.qbench_id,
     staged.error_type IS NULL AND parent.qbench_id IS NOT NULL AND coalesce(customer.error_type, '') <> ALL(:holding)
+      AND unusable.qbench_id IS NULL
       AND (own.qbench_id IS NOT NULL OR NOT EXISTS (
         SELECT FROM unnest(CAST(:required AS text[])) AS required (field)
         WHERE NOT (staged.fields ? required.field OR staged.fields ? ('default.' || required.field)))) AS eligible,
@@ -36,6 +37,9 @@ SELECT * FROM (
   LEFT JOIN crm_pipeline.link AS own
     ON own.integration = staged.integration AND own.crm = :crm AND own.record_type = 'contact' AND own.qbench_id = staged.qbench_id
    AND own.status = 'live'
+  LEFT JOIN crm_pipeline.link AS unusable
+    ON unusable.integration = staged.integration AND unusable.crm = :crm AND unusable.record_type = 'contact'
+   AND unusable.qbench_id = staged.qbench_id AND unusable.status IN ('deleted', 'conflict', 'merged')
   LEFT JOIN crm_pipeline.link AS parent
     ON parent.integration = staged.integration AND parent.crm = :crm AND parent.record_type = 'account'
    AND parent.qbench_id = staged.customer_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)

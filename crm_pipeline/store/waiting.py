@@ -84,6 +84,9 @@ LEFT JOIN crm_pipeline.normalized_record AS winner
 LEFT JOIN crm_pipeline.link AS held
   ON held.integration = waiting.integration AND held.crm = waiting.crm AND held.record_type = waiting.record_type
  AND held.qbench_id = winner.qbench_id AND held.status = 'live'
+LEFT JOIN crm_pipeline.link AS unusable
+  ON unusable.integration = waiting.integration AND unusable.crm = waiting.crm AND unusable.record_type = waiting.record_type
+ AND unusable.qbench_id = winner.qbench_id AND unusable.status IN ('deleted', 'conflict', 'merged')
 LEFT JOIN crm_pipeline.link AS parent
   ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
  AND parent.qbench_id = winner.customer_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
@@ -93,7 +96,7 @@ WHERE {_OURS} AND waiting.waits_on LIKE 'email:%' AND (
   winner.qbench_id IS NULL OR winner.fields ->> 'email' IS DISTINCT FROM loser.fields ->> 'email'
   OR (held.qbench_id IS NULL AND (
     winner.error_type IS NOT NULL OR parent.qbench_id IS NULL OR customer.error_type = ANY(:holding)
-    OR loser.qbench_id < winner.qbench_id)))
+    OR unusable.qbench_id IS NOT NULL OR loser.qbench_id < winner.qbench_id)))
 """
 
 CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException")

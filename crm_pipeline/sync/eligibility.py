@@ -45,6 +45,9 @@ PARENTS = FrameSchema(
 HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, InactiveCustomerException, FilteredOutException))
 """Errors of a customer that keep back its contacts too, whether it is linked or not."""
 
+UNUSABLE = (LinkStatus.DELETED, LinkStatus.CONFLICT, LinkStatus.MERGED)
+"""What a link is that keeps back its own record."""
+
 
 def account_crm_ids(links: pd.DataFrame) -> pd.Series:
     """By QBench id of customers (schemas.LINKS), the CRM id that contacts get as their account; null without one.
@@ -109,7 +112,9 @@ def assess(
         known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
         verdicts = _with_held_customer(verdicts, known)
         if email_winners is not None:
-            verdicts = _with_duplicate_email(verdicts, email_winners)
+            # What keeps back a record with such a link is the link, which claims no address either.
+            without_claim = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"]).isin(UNUSABLE)
+            verdicts = _with_duplicate_email(verdicts, email_winners.mask(without_claim))
         verdicts = _without_customer(verdicts, known)
     return VERDICTS.build(_with_unusable_link(verdicts, links))
 
@@ -145,7 +150,7 @@ def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[Recor
 
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
-    if not status.isin([LinkStatus.DELETED, LinkStatus.CONFLICT, LinkStatus.MERGED]).any():
+    if not status.isin(UNUSABLE).any():
         return verdicts
     merged = ", merged into " + links["merged_into"]
     named = links["crm_id"].mask(merged.notna(), links["crm_id"] + merged)
