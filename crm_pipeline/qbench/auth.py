@@ -83,6 +83,13 @@ class Tokens:
         response = self._send(path, **body)
         if response.status_code in REFUSED_STATUSES:
             raise self.refusal("refuses the API client")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            other = next(name for name in TOKEN_ENDPOINTS if name != self._settings.sign_in)
+            raise AuthenticationError(
+                f"{self._caller.host} gives no tokens at {path} (status 404); set qbench.sign_in to {other}, and check that the "
+                "integration's url is a QBench tenant's",
+                **self._caller.names,
+            )
         answer = json_object(response, caller=self._caller)
         value = answer.get("access_token")
         if not isinstance(value, str) or not value:

@@ -44,6 +44,14 @@ def test_either_token_endpoint_can_be_used() -> None:
         assert running.journal.calls()[0].path == "/qbench/api/v2/auth/token"
 
 
+@pytest.mark.parametrize(("sign_in", "other"), [("oauth2", "api_v2"), ("api_v2", "oauth2")])
+def test_tenant_without_the_token_endpoint_is_told_with_the_setting_and_its_other_value(sign_in: str, other: str) -> None:
+    with bench(sign_in=sign_in) as running:
+        running.faults.add(Fault(path="token", status=404))
+        with pytest.raises(AuthenticationError, match=rf"gives no tokens at /qbench/.*set qbench\.sign_in to {other}"):
+            ask(running)
+
+
 def test_threads_share_one_sign_in(qbench: Bench) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: ask(qbench), range(24)))
