@@ -14,9 +14,10 @@ from pydantic.json_schema import SkipJsonSchema
 from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.mapping.addresses import possible_types
 from crm_pipeline.mapping.presets import OWNER_FIELDS
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.settings import YamlModel
 from crm_pipeline.sync.link_policy import LinkPolicy
@@ -266,11 +267,28 @@ def _map_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
             yield Problem(("map",), f"no mapping for `{name}`, without which no record can sync; name its QBench field: `{name}: <field>`")
     known = [field.alias or name for name, field in type(spec.map).model_fields.items()]
     for key in spec.map.direct:
-        crm, dot, _ = key.partition(".")
+        crm, dot, field = key.partition(".")
         if not dot:
             yield Problem(("map", key), f"unknown normalized field; {did_you_mean(key, known)}")
         elif crm not in crms:
             yield Problem(("map", key), _not_configured(crm, crms))
+        elif not field.strip():
+            yield Problem(("map", key), f"names no CRM field; write `{crm}.<field>`")
+    if isinstance(spec, AccountSpec):
+        yield from _address_problems(spec)
+
+
+def _address_problems(spec: AccountSpec) -> Iterator[Problem]:
+    taken: set[str] = set()
+    for position, address in enumerate(spec.map.addresses):
+        address_type, *others = possible_types(address)
+        if others:
+            continue
+        if address_type in taken:
+            types = " or ".join(ACCOUNT_ADDRESS_TYPES)
+            message = f"an address before this one is the {address_type} address; give each address a type of its own, {types}"
+            yield Problem(("map", "address", position), message)
+        taken.add(address_type)
 
 
 def _sync_on_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:

@@ -87,6 +87,13 @@ def test_contacts_may_be_left_out(project: Project) -> None:
     assert asset_keys(project.load()) == [f"acme/{asset}" for asset in COMPLETE_ASSETS if "contacts" not in asset.split("/")[1]]
 
 
+@pytest.mark.parametrize("address_type", ["{constant: SHIPPING}", "kind_of_address"])
+def test_addresses_of_two_types_are_accepted(project: Project, address_type: str) -> None:
+    addresses = f"[{{street_1: address}}, {{city: city_name, address_type: {address_type}}}]"
+    project.write("acme", complete_with(("address: {street_1: address, ", f"address: {addresses}  # {{")))
+    assert len(loaded(project).accounts.map.addresses) == 2
+
+
 def test_text_that_looks_like_a_number_stays_text(project: Project) -> None:
     project.write("acme", complete_with(("group_name  ", '{constant: "0123"}')))
     assert loaded(project).accounts.map.direct["salesforce.Lab_Tier__c"].constant == "0123"
@@ -135,6 +142,24 @@ REFUSED = {
         ("salesforce.Lab_Tier__c", "pipedrive.Lab_Tier__c"),
         "attributes.accounts.map.pipedrive.Lab_Tier__c",
         "`pipedrive` is no CRM of this integration",
+    ),
+    "no field behind a CRM's name": (
+        ("salesforce.Lab_Tier__c:", "salesforce.:"),
+        "attributes.accounts.map.salesforce.",
+        "write `salesforce.<field>`",
+    ),
+    "two addresses of the default type": (
+        ("address: {street_1: address, ", "address: [{street_1: address}, {city: city_name}]  # {"),
+        "attributes.accounts.map.address[1]",
+        "an address before this one is the BILLING address",
+    ),
+    "two addresses of one constant type": (
+        (
+            "address: {street_1: address, ",
+            "address: [{city: a, address_type: {constant: SHIPPING}}, {city: b, address_type: {constant: shipping}}]  # {",
+        ),
+        "attributes.accounts.map.address[1]",
+        "an address before this one is the SHIPPING address",
     ),
     "match key of a CRM that is not fed": (
         ("{email: {salesforce: Email", "{email: {pipedrive: Email"),
