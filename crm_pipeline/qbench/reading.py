@@ -22,8 +22,8 @@ from crm_pipeline.qbench.walking import Walk
 from crm_pipeline.schemas import RAW
 
 FRAME_ROWS = 2000
-USUAL_PORTS = (80, 443)
-"""Ports that an address of http or https means anyway."""
+USUAL_PORTS = {"http": 80, "https": 443}
+"""The port that an address means where it names none."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Page:
 
 def organization(client: QBenchClient) -> str:
     """What tells this tenant from every other one: the host of its address, and the port that it names. Makes no call."""
-    port = urlsplit(client.settings.url).port
-    return client.caller.host if port in {None, *USUAL_PORTS} else f"{client.caller.host}:{port}"
+    address = urlsplit(client.settings.url)
+    return client.caller.host if address.port in {None, USUAL_PORTS[address.scheme]} else f"{client.caller.host}:{address.port}"
 
 
 def read_one(client: QBenchClient, record_type: RecordType, qbench_id: int) -> dict[str, Any] | None:

@@ -163,6 +163,7 @@ def test_one_record_that_is_gone_is_none(qbench: Bench) -> None:
         ("https://acme.qbench.net", "acme.qbench.net"),
         ("https://Acme.QBench.net:443/", "acme.qbench.net"),
         ("http://localhost:80", "localhost"),
+        ("http://localhost:443", "localhost:443"),
         ("http://localhost:8001", "localhost:8001"),
         ("http://localhost:8002", "localhost:8002"),
     ],
