@@ -261,28 +261,31 @@ class Load:
         """Link the refused creates whose record a match key finds now; the others stay refused (rules.md, 8)."""
         if not self._to_link:
             return
-        rows, answer = self._taken_to_link()
+        rows, answer = self._waiting_to_link()
         ids = rows["qbench_id"].tolist()
         with self._store.transaction() as connection:
             # They were refused, so that no record of theirs needs to be looked for.
             self.order.state.close_intents(connection, ids=ids)
             frame = normalized_by_id(connection, self.order.integration, self._record_type, ids=ids)
         matches = self._planner.lookup.among_named(frame, named_ids(answer))
+        known = frame[frame["qbench_id"].isin(matches["qbench_id"])].reset_index(drop=True)
+        planned = self._planner.plan(known, undecided=self._undecided, matches=matches) if len(known) else None
+        # Only now: what a failing look-up leaves here is stored as refused.
+        self._to_link = []
         unknown = ~rows["qbench_id"].isin(matches["qbench_id"])
         self._store_results(rows[unknown].reset_index(drop=True), answer[unknown].reset_index(drop=True))
-        known = frame[frame["qbench_id"].isin(matches["qbench_id"])].reset_index(drop=True)
-        if len(known):
-            self._carry_out(self._planner.plan(known, undecided=self._undecided, matches=matches))
+        if planned is not None:
+            self._carry_out(planned)
             self._write_rest()
+            self._repeat_rows()
 
     def _leave_existing_alone(self) -> None:
         if self._to_link:
-            self._store_results(*self._taken_to_link())
+            self._store_results(*self._waiting_to_link())
 
-    def _taken_to_link(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The creates (planning.PLAN) refused for a record that is there, and their results; they are waiting no more."""
+    def _waiting_to_link(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The creates (planning.PLAN) refused for a record that is there, and their results."""
         rows, answers = zip(*self._to_link, strict=True)
-        self._to_link = []
         return pd.concat(rows, ignore_index=True), pd.concat(answers, ignore_index=True)
 
     def _store_results(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:

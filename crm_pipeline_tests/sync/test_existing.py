@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, Bench, contact, customer, own_bench
@@ -113,6 +115,30 @@ def test_an_account_that_a_duplicate_rule_names_is_linked_by_its_name(refused: R
     assert (refused.outcomes[1], refused.outcomes[2]) == (("linked", None), ("created", None))
     assert (refused.report.rows, refused.report.accounted) == (5, 5)
     assert refused.names == ["Another", "Lab 1", "Lab 2", "Lab 4", "Lab 5"]
+
+
+def test_a_create_refused_for_a_record_that_cannot_be_read_ends_as_refused(salesforce: Bench) -> None:
+    org = salesforce.sandbox.org
+    org.duplicates_named_in_collections = True
+    org.add_duplicate_rule(DuplicateRule("Account", ("Name",), on=frozenset({"create"})))
+    spec = salesforce.spec(accounts=BY_NAME)
+    salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
+    salesforce.sandbox.faults.add(Fault(method="POST", path="composite/sobjects/Account$", service="salesforce"))
+    with pytest.raises(ServiceUnavailableError):
+        salesforce.load(spec, ACCOUNT, connect=meanwhile(salesforce, lambda: salesforce.add_account("LAB 1"), after="scan"))
+    assert salesforce.outcomes() == {1: ("skipped", "ExistingRecordException"), 2: ("created", None)}
+
+
+def test_a_record_found_for_a_refused_create_is_sent_again_where_it_was_locked(salesforce: Bench) -> None:
+    org = salesforce.sandbox.org
+    org.duplicates_named_in_collections = True
+    org.add_duplicate_rule(DuplicateRule("Account", ("Name",), on=frozenset({"create"})))
+    spec = salesforce.spec(accounts=BY_NAME)
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    salesforce.load(
+        spec, ACCOUNT, connect=meanwhile(salesforce, lambda: org.lock("Account", salesforce.add_account("LAB 1")), after="scan")
+    )
+    assert salesforce.outcomes() == {1: ("linked", None)}
 
 
 def test_a_duplicate_rule_refuses_the_update_of_a_linked_record(refused: Refused) -> None:
