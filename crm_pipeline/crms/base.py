@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, ClassVar, Protocol
 
 import pandas as pd
@@ -207,10 +207,13 @@ class Crm(Protocol):
     def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
         """Which CRM records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``.
 
-        A row per record found: none means it was not created, several that it cannot be told. An intent too young to be
-        decided (search index lag) is waited for.
+        A row per record found: none means it was not created, once the intent is ``settles_after`` old, several that it
+        cannot be told. An intent whose record cannot be found yet (search index lag) is waited for.
         """
         ...
+
+    settles_after: timedelta
+    """How old an intent must be so that its create is no longer under way; zero where ``resolve_intents`` waits that out."""
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
         """The page of a record in the CRM's own UI; null while the organization's address is not known."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, WriteBatch
+from crm_pipeline.errors import AmbiguousMatchException, RecordError, ServiceFailedException
 from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
@@ -26,30 +28,36 @@ def sent_fields(creates: Plan) -> pd.Series:
     return pd.Series(dicts, index=creates.rows.index, dtype=object)
 
 
-def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> list[int]:
+def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> dict[int, type[RecordError]]:
     """Ask the CRM what became of every open intent: link what it made, forget what it did not make.
 
-    A record that is linked already was not made by an open intent. Returns the QBench ids for which several records could be
-    meant, or whose record could be another's; their intents stay open and nothing is sent for them.
+    A record that is linked already was not made by an open intent. Returns, by QBench id, why a create is not decided:
+    several records could be meant or the record could be another's (AmbiguousMatchException), or nothing is found while it
+    may still be under way (ServiceFailedException). Their intents stay open and nothing is sent for them.
     """
     with store.transaction() as connection:
         intents = state.open_intents(connection)
     if intents.empty:
-        return []
+        return {}
+    too_young = intents["created_at"] > datetime.now(UTC) - crm.settles_after
     found = crm.resolve_intents(state.record_type, intents)
     with store.transaction() as connection:
         holders = state.holders(connection, org_id=org_id, crm_ids=found["crm_id"].tolist())
     found = found[~found["crm_id"].isin(holders["crm_id"])].drop_duplicates()
     unsure = found["crm_id"].duplicated(keep=False) | found["qbench_id"].duplicated(keep=False)
-    undecided = found.loc[unsure, "qbench_id"].unique().tolist()
+    under_way = intents.loc[too_young & ~intents["qbench_id"].isin(found["qbench_id"]), "qbench_id"]
+    undecided: dict[int, type[RecordError]] = {
+        **{int(qbench_id): AmbiguousMatchException for qbench_id in found.loc[unsure, "qbench_id"]},
+        **{int(qbench_id): ServiceFailedException for qbench_id in under_way},
+    }
     made = found[~unsure].reset_index(drop=True)
     with store.transaction() as connection:
         # No digest is kept, so that the next plan sends the record's present state.
         state.save_links(connection, org_id=org_id, links=_links(made))
-        settled = intents[~intents["qbench_id"].isin(undecided)]
+        settled = intents[~intents["qbench_id"].isin(list(undecided))]
         state.close_intents(connection, ids=settled["qbench_id"].tolist())
     logger.info("%d creates of an earlier run settled: %d were made, %d cannot be told", len(intents), len(made), len(undecided))
-    return [int(qbench_id) for qbench_id in undecided]
+    return undecided
 
 
 def _links(made: pd.DataFrame) -> pd.DataFrame:

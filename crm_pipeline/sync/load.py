@@ -17,6 +17,7 @@ from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
     CrmPipelineError,
     OpenRecordsError,
+    RecordError,
     RecordLockedException,
     ServiceError,
     ServiceFailedException,
@@ -118,8 +119,8 @@ class Load:
         return LinkReader(self.order, self._store, self._crm, self._org_id)
 
     @cached_property
-    def _undecided(self) -> list[int]:
-        """QBench ids whose earlier create can neither be found nor ruled out."""
+    def _undecided(self) -> dict[int, type[RecordError]]:
+        """By QBench id, why an earlier create can neither be linked nor ruled out."""
         return settle_intents(self.order.state, store=self._store, crm=self._crm, org_id=self._org_id)
 
     def _plan_and_write(self, frame: pd.DataFrame) -> None:

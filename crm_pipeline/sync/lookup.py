@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property, partial
+from types import MappingProxyType
 
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import AmbiguousMatchException
+from crm_pipeline.errors import AmbiguousMatchException, RecordError, ServiceFailedException
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.mapping.spec import MatchKey
@@ -23,6 +25,14 @@ from crm_pipeline.sync.rivals import contested, pairs_of, rivals_of
 FEW = 200
 """Emails that are looked up at once, in a call or two; for more it is asked first whether the CRM has any email at all."""
 
+UNDECIDED: Mapping[type[RecordError], str] = MappingProxyType(
+    {
+        AmbiguousMatchException: "several records could be the one an interrupted run created",
+        ServiceFailedException: "the CRM may still be carrying out the create of an interrupted run",
+    }
+)
+"""Why nothing is sent for a record whose earlier create is not decided (sync.intents.settle_intents)."""
+
 
 class Lookup:
     """The look-ups of one load. What a scan found is kept for the load; nothing is asked before a row needs it."""
@@ -37,7 +47,7 @@ class Lookup:
         self._scans: dict[tuple[str, FieldKind], pd.DataFrame] = {}
         self._blank: dict[str, bool] = {}
 
-    def matches(self, unlinked: pd.DataFrame, *, undecided: list[int]) -> pd.DataFrame:
+    def matches(self, unlinked: pd.DataFrame, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of normalized rows without a link: by their key first, then by each match key."""
         held_back = _undecided(unlinked, undecided)
         found = [held_back]
@@ -171,13 +181,14 @@ def _without(rows: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:
     return rows[~rows["qbench_id"].isin(matched["qbench_id"])]
 
 
-def _undecided(rows: pd.DataFrame, undecided: list[int]) -> pd.DataFrame:
-    ids = rows["qbench_id"][rows["qbench_id"].isin(undecided)].reset_index(drop=True)
+def _undecided(rows: pd.DataFrame, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
+    ids = rows["qbench_id"][rows["qbench_id"].isin(list(undecided))].reset_index(drop=True)
+    why = ids.map(dict(undecided))
     return MATCHES.build(
         {
             "qbench_id": ids,
             "origin": pd.Series(str(LinkOrigin.CREATED), index=ids.index, dtype="str"),
-            "error_type": pd.Series(AmbiguousMatchException.__name__, index=ids.index, dtype="str"),
-            "reason": pd.Series("several records could be the one an interrupted run created", index=ids.index, dtype="str"),
+            "error_type": pd.Series([error.__name__ for error in why], index=ids.index, dtype="str"),
+            "reason": pd.Series([UNDECIDED[error] for error in why], index=ids.index, dtype="str"),
         }
     )

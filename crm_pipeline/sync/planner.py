@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -10,7 +11,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import MappingError
+from crm_pipeline.errors import MappingError, RecordError
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
@@ -83,8 +84,8 @@ class Planner:
     def _fields(self) -> pd.DataFrame:
         return self._crm.fields(self._record_type)
 
-    def plan(self, frame: pd.DataFrame, *, undecided: list[int], matches: pd.DataFrame | None = None) -> Plan:
-        """The plan of normalized rows; ``undecided``: QBench ids whose earlier create can neither be found nor ruled out.
+    def plan(self, frame: pd.DataFrame, *, undecided: Mapping[int, type[RecordError]], matches: pd.DataFrame | None = None) -> Plan:
+        """The plan of normalized rows; ``undecided``: by QBench id, why an earlier create can neither be linked nor ruled out.
 
         ``matches``: matching.MATCHES where they are known already.
         Raises MappingError for mappings that can never work in this CRM, and the CRM's ServiceError.
@@ -125,7 +126,7 @@ class Planner:
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers, email_winners=winners)
         return Known(payload, wanted, links, customers, former, verdicts)
 
-    def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: list[int]) -> pd.DataFrame:
+    def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
         unlinked = self._to_match(frame, known)
         rivals = [

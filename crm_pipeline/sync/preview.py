@@ -160,7 +160,7 @@ class Preview:
         for part in taken(order, selection, store=self._store):
             forecast.replanned += len(part.frame) if part.replanned else 0
             forecast.rows += 0 if part.replanned else len(part.frame)
-            planned = _without_taken(planner.plan(part.frame, undecided=[]), taken_crm_ids)
+            planned = _without_taken(planner.plan(part.frame, undecided={}), taken_crm_ids)
             taken_crm_ids.update(planned.rows["crm_id"].dropna())
             self._count(forecast, planned, order)
             written.update(self._rows_per_call(planned.rows))

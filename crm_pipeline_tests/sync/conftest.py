@@ -126,9 +126,14 @@ class Bench:
         window: Window = EVERYTHING,
         connect: Callable[[IntegrationSpec], Crm] | None = None,
         frame_rows: int = FRAME_ROWS,
+        at_once: bool = False,
     ) -> LoadReport:
-        """Load a window in frames of so many rows; ``calls`` tells afterwards what it cost, also when it raised."""
-        let_intents_settle(self.store)
+        """Load a window in frames of so many rows; ``calls`` tells afterwards what it cost, also when it raised.
+
+        Creates of an earlier load may still be under way where this one follows it ``at_once``.
+        """
+        if not at_once:
+            let_intents_settle(self.store)
         with closing((connect or self.connect)(spec)) as crm:
             job = Load(self.order(spec, record_type), store=self.store, crm=crm, frame_rows=frame_rows)
             try:

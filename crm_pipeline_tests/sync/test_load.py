@@ -278,6 +278,32 @@ def test_a_lost_create_is_not_taken_for_a_linked_record_and_of_two_of_one_name_n
     assert (lost.third[3], lost.third[4]) == (ambiguous, ambiguous)
 
 
+def test_a_create_without_key_that_salesforce_may_still_carry_out_is_left_for_a_later_load(salesforce: Bench) -> None:
+    spec = salesforce.spec(external_keys=False)
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    break_create(salesforce, "drop_before")
+    with pytest.raises(ServiceError):
+        salesforce.load(spec, ACCOUNT)
+    salesforce.stage(spec, ACCOUNT, customer(2))
+    with pytest.raises(OpenRecordsError):
+        salesforce.load(spec, ACCOUNT, at_once=True)
+    assert salesforce.outcomes() == {1: ("failed", "ServiceFailedException"), 2: ("created", None)}
+    salesforce.load(spec, ACCOUNT)
+    assert salesforce.outcomes()[1] == ("created", None)
+    assert salesforce.names() == ["Lab 1", "Lab 2"]
+
+
+def test_a_create_without_key_that_salesforce_did_carry_out_is_linked_by_the_next_load_at_once(salesforce: Bench) -> None:
+    spec = salesforce.spec(external_keys=False)
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    break_create(salesforce, "drop_after")
+    with pytest.raises(ServiceError):
+        salesforce.load(spec, ACCOUNT)
+    salesforce.load(spec, ACCOUNT, at_once=True)
+    assert salesforce.outcomes()[1][1] is None
+    assert salesforce.names() == ["Lab 1"]
+
+
 def test_a_contact_without_key_whose_answer_was_lost_is_adopted_with_its_account(bench: Bench) -> None:
     spec = bench.spec(external_keys=False)
     bench.given(spec, ACCOUNT, customer(1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -36,6 +36,7 @@ class HubSpotCrm:
     """One portal's companies and contacts. Safe over threads."""
 
     several_accounts = True
+    settles_after = timedelta(0)
 
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         paths = PATHS[settings.path_family]

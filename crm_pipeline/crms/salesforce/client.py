@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
-from crm_pipeline.crms.salesforce.intents import matching_intents
+from crm_pipeline.crms.salesforce.intents import CALL_TIMEOUT, matching_intents
 from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
@@ -34,6 +34,7 @@ class SalesforceCrm:
         self.calls = CallCounter()
         self.association_batch_size = ROWS_PER_REQUEST
         self.parent_goes_with = frozenset({"create", "upsert", "update"})
+        self.settles_after = CALL_TIMEOUT + timedelta(seconds=settings.timeout_seconds)
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
         self._fields: dict[RecordType, pd.DataFrame] = {}
@@ -150,7 +151,7 @@ class SalesforceCrm:
     def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
         """The records that these creates made: created by our user since the intent, with the identifying values sent.
 
-        A query sees a record as soon as its create is answered, so no intent is too young.
+        A query sees a record as soon as its create is carried out.
         """
         return matching_intents(self._transport, _sobject(record_type), record_type, intents)
 
