@@ -80,9 +80,19 @@ def test_records_that_share_a_key_are_named() -> None:
     assert read_problem(row_error("DUPLICATE_EXTERNAL_ID", message)).ids == (LONG_ID,)
 
 
-def test_duplicate_rule_names_the_matching_records() -> None:
+@pytest.mark.parametrize("member", ["duplicateResult", "duplicateResut"])
+def test_duplicate_rule_names_the_matching_records(member: str) -> None:
     found = {"matchResults": [{"matchRecords": [{"record": {"Id": LONG_ID, "attributes": {"type": "Account"}}}]}]}
-    assert read_problem(row_error("DUPLICATES_DETECTED", "Use one of these?", duplicateResult=found)).ids == (LONG_ID,)
+    assert read_problem(row_error("DUPLICATES_DETECTED", "Use one of these?", **{member: found}), sobject="Account").ids == (LONG_ID,)
+
+
+@pytest.mark.parametrize(
+    ("record", "result"), [({"attributes": {"type": "Lead"}}, {}), ({}, {"entityType": "Lead"})], ids=["by its type", "by its match"]
+)
+def test_record_of_another_object_that_a_duplicate_rule_names_is_left_out(record: dict[str, Any], result: dict[str, Any]) -> None:
+    lead, contact = {"Id": "00Q5g000001aaaaEAA", **record}, {"Id": "0035g000001aaaaAAA", "attributes": {"type": "Contact"}}
+    found = {"matchResults": [{"matchRecords": [{"record": lead}, {"record": contact}], **result}]}
+    assert read_problem(row_error("DUPLICATES_DETECTED", duplicateResult=found), sobject="Contact").ids == ("0035g000001aaaaAAA",)
 
 
 def test_unknown_column_is_named_from_the_message() -> None:

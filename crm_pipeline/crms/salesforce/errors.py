@@ -88,8 +88,11 @@ class RowProblem:
         return field.lower() in {name.lower() for name in self.fields}
 
 
-def read_problem(entries: Any) -> RowProblem:
-    """The problem that a row's ``errors`` (or a refused request's body) speak of; the first entry's code decides."""
+def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
+    """The problem that a row's ``errors`` (or a refused request's body) speak of; the first entry's code decides.
+
+    ``sobject``: the object that was written; the records of others that a duplicate rule names are left out.
+    """
     listed = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     if not listed:
         return RowProblem(None)
@@ -102,7 +105,7 @@ def read_problem(entries: Any) -> RowProblem:
             for name in [*named, *(match for text in messages for form in _FIELDS_IN_MESSAGE for match in form.findall(text))]
             if _FIELD_NAME.fullmatch(name)
         ),
-        ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *_matches(listed)]),
+        ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *_matches(listed, sobject)]),
         overloaded=any(_OVERLOADED.search(text) for text in messages),
     )
 
@@ -187,14 +190,18 @@ def _ids_in_messages(messages: Iterable[str]) -> list[str]:
     return [found for text in messages for found in _ID_IN_MESSAGE.findall(text)] + [part for part in sharing if _RECORD_ID.fullmatch(part)]
 
 
-def _matches(entries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Ids of the matching records that a duplicate rule names (``duplicateResult`` of DUPLICATES_DETECTED)."""
+def _matches(entries: Iterable[Mapping[str, Any]], sobject: str | None) -> list[str]:
+    """Ids of the matching records that a duplicate rule names (``duplicateResult`` of DUPLICATES_DETECTED).
+
+    A rule may compare contacts with leads. Some answers of Salesforce spell the member ``duplicateResut``.
+    """
     return [
         found
         for entry in entries
-        for result in _mappings(_get(entry, "duplicateResult"), "matchResults")
+        for result in _mappings(_get(entry, "duplicateResult") or _get(entry, "duplicateResut"), "matchResults")
         for match in _mappings(result, "matchRecords")
-        if isinstance(found := _get(_get(match, "record"), "Id"), str) and _RECORD_ID.fullmatch(found)
+        if isinstance(found := _get(record := _get(match, "record"), "Id"), str) and _RECORD_ID.fullmatch(found)
+        if sobject in (None, _get(_get(record, "attributes"), "type") or _get(result, "entityType") or sobject)
     ]
 
 

@@ -184,7 +184,7 @@ class Writer:
         if not isinstance(found, list) or len(found) != len(request.rows):
             return [Answer(row, error=UnaccountedException) for row in request.rows]
         repeated = attempts > 1
-        return [_answer(row, said, verb=request.verb, repeated=repeated) for row, said in zip(request.rows, found, strict=True)]
+        return [_answer(row, said, sobject=self.sobject, verb=request.verb, repeated=repeated) for row, said in zip(request.rows, found, strict=True)]
 
     def _is_about_the_key_field(self, request: Request, problem: RowProblem) -> bool:
         """The external key is no such field, or not visible: no row of any request would be accepted."""
@@ -295,11 +295,11 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _answer(row: Row, said: Any, *, verb: Verb, repeated: bool) -> Answer:
+def _answer(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) -> Answer:
     if not isinstance(said, dict) or not isinstance(said.get("success"), bool):
         return Answer(row, error=UnaccountedException)
     if not said["success"]:
-        return _refused(row, read_problem(said.get("errors")))
+        return _refused(row, read_problem(said.get("errors"), sobject=sobject))
     crm_id = long_id(said["id"]) if isinstance(said.get("id"), str) and said["id"] else row.crm_id
     if crm_id is None:
         return Answer(row, error=UnaccountedException)
