@@ -84,6 +84,13 @@ def test_person_accounts_are_no_candidates_for_accounts(monkeypatch: pytest.Monk
             assert sum(len(frame) for frame in crm.scan(ACCOUNT, "Name")) == found
 
 
+def test_whole_number_of_a_number_field_has_no_fraction(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.add_field("Account", name="Legacy_No__c", type="double", digits=18)
+    crm_id = sandbox.org.add("Account", {"Name": "Laboratory", "Legacy_No__c": 4711.0})
+    assert [value for frame in crm.scan(ACCOUNT, "Legacy_No__c") for value in frame["value"]] == ["4711"]
+    assert crm.read(ACCOUNT, [crm_id], ["Legacy_No__c"])["Legacy_No__c"].map(str).tolist() == ["4711"]
+
+
 def test_contact_intents_are_told_apart_by_name_and_account(sandbox: Sandbox, crm: Crm) -> None:
     parent = sandbox.org.add("Account", {"Name": "Laboratory"})
     ours = {"Email": "lab@example.com", "LastName": "Lovelace"}

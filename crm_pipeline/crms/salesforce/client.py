@@ -18,7 +18,7 @@ from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, retrieve, rows_of
+from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, json_value, retrieve, rows_of
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 
@@ -100,7 +100,10 @@ class SalesforceCrm:
                 yield self._found(record_type, field, page)
 
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
-        """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), and the fields as JSON gave them."""
+        """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), and the fields as JSON gave them.
+
+        Salesforce writes a whole number of a Number field as 4711.0: it is 4711 here.
+        """
         parent = [PARENT_FIELD] if record_type is RecordType.CONTACT else []
         wanted = list({name.lower(): name for name in ["Id", *parent, *fields]}.values())
         records = list(retrieve(self._transport, _sobject(record_type), list(dict.fromkeys(crm_ids)), wanted))
@@ -108,7 +111,7 @@ class SalesforceCrm:
             {
                 "crm_id": pd.Series([record["Id"] for record in records], dtype="str"),
                 "parent_crm_id": pd.Series([record.get(PARENT_FIELD) if parent else None for record in records], dtype="str"),
-                **{name: pd.Series([record.get(name) for record in records], dtype="object") for name in fields},
+                **{name: pd.Series([json_value(record.get(name)) for record in records], dtype="object") for name in fields},
             }
         )
 
@@ -188,11 +191,16 @@ class SalesforceCrm:
         columns = {"value": field, "crm_id": "Id", "key": self._settings.external_key, "parent_crm_id": PARENT_FIELD}
         if record_type is RecordType.ACCOUNT:
             columns["parent_crm_id"] = None
-        return FOUND.build({name: frame[source] for name, source in columns.items() if source in frame.columns} if len(frame) else {})
+        return FOUND.build({name: _as_text(frame[source]) for name, source in columns.items() if source in frame.columns} if len(frame) else {})
 
 
 def _sobject(record_type: RecordType) -> str:
     return KIND.objects[record_type].name
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    """Values to be read as text: whole numbers, which a Number field gives as 4711.0, without a fraction."""
+    return values if values.dtype == "str" else pd.Series([json_value(value) for value in values], dtype="object")
 
 
 def _folded(values: pd.Series) -> pd.Series:
