@@ -176,6 +176,9 @@ def _key_problems(external_key: str, targets: Sequence[Target], described: pd.Da
         yield f"the external key {external_key} on {place} is not unique"
     if not field["external_key"]:
         yield f"{external_key} on {place} cannot serve as an external key"
+    elif field["type"] != "text":
+        # The keys are texts: a number would be taken from us, but not found by.
+        yield f"the external key {external_key} on {place} must be a text field"
     if not (field["creatable"] and field["updatable"]):
         yield f"the external key {external_key} on {place} cannot be written by the integration's user"
 
