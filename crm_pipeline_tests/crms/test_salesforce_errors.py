@@ -45,6 +45,12 @@ def test_status_code_decides_the_record_error(code: str, expected: type[RecordEr
     assert record_error(RowProblem(code), crm_id=None, parent_sent=False) is expected
 
 
+def test_record_that_automation_finds_locked_is_locked() -> None:
+    message = "AccountTrigger: execution of AfterInsert caused by: System.DmlException: first error: UNABLE_TO_LOCK_ROW, unable to obtain"
+    problem = read_problem(row_error("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message))
+    assert record_error(problem, crm_id=None, parent_sent=False) is RecordLockedException
+
+
 @pytest.mark.parametrize("code", ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])
 @pytest.mark.parametrize(
     ("fields", "crm_id", "parent", "expected"),

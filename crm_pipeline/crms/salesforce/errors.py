@@ -59,6 +59,7 @@ _FIELDS_IN_MESSAGE = (
 _ID_IN_MESSAGE = re.compile(r"\brecord with id: ?([0-9A-Za-z]{18}|[0-9A-Za-z]{15})\s*$")
 _IDS_OF_ONE_KEY = re.compile(r"\bmore than one record found for external id field: \[([0-9A-Za-z, ]+)\]\s*$")
 _RECORD_ID = re.compile(r"[0-9A-Za-z]{18}|[0-9A-Za-z]{15}")
+_LOCKED = re.compile(r"\bUNABLE_TO_LOCK_ROW\b")
 _OVERLOADED = re.compile(r"LimitException|CPU", re.IGNORECASE)
 
 
@@ -76,12 +77,13 @@ class ExpiredSessionError(errors.AuthenticationError):
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """Why Salesforce did not save a row: its code, the fields and record ids it names, and whether automation ran out of limits."""
+    """Why Salesforce did not save a row: its code, the fields and record ids it names, and what stopped automation: limits, or a lock."""
 
     code: str | None
     fields: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     overloaded: bool = False
+    locked: bool = False
 
     def names(self, field: str) -> bool:
         """Whether the problem is with this field."""
@@ -107,6 +109,7 @@ def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
         ),
         ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *_matches(listed, sobject)]),
         overloaded=any(_OVERLOADED.search(text) for text in messages),
+        locked=any(_LOCKED.search(text) for text in messages),
     )
 
 
@@ -118,6 +121,8 @@ def record_error(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) 
         return errors.ParentNotFoundException
     if problem.code in GONE_CODES:
         return _gone(problem, crm_id=crm_id, parent_sent=parent_sent)
+    if problem.code in AUTOMATION_CODES and problem.locked:
+        return errors.RecordLockedException
     return RECORD_ERRORS.get(problem.code or "", errors.RecordRefusedException)
 
 
