@@ -78,6 +78,22 @@ def test_taken_key_of_a_record_that_has_another_is_not_adopted(sandbox: Sandbox,
     assert sandbox.org.record("Account", crm_id)["Name"] == "Old name"
 
 
+UNNAMED = "duplicate value found: <unknown> duplicates value on record with id: <unknown>"
+
+
+def test_taken_key_whose_record_the_message_does_not_name_is_adopted_by_its_key(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
+    refuse_row(sandbox, UPSERT, "DUPLICATE_VALUE", UNNAMED)
+    result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
+    assert (result["error_type"], result["crm_id"], result["created"]) == (None, crm_id, False)
+    assert sandbox.org.record("Account", crm_id)["Name"] == "Laboratory 7"
+
+
+def test_taken_key_that_no_record_is_seen_to_carry_is_to_be_tried_again(sandbox: Sandbox, crm: Crm) -> None:
+    refuse_row(sandbox, UPSERT, "DUPLICATE_VALUE", UNNAMED)
+    assert errors_of(crm, account(7)) == {7: "RecordLockedException"}
+
+
 def test_adoption_that_fails_is_tried_again_later(sandbox: Sandbox, crm: Crm) -> None:
     crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
     key_is_taken(sandbox, crm_id)

@@ -191,7 +191,9 @@ class SalesforceCrm:
         columns = {"value": field, "crm_id": "Id", "key": self._settings.external_key, "parent_crm_id": PARENT_FIELD}
         if record_type is RecordType.ACCOUNT:
             columns["parent_crm_id"] = None
-        return FOUND.build({name: _as_text(frame[source]) for name, source in columns.items() if source in frame.columns} if len(frame) else {})
+        return FOUND.build(
+            {name: _as_text(frame[source]) for name, source in columns.items() if source in frame.columns} if len(frame) else {}
+        )
 
 
 def _sobject(record_type: RecordType) -> str:

@@ -29,11 +29,13 @@ from crm_pipeline.crms.salesforce.errors import (
     read_problem,
     record_error,
 )
+from crm_pipeline.crms.salesforce.queries import selects_in
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.errors import (
     ExistingRecordException,
     ParentNotFoundException,
     RecordError,
+    RecordLockedException,
     ServiceError,
     ServiceFailedException,
     UnaccountedException,
@@ -184,7 +186,10 @@ class Writer:
         if not isinstance(found, list) or len(found) != len(request.rows):
             return [Answer(row, error=UnaccountedException) for row in request.rows]
         repeated = attempts > 1
-        return [_answer(row, said, sobject=self.sobject, verb=request.verb, repeated=repeated) for row, said in zip(request.rows, found, strict=True)]
+        return [
+            _answer(row, said, sobject=self.sobject, verb=request.verb, repeated=repeated)
+            for row, said in zip(request.rows, found, strict=True)
+        ]
 
     def _is_about_the_key_field(self, request: Request, problem: RowProblem) -> bool:
         """The external key is no such field, or not visible: no row of any request would be accepted."""
@@ -201,20 +206,26 @@ class Writer:
         return {"attributes": {"type": self.sobject}, **identity, **row.values, **key}
 
     def _settle(self, answers: list[Answer]) -> list[Answer]:
-        """Decide by one reading what codes alone leave open: whose a taken key is, and which of two records is gone."""
+        """Decide by reading what codes alone leave open: whose a taken key is, and which of two records is gone.
+
+        A taken key whose record is neither named nor found is being written by another call: it is there, or free, in a moment.
+        """
         open_answers = [answer for answer in answers if self._key_is_taken(answer) or _is_unsure(answer)]
         if not open_answers:
             return answers
         settled = [answer for answer in answers if not (self._key_is_taken(answer) or _is_unsure(answer))]
         try:
             held = self._keys({record_id for answer in open_answers for record_id in (answer.row.crm_id, *answer.problem.ids) if record_id})
+            held |= self._holders([str(answer.row.key) for answer in open_answers if self._holder_is_unnamed(answer)])
         except ServiceError:
             return [*settled, *(replace(answer, error=ServiceFailedException) for answer in open_answers)]
+        holders = {key: record_id for record_id, key in held.items() if key}
         adopted = []
         for answer in open_answers:
-            ours = [record_id for record_id in answer.problem.ids if answer.row.key and held.get(record_id) == answer.row.key]
-            if answer.row.crm_id is None and ours:
-                adopted.append(replace(answer.row, crm_id=ours[0]))
+            if answer.row.crm_id is None and answer.row.key in holders:
+                adopted.append(replace(answer.row, crm_id=holders[answer.row.key]))
+            elif self._holder_is_unnamed(answer):
+                settled.append(replace(answer, error=RecordLockedException))
             elif answer.row.crm_id in held:
                 settled.append(replace(answer, error=ParentNotFoundException))
             else:
@@ -229,13 +240,17 @@ class Writer:
             return [Answer(row, error=ServiceFailedException) for row in rows]
 
     def _key_is_taken(self, answer: Answer) -> bool:
-        """A create refused because a record already carries the row's key; no other unique field is looked at."""
+        """A create refused because a record already carries the row's key, as far as is said; no other unique field is looked at."""
         return (
             answer.error is ExistingRecordException
             and answer.problem.code == "DUPLICATE_VALUE"
-            and bool(self.key_field and answer.row.key and answer.problem.ids)
-            and answer.problem.names(str(self.key_field))
+            and bool(self.key_field and answer.row.key)
+            and (not answer.problem.fields or answer.problem.names(str(self.key_field)))
         )
+
+    def _holder_is_unnamed(self, answer: Answer) -> bool:
+        """A taken key of which the message, in another language or about an unfinished save, does not say whose it is."""
+        return self._key_is_taken(answer) and not answer.problem.ids
 
     def _keys(self, record_ids: set[str]) -> dict[str, object]:
         """The external keys of the records that exist, by id."""
@@ -244,6 +259,13 @@ class Writer:
             str(record["Id"]): record.get(str(self.key_field))
             for record in retrieve(self.transport, self.sobject, sorted(record_ids), fields)
         }
+
+    def _holders(self, keys: list[str]) -> dict[str, object]:
+        """The external keys, of these, that records carry, by the record's id."""
+        field = str(self.key_field)
+        statements = selects_in(self.sobject, ["Id", field], field=field, values=keys, room=self.transport.query_room())
+        found = [record for statement in statements for page in self.transport.query(statement) for record in page]
+        return {str(record["Id"]): record[field] for record in found}
 
 
 def retrieve(transport: SalesforceTransport, sobject: str, record_ids: list[str], fields: list[str]) -> Iterator[dict[str, Any]]:
