@@ -417,6 +417,15 @@ class ServiceFailedException(RecordError):
     remedy = "Nothing: it is tried again, safely."
 
 
+class CrmFailsOnRecordException(RecordError):
+    """The CRM fails inside whenever it is sent this record, while it takes others."""
+
+    retryable = True
+    waits_on = "time"
+    meaning = "The CRM fails with an error of its own whenever it is sent this record, alone or with others; the outcome names the code."
+    remedy = "Nothing at first: it is tried again. If it stays, look for automation (trigger, flow, workflow) that fails on it in the CRM."
+
+
 class UnaccountedException(RecordError):
     """The CRM's answer says nothing about the record."""
 
