@@ -20,6 +20,7 @@ from crm_pipeline.commands.options import (
     order_of,
     record_type_option,
 )
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError, LinkRefusedError
 from crm_pipeline.model import RecordType
@@ -65,13 +66,14 @@ def _desk(module: str, integration: str, crm: str, record_type: str) -> Iterator
 @link.command()
 @_of_one_crm
 @qbench_id_option
-@click.option("--crm-id", required=True, metavar="ID", help="The id of the record in the CRM.")
+@click.option("--crm-id", required=True, metavar="ID", help="The id of the record in the CRM; Salesforce's with 15 or 18 characters.")
 def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id: str, module: str) -> None:
     """Link a QBench record to a CRM record that is there."""
     with _desk(module, integration, crm, record_type) as (order, store, client, org_id):
-        found = client.read(order.spec.record_type, [crm_id], [])["crm_id"].tolist()
+        wanted = _typed(order.crm, crm_id)
+        found = client.read(order.spec.record_type, [wanted], [])["crm_id"].tolist()
         if len(found) != 1:
-            raise LinkRefusedError(f"{crm} has no {record_type} {crm_id}")
+            raise LinkRefusedError(f"{crm} has no {record_type} {wanted}")
         with store.transaction() as connection:
             make_link(connection, order.state, org_id=org_id, qbench_id=qbench_id, crm_id=found[0])
     click.echo(f"QBench id {qbench_id} is linked to {found[0]}. {_what_next(order, qbench_id, module)}")
@@ -104,7 +106,7 @@ def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, modu
 @link.command()
 @_of_one_crm
 @click.option("--id", "qbench_id", type=int, metavar="ID", help="The record's QBench id.")
-@click.option("--crm-id", metavar="ID", help="The id of the record in the CRM.")
+@click.option("--crm-id", metavar="ID", help="The id of the record in the CRM; Salesforce's with 15 or 18 characters.")
 def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, module: str) -> None:
     """Show a link and what became of its record last; asks the state only, no service."""
     if (qbench_id is None) == (crm_id is None):
@@ -113,12 +115,20 @@ def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None,
     [name] = crm_names(spec, crm)
     order = order_of(spec, name, RecordType(record_type), run_id="by hand")
     with opened_store() as store, store.transaction() as connection:
-        found = show_link(connection, order.state, qbench_id=qbench_id, crm_id=crm_id)
+        found = show_link(connection, order.state, qbench_id=qbench_id, crm_id=None if crm_id is None else _typed(name, crm_id))
     if found is None:
         raise LinkRefusedError(f"there is no such {record_type} link in {crm}")
     for column in (*SHOWN, *SHOWN_OUTCOME):
         if found[column] is not None:
             click.echo(f"{column:<17} {found[column]}")
+
+
+def _typed(crm: str, crm_id: str) -> str:
+    """A CRM id that a person typed, as links keep it."""
+    try:
+        return crm_kinds()[crm].record_id(crm_id)
+    except ValueError as error:
+        raise LinkRefusedError(str(error)) from None
 
 
 def _what_next(order: LoadOrder, qbench_id: int, module: str) -> str:

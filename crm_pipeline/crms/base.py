@@ -72,6 +72,8 @@ class CrmKind:
     settings: type[CrmSettings]
     connect: Callable[[CrmSettings, str], Crm]
     """Makes the client of one integration (its name is the second argument). Does no I/O; the first call signs in."""
+    record_id: Callable[[str], str]
+    """The id of a record as links keep it, of one that a person typed. Raises ValueError that says what is wrong with it."""
     client_loggers: tuple[str, ...]
     """Loggers of the libraries that the client calls with. Below warnings they write addresses, which can hold records' values."""
 

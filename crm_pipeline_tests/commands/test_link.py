@@ -101,6 +101,28 @@ def test_a_link_is_shown_by_either_id_with_its_last_outcome(desk: Desk) -> None:
     assert link(desk, "show", "--id", "2")[0] == 1
 
 
+def test_a_crm_id_is_taken_in_either_of_its_forms(desk: Desk) -> None:
+    bench = synced(desk, 1)
+    [(_, held, _)] = bench.rows(LINKS)
+    free = bench.add_account("Laboratory Two")
+    bench.stage(desk.spec, ACCOUNT, customer(2))
+    assert link(desk, "show", "--crm-id", f" {held[:15]}")[0] == 0
+    assert "is linked to QBench id 1" in link(desk, "make", "--id", "2", "--crm-id", held[:15])[1]
+    assert link(desk, "make", "--id", "2", "--crm-id", free[:15])[0] == 0
+    assert bench.rows(LINKS) == [(1, held, "created"), (2, free, "manual")]
+
+
+@pytest.mark.parametrize("command", ["make", "show"])
+def test_what_is_no_id_of_the_crm_is_refused_in_words(desk: Desk, command: str) -> None:
+    bench = synced(desk, 1)
+    [(_, held, _)] = bench.rows(LINKS)
+    bench.stage(desk.spec, ACCOUNT, customer(2))
+    of_whom = ("--id", "2") if command == "make" else ()
+    for typed in (held.swapcase(), f"https://acme.lightning.force.com/lightning/r/Account/{held}/view"):
+        code, said = link(desk, command, *of_whom, "--crm-id", typed)
+        assert (code, "no Salesforce record id" in said) == (1, True), said
+
+
 @pytest.mark.parametrize(("links", "kept"), [("keep", 1), ("forget", 0)])
 def test_another_organization_is_adopted_with_or_without_the_links(desk: Desk, links: str, kept: int) -> None:
     bench = synced(desk, 1)

@@ -23,7 +23,7 @@ def asked(crm: Crm, *users: str) -> Found:
 def test_salesforce_users_are_found_by_id_and_username_and_must_be_active(sandbox: Sandbox) -> None:
     ana = sandbox.org.add_user(username="ana@acme.example", last_name="Ruiz")
     left = sandbox.org.add_user(username="left@acme.example", last_name="Gone", active=False)
-    users = (ana, ana[:15], "Ana@acme.example", left, "nobody@acme.example", "005000000000000AAA")
+    users = (ana, ana[:15], "Ana@acme.example", left, "nobody@acme.example", "005000000000000AAA", ana.lower())
     assert asked(connect_salesforce(sandbox), *users) == {
         ana: (ana, None),
         ana[:15]: (ana, None),
@@ -31,6 +31,7 @@ def test_salesforce_users_are_found_by_id_and_username_and_must_be_active(sandbo
         left: (None, "inactive"),
         "nobody@acme.example": (None, "unknown"),
         "005000000000000AAA": (None, "unknown"),
+        ana.lower(): (None, "unknown"),
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crm_pipeline.crms.salesforce.errors import RowProblem, long_id, read_problem, record_error
+from crm_pipeline.crms.salesforce.errors import RowProblem, read_problem, record_error
 from crm_pipeline.errors import (
     DeletedInCrmException,
     DuplicateRecordException,
@@ -122,8 +122,3 @@ def test_refusal_without_a_reason_is_refused_without_a_code(entries: object) -> 
     problem = read_problem(entries)
     assert problem == RowProblem(None)
     assert record_error(problem, crm_id=None, parent_sent=False) is RecordRefusedException
-
-
-def test_long_ids_stay_as_they_are() -> None:
-    assert long_id(SHORT_ID) == LONG_ID
-    assert long_id(LONG_ID) == LONG_ID

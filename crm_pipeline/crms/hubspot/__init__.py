@@ -24,6 +24,13 @@ def _connect(settings: CrmSettings, integration: str) -> Crm:
     return HubSpotCrm(settings, integration=integration)
 
 
+def _record_id(typed: str) -> str:
+    given = typed.strip()
+    if not (given.isascii() and given.isdecimal()):
+        raise ValueError(f"{given!r} is no HubSpot record id; give the digits alone that stand at the end of the record's address")
+    return given
+
+
 KIND = CrmKind(
     name="hubspot",
     title="HubSpot",
@@ -35,5 +42,6 @@ KIND = CrmKind(
     ),
     settings=HubSpotSettings,
     connect=_connect,
+    record_id=_record_id,
     client_loggers=("hubspot", "urllib3"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from crm_pipeline.crms.base import Crm, CrmKind, CrmObject, CrmSettings
+from crm_pipeline.crms.salesforce.ids import record_id
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.model import RecordType
 
@@ -26,5 +27,6 @@ KIND = CrmKind(
     objects=MappingProxyType({RecordType.ACCOUNT: CrmObject("Account", "accounts"), RecordType.CONTACT: CrmObject("Contact", "contacts")}),
     settings=SalesforceSettings,
     connect=_connect,
+    record_id=record_id,
     client_loggers=("simple_salesforce", "urllib3"),
 )

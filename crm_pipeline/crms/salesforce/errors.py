@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from crm_pipeline import errors
+from crm_pipeline.crms.salesforce.ids import long_id
 
 LIMIT_CODES = frozenset({"STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"})
 DUPLICATE_CODES = frozenset({"DUPLICATES_DETECTED", "DUPLICATE_VALUE", "DUPLICATE_EXTERNAL_ID"})
@@ -171,18 +172,6 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
     if status < 400:
         return errors.UnexpectedAnswerError(f"answered {status}, a redirection; check {remedy}", **where)
     return errors.RequestRefusedError(f"{_refusal(said, problem)}; check api_version and external_key", code=code, **where)
-
-
-def long_id(record_id: str) -> str:
-    """The 18-character form of a record id; the three characters added tell the case of the other fifteen.
-
-    Source: "What's the difference between 15-digit and 18-digit record ids" (Salesforce Help).
-    """
-    if len(record_id) != 15:
-        return record_id
-    fives = (record_id[start : start + 5] for start in (0, 5, 10))
-    numbers = (sum(character.isupper() << place for place, character in enumerate(five)) for five in fives)
-    return record_id + "".join("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[number] for number in numbers)
 
 
 def _refusal(said: str, problem: RowProblem) -> str:

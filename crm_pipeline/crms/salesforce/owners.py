@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from crm_pipeline.crms.salesforce.errors import long_id
+from crm_pipeline.crms.salesforce.ids import record_id
 from crm_pipeline.crms.salesforce.queries import selects_in
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 
 FIELDS = ("Id", "Username", "IsActive")
-_USER_ID = re.compile(r"005[0-9A-Za-z]{12}(?:[0-9A-Za-z]{3})?")
-"""A record id whose first three characters say User ("Object Key Prefixes", Salesforce Help)."""
+USER_PREFIX = "005"
+"""The first three characters of a user's id ("Object Key Prefixes", Salesforce Help)."""
 
 
 def find_owners(transport: SalesforceTransport, users: list[str]) -> list[dict[str, str | None]]:
     """Rows of schemas.OWNERS, in the order of the users. Usernames compare without case."""
-    by_id = {user: long_id(user) for user in users if _USER_ID.fullmatch(user)}
+    by_id = {user: user_id for user in users if (user_id := _user_id(user)) is not None}
     names = {user: user.casefold() for user in users if user not in by_id}
     found: dict[str, Mapping[str, Any]] = {}
     for field, wanted in (("Id", list(by_id.values())), ("Username", list(names))):
@@ -25,6 +24,14 @@ def find_owners(transport: SalesforceTransport, users: list[str]) -> list[dict[s
             for page in transport.query(statement):
                 found |= {str(record[field]).casefold() if field == "Username" else str(record[field]): record for record in page}
     return [_owner(user, found.get(by_id.get(user) or names[user])) for user in users]
+
+
+def _user_id(user: str) -> str | None:
+    """The 18 characters of a user's id; None for a username, or an id mistyped."""
+    try:
+        return record_id(user) if user.startswith(USER_PREFIX) else None
+    except ValueError:
+        return None
 
 
 def _owner(user: str, record: Mapping[str, Any] | None) -> dict[str, str | None]:

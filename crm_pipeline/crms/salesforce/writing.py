@@ -25,10 +25,10 @@ from crm_pipeline.crms.salesforce.errors import (
     LIMIT_CODES,
     BatchRefusedError,
     RowProblem,
-    long_id,
     read_problem,
     record_error,
 )
+from crm_pipeline.crms.salesforce.ids import long_id
 from crm_pipeline.crms.salesforce.queries import selects_in
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.errors import (
