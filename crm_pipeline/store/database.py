@@ -27,12 +27,34 @@ logger = logging.getLogger(__name__)
 URL_VARIABLE = "CRM_PIPELINE_DATABASE_URL"
 AUTO_MIGRATE_VARIABLE = "CRM_PIPELINE_AUTO_MIGRATE"
 
-_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""Libpq settings by which the server learns of a dead client, whose locks it then frees."""
+_KEEPALIVES = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 40_000}
+"""Libpq's parameters by which a client notices that the server is gone, within 40 s; a URL may name others.
+
+The server has settings of the same meaning and is given the same values: else it would keep a dead host's locks for hours.
+"""
+
+_GIVE_TO_SERVER = """
+SELECT set_config(name, value, false)
+FROM unnest(%(names)s::text[], %(values)s::text[]) AS wanted (name, value) JOIN pg_settings USING (name)
+WHERE pg_backend_pid() = %(backend)s
+"""
+"""Of the settings those that the server knows, and none behind a pooler, where another backend serves than the one that answered
+first: there the connections end at the pooler, whose own settings count, and the backend serves others too."""
+
+_IDLE_TRANSACTION_SECONDS = 900
+"""How long a transaction may wait for its client; ours take a second, and one that hangs holds rows."""
+
+_NEVER_ENDED = """
+SELECT set_config(name, '0', true) FROM pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout')
+"""
+
+_WAIT_FOR_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
+_TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"
 
 
 class Lock:
-    """A lock of the database while it is held; it lives and dies with the one connection that took it."""
+    """A lock of the database while it is held; it lives and dies with the one transaction that took it."""
 
     def __init__(self, name: str, connection: Connection) -> None:
         self._name = name
@@ -69,18 +91,19 @@ class Store:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[Lock]:
-        """Hold the database's lock of this name, waiting for whoever holds it; freed by the server if this process dies."""
-        with self._opened().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        """Hold the database's lock of this name, waiting for whoever holds it; freed by the server if this process dies.
+
+        It is a transaction's lock, not a session's: a pooler may give a session to others between two transactions, and with it
+        the lock. The transaction stays open as long as the lock is held; it sees and changes nothing, so that it is in nobody's way.
+        """
+        with self._opened().connect() as connection:
+            connection.execute(text(_NEVER_ENDED))
             started = time.monotonic()
-            if not _try_lock(connection, name):
+            if not connection.execute(text(_TRY_LOCK), {"name": name}).scalar_one():
                 logger.info("%s: another run is at work, waiting for it", name)
-                connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
+                connection.execute(text(_WAIT_FOR_LOCK), {"name": name})
                 logger.info("%s: waited %.1f s for another run", name, time.monotonic() - started)
-            try:
-                yield Lock(name, connection)
-            finally:
-                if not connection.invalidated:
-                    connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), {"name": name})
+            yield Lock(name, connection)
 
     def migrate(self) -> None:
         """Bring the schema to the version this package knows. Raises StoreError when the database is newer."""
@@ -112,10 +135,15 @@ class Store:
 @contextmanager
 def _connected(url: str | None) -> Iterator[Engine]:
     """An engine that has proven to reach its server; disposed at the end of the context."""
+    address = _driver_url(url or os.environ.get(URL_VARIABLE, ""))
     engine = create_engine(
-        _driver_url(url or os.environ.get(URL_VARIABLE, "")), connect_args=_KEEPALIVES, hide_parameters=True, pool_pre_ping=True
+        address,
+        connect_args={name: value for name, value in _KEEPALIVES.items() if name not in address.query} | {"prepare_threshold": None},
+        hide_parameters=True,
+        pool_pre_ping=True,
     )
     event.listen(engine, "connect", _send_arrays_in_binary)
+    event.listen(engine, "connect", _notice_dead_client, insert=True)
     try:
         try:
             engine.connect().close()
@@ -148,7 +176,28 @@ def _send_arrays_in_binary(connection: psycopg.Connection, _record: object) -> N
     connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
-def _driver_url(url: str) -> str:
+def _notice_dead_client(connection: psycopg.Connection, _record: object) -> None:
+    """Let the server free what a connection holds whose client is gone without a word. Raises StoreError where none can be used."""
+    import psycopg
+
+    given = {name: value for name, value in connection.info.get_parameters().items() if name in _KEEPALIVES}
+    settings = {name if name.startswith("tcp_") else f"tcp_{name}": value for name, value in given.items()}
+    settings["idle_in_transaction_session_timeout"] = f"{_IDLE_TRANSACTION_SECONDS}s"
+    try:
+        with connection.transaction():
+            parameters = {"names": list(settings), "values": list(settings.values()), "backend": connection.info.backend_pid}
+            connection.execute(_GIVE_TO_SERVER, parameters)
+    except psycopg.errors.ProtocolViolation as error:
+        # PgBouncer's own errors are all of this kind, and in English.
+        if "transaction blocks" not in str(error):
+            raise
+        raise StoreError(
+            f"{URL_VARIABLE} leads to a connection pooler that takes no transactions (PgBouncer with pool_mode = statement); "
+            "name PostgreSQL itself there, or a pool with pool_mode = session or transaction"
+        ) from None
+
+
+def _driver_url(url: str) -> URL:
     if not url.strip():
         raise StoreError(f"{URL_VARIABLE} is not set; give it a PostgreSQL URL, or use `crm-pipeline dev`, which brings its own")
     try:
@@ -163,11 +212,7 @@ def _driver_url(url: str) -> str:
         raise StoreError(f"{URL_VARIABLE} begins with postgres://, which Dagster does not know; write postgresql://")
     if parsed.get_backend_name() != "postgresql":
         raise StoreError(f"{URL_VARIABLE} names {parsed.get_backend_name()}; the state database is PostgreSQL")
-    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-
-
-def _try_lock(connection: Connection, name: str) -> bool:
-    return bool(connection.execute(text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), {"name": name}).scalar_one())
+    return parsed.set(drivername="postgresql+psycopg")
 
 
 def _config() -> Config:
