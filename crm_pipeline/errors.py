@@ -14,7 +14,6 @@ CrmPipelineError                      anything of ours that stops something; its
 │   ├── UnexpectedAnswerError         it answered something its contract does not know
 │   ├── LimitReachedError             a daily or storage limit is used up; a later run continues
 │   └── ServiceUnavailableError       it could not be reached or is busy; repeating may help
-├── OpenRecordsError                  a load ended with records that are to be tried again
 └── AlertNotSentError                 an alert reached not every channel; it is kept and sent again
 
 RecordError                           what is wrong with one record: named in its outcome, never raised across a step
@@ -138,10 +137,6 @@ class ServiceUnavailableError(ServiceError):
         self.wait_seconds = wait_seconds
         self.executed = executed
         super().__init__(message, integration=integration, service=service)
-
-
-class OpenRecordsError(CrmPipelineError):
-    """A load ended with records that failed for a passing cause and are to be tried again."""
 
 
 class AlertNotSentError(CrmPipelineError):

@@ -53,11 +53,15 @@ class RecordCounts:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What incidents are decided from. ``records`` and ``last_loads`` are by CRM; a CRM not loaded yet has no last load."""
+    """What incidents are decided from. ``records``, ``stuck`` and ``last_loads`` are by CRM; a CRM not loaded yet has no last load.
+
+    ``stuck``: the records that failed for a passing cause in as many tries as the settings say, or were given up.
+    """
 
     now: datetime
     failures: Sequence[Failures] = ()
     records: Mapping[str, RecordCounts] | None = None
+    stuck: Mapping[str, int] | None = None
     last_loads: Mapping[str, datetime] | None = None
 
 
@@ -75,6 +79,7 @@ def open_incidents(integration: str, facts: Facts, *, settings: AlertSettings) -
     return [
         *(_failing(integration, failures) for failures in facts.failures if failures.count >= settings.consecutive_failures),
         *_too_many_failed_records(facts, settings),
+        *_stuck(facts, settings),
         *_silent(facts, settings),
     ]
 
@@ -94,6 +99,12 @@ def _too_many_failed_records(facts: Facts, settings: AlertSettings) -> Iterator[
         large = settings.failed_share is not None and counts.failed > 0 and counts.failed >= settings.failed_share * counts.total
         if many or large:
             yield Incident(f"records {crm}", f"{counts.failed} of {counts.total} records failed in {crm}")
+
+
+def _stuck(facts: Facts, settings: AlertSettings) -> Iterator[Incident]:
+    for crm, count in sorted((facts.stuck or {}).items()):
+        summary = f"records are stuck on their way to {crm}: {count} failed {settings.stuck_after_tries} times or more, or were given up"
+        yield Incident(f"stuck {crm}", summary)
 
 
 def _silent(facts: Facts, settings: AlertSettings) -> Iterator[Incident]:

@@ -67,7 +67,7 @@ class EmailSettings(YamlModel):
 
 
 class AlertSettings(YamlModel):
-    """Where incidents are told, and from when on something is one. Failed runs and ticks always are."""
+    """Where incidents are told, and from when on something is one. Failed runs and ticks, and stuck records, always are."""
 
     slack: Annotated[
         EnvVariable | SkipJsonSchema[None],
@@ -111,6 +111,14 @@ class AlertSettings(YamlModel):
             le=1,
         ),
     ] = None
+    stuck_after_tries: Annotated[
+        int,
+        Field(
+            description="A record that failed for a passing cause in so many tries, or was given up, is an incident of its CRM.",
+            examples=[6],
+            ge=1,
+        ),
+    ] = 6
     silent_hours: Annotated[
         float | SkipJsonSchema[None],
         Field(

@@ -1,4 +1,4 @@
-"""The sensor that tells people of incidents: failed runs and ticks, failed records, silence; each once, and once when it ends."""
+"""The sensor that tells people of incidents: failed runs and ticks, failed and stuck records, silence; each once, and once when it ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build_alerts(spec: IntegrationSpec, settings: AlertSettings, *, watched: dg.
         name=names.alerts_sensor_name(spec.name),
         minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
         default_status=dg.DefaultSensorStatus.RUNNING if spec.active else dg.DefaultSensorStatus.STOPPED,
-        description=f"Tells of failed runs and ticks, failed records and silence by {' and '.join(settings.channels)}, each once.",
+        description=f"Tells of failed runs and ticks, failed and stuck records, silence by {' and '.join(settings.channels)}, each once.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         if not spec.active:
@@ -107,6 +107,7 @@ class AlertWatch:
             now=now,
             failures=stored.stored_failures(connection, self.spec.name),
             records=stored.record_counts(connection, self.spec.name) if counts_records else {},
+            stuck=stored.stuck_records(connection, self.spec.name, tries=self.settings.stuck_after_tries),
             last_loads=last_loads(instance, self._loads()) if self.settings.silent_hours is not None else {},
         )
 

@@ -14,7 +14,7 @@ from crm_pipeline.errors import (
     InactiveCustomerException,
     RecordError,
 )
-from crm_pipeline.store.ledger import LinkFault
+from crm_pipeline.store.ledger import LinkFault, OpenRecords
 from crm_pipeline.sync.report import LoadReport
 
 NOTHING_WRONG: tuple[type[RecordError], ...] = (
@@ -28,13 +28,14 @@ NOTHING_WRONG: tuple[type[RecordError], ...] = (
 
 _DESCRIPTIONS = {
     "no_failed_records": "No record of this CRM is refused or skipped for something that is wrong with it, as its latest outcome says.",
+    "no_open_records": "No record of this CRM, in hours that are green, failed for a passing cause and is to be tried again.",
     "counts_add_up": "Every staged record of the materialized hours has an outcome of its current version.",
     "links_consistent": "No two records share a CRM record, what is synced has a link, links belong to the integration's organization, "
     "and no create has been left undecided for a day.",
     "window_complete": "QBench was read to the window's end, and has no record dated in the future.",
     "mapping_current": "Every staged record was normalized by the mapping as it is now.",
 }
-LOAD_CHECKS = ("no_failed_records", "counts_add_up", "links_consistent")
+LOAD_CHECKS = ("no_failed_records", "no_open_records", "counts_add_up", "links_consistent")
 _HOURS_SHOWN = 20
 
 
@@ -52,6 +53,20 @@ def no_failed_records(errors: Mapping[str, int]) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{sum(wrong.values())} records have something wrong with them." if wrong else None,
         metadata={"records": sum(wrong.values()), **errors},
+    )
+
+
+def no_open_records(found: OpenRecords) -> dg.AssetCheckResult:
+    """WARN where records failed for a passing cause and are to be tried again by themselves."""
+    said = None
+    if found.next_attempt_at is not None:
+        said = f"{found.records} records are tried again by themselves, the next after {found.next_attempt_at:%Y-%m-%d %H:%M} UTC."
+    return dg.AssetCheckResult(
+        check_name="no_open_records",
+        passed=not found.records,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=said,
+        metadata={"records": found.records, "most_attempts": found.most_attempts, **found.errors},
     )
 
 

@@ -107,6 +107,7 @@ class LoadEvents:
     def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:
         with STORE.transaction() as connection:
             errors = ledger.errors_by_type(connection, self._state)
+            still_open = ledger.open_records(connection, self._state)
             overlap = self._spec.qbench.overlap_seconds
             without = ledger.rows_without_outcome(connection, self._state, overlap_seconds=overlap)
             faults = ledger.link_faults(connection, self._state)
@@ -120,6 +121,7 @@ class LoadEvents:
         done = self._done({*due, *due.values()}, finished=finished)
         return [
             checks.no_failed_records(errors),
+            checks.no_open_records(still_open),
             checks.counts_add_up(
                 self._load.report, finished=finished, missing=missing, done={key for key, last in due.items() if {key, last} <= done}
             ),

@@ -36,6 +36,11 @@ SELECT crm, count(*) FILTER (WHERE outcome = 'failed') AS failed, count(*) AS to
 FROM crm_pipeline.outcome WHERE integration = :integration GROUP BY crm
 """
 
+_STUCK = """
+SELECT crm, count(*) AS stuck FROM crm_pipeline.outcome
+WHERE integration = :integration AND attempts > 0 AND (attempts >= :tries OR NOT retryable) GROUP BY crm
+"""
+
 _SAVE_OPEN = """
 INSERT INTO crm_pipeline.alert AS stored (integration, channel, incident, summary, run_id, opened_at, last_seen_at)
 SELECT :integration, channel, :incident, :summary, :run_id, :now, :now FROM unnest(CAST(:channels AS text[])) AS channel
@@ -93,6 +98,12 @@ def record_counts(connection: Connection, integration: str) -> dict[str, RecordC
     """All records by their latest outcome, per CRM."""
     rows = connection.execute(text(_RECORD_COUNTS), {"integration": integration})
     return {row.crm: RecordCounts(failed=row.failed, total=row.total) for row in rows}
+
+
+def stuck_records(connection: Connection, integration: str, *, tries: int) -> dict[str, int]:
+    """Per CRM that has any, the records that failed for a passing cause in so many tries of one version, or were given up."""
+    rows = connection.execute(text(_STUCK), {"integration": integration, "tries": tries})
+    return {row.crm: row.stuck for row in rows}
 
 
 def save_incidents(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -14,10 +16,31 @@ HOUR_SECONDS = 3_600
 
 LinkFault = Literal["shared_crm_records", "synced_without_link", "links_of_no_organization", "intents_older_than_a_day"]
 
+
+@dataclass(frozen=True, slots=True)
+class OpenRecords:
+    """Records that are tried again by themselves: how many by error, the most tries of one so far, and when the next one is due."""
+
+    errors: Mapping[str, int]
+    most_attempts: int
+    next_attempt_at: datetime | None
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return sum(self.errors.values())
+
+
 _OURS = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
 _ERRORS = f"""
-SELECT error_type, count(*) AS records FROM crm_pipeline.outcome WHERE {_OURS} AND error_type IS NOT NULL
+SELECT error_type, count(*) AS records FROM crm_pipeline.outcome WHERE {_OURS} AND error_type IS NOT NULL AND NOT retryable
+GROUP BY error_type ORDER BY records DESC, error_type
+"""
+
+_OPEN_RECORDS = f"""
+SELECT error_type, count(*) AS records, max(attempts) AS most_attempts, min(next_attempt_at) AS next_attempt_at
+FROM crm_pipeline.outcome WHERE {_OURS} AND next_attempt_at IS NOT NULL
 GROUP BY error_type ORDER BY records DESC, error_type
 """
 
@@ -57,8 +80,18 @@ GROUP BY 1, 2 ORDER BY 1, 2
 
 
 def errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
-    """The records whose latest outcome names an error, counted by it, most frequent first."""
+    """The records whose latest outcome names an error and is not tried again by itself, counted by it, most frequent first."""
     return {row.error_type: row.records for row in connection.execute(text(_ERRORS), asdict(state))}
+
+
+def open_records(connection: Connection, state: CrmState) -> OpenRecords:
+    """The records that failed for a passing cause and are to be tried again by themselves."""
+    rows = connection.execute(text(_OPEN_RECORDS), asdict(state)).all()
+    return OpenRecords(
+        errors={row.error_type: row.records for row in rows},
+        most_attempts=max((row.most_attempts for row in rows), default=0),
+        next_attempt_at=min((row.next_attempt_at.astimezone(UTC) for row in rows), default=None),
+    )
 
 
 def rows_without_outcome(connection: Connection, state: CrmState, *, overlap_seconds: int) -> list[tuple[int, int, int]]:

@@ -146,6 +146,7 @@ outcome = Table(
     Column("next_attempt_at", DateTime(timezone=True), comment="when a retryable one is tried again by itself, else null"),
     Index(None, "integration", "crm", "record_type", "waits_on"),
     Index("ix_outcome_next_attempt_at", "integration", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+    Index("ix_outcome_attempts", "integration", "crm", postgresql_where=text("attempts > 0")),
     comment="The latest outcome per record and CRM",
 )
 

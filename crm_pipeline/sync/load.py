@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
     CrmPipelineError,
-    OpenRecordsError,
     RecordError,
     RecordLockedException,
     ServiceError,
@@ -72,8 +71,8 @@ class Load:
     def run(self, selection: Selection) -> LoadReport:
         """Load the window's rows and those for which what they waited for has changed, or the named rows.
 
-        Raises the ServiceError or ConfigurationError that stopped it, after storing what was done, and OpenRecordsError
-        when rows are left that failed for a passing cause.
+        Raises the ServiceError or ConfigurationError that stopped it, after storing what was done. Rows that failed for a passing
+        cause of their own stop nothing: they stay open by their outcome, which says when they are tried again.
         """
         with self._store.lock(f"{self.order.integration}: writing {self.order.crm}") as self._lock:
             try:
@@ -84,11 +83,6 @@ class Load:
                 self._leave_existing_alone()
                 self._leave_parents_open()
                 raise
-        if self.report.retryable:
-            raise OpenRecordsError(
-                f"integration {self.order.integration}: {self.report.retryable} records are still to be written to "
-                f"{self.order.crm}; materialize the partition again to send only these"
-            )
         return self.report
 
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:

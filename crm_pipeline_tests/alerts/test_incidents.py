@@ -66,6 +66,13 @@ def test_failed_records_are_no_incident_without_a_threshold() -> None:
     assert incidents(records(100, 100)) == {}
 
 
+def test_records_that_are_stuck_on_their_way_are_an_incident_of_their_crm() -> None:
+    facts = Facts(now=NOW, stuck={"hubspot": 2})
+    assert incidents(facts, stuck_after_tries=4) == {
+        "stuck hubspot": "records are stuck on their way to hubspot: 2 failed 4 times or more, or were given up"
+    }
+
+
 def test_crm_not_synced_for_so_long_is_an_incident() -> None:
     def silent(for_: timedelta) -> dict[str, str]:
         return incidents(Facts(now=NOW, last_loads={"salesforce": NOW - for_}), silent_hours=6)

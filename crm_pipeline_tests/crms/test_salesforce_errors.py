@@ -8,6 +8,7 @@ import pytest
 
 from crm_pipeline.crms.salesforce.errors import RowProblem, read_problem, record_error
 from crm_pipeline.errors import (
+    CrmFailsOnRecordException,
     DeletedInCrmException,
     DuplicateRecordException,
     ExistingRecordException,
@@ -33,6 +34,10 @@ def row_error(code: str, message: str = "", *fields: str, **more: Any) -> list[d
     ("code", "expected"),
     [
         ("UNABLE_TO_LOCK_ROW", RecordLockedException),
+        ("UNKNOWN_EXCEPTION", CrmFailsOnRecordException),
+        ("SERVER_UNAVAILABLE", CrmFailsOnRecordException),
+        ("REQUEST_RUNNING_TOO_LONG", CrmFailsOnRecordException),
+        ("QUERY_TIMEOUT", CrmFailsOnRecordException),
         ("REQUIRED_FIELD_MISSING", RequiredFieldException),
         ("STRING_TOO_LONG", ValueTooLongException),
         ("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", InvalidOptionException),

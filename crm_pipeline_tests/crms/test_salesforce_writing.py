@@ -12,6 +12,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import LimitReachedError, RequestRefusedError, ServiceUnavailableError, UnexpectedAnswerError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce import DuplicateRule
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, results_by_id
@@ -214,6 +215,13 @@ def test_full_storage_keeps_what_was_saved_and_stops_the_next_write(sandbox: San
     assert errors_of(crm, Put(1, {"Name": "New"}, crm_id=crm_id), account(2)) == {1: None, 2: "ServiceFailedException"}
     with pytest.raises(LimitReachedError):
         crm.write(ACCOUNT, batch_of(account(3)))
+
+
+@pytest.mark.parametrize("code", ["STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"])
+def test_limit_that_takes_one_row_of_a_call_is_that_rows_own_and_stops_nothing(sandbox: Sandbox, crm: Crm, code: str) -> None:
+    sandbox.org.obstacles.append(Obstacle("Account", lambda row: row["Name"] == "Laboratory 2", code))
+    assert errors_of(crm, account(1), account(2)) == {1: None, 2: "CrmFailsOnRecordException"}
+    assert errors_of(crm, account(3)) == {3: None}
 
 
 def test_service_that_fails_halfway_keeps_what_was_written(sandbox: Sandbox, crm: Crm) -> None:

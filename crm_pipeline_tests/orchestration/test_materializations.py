@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from crm_pipeline.model import Outcome
+from crm_pipeline.orchestration.checks import LOAD_CHECKS
 from crm_pipeline_tests.orchestration.conftest import ACCOUNTS, LOADS, READS, Verdicts, World, metadata_of, numbers, verdicts_of
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, add_laboratories, integration
 
@@ -97,7 +98,7 @@ def test_normalize_shows_what_it_met(loaded: dg.ExecuteInProcessResult) -> None:
 
 
 def test_every_asset_has_its_checks(verdicts: Verdicts) -> None:
-    of_loads = {(load, check) for load in LOADS for check in ("no_failed_records", "counts_add_up", "links_consistent")}
+    of_loads = {(load, check) for load in LOADS for check in LOAD_CHECKS}
     of_reads = {(asset, "window_complete") for asset in READS[:2]} | {(asset, "mapping_current") for asset in READS[2:]}
     assert set(verdicts) == of_loads | of_reads
 

@@ -12,7 +12,6 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.windows import hourly_partitions
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline.sync.load import ROUNDS
 from crm_pipeline_tests.orchestration.conftest import ACCOUNTS, Dagster, World, metadata_of, writes
 from crm_pipeline_tests.tenants import START, customized
 
@@ -39,7 +38,7 @@ def red(states_by_hour: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Story:
-    """A run over all hours with two records locked in Salesforce and HubSpot down, and what repaired each CRM afterwards."""
+    """A run over all hours with HubSpot down and Salesforce failing at two updates, and what repaired each CRM afterwards."""
 
     broken: dict[str, dict[str, str]]
     repaired: dict[str, dict[str, str]]
@@ -51,10 +50,13 @@ class Story:
 def story(world: World) -> Story:
     sandbox, dagster = world.sandbox, world.dagster
     customers = customers_of_all_hours(sandbox)
+    spec = customized(sandbox, salesforce={"attempts": 1}, hubspot={"attempts": 1})
+    assert dagster.run(spec, KEYS[2], until=KEYS[3], assets=ACCOUNTS[:3]).success
     for hour in (2, 3):
-        sandbox.org.lock("Account", str(customers[hour]), times=ROUNDS)
+        at = int(START.timestamp()) + hour * 3_600 + 1_900
+        sandbox.tenant.edit_customer(customers[hour], customer_name=f"Renamed in hour {hour}", at=at)
+    sandbox.faults.add(Fault(service="salesforce", path="composite/sobjects$", status=503))
     sandbox.faults.add(Fault(service="hubspot", times=None, status=503))
-    spec = customized(sandbox, hubspot={"attempts": 1})
     assert not dagster.run(spec, KEYS[0], until=KEYS[-1], assets=ACCOUNTS).success
     broken = {load: states(dagster, spec, load) for load in ACCOUNTS[2:]}
     sandbox.faults.clear()
@@ -93,8 +95,8 @@ def test_large_metadata_is_kept_with_the_last_hour_of_a_range_alone(story: Story
 
 def test_open_record_in_the_overlap_keeps_the_runs_first_hour_red(sandbox: Sandbox, dagster: Dagster) -> None:
     late = int(START.timestamp()) + 2 * 3_600 - 60
-    late_customer = sandbox.tenant.add_customer(customer_name="Late", at=late)
-    sandbox.org.lock("Account", str(late_customer), times=ROUNDS)
-    spec = customized(sandbox)
+    sandbox.tenant.add_customer(customer_name="Late", at=late)
+    sandbox.faults.add(Fault(service="salesforce", path="composite/sobjects", status=503))
+    spec = customized(sandbox, salesforce={"attempts": 1})
     assert not dagster.run(spec, KEYS[2], until=KEYS[4], assets=ACCOUNTS[:3]).success
     assert red({key: state for key, state in states(dagster, spec, "salesforce/accounts").items() if key in KEYS[2:5]}) == [KEYS[2]]

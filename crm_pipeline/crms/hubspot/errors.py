@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crm_pipeline.errors import (
+    CrmFailsOnRecordException,
     DuplicateRecordException,
     EmailBlockedException,
     InvalidOptionException,
@@ -24,7 +25,6 @@ from crm_pipeline.errors import (
     RecordLockedException,
     RecordRefusedException,
     RequiredFieldException,
-    ServiceFailedException,
     ValueTooLongException,
 )
 
@@ -53,8 +53,8 @@ RECORD_ERRORS: Mapping[str, type[RecordError]] = MappingProxyType(
         "INVALID_OBJECT_IDS": ParentNotFoundException,
         "INVALID_ASSOCIATION_TYPE_ID": RecordRefusedException,
         "LOCKED": RecordLockedException,
-        "RATE_LIMITS": ServiceFailedException,
-        "INTERNAL_ERROR": ServiceFailedException,
+        "RATE_LIMITS": CrmFailsOnRecordException,
+        "INTERNAL_ERROR": CrmFailsOnRecordException,
     }
 )
 """HubSpot's code, most telling first (of a property's validation, sub-category, category), to the record error. Sources:

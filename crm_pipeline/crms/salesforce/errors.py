@@ -27,10 +27,10 @@ AUTOMATION_CODES = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EX
 RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
     {
         "UNABLE_TO_LOCK_ROW": errors.RecordLockedException,
-        "SERVER_UNAVAILABLE": errors.ServiceFailedException,
-        "REQUEST_RUNNING_TOO_LONG": errors.ServiceFailedException,
-        "QUERY_TIMEOUT": errors.ServiceFailedException,
-        "UNKNOWN_EXCEPTION": errors.ServiceFailedException,
+        "SERVER_UNAVAILABLE": errors.CrmFailsOnRecordException,
+        "REQUEST_RUNNING_TOO_LONG": errors.CrmFailsOnRecordException,
+        "QUERY_TIMEOUT": errors.CrmFailsOnRecordException,
+        "UNKNOWN_EXCEPTION": errors.CrmFailsOnRecordException,
         "STORAGE_LIMIT_EXCEEDED": errors.ServiceFailedException,
         "REQUEST_LIMIT_EXCEEDED": errors.ServiceFailedException,
         "REQUIRED_FIELD_MISSING": errors.RequiredFieldException,

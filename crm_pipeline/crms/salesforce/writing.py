@@ -32,6 +32,7 @@ from crm_pipeline.crms.salesforce.ids import long_id
 from crm_pipeline.crms.salesforce.queries import selects_in
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.errors import (
+    CrmFailsOnRecordException,
     ExistingRecordException,
     ParentNotFoundException,
     RecordError,
@@ -126,11 +127,11 @@ class Writer:
         """Write the rows and account for each (schemas.WRITE_RESULTS).
 
         Raises a ServiceError only while nothing of the rows is written; later, the rows it concerns are
-        ServiceFailedException. A used-up limit is raised when no row was saved, else by the next write.
+        ServiceFailedException. A used-up limit of the organization is raised when no row was saved, else by the next write.
         """
         self.transport.ensure_reserve()
         answers = self._settle(self._carry_out(self._requests(rows)))
-        limited = next((answer for answer in answers if answer.problem.code in LIMIT_CODES), None)
+        limited = next(filter(_is_limited, answers), None)
         if limited:
             stop = self.transport.limit_reached(f"a limit of the organization is used up: {limited.problem.code}")
             if all(answer.error for answer in answers):
@@ -186,10 +187,11 @@ class Writer:
         if not isinstance(found, list) or len(found) != len(request.rows):
             return [Answer(row, error=UnaccountedException) for row in request.rows]
         repeated = attempts > 1
-        return [
+        answers = [
             _answer(row, said, sobject=self.sobject, verb=request.verb, repeated=repeated)
             for row, said in zip(request.rows, found, strict=True)
         ]
+        return _with_own_limits(answers)
 
     def _is_about_the_key_field(self, request: Request, problem: RowProblem) -> bool:
         """The external key is no such field, or not visible: no row of any request would be accepted."""
@@ -326,6 +328,18 @@ def _answer(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) ->
     if crm_id is None:
         return Answer(row, error=UnaccountedException)
     return Answer(row, crm_id=crm_id, created=_created(said, verb=verb, repeated=repeated))
+
+
+def _is_limited(answer: Answer) -> bool:
+    """Whether a limit of the organization is what failed the row."""
+    return answer.error is ServiceFailedException and answer.problem.code in LIMIT_CODES
+
+
+def _with_own_limits(answers: list[Answer]) -> list[Answer]:
+    """The answers of one request, with a limit that took only some of its rows as their own trouble: the organization's takes them all."""
+    if all(answer.error for answer in answers):
+        return answers
+    return [replace(answer, error=CrmFailsOnRecordException) if answer.problem.code in LIMIT_CODES else answer for answer in answers]
 
 
 def _created(said: Mapping[str, Any], *, verb: Verb, repeated: bool) -> bool | None:

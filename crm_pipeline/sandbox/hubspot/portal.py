@@ -23,6 +23,7 @@ from crm_pipeline.sandbox.hubspot.properties import (
 )
 from crm_pipeline.sandbox.hubspot.records import Record, RecordStore, timestamp
 from crm_pipeline.sandbox.hubspot.values import check
+from crm_pipeline.sandbox.obstacles import Obstacle
 
 SCOPES = frozenset(
     {
@@ -82,6 +83,7 @@ class HubSpotPortal:
     ticks: Callable[[], float] = time.monotonic
     """The windows of the rate limits, in seconds."""
     owners: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    obstacles: list[Obstacle] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()

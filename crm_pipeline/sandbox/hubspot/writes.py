@@ -11,6 +11,7 @@ from crm_pipeline.sandbox.hubspot.associations import Label
 from crm_pipeline.sandbox.hubspot.portal import HubSpotPortal
 from crm_pipeline.sandbox.hubspot.records import Claim, Record, RecordStore
 from crm_pipeline.sandbox.hubspot.refusals import Refusal
+from crm_pipeline.sandbox.obstacles import in_the_way
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ def plan_create(
         raise refusals.required_properties(store.type.singular, store.type.required_any)
     record = Record(store.new_id(), {}, portal.clock(), portal.clock())
     _check_claims(portal, store, record, changes, claims)
+    _check_obstacles(portal, store, changes)
     associations = tuple(_association(portal, store, item) for item in entry.get("associations") or [])
     return Write(record, changes, tuple(raw) if echoed is None else echoed, new=True, associations=associations)
 
@@ -49,6 +51,7 @@ def plan_update(portal: HubSpotPortal, store: RecordStore, entry: Mapping[str, A
     raw: dict[str, str] = entry["properties"]
     changes = _checked(portal, store, raw)
     _check_claims(portal, store, record, changes, claims)
+    _check_obstacles(portal, store, {**record.properties, **changes})
     return Write(record, changes, tuple(raw), new=False)
 
 
@@ -121,6 +124,11 @@ def _check_claims(
         message = f"Cannot set PropertyValueCoordinates{{{coordinates}}} on {record.id}. {holder} already has that value."
         problem = refusals.Problem(name, "CONFLICTING_UNIQUE_VALUE", message)
         raise refusals.invalid_values([problem], portal_id=portal.portal_id)
+
+
+def _check_obstacles(portal: HubSpotPortal, store: RecordStore, properties: Mapping[str, str]) -> None:
+    if obstacle := in_the_way(portal.obstacles, store.type.name, properties):
+        raise Refusal(400, "it stands in the way of this record", category=obstacle.code)
 
 
 def _association(portal: HubSpotPortal, store: RecordStore, item: Any) -> tuple[str, tuple[Label, ...]]:

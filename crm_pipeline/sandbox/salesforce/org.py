@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
 from crm_pipeline.sandbox.salesforce.fields import FieldSpec, FieldType, ObjectSpec
 from crm_pipeline.sandbox.salesforce.ids import canonical, new_id
@@ -68,6 +69,7 @@ class SalesforceOrg:
         self.cursors: OrderedDict[str, Any] = OrderedDict()
         self.duplicate_rules: list[DuplicateRule] = []
         self.validation_rules: list[ValidationRule] = []
+        self.obstacles: list[Obstacle] = []
         self.places: Places | None = standard_places() if state_country_picklists else None
         self.mutex = threading.RLock()
         self._undo: Undo = []

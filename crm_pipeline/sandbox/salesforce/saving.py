@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from crm_pipeline.sandbox.obstacles import in_the_way
 from crm_pipeline.sandbox.salesforce.duplicates import Save, refuse_duplicates
 from crm_pipeline.sandbox.salesforce.errors import RowError, unknown_column
 from crm_pipeline.sandbox.salesforce.fields import FieldSpec, ObjectSpec
@@ -204,6 +205,8 @@ class Saver:
 
     def _saved(self, row: Row, changes: Mapping[str, Any], *, save: Save) -> str:
         self._refuse_if_locked(row)
+        if obstacle := in_the_way(self.org.obstacles, self.spec.name, row):
+            raise RowError(obstacle.code, "it stands in the way of this record", obstacle.fields)
         row = self.org.completed(self.spec, row, set(changes))
         for rule in self.org.validation_rules:
             if rule.object_name == self.spec.name and rule.refuses(row):
