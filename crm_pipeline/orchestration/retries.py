@@ -17,8 +17,7 @@ from crm_pipeline.orchestration.windows import partition_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.retries import hours_of, open_hours
-from crm_pipeline.store.waiting import ids_to_plan_again
-from crm_pipeline.sync.eligibility import HOLDING
+from crm_pipeline.sync.waking import awakened
 
 INTERVAL_SECONDS = 60
 MOST_REQUESTS = 10
@@ -88,7 +87,7 @@ def _changed(store: Store, spec: IntegrationSpec, crm: str) -> Hours:
     for record_type in spec.records:
         state = CrmState(spec.name, crm, record_type)
         with store.transaction() as connection:
-            ids = ids_to_plan_again(connection, state, holding=HOLDING)
+            ids = awakened(connection, state)
             hours = hours_of(connection, state, ids=ids) if ids else set()
         mark = f"{datetime.now(UTC):%Y%m%dT%H}-{blake2b(repr(ids).encode(), digest_size=6).hexdigest()}"
         changed.update((partition_of(hour, spec.start), mark) for hour in hours)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -100,6 +100,11 @@ class CrmState:
     @property
     def _key(self) -> dict[str, Any]:
         return {"integration": self.integration, "crm": self.crm, "record_type": self.record_type}
+
+    @property
+    def accounts(self) -> CrmState:
+        """The state of the accounts that contacts refer to."""
+        return replace(self, record_type=RecordType.ACCOUNT)
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links of these QBench ids (schemas.LINKS)."""

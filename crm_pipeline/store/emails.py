@@ -1,4 +1,4 @@
-"""Which staged contacts could claim an email address in one CRM."""
+"""Which staged contacts could claim an email address in one CRM, and which wait until an address is theirs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.errors import DeletedInQBenchException, DuplicateEmailException
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import fetch
@@ -17,46 +18,71 @@ CONTENDERS = FrameSchema(
     (
         Column("email", "str", "the address, as normalized"),
         Column("qbench_id", "int64", "QBench id of a contact that has it"),
-        Column("eligible", "bool", "it may sync, apart from the address being another's"),
+        Column("customer_id", "Int64", "its one customer"),
+        Column("able", "bool", "it may sync, apart from its customer and from the address being another's"),
         Column("linked", "bool", "it has a live link"),
         Column("digest", "Int64", "digest of the address last sent for it, null when none was"),
     ),
 )
 
+# A link follows the deletion of its record, and the end of that, only once a load begins: the record itself tells sooner.
 _CONTENDERS = """
 SELECT * FROM (
-  SELECT staged.fields ->> 'email' AS email, staged.qbench_id,
-    staged.error_type IS NULL AND parent.qbench_id IS NOT NULL AND coalesce(customer.error_type, '') <> ALL(:holding)
-      AND unusable.qbench_id IS NULL
+  SELECT staged.fields ->> 'email' AS email, staged.qbench_id, staged.customer_id,
+    staged.error_type IS NULL AND coalesce(own.status, '') <> ALL(:unusable)
       AND (own.qbench_id IS NOT NULL OR NOT EXISTS (
         SELECT FROM unnest(CAST(:required AS text[])) AS required (field)
-        WHERE NOT (staged.fields ? required.field OR staged.fields ? ('default.' || required.field)))) AS eligible,
-    own.qbench_id IS NOT NULL AS linked,
+        WHERE NOT (staged.fields ? required.field OR staged.fields ? ('default.' || required.field)))) AS able,
+    own.qbench_id IS NOT NULL AND own.status <> ALL(:unusable) AND staged.error_type IS DISTINCT FROM :deleted AS linked,
     CAST(own.digests ->> CAST(:email_field AS text) AS bigint) AS digest
   FROM crm_pipeline.normalized_record AS staged
   LEFT JOIN crm_pipeline.link AS own
     ON own.integration = staged.integration AND own.crm = :crm AND own.record_type = 'contact' AND own.qbench_id = staged.qbench_id
-   AND own.status = 'live'
-  LEFT JOIN crm_pipeline.link AS unusable
-    ON unusable.integration = staged.integration AND unusable.crm = :crm AND unusable.record_type = 'contact'
-   AND unusable.qbench_id = staged.qbench_id AND unusable.status IN ('deleted', 'conflict', 'merged')
-  LEFT JOIN crm_pipeline.link AS parent
-    ON parent.integration = staged.integration AND parent.crm = :crm AND parent.record_type = 'account'
-   AND parent.qbench_id = staged.customer_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
-  LEFT JOIN crm_pipeline.normalized_record AS customer
-    ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = staged.customer_id
   WHERE staged.integration = :integration AND staged.record_type = 'contact' AND staged.fields ->> 'email' = ANY(:emails)
-) AS claim WHERE eligible OR linked
+) AS claim WHERE able OR linked
+"""
+
+WAITING_FOR_EMAIL = FrameSchema(
+    "waiting_for_email",
+    (
+        Column("qbench_id", "int64", "QBench id of a contact that another one's claim keeps back"),
+        Column("customer_id", "Int64", "its one customer"),
+        Column("error_type", "str", "name of the record error that keeps it from syncing anywhere, else null"),
+        Column("error_fields", "str", "fields or ids that this error names, else null"),
+        Column("email", "str", "its address, as normalized"),
+        Column("waits_on", "str", "on whose claim it waits, as its outcome says"),
+    ),
+)
+
+_WAITING = """
+SELECT staged.qbench_id, staged.customer_id, staged.error_type, staged.error_fields, staged.fields ->> 'email' AS email, waiting.waits_on
+FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = 'contact'
+  AND waiting.waits_on LIKE 'email:%' AND waiting.error_type = :duplicate
 """
 
 
 def contenders(
-    connection: Connection, state: CrmState, *, emails: list[str], email_field: str | None, required: Sequence[str], holding: Sequence[str]
+    connection: Connection, state: CrmState, *, emails: list[str], email_field: str | None, required: Sequence[str], unusable: Sequence[str]
 ) -> pd.DataFrame:
     """Who could claim these addresses (CONTENDERS), over all staged contacts.
 
     ``email_field``: the CRM field whose digest tells the address last sent. ``required``: normalized fields without which a
-    contact cannot be created. ``holding``: the errors of a customer that keep its contacts back although it is linked.
+    contact cannot be created. ``unusable``: what a link is that keeps back its own record.
     """
-    parameters = {**asdict(state), "emails": emails, "email_field": email_field, "required": list(required), "holding": list(holding)}
+    parameters = {
+        **asdict(state),
+        "emails": emails,
+        "email_field": email_field,
+        "required": list(required),
+        "unusable": list(unusable),
+        "deleted": DeletedInQBenchException.__name__,
+    }
     return fetch(connection, _CONTENDERS, parameters, CONTENDERS)
+
+
+def waiting_for_email(connection: Connection, state: CrmState) -> pd.DataFrame:
+    """The contacts that wait until their address is theirs (WAITING_FOR_EMAIL)."""
+    return fetch(connection, _WAITING, {**asdict(state), "duplicate": DuplicateEmailException.__name__}, WAITING_FOR_EMAIL)

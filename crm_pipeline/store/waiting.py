@@ -74,31 +74,6 @@ JOIN crm_pipeline.normalized_record AS staged
 WHERE {_OURS} AND staged.normalized_at > waiting.at
 """
 
-_EMAIL_IS_FREE = f"""
-SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-JOIN crm_pipeline.normalized_record AS loser
-  ON loser.integration = waiting.integration AND loser.record_type = waiting.record_type AND loser.qbench_id = waiting.qbench_id
-LEFT JOIN crm_pipeline.normalized_record AS winner
-  ON winner.integration = waiting.integration AND winner.record_type = waiting.record_type
- AND winner.qbench_id = CASE WHEN waiting.waits_on LIKE 'email:%' THEN CAST(substr(waiting.waits_on, 7) AS bigint) END
-LEFT JOIN crm_pipeline.link AS held
-  ON held.integration = waiting.integration AND held.crm = waiting.crm AND held.record_type = waiting.record_type
- AND held.qbench_id = winner.qbench_id AND held.status = 'live'
-LEFT JOIN crm_pipeline.link AS unusable
-  ON unusable.integration = waiting.integration AND unusable.crm = waiting.crm AND unusable.record_type = waiting.record_type
- AND unusable.qbench_id = winner.qbench_id AND unusable.status IN ('deleted', 'conflict', 'merged')
-LEFT JOIN crm_pipeline.link AS parent
-  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
- AND parent.qbench_id = winner.customer_id AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
-LEFT JOIN crm_pipeline.normalized_record AS customer
-  ON customer.integration = waiting.integration AND customer.record_type = 'account' AND customer.qbench_id = winner.customer_id
-WHERE {_OURS} AND waiting.waits_on LIKE 'email:%' AND (
-  winner.qbench_id IS NULL OR winner.fields ->> 'email' IS DISTINCT FROM loser.fields ->> 'email'
-  OR (held.qbench_id IS NULL AND (
-    winner.error_type IS NOT NULL OR parent.qbench_id IS NULL OR customer.error_type = ANY(:holding)
-    OR unusable.qbench_id IS NOT NULL OR loser.qbench_id < winner.qbench_id)))
-"""
-
 CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException")
 """What a contact is skipped for that has not exactly one customer. QBench may not touch ``last_updated`` when that changes."""
 
@@ -110,7 +85,6 @@ CAUSES = (
     _ACCOUNT_LINK_CHANGED,
     _LINK_FORGOTTEN,
     _NORMALIZED_ANEW,
-    _EMAIL_IS_FREE,
 )
 
 _OUT_OF_DATE = """
@@ -151,6 +125,7 @@ WHERE staged.integration = :integration AND staged.record_type = 'contact' AND c
 def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Sequence[str]) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
+    Whether an email address is free by now is no question of one statement: sync.waking asks it.
     ``holding``: the errors of a customer that keep its contacts back although it is linked.
     """
     refresh_statistics(connection)

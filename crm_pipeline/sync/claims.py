@@ -1,49 +1,57 @@
-"""Whose email address is whose, for the frames of one load or preview: asks the state, decides nothing (sync.emails does)."""
+"""Whose email address is whose in one CRM? The one place that gathers the claims; sync.emails decides between them.
+
+A claim rests on the staged records and on links only, never on outcomes: who wins does not depend on the order in which records
+were loaded, and two contacts can never wait for each other. So a create that the CRM refused for good keeps its claim until its
+record changes.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, nullable
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests, nullable
 from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.model import MODELS, RecordType
-from crm_pipeline.store.emails import contenders
+from crm_pipeline.store import emails as store_emails
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync import emails
-from crm_pipeline.sync.eligibility import HOLDING
-from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.eligibility import UNUSABLE, parent_crm_ids
 from crm_pipeline.sync.planning import Plan
 
 
-class EmailClaims:
-    """The claims to email addresses in one CRM; accounts have none, and pass through unchanged."""
+def contenders(connection: Connection, state: CrmState, *, addresses: pd.Series) -> pd.DataFrame:
+    """Who could claim these addresses (store.emails.CONTENDERS), over all staged contacts."""
+    return store_emails.contenders(
+        connection,
+        state,
+        emails=addresses.dropna().unique().tolist(),
+        email_field=_field(state.crm),
+        required=MODELS[RecordType.CONTACT].required_to_create,
+        unusable=UNUSABLE,
+    )
 
-    def __init__(self, order: LoadOrder) -> None:
-        self._order = order
-        self._applies = order.spec.record_type is RecordType.CONTACT
-        self._field = preset_field(order.crm, RecordType.CONTACT, "email") or ""
 
-    def winners(self, connection: Connection, frame: pd.DataFrame, digests: pd.DataFrame) -> pd.Series | None:
-        """Per row the QBench id to which its address belongs (Int64); ``digests``: of the frame's payload."""
-        if not self._applies:
-            return None
-        found = contenders(
-            connection,
-            self._order.state,
-            emails=frame["email"].dropna().unique().tolist(),
-            email_field=self._field,
-            required=MODELS[RecordType.CONTACT].required_to_create,
-            holding=HOLDING,
-        )
-        return emails.winners(frame["email"], self._wanted(digests), found)
+def winners(addresses: pd.Series, found: pd.DataFrame, customers: pd.DataFrame) -> pd.Series:
+    """Per row the QBench id to which its address belongs (Int64), null where nobody claims it.
 
-    def marked(self, planned: Plan, *, links: pd.DataFrame, digests: pd.DataFrame) -> Plan:
-        """The plan with the addresses that its writes give up and take (emails.with_emails); ``links``: schemas.LINKS."""
-        if not self._applies:
-            return planned
-        held = nullable(digest_frame(links["digests"], [self._field])[self._field]).set_axis(links["qbench_id"])
-        return emails.with_emails(planned, held=held, wanted=self._wanted(digests))
+    ``found``: their contenders. ``customers``: eligibility.PARENTS of the contenders' customers.
+    """
+    eligible = found["able"] & parent_crm_ids(found["customer_id"], customers).notna()
+    wanted = nullable(digests(addresses.to_frame("email"))["email"])
+    return emails.winners(addresses, wanted, emails.CLAIMS.build(found.assign(eligible=eligible)))
 
-    def _wanted(self, digests: pd.DataFrame) -> pd.Series:
-        none = pd.Series(NO_DIGEST, index=digests.index, dtype="int64")
-        return nullable(digests.get(self._field, none))
+
+def marked(planned: Plan, crm: str, *, links: pd.DataFrame, digests: pd.DataFrame) -> Plan:
+    """A plan of contacts with the addresses that its writes give up and take (emails.with_emails).
+
+    ``links``: schemas.LINKS. ``digests``: of the rows' payload.
+    """
+    field = _field(crm)
+    held = nullable(digest_frame(links["digests"], [field])[field]).set_axis(links["qbench_id"])
+    none = pd.Series(NO_DIGEST, index=digests.index, dtype="int64")
+    return emails.with_emails(planned, held=held, wanted=nullable(digests.get(field, none)))
+
+
+def _field(crm: str) -> str:
+    return preset_field(crm, RecordType.CONTACT, "email") or ""

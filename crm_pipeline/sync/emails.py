@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import pandas as pd
 
+from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning import Plan
+
+CLAIMS = FrameSchema(
+    "claims",
+    (
+        Column("email", "str", "the address, as normalized"),
+        Column("qbench_id", "int64", "QBench id of a contact that has it"),
+        Column("eligible", "bool", "it may sync, apart from the address being another's"),
+        Column("linked", "bool", "it has a live link"),
+        Column("digest", "Int64", "digest of the address last sent for it, null when none was"),
+    ),
+)
 
 HELD, WANTED = "email_held", "email_wanted"
 """Columns of a plan's rows: digests (Int64) of the address last sent, and of the one that is sent now."""
@@ -14,9 +26,9 @@ HELD, WANTED = "email_held", "email_wanted"
 def winners(emails: pd.Series, digests: pd.Series, contenders: pd.DataFrame) -> pd.Series:
     """The QBench id to which each row's address belongs (Int64, the rows' index), null where nobody claims it.
 
-    ``digests``: of the addresses, as links keep them. ``contenders``: store.emails.CONTENDERS. A linked contact wins, of several
-    the one for which the address was last sent, then the oldest id. One that may not sync holds on to what it has in the CRM,
-    but claims nothing new.
+    ``digests``: of the addresses, as links keep them. ``contenders``: CLAIMS. A linked contact wins, of several the one for
+    which the address was last sent, then the oldest id. One that may not sync holds on to what it has in the CRM, but claims
+    nothing new.
     """
     wanted = pd.DataFrame({"email": emails, "wanted": digests}).dropna(subset=["email"]).drop_duplicates("email")
     claims = contenders.merge(wanted, on="email")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync.resending import Resend
 from crm_pipeline.sync.retrying import RetrySettings
@@ -39,7 +38,7 @@ class LoadOrder:
     @property
     def parent(self) -> CrmState:
         """The state of the accounts that contacts refer to."""
-        return replace(self.state, record_type=RecordType.ACCOUNT)
+        return self.state.accounts
 
     @property
     def key_space(self) -> str | None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import pandas as pd
-from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, RecordError
@@ -19,9 +17,8 @@ from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import staged_errors
-from crm_pipeline.sync import eligibility
-from crm_pipeline.sync.claims import EmailClaims
+from crm_pipeline.sync import claims, eligibility
+from crm_pipeline.sync.customers import Accounts, customers
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.owners import Owners
@@ -29,18 +26,6 @@ from crm_pipeline.sync.parents import former_customers, keep_parent, previous_pa
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import frames_by_id
-
-
-class Accounts(Protocol):
-    """What became of customers in the CRM: their links (schemas.LINKS) and latest outcomes (schemas.OUTCOMES)."""
-
-    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The links of these QBench ids."""
-        ...
-
-    def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The latest outcomes of these QBench ids."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +61,6 @@ class Planner:
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
-        self._claims = EmailClaims(order)
         self.lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
         self._owners = None if report is None else Owners(order, crm=crm, report=report)
 
@@ -106,7 +90,9 @@ class Planner:
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
         )
         key_of = order.key_of if order.settings.external_key else None
-        planned = self._claims.marked(plan(inputs, model=MODELS[self._record_type], key_of=key_of), links=links, digests=known.digests)
+        planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
+        if self._record_type is RecordType.CONTACT:
+            planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
         if self._owners is not None:
             planned = self._owners.give(planned, frame)
         return self._respecting_the_crm(planned, blank_only(payload))
@@ -118,13 +104,17 @@ class Planner:
         payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields, country_format=country_format)
         self._require_possible(payload)
         wanted = digests(payload.values)
+        parents, winners = None, None
         with self._store.transaction() as connection:
             links = order.state.links(connection, ids=frame["qbench_id"].tolist())
-            customers = self._customers(connection, frame)
             former = order.parent.links(connection, ids=former_customers(frame, links))
-            winners = self._claims.winners(connection, frame, wanted)
-        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=customers, email_winners=winners)
-        return Known(payload, wanted, links, customers, former, verdicts)
+            if self._record_type is RecordType.CONTACT:
+                found = claims.contenders(connection, order.state, addresses=frame["email"])
+                ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
+                parents = customers(connection, order.integration, accounts=self._accounts, ids=ids)
+                winners = claims.winners(frame["email"], found, parents)
+        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=parents, email_winners=winners)
+        return Known(payload, wanted, links, parents, former, verdicts)
 
     def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
@@ -148,14 +138,6 @@ class Planner:
         problems = mapping_problems(payload.targets, self._fields, spec=order.spec, crm=order.crm, external_key=key)
         if problems:
             raise MappingError(integration=order.integration, service=order.crm, problems=problems)
-
-    def _customers(self, connection: Connection, frame: pd.DataFrame) -> pd.DataFrame | None:
-        if self._record_type is not RecordType.CONTACT:
-            return None
-        ids = frame["customer_id"].dropna().astype("int64").unique().tolist()
-        errors = staged_errors(connection, self._order.integration, RecordType.ACCOUNT, ids=ids)
-        links, outcomes = self._accounts.links(connection, ids=ids), self._accounts.outcomes(connection, ids=ids)
-        return eligibility.parents(frame["customer_id"], links, outcomes, errors=errors)
 
     def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
         """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""

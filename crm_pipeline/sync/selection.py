@@ -10,9 +10,8 @@ from sqlalchemy import Connection
 
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
-from crm_pipeline.store.waiting import ids_to_plan_again
-from crm_pipeline.sync.eligibility import HOLDING
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.waking import awakened
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def _of_window(order: LoadOrder, window: Window, *, store: Store, frame_rows: in
     for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window, frame_rows=frame_rows):
         yield Taken(frame)
     with store.transaction() as connection:
-        ids = ids_to_plan_again(connection, order.state, holding=HOLDING)
+        ids = awakened(connection, order.state)
     for frame in frames_by_id(order, ids, store=store, frame_rows=frame_rows):
         freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
         if len(freed):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.store.emails import CONTENDERS
+from crm_pipeline.sandbox.salesforce.org import ValidationRule
 from crm_pipeline.store.staging import FRAME_ROWS, Window
 from crm_pipeline.sync import emails
 from crm_pipeline.sync.planning import Plan
@@ -54,7 +54,7 @@ HELD_BACK_HOLDING = {"eligible": False, "linked": True, "digest": DIGEST}
 )
 def test_an_address_belongs_to(claims: dict[int, dict[str, Any]], expected: int | None) -> None:
     rows = [{"email": ANA, "qbench_id": number, **claim} for number, claim in claims.items()]
-    known = CONTENDERS.build(pd.DataFrame(rows, columns=CONTENDERS.names, dtype=object))
+    known = emails.CLAIMS.build(pd.DataFrame(rows, columns=emails.CLAIMS.names, dtype=object))
     found = emails.winners(pd.Series([ANA, None], dtype="str"), pd.Series([DIGEST, pd.NA], dtype="Int64"), known)
     assert found.astype(object).where(found.notna(), None).tolist() == [expected, None]
 
@@ -208,6 +208,58 @@ def test_an_update_to_an_address_that_a_foreign_contact_owns_is_skipped_and_goes
     assert later.of(47) == [TAKEN]
     assert (later.waits_on[47], later.held[47]) == (f"holder:{in_hubspot.foreign}", "hal")
     assert (set_free.of(47), set_free.held[47]) == ([UPDATED], "foreign")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Contacts 5 and 7 claim the addresses of 6 and 8, and the CRM refuses their creates for good; then 5 loses its phone.
+
+    9 cannot be created, because it has no phone, and 10, the next to claim its address, is refused too.
+    """
+
+    first: Seen
+    nothing_new: Seen
+    later: Seen
+    in_the_end: Seen
+
+
+@pytest.fixture(scope="module")
+def refused(postgres: str) -> Iterator[Refused]:
+    with own_bench(postgres, "salesforce") as bench:
+        bench.sandbox.org.add_validation_rule(ValidationRule("Contact", lambda row: row["FirstName"] == "Refused"))
+        spec = with_customer(bench)
+        cannot, without_phone = {"first_name": "Refused"}, {"phone": None}
+        shared: dict[int, tuple[str, dict[str, Any]]] = {
+            5: ("ana", cannot),
+            6: ("ana", {}),
+            7: ("bea", cannot),
+            8: ("bea", {}),
+            9: ("cleo", without_phone),
+            10: ("cleo", cannot),
+        }
+        bench.stage(spec, CONTACT, *(contact(n, of=1, email_address=address(name), **more) for n, (name, more) in shared.items()))
+        first = seen(bench, spec, window=EVERYTHING)
+        nothing_new = seen(bench, spec, window=Window(since=1_800, until=1_801))
+        bench.stage(spec, CONTACT, contact(5, 950, of=1, email_address=address("ana"), **cannot, **without_phone))
+        later = seen(bench, spec, window=LATER)
+        yield Refused(first, nothing_new, later, seen(bench, spec, window=Window(since=1_800, until=1_801)))
+
+
+REFUSED = ("failed", "InvalidValueException")
+
+
+def test_a_contact_that_the_crm_refuses_for_good_keeps_its_claim_and_the_others_wait_for_it(refused: Refused) -> None:
+    assert refused.first.of(5, 6, 7, 8, 9, 10) == [REFUSED, DUPLICATE, REFUSED, DUPLICATE, DUPLICATE, REFUSED]
+    assert [refused.first.waits_on[number] for number in (6, 8, 9)] == ["email:5", "email:7", "email:10"]
+
+
+def test_once_a_refused_contact_may_not_be_created_at_all_its_duplicate_is(refused: Refused) -> None:
+    assert refused.later.of(5, 6) == [DUPLICATE, CREATED]
+    assert refused.later.waits_on[5] == "email:6", "and not each on the other"
+
+
+def test_contacts_that_wait_for_a_refused_one_are_not_planned_again_in_vain(refused: Refused) -> None:
+    assert [seen.report.replanned for seen in (refused.nothing_new, refused.in_the_end)] == [0, 0]
 
 
 UNUSABLE_LINKS = {"deleted": 36, "conflict": 37, "merged": 38}
