@@ -16,6 +16,7 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.addresses import possible_types
 from crm_pipeline.mapping.presets import OWNER_FIELDS
+from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
@@ -243,6 +244,11 @@ class IntegrationSpec(IntegrationAttributes):
 
     name: Annotated[str, Field(description="The integration's name.", examples=["acme"], pattern=NAME_PATTERN)]
 
+    @property
+    def reading(self) -> Reading:
+        """How values are read that leave something unsaid."""
+        return Reading(self.default_region, self.qbench.time_zone)
+
     def order(
         self, crm: str, record: RecordSpec, *, run_id: str, partition_key: str | None = None, resend: Resend | None = None
     ) -> LoadOrder:
@@ -254,7 +260,7 @@ class IntegrationSpec(IntegrationAttributes):
             spec=record,
             run_id=run_id,
             partition_key=partition_key,
-            default_region=self.default_region,
+            reading=self.reading,
             resend=resend,
             retries=self.retries,
         )

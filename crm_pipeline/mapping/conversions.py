@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, tzinfo
+from functools import partial
 
 import pandas as pd
 
 from crm_pipeline.mapping.folding import fold, fold_text
-from crm_pipeline.mapping.values import integer_form, over_uniques, texts
+from crm_pipeline.mapping.numbers import integer_form, number_form
+from crm_pipeline.mapping.values import over_uniques, texts
 
 TRUE_WORDS = frozenset({"true", "yes", "y", "1", "on"})
 FALSE_WORDS = frozenset({"false", "no", "n", "0", "off"})
 DATE_FORMATS = ("%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y")
 LONGEST_SCALAR = 100
 
-_DECIMAL = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?", re.ASCII)
 _UNIX_TIME = re.compile(r"(\d{9,10})|(\d{10})\d{3}", re.ASCII)
 """Seconds, from 1973 on, or milliseconds: fewer digits are a year, or a day written without dashes."""
 
@@ -31,11 +32,13 @@ class Converted:
     error: str
 
 
-def convert(values: pd.Series, *, type_: str, options: list[tuple[str, str]], restricted: bool) -> Converted:
+def convert(values: pd.Series, *, type_: str, options: list[tuple[str, str]], restricted: bool, zone: tzinfo = UTC) -> Converted:
     """Values in the form of a CRM field type (the types of schemas.CRM_FIELDS).
 
     Dtypes: integer Int64; number Int64 where every value is whole, else Float64; boolean boolean; the rest str, dates as
     ``2026-11-01`` and ``2026-11-01T00:00:00Z``. A restricted choice takes only its options, told by value, then by label.
+    Numbers among ``values`` are what they are; of texts see numbers.number_form. ``zone``: the time zone of moments without one,
+    and the one whose day a Unix time lies in.
     """
     text = texts(values).values
     if type_ in ("choice", "multi_choice") and options:
@@ -43,9 +46,9 @@ def convert(values: pd.Series, *, type_: str, options: list[tuple[str, str]], re
         invalid = text.notna() & chosen.isna()
         kept = chosen if restricted else chosen.fillna(text)
         return Converted(kept, invalid & restricted, "InvalidOptionException")
-    if type_ not in _FORMS:
+    if type_ != "number" and type_ not in _FORMS:
         return Converted(text, pd.Series(False, index=values.index), "InvalidValueException")
-    formed = _FORMS[type_](text)
+    formed = _numbers(text, given=values) if type_ == "number" else _FORMS[type_](text, zone)
     return Converted(formed, text.notna() & formed.isna(), "InvalidValueException")
 
 
@@ -69,14 +72,14 @@ def _integers(text: pd.Series) -> pd.Series:
     return over_uniques(text, integer_form, dtype="Int64")
 
 
-def _numbers(text: pd.Series) -> pd.Series:
+def _numbers(text: pd.Series, *, given: pd.Series) -> pd.Series:
     whole = _integers(text)
-    return whole if (whole.isna() == text.isna()).all() else over_uniques(text, _number, dtype="Float64")
-
-
-def _number(text: str) -> float | None:
-    found = _DECIMAL.fullmatch(text) if len(text) <= LONGEST_SCALAR else None
-    return integer_form(text) if found is None else float(text.replace(",", ""))
+    if (whole.isna() == text.isna()).all():
+        return whole
+    numbers = over_uniques(text, number_form, dtype="Float64")
+    if given.dtype != object:
+        return numbers
+    return numbers.mask(given.map(type).eq(float), pd.to_numeric(given, errors="coerce").astype("Float64"))
 
 
 def _booleans(text: pd.Series) -> pd.Series:
@@ -84,42 +87,54 @@ def _booleans(text: pd.Series) -> pd.Series:
     return words.isin(TRUE_WORDS).astype("boolean").where(words.isin(TRUE_WORDS | FALSE_WORDS), pd.NA)
 
 
-def _moment(text: str) -> datetime | None:
-    """A date as QBench gives one; one without a zone is UTC."""
+def _moment(text: str, zone: tzinfo) -> datetime | None:
+    """A date as QBench gives one, in the zone that it names, else in this one; the month comes first (11/01/2026)."""
     if len(text) > LONGEST_SCALAR:
         return None
     if unix := _UNIX_TIME.fullmatch(text):
-        return datetime.fromtimestamp(int(unix[1] or unix[2]), tz=UTC)
+        return datetime.fromtimestamp(int(unix[1] or unix[2]), tz=zone)
     for read in (datetime.fromisoformat, *(_by(form) for form in DATE_FORMATS)):
         try:
             found = read(text)
-            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-        except (ValueError, OverflowError):
+        except ValueError:
             continue
+        return found.replace(tzinfo=zone) if found.tzinfo is None else found
     return None
 
 
 def _by(form: str) -> Callable[[str], datetime]:
-    return lambda text: datetime.strptime(text, form).replace(tzinfo=UTC)
+    return lambda text: datetime.strptime(text, form)
 
 
-def _dates(text: pd.Series) -> pd.Series:
-    return over_uniques(text, lambda value: _written(_moment(value), "%Y-%m-%d"))
+def _day(text: str, zone: tzinfo) -> str | None:
+    """The day that a text shows, whatever moment it is elsewhere."""
+    moment = _moment(text, zone)
+    return None if moment is None else _written(moment.date(), "%Y-%m-%d")
 
 
-def _datetimes(text: pd.Series) -> pd.Series:
-    return over_uniques(text, lambda value: _written(_moment(value), "%Y-%m-%dT%H:%M:%SZ"))
+def _utc(text: str, zone: tzinfo) -> str | None:
+    """The moment in UTC; null for a time that comes twice, or never, for the clocks are set then."""
+    moment = _moment(text, zone)
+    if moment is None or (moment.tzinfo is zone and _is_unclear(moment)):
+        return None
+    try:
+        return _written(moment.astimezone(UTC), "%Y-%m-%dT%H:%M:%SZ")
+    except OverflowError:
+        return None
 
 
-def _written(moment: datetime | None, form: str) -> str | None:
+def _is_unclear(moment: datetime) -> bool:
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
+
+
+def _written(moment: date, form: str) -> str | None:
     # strftime does not pad the years before 1000, which no CRM takes anyway.
-    return moment.strftime(form) if moment is not None and moment.year >= 1000 else None
+    return moment.strftime(form) if moment.year >= 1000 else None
 
 
-_FORMS: Mapping[str, Callable[[pd.Series], pd.Series]] = {
-    "integer": _integers,
-    "number": _numbers,
-    "boolean": _booleans,
-    "date": _dates,
-    "datetime": _datetimes,
+_FORMS: Mapping[str, Callable[[pd.Series, tzinfo], pd.Series]] = {
+    "integer": lambda text, _: _integers(text),
+    "boolean": lambda text, _: _booleans(text),
+    "date": lambda text, zone: over_uniques(text, partial(_day, zone=zone)),
+    "datetime": lambda text, zone: over_uniques(text, partial(_utc, zone=zone)),
 }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.spec import FieldSource
-from crm_pipeline.mapping.values import Texts, first_of_several, host_form, normal_form, over_uniques, texts
+from crm_pipeline.mapping.values import NO_VALUE_WORDS, Texts, first_of_several, host_form, normal_form, over_uniques, text_form, texts
 from crm_pipeline.model import FieldKind
 
 NOT_UNDERSTOOD_COUNTS: dict[FieldKind, str] = {
@@ -26,16 +26,26 @@ class FieldColumn:
 
     ``values``: the normal form (str, integers Int64), null where blank. ``given``: QBench itself holds a usable value.
     ``missed``: a value that was not understood, kept as given or left out (``normal_form``). ``unusable``: QBench holds
-    something, but nothing of it can be sent; None where the mapping does not clear. ``create_default``: the value to use
-    where ``values`` is null, for new CRM records only; None without one.
+    something, but nothing of it can be sent. ``create_default``: the value to use where ``values`` is null, for new CRM records
+    only; None without one.
     """
 
     values: pd.Series
     given: pd.Series
     missed: pd.Series
-    unusable: pd.Series | None = None
+    unusable: pd.Series
     create_default: pd.Series | None = None
     counts: dict[str, int] = field(default_factory=dict)
+
+
+def with_numbers(column: FieldColumn, content: Sequence[dict[str, Any]], source: FieldSource) -> pd.Series:
+    """The values as objects; a number with a fraction is itself, since its text may mean another one (1.125: numbers.number_form)."""
+    objects = column.values.astype(object).where(column.values.notna(), None)
+    given = [source.constant if source.from_ is None else record.get(source.from_) for record in content]
+    if float not in set(map(type, given)):
+        return objects
+    numbers = pd.Series(given, index=objects.index, dtype=object)
+    return objects.mask(numbers.map(type).eq(float) & numbers.map(text_form).eq(objects) & objects.str.contains(".", regex=False), numbers)
 
 
 def read_field(content: Sequence[dict[str, Any]], source: FieldSource, *, kind: FieldKind, regions: pd.Series | None = None) -> FieldColumn:
@@ -45,6 +55,8 @@ def read_field(content: Sequence[dict[str, Any]], source: FieldSource, *, kind: 
     """
     raw = _raw_texts(content, source, kind)
     translated = _translate(raw.values, source)
+    if (no_value := _says_no_value(raw.values, source)).any():
+        raw, translated = replace(raw, values=raw.values.where(~no_value, None)), translated.where(~no_value, None)
     text = translated.fillna(str(_text(source.default))) if source.default is not None and source.default_when == "always" else translated
     values, missed = _formed(text, source, kind, regions)
     create_default = None
@@ -58,7 +70,7 @@ def read_field(content: Sequence[dict[str, Any]], source: FieldSource, *, kind: 
     if kind in NOT_UNDERSTOOD_COUNTS:
         counts[NOT_UNDERSTOOD_COUNTS[kind]] = int(missed.sum())
     given = raw.values.notna() if source.from_ is not None else pd.Series(False, index=text.index)
-    unusable = (text.notna() | raw.unreadable) & values.isna() if source.clear else None
+    unusable = (text.notna() | raw.unreadable) & values.isna()
     return FieldColumn(values=values, given=given, missed=missed, unusable=unusable, create_default=create_default, counts=counts)
 
 
@@ -86,6 +98,12 @@ def _translate(values: pd.Series, source: FieldSource) -> pd.Series:
     wanted = texts(fold(values).map(table)).values
     # A value translated to blank is meant to be blank.
     return wanted.where(fold(values).isin(table), values)
+
+
+def _says_no_value(values: pd.Series, source: FieldSource) -> pd.Series:
+    """Where QBench holds a program's word for no value which the mapping does not translate (bool)."""
+    no_value = values.isin(NO_VALUE_WORDS) & (source.from_ is not None)
+    return no_value & ~fold(values).isin(list(map(fold_text, source.translate))) if source.translate else no_value
 
 
 def _text(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.mapping.conversions import convert
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.spec import Filter
 
@@ -72,7 +73,7 @@ def _is_blank(values: pd.Series, operand: bool) -> pd.Series:  # noqa: FBT001 - 
 
 
 def _greater_than(values: pd.Series, operand: float) -> pd.Series:
-    numbers = pd.to_numeric(fold(values).str.replace(r"(?<=\d)[, ](?=\d{3})", "", regex=True), errors="coerce")
+    numbers = convert(values, type_="number", options=[], restricted=False).values
     return (numbers > operand).fillna(value=False).astype(bool)
 
 

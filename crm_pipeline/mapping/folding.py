@@ -7,7 +7,9 @@ import unicodedata
 import pandas as pd
 
 from crm_pipeline.mapping.countries import country_code
-from crm_pipeline.mapping.values import email_form, host_form, integer_form, over_uniques, phone_form, texts
+from crm_pipeline.mapping.numbers import integer_form
+from crm_pipeline.mapping.phones import phone_form
+from crm_pipeline.mapping.values import email_form, host_form, over_uniques, texts
 from crm_pipeline.model import FieldKind
 
 

@@ -21,7 +21,7 @@ from crm_pipeline.errors import (
     UnreadableRecordException,
 )
 from crm_pipeline.mapping.addresses import read_addresses
-from crm_pipeline.mapping.fields import FieldColumn, read_field
+from crm_pipeline.mapping.fields import FieldColumn, read_field, with_numbers
 from crm_pipeline.mapping.filters import meets
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.owners import rules_met
@@ -30,7 +30,7 @@ from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
 
 DEFAULT_PREFIX = "default."
-UNUSABLE_PREFIX = "unusable."
+UNUSABLE = "unusable"
 PHONE_FIELDS = {RecordType.ACCOUNT: "phone_number", RecordType.CONTACT: "phone"}
 STATUS_FIELD = "status"
 ACTIVE_STATUS = "active"
@@ -46,7 +46,7 @@ class Normalized:
     ``<crm>.<field>`` the text for a directly mapped CRM field; ``qbench.<field>`` the text of a field that a match key names;
     ``default.<field>`` the value to use where the field is blank, for new CRM records only (see ``with_create_defaults``);
     ``owner_rules`` the owner rules that the record meets (see ``owners``);
-    ``unusable.<field>`` True where QBench holds a value that cannot be sent, so that ``clear`` does not take it for a blank.
+    ``unusable`` the fields of which QBench holds a value that cannot be sent (see ``is_unusable``).
 
     Counts add up over frames: rows, unparsable_phones, unclear_countries, unparsable_numbers, unreadable_values, translated,
     unknown_address_types, and per record error its name.
@@ -75,7 +75,8 @@ def normalize(
     content = [record if isinstance(record, dict) else {} for record in raw["content"]]
     addresses = read_addresses(content, spec.map)
     fields = _read_fields(content, spec, regions=addresses.regions(default_region))
-    extras = _read_extras(content, spec)
+    extra_sources = _extra_sources(spec)
+    extras = {name: read_field(content, source, kind="text") for name, source in extra_sources.items()}
     customer_ids = _customer_ids(content, deleted_customers) if spec.record_type is RecordType.CONTACT else None
     held_back = [(InactiveCustomerException, _inactive(content, spec)), (FilteredOutException, ~_meets_rules(content, spec, customers))]
     error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, held_back=held_back)
@@ -89,7 +90,7 @@ def normalize(
         "error_type": error_type,
         "error_fields": error_fields,
         **columns,
-        **{name: _objects(column.values) for name, column in extras.items()},
+        **{name: with_numbers(column, content, extra_sources[name]) for name, column in extras.items()},
         **companions,
         **rules_met(pd.Series(content, dtype=object), spec, customers=None if customers is None else customers.reset_index(drop=True)),
     }
@@ -109,6 +110,14 @@ def with_create_defaults(normalized: pd.DataFrame) -> pd.DataFrame:
         target = normalized[name.removeprefix(DEFAULT_PREFIX)]
         filled[target.name] = target.where(target.notna(), normalized[name]).astype(target.dtype)
     return normalized.assign(**filled)
+
+
+def is_unusable(normalized: pd.DataFrame, field: str) -> pd.Series:
+    """Where QBench holds a value of the field of which nothing can be sent (bool): it is named, and no blank to clear."""
+    named = normalized.get(UNUSABLE)
+    if named is None or named.isna().all():
+        return pd.Series(False, index=normalized.index)
+    return named.map(lambda names: isinstance(names, list) and field in names).astype(bool)
 
 
 def _read_fields(content: list[dict[str, Any]], spec: RecordSpec, *, regions: pd.Series) -> dict[str, FieldColumn]:
@@ -137,23 +146,27 @@ def _with_phone_type(record_map: AccountMap | ContactMap, record_type: RecordTyp
     return sources
 
 
-def _read_extras(content: list[dict[str, Any]], spec: RecordSpec) -> dict[str, FieldColumn]:
+def _extra_sources(spec: RecordSpec) -> dict[str, FieldSource]:
+    """What is read beside the model's fields: for directly mapped CRM fields and for match keys."""
     match_fields = [key for key in spec.sync_on if key.field is not None]
-    sources = spec.map.direct | {key.source: FieldSource(from_=key.field) for key in match_fields}
-    return {name: read_field(content, source, kind="text") for name, source in sources.items()}
+    return spec.map.direct | {key.source: FieldSource(from_=key.field) for key in match_fields}
 
 
-def _companions(fields: dict[str, FieldColumn], spec: RecordSpec) -> dict[str, pd.Series]:
+def _companions(fields: dict[str, FieldColumn], spec: RecordSpec) -> dict[str, Any]:
     sources = spec.map.sources() | spec.map.direct
     defaults = {
         DEFAULT_PREFIX + name: _objects(column.create_default) for name, column in fields.items() if column.create_default is not None
     }
-    unusable = {
-        UNUSABLE_PREFIX + name: column.unusable.astype(object)
-        for name, column in fields.items()
-        if name in sources and column.unusable is not None
-    }
-    return defaults | unusable
+    unusable = {name: column.unusable for name, column in fields.items() if name in sources}
+    return {**defaults, UNUSABLE: _names_of_marked(unusable)}
+
+
+def _names_of_marked(marks: dict[str, pd.Series]) -> list[list[str] | None]:
+    """Per row the names of the marked columns, None where there is none."""
+    marked = pd.DataFrame(marks)
+    rows = marked[marked.any(axis=1)]
+    named = dict(zip(rows.index, (rows.columns[row].tolist() for row in rows.to_numpy()), strict=True))
+    return [named.get(position) for position in marked.index]
 
 
 def _objects(values: pd.Series) -> pd.Series:

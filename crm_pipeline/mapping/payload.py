@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 import pandas as pd
 
-from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, UNUSABLE_PREFIX, with_create_defaults
+from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, is_unusable, with_create_defaults
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Route, Target, routes
-from crm_pipeline.mapping.validity import Checked, check_values, gather, problem, required_problems
+from crm_pipeline.mapping.validity import Action, Checked, check_values, gather, problem, required_problems
 from crm_pipeline.model import CountryFormat
 
 
@@ -45,8 +46,11 @@ def build_payload(
     spec: RecordSpec,
     crm_fields: pd.DataFrame | None,
     country_format: CountryFormat = "auto",
+    zone: tzinfo = UTC,
 ) -> Payload:
     """The payload of a normalized frame (schemas.normalized_schema) in one CRM, of mapped fields only.
+
+    ``zone``: the time zone of QBench's dates that carry none.
 
     Defaults for new records only stand in the frame's ``default.<field>`` columns: the same mapping is applied to the frame
     with them filled in, and what comes out different is ``create_defaults``.
@@ -56,18 +60,20 @@ def build_payload(
     plan = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
     targets = tuple(route.target for route in plan)
     mapped = _mapped(normalized, plan)
-    checked = check_values(mapped, targets, crm_fields)
-    created, create, create_defaults = normalized, checked, pd.DataFrame(index=normalized.index)
-    if any(name.startswith(DEFAULT_PREFIX) for name in normalized.columns):
-        created = with_create_defaults(normalized)
-        create = check_values(_mapped(created, plan), targets, crm_fields)
+    has_defaults = any(name.startswith(DEFAULT_PREFIX) for name in normalized.columns)
+    created = with_create_defaults(normalized) if has_defaults else normalized
+    left_out = _left_out(created, plan)
+    checked = check_values(mapped, targets, crm_fields, known=left_out, zone=zone)
+    create, create_defaults = checked, pd.DataFrame(index=normalized.index)
+    if has_defaults:
+        create = check_values(_mapped(created, plan), targets, crm_fields, known=left_out, zone=zone)
         create_defaults = _differing(create.values, checked.values)
     return Payload(
         values=checked.values,
         targets=targets,
         create_defaults=create_defaults,
         clears=_clears(normalized, mapped, targets),
-        problems=gather([checked.problems, *_dropped(created, plan)]),
+        problems=checked.problems,
         create_problems=gather([*_only_in_create(create, checked), required_problems(create.values, targets, crm_fields)]),
     )
 
@@ -93,18 +99,22 @@ def _only_in_create(create: Checked, checked: Checked) -> list[pd.DataFrame]:
     return [create.problems[(merged["_merge"] == "left_only").to_numpy()]]
 
 
-def _dropped(normalized: pd.DataFrame, plan: Sequence[Route]) -> list[pd.DataFrame]:
-    return [
-        problem(route.dropped(normalized), route.target.crm_field, error="InvalidOptionException", action="omitted")
-        for route in plan
-        if route.dropped is not None
-    ]
+def _left_out(normalized: pd.DataFrame, plan: Sequence[Route]) -> pd.DataFrame:
+    """What QBench holds and never reaches the CRM (PROBLEMS): it has no form in this CRM, or was not understood at all."""
+    found = []
+    for route in plan:
+        target = route.target
+        if route.dropped is not None:
+            found.append(problem(route.dropped(normalized), target.crm_field, error="InvalidOptionException", action="omitted"))
+        action: Action = "failed" if target.must_be_valid else "omitted"
+        unusable = is_unusable(normalized, target.source)
+        found.append(problem(unusable, target.crm_field, error="InvalidValueException", action=action))
+    return gather(found)
 
 
 def _clears(normalized: pd.DataFrame, mapped: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:
     columns = {}
     for target in targets:
         blank = mapped[target.crm_field].isna() if target.clear else pd.Series(False, index=mapped.index)
-        unusable = normalized.get(UNUSABLE_PREFIX + target.source)
-        columns[target.crm_field] = blank if unusable is None else blank & (unusable != True)  # noqa: E712 - null is not True
+        columns[target.crm_field] = blank & ~is_unusable(normalized, target.source) if target.clear else blank
     return pd.DataFrame(columns, index=mapped.index)

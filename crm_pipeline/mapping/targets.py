@@ -39,6 +39,11 @@ class Target:
     droppable: bool = False
     protected: bool = False
 
+    @property
+    def must_be_valid(self) -> bool:
+        """Whether a value that the CRM would refuse fails the record."""
+        return self.protected or self.on_invalid == "fail"
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -122,7 +127,9 @@ def _direct(crm: str, crm_field: str, source: FieldSource) -> Route:
 
     def pick(frame: pd.DataFrame) -> pd.Series:
         # Staged frames have no undeclared column of which every row is blank.
-        return frame[name].astype("str") if name in frame.columns else pd.Series(None, index=frame.index, dtype="str")
+        values = frame[name] if name in frame.columns else pd.Series(None, index=frame.index, dtype="str")
+        # Beside texts there are numbers only where their text may mean another one (normalize).
+        return values.astype("str") if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty") else values
 
     return Route(_target(crm_field, name, source, editable=True, group=None), pick)
 

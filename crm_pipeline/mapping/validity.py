@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any, Literal
 
 import pandas as pd
@@ -35,22 +36,27 @@ class Checked:
     problems: pd.DataFrame
 
 
-def check_values(values: pd.DataFrame, targets: Sequence[Target], crm_fields: pd.DataFrame | None) -> Checked:
+def check_values(
+    values: pd.DataFrame,
+    targets: Sequence[Target],
+    crm_fields: pd.DataFrame | None,
+    *,
+    known: pd.DataFrame | None = None,
+    zone: tzinfo = UTC,
+) -> Checked:
     """Values in their final form against the CRM's fields (schemas.CRM_FIELDS): type, options, length (rules.md, 16).
 
     A value the CRM would refuse follows its target's ``on_invalid``; truncating something that is not too long text means
-    omitting it. Omitting takes the whole group along. Name, email and last name fail instead. Without ``crm_fields`` nothing
-    is checked and nothing changed.
+    omitting it. Omitting takes the whole group along. Name, email and last name fail instead. ``known``: problems that the
+    values have already. ``zone``: that of dates without one. Without ``crm_fields`` nothing more is checked.
     """
-    if crm_fields is None:
-        return Checked(values, PROBLEMS.empty())
-    described = crm_fields.set_index("name")
     columns: dict[str, pd.Series] = {}
-    problems: list[pd.DataFrame] = []
+    problems: list[pd.DataFrame] = [] if known is None else [known]
+    described = None if crm_fields is None else crm_fields.set_index("name")
     for target in targets:
         column = values[target.crm_field]
-        if target.crm_field in described.index:
-            column, found = _check_column(column, target, described.loc[target.crm_field])
+        if described is not None and target.crm_field in described.index:
+            column, found = _check_column(column, target, described.loc[target.crm_field], zone)
             problems += found
         columns[target.crm_field] = column
     checked = pd.DataFrame(columns, index=values.index)
@@ -102,9 +108,9 @@ def gather(problems: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled).drop_duplicates().sort_values("position", kind="stable", ignore_index=True)
 
 
-def _check_column(column: pd.Series, target: Target, field: pd.Series) -> tuple[pd.Series, list[pd.DataFrame]]:
-    converted = convert(column, type_=field["type"], options=list(field["options"]), restricted=bool(field["restricted"]))
-    fails = target.protected or target.on_invalid == "fail"
+def _check_column(column: pd.Series, target: Target, field: pd.Series, zone: tzinfo) -> tuple[pd.Series, list[pd.DataFrame]]:
+    converted = convert(column, type_=field["type"], options=list(field["options"]), restricted=bool(field["restricted"]), zone=zone)
+    fails = target.must_be_valid
     invalid = converted.invalid
     values, found = converted.values, []
     if invalid.any():

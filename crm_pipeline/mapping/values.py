@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -17,24 +16,27 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from crm_pipeline.mapping.countries import country_code
+from crm_pipeline.mapping.countries import country_code, names_no_country
+from crm_pipeline.mapping.numbers import LARGEST_EXACT_INTEGER, integer_form
+from crm_pipeline.mapping.phones import phone_form
 from crm_pipeline.model import FieldKind
 
-LARGEST_EXACT_INTEGER = 2**53
-"""Beyond it JSON's readers, who take numbers for floats, no longer tell neighbours apart."""
 MOST_INTEGER_BITS = 10_000
-LONGEST_INTEGER_TEXT = 100
-EXTENSION_MARK = " x"
 LONGEST_EMAIL = 254
 
 SEPARATORS: dict[FieldKind, re.Pattern[str]] = {
     "email": re.compile(r"[;,|/\s]+"),
     "phone": re.compile(r"\s*(?:[;,|/\n]|\bor\b)\s*"),
 }
+NO_VALUE_WORDS = frozenset(
+    {"nan", "NaN", "NAN", "-nan", "inf", "INF", "+inf", "-inf", "-INF", "Infinity", "+Infinity", "-Infinity", "infinity", "-infinity",
+     "null", "NULL", "(null)", "None", "nil", "undefined", "NaT", "<NA>"}
+)  # fmt: skip
+"""How programs write that there is no value, or no number, letter by letter: Nan and Null are people's names."""
+
 DEFAULT_SEPARATOR = re.compile(r"\s*[;\n]\s*")
 
 _PLAIN_LOCAL_PART = re.compile(r"[a-z0-9_+'-]+(?:\.[a-z0-9_+'-]+)*")
-_INTEGER = re.compile(r"([+-]?)(\d+|\d{1,3}(?:[ ,'’]\d{3})+)(?:\.0*)?", re.ASCII)
 _WEB_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|", re.IGNORECASE)
 
 
@@ -121,41 +123,6 @@ def valid_emails(values: pd.Series) -> pd.Series:
     return verdicts.fillna(value=False).astype(bool)
 
 
-def phone_form(text: str, region: str | None) -> str | None:
-    """E.164, an extension behind it as in ``+15125550101 x12``; null when the text is no dialable number.
-
-    The mark "x" is what Salesforce and HubSpot users type and what libphonenumber reads back. A number that is too short to
-    dial from outside its area ("555 0101") is not understood, since its E.164 form would be a wrong number.
-    """
-    import phonenumbers
-
-    known_region = region if region in phonenumbers.SUPPORTED_REGIONS else None
-    try:
-        number = phonenumbers.parse(text, known_region)
-    except phonenumbers.NumberParseException:
-        return None
-    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
-        return None
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    return f"{e164}{EXTENSION_MARK}{number.extension}" if number.extension else e164
-
-
-def phone_regions() -> frozenset[str]:
-    """The ISO alpha-2 codes that a phone number can be read with."""
-    import phonenumbers
-
-    return frozenset(phonenumbers.SUPPORTED_REGIONS)
-
-
-def integer_form(text: str) -> int | None:
-    """The whole number that a text writes ("55", "1,200", "55.0"); null for anything else and beyond the largest exact one."""
-    found = _INTEGER.fullmatch(unicodedata.normalize("NFKC", text).strip()) if len(text) <= LONGEST_INTEGER_TEXT else None
-    if found is None:
-        return None
-    number = int(found[1] + re.sub(r"\D", "", found[2]))
-    return number if abs(number) <= LARGEST_EXACT_INTEGER else None
-
-
 def host_form(text: str) -> str:
     """The host of a web address: lower-cased, without scheme, user, port, path and leading "www."; "" when it names none."""
     rest = text.strip().lower()
@@ -171,7 +138,8 @@ def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None
     """The normal form of texts by kind, and where it was not understood (bool).
 
     Shapes: str (integer: Int64) of the same index. What is not understood stays as given; a number becomes null, and so
-    does an email longer than any can be, which the database's index of addresses could not hold.
+    does what only fills a country's place ("N/A"), or an email longer than any can be, which the database's index of
+    addresses could not hold.
     ``regions``: ISO alpha-2 per row, read for phones only.
     """
     if kind in ("text", "url"):
@@ -183,6 +151,8 @@ def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None
         return lowered.where(lowered.str.len() <= LONGEST_EMAIL, None), lowered.notna() & ~valid_emails(lowered)
     understood = _phones(values, regions) if kind == "phone" else _understood(values, kind)
     missed = values.notna() & understood.isna()
+    if kind == "country":
+        values = values.where(~over_uniques(values, names_no_country, dtype="boolean").fillna(value=False).astype(bool), None)
     return (understood if kind == "integer" else understood.fillna(values)), missed
 
 
@@ -224,11 +194,10 @@ def _integer_text(value: int) -> str | None:
 
 
 def _float_text(value: float) -> str | None:
-    if math.isnan(value):
+    if not math.isfinite(value):
         return ""
-    if math.isinf(value):
-        return None
-    return str(int(value)) if value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER else repr(value)
+    whole = value.is_integer() and abs(value) <= LARGEST_EXACT_INTEGER
+    return str(int(value)) if whole else np.format_float_positional(value, trim="-")
 
 
 def _list_text(values: Sequence[Any]) -> str | None:

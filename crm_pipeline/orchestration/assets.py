@@ -166,8 +166,8 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
 
         with failing_clearly(spec.name, metadata):
             within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
-            normalize_staged(STORE, spec.name, record, window=within, default_region=spec.default_region, counts=counts)
-            digest = mapping_digest(record, spec.default_region)
+            normalize_staged(STORE, spec.name, record, window=within, reading=spec.reading, counts=counts)
+            digest = mapping_digest(record, spec.reading)
             with STORE.transaction() as connection:
                 out_of_date = count_of_other_mapping(connection, spec.name, record_type, mapping_digest=digest)
         context.add_asset_metadata({COLUMN_LINEAGE: lineage}, partition_key=context.partition_keys[-1])

@@ -48,7 +48,7 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
 
         with failing_clearly(spec.name, metadata):
             for record in spec.records.values():
-                normalize_staged(STORE, spec.name, record, window=EVERYTHING, default_region=spec.default_region, counts=Counter())
+                normalize_staged(STORE, spec.name, record, window=EVERYTHING, reading=spec.reading, counts=Counter())
             for record in spec.records.values():
                 job = Load(spec.order(kind.name, record, run_id=context.run.run_id), store=STORE, crm=crm)
                 try:

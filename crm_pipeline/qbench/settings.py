@@ -68,7 +68,7 @@ class QBenchSettings(YamlModel):
     time_zone: Annotated[
         str,
         Field(
-            description="IANA time zone of `last_updated` where it carries none; mapped fields with a time but no zone are taken as UTC.",
+            description="IANA time zone of QBench's dates that carry none: of `last_updated`, and of mapped fields.",
             examples=["America/Chicago"],
         ),
     ] = "UTC"

@@ -26,7 +26,7 @@ def column(series: pd.Series) -> list[Any]:
 def json_column(series: pd.Series) -> list[str]:
     """A column of dicts as JSON texts. Of what PostgreSQL's jsonb cannot hold, NUL and lone surrogates are left out.
 
-    A number beyond every measure, which is valid JSON (1e999) and infinite in Python, becomes a text that no number field takes.
+    NaN and the infinite (1e999 is valid JSON, and infinite in Python) are no values: they become null.
     """
     return [_json(value) for value in series]
 
@@ -49,7 +49,7 @@ def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return _UNSTORABLE.sub("", value)
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return None
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):

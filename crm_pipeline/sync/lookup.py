@@ -169,7 +169,7 @@ class Lookup:
         return choose(claims, near, holders, origin=origin, left_behind=left)
 
     def _fold(self, values: pd.Series, kind: FieldKind) -> pd.Series:
-        return fold(values, kind, default_region=self._order.default_region)
+        return fold(values, kind, default_region=self._order.reading.default_region)
 
 
 def _kind(state: CrmState, match_key: MatchKey) -> FieldKind:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.normalize import customer_ids_of, live_customers, normalize
+from crm_pipeline.mapping.reading import RULES, Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
@@ -18,21 +19,19 @@ from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_i
 from crm_pipeline.store.waiting import ids_to_normalize_again
 
 
-def normalize_staged(
-    store: Store, integration: str, spec: RecordSpec, *, window: Window, default_region: str | None, counts: Counter[str]
-) -> None:
+def normalize_staged(store: Store, integration: str, spec: RecordSpec, *, window: Window, reading: Reading, counts: Counter[str]) -> None:
     """Normalize the window's staged raw records and add what was met to ``counts`` (mapping.normalize.Normalized).
 
     And those outside of it whose normalized state is out of date for another cause than their own change; they are counted
     as ``again`` too.
     """
-    digest = mapping_digest(spec, default_region)
+    digest = mapping_digest(spec, reading)
     frames = raw_stream(store, integration, spec.record_type, window=window)
     looks_at_customers = any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner))))
     for frame in chain(frames, _out_of_date(store, integration, spec, window=window, digest=digest, counts=counts)):
         deleted = _deleted_customers(store, integration, frame) if spec.record_type is RecordType.CONTACT else frozenset()
         customers = _customers(store, integration, frame, deleted) if looks_at_customers else None
-        result = normalize(frame, spec=spec, default_region=default_region, customers=customers, deleted_customers=deleted)
+        result = normalize(frame, spec=spec, default_region=reading.default_region, customers=customers, deleted_customers=deleted)
         with store.transaction() as connection:
             stage_normalized(connection, integration, spec.record_type, frame=result.frame, mapping_digest=digest)
         counts.update(result.counts)
@@ -53,9 +52,10 @@ def _out_of_date(
             yield frame
 
 
-def mapping_digest(spec: RecordSpec, default_region: str | None) -> str:
+def mapping_digest(spec: RecordSpec, reading: Reading) -> str:
     """A digest of all that decides what a raw record becomes: a row that carries another one is out of date."""
-    return hashlib.blake2b(f"{spec.model_dump_json()}|{default_region}".encode(), digest_size=8).hexdigest()
+    decides = f"{spec.model_dump_json()}|{reading.default_region}|{reading.time_zone}|{RULES}"
+    return hashlib.blake2b(decides.encode(), digest_size=8).hexdigest()
 
 
 def _deleted_customers(store: Store, integration: str, contacts: pd.DataFrame) -> frozenset[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync.resending import Resend
@@ -26,7 +27,7 @@ class LoadOrder:
     spec: RecordSpec
     run_id: str
     partition_key: str | None
-    default_region: str | None = None
+    reading: Reading = field(default_factory=Reading)
     resend: Resend | None = None
     retries: RetrySettings = field(default_factory=RetrySettings)
 

@@ -101,7 +101,8 @@ class Planner:
         """What the state says of normalized rows, and whether they may sync."""
         order = self._order
         country_format = order.settings.country_format
-        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields, country_format=country_format)
+        zone = order.reading.zone
+        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields, country_format=country_format, zone=zone)
         self._require_possible(payload)
         wanted = digests(payload.values)
         parents, winners = None, None

@@ -213,7 +213,7 @@ class Preview:
 
 
 def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selection) -> int:
-    digest = mapping_digest(order.spec, order.default_region)
+    digest = mapping_digest(order.spec, order.reading)
     ids, window = (selection.ids, None) if isinstance(selection, Named) else (None, selection)
     return count_of_other_mapping(connection, order.integration, order.spec.record_type, mapping_digest=digest, window=window, ids=ids)
 

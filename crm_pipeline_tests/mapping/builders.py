@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from crm_pipeline.mapping.normalize import Normalized, normalize
 from crm_pipeline.mapping.payload import Payload, build_payload
+from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.model import CountryFormat
 from crm_pipeline.schemas import CRM_FIELDS, RAW
@@ -66,9 +67,11 @@ def payload(
     crm: str = "salesforce",
     crm_fields: pd.DataFrame | None = None,
     country_format: CountryFormat = "auto",
+    time_zone: str = "UTC",
 ) -> Payload:
     frame = normalized(spec, *contents, default_region="US").frame
-    return build_payload(frame, crm=crm, spec=spec, crm_fields=crm_fields, country_format=country_format)
+    zone = Reading(time_zone=time_zone).zone
+    return build_payload(frame, crm=crm, spec=spec, crm_fields=crm_fields, country_format=country_format, zone=zone)
 
 
 def crm_fields(**fields: dict[str, Any]) -> pd.DataFrame:

@@ -49,6 +49,9 @@ def verdict(value: Any, **rule: Any) -> bool:
         ("1,200", {"greater_than": 1000}, True),
         (10, {"greater_than": 10}, False),
         ("many", {"greater_than": 0}, False),
+        ("1.000", {"greater_than": 0}, False),
+        (1.125, {"greater_than": 1}, True),
+        ("inf", {"greater_than": 0}, False),
         (None, {"greater_than": -1}, False),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.mapping.normalize import normalize, with_create_defaults
+from crm_pipeline.mapping.normalize import is_unusable, normalize, with_create_defaults
 from crm_pipeline.schemas import normalized_schema
 from crm_pipeline_tests.mapping.builders import (
     JSON_VALUES,
@@ -215,9 +215,10 @@ def test_direct_and_match_fields_stand_behind_the_declared_columns() -> None:
     assert listed(frame["qbench.code"]) == ["17"]
 
 
-def test_value_that_cannot_be_sent_is_told_from_a_blank_where_blanks_clear() -> None:
+def test_value_that_cannot_be_sent_is_told_from_a_blank() -> None:
     frame = normalized(FULL_CONTACT, contact(tags={"a": 1}), contact(tags=[])).frame
-    assert listed(frame["unusable.salesforce.Tags__c"]) == [True, False]
+    assert listed(frame["unusable"]) == [["salesforce.Tags__c"], None]
+    assert is_unusable(frame, "salesforce.Tags__c").tolist() == [True, False]
 
 
 def test_record_with_every_field_null_ends_in_its_named_error() -> None:
@@ -273,3 +274,32 @@ def test_a_deleted_customer_is_not_counted_and_the_first_one_named_where_all_are
 def test_customer_with_an_id_beyond_64_bits_does_not_count() -> None:
     assert error_of(contact_spec(), contact(customers=[{"id": 2**63}])) == ("NoCustomerForContactException", None)
     assert error_of(contact_spec(), contact(customers=[{"id": 10**30}, {"id": 41}])) == (None, None)
+
+
+NO_VALUES = [float("nan"), float("inf"), float("-inf"), "nan", "NaN", "NAN", "-Infinity", "inf", "null", "NULL", "None", "<NA>"]
+
+
+@pytest.mark.parametrize("given", NO_VALUES)
+def test_no_number_and_its_words_are_no_value_of_any_field(given: object) -> None:
+    content = dict.fromkeys(("customer_name", "employees", "phone", "industry", "a1", "c1"), given)
+    row = normalized(FULL_ACCOUNT, content, default_region="US").frame.drop(columns=["qbench_id", "version", "error_fields"]).iloc[0]
+    assert row.pop("error_type") == "NoNameForCustomerException"
+    assert row.dropna().to_dict().keys() <= {"billing_state", "default.industry"}
+
+
+@pytest.mark.parametrize("name", ["Nan Labs", "Nan", "Null", "Infinity Labs", "Inf", "N.A.N. GmbH"])
+def test_names_that_only_look_like_no_value_stay(name: str) -> None:
+    assert listed(normalized(account_spec(), customer(customer_name=name)).frame["name"]) == [name]
+
+
+def test_a_word_for_no_value_can_be_translated() -> None:
+    spec = account_spec({"industry": {"from": "industry", "translate": {"None": "Other"}}})
+    assert listed(normalized(spec, customer(industry="None")).frame["industry"]) == ["Other"]
+
+
+def test_no_answer_in_the_country_leaves_it_blank_and_the_phone_to_the_default_region() -> None:
+    spec = account_spec({"phone_number": "phone", "address": {"street_1": "street", "country": "country"}})
+    made = normalized(spec, customer(phone="(512) 555-0101", street="1 Main St", country="N.A."), default_region="US")
+    assert made.frame.loc[0, ["phone_number", "billing_street_1"]].tolist() == ["+15125550101", "1 Main St"]
+    assert listed(made.frame["billing_country"]) == [None]
+    assert made.counts["unclear_countries"] == 1

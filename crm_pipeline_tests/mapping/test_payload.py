@@ -264,3 +264,60 @@ def test_any_record_has_a_payload_that_does_not_depend_on_the_rows_around(conten
     assert [sent(whole, row) for row in range(len(frame))] == [sent(halves[row % 2], row // 2) for row in range(len(frame))]
     assert len(whole.problems) == sum(len(half.problems) for half in halves)
     assert isinstance(whole.values.index, pd.RangeIndex)
+
+
+def test_a_number_that_may_mean_two_things_is_left_out_and_named() -> None:
+    spec = account_spec({"number_of_employees": "employees", "salesforce.Size__c": "size"})
+    fields = crm_fields(Name={}, NumberOfEmployees={"type": "integer"}, Size__c={"type": "number"})
+    result = payload(spec, customer(employees="1.000", size="2.500"), crm_fields=fields)
+    assert listed(result.values["NumberOfEmployees"]) == listed(result.values["Size__c"]) == [None]
+    expected = [(0, field, "InvalidValueException", "omitted") for field in ("NumberOfEmployees", "Size__c")]
+    assert problem_rows(result.problems) == expected
+
+
+def test_an_unclear_number_fails_the_record_where_the_mapping_says_so() -> None:
+    spec = account_spec({"number_of_employees": {"from": "employees", "on_invalid": "fail"}})
+    result = payload(spec, customer(employees="1.000"))
+    assert problem_rows(result.problems) == [(0, "NumberOfEmployees", "InvalidValueException", "failed")]
+
+
+def test_a_number_of_json_is_what_it_is() -> None:
+    spec = account_spec({"salesforce.Size__c": "size", "salesforce.Text__c": "size"})
+    fields = crm_fields(Name={}, Size__c={"type": "number"}, Text__c={})
+    result = payload(spec, *(customer(size=size) for size in (1.125, 1000, "2.5", 3.0)), crm_fields=fields)
+    assert listed(result.values["Size__c"]) == [1.125, 1000, 2.5, 3]
+    assert listed(result.values["Text__c"]) == ["1.125", "1000", "2.5", "3"]
+    assert result.problems.empty
+
+
+DATES = {"2026-11-01T00:00:00+02:00": "2026-11-01", "2026-11-01T23:30:00-05:00": "2026-11-01", "2026-11-01": "2026-11-01",
+         "2026-11-01T02:00:00Z": "2026-11-01", "11/01/2026": "2026-11-01", "03/04/2026 08:00 AM": "2026-03-04", "1968-02-29": "1968-02-29",
+         "9999-12-31": "9999-12-31", 1793505600: "2026-10-31",
+         "0001-01-01": None, "2026-02-30": None, "13/04/2026": None, "2027-02-29": None, "soon": None}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "day"), DATES.items())
+def test_a_date_keeps_the_day_that_qbench_shows(given: object, day: str | None) -> None:
+    spec, fields = account_spec({"salesforce.On__c": "on"}), crm_fields(On__c={"type": "date"})
+    result = payload(spec, customer(on=given), crm_fields=fields, time_zone="America/Chicago")
+    assert listed(result.values["On__c"]) == [day]
+
+
+@pytest.mark.parametrize(
+    ("given", "moment"),
+    [
+        ("11/01/2026 08:00 AM", "2026-11-01T14:00:00Z"),
+        ("2026-07-01 08:00", "2026-07-01T13:00:00Z"),
+        ("2026-07-01T08:00:00Z", "2026-07-01T08:00:00Z"),
+        ("2026-07-01T08:00:00+02:00", "2026-07-01T06:00:00Z"),
+        (1793505600, "2026-11-01T04:00:00Z"),
+        ("2026-07-01", "2026-07-01T05:00:00Z"),
+        ("2026-11-01 01:30", None),
+        ("2026-03-08 02:30", None),
+        ("9999-12-31T23:59:59", None),
+    ],
+)
+def test_a_moment_without_a_zone_is_in_the_tenants(given: object, moment: str | None) -> None:
+    spec, fields = account_spec({"salesforce.At__c": "at"}), crm_fields(At__c={"type": "datetime"})
+    result = payload(spec, customer(at=given), crm_fields=fields, time_zone="America/Chicago")
+    assert listed(result.values["At__c"]) == [moment]

@@ -17,6 +17,7 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.digests import digest_dicts, digests
+from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
@@ -108,7 +109,7 @@ class Bench:
 
     def normalize(self, spec: IntegrationSpec, record_type: RecordType, *, window: Window) -> None:
         """Normalize what is staged."""
-        normalize_staged(self.store, spec.name, spec.records[record_type], window=window, default_region="US", counts=Counter())
+        normalize_staged(self.store, spec.name, spec.records[record_type], window=window, reading=Reading("US"), counts=Counter())
 
     def connect(self, spec: IntegrationSpec) -> Crm:
         """A client of the CRM."""
