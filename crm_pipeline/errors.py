@@ -5,7 +5,7 @@ CrmPipelineError                      anything of ours that stops something; its
 │   ├── MissingCredentialError        an environment variable that should hold a credential has none
 │   ├── MappingError                  a mapping can never work in this CRM; lists every such problem
 │   ├── WrongOrgError                 the url or the credentials lead to another organization than the links'
-│   └── SameRefusalError              a CRM refuses record after record for one and the same cause
+│   └── SameRefusalError              a CRM refuses record after record for one cause that configuration alone can cure
 ├── StoreError                        the state database cannot be used
 ├── LinkRefusedError                  a link cannot be made, moved or removed by hand
 ├── ServiceError                      a service outside (QBench or a CRM) could not do its part
@@ -66,7 +66,7 @@ class WrongOrgError(ConfigurationError):
 
 
 class SameRefusalError(ConfigurationError):
-    """A CRM refused all of a load's first records for one and the same cause, so that the rest would end alike.
+    """A CRM refused a load's first records for one cause that configuration alone can cure, so that the rest would end alike.
 
     ``error_type`` is the record error, ``code`` the CRM's own, ``fields`` the CRM fields it named; both may be null.
     """
@@ -392,6 +392,24 @@ class MappingRefusedException(RecordError):
     waits_on = "configuration"
     meaning = "The CRM does not know a mapped field, or the integration user may not write it; the outcome names it."
     remedy = "Correct the mapping, or give the user access to the field."
+
+
+class NoAccessToObjectException(RecordError):
+    """The integration user may not write any record of the object."""
+
+    waits_on = "configuration"
+    meaning = "The integration user may not create or change records of this object in the CRM."
+    remedy = "Give the user create and edit rights on the object."
+
+
+class NoAccessToRecordException(RecordError):
+    """The integration user may not write this record, or use one that it refers to."""
+
+    meaning = "The CRM does not let the integration user write this record, or use a record that it refers to; the outcome names the field."
+    remedy = (
+        "Share that record with the integration user in the CRM, or give the user rights on all records of the object (where none can be "
+        "created, on the object itself); then send the record again with `crm-pipeline resync --force`."
+    )
 
 
 class RecordLockedException(RecordError):

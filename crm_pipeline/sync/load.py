@@ -218,7 +218,7 @@ class Load:
             self._to_link.append((batch.rows[there], answer[there]))
         done = ~again & ~there
         self._store_results(batch.rows[done].reset_index(drop=True), answer[done].reset_index(drop=True))
-        self._refusals = self._refusals.followed_by(answer)
+        self._refusals = self._refusals.followed_by(answer, rows=batch.rows, mapped=batch.values.columns)
         self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
         self._tell_progress(f"wrote {len(batch.rows)}, {int(answer['error_type'].notna().sum())} of them refused")

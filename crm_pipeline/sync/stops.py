@@ -1,16 +1,17 @@
-"""Is it any use to go on? Stops a load whose first records a CRM refuses for one and the same cause; no I/O."""
+"""Is it any use to go on? Stops a load whose first records a CRM refuses for a cause that configuration alone can cure; no I/O."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from crm_pipeline.errors import SameRefusalError, record_errors
+from crm_pipeline.errors import NoAccessToRecordException, RequiredFieldException, SameRefusalError, record_errors
 from crm_pipeline.model import Outcome
 
 EQUAL_REFUSALS = 50
-"""Equal permanent errors in a row, before any record was written, after which a load stops (rules.md, 30)."""
+"""Equal refusals in a row, before any record was written, after which a load stops (rules.md, 30)."""
 
 _CAUSE = ["error_type", "error_code", "error_fields"]
 
@@ -26,22 +27,25 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class FirstRefusals:
-    """The equal permanent errors that the written rows end with so far; ``over`` once a record was written.
+    """The equal refusals, curable by configuration alone, that the written rows end with so far; ``over`` once a record was written.
 
-    Retryable errors say nothing about the cause, and a skipped record is no failure: neither counts, nor ends a row of equals.
+    What is wrong with a record's data, or passes, says nothing about the configuration: it neither counts nor ends a row of equals.
     """
 
     cause: Cause | None = None
     count: int = 0
     over: bool = False
 
-    def followed_by(self, answer: pd.DataFrame) -> FirstRefusals:
-        """The state after one more batch's results (schemas.WRITE_RESULTS, in the order of its rows)."""
+    def followed_by(self, answer: pd.DataFrame, *, rows: pd.DataFrame, mapped: Collection[str]) -> FirstRefusals:
+        """The state after one more batch's results (schemas.WRITE_RESULTS).
+
+        ``rows``: the batch's rows (schemas.WRITE_ROWS), one per result in their order. ``mapped``: the CRM fields that mappings fill.
+        """
         if self.over:
             return self
         if answer["error_type"].isna().any():
             return replace(self, over=True)
-        refused = answer.loc[answer["error_type"].isin(_permanent()), _CAUSE].astype(object)
+        refused = answer.loc[_is_the_configurations(answer, rows=rows, mapped=mapped), _CAUSE].astype(object)
         cause, count = self.cause, self.count
         for row in refused.where(refused.notna(), None).itertuples(index=False):
             cause, count = (cause, count + 1) if Cause(*row) == cause else (Cause(*row), 1)
@@ -62,5 +66,15 @@ class FirstRefusals:
             )
 
 
-def _permanent() -> list[str]:
-    return [name for name, error in record_errors().items() if error.outcome is Outcome.FAILED and not error.retryable]
+def _is_the_configurations(answer: pd.DataFrame, *, rows: pd.DataFrame, mapped: Collection[str]) -> pd.Series:
+    """Which results name a cause in the mapping or the user's rights, which no record can help."""
+    error = answer["error_type"]
+    named = answer["error_fields"].fillna("").str.split(", ")
+    unmapped = named.map(lambda fields: fields != [""] and set(fields).isdisjoint(mapped)).astype("bool")
+    # Without the right to create, no record is at fault.
+    creates = rows["crm_id"].isna().to_numpy()
+    return (
+        error.isin([name for name, kind in record_errors().items() if kind.outcome is Outcome.FAILED and kind.waits_on == "configuration"])
+        | (error.eq(RequiredFieldException.__name__) & unmapped)
+        | (error.eq(NoAccessToRecordException.__name__) & creates)
+    )

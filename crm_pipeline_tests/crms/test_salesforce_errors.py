@@ -15,6 +15,8 @@ from crm_pipeline.errors import (
     InvalidOptionException,
     InvalidValueException,
     MappingRefusedException,
+    NoAccessToObjectException,
+    NoAccessToRecordException,
     ParentNotFoundException,
     RecordError,
     RecordLockedException,
@@ -42,12 +44,33 @@ def row_error(code: str, message: str = "", *fields: str, **more: Any) -> list[d
         ("STRING_TOO_LONG", ValueTooLongException),
         ("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", InvalidOptionException),
         ("FIELD_CUSTOM_VALIDATION_EXCEPTION", InvalidValueException),
-        ("INSUFFICIENT_ACCESS_OR_READONLY", MappingRefusedException),
+        ("INVALID_FIELD_FOR_INSERT_UPDATE", MappingRefusedException),
+        ("INVALID_TYPE_FOR_OPERATION", NoAccessToObjectException),
+        ("CHILD_SHARE_FAILS_PARENT", NoAccessToRecordException),
         ("A_CODE_OF_NEXT_YEAR", RecordRefusedException),
     ],
 )
 def test_status_code_decides_the_record_error(code: str, expected: type[RecordError]) -> None:
     assert record_error(RowProblem(code), crm_id=None, parent_sent=False) is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "fields", "parent_sent", "expected"),
+    [
+        ("INSUFFICIENT_ACCESS_OR_READONLY", (), False, NoAccessToRecordException),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", (), True, NoAccessToRecordException),
+        ("INSUFFICIENT_ACCESS_OR_READONLY", ("Rating",), False, MappingRefusedException),
+        ("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", (), False, NoAccessToRecordException),
+        ("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", ("OwnerId",), True, NoAccessToRecordException),
+        ("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", (), True, ParentNotFoundException),
+        ("INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", ("AccountId",), True, ParentNotFoundException),
+    ],
+)
+@pytest.mark.parametrize("crm_id", [None, LONG_ID])
+def test_a_right_that_the_user_lacks_is_the_fields_the_accounts_or_the_records(
+    code: str, fields: tuple[str, ...], crm_id: str | None, expected: type[RecordError], *, parent_sent: bool
+) -> None:
+    assert record_error(RowProblem(code, fields), crm_id=crm_id, parent_sent=parent_sent) is expected
 
 
 def test_record_that_automation_finds_locked_is_locked() -> None:

@@ -20,6 +20,7 @@ from crm_pipeline.errors import (
     InvalidOptionException,
     InvalidValueException,
     MappingRefusedException,
+    NoAccessToRecordException,
     ParentNotFoundException,
     RecordError,
     RecordLockedException,
@@ -35,6 +36,9 @@ RECORD_ERRORS: Mapping[str, type[RecordError]] = MappingProxyType(
         "READ_ONLY_VALUE": MappingRefusedException,
         "READ_ONLY_PROPERTY": MappingRefusedException,
         "MISSING_SCOPES": MappingRefusedException,
+        "FORBIDDEN": NoAccessToRecordException,
+        "PERMISSION_DENIED": NoAccessToRecordException,
+        "USER_DOES_NOT_HAVE_PERMISSIONS": NoAccessToRecordException,
         "INVALID_OPTION": InvalidOptionException,
         "INVALID_EMAIL": InvalidValueException,
         "INVALID_INTEGER": InvalidValueException,
@@ -59,7 +63,8 @@ RECORD_ERRORS: Mapping[str, type[RecordError]] = MappingProxyType(
 )
 """HubSpot's code, most telling first (of a property's validation, sub-category, category), to the record error. Sources:
 HubSpot's error handling guide for the categories, answers seen by others for the validation codes; the codes for
-over-long and read-only values are assumed. REQUIRED_PROPERTIES and GDPR_BLOCKLISTED are words of ours, see _CODES_IN_WORDS."""
+over-long and read-only values, and for records that may not be changed, are assumed. REQUIRED_PROPERTIES and
+GDPR_BLOCKLISTED are words of ours, see _CODES_IN_WORDS."""
 
 TRACE = "objectWriteTraceId"
 NOT_FOUND = "OBJECT_NOT_FOUND"

@@ -20,6 +20,9 @@ from crm_pipeline.crms.salesforce.ids import long_id
 LIMIT_CODES = frozenset({"STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"})
 DUPLICATE_CODES = frozenset({"DUPLICATES_DETECTED", "DUPLICATE_VALUE", "DUPLICATE_EXTERNAL_ID"})
 GONE_CODES = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
+NO_ACCESS_CODES = frozenset(
+    {"INSUFFICIENT_ACCESS_OR_READONLY", "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "CHILD_SHARE_FAILS_PARENT"}
+)
 REFERENCE_CODES = GONE_CODES | {"INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "MALFORMED_ID", "FIELD_INTEGRITY_EXCEPTION"}
 BUSY_CODES = frozenset({"SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW"})
 AUTOMATION_CODES = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"})
@@ -45,8 +48,8 @@ RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
         "JSON_PARSER_ERROR": errors.InvalidValueException,
         "INVALID_FIELD": errors.MappingRefusedException,
         "INVALID_FIELD_FOR_INSERT_UPDATE": errors.MappingRefusedException,
-        "INSUFFICIENT_ACCESS_OR_READONLY": errors.MappingRefusedException,
-        "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": errors.ParentNotFoundException,
+        "INVALID_TYPE": errors.NoAccessToObjectException,
+        "INVALID_TYPE_FOR_OPERATION": errors.NoAccessToObjectException,
     }
 )
 
@@ -120,11 +123,20 @@ def record_error(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) 
         return errors.DuplicateRecordException if crm_id else errors.ExistingRecordException
     if problem.code in REFERENCE_CODES and problem.names("AccountId"):
         return errors.ParentNotFoundException
+    if problem.code in NO_ACCESS_CODES:
+        return _closed(problem, parent_sent=parent_sent)
     if problem.code in GONE_CODES:
         return _gone(problem, crm_id=crm_id, parent_sent=parent_sent)
     if problem.code in AUTOMATION_CODES and problem.locked:
         return errors.RecordLockedException
     return RECORD_ERRORS.get(problem.code or "", errors.RecordRefusedException)
+
+
+def _closed(problem: RowProblem, *, parent_sent: bool) -> type[errors.RecordError]:
+    """Of a right that the user lacks: to a field that is named, to the contact's account, or to the record (or its other references)."""
+    if problem.code == "INSUFFICIENT_ACCESS_OR_READONLY":
+        return errors.MappingRefusedException if problem.fields else errors.NoAccessToRecordException
+    return errors.ParentNotFoundException if parent_sent and not problem.fields else errors.NoAccessToRecordException
 
 
 def _gone(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) -> type[errors.RecordError]:
