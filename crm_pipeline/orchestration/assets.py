@@ -116,6 +116,7 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
         def metadata() -> dict[str, Any]:
             calls = calls_since(before, client.calls.snapshot())
             rows = {ROW_COUNT: job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}
+            rows |= {"read_again": job.read_again} if job.read_again else {}
             return {**rows, **calls_metadata(calls), "seconds": seconds_since(started)}
 
         def complete() -> dg.AssetCheckResult:

@@ -1,4 +1,4 @@
-"""Which customers does a contact belong to? Read from the contact in whatever shape, else asked for."""
+"""Which customers does a contact belong to, and which contacts a customer? Read from the record in whatever shape, else asked for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from crm_pipeline.errors import RequestRefusedError, UnexpectedAnswerError
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
 
-CUSTOMERS_KEY = "customers"
-ID_KEYS = ("id", "customer_id")
+CUSTOMERS_KEY, CONTACTS_KEY = "customers", "contacts"
+ID_KEYS = {CUSTOMERS_KEY: ("id", "customer_id"), CONTACTS_KEY: ("id", "contact_id")}
 LARGEST_ID = 2**63 - 1
 
 
@@ -29,14 +29,20 @@ def customer_ids(record: Mapping[str, Any]) -> tuple[int, ...] | None:
     ``41`` are read, and the list may itself stand in ``{"data": [...]}`` (assumed). A null, or an item without an id, does
     not say them either.
     """
-    items = record.get(CUSTOMERS_KEY)
-    if isinstance(items, Mapping):
-        items = items.get("data")
-    if not isinstance(items, list):
-        return None
-    found = [_item_id(item) for item in items]
-    known = [customer_id for customer_id in found if customer_id is not None]
-    return tuple(dict.fromkeys(known)) if len(known) == len(found) else None
+    return _listed_ids(record, CUSTOMERS_KEY)
+
+
+def contact_ids(client: QBenchClient, customer: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ids of a customer's contacts, asked of QBench; where it has no such list, those that the record names.
+
+    Raises a ServiceError.
+    """
+    try:
+        return _related(client, f"customers/{record_id(customer['id'])}", CONTACTS_KEY)
+    except RequestRefusedError as error:
+        if error.code == NOT_FOUND:
+            return _listed_ids(customer, CONTACTS_KEY) or ()
+        raise
 
 
 def with_customers(client: QBenchClient, contacts: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
@@ -57,28 +63,44 @@ def with_customers(client: QBenchClient, contacts: list[dict[str, Any]]) -> list
     ]
 
 
-def _item_id(item: Any) -> int | None:
+def _listed_ids(record: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
+    items = record.get(key)
+    if isinstance(items, Mapping):
+        items = items.get("data")
+    if not isinstance(items, list):
+        return None
+    found = [_item_id(item, key) for item in items]
+    known = [number for number in found if number is not None]
+    return tuple(dict.fromkeys(known)) if len(known) == len(found) else None
+
+
+def _item_id(item: Any, key: str) -> int | None:
     if not isinstance(item, Mapping):
         return record_id(item)
     if isinstance(item.get("data"), Mapping):
         item = item["data"]
-    return next((found for key in ID_KEYS if (found := record_id(item.get(key))) is not None), None)
+    return next((found for name in ID_KEYS[key] if (found := record_id(item.get(name))) is not None), None)
 
 
 def _ask(client: QBenchClient, contact: Mapping[str, Any]) -> tuple[int, ...] | None:
     path = f"contacts/{record_id(contact['id'])}"
+    try:
+        return _related(client, path, CUSTOMERS_KEY)
+    except RequestRefusedError as error:
+        if error.code == NOT_FOUND and _is_gone(client, path):
+            return None
+        raise
+
+
+def _related(client: QBenchClient, path: str, key: str) -> tuple[int, ...]:
+    """The ids in one of a record's own lists, page by page."""
     ids: list[int] = []
     page, more = 1, True
     while more:
-        try:
-            listing = client.list_page(f"{path}/customers", page=page, size=client.settings.page_size)
-        except RequestRefusedError as error:
-            if error.code == NOT_FOUND and _is_gone(client, path):
-                return None
-            raise
-        found = customer_ids({CUSTOMERS_KEY: listing.records})
+        listing = client.list_page(f"{path}/{key}", page=page, size=client.settings.page_size)
+        found = _listed_ids({key: listing.records}, key)
         if found is None:
-            raise UnexpectedAnswerError(f"page {page} of {path}/customers holds a customer without an id", **client.caller.names)
+            raise UnexpectedAnswerError(f"page {page} of {path}/{key} holds a record without an id", **client.caller.names)
         ids += found
         page, more = page + 1, listing.more
     return tuple(dict.fromkeys(ids))

@@ -156,6 +156,16 @@ class Table:
         self.deleted_at[record_id] = at
         self.touch(record_id, at)
 
+    def restore(self, record_id: int, at: int) -> None:
+        """Move a record back to the live ones. Raises KeyError when it is not deleted."""
+        del self.deleted_at[record_id]
+        updated = self.rows[record_id]["last_updated"]
+        self._by_id["deleted"].remove((record_id,))
+        self._by_id["live"].insert((record_id,))
+        self._by_update["deleted"].remove((updated, record_id))
+        self._by_update["live"].insert((updated, record_id))
+        self.touch(record_id, at)
+
 
 class QBenchTenant:
     """A QBench tenant in memory, changed by its users through these methods and read through ``qbench_app``; safe over threads.
@@ -256,6 +266,16 @@ class QBenchTenant:
         """A user deletes a contact. Its ``last_updated`` becomes the time of the deletion [assumed]."""
         with self.lock:
             self.tables["contacts"].delete(contact_id, self._time(at))
+
+    def restore_customer(self, customer_id: int, *, at: int | None = None) -> None:
+        """A user takes a customer's deletion back. Its ``last_updated`` becomes that time; its contacts' stay as they are [assumed]."""
+        with self.lock:
+            self.tables["customers"].restore(customer_id, self._time(at))
+
+    def restore_contact(self, contact_id: int, *, at: int | None = None) -> None:
+        """A user takes a contact's deletion back. Its ``last_updated`` becomes that time [assumed]."""
+        with self.lock:
+            self.tables["contacts"].restore(contact_id, self._time(at))
 
     def customer(self, customer_id: int) -> Record:
         """A copy of a customer as it is stored, deleted or not, with ``contact_ids``. Raises KeyError when there is none."""

@@ -47,7 +47,8 @@ SELECT :integration, :record_type, *
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]),
             CAST(:deleted AS boolean[]))
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
-SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now()
+SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now(),
+    returned = staged.record_type = 'account' AND (staged.deleted OR staged.returned) AND NOT excluded.deleted
 WHERE staged.version < excluded.version
    OR (staged.version = excluded.version
        AND (staged.content, staged.deleted) IS DISTINCT FROM (excluded.content, excluded.deleted))
@@ -55,13 +56,16 @@ WHERE staged.version < excluded.version
 
 _STAGE_NORMALIZED = """
 INSERT INTO crm_pipeline.normalized_record AS staged
-  (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, mapping_digest)
-SELECT :integration, :record_type, row.*, :mapping_digest
+  (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, mapping_digest)
+SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, fields, CAST(customers AS bigint[]),
+  :mapping_digest
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:customer_ids AS bigint[]), CAST(:error_types AS text[]),
-            CAST(:error_fields AS text[]), CAST(:fields AS jsonb[])) AS row
+            CAST(:error_fields AS text[]), CAST(:fields AS jsonb[]), CAST(:customers AS text[]))
+  AS row (qbench_id, version, customer_id, error_type, error_fields, fields, customers)
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, customer_id = excluded.customer_id, error_type = excluded.error_type,
-    error_fields = excluded.error_fields, fields = excluded.fields, mapping_digest = excluded.mapping_digest, normalized_at = now()
+    error_fields = excluded.error_fields, fields = excluded.fields, customers = excluded.customers,
+    mapping_digest = excluded.mapping_digest, normalized_at = now()
 WHERE staged.version <= excluded.version
 """
 
@@ -128,8 +132,19 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
     )
 
 
-def stage_normalized(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame, mapping_digest: str) -> int:
-    """Stage normalized rows (schemas.normalized_schema and undeclared columns); never over a newer state."""
+def stage_normalized(
+    connection: Connection,
+    integration: str,
+    record_type: RecordType,
+    *,
+    frame: pd.DataFrame,
+    mapping_digest: str,
+    customers: Sequence[Sequence[int] | None] | None = None,
+) -> int:
+    """Stage normalized rows (schemas.normalized_schema and undeclared columns); never over a newer state.
+
+    ``customers``: per row, of a contact with several, their QBench ids, negative where left out as deleted; None for another.
+    """
     schema = normalized_schema(record_type)
     schema.check(frame)
     meta = [column_.name for column_ in NORMALIZED_META]
@@ -146,6 +161,7 @@ def stage_normalized(connection: Connection, integration: str, record_type: Reco
         error_types=column(frame["error_type"]),
         error_fields=column(frame["error_fields"]),
         fields=json_column(_dicts_without_nulls(fields)),
+        customers=[None if ids is None else f"{{{','.join(map(str, ids))}}}" for ids in customers or [None] * len(frame)],
         mapping_digest=mapping_digest,
     )
 

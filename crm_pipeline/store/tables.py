@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, MetaData, Table, Text, false, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "crm_pipeline"
 
@@ -65,9 +65,11 @@ raw_record = Table(
     Column("content", JSONB, nullable=False),
     Column("unreadable", Text),
     Column("deleted", Boolean, nullable=False, server_default=false(), comment="the record is deleted in QBench"),
+    Column("returned", Boolean, nullable=False, server_default=false(), comment="a customer back from deletion, contacts not read since"),
     _now("read_at"),
     Index(None, "integration", "record_type", "version", "qbench_id"),
     Index("ix_raw_record_deleted", "integration", "record_type", "qbench_id", postgresql_where=text("deleted")),
+    Index("ix_raw_record_returned", "integration", "qbench_id", postgresql_where=text("returned")),
     comment="The newest state of every record as QBench gave it",
 )
 
@@ -81,9 +83,11 @@ normalized_record = Table(
     Column("error_fields", Text),
     Column("fields", JSONB, nullable=False, comment="normalized field to value, blanks left out"),
     Column("mapping_digest", Text, nullable=False, comment="digest of the mapping that made the row"),
+    Column("customers", ARRAY(BigInteger), comment="of a contact with several: their ids, negative where left out as deleted"),
     _now("normalized_at"),
     Index(None, "integration", "record_type", "version", "qbench_id"),
     Index(None, "integration", "customer_id"),
+    Index("ix_normalized_record_customers", "integration", "qbench_id", postgresql_where=text("customers IS NOT NULL")),
     Index(
         "ix_normalized_record_email", "integration", text("(fields ->> 'email'::text)"), postgresql_where=text("record_type = 'contact'")
     ),

@@ -74,6 +74,27 @@ JOIN crm_pipeline.normalized_record AS staged
 WHERE {_OURS} AND staged.normalized_at > waiting.at
 """
 
+_CUSTOMERS_COUNTED_ANEW = """
+SELECT planned.qbench_id FROM crm_pipeline.normalized_record AS staged
+JOIN crm_pipeline.outcome AS planned
+  ON planned.integration = staged.integration AND planned.crm = :crm AND planned.record_type = staged.record_type
+ AND planned.qbench_id = staged.qbench_id
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.customers IS NOT NULL
+  AND staged.normalized_at > planned.at
+"""
+
+_RIVAL_CHANGED = f"""
+WITH ambiguous AS (
+  SELECT waiting.qbench_id, staged.normalized_at > waiting.at AS changed FROM crm_pipeline.outcome AS waiting
+  JOIN crm_pipeline.normalized_record AS staged
+    ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+  WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = 'AmbiguousMatchException'
+)
+SELECT waiting.qbench_id FROM ambiguous AS waiting
+WHERE EXISTS (SELECT FROM ambiguous AS rival WHERE rival.changed AND rival.qbench_id <> waiting.qbench_id)
+ORDER BY waiting.qbench_id
+"""
+
 CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException")
 """What a contact is skipped for that has not exactly one customer. QBench may not touch ``last_updated`` when that changes."""
 
@@ -85,6 +106,7 @@ CAUSES = (
     _ACCOUNT_LINK_CHANGED,
     _LINK_FORGOTTEN,
     _NORMALIZED_ANEW,
+    _CUSTOMERS_COUNTED_ANEW,
 )
 
 _OUT_OF_DATE = """
@@ -96,14 +118,13 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
       AND waiting.qbench_id = staged.qbench_id AND waiting.waits_on IS NOT NULL))
 """
 
-_SECOND_CUSTOMER_DELETED = """
+_CUSTOMER_CAME_OR_WENT = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
-WHERE staged.integration = :integration AND staged.record_type = 'contact'
-  AND staged.error_type = 'ContactWithMoreThanOneCustomerException' AND EXISTS (
-    SELECT FROM crm_pipeline.raw_record AS customer
-    WHERE customer.integration = staged.integration AND customer.record_type = 'account' AND customer.deleted
-      AND customer.read_at > staged.normalized_at
-      AND customer.qbench_id = ANY(CAST(string_to_array(staged.error_fields, ', ') AS bigint[])))
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.customers IS NOT NULL AND EXISTS (
+  SELECT FROM unnest(staged.customers) AS held (id)
+  JOIN crm_pipeline.raw_record AS customer
+    ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = abs(held.id)
+  WHERE customer.deleted = (held.id > 0))
 """
 
 _CUSTOMERS_READ_ANEW = """
@@ -125,7 +146,9 @@ WHERE staged.integration = :integration AND staged.record_type = 'contact' AND c
 def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Sequence[str]) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
-    Whether an email address is free by now is no question of one statement: sync.waking asks it.
+    And of contacts of several customers, one of which came or went, whether they waited or not. Whether an email address is free
+    by now is no question of one statement: sync.waking asks it.
+
     ``holding``: the errors of a customer that keep its contacts back although it is linked.
     """
     refresh_statistics(connection)
@@ -136,19 +159,27 @@ def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Seque
     return sorted(found)
 
 
+def ids_left_by_rivals(connection: Connection, state: CrmState) -> list[int]:
+    """QBench ids of the records that share their match with others, one of which changed and may claim it no more, in ascending order.
+
+    To be planned before those that changed: an outcome that is written anew does not tell any more that the two were rivals.
+    """
+    return list(connection.execute(text(_RIVAL_CHANGED), asdict(state)).scalars())
+
+
 def ids_to_normalize_again(
     connection: Connection, integration: str, record_type: RecordType, *, mapping_digest: str, follows_customers: bool
 ) -> list[int]:
     """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
 
     The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or one of
-    a contact's several customers was deleted; or a contact that lacked its one customer was read again with other ones; or,
+    a contact's several customers was deleted, or is back; or a contact that lacked its one customer was read again with other ones; or,
     where the rules look at customers (``follows_customers``), a contact's customer changed.
     """
     refresh_statistics(connection)
     causes = [_OUT_OF_DATE]
     if record_type is RecordType.CONTACT:
-        causes += [_SECOND_CUSTOMER_DELETED, _CUSTOMERS_READ_ANEW]
+        causes += [_CUSTOMER_CAME_OR_WENT, _CUSTOMERS_READ_ANEW]
         causes += [_CUSTOMER_CHANGED] if follows_customers else []
     parameters = {
         "integration": integration,

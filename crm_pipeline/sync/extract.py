@@ -13,6 +13,7 @@ from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.reading import Progress, finish, interrupted_at, save_progress
 from crm_pipeline.store.staging import Window, stage_raw
 from crm_pipeline.sync.progress import progress
+from crm_pipeline.sync.returned_customers import read_contacts_of_returned
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +21,9 @@ logger = logging.getLogger(__name__)
 class Extract:
     """One read of one record type. ``run`` does it; what it did, its attributes say.
 
-    ``rows``, ``deleted`` (those of them), ``resumed_at_row``; ``position``: the version up to which everything is staged,
-    the window's end once the read is complete; ``newest``: the latest version that QBench has, if it showed any.
+    ``rows``, ``deleted`` (those of them), ``resumed_at_row``, ``read_again`` (contacts of customers that are back); ``position``:
+    the version up to which everything is staged, the window's end once the read is complete; ``newest``: the latest version that
+    QBench has, if it showed any.
     """
 
     def __init__(self, integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> None:
@@ -30,6 +32,7 @@ class Extract:
         self.newest: int | None = None
         self.deleted = 0
         self.resumed_at_row = 0
+        self.read_again = 0
         self._integration = integration
         self._record_type = record_type
         self._store = store
@@ -64,6 +67,8 @@ class Extract:
         with self._store.transaction() as connection:
             finish(connection, self._integration, self._record_type, window=window)
         self.position = window.until
+        if self._record_type is RecordType.ACCOUNT:
+            self.read_again = read_contacts_of_returned(self._integration, store=self._store, client=self._client)
 
     def _stage(self, page: Page, window: Window, *, position: int) -> None:
         self.rows += len(page.frame)

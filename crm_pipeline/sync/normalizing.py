@@ -32,8 +32,9 @@ def normalize_staged(store: Store, integration: str, spec: RecordSpec, *, window
         deleted = _deleted_customers(store, integration, frame) if spec.record_type is RecordType.CONTACT else frozenset()
         customers = _customers(store, integration, frame, deleted) if looks_at_customers else None
         result = normalize(frame, spec=spec, default_region=reading.default_region, customers=customers, deleted_customers=deleted)
+        several = _several_customers(frame, deleted) if spec.record_type is RecordType.CONTACT else None
         with store.transaction() as connection:
-            stage_normalized(connection, integration, spec.record_type, frame=result.frame, mapping_digest=digest)
+            stage_normalized(connection, integration, spec.record_type, frame=result.frame, mapping_digest=digest, customers=several)
         counts.update(result.counts)
 
 
@@ -62,6 +63,12 @@ def _deleted_customers(store: Store, integration: str, contacts: pd.DataFrame) -
     ids = {number for content in contacts["content"] if isinstance(content, dict) for number in customer_ids_of(content.get("customers"))}
     with store.transaction() as connection:
         return deleted_ids(connection, integration, RecordType.ACCOUNT, ids=sorted(ids))
+
+
+def _several_customers(contacts: pd.DataFrame, deleted: frozenset[int]) -> list[list[int] | None]:
+    """Per contact its customers where they are several, negative where left out as deleted; else None."""
+    ids = [customer_ids_of(content.get("customers")) if isinstance(content, dict) else () for content in contacts["content"]]
+    return [[-number if number in deleted else number for number in of_one] if len(of_one) > 1 else None for of_one in ids]
 
 
 def _customers(store: Store, integration: str, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.Series:

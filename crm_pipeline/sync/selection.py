@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
+from crm_pipeline.store.waiting import ids_left_by_rivals
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.waking import awakened
 
@@ -61,10 +62,19 @@ def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> I
 
 
 def _of_window(order: LoadOrder, window: Window, *, store: Store, frame_rows: int) -> Iterator[Taken]:
+    with store.transaction() as connection:
+        left = ids_left_by_rivals(connection, order.state)
+    taken_before = set(left)
+    yield from _outside(order, window, left, store=store, frame_rows=frame_rows)
     for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window, frame_rows=frame_rows):
         yield Taken(frame)
     with store.transaction() as connection:
-        ids = awakened(connection, order.state)
+        ids = [one for one in awakened(connection, order.state) if one not in taken_before]
+    yield from _outside(order, window, ids, store=store, frame_rows=frame_rows)
+
+
+def _outside(order: LoadOrder, window: Window, ids: Sequence[int], *, store: Store, frame_rows: int) -> Iterator[Taken]:
+    """These records as far as they are not of the window, which are taken anyway."""
     for frame in frames_by_id(order, ids, store=store, frame_rows=frame_rows):
         freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
         if len(freed):

@@ -167,3 +167,30 @@ def test_extraction_marks_what_was_staged_as_deleted(salesforce: Bench) -> None:
     assert (job.rows, job.deleted) == (2, 1)
     staged = salesforce.rows("SELECT qbench_id, version, deleted FROM crm_pipeline.raw_record ORDER BY 1")
     assert staged == [(kept, 2_100, False), (gone, 2_500, True)]
+
+
+def test_a_contact_that_cannot_be_read_keeps_no_other_from_following_its_customer_back(salesforce: Bench) -> None:
+    spec, tenant = salesforce.spec(), salesforce.sandbox.tenant
+    for number in (1, 2):
+        tenant.add_customer(id=number, customer_name=f"Lab {number}", at=1_000)
+        tenant.delete_customer(number, at=1_500)
+        tenant.add_contact(id=10 + number, customer_ids=(number,), first_name="Ana", at=1_600)
+
+    def read(since: int | None, until: int) -> list[int]:
+        with QBenchClient(spec.qbench, integration=spec.name) as client:
+            jobs = [Extract(spec.name, record_type, store=salesforce.store, client=client) for record_type in (ACCOUNT, CONTACT)]
+            for job in jobs:
+                job.run(Window(since=since, until=until))
+        return [job.read_again for job in jobs]
+
+    assert read(None, 2_000) == [0, 0]
+    for number in (1, 2):
+        tenant.restore_customer(number, at=2_500)
+    tenant.answer_with("contacts", 11, id="nameless")
+    assert read(2_000, 3_000) == [1, 0]
+    tenant.disguises.clear()
+    assert read(3_000, 4_000) == [1, 0]
+    assert read(4_000, 5_000) == [0, 0]
+    assert salesforce.rows(
+        "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
+    ) == [(11, [{"id": 1}]), (12, [{"id": 2}])]

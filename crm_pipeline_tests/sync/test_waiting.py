@@ -186,3 +186,23 @@ def test_a_changed_filter_takes_up_what_it_left_out_in_every_crm(salesforce: Ben
     salesforce.normalize(open_to_all, ACCOUNT, window=NOW)
     for bench in (salesforce, hubspot):
         assert taken_up(bench.load(open_to_all, ACCOUNT, window=NOW)) == (0, 1, {"created": 1})
+
+
+@pytest.mark.parametrize("leaves", ["deleted", "inactive", "renamed"])
+def test_a_record_whose_rival_leaves_is_linked_in_the_run_that_sees_it(salesforce: Bench, leaves: str) -> None:
+    spec = salesforce.spec(external_keys=False, accounts={**BY_NAME, "active_only": True})
+    made = salesforce.add_account("Eco Labs")
+    salesforce.stage(spec, ACCOUNT, customer(1, customer_name="Eco Labs"), customer(2, customer_name="Eco Labs"))
+    salesforce.load(spec, ACCOUNT)
+    assert set(salesforce.outcomes().values()) == {("skipped", "AmbiguousMatchException")}
+    assert taken_up(salesforce.load(spec, ACCOUNT, window=NOW)) == (0, 0, {})
+    if leaves == "deleted":
+        delete(salesforce, spec, ACCOUNT, customer(2, 950, customer_name="Eco Labs"))
+    elif leaves == "inactive":
+        salesforce.stage(spec, ACCOUNT, customer(2, 950, customer_name="Eco Labs", status="INACTIVE"))
+    else:
+        salesforce.stage(spec, ACCOUNT, customer(2, 950, customer_name="Other Labs"))
+    salesforce.load(spec, ACCOUNT, window=NOW)
+    assert salesforce.outcomes()[1] == ("linked", None)
+    assert salesforce.rows("SELECT crm_id FROM crm_pipeline.link WHERE qbench_id = 1") == [(made,)]
+    assert taken_up(salesforce.load(spec, ACCOUNT, window=Window(since=1_000, until=1_001))) == (0, 0, {})

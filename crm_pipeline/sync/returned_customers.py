@@ -1,0 +1,51 @@
+"""Reads the contacts again that QBench showed without a customer while that was deleted, once it is back.
+
+A contact that was edited meanwhile was read without the customer, and its return leaves the contact's ``last_updated`` alone,
+so that no window would show it. What has changed is staged; the same run normalizes it and loads it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from crm_pipeline.errors import ServiceError
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.customers import contact_ids
+from crm_pipeline.qbench.reading import read_by_id
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.returns import read_without, returned_customers, settle_returned
+from crm_pipeline.store.staging import raw_contents, stage_raw
+
+logger = logging.getLogger(__name__)
+
+
+def read_contacts_of_returned(integration: str, *, store: Store, client: QBenchClient) -> int:
+    """Stage anew the contacts that were read without a customer that is back; returns how many were read.
+
+    A call per customer and one per contact, none where no customer is back. Each customer is settled by itself: one whose
+    contacts cannot be read now keeps no other back, and is taken up by the next read of customers.
+    """
+    with store.transaction() as connection:
+        customers = returned_customers(connection, integration)
+    read = 0
+    for customer in customers:
+        try:
+            read += _read_contacts(integration, customer, store=store, client=client)
+        except ServiceError as error:
+            logger.warning("%s: customer %d is back, its contacts are still to be read: %s", integration, customer, error)
+    return read
+
+
+def _read_contacts(integration: str, customer: int, *, store: Store, client: QBenchClient) -> int:
+    with store.transaction() as connection:
+        content = raw_contents(connection, integration, RecordType.ACCOUNT, ids=[customer])[customer]
+    ids = contact_ids(client, {**content, "id": customer})
+    with store.transaction() as connection:
+        missed = read_without(connection, integration, customer=customer, ids=list(ids))
+    frame = read_by_id(client, RecordType.CONTACT, missed)
+    with store.transaction() as connection:
+        stage_raw(connection, integration, RecordType.CONTACT, frame=frame)
+        settle_returned(connection, integration, customer=customer, ids=missed)
+    logger.info("%s: customer %d is back; read %d of its contacts again", integration, customer, len(frame))
+    return len(frame)
