@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Literal
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from crm_pipeline.errors import MissingCredentialError
 
@@ -43,6 +44,41 @@ class EnvVariable(YamlModel):
                 integration=integration, variable=self.env, fault="holds a line break or another control character"
             )
         return value
+
+
+def sends_in_clear(url: str) -> bool:
+    """Whether what is sent to an address can be read on its way: it begins with http:// and leads to another machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "http" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
+
+
+class AllowsHttp(YamlModel):
+    """Settings with an address (``url``, or a secret one), where secrets go unencrypted only if they say so."""
+
+    allow_http: Annotated[
+        bool,
+        Field(
+            description="Send secrets and records unencrypted to an address of another machine that begins with http://; only inside "
+            "a trusted network.",
+            examples=[True],
+        ),
+    ] = False
+
+    @model_validator(mode="after")
+    def _sends_nothing_in_clear(self) -> Self:
+        url = getattr(self, "url", None)
+        if url is not None and not self.allow_http and sends_in_clear(url):
+            raise ValueError(
+                "the `url` begins with http:// and leads to another machine: credentials would go there unencrypted; "
+                "write https://, or set `allow_http: true` beside it inside a trusted network"
+            )
+        return self
 
 
 def web_address(example: str, *, ends: Literal["after the host", "before ? and #"] = "after the host") -> AfterValidator:

@@ -18,7 +18,7 @@ from crm_pipeline.alerts.messages import Message
 from crm_pipeline.alerts.settings import AlertSettings, EmailSettings
 from crm_pipeline.calls import with_retries
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceError, ServiceUnavailableError
-from crm_pipeline.settings import EnvVariable
+from crm_pipeline.settings import EnvVariable, sends_in_clear
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ def channels(settings: AlertSettings) -> Mapping[str, Send]:
     """The configured channels by name. Each raises a ServiceError when it did not take the message, or MissingCredentialError."""
     send: dict[str, Callable[[Message], None]] = {}
     if settings.slack is not None:
-        send["slack"] = partial(_post_to_slack, settings.slack)
+        send["slack"] = partial(_post_to_slack, settings.slack, allow_http=settings.allow_http)
     if settings.webhook is not None:
-        send["webhook"] = partial(_post_to_webhook, settings.webhook)
+        send["webhook"] = partial(_post_to_webhook, settings.webhook, allow_http=settings.allow_http)
     if settings.email is not None:
         send["email"] = partial(_send_email, settings.email)
     return {name: partial(_send_patiently, call) for name, call in send.items()}
@@ -51,19 +51,28 @@ def _send_patiently(send: Send, message: Message) -> None:
     with_retries(lambda: send(message), repeatable=True, attempts=ATTEMPTS)
 
 
-def _post_to_slack(url: EnvVariable, message: Message) -> None:
+def _post_to_slack(url: EnvVariable, message: Message, *, allow_http: bool) -> None:
     # Slack refuses keys that it does not know, and reads <, > and & as markup.
-    _post(url, {"text": html.escape(message.text, quote=False)}, integration=message.integration, channel="slack")
+    body = {"text": html.escape(message.text, quote=False)}
+    _post(url, body, integration=message.integration, channel="slack", allow_http=allow_http)
 
 
-def _post_to_webhook(url: EnvVariable, message: Message) -> None:
-    _post(url, message.data(), integration=message.integration, channel="webhook")
+def _post_to_webhook(url: EnvVariable, message: Message, *, allow_http: bool) -> None:
+    _post(url, message.data(), integration=message.integration, channel="webhook", allow_http=allow_http)
 
 
-def _post(url: EnvVariable, body: dict[str, Any], *, integration: str, channel: str) -> None:
+def _post(url: EnvVariable, body: dict[str, Any], *, integration: str, channel: str, allow_http: bool) -> None:
     service = f"alerts by {channel}"
+    address = url.read(integration=integration)
+    if not allow_http and sends_in_clear(address):
+        raise RequestRefusedError(
+            f"{url.env} begins with http:// and leads to another machine; use https://, or set `alerts.allow_http: true` "
+            "inside a trusted network",
+            integration=integration,
+            service=service,
+        )
     try:
-        answer = httpx.post(url.read(integration=integration), json=body, timeout=TIMEOUT_SECONDS)
+        answer = httpx.post(address, json=body, timeout=TIMEOUT_SECONDS)
     except (httpx.UnsupportedProtocol, httpx.InvalidURL):
         raise RequestRefusedError(f"{url.env} holds no address of the web", integration=integration, service=service) from None
     except httpx.TransportError as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from crm_pipeline.settings import EnvVariable, YamlModel
+from crm_pipeline.settings import AllowsHttp, EnvVariable, YamlModel
 
 _ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 
@@ -66,7 +66,7 @@ class EmailSettings(YamlModel):
         return self
 
 
-class AlertSettings(YamlModel):
+class AlertSettings(AllowsHttp):
     """Where incidents are told, and from when on something is one. Failed runs and ticks, and stuck records, always are."""
 
     slack: Annotated[

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
-from crm_pipeline.settings import EnvVariable, YamlModel, web_address
+from crm_pipeline.settings import AllowsHttp, EnvVariable, YamlModel, web_address
 
 LARGEST_PAGE = 50
 
@@ -22,7 +22,7 @@ class QBenchLimits(YamlModel):
     concurrent: Annotated[int, Field(description="Most calls at one time.", examples=[10], ge=1)] = 10
 
 
-class QBenchSettings(YamlModel):
+class QBenchSettings(AllowsHttp):
     """The tenant, the credentials' names, and how it is read.
 
     Assumed, because QBench does not document it: ``overlap_seconds``, ``time_zone``, and which of the two token endpoints a

@@ -87,6 +87,14 @@ def test_slack_gets_a_text_with_a_line_per_incident(hook: Hook) -> None:
     assert hook.posts == [("/services/T0/B0/secret-path", {"text": "\n".join(lines)})]
 
 
+@pytest.mark.parametrize("channel", ["slack", "webhook"])
+def test_alert_goes_unencrypted_to_another_machine_only_where_the_yaml_says_so(channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOK", "http://hooks.example.org/secret-path")
+    with pytest.raises(RequestRefusedError, match="HOOK begins with http://") as refused:
+        send(channel, {"env": "HOOK"})
+    assert "secret-path" not in str(refused.value)
+
+
 def test_webhook_gets_the_text_and_each_incident_as_data(hook: Hook) -> None:
     send("webhook", {"env": "HOOK"})
     [(_, body)] = hook.posts

@@ -61,3 +61,9 @@ def test_wrong_value_is_refused(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("model", [QBenchSettings, QBenchLimits])
 def test_every_field_is_described_and_shown(model: type[BaseModel]) -> None:
     assert [name for name, field in model.model_fields.items() if not (field.description and field.examples)] == []
+
+
+def test_secrets_go_unencrypted_to_another_machine_only_where_the_yaml_says_so() -> None:
+    with pytest.raises(ValidationError, match="credentials would go there unencrypted"):
+        settings_for("http://acme.qbench.net")
+    assert settings_for("http://acme.qbench.net", allow_http=True).url == "http://acme.qbench.net"
