@@ -22,11 +22,19 @@ NO_VALUE = "the template gives no value; is the variable that it names defined?"
 
 
 class _AsWritten(RootModel[dict[Any, Any]]):
-    """The attributes as the YAML has them: described to Dagster's tools, but not validated by Dagster, whose messages repeat values."""
+    """The attributes as the YAML has them: described to Dagster's tools, but not validated by them, whose messages repeat values."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return handler.resolve_ref_schema(handler(IntegrationAttributes.__pydantic_core_schema__))
+        """The attributes' schema, which refuses nothing: for each fault ``dg check`` would print lines of the YAML, secrets included."""
+        described = handler.resolve_ref_schema(handler(IntegrationAttributes.__pydantic_core_schema__))
+        told = ("title", "description", "examples", "default")
+        return {name: described[name] for name in told if name in described} | {
+            "properties": {
+                key: {**{name: below[name] for name in told if name in below}, "anyOf": [below, {}]}
+                for key, below in described["properties"].items()
+            }
+        }
 
 
 class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvable):

@@ -10,17 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import jsonschema
 import pytest
+import yaml
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster.components.core.package_entry import discover_package_objects
 from dagster_shared.serdes import serialize_value
 from dagster_shared.serdes.objects import EnvRegistryKey
+from pydantic import ValidationError
 
 import crm_pipeline
 from crm_pipeline.component import CrmIntegration
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.integration import IntegrationAttributes, IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.yaml_errors import problems_of, without_credentials
 from crm_pipeline_tests.integration_projects import COMPLETE, COMPLETE_ASSETS, Project, complete_with, line_of
 
 REPOSITORY = Path(crm_pipeline.__file__).parents[1]
@@ -269,6 +273,33 @@ def test_every_key_has_a_description_and_an_example_in_the_schema() -> None:
     keys = dict(keys_of(model.model_json_schema()))
     assert {"IntegrationAttributes.accounts", "QBenchSettings.url", "AccountMap.name", "EnvVariable.env"} <= set(keys)
     assert [key for key, described in keys.items() if not described.get("description") or not described.get("examples")] == []
+
+
+def with_secrets(value: Any) -> Iterator[Any]:
+    """The attributes, several times for every place in them: with a secret there, alone and within tables and lists."""
+    yield from (SECRET, {"env": f"{SECRET}!"}, {"misspelt": SECRET}, [SECRET])
+    if isinstance(value, dict):
+        yield {**value, "misspelt": SECRET}
+    for key, below in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        for changed in with_secrets(below):
+            yield {**value, key: changed} if isinstance(value, dict) else [*value[:key], changed, *value[key + 1 :]]
+
+
+def test_secret_in_any_place_of_the_yaml_is_repeated_by_no_refusal() -> None:
+    schema = jsonschema.Draft202012Validator(CrmIntegration.get_model_cls().model_json_schema())  # type: ignore[union-attr]
+    refused = 0
+    for attributes in with_secrets(yaml.safe_load(COMPLETE.read_text())["attributes"]):
+        # `dg check` shows the lines around each fault of the schema, so that it must find none.
+        assert schema.is_valid(attributes)
+        try:
+            IntegrationAttributes.model_validate(attributes)
+        except ValidationError as error:
+            refused += 1
+            problems = without_credentials(problems_of(error, model=IntegrationAttributes, raw=attributes), model=IntegrationAttributes)
+            said = [problem.message for problem in problems]
+            assert said
+            assert SECRET not in str(said), attributes
+    assert refused > 100
 
 
 def test_every_crm_of_the_package_has_its_key_in_the_schema() -> None:
