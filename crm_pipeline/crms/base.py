@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.model import CountryFormat, RecordType
-from crm_pipeline.settings import YamlModel
+from crm_pipeline.settings import AllowsHttp
 
 ExternalKey = Annotated[
     str | None,
@@ -22,13 +22,15 @@ ExternalKey = Annotated[
 
 
 def _apart_from_ids(prefix: str) -> str:
+    if prefix != prefix.lstrip() or not prefix.isprintable():
+        raise ValueError("must not begin with white space, nor hold characters that nobody sees: the CRMs do not keep them")
     # Without a prefix, id 12 makes the key that prefix 1 and id 2 make.
     if prefix[-1:].isdigit():
         raise ValueError("must not end in a digit, or its keys could be those of an integration with another prefix; end it as in uk1-")
     return prefix
 
 
-class CrmSettings(YamlModel):
+class CrmSettings(AllowsHttp):
     """What every CRM's part of the YAML has."""
 
     needed: ClassVar[tuple[str, ...]] = ()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
 from crm_pipeline.mapping.folding import fold, fold_text
+from crm_pipeline.mapping.meaningless import own_host
 from crm_pipeline.mapping.spec import FieldSource
 from crm_pipeline.mapping.values import NO_VALUE_WORDS, Texts, first_of_several, host_form, normal_form, over_uniques, text_form, texts
 from crm_pipeline.model import FieldKind
@@ -48,25 +49,36 @@ def with_numbers(column: FieldColumn, content: Sequence[dict[str, Any]], source:
     return objects.mask(numbers.map(type).eq(float) & numbers.map(text_form).eq(objects) & objects.str.contains(".", regex=False), numbers)
 
 
-def read_field(content: Sequence[dict[str, Any]], source: FieldSource, *, kind: FieldKind, regions: pd.Series | None = None) -> FieldColumn:
+def read_field(
+    content: Sequence[dict[str, Any]],
+    source: FieldSource,
+    *,
+    kind: FieldKind,
+    regions: pd.Series | None = None,
+    meaningless: Collection[str] = (),
+) -> FieldColumn:
     """One field of every record by its source: taken, translated, defaulted, brought to its kind's normal form.
 
-    ``regions``: ISO alpha-2 per record, for phones.
+    ``regions``: ISO alpha-2 per record, for phones. ``meaningless``: further hosts that ``as: host`` does not send, folded.
     """
     raw = _raw_texts(content, source, kind)
     translated = _translate(raw.values, source)
     if (no_value := _says_no_value(raw.values, source)).any():
         raw, translated = replace(raw, values=raw.values.where(~no_value, None)), translated.where(~no_value, None)
     text = translated.fillna(str(_text(source.default))) if source.default is not None and source.default_when == "always" else translated
-    values, missed = _formed(text, source, kind, regions)
+    formed, missed = normal_form(text, kind, regions=regions)
+    values = _hosts(formed, meaningless) if source.as_ == "host" else formed
     create_default = None
     if source.default is not None and source.default_when == "create":
         constant = pd.Series(_text(source.default), index=text.index, dtype="str").where(values.isna(), None)
-        create_default = _formed(constant, source, kind, regions)[0]
+        default = normal_form(constant, kind, regions=regions)[0]
+        create_default = _hosts(default, meaningless) if source.as_ == "host" else default
     counts = {
         "translated": 0 if translated is raw.values else int((translated.notna() & (translated != raw.values)).sum()),
         "unreadable_values": int(raw.unreadable.sum()),
     }
+    if source.as_ == "host":
+        counts["hosts_left_out"] = int((formed.notna() & values.isna()).sum())
     if kind in NOT_UNDERSTOOD_COUNTS:
         counts[NOT_UNDERSTOOD_COUNTS[kind]] = int(missed.sum())
     given = raw.values.notna() if source.from_ is not None else pd.Series(False, index=text.index)
@@ -83,12 +95,9 @@ def _raw_texts(content: Sequence[dict[str, Any]], source: FieldSource, kind: Fie
     return texts(first_of_several(values, kind) if source.take == "first" else values, index)
 
 
-def _formed(text: pd.Series, source: FieldSource, kind: FieldKind, regions: pd.Series | None) -> tuple[pd.Series, pd.Series]:
-    values, missed = normal_form(text, kind, regions=regions)
-    if source.as_ == "host":
-        hosts = over_uniques(values, host_form)
-        values = hosts.where(hosts != "", None)
-    return values, missed
+def _hosts(addresses: pd.Series, meaningless: Collection[str]) -> pd.Series:
+    """The hosts of web or mail addresses that can be one company's, else null."""
+    return over_uniques(addresses, lambda address: host if own_host(host := host_form(address), meaningless) else None)
 
 
 def _translate(values: pd.Series, source: FieldSource) -> pd.Series:

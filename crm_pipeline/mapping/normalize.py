@@ -23,7 +23,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.mapping.addresses import read_addresses
 from crm_pipeline.mapping.fields import FieldColumn, read_field, with_numbers
 from crm_pipeline.mapping.filters import meets
-from crm_pipeline.mapping.folding import fold
+from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.owners import rules_met
 from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, FieldSource, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
@@ -48,8 +48,8 @@ class Normalized:
     ``owner_rules`` the owner rules that the record meets (see ``owners``);
     ``unusable`` the fields of which QBench holds a value that cannot be sent (see ``is_unusable``).
 
-    Counts add up over frames: rows, unparsable_phones, unclear_countries, unparsable_numbers, unreadable_values, translated,
-    unknown_address_types, and per record error its name.
+    Counts add up over frames: rows, hosts_left_out, unparsable_phones, unclear_countries, unparsable_numbers, unreadable_values,
+    translated, unknown_address_types, and per record error its name.
     """
 
     frame: pd.DataFrame
@@ -76,7 +76,8 @@ def normalize(
     addresses = read_addresses(content, spec.map)
     fields = _read_fields(content, spec, regions=addresses.regions(default_region))
     extra_sources = _extra_sources(spec)
-    extras = {name: read_field(content, source, kind="text") for name, source in extra_sources.items()}
+    hosts = tuple(map(fold_text, spec.meaningless))
+    extras = {name: read_field(content, source, kind="text", meaningless=hosts) for name, source in extra_sources.items()}
     customer_ids = _customer_ids(content, deleted_customers) if spec.record_type is RecordType.CONTACT else None
     held_back = [(InactiveCustomerException, _inactive(content, spec)), (FilteredOutException, ~_meets_rules(content, spec, customers))]
     error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, held_back=held_back)
@@ -123,7 +124,10 @@ def is_unusable(normalized: pd.DataFrame, field: str) -> pd.Series:
 def _read_fields(content: list[dict[str, Any]], spec: RecordSpec, *, regions: pd.Series) -> dict[str, FieldColumn]:
     model = MODELS[spec.record_type].by_name
     sources = _with_phone_type(spec.map, spec.record_type)
-    fields = {name: read_field(content, source, kind=model[name].kind, regions=regions) for name, source in sources.items()}
+    hosts = tuple(map(fold_text, spec.meaningless))
+    fields = {
+        name: read_field(content, source, kind=model[name].kind, regions=regions, meaningless=hosts) for name, source in sources.items()
+    }
     phone = fields.get(PHONE_FIELDS[spec.record_type])
     if phone is not None:
         without_phone = phone.values.isna() & (True if phone.create_default is None else phone.create_default.isna())

@@ -311,6 +311,14 @@ class _RecordSpec(YamlModel):
             examples=[[{"name": {"salesforce": "Name"}}]],
         ),
     ] = ()
+    meaningless: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Further values that name nobody: placeholders that people type, and web hosts that many share. As match keys "
+            "they find nothing (shared hosts are compared with their path), and `as: host` does not send them.",
+            examples=[["walk-in customer", "clubexpress.com"]],
+        ),
+    ] = ()
     only: Annotated[
         Filter | None,
         Field(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
+from crm_pipeline.letters import ANY_INVISIBLE, lowered, without_invisible
 from crm_pipeline.mapping.countries import country_code, names_no_country
 from crm_pipeline.mapping.numbers import LARGEST_EXACT_INTEGER, integer_form
 from crm_pipeline.mapping.phones import phone_form
@@ -69,13 +71,16 @@ def text_form(value: Any) -> str | None:
 
 
 def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> Texts:
-    """The text of every value: NULs and lone surrogates gone (no CRM or database takes them), trimmed, blank is null."""
+    """The text of every value: trimmed, blank is null, without characters that nobody sees and lone surrogates.
+
+    No CRM or database takes NULs and surrogates; the invisible rest comes along with what is pasted (``letters``).
+    """
     if isinstance(values, pd.Series):
         if values.dtype == "str":
             return _texts_again(values)
         index, values = values.index, values.tolist()
     read = [value if type(value) is str else text_form(value) for value in values]
-    trimmed = [text.replace("\x00", "").strip() or None if text else None for text in read]
+    trimmed = [without_invisible(text).strip() or None if text else None for text in read]
     try:
         column = pd.array(trimmed, dtype="str")
     except UnicodeEncodeError:
@@ -87,7 +92,10 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
 def _texts_again(values: pd.Series) -> Texts:
     """Texts that went through Arrow before; most of them are clean already, so that no Python loop is worth its time."""
     given = values.array.__arrow_array__()
-    trimmed = pc.utf8_trim_whitespace(pc.replace_substring(given, "\x00", ""))
+    if pc.any(pc.match_substring_regex(given, ANY_INVISIBLE)).as_py():
+        values = over_uniques(values, without_invisible)
+        given = values.array.__arrow_array__()
+    trimmed = pc.utf8_trim_whitespace(given)
     filled = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
     return Texts(values=pd.Series(pd.arrays.ArrowStringArray(filled, dtype=values.dtype), index=values.index), unreadable=values.isna())
 
@@ -110,8 +118,8 @@ def first_of_several(values: Sequence[Any], kind: FieldKind) -> list[Any]:
 
 
 def email_form(text: str) -> str:
-    """The comparable form of an email address: trimmed and lower-cased."""
-    return text.strip().lower()
+    """The comparable form of an email address: trimmed and lower-cased, so that no two addresses become one."""
+    return lowered(text.strip())
 
 
 def valid_emails(values: pd.Series) -> pd.Series:
@@ -147,8 +155,8 @@ def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None
     if kind == "choice":
         return values.str.upper(), pd.Series(False, index=values.index)
     if kind == "email":
-        lowered = values.str.lower()
-        return lowered.where(lowered.str.len() <= LONGEST_EMAIL, None), lowered.notna() & ~valid_emails(lowered)
+        emails = over_uniques(values, email_form)
+        return emails.where(emails.str.len() <= LONGEST_EMAIL, None), emails.notna() & ~valid_emails(emails)
     understood = _phones(values, regions) if kind == "phone" else _understood(values, kind)
     missed = values.notna() & understood.isna()
     if kind == "country":
@@ -168,6 +176,9 @@ def _phones(values: pd.Series, regions: pd.Series | None) -> pd.Series:
 
 
 def _is_email(email: str) -> bool:
+    if not email.isascii() and any(unicodedata.normalize("NFKC", letter).isascii() for letter in email if not letter.isascii()):
+        # It only looks like a plain address (full width letters, the Kelvin sign): mail servers and CRMs may take it for that one.
+        return False
     local, _, domain = email.partition("@")
     plain = len(email) <= LONGEST_EMAIL and len(local) <= 64 and domain.isascii() and _PLAIN_LOCAL_PART.fullmatch(local)
     return _is_domain(domain) if plain else len(email) <= LONGEST_EMAIL and _passes(email)

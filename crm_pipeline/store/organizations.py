@@ -32,10 +32,12 @@ WHERE ours.integration = :integration AND ours.crm = :service
 LIMIT 1
 """
 
-_SHARING = """
+_SHARING = r"""
 SELECT integration FROM crm_pipeline.organization
-WHERE service = :service AND org_id = :org_id AND key_space = :key_space AND integration <> :integration
+WHERE service = :service AND org_id = :org_id AND integration <> :integration
+  AND lower(regexp_replace(key_space, '\s', '', 'g')) = lower(regexp_replace(CAST(:key_space AS text), '\s', '', 'g'))
 """
+"""Case and white space apart: the CRMs' unique fields ignore case, and trim what is written."""
 
 
 def require_organization(connection: Connection, integration: str, service: str, *, org_id: str, key_space: str | None = None) -> None:

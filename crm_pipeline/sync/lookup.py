@@ -11,8 +11,10 @@ import pandas as pd
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import AmbiguousMatchException, RecordError, ServiceFailedException
 from crm_pipeline.mapping.folding import fold
+from crm_pipeline.mapping.meaningless import match_values
 from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.mapping.spec import MatchKey
+from crm_pipeline.mapping.values import texts
 from crm_pipeline.model import MODELS, FieldKind, LinkOrigin
 from crm_pipeline.schemas import FOUND
 from crm_pipeline.store.crm_state import CrmState
@@ -68,6 +70,15 @@ class Lookup:
         """
         return rivals_of(unlinked["qbench_id"], self._contested) if len(unlinked) else []
 
+    def meaningless(self, rows: pd.DataFrame) -> pd.Series:
+        """Per normalized row the match keys whose value names nobody, so that nothing was looked for (str); null without one."""
+        notes = pd.Series("", index=rows.index, dtype="str")
+        for source in dict.fromkeys(key.source for key in self._match_keys if key.source in rows.columns):
+            kind = _kind(self._state, source)
+            nobody = texts(rows[source]).values.notna() & self._fold(rows[source], kind).isna()
+            notes = notes.mask(nobody, notes + ", " + source)
+        return ("no match by a value that names nobody: " + notes.str.removeprefix(", ")).where(notes != "", None)
+
     @property
     def has_match_keys(self) -> bool:
         """Whether any match key applies in this CRM."""
@@ -92,7 +103,7 @@ class Lookup:
         for match_key in self._match_keys:
             # Of contacts that share an email only one may sync (22): claims that are looked up do not compete.
             if not self._is_email(match_key):
-                kind = _kind(self._state, match_key)
+                kind = _kind(self._state, match_key.source)
                 fold_values = partial(self._fold, kind=kind)
                 candidates = self._scanned(match_key.targets[self._state.crm], kind)
                 pairs += pairs_of(self._state, match_key.source, candidates, store=self._store, fold=fold_values)
@@ -105,13 +116,13 @@ class Lookup:
     def _by_key(self, rows: pd.DataFrame, external_key: str) -> pd.DataFrame:
         keys = self._order.key_of(rows["qbench_id"])
         candidates = self._crm.find(self._state.record_type, external_key, keys.tolist())
-        claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": keys, "key": keys})
-        return self._choose(claims, candidates, origin=LinkOrigin.KEY)
+        claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": fold(keys), "key": keys})
+        return self._choose(claims, candidates.assign(value=fold(candidates["value"])), origin=LinkOrigin.KEY)
 
     def _by_match_key(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
         if match_key.source not in rows.columns:
             return MATCHES.empty()
-        kind = _kind(self._state, match_key)
+        kind = _kind(self._state, match_key.source)
         claims = self._claims(rows, match_key)
         crm_field = match_key.targets[self._state.crm]
         if self._is_email(match_key):
@@ -122,7 +133,7 @@ class Lookup:
         return self._choose(claims, candidates, origin=LinkOrigin.MATCHED)
 
     def _claims(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
-        values = self._fold(rows[match_key.source], _kind(self._state, match_key))
+        values = self._fold(rows[match_key.source], _kind(self._state, match_key.source))
         return pd.DataFrame({"qbench_id": rows["qbench_id"], "value": values, "key": self._order.key_of(rows["qbench_id"])})
 
     def _is_email(self, match_key: MatchKey) -> bool:
@@ -132,7 +143,7 @@ class Lookup:
 
     def _named(self, rows: pd.DataFrame, match_key: MatchKey, crm_ids: list[str]) -> pd.DataFrame:
         """Candidates (schemas.FOUND, folded): by email also those that the CRM did not name, else those of the ids."""
-        kind, crm_field = _kind(self._state, match_key), match_key.targets[self._state.crm]
+        kind, crm_field = _kind(self._state, match_key.source), match_key.targets[self._state.crm]
         if self._is_email(match_key):
             found = self._crm.find(self._state.record_type, crm_field, self._claims(rows, match_key)["value"].dropna().unique().tolist())
         elif crm_ids:
@@ -169,11 +180,12 @@ class Lookup:
         return choose(claims, near, holders, origin=origin, left_behind=left)
 
     def _fold(self, values: pd.Series, kind: FieldKind) -> pd.Series:
-        return fold(values, kind, default_region=self._order.reading.default_region)
+        order = self._order
+        return match_values(values, kind, default_region=order.reading.default_region, meaningless=order.spec.meaningless)
 
 
-def _kind(state: CrmState, match_key: MatchKey) -> FieldKind:
-    field = MODELS[state.record_type].by_name.get(match_key.source)
+def _kind(state: CrmState, source: str) -> FieldKind:
+    field = MODELS[state.record_type].by_name.get(source)
     return field.kind if field is not None else "text"
 
 

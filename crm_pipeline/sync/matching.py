@@ -6,6 +6,7 @@ import pandas as pd
 
 from crm_pipeline.errors import AmbiguousMatchException, LinkConflictException
 from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.mapping.folding import fold
 from crm_pipeline.model import LinkOrigin
 
 MATCHES = FrameSchema(
@@ -54,7 +55,8 @@ def choose(
         candidates[["value", "crm_id", "key"]].drop_duplicates(), on="value", suffixes=("", "_held")
     )
     pairs = pairs.merge(LEFT_BEHIND.empty() if left_behind is None else left_behind, on="crm_id", how="left")
-    pairs = pairs[pairs["key_held"].isna() | (pairs["key_held"] == pairs["key"]) | (pairs["key_held"] == pairs["left_key"])]
+    own, left = same_key(pairs["key_held"], pairs["key"]), same_key(pairs["key_held"], pairs["left_key"])
+    pairs = pairs[pairs["key_held"].isna() | own | left]
     if pairs.empty:
         return MATCHES.empty()
     pairs = pairs.merge(holders[["crm_id", "qbench_id"]].rename(columns={"qbench_id": "holder"}), on="crm_id", how="left")
@@ -72,6 +74,11 @@ def choose(
         }
     ).reset_index()
     return MATCHES.build(_verdicts(matches, origin=origin))
+
+
+def same_key(held: pd.Series, own: pd.Series) -> pd.Series:
+    """Where two external key values are one (bool; null equals nothing): the CRMs' unique fields do not tell case apart."""
+    return fold(held).eq(fold(own)).fillna(value=False).astype(bool)
 
 
 def one_each(matches: pd.DataFrame) -> pd.DataFrame:

@@ -88,6 +88,7 @@ class Planner:
             matches=self._matches(frame, known, undecided=undecided) if matches is None else matches,
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.customers),
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
+            match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
         )
         key_of = order.key_of if order.settings.external_key else None
         planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)

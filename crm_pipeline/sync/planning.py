@@ -72,7 +72,7 @@ class Inputs:
     ``normalized``: schemas.normalized_schema. ``payload`` and ``digests``: mapping.payload and its digests. ``verdicts``:
     eligibility.VERDICTS. ``links``: schemas.LINKS, a row per linked record. ``matches``: matching.MATCHES, a row per match.
     ``parent_crm_ids``: CRM id of each contact's account, null for accounts. ``previous_parent_crm_ids``: that of the account
-    it was given before, as far as it is another customer's.
+    it was given before, as far as it is another customer's. ``match_notes``: what to say of rows for which match keys were of no use.
     """
 
     normalized: pd.DataFrame
@@ -83,6 +83,7 @@ class Inputs:
     matches: pd.DataFrame
     parent_crm_ids: pd.Series
     previous_parent_crm_ids: pd.Series | None = None
+    match_notes: pd.Series | None = None
 
 
 def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd.Series] | None) -> Plan:
@@ -126,6 +127,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "reason": joined(
                     rows["reason"],
                     rows["match_reason"].where(link),
+                    *([] if inputs.match_notes is None else [inputs.match_notes.where(create)]),
                     pd.Series(STALE, index=rows.index, dtype="str").where(may & stale),
                     ("not_pushed: " + not_pushed).where(may),
                     _omitted(problems, rows.index).where(may),

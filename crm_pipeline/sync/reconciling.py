@@ -10,6 +10,7 @@ from crm_pipeline.errors import DeletedInCrmException, LinkConflictException, Re
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.schemas import OUTCOMES
+from crm_pipeline.sync.matching import same_key
 
 FINDINGS = FrameSchema(
     "findings",
@@ -48,7 +49,11 @@ def noteworthy(
         own_key=key_of(rows["qbench_id"]) if key_of else nothing,
         account=nothing if accounts is None else rows["parent_qbench_id"].map(accounts).astype("str"),
     )
-    as_before = rows["status"].eq(LinkStatus.LIVE) & rows["state"].eq("live") & _same(rows["own_key"], rows["held_key"])
+    as_before = (
+        rows["status"].eq(LinkStatus.LIVE)
+        & rows["state"].eq("live")
+        & (same_key(rows["own_key"], rows["held_key"]) | (rows["own_key"].isna() & rows["held_key"].isna()))
+    )
     return rows[~as_before | _has_other_account(rows)].reset_index(drop=True)
 
 
@@ -65,7 +70,7 @@ def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str) ->
     status = status.mask(deleted, str(LinkStatus.DELETED)).mask(lost, str(LinkStatus.CONFLICT))
     crm_id, merged_into = rows["crm_id"].mask(follows, rows["leads_to"]), rows["leads_to"].where(lost)
     live = ~deleted & ~lost
-    other_key = live & rows["own_key"].notna() & rows["held_key"].notna() & rows["held_key"].ne(rows["own_key"])
+    other_key = live & rows["own_key"].notna() & rows["held_key"].notna() & ~same_key(rows["held_key"], rows["own_key"])
     news = pd.Series(None, index=rows.index, dtype="str").mask(live, "restored").mask(deleted, "deleted").mask(lost, "conflict")
     return FINDINGS.build(
         {
@@ -108,8 +113,8 @@ def _obstacle(rows: pd.DataFrame, holders: pd.DataFrame, *, merged: pd.Series, i
     winner = rows["leads_to"].where(merged)
     held = holders.drop_duplicates("crm_id").set_index("crm_id").reindex(winner).reset_index(drop=True)
     anothers = held["qbench_id"].notna() & ~(held["qbench_id"].eq(rows["qbench_id"]) & held["integration"].eq(integration))
-    other_key = merged & rows["own_key"].notna() & rows["held_key"].notna() & rows["held_key"].ne(rows["own_key"])
-    own_key = rows["own_key"].notna() & rows["held_key"].eq(rows["own_key"])
+    other_key = merged & rows["own_key"].notna() & rows["held_key"].notna() & ~same_key(rows["held_key"], rows["own_key"])
+    own_key = rows["own_key"].notna() & same_key(rows["held_key"], rows["own_key"])
     # Whose key it carries is the surest claim; a link that lost before does not compete with one that was live till now.
     strength = own_key.astype("int64") * 2 + (~own_key & rows["status"].eq(LinkStatus.LIVE)).astype("int64")
     claims = pd.DataFrame({"winner": winner, "strength": strength})

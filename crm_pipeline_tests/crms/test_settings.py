@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.settings import sends_in_clear
 
 
 @pytest.mark.parametrize("name", list(crm_kinds()))
@@ -18,6 +19,33 @@ def test_key_prefix_that_could_run_into_another_integrations_ids_is_refused(name
     assert "must not end in a digit" in says
 
 
+@pytest.mark.parametrize("prefix", [" uk-", "\u200buk-", "uk\n-"])
+def test_key_prefix_that_a_crm_would_not_keep_is_refused(prefix: str) -> None:
+    with pytest.raises(ValidationError, match="the CRMs do not keep them"):
+        CrmSettings(external_key_prefix=prefix)
+
+
 @pytest.mark.parametrize("prefix", ["", "uk-", "lab2-", "uk"])
 def test_key_prefix_that_keeps_its_ids_apart_is_taken(prefix: str) -> None:
     assert CrmSettings(external_key_prefix=prefix).external_key_prefix == prefix
+
+
+ABROAD = ["http://crm.example.org", "http://10.0.0.7:8080", "http://127.0.0.1.example.org", "http://2130706433"]
+NEAR_OR_SAFE = ["https://crm.example.org", "http://localhost:8081", "http://127.0.0.1:8081", "http://[::1]:8081", "http://a.localhost"]
+
+
+@pytest.mark.parametrize("url", ABROAD)
+@pytest.mark.parametrize("name", list(crm_kinds()))
+def test_secrets_go_unencrypted_to_another_machine_only_where_the_yaml_says_so(name: str, url: str) -> None:
+    credentials = {
+        key: {"env": "SECRET"} for key in ("token", "client_id", "client_secret") if key in crm_kinds()[name].settings.model_fields
+    }
+    with pytest.raises(ValidationError, match="credentials would go there unencrypted") as refused:
+        crm_kinds()[name].settings.model_validate({"url": url, **credentials})
+    assert url not in str(refused.value)
+    assert crm_kinds()[name].settings.model_validate({"url": url, "allow_http": True, **credentials})
+
+
+@pytest.mark.parametrize("url", NEAR_OR_SAFE)
+def test_what_stays_on_the_machine_or_is_encrypted_may_be_sent(url: str) -> None:
+    assert not sends_in_clear(url)

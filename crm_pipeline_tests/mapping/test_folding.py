@@ -20,7 +20,10 @@ from crm_pipeline_tests.mapping.builders import FREE_TEXT, SCALARS, in_frames, l
         ("STRASSE", "straße", "text"),
         (" Ana@EcoLabs.example", "ana@ecolabs.example", "email"),
         ("(512) 555-0101", "+1 512 555 0101", "phone"),
-        ("https://www.ecolabs.example/", "EcoLabs.example", "url"),
+        ("O’Brien – “Labs”", 'o\'brien - "labs"', "text"),
+        ("Acme\u200b La\u00adbs\ufeff", "Acme Labs", "text"),
+        ("می\u200cخواهم", "میخواهم", "text"),
+        ("\u202aana@ecolabs.example\u202c", "ana@ecolabs.example", "email"),
         ("1,200", 1200.0, "integer"),
         ("United States", "us", "country"),
     ],
@@ -36,7 +39,8 @@ def test_values_that_mean_the_same_fold_to_the_same(one: Any, other: Any, kind: 
         ("Eco Labs", "Eco Labs Inc", "text"),
         ("strasse@x.example", "straße@x.example", "email"),
         ("+15125550101", "+15125550101 x12", "phone"),
-        ("labs.example", "eco.labs.example", "url"),
+        ("\u212aim@labs.example", "kim@labs.example", "email"),
+        ("\u0130an@labs.example", "ian@labs.example", "email"),
     ],
 )
 def test_values_that_may_differ_stay_apart(one: str, other: str, kind: FieldKind) -> None:

@@ -31,6 +31,13 @@ def test_two_integrations_with_one_key_in_one_organization_are_refused(store: St
         require(store, "other", "00D1", key_space="QBench_Id__c: ")
 
 
+@pytest.mark.parametrize("key_space", ["QBench_Id__c: US-", "qbench_id__c: us-", "QBench_Id__c: us -"])
+def test_keys_that_differ_in_case_or_white_space_alone_are_one(store: Store, key_space: str) -> None:
+    require(store, "acme", "00D1", key_space="QBench_Id__c: us-")
+    with pytest.raises(ConfigurationError, match="give one of them an external_key_prefix"):
+        require(store, "other", "00D1", key_space=key_space)
+
+
 @pytest.mark.parametrize("key_space", ["QBench_Id__c: uk-", "Other__c: ", None])
 def test_integrations_that_write_other_keys_share_an_organization(store: Store, key_space: str | None) -> None:
     require(store, "acme", "00D1", key_space="QBench_Id__c: ")

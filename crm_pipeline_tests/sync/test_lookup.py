@@ -63,6 +63,27 @@ def test_a_row_of_sync_on_applies_to_the_crms_that_it_names_and_its_field_is_onl
     assert bench.sandbox.org.record("Account", account)["AccountNumber"] == "E-1"
 
 
+def test_a_value_that_names_nobody_finds_nothing_and_the_outcome_says_so(bench: Bench) -> None:
+    spec = bench.spec(accounts={**BY_NAME, "meaningless": ["Walk-in customer"]})
+    names = ["Unknown", "walk-in  Customer", "Eco Labs"]
+    for name in names:
+        bench.add_account(name.lower())
+    bench.stage(spec, ACCOUNT, *(customer(number, customer_name=name) for number, name in enumerate(names, start=1)))
+    assert bench.load(spec, ACCOUNT).outcomes == {"created": 2, "linked": 1}
+    said = bench.rows("SELECT qbench_id, reason FROM crm_pipeline.outcome ORDER BY qbench_id")
+    note = "no match by a value that names nobody: name"
+    assert said == [(1, note), (2, note), (3, None)]
+
+
+def test_a_key_that_differs_in_case_is_the_records_own(bench: Bench) -> None:
+    name, key = CRM_FIELDS[bench.crm, ACCOUNT]["name"], {"salesforce": "QBench_Id__c", "hubspot": "qbench_id"}[bench.crm]
+    spec = bench.spec(accounts=BY_NAME, settings={"external_key_prefix": "us-"})
+    bench.add(ACCOUNT, {name: "Lab 1", key: "US-1"})
+    bench.add(ACCOUNT, {name: "Lab 2", key: "US-1000"})
+    bench.stage(spec, ACCOUNT, customer(1), customer(2))
+    assert bench.load(spec, ACCOUNT).outcomes == {"linked": 1, "created": 1}
+
+
 def test_a_link_survives_renames_on_either_side(hubspot: Bench) -> None:
     spec = hubspot.spec(accounts=BY_NAME)
     crm_id = hubspot.given(spec, ACCOUNT, customer(1))[1]

@@ -17,6 +17,7 @@ from crm_pipeline.errors import (
     RecordError,
     RecordRefusedException,
 )
+from crm_pipeline.letters import lowered
 from crm_pipeline.model import RecordType
 
 UNLABELLED = 279
@@ -137,7 +138,7 @@ def names_of(result: Mapping[str, Any], record_type: RecordType, *, key_name: st
     merged = [one.strip() for one in str(properties.get(MERGED_IDS) or "").split(";") if one.strip()]
     return [
         f"trace:{result.get('objectWriteTraceId')}",
-        *([f"key:{properties.get(key_name)}"] if key_name else []),
+        *([f"key:{lowered(str(properties.get(key_name)))}"] if key_name else []),
         *(f"id:{one}" for one in (result.get("id"), *merged)),
         f"natural:{natural}",
     ]
@@ -148,7 +149,7 @@ def _names(action: Action, trace: str, properties: Mapping[str, str], *, crm_id:
     return [
         f"trace:{trace}",
         *([f"id:{crm_id}"] if crm_id is not None else []),
-        *([f"key:{key}"] if key is not None else []),
+        *([f"key:{lowered(key)}"] if key is not None else []),
         *([own] if action is CREATE and own != "natural:" else []),
     ]
 

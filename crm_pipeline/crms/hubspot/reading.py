@@ -17,6 +17,7 @@ from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.wire import crm_field
 from crm_pipeline.errors import RequestRefusedError, UnexpectedAnswerError
+from crm_pipeline.letters import lowered
 from crm_pipeline.schemas import CRM_FIELDS, FOUND
 
 T = TypeVar("T")
@@ -144,19 +145,21 @@ class Reader:
         return {one: found[one] for one in ids if one in found}
 
     def find(self, object_name: str, field: str, values: Sequence[str]) -> pd.DataFrame:
-        """Records by a unique property (schemas.FOUND); emails are compared trimmed, lower-cased, additional ones included.
+        """Records by a unique property (schemas.FOUND), compared trimmed and lower-cased; of emails the additional ones too.
 
         ``parent_crm_id`` is null throughout: batch reads carry no associations.
         """
         folded = field == "email"
         asked: dict[str, list[str]] = {}
         for value in dict.fromkeys(values):
-            asked.setdefault(value.strip().lower() if folded else value, []).append(value)
+            asked.setdefault(lowered(value.strip()), []).append(value)
         asked.pop("", None)
+        # HubSpot keeps emails in lower case, and other values as they were given.
+        sent = list(asked) if folded else [value for values in asked.values() for value in values]
         properties = [field, *([ADDITIONAL_EMAILS] if folded else []), *([self._key] if self._key else [])]
         rows = [
             {"value": value, "crm_id": str(record["id"]), "key": self._key_of(record)}
-            for record in self.records(object_name, list(asked), properties, id_property=field)
+            for record in self.records(object_name, sent, properties, id_property=field)
             for held in _held(record, field, folded=folded)
             for value in asked.get(held, ())
         ]
@@ -253,7 +256,7 @@ def _held(record: dict[str, Any], field: str, *, folded: bool) -> Iterator[str]:
     properties = record.get("properties") or {}
     value = str(properties.get(field) or "")
     if not folded:
-        yield value
+        yield lowered(value.strip())
         return
     addresses = [value, *str(properties.get(ADDITIONAL_EMAILS) or "").split(";")]
-    yield from dict.fromkeys(address.strip().lower() for address in addresses)
+    yield from dict.fromkeys(lowered(address.strip()) for address in addresses)

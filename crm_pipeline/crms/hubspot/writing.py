@@ -27,6 +27,7 @@ from crm_pipeline.errors import (
     ServiceError,
     ServiceFailedException,
 )
+from crm_pipeline.letters import lowered
 from crm_pipeline.model import RecordType
 
 logger = logging.getLogger(__name__)
@@ -139,5 +140,5 @@ def _blamed(action: Action, inputs: Sequence[Input], problem: Problem) -> list[I
         return list(inputs)
     if problem.traces:
         return [one for one in inputs if one.trace in problem.traces]
-    named = {f"{action.id_name}:{one}" for one in problem.ids}
+    named = {f"{action.id_name}:{lowered(one)}" for one in problem.ids}
     return [one for one in inputs if not named.isdisjoint(one.names)]

@@ -19,6 +19,7 @@ from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, json_value, retrieve, rows_of
+from crm_pipeline.letters import lowered
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 
@@ -206,4 +207,4 @@ def _as_text(values: pd.Series) -> pd.Series:
 
 
 def _folded(values: pd.Series) -> pd.Series:
-    return values.str.strip().str.casefold()
+    return values.str.strip().map(lowered, na_action="ignore")
