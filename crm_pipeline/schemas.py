@@ -23,6 +23,7 @@ NORMALIZED_META = (
     Column("customer_id", "Int64", "contacts: the one customer; null when there is none or more than one"),
     Column("error_type", "str", "name of the record error that keeps the record from syncing anywhere, else null"),
     Column("error_fields", "str", "fields or ids that the error names, joined by ', ', else null"),
+    Column("state_digest", "Int64", "digest of the staged state, of content and mapping; null before it is staged"),
 )
 
 
@@ -186,6 +187,7 @@ OUTCOMES = FrameSchema(
             "the link of the CRM record in the way; else null",
         ),
         Column("retryable", "bool", "trying again unchanged may help"),
+        Column("state_digest", "Int64", "digest of the normalized state that the outcome speaks of; null: of none that is known"),
     ),
 )
 """What became of each record in one CRM."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import CrmKind
@@ -21,6 +21,7 @@ from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.windows import hourly_partitions, partition_of, window
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.open_rows import open_rows
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.floor import fewest_calls
 
@@ -78,10 +79,10 @@ class LoadEvents:
 
     def _open_hours(self) -> set[str]:
         with STORE.transaction() as connection:
-            found = ledger.open_hours(connection, self._state, window=self.window)
+            found = open_rows(connection, self._state, window=self.window)
         # The overlap reaches into the hour before, which the run's first one answers for.
         first = self._context.partition_keys[0]
-        return {max(first, partition_of(hour, self._spec.start)) for hour in found}
+        return {max(first, partition_of(hour, self._spec.start)) for hour in found["hour"].tolist()}
 
     def _large(self) -> dict[str, Any]:
         with STORE.transaction() as connection:
@@ -107,26 +108,25 @@ class LoadEvents:
     def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:
         with STORE.transaction() as connection:
             errors = ledger.errors_by_type(connection, self._state)
-            still_open = ledger.open_records(connection, self._state)
+            to_be_tried = ledger.open_records(connection, self._state)
             overlap = self._spec.qbench.overlap_seconds
-            without = ledger.rows_without_outcome(connection, self._state, overlap_seconds=overlap)
+            still_open = open_rows(connection, self._state, overlap_seconds=overlap)
             faults = ledger.link_faults(connection, self._state)
-        missing: Counter[str] = Counter()
-        due: dict[str, str] = {}
-        for hour, later_hour, rows in without:
-            key = partition_of(hour, self._spec.start)
-            missing[key] += rows
-            # A row that was staged late is covered by the overlap of the next hour: until that is done, it is open.
-            due[key] = max(due.get(key, ""), partition_of(later_hour, self._spec.start))
-        done = self._done({*due, *due.values()}, finished=finished)
         return [
             checks.no_failed_records(errors),
-            checks.no_open_records(still_open),
-            checks.counts_add_up(
-                self._load.report, finished=finished, missing=missing, done={key for key, last in due.items() if {key, last} <= done}
-            ),
+            checks.no_open_records(to_be_tried),
+            checks.counts_add_up(self._load.report, finished=finished, open_rows=self._counted(still_open, finished=finished)),
             checks.links_consistent(faults),
         ]
+
+    def _counted(self, still_open: pd.DataFrame, *, finished: bool) -> pd.DataFrame:
+        """The open rows (OPEN_ROWS) by partition, and whether that counts as done (checks.OPEN_BY_PARTITION)."""
+        keys, later_keys = (still_open[hour].map(lambda hour: partition_of(hour, self._spec.start)) for hour in ("hour", "later_hour"))
+        done = self._done({*keys, *later_keys}, finished=finished)
+        # A row that was staged late is covered by the overlap of the next hour: until that is done, it is open.
+        is_done = keys.isin(done) & later_keys.isin(done)
+        by_partition = still_open.assign(partition=keys, done=is_done).groupby("partition", as_index=False)
+        return checks.OPEN_BY_PARTITION.build(by_partition.agg({"done": "all", "undecided": "sum", "renewed": "sum", "retryable": "sum"}))
 
     def _done(self, hours: set[str], *, finished: bool) -> set[str]:
         """Which of these hours count as done: this run's if it finished, of the others those that are materialized."""

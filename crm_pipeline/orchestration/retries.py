@@ -16,7 +16,7 @@ from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HO
 from crm_pipeline.orchestration.windows import partition_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.retries import hours_of, open_hours
+from crm_pipeline.store.open_rows import hours_of, waiting_hours
 from crm_pipeline.sync.waking import awakened
 
 INTERVAL_SECONDS = 60
@@ -71,7 +71,7 @@ def build_retry_sensor(
 def _due(store: Store, spec: IntegrationSpec) -> dict[str, Hours]:
     """By CRM the hours with a record whose next attempt is due."""
     with store.transaction() as connection:
-        found = open_hours(connection, spec.name)
+        found = waiting_hours(connection, spec.name)
     due: dict[str, Hours] = {}
     for row in found[found["due"]].itertuples():
         due.setdefault(row.crm, {})[partition_of(row.hour, spec.start)] = row.attempt

@@ -13,7 +13,7 @@ from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.windows import partition_of
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.retries import open_hours
+from crm_pipeline.store.open_rows import waiting_hours
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
@@ -101,7 +101,7 @@ def hours_to_request(open_assets: Mapping[dg.AssetKey, set[str]], later: Callabl
 def later_hours(spec: IntegrationSpec, store: Store) -> dict[str, set[str]]:
     """The hours, by CRM, whose records are tried again later by themselves, none of them by now."""
     with store.transaction() as connection:
-        waiting = open_hours(connection, spec.name)
+        waiting = waiting_hours(connection, spec.name)
     waiting = waiting[~waiting["due"]]
     return {str(crm): {partition_of(hour, spec.start) for hour in hours} for crm, hours in waiting.groupby("crm")["hour"]}
 

@@ -30,10 +30,14 @@ WHERE stored.version <= excluded.version
 
 _SAVE_OUTCOMES = """
 WITH row AS (
-  SELECT row.*, CASE WHEN latest.version = row.version THEN latest.attempts ELSE 0 END + 1 AS attempt
+  SELECT row.*, CASE WHEN latest.version = row.version THEN latest.attempts ELSE 0 END + 1 AS attempt,
+    row.outcome IN ('unchanged', 'skipped', 'deferred', 'failed') AND NOT row.retryable
+      AND (latest.version, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.retryable, latest.state_digest)
+        IS NOT DISTINCT FROM
+          (row.version, row.outcome, row.error_type, row.reason, row.waits_on, row.retryable, row.state_digest) AS repeated
   FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:outcomes AS text[]), CAST(:error_types AS text[]),
-    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]))
-  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable)
+    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]), CAST(:state_digests AS bigint[]))
+  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable, state_digest)
   LEFT JOIN crm_pipeline.outcome AS latest ON latest.integration = :integration AND latest.crm = :crm
     AND latest.record_type = :record_type AND latest.qbench_id = row.qbench_id
 ), judged AS (
@@ -42,26 +46,29 @@ WITH row AS (
   SELECT qbench_id, version, outcome, error_type,
     CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
     CASE WHEN given_up THEN 'record' ELSE waits_on END AS waits_on, retryable AND NOT given_up AS retryable,
-    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, given_up
+    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, given_up, state_digest, repeated
   FROM judged
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history
     (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, run_id, partition_key)
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, :run_id, :partition_key
-  FROM settled WHERE outcome <> 'unchanged'
+  FROM settled WHERE outcome <> 'unchanged' AND NOT repeated
 ), saved AS (
   INSERT INTO crm_pipeline.outcome AS latest
     (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts, next_attempt_at,
-     run_id, partition_key)
+     state_digest, run_id, partition_key)
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts,
     CASE WHEN retryable
       THEN now() + make_interval(secs => least(:longest_seconds, :first_seconds * power(:factor, least(attempts, 50) - 1))) END,
-    :run_id, :partition_key
+    state_digest, :run_id, :partition_key
   FROM settled
+  -- What waits keeps the time at which it was looked at last: what changed before that is no cause to plan it again.
+  WHERE NOT repeated OR waits_on IS NOT NULL
   ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
   SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
       waits_on = excluded.waits_on, retryable = excluded.retryable, attempts = excluded.attempts,
-      next_attempt_at = excluded.next_attempt_at, run_id = excluded.run_id, partition_key = excluded.partition_key, at = now()
+      next_attempt_at = excluded.next_attempt_at, state_digest = excluded.state_digest, run_id = excluded.run_id,
+      partition_key = excluded.partition_key, at = now()
   WHERE latest.version <= excluded.version
 )
 SELECT qbench_id FROM settled WHERE given_up
@@ -144,7 +151,7 @@ class CrmState:
     def save_outcomes(
         self, connection: Connection, *, outcomes: pd.DataFrame, backoff: Backoff, run_id: str, partition_key: str | None
     ) -> list[int]:
-        """Store outcomes (schemas.OUTCOMES) as the latest, and in the history unless they are ``unchanged``.
+        """Store outcomes (schemas.OUTCOMES) as the latest, and in the history unless they are ``unchanged`` or say the same again.
 
         Returns the QBench ids of those that are given up: they failed for a passing cause once too often, and are stored as
         failed for good until the record changes.
@@ -163,6 +170,7 @@ class CrmState:
             "reasons": column(outcomes["reason"]),
             "waits": column(outcomes["waits_on"]),
             "retryable": column(outcomes["retryable"]),
+            "state_digests": column(outcomes["state_digest"]),
         }
         return list(connection.execute(text(_SAVE_OUTCOMES), parameters).scalars())
 

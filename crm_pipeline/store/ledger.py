@@ -10,9 +10,6 @@ from typing import Literal
 from sqlalchemy import Connection, text
 
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.staging import Window
-
-HOUR_SECONDS = 3_600
 
 LinkFault = Literal["shared_crm_records", "synced_without_link", "links_of_no_organization", "intents_older_than_a_day"]
 
@@ -42,19 +39,6 @@ _OPEN_RECORDS = f"""
 SELECT error_type, count(*) AS records, max(attempts) AS most_attempts, min(next_attempt_at) AS next_attempt_at
 FROM crm_pipeline.outcome WHERE {_OURS} AND next_attempt_at IS NOT NULL
 GROUP BY error_type ORDER BY records DESC, error_type
-"""
-
-_WITHOUT_OUTCOME = "latest.qbench_id IS NULL OR latest.version < staged.version"
-
-_OPEN = """
-SELECT staged.version / :hour * :hour AS hour, (staged.version + :overlap) / :hour * :hour AS later_hour, count(*) AS records
-FROM crm_pipeline.normalized_record AS staged
-LEFT JOIN crm_pipeline.outcome AS latest
-  ON latest.integration = staged.integration AND latest.crm = :crm AND latest.record_type = staged.record_type
- AND latest.qbench_id = staged.qbench_id
-WHERE staged.integration = :integration AND staged.record_type = :record_type
-  AND staged.version >= :since AND staged.version < :until AND ({condition})
-GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 _LINK_FAULTS = f"""
@@ -94,20 +78,6 @@ def open_records(connection: Connection, state: CrmState) -> OpenRecords:
     )
 
 
-def rows_without_outcome(connection: Connection, state: CrmState, *, overlap_seconds: int) -> list[tuple[int, int, int]]:
-    """The staged rows of whose version no outcome speaks: ``(hour, later hour, rows)``, hours as Unix seconds.
-
-    A row belongs to the window of its hour and, near that one's end, to the overlap of the later hour's too.
-    """
-    return _open(connection, state, Window(since=None, until=2**62), overlap_seconds=overlap_seconds, condition=_WITHOUT_OUTCOME)
-
-
-def open_hours(connection: Connection, state: CrmState, *, window: Window) -> list[int]:
-    """The hours (Unix seconds) of the window's rows that are open: without an outcome of their version, or to be tried again."""
-    condition = f"{_WITHOUT_OUTCOME} OR latest.retryable"
-    return [hour for hour, _, _ in _open(connection, state, window, overlap_seconds=0, condition=condition)]
-
-
 def link_faults(connection: Connection, state: CrmState) -> dict[LinkFault, int]:
     """How often the links break a promise, by promise: all zero when none is broken."""
     row = connection.execute(text(_LINK_FAULTS), asdict(state)).one()
@@ -118,9 +88,3 @@ def recent_outcomes(connection: Connection, state: CrmState, *, hours: int) -> l
     """The outcomes of the last hours: ``(hour as Unix seconds, outcome, records)``; those ``unchanged`` have no history."""
     rows = connection.execute(text(_RECENT), {**asdict(state), "hours": hours})
     return [(row.hour, row.outcome, row.records) for row in rows]
-
-
-def _open(connection: Connection, state: CrmState, window: Window, *, overlap_seconds: int, condition: str) -> list[tuple[int, int, int]]:
-    parameters = {**asdict(state), **window.bounds, "hour": HOUR_SECONDS, "overlap": overlap_seconds}
-    rows = connection.execute(text(_OPEN.format(condition=condition)), parameters)
-    return [(row.hour, row.later_hour, row.records) for row in rows]

@@ -56,16 +56,18 @@ WHERE staged.version < excluded.version
 
 _STAGE_NORMALIZED = """
 INSERT INTO crm_pipeline.normalized_record AS staged
-  (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, mapping_digest)
+  (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, mapping_digest,
+   state_digest)
 SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, fields, CAST(customers AS bigint[]),
-  :mapping_digest
+  :mapping_digest, hashtextextended(
+    CAST(ROW(CAST(:mapping_digest AS text), row.customer_id, row.error_type, row.error_fields, row.fields) AS text), 0)
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:customer_ids AS bigint[]), CAST(:error_types AS text[]),
             CAST(:error_fields AS text[]), CAST(:fields AS jsonb[]), CAST(:customers AS text[]))
   AS row (qbench_id, version, customer_id, error_type, error_fields, fields, customers)
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, customer_id = excluded.customer_id, error_type = excluded.error_type,
     error_fields = excluded.error_fields, fields = excluded.fields, customers = excluded.customers,
-    mapping_digest = excluded.mapping_digest, normalized_at = now()
+    mapping_digest = excluded.mapping_digest, state_digest = excluded.state_digest, normalized_at = now()
 WHERE staged.version <= excluded.version
 """
 

@@ -21,6 +21,7 @@ PLAN = FrameSchema(
     (
         Column("qbench_id", "int64", "QBench id"),
         Column("version", "int64", "version planned"),
+        Column("state_digest", "Int64", "digest of the normalized state planned"),
         Column("operation", "str", "create, update, link or none"),
         Column("crm_id", "str", "CRM record to change; null for create"),
         Column("key", "str", "external key value to write, null without one"),
@@ -114,6 +115,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
             {
                 "qbench_id": rows["qbench_id"],
                 "version": rows["version"],
+                "state_digest": inputs.normalized["state_digest"],
                 "operation": pd.Series(operation, index=rows.index),
                 "crm_id": rows["stored"].fillna(rows["matched"]),
                 "key": key_of(rows["qbench_id"]) if key_of else pd.Series(None, index=rows.index, dtype="str"),

@@ -93,7 +93,8 @@ def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str) ->
 def outcomes(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
     """The outcomes (schemas.OUTCOMES) of records that a finding keeps from syncing; ``latest``: theirs before."""
     rows = findings[findings["finding"].isin(list(ERRORS))].reset_index(drop=True)
-    versions = rows["qbench_id"].map(latest.set_index("qbench_id")["version"]).fillna(rows["version"])
+    known = latest.set_index("qbench_id")
+    versions = rows["qbench_id"].map(known["version"]).fillna(rows["version"])
     error = {name: kind.__name__ for name, kind in ERRORS.items()}
     return OUTCOMES.build(
         {
@@ -104,6 +105,7 @@ def outcomes(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
             "reason": rows["reason"],
             "waits_on": rows["finding"].map({name: kind.waits_on for name, kind in ERRORS.items()}).astype("str"),
             "retryable": pd.Series(False, index=rows.index, dtype="bool"),
+            "state_digest": rows["qbench_id"].map(known["state_digest"]),
         }
     )
 

@@ -102,6 +102,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
             "reason": _reasons(rows, results),
             "waits_on": _waits_on(error_type, results["error_ids"]),
             "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
+            "state_digest": rows["state_digest"],
         }
     )
 

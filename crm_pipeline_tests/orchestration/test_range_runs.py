@@ -13,7 +13,7 @@ from crm_pipeline.orchestration.windows import hourly_partitions
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.orchestration.conftest import ACCOUNTS, Dagster, World, metadata_of, writes
-from crm_pipeline_tests.tenants import START, customized
+from crm_pipeline_tests.tenants import START, customized, integration
 
 HOURS = 6
 KEYS = [f"{START + timedelta(hours=number):%Y-%m-%d-%H:%M}" for number in range(HOURS)]
@@ -100,3 +100,22 @@ def test_open_record_in_the_overlap_keeps_the_runs_first_hour_red(sandbox: Sandb
     spec = customized(sandbox, salesforce={"attempts": 1})
     assert not dagster.run(spec, KEYS[2], until=KEYS[4], assets=ACCOUNTS[:3]).success
     assert red({key: state for key, state in states(dagster, spec, "salesforce/accounts").items() if key in KEYS[2:5]}) == [KEYS[2]]
+
+
+@pytest.mark.parametrize("remapped", [{"description": "comments"}, {"on_invalid": "fail"}], ids=["content", "rule alone"])
+def test_changed_mapping_leaves_the_hours_red_that_a_failed_run_did_not_get_to(
+    sandbox: Sandbox, dagster: Dagster, remapped: dict[str, str]
+) -> None:
+    customers_of_all_hours(sandbox)
+    accounts = {"map": {"name": "customer_name", "website": {"from": "website"}}}
+    before = integration(sandbox, accounts=accounts, contacts=None)
+    assert dagster.run(before, KEYS[0], until=KEYS[-1], assets=ACCOUNTS[:3]).success
+    field = {"description": "comments"} if "description" in remapped else {"website": {"from": "website", **remapped}}
+    after = integration(sandbox, accounts={"map": accounts["map"] | field}, contacts=None)
+    after = after.model_copy(update={"crms": customized(sandbox, salesforce={"attempts": 1}).crms})
+    sandbox.faults.add(Fault(service="salesforce", times=None, status=503))
+    assert not dagster.run(after, KEYS[0], until=KEYS[-1], assets=ACCOUNTS[:3]).success
+    assert red(states(dagster, after, "salesforce/accounts")) == [key for key in KEYS if key != KEYS[HOURS - 2]]
+    sandbox.faults.clear()
+    assert dagster.run(after, KEYS[0], until=KEYS[-1], assets=ACCOUNTS[2:3]).success
+    assert red(states(dagster, after, "salesforce/accounts")) == []

@@ -167,3 +167,31 @@ def test_frames_of_no_rows_store_nothing(store: Store) -> None:
     save(store, LINKS.empty())
     report(store, OUTCOMES.empty())
     assert query(store, "SELECT 1 FROM crm_pipeline.link UNION ALL SELECT 1 FROM crm_pipeline.outcome") == []
+
+
+def test_an_outcome_that_says_the_same_is_not_written_again(store: Store) -> None:
+    for name in ("created", "unchanged"):
+        report(store, outcome(1, name))
+    written = "SELECT xmin::text, ctid::text, at FROM crm_pipeline.outcome"
+    before = query(store, written)
+    report(store, outcome(1, "unchanged"))
+    assert query(store, written) == before
+    report(store, outcome(1, "unchanged", state_digest=7))
+    assert query(store, written) != before
+
+
+def test_an_outcome_that_waits_keeps_when_it_was_looked_at_last_and_tells_the_history_once(store: Store) -> None:
+    skipped = outcome(1, "skipped", error_type="LinkConflictException", waits_on="link")
+    report(store, skipped)
+    (before,) = query(store, "SELECT at FROM crm_pipeline.outcome")
+    report(store, skipped)
+    (after,) = query(store, "SELECT at FROM crm_pipeline.outcome")
+    assert after > before
+    assert query(store, "SELECT count(*) FROM crm_pipeline.outcome_history") == [(1,)]
+
+
+def test_a_try_that_fails_as_the_one_before_is_counted_and_told(store: Store) -> None:
+    for _ in range(2):
+        report(store, locked())
+    assert query(store, "SELECT attempts, next_attempt_at > now() FROM crm_pipeline.outcome") == [(2, True)]
+    assert query(store, "SELECT count(*) FROM crm_pipeline.outcome_history") == [(2,)]

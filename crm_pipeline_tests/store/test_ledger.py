@@ -9,22 +9,15 @@ import pytest
 from sqlalchemy import text
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import OUTCOMES, normalized_schema
+from crm_pipeline.schemas import OUTCOMES
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import Window, stage_normalized
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 HOUR = 3_600
 BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=10, of_the_service=[])
-
-
-def stage(store: Store, versions: dict[int, int]) -> None:
-    rows = normalized_schema(RecordType.ACCOUNT).build(pd.DataFrame(versions.items(), columns=["qbench_id", "version"]))
-    with store.transaction() as connection:
-        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=rows, mapping_digest="now")
 
 
 def decide(store: Store, *rows: tuple[int, int, str, str | None, bool], state: CrmState = STATE) -> None:
@@ -97,22 +90,6 @@ def test_errors_are_counted_over_the_latest_outcomes_of_one_crm(store: Store) ->
     decide(store, (4, 10, "skipped", "InvalidEmailException", False), state=CrmState("acme", "hubspot", RecordType.ACCOUNT))
     with store.transaction() as connection:
         assert ledger.errors_by_type(connection, STATE) == {"InvalidEmailException": 2}
-
-
-def test_row_is_without_outcome_until_one_speaks_of_its_version(store: Store) -> None:
-    stage(store, {1: 10, 2: 10, 3: HOUR - 5})
-    decide(store, (1, 10, "created", None, False), (2, 9, "created", None, False))
-    with store.transaction() as connection:
-        assert ledger.rows_without_outcome(connection, STATE, overlap_seconds=60) == [(0, 0, 1), (0, HOUR, 1)]
-
-
-def test_hour_is_open_while_a_row_of_it_is_undecided_or_to_be_tried_again(store: Store) -> None:
-    stage(store, {1: 10, 2: HOUR, 3: 2 * HOUR, 4: 3 * HOUR})
-    decide(store, (1, 10, "created", None, False), (2, HOUR, "failed", "RecordLockedException", True))
-    decide(store, (3, 2 * HOUR, "failed", "InvalidValueException", False))
-    with store.transaction() as connection:
-        assert ledger.open_hours(connection, STATE, window=Window(since=None, until=9 * HOUR)) == [HOUR, 3 * HOUR]
-        assert ledger.open_hours(connection, STATE, window=Window(since=2 * HOUR, until=3 * HOUR)) == []
 
 
 def test_recent_outcomes_are_counted_by_hour_and_older_ones_left_out(store: Store) -> None:

@@ -90,7 +90,8 @@ def test_normalized_fields_come_back_as_they_went_in(store: Store) -> None:
     with store.transaction() as connection:
         stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
     (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
-    pd.testing.assert_frame_equal(read[frame.columns], frame)
+    assert read.pop("state_digest").notna().all()
+    pd.testing.assert_frame_equal(read, frame.drop(columns="state_digest"))
 
 
 def test_a_large_integer_beside_a_blank_is_exact(store: Store) -> None:

@@ -1,0 +1,131 @@
+"""What is open? The one definition, by which loads, checks, the schedule and the retry sensor go.
+
+A staged row is open in a CRM while no outcome there speaks of its state as it is now (of its version, content and mapping),
+or while its outcome is to be tried again. States are compared by their digests, not by clocks: a load may run for hours
+after it read a row, and one that is normalized again without a change is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import fetch
+from crm_pipeline.store.staging import EVERYTHING, Window
+
+HOUR_SECONDS = 3_600
+
+OPEN_ROWS = FrameSchema(
+    "open_rows",
+    (
+        Column("hour", "int64", "start of the hour in which the rows' versions lie, Unix seconds"),
+        Column("later_hour", "int64", "start of the hour whose overlap holds the rows too; the same hour where none does"),
+        Column("undecided", "int64", "rows of whose version no outcome speaks"),
+        Column("renewed", "int64", "other rows that were normalized to another state since their outcome"),
+        Column("retryable", "int64", "all other open rows: they are tried again by themselves"),
+    ),
+)
+"""The open rows of one CRM and record type, counted by hour."""
+
+WAITING_HOURS = FrameSchema(
+    "waiting_hours",
+    (
+        Column("crm", "str", "the CRM's name"),
+        Column("hour", "int64", "start of the hour in which the rows' versions lie, Unix seconds"),
+        Column("due", "bool", "the time of at least one row's next attempt has come"),
+        Column("attempt", "str", "changes with every attempt of one of the rows"),
+    ),
+)
+"""The hours with rows that are tried again by themselves, per CRM over all record types."""
+
+_UNDECIDED = "(latest.qbench_id IS NULL OR latest.version < staged.version)"
+_RENEWED = "(latest.version = staged.version AND latest.state_digest IS DISTINCT FROM staged.state_digest)"
+_OPEN = f"({_UNDECIDED} OR {_RENEWED} OR latest.retryable)"
+_WAITS = f"(NOT {_UNDECIDED} AND NOT {_RENEWED} AND coalesce(latest.next_attempt_at > now(), false))"
+
+_STAGED = """
+FROM crm_pipeline.normalized_record AS staged
+LEFT JOIN crm_pipeline.outcome AS latest
+  ON latest.integration = staged.integration AND latest.crm = :crm AND latest.record_type = staged.record_type
+ AND latest.qbench_id = staged.qbench_id
+WHERE staged.integration = :integration AND staged.record_type = :record_type
+"""
+
+_BY_HOUR = f"""
+SELECT staged.version - mod(staged.version, :hour) AS hour,
+  staged.version + :overlap - mod(staged.version + :overlap, :hour) AS later_hour,
+  count(*) FILTER (WHERE {_UNDECIDED}) AS undecided,
+  count(*) FILTER (WHERE {_RENEWED}) AS renewed,
+  count(*) FILTER (WHERE NOT {_UNDECIDED} AND NOT {_RENEWED}) AS retryable
+{_STAGED} AND staged.version >= :since AND staged.version < :until AND {_OPEN}
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_DUE = f"""
+SELECT staged.qbench_id {_STAGED} AND staged.version >= :since AND staged.version < :until AND {_OPEN} AND NOT {_WAITS}
+ORDER BY staged.version, staged.qbench_id
+"""
+
+_WINDOWS_WITHOUT_DUE = f"""
+SELECT part.position FROM unnest(CAST(:starts AS bigint[]), CAST(:ends AS bigint[])) WITH ORDINALITY AS part (since, until, position)
+WHERE NOT EXISTS (
+  SELECT {_STAGED} AND staged.version >= part.since AND staged.version < part.until AND {_OPEN} AND NOT {_WAITS})
+"""
+
+_WAITING_HOURS = """
+SELECT waiting.crm, staged.version - mod(staged.version, :hour) AS hour, bool_or(waiting.next_attempt_at <= now()) AS due,
+       to_char(max(waiting.next_attempt_at) AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') AS attempt
+FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id, version)
+WHERE waiting.integration = :integration AND waiting.next_attempt_at IS NOT NULL
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_HOURS_OF = """
+SELECT DISTINCT version - mod(version, :hour) FROM crm_pipeline.normalized_record
+WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids)
+"""
+
+
+def open_rows(connection: Connection, state: CrmState, *, window: Window = EVERYTHING, overlap_seconds: int = 0) -> pd.DataFrame:
+    """The window's open rows (OPEN_ROWS); hours without one are missing.
+
+    A row belongs to the window of its hour and, near that one's end, to the overlap of the later hour's too.
+    """
+    parameters = {**asdict(state), **window.bounds, "hour": HOUR_SECONDS, "overlap": overlap_seconds}
+    return fetch(connection, _BY_HOUR, parameters, OPEN_ROWS)
+
+
+def due_ids(connection: Connection, state: CrmState, *, window: Window) -> list[int]:
+    """QBench ids of the window's open rows but for those whose next attempt lies ahead, in the order of their versions."""
+    return list(connection.execute(text(_DUE), {**asdict(state), **window.bounds}).scalars())
+
+
+def only_wait(connection: Connection, state: CrmState, record_types: Sequence[RecordType], *, windows: Sequence[Window]) -> list[bool]:
+    """Of each window, whether all its open rows, of these record types in this CRM, have their next attempt ahead."""
+    starts, ends = [window.bounds["since"] for window in windows], [window.until for window in windows]
+    waiting = set(range(1, len(windows) + 1))
+    for record_type in record_types:
+        parameters = {**asdict(replace(state, record_type=record_type)), "starts": starts, "ends": ends}
+        waiting &= set(connection.execute(text(_WINDOWS_WITHOUT_DUE), parameters).scalars())
+    return [position in waiting for position in range(1, len(windows) + 1)]
+
+
+def waiting_hours(connection: Connection, integration: str) -> pd.DataFrame:
+    """The hours with rows that are tried again by themselves (WAITING_HOURS); a row edited meanwhile belongs to its new hour.
+
+    Found by the outcomes' next attempts alone, however many rows are staged.
+    """
+    return fetch(connection, _WAITING_HOURS, {"integration": integration, "hour": HOUR_SECONDS}, WAITING_HOURS)
+
+
+def hours_of(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> set[int]:
+    """The hours (Unix seconds) in which the staged versions of these QBench ids lie."""
+    parameters = {"integration": state.integration, "record_type": state.record_type, "ids": list(ids), "hour": HOUR_SECONDS}
+    return set(connection.execute(text(_HOURS_OF), parameters).scalars())
