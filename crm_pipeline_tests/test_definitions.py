@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,14 @@ def test_repository_without_integrations_is_valid_and_says_how_to_add_one(seen: 
 
 def test_no_integration_ships_with_the_package() -> None:
     assert list((REPOSITORY / "crm_pipeline" / "defs").rglob("*.yaml")) == []
+
+
+def test_package_that_is_built_holds_no_tests() -> None:
+    find = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
+    folders = {".".join(file.parent.relative_to(REPOSITORY).parts) for file in REPOSITORY.glob("crm_pipeline*/**/__init__.py")}
+    taken = {folder for folder in folders if any(fnmatch(folder, pattern) for pattern in find["include"])}
+    assert "crm_pipeline.store" in taken
+    assert not {folder for folder in taken if folder.startswith("crm_pipeline_tests")}
 
 
 def test_location_has_one_name_in_both_files() -> None:
