@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -55,8 +56,13 @@ gc.disable()
 
 
 def pytest_configure() -> None:
-    """Let no proxy of the developer's environment stand between the tests and their stand-ins."""
+    """Let no proxy of the developer's environment stand between the tests and their stand-ins, and Ctrl-C reach what tests start.
+
+    A shell's background, nohup and some CI runners ignore SIGINT, which every process started from there would inherit.
+    """
     os.environ.update(reached_directly(os.environ))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
