@@ -122,6 +122,7 @@ EXAMINED = FrameSchema(
         Column("leads_to", "str", "id of the record that it is now: its own, or the one that it was merged into; null when deleted"),
         Column("key", "str", "the external key that this record carries, null without one"),
         Column("parent_crm_id", "str", "contacts: CRM id of this record's account (HubSpot: primary company), null without one"),
+        Column("absorbed", "str", "ids of all records merged into this one, joined by ', ', as far as they came along with it"),
     ),
 )
 """What became of CRM records that are linked, one row per record asked for."""
@@ -158,6 +159,7 @@ LINKS = FrameSchema(
         Column("status", "str", "live, merged, deleted, conflict or source_deleted"),
         Column("merged_into", "str", "of a conflict after a merge in the CRM: id of the record that it was merged into, else null"),
         Column("held", "bool", "deleted in the CRM with too many others at once: reported only, whatever the policy"),
+        Column("linked_at", "datetime64[us, UTC]", "when the two were linked; set by the store"),
     ),
 )
 """Stored pairs of a QBench record and a CRM record."""

@@ -118,6 +118,11 @@ class CrmState:
         statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
         return fetch(connection, statement, {**self._key, "ids": ids}, LINKS)
 
+    def links_of(self, connection: Connection, *, crm_ids: list[str]) -> pd.DataFrame:
+        """The links to these CRM records (schemas.LINKS), those of deleted QBench records left out."""
+        statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted' AND crm_id = ANY(:crm_ids)"
+        return fetch(connection, statement, {**self._key, "crm_ids": crm_ids}, LINKS)
+
     def holders(self, connection: Connection, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
         """Who holds these CRM records, over all integrations (schemas.HOLDERS)."""
         statement = text(

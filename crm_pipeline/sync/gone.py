@@ -10,9 +10,9 @@ import pandas as pd
 
 from crm_pipeline.errors import DeletedInCrmException, LinkConflictException, UnaccountedException
 from crm_pipeline.schemas import WRITE_RESULTS
-from crm_pipeline.store.link_checks import change_links
 from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.planning import PLAN, Plan
+from crm_pipeline.sync.reconciling import outcomes
 
 MAY_BE_GONE = [DeletedInCrmException.__name__, UnaccountedException.__name__]
 
@@ -28,12 +28,7 @@ def follow(reader: LinkReader, batch: Plan, answer: pd.DataFrame) -> tuple[Plan,
     doubtful = answer["error_type"].isin(MAY_BE_GONE) & batch.rows["crm_id"].notna()
     if not doubtful.any():
         return batch, answer, nothing
-    with reader.store.transaction() as connection:
-        links = reader.order.state.links(connection, ids=batch.rows.loc[doubtful, "qbench_id"].tolist())
-    findings = reader.reconcile(reader.look(links)).set_index("qbench_id", drop=False)
-    merged = findings["changed"] & findings["finding"].isin(["relinked", "conflict"])
-    with reader.store.transaction() as connection:
-        change_links(connection, reader.order.state, changes=findings[merged])
+    findings = _followed(reader, batch.rows.loc[doubtful, "qbench_id"].tolist()).set_index("qbench_id", drop=False)
     finding = answer["qbench_id"].map(findings["finding"])
     moved, conflict, deleted = (doubtful & finding.eq(name) for name in ("relinked", "conflict", "deleted"))
     rows = batch.rows.assign(crm_id=batch.rows["crm_id"].mask(moved, batch.rows["qbench_id"].map(findings["crm_id"]).astype("str")))
@@ -41,3 +36,33 @@ def follow(reader: LinkReader, batch: Plan, answer: pd.DataFrame) -> tuple[Plan,
     error_ids = answer["error_ids"].mask(conflict, answer["qbench_id"].map(findings["merged_into"]).astype("str"))
     answer = WRITE_RESULTS.build(answer.assign(error_type=error_type, error_ids=error_ids))
     return Plan(PLAN.build(rows), batch.values, batch.sent), answer, moved
+
+
+def _followed(reader: LinkReader, ids: list[int]) -> pd.DataFrame:
+    """The findings (reconciling.FINDINGS) about these links, and about others that merges led to the same records.
+
+    What merges made of them is stored.
+    """
+    order, store = reader.order, reader.store
+    with store.transaction() as connection:
+        links = order.state.links(connection, ids=ids)
+    found = reader.look(links)
+    absorbed = found.loc[found["state"].eq("merged"), "absorbed"].dropna().str.split(", ").explode()
+    with store.transaction() as connection:
+        others = order.state.links_of(connection, crm_ids=[one for one in absorbed.unique() if one not in set(links["crm_id"])])
+    if len(others):
+        found = pd.concat([found, reader.look(others)], ignore_index=True)
+    findings = reader.reconcile(found)
+    merged = findings[findings["changed"] & findings["finding"].isin(["relinked", "conflict"])]
+    beside = merged[~merged["qbench_id"].isin(ids)]
+    with store.transaction() as connection:
+        reader.store_changes(connection, merged)
+        latest = order.state.outcomes(connection, ids=beside["qbench_id"].tolist())
+        order.state.save_outcomes(
+            connection,
+            outcomes=outcomes(beside, latest),
+            backoff=order.retries.backoff,
+            run_id=order.run_id,
+            partition_key=order.partition_key,
+        )
+    return findings

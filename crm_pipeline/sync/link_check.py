@@ -22,7 +22,6 @@ from crm_pipeline.schemas import LINKS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.link_checks import (
-    change_links,
     count_links,
     forget_links,
     gone_links,
@@ -109,7 +108,7 @@ class LinkCheck:
         found = [self._looked_at(reader, links, report) for links in self._links(order, scope)]
         findings = reader.reconcile(pd.concat(found, ignore_index=True)) if found else None
         if findings is not None:
-            self._store_findings(order, findings, report)
+            self._store_findings(reader, findings, report)
             self._write_keys(order, findings[findings["key_lost"]], report)
         self._apply_policy(order, report, new=[] if findings is None else _ids(findings, findings["finding"].eq("deleted")))
         with self._store.transaction() as connection:
@@ -153,10 +152,11 @@ class LinkCheck:
         report.counts["checked"] += len(links)
         return reader.look(LINKS.check(links))
 
-    def _store_findings(self, order: LoadOrder, findings: pd.DataFrame, report: LinkReport) -> None:
+    def _store_findings(self, reader: LinkReader, findings: pd.DataFrame, report: LinkReport) -> None:
+        order = reader.order
         with self._store.transaction() as connection:
             latest = order.state.outcomes(connection, ids=findings["qbench_id"].tolist())
-            change_links(connection, order.state, changes=findings[findings["changed"]])
+            reader.store_changes(connection, findings[findings["changed"]])
             skipped = outcomes(findings, latest)
             order.state.save_outcomes(
                 connection, outcomes=skipped, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key

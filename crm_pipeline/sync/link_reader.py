@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import left_behind, release
+from crm_pipeline.store.link_checks import change_links
 from crm_pipeline.sync.eligibility import account_crm_ids
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.reconciling import noteworthy, reconcile
+from crm_pipeline.sync.reconciling import contested, noteworthy, reconcile
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +39,31 @@ class LinkReader:
         return noteworthy(links, examined, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
 
     def reconcile(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The findings (reconciling.FINDINGS) about these links (reconciling.noteworthy)."""
+        """The findings (reconciling.FINDINGS) about these links (reconciling.noteworthy).
+
+        Where several lead to one record that nobody holds, and its key does not say whose it is, its values are read.
+        """
+        state, winners = self.order.state, rows.loc[rows["state"].eq("merged"), "leads_to"].tolist()
         with self.store.transaction() as connection:
-            winners = rows.loc[rows["state"].eq("merged"), "leads_to"].tolist()
-            holders = self.order.state.holders(connection, org_id=self.org_id, crm_ids=winners)
-        return reconcile(rows, holders, integration=self.order.integration)
+            holders = state.holders(connection, org_id=self.org_id, crm_ids=winners)
+            left = left_behind(connection, state, org_id=self.org_id, crm_ids=winners)
+        holders = holders[~holders["crm_id"].isin(left["crm_id"])].reset_index(drop=True)
+        return reconcile(rows, holders, integration=self.order.integration, standing=self._standing(contested(rows, holders)))
+
+    def store_changes(self, connection: Connection, findings: pd.DataFrame) -> None:
+        """Store what the links of these findings (reconciling.FINDINGS) are now; of a record deleted in QBench, a winner is taken over."""
+        release(
+            connection, self.order.state, org_id=self.org_id, crm_ids=findings.loc[findings["finding"].eq("relinked"), "crm_id"].tolist()
+        )
+        change_links(connection, self.order.state, changes=findings)
+
+    def _standing(self, rivals: pd.DataFrame) -> pd.Series | None:
+        """By QBench id, how many of the values last sent the winner has: a merge keeps those of the primary record."""
+        fields = sorted({name for row in rivals["digests"] for name in row})
+        if rivals.empty or not fields:
+            return None
+        held = self.crm.read(self.order.state.record_type, rivals["leads_to"].unique().tolist(), fields)
+        now = digests(held[fields]).set_index(held["crm_id"].rename(None)).reindex(rivals["leads_to"], fill_value=NO_DIGEST)
+        last = digest_frame(rivals["digests"], fields)
+        equal = (last.to_numpy() == now.to_numpy()) & (last.to_numpy() != NO_DIGEST)
+        return pd.Series(equal.sum(axis=1), index=rivals["qbench_id"])

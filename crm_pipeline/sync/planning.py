@@ -200,7 +200,7 @@ def _with_links(inputs: Inputs) -> pd.DataFrame:
             "digests": "stored_digests",
         }
     )
-    rows = rows.merge(links.drop(columns=["status", "merged_into", "held"]), on="qbench_id", how="left")
+    rows = rows.merge(links.drop(columns=["status", "merged_into", "held", "linked_at"]), on="qbench_id", how="left")
     matches = inputs.matches.rename(
         columns={"crm_id": "matched", "origin": "match_origin", "error_type": "match_error", "reason": "match_reason"}
     )

@@ -57,14 +57,23 @@ def noteworthy(
     return rows[~as_before | _has_other_account(rows)].reset_index(drop=True)
 
 
-def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
+def contested(rows: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
+    """Those of these links (``noteworthy``) that lead, with others, to one record which is nobody's by link (schemas.HOLDERS) or key."""
+    decided = rows.loc[rows["own_key"].notna() & same_key(rows["held_key"], rows["own_key"]), "leads_to"]
+    merged = rows[rows["state"].eq("merged") & ~rows["leads_to"].isin([*holders["crm_id"], *decided])]
+    return merged[merged["leads_to"].duplicated(keep=False)]
+
+
+def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str, standing: pd.Series | None = None) -> pd.DataFrame:
     """The findings (FINDINGS) about these links (``noteworthy``).
 
     ``holders``: schemas.HOLDERS of the records that merges lead to. A link follows a merge unless the winner is another
-    record's: linked to it, carrying its key, or claimed by several.
+    record's: linked to it, or carrying its key. Of several that lead to one record, one follows (rules.md, 27): whose key it
+    carries, else one that was live till now, whose values stand there, that is the oldest. ``standing``: by QBench id, how
+    many values of a contested link its winner has.
     """
     deleted, merged = rows["state"].eq("deleted"), rows["state"].eq("merged")
-    obstacle = _obstacle(rows, holders, merged=merged, integration=integration)
+    obstacle = _obstacle(rows, holders, merged=merged, integration=integration, standing=standing)
     lost, follows = obstacle.notna(), merged & obstacle.isna()
     status = pd.Series(str(LinkStatus.LIVE), index=rows.index, dtype="str")
     status = status.mask(deleted, str(LinkStatus.DELETED)).mask(lost, str(LinkStatus.CONFLICT))
@@ -110,23 +119,36 @@ def outcomes(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _obstacle(rows: pd.DataFrame, holders: pd.DataFrame, *, merged: pd.Series, integration: str) -> pd.Series:
+def _obstacle(rows: pd.DataFrame, holders: pd.DataFrame, *, merged: pd.Series, integration: str, standing: pd.Series | None) -> pd.Series:
     """Why a link cannot follow its record's merge, to be put behind the winner's id; null where it can."""
     winner = rows["leads_to"].where(merged)
     held = holders.drop_duplicates("crm_id").set_index("crm_id").reindex(winner).reset_index(drop=True)
     anothers = held["qbench_id"].notna() & ~(held["qbench_id"].eq(rows["qbench_id"]) & held["integration"].eq(integration))
     other_key = merged & rows["own_key"].notna() & rows["held_key"].notna() & ~same_key(rows["held_key"], rows["own_key"])
-    own_key = rows["own_key"].notna() & same_key(rows["held_key"], rows["own_key"])
-    # Whose key it carries is the surest claim; a link that lost before does not compete with one that was live till now.
-    strength = own_key.astype("int64") * 2 + (~own_key & rows["status"].eq(LinkStatus.LIVE)).astype("int64")
-    claims = pd.DataFrame({"winner": winner, "strength": strength})
-    strongest = claims.groupby("winner")["strength"].transform("max").eq(strength)
-    rivals = strongest.groupby(winner).transform("sum")
-    outdone = merged & (~strongest | rivals.gt(1))
-    holder = ", which is linked to QBench id " + held["qbench_id"].astype("Int64").astype("str")
+    first = _first_to_follow(rows, standing)
+    ahead = rows["qbench_id"].where(merged & first).groupby(winner).transform("max").astype("Int64").astype("str")
     reason = pd.Series(None, index=rows.index, dtype="str")
-    reason = reason.mask(outdone, ", as another link's record was").mask(other_key, ", which carries another external key")
-    return reason.mask(merged & anothers, holder)
+    reason = reason.mask(merged & ~first, ", as the record of QBench id " + ahead + " was")
+    reason = reason.mask(other_key, ", which carries another external key")
+    return reason.mask(merged & anothers, ", which is linked to QBench id " + held["qbench_id"].astype("Int64").astype("str"))
+
+
+def _first_to_follow(rows: pd.DataFrame, standing: pd.Series | None) -> pd.Series:
+    """Of the links that lead to one record, the one that may follow."""
+    claims = pd.DataFrame(
+        {
+            "winner": rows["leads_to"],
+            "own_key": rows["own_key"].notna() & same_key(rows["held_key"], rows["own_key"]),
+            # One that lost before does not compete with one that was live till now.
+            "live": rows["status"].eq(LinkStatus.LIVE),
+            "standing": 0 if standing is None else rows["qbench_id"].map(standing).fillna(0),
+            "linked_at": rows["linked_at"],
+            "qbench_id": rows["qbench_id"],
+        }
+    )
+    order = ["own_key", "live", "standing", "linked_at", "qbench_id"]
+    ranked = claims.sort_values(order, ascending=[False, False, False, True, True])
+    return ~ranked.duplicated("winner").reindex(rows.index)
 
 
 def _has_other_account(rows: pd.DataFrame) -> pd.Series:

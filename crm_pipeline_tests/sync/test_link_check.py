@@ -359,14 +359,102 @@ def test_restored_record_is_live_again_and_takes_what_it_missed(meddled: Meddled
     assert meddled.restored.links[CONTACT][GONE] == (meddled.before.linked(GONE, CONTACT), "live", None)
 
 
-def test_two_links_that_lead_to_one_record_nobody_holds_are_both_conflicts_until_one_is_left(hubspot: Bench) -> None:
+def test_rule_27_of_two_links_that_lead_to_one_record_nobody_holds_the_older_follows_and_the_other_once_that_is_gone(
+    hubspot: Bench,
+) -> None:
     spec = accounts_only(hubspot, 2, external_keys=False)
-    by_hand = hubspot.add_account("Made by hand")
-    winner = merge(hubspot, merge(hubspot, by_hand, linked(hubspot, 1)), linked(hubspot, 2))
-    assert check(hubspot, spec)[ACCOUNT]["conflict"] == 2
-    hubspot.rows("DELETE FROM crm_pipeline.link WHERE record_type = 'account' AND qbench_id = 2 RETURNING 1")
+    by_hand, loser = hubspot.add_account("Made by hand"), linked(hubspot, 2)
+    winner = merge(hubspot, merge(hubspot, by_hand, loser), linked(hubspot, 1))
+    assert check(hubspot, spec)[ACCOUNT] == {"checked": 2, "relinked": 1, "conflict": 1}
+    assert links(hubspot) == {1: (winner, "live", None), 2: (loser, "conflict", winner)}
+    hubspot.rows("DELETE FROM crm_pipeline.link WHERE record_type = 'account' AND qbench_id = 1 RETURNING 1")
     assert check(hubspot, spec, scope="recent")[ACCOUNT] == {"checked": 1, "relinked": 1}
-    assert links(hubspot) == {1: (winner, "live", None)}
+    assert links(hubspot) == {2: (winner, "live", None)}
+
+
+def test_rule_27_a_deleted_customer_lets_the_loser_of_a_merge_have_the_record(bench: Bench) -> None:
+    spec = accounts_only(bench, 2)
+    bench.sandbox.portal.preserve_primary_id = True
+    winner = merge(bench, linked(bench, 1), linked(bench, 2))
+    check(bench, spec)
+    assert links(bench)[2][1:] == ("conflict", winner)
+    bench.rows("UPDATE crm_pipeline.raw_record SET deleted = true WHERE record_type = 'account' AND qbench_id = 1 RETURNING 1")
+    edit(bench, winner, {key_field(bench): None})
+    assert check(bench, spec, scope="recent")[ACCOUNT]["relinked"] == 1
+    assert links(bench) == {2: (winner, "live", None)}
+
+
+@dataclass(frozen=True)
+class Minted:
+    """Synced companies, and contacts, merged into records of new ids, without and with external keys."""
+
+    before: Moment
+    ids: dict[str, str]
+    found: dict[RecordType, Findings]
+    checked: Moment
+    again: dict[RecordType, Findings]
+    loaded: Moment
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["without keys", "with keys"])
+def minted(request: pytest.FixtureRequest, stories: Stories) -> Minted:
+    with stories("hubspot") as bench:
+        spec = bench.spec(external_keys=request.param)
+        bench.given(spec, ACCOUNT, *(customer(number) for number in (1, 2, 5, 6, 7)), *(customer(n, customer_name="Twins") for n in (3, 4)))
+        bench.given(spec, CONTACT, contact(11, of=1), contact(12, of=2), contact(15, of=5), contact(17, of=7))
+        before = now(bench)
+        ids = {
+            "second first": merge(bench, before.linked(2), before.linked(1)),
+            "same name": merge(bench, before.linked(4), before.linked(3))
+            if not request.param
+            else merge(bench, before.linked(3), before.linked(4)),
+            "chain": merge(bench, before.linked(7), merge(bench, before.linked(6), before.linked(5))),
+            "contacts": merge(bench, before.linked(12, CONTACT), before.linked(11, CONTACT), CONTACT),
+        }
+        found, checked = findings(bench, spec, scope="recent"), now(bench)
+        again = findings(bench, spec)
+        bench.stage(spec, ACCOUNT, *(customer(number, 200, customer_name=f"Renamed {number}") for number in range(1, 8)))
+        bench.stage(spec, CONTACT, contact(21, 200, of=1), contact(25, 200, of=5))
+        bench.load(spec, ACCOUNT, window=CHANGED)
+        bench.load(spec, CONTACT, window=CHANGED)
+        return Minted(before, ids, found, checked, again, now(bench))
+
+
+def test_rule_27_the_link_of_the_primary_follows_to_a_new_id_and_the_other_is_a_conflict(minted: Minted) -> None:
+    links, ids = minted.checked.links[ACCOUNT], minted.ids
+    assert (links[2], links[1][1:]) == ((ids["second first"], "live", None), ("conflict", ids["second first"]))
+    assert (links[7], links[6][1:], links[5][1:]) == (
+        (ids["chain"], "live", None),
+        ("conflict", ids["chain"]),
+        ("conflict", ids["chain"]),
+    )
+
+
+def test_rule_27_where_values_do_not_tell_the_primary_the_older_link_follows(minted: Minted) -> None:
+    links, ids = minted.checked.links[ACCOUNT], minted.ids
+    assert (links[3], links[4][1:]) == ((ids["same name"], "live", None), ("conflict", ids["same name"]))
+
+
+def test_rule_27_holds_for_contacts_too(minted: Minted) -> None:
+    links, ids = minted.checked.links[CONTACT], minted.ids
+    assert (links[12], links[11][1:]) == ((ids["contacts"], "live", None), ("conflict", ids["contacts"]))
+
+
+def test_rule_27_a_second_check_finds_nothing_new_and_the_losers_contacts_use_the_winner(minted: Minted) -> None:
+    assert minted.again == {ACCOUNT: {}, CONTACT: {}}
+    renamed = {name for name in minted.loaded.names if name.startswith("Renamed")}
+    assert renamed == {"Renamed 2", "Renamed 3", "Renamed 7"}
+    assert minted.loaded.account_of_contact(21) == minted.ids["second first"]
+    assert minted.loaded.account_of_contact(25) == minted.ids["chain"]
+
+
+def test_rule_29_a_load_that_meets_the_loser_first_lets_the_primary_follow(hubspot: Bench) -> None:
+    spec = accounts_only(hubspot, 2, external_keys=False)
+    winner = merge(hubspot, linked(hubspot, 1), linked(hubspot, 2))
+    hubspot.stage(spec, ACCOUNT, customer(2, 200, customer_name="Not to be written"))
+    hubspot.load(spec, ACCOUNT, window=CHANGED)
+    assert {number: link[1:] for number, link in links(hubspot).items()} == {1: ("live", None), 2: ("conflict", winner)}
+    assert (hubspot.names(), hubspot.outcomes()[2]) == (["Lab 1"], ("skipped", "LinkConflictException"))
 
 
 # --- what is done about deletions

@@ -58,4 +58,5 @@ def _row(crm_id: str, record: dict[str, Any] | None, *, key: str | None) -> dict
         "leads_to": leads_to,
         "key": text(properties.get(key)) if key else None,
         "parent_crm_id": text(properties.get(PRIMARY_COMPANY)),
+        "absorbed": ", ".join(merged_ids(record)) or None,
     }
