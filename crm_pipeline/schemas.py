@@ -47,7 +47,7 @@ CRM_FIELDS = FrameSchema(
             "str",
             "text, number, integer, boolean, date, datetime, choice, multi_choice, email, phone, url, reference, other",
         ),
-        Column("length", "Int64", "longest text, in characters; null when there is no such limit"),
+        Column("length", "Int64", "longest text, in UTF-16 units (mapping.lengths); null when there is no such limit"),
         Column("creatable", "bool", "may be given when a record is created"),
         Column("updatable", "bool", "may be changed later"),
         Column("required", "bool", "a create without it is refused"),
@@ -82,6 +82,7 @@ WRITE_RESULTS = FrameSchema(
         Column("error_code", "str", "the CRM's own code for the error, null when there is none"),
         Column("error_fields", "str", "CRM fields the error names, joined by ', ', else null"),
         Column("error_ids", "str", "CRM ids the error names, joined by ', ', else null"),
+        Column("value_refused", "bool", "the CRM refuses the values of the named fields, each for itself: without them the row may go"),
         Column("note", "str", "what of a written row was left as it is, with CRM ids; null when nothing was"),
     ),
 )

@@ -104,9 +104,9 @@ def _left_out(normalized: pd.DataFrame, plan: Sequence[Route]) -> pd.DataFrame:
     found = []
     for route in plan:
         target = route.target
-        if route.dropped is not None:
-            found.append(problem(route.dropped(normalized), target.crm_field, error="InvalidOptionException", action="omitted"))
         action: Action = "failed" if target.must_be_valid else "omitted"
+        if route.dropped is not None:
+            found.append(problem(route.dropped(normalized), target.crm_field, error="InvalidOptionException", action=action))
         unusable = is_unusable(normalized, target.source)
         found.append(problem(unusable, target.crm_field, error="InvalidValueException", action=action))
     return gather(found)

@@ -25,7 +25,8 @@ class Target:
     ``source``: the normalized field, of several joined the first, or ``<crm>.<field>``. ``editable`` False: only with the
     create (and, with policy if_blank, once into an empty field when a record is linked). ``clear``: a blank empties the CRM
     field. ``group``: fields that are sent together or not at all. ``constant``: the same value for every record.
-    ``droppable``: may be left out without its group. ``protected``: never truncated or omitted (rules.md, 16).
+    ``droppable``: may be left out without its group. ``protected``: never truncated or omitted (rules.md, 16). ``stands_for``:
+    the field in whose place this one is written, by whose name the CRM may speak of it.
     """
 
     crm_field: str
@@ -38,6 +39,7 @@ class Target:
     constant: bool = False
     droppable: bool = False
     protected: bool = False
+    stands_for: str | None = None
 
     @property
     def must_be_valid(self) -> bool:
@@ -77,9 +79,9 @@ def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, count
     )
 
 
-def targets(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None) -> tuple[Target, ...]:
+def targets(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Target, ...]:
     """The targets alone, where no record is at hand."""
-    return tuple(route.target for route in routes(spec, crm=crm, crm_fields=crm_fields))
+    return tuple(route.target for route in routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format))
 
 
 class _Metadata:
@@ -186,7 +188,7 @@ def _address(
         return
     sources = _part_sources(mapped)
     country_is_direct = any(crm_field in direct for crm_field, parts in table.fields.items() if parts == ("country",))
-    codes = table.codes if country_format != "name" and table.codes and known.has(table.codes.country, table.codes.state) else None
+    codes = table.codes if table.codes and known.has(table.codes.country, table.codes.state) else None
     for crm_field, parts in table.fields.items():
         given = [part for part in parts if part in sources]
         if not given:
@@ -197,7 +199,7 @@ def _address(
         )
         if codes is not None and crm_field in codes.replaces:
             if crm_field not in direct:
-                yield _code_route(target, table, codes, known)
+                yield _listed_route(target, table, codes, known, country_format)
         elif given == ["country"]:
             yield Route(target, _country_of(table, country_format))
         elif given == ["state"] and not country_is_direct:
@@ -260,18 +262,37 @@ def _state_route(target: Target, table: AddressPreset) -> Route:
     return Route(replace(target, droppable=True), pick, dropped)
 
 
-def _code_route(target: Target, table: AddressPreset, codes: AddressCodes, known: _Metadata) -> Route:
-    """The route into a code field: the country's alpha-2, or the state's code where the CRM has it in that country."""
-    if target.crm_field == codes.replaces[0]:
-        return Route(replace(target, crm_field=codes.country), lambda frame: _part(frame, table, "country"))
+def _listed_route(target: Target, table: AddressPreset, codes: AddressCodes, known: _Metadata, country_format: CountryFormat) -> Route:
+    """The route of a country or state that the CRM takes from its own list alone: into its code field, or by name into its text field."""
+    is_country = target.crm_field == codes.replaces[0]
+    code_field = codes.country if is_country else codes.state
 
     def pick(frame: pd.DataFrame) -> pd.Series:
-        return _state_codes(_part(frame, table, "state"), _part(frame, table, "country"), codes, known)
+        countries = _part(frame, table, "country")
+        if is_country:
+            listed = _country_codes(countries, known.options(codes.country))
+        else:
+            listed = _state_codes(_part(frame, table, "state"), countries, codes, known)
+        return listed if country_format != "name" else over_uniques(listed, lambda code: known.options(code_field).get(code, code))
 
     def dropped(frame: pd.DataFrame) -> pd.Series:
-        return _part(frame, table, "state").notna() & pick(frame).isna()
+        return _part(frame, table, "country" if is_country else "state").notna() & pick(frame).isna()
 
-    return Route(replace(target, crm_field=codes.state, droppable=True), pick, dropped)
+    crm_field = code_field if country_format != "name" else target.crm_field
+    return Route(replace(target, crm_field=crm_field, stands_for=target.crm_field, droppable=not is_country), pick, dropped)
+
+
+def _country_codes(countries: pd.Series, options: dict[str, str]) -> pd.Series:
+    """The CRM's own code of each country, by code, name or label; null for one that it does not list, whatever its description claims."""
+    if not options:
+        return countries
+    by_name = {name_key(label): value for value, label in options.items()}
+    by_code = {country_code(label): value for value, label in options.items()}
+
+    def code_of(country: str) -> str | None:
+        return country if country in options else by_code.get(country) or by_name.get(name_key(country_name(country)))
+
+    return over_uniques(countries, code_of)
 
 
 def _state_codes(states: pd.Series, countries: pd.Series, codes: AddressCodes, known: _Metadata) -> pd.Series:

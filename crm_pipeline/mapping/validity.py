@@ -11,8 +11,10 @@ import pandas as pd
 
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.conversions import convert
+from crm_pipeline.mapping.lengths import crm_lengths, cut
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Target
+from crm_pipeline.mapping.values import over_uniques
 
 Action = Literal["omitted", "truncated", "failed"]
 
@@ -119,13 +121,13 @@ def _check_column(column: pd.Series, target: Target, field: pd.Series, zone: tzi
     if values.dtype != "str" or pd.isna(field["length"]) or field["length"] <= 0:
         return values, found
     length = int(field["length"])
-    too_long = values.str.len().fillna(0) > length
+    too_long = crm_lengths(values).fillna(0) > length
     if not too_long.any():
         return values, found
     action: Action = "failed" if fails else "truncated" if target.on_invalid == "truncate" and _is_text(field) else "omitted"
     found.append(problem(too_long, target.crm_field, error="ValueTooLongException", action=action))
     if action == "truncated":
-        values = values.where(~too_long, values.str.slice(0, length).str.strip())
+        values = values.where(~too_long, over_uniques(values.where(too_long, None), lambda text: cut(text, length) or None))
     elif action == "omitted":
         values = values.where(~too_long, None)
     return values, found

@@ -34,6 +34,7 @@ from crm_pipeline.sync.floor import ASSOCIATE
 from crm_pipeline.sync.gone import follow
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.link_reader import LinkReader
+from crm_pipeline.sync.mending import mend
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, by_verb, verbs
@@ -181,7 +182,7 @@ class Load:
         self._given_up.clear()
 
     def _repeat_rows(self) -> None:
-        """Send again what was locked or stood in our own way: first what gives up an email, then what takes it."""
+        """Send again what was locked, mended or stood in our own way: first what gives up an email, then what takes it."""
         size = self._crm.batch_size(self._record_type)
         for attempt in range(2, ROUNDS + 1):
             if not self._to_repeat:
@@ -211,6 +212,9 @@ class Load:
         if attempt == 1:
             batch, answer, moved = follow(self._link_reader, batch, answer)
             again |= moved | self._is_in_our_own_way(answer)
+        if attempt < ROUNDS:
+            batch, mended = mend(batch, answer, self._planner.targets, self._planner.fields)
+            again |= mended
         if again.any():
             self._to_repeat.append(batch.take(again))
         there = existing(batch.rows, answer) & ~again & self._planner.lookup.has_match_keys

@@ -13,7 +13,7 @@ from crm_pipeline.errors import MappingError, RecordError
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
-from crm_pipeline.mapping.targets import Target
+from crm_pipeline.mapping.targets import Target, targets
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
@@ -65,8 +65,15 @@ class Planner:
         self._owners = None if report is None else Owners(order, crm=crm, report=report)
 
     @cached_property
-    def _fields(self) -> pd.DataFrame:
+    def fields(self) -> pd.DataFrame:
+        """The CRM object's fields (schemas.CRM_FIELDS)."""
         return self._crm.fields(self._record_type)
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """The CRM fields that the order writes."""
+        country_format = self._order.settings.country_format
+        return targets(self._order.spec, crm=self._order.crm, crm_fields=self.fields, country_format=country_format)
 
     def plan(self, frame: pd.DataFrame, *, undecided: Mapping[int, type[RecordError]], matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``undecided``: by QBench id, why an earlier create can neither be linked nor ruled out.
@@ -103,7 +110,7 @@ class Planner:
         order = self._order
         country_format = order.settings.country_format
         zone = order.reading.zone
-        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self._fields, country_format=country_format, zone=zone)
+        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self.fields, country_format=country_format, zone=zone)
         self._require_possible(payload)
         wanted = digests(payload.values)
         parents, winners = None, None
@@ -137,7 +144,7 @@ class Planner:
 
     def _require_possible(self, payload: Payload) -> None:
         order, key = self._order, self._order.settings.external_key
-        problems = mapping_problems(payload.targets, self._fields, spec=order.spec, crm=order.crm, external_key=key)
+        problems = mapping_problems(payload.targets, self.fields, spec=order.spec, crm=order.crm, external_key=key)
         if problems:
             raise MappingError(integration=order.integration, service=order.crm, problems=problems)
 

@@ -28,7 +28,8 @@ def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     answered = WRITE_RESULTS.check(results).drop_duplicates("qbench_id").set_index("qbench_id").reindex(rows["qbench_id"])
     silent = answered["error_type"].isna() & answered["crm_id"].isna()
     answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
-    answered["parent_sent"] = answered["parent_sent"].eq(True)
+    for name in ("parent_sent", "value_refused"):
+        answered[name] = answered[name].eq(True)
     return WRITE_RESULTS.build(answered.reset_index())
 
 

@@ -321,3 +321,40 @@ def test_a_moment_without_a_zone_is_in_the_tenants(given: object, moment: str | 
     spec, fields = account_spec({"salesforce.At__c": "at"}), crm_fields(At__c={"type": "datetime"})
     result = payload(spec, customer(at=given), crm_fields=fields, time_zone="America/Chicago")
     assert listed(result.values["At__c"]) == [moment]
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("country_format", ["auto", "name"])
+@pytest.mark.parametrize("country", ["Kosovo", "XK", "Unites States", "Korea", "no", "us of x"])
+def test_a_country_that_the_crm_does_not_list_leaves_the_address_out_and_named(
+    country: str, country_format: CountryFormat, *, restricted: bool
+) -> None:
+    fields = CODE_FIELDS.assign(restricted=restricted)
+    result = payload(
+        account_spec({"address": ADDRESS}), customer(**AUSTIN | {"country": country}), crm_fields=fields, country_format=country_format
+    )
+    assert sent(result) == {"Name": "Eco Labs"}
+    field = "BillingCountryCode" if country_format == "auto" else "BillingCountry"
+    assert (0, field, "InvalidOptionException", "omitted") in problem_rows(result.problems)
+
+
+@pytest.mark.parametrize(
+    ("option", "country"),
+    [(("XK", "Kosovo"), "Kosovo"), (("XK", "Kosovo"), "XK"), (("K1", "Kosovo"), "XK"), (("Z1", "Zanzibar"), "Zanzibar")],
+)
+def test_a_country_goes_out_by_the_crms_own_code(option: tuple[str, str], country: str) -> None:
+    fields = crm_fields(
+        BillingCity={},
+        BillingCountryCode={"type": "choice", "options": [("US", "United States"), option]},
+        BillingStateCode={"type": "choice", "options": []},
+    )
+    result = payload(
+        account_spec({"address": {"city": "city", "country": "country"}}), customer(city="X", country=country), crm_fields=fields
+    )
+    assert sent(result) == {"Name": "Eco Labs", "BillingCity": "X", "BillingCountryCode": option[0]}
+
+
+def test_a_country_that_the_crm_does_not_list_fails_the_record_where_the_mapping_says_so() -> None:
+    spec = account_spec({"address": {"city": "city", "country": {"from": "country", "on_invalid": "fail"}}})
+    result = payload(spec, customer(city="X", country="Korea"), crm_fields=CODE_FIELDS)
+    assert problem_rows(result.problems) == [(0, "BillingCountryCode", "InvalidOptionException", "failed")]

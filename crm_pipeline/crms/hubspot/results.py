@@ -7,8 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.errors import RecordError, UnaccountedException
+from crm_pipeline.errors import InvalidOptionException, InvalidValueException, RecordError, UnaccountedException, ValueTooLongException
 from crm_pipeline.schemas import WRITE_RESULTS
+
+VALUE_ERRORS = (ValueTooLongException, InvalidOptionException, InvalidValueException)
+"""Errors that speak of the named properties' values alone."""
 
 
 class Ledger:
@@ -74,6 +77,7 @@ class Ledger:
             "error_code": code,
             "error_fields": ", ".join(sorted(fields)) or None,
             "error_ids": ", ".join(dict.fromkeys(ids)) or None,
+            "value_refused": error in VALUE_ERRORS,
             "called": True,
         }
 

@@ -53,6 +53,14 @@ RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
     }
 )
 
+VALUE_CODES = frozenset(
+    {
+        "STRING_TOO_LONG", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "INVALID_EMAIL_ADDRESS", "NUMBER_OUTSIDE_VALID_RANGE",
+        "FIELD_INTEGRITY_EXCEPTION", "INVALID_TYPE_ON_FIELD_IN_RECORD", "JSON_PARSER_ERROR",
+    }
+)  # fmt: skip
+"""Codes that speak of the named fields' values alone. A validation rule does not: it looks at the record as a whole."""
+
 _CODE = re.compile(r"[A-Za-z0-9_]{1,80}")
 _FIELD_NAME = re.compile(r"[A-Za-z]\w{0,79}")
 _FIELDS_IN_MESSAGE = (

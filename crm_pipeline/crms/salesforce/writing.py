@@ -23,6 +23,7 @@ from crm_pipeline.crms.salesforce.errors import (
     AUTOMATION_CODES,
     GONE_CODES,
     LIMIT_CODES,
+    VALUE_CODES,
     BatchRefusedError,
     RowProblem,
     read_problem,
@@ -110,6 +111,7 @@ class Answer:
             "error_code": self.problem.code,
             "error_fields": ", ".join(self.problem.fields) or None,
             "error_ids": ", ".join(self.problem.ids) or None,
+            "value_refused": self.problem.code in VALUE_CODES and PARENT_FIELD not in self.problem.fields,
         }
 
 

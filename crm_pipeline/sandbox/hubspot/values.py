@@ -79,7 +79,7 @@ def _by_type(prop: Property, value: str) -> Problem | None:
         return Problem(prop.name, "INVALID_DATE", f"{value} was not a valid date.")
     if prop.type == "datetime" and not _is_datetime(value):
         return Problem(prop.name, "INVALID_DATE", f"{value} was not a valid datetime.")
-    if prop.type in ("string", "phone_number") and len(value) > LONGEST_TEXT:
+    if prop.type in ("string", "phone_number") and _utf16_units(value) > LONGEST_TEXT:
         return Problem(prop.name, "STRING_TOO_LONG", f"The value of {prop.name} is longer than {LONGEST_TEXT} characters.")
     return None
 
@@ -104,3 +104,7 @@ def _is_datetime(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

@@ -100,7 +100,7 @@ def shown(field: FieldSpec, row: Row) -> Any:
 
 
 def _check_text(field: FieldSpec, value: str) -> None:
-    if field.length and len(value) > field.length:
+    if field.length and _utf16_units(value) > field.length:
         message = f"{field.label}: data value too large: {value} (max length={field.length})"
         raise RowError("STRING_TOO_LONG", message, (field.name,))
     if field.type == "email" and not _EMAIL.fullmatch(value):
@@ -143,3 +143,7 @@ _FITS: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
         "boolean": lambda value: isinstance(value, bool),
     }
 )
+
+
+def _utf16_units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
