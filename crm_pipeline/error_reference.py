@@ -17,7 +17,8 @@ _INTRODUCTION = """\
 Named in the record's outcome, in the metadata and check of the load, and by `crm-pipeline plan`. They never stop a run: the other
 records go on. *waits on* says what must change before the record is planned again: `record`, its own values in QBench; `customer`, its
 customer; `email`, an address that another one holds; `link`, its pair with the CRM record; `configuration`, the integration's YAML or the
-CRM's set-up; `time`, nothing but another try.
+CRM's set-up; `time`, nothing but another try: first after as many minutes as `retries:` in the YAML says (5) unless another wait is
+named, then after longer ones, and given up after as many tries as it says (12) unless `never given up` is named.
 
 | error | outcome | waits on | meaning | what to do |
 | --- | --- | --- | --- | --- |
@@ -41,7 +42,14 @@ def error_reference() -> str:
 
 
 def _record_row(name: str, error: type[RecordError]) -> str:
-    return f"| `{name}` | {error.outcome} | {error.waits_on} | {error.meaning} | {error.remedy} |\n"
+    return f"| `{name}` | {error.outcome} | {_awaited(error)} | {error.meaning} | {error.remedy} |\n"
+
+
+def _awaited(error: type[RecordError]) -> str:
+    first, gives_up = error.patience.first_minutes, error.patience.gives_up
+    return ", ".join(
+        [error.waits_on, *([f"first {first:.0f} minutes"] if first is not None else []), *([] if gives_up else ["never given up"])]
+    )
 
 
 def _stopping(error: type[CrmPipelineError], depth: int = 0) -> Iterator[tuple[int, type[CrmPipelineError]]]:

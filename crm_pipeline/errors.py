@@ -22,6 +22,7 @@ RecordError                           what is wrong with one record: named in it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from crm_pipeline.model import Outcome
@@ -150,15 +151,28 @@ class AlertNotSentError(CrmPipelineError):
 WaitsOn = Literal["record", "customer", "email", "link", "configuration", "time"]
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How what failed for a passing cause is tried again.
+
+    ``first_minutes``: to the first try, None: as ``retries:`` in the YAML says. ``gives_up``: after as many tries as it says; where
+    the cause says nothing about the record, or may last for weeks, never.
+    """
+
+    first_minutes: float | None = None
+    gives_up: bool = True
+
+
 class RecordError(Exception):
     """What is wrong with one record. A class is a row of the error table: it is named in outcomes, not raised.
 
-    ``outcome`` is what the record ends as; ``retryable`` whether trying again unchanged can help; ``waits_on`` what must
-    change for it to be tried again; ``meaning`` and ``remedy`` are the words shown to the user.
+    ``outcome`` is what the record ends as; ``retryable`` whether trying again unchanged can help, and ``patience`` how that is done;
+    ``waits_on`` what must change for it to be tried again; ``meaning`` and ``remedy`` are the words shown to the user.
     """
 
     outcome: ClassVar[Outcome] = Outcome.FAILED
     retryable: ClassVar[bool] = False
+    patience: ClassVar[Patience] = Patience()
     waits_on: ClassVar[WaitsOn] = "record"
     meaning: ClassVar[str] = ""
     remedy: ClassVar[str] = ""
@@ -421,10 +435,21 @@ class RecordLockedException(RecordError):
     remedy = "Nothing: it is tried again."
 
 
+class RecordHeldException(RecordError):
+    """The CRM keeps the record from being changed while something that people decide is under way: an approval, a process."""
+
+    retryable = True
+    patience = Patience(first_minutes=60, gives_up=False)
+    waits_on = "time"
+    meaning = "The CRM holds the record for an approval or another process that is under way, and lets nobody change it meanwhile."
+    remedy = "Nothing: it is tried again every few hours for as long as that takes. Ending the approval in the CRM frees it."
+
+
 class ServiceFailedException(RecordError):
     """The call that carried the record failed; the CRM may or may not have stored it."""
 
     retryable = True
+    patience = Patience(gives_up=False)
     waits_on = "time"
     meaning = "The call that carried the record failed before the CRM answered for it."
     remedy = "Nothing: it is tried again, safely."

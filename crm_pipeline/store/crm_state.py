@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -30,7 +32,11 @@ WHERE stored.version <= excluded.version
 
 _SAVE_OUTCOMES = """
 WITH row AS (
-  SELECT row.*, CASE WHEN latest.version = row.version THEN latest.attempts ELSE 0 END + 1 AS attempt,
+  SELECT row.*, row.error_type = ANY(CAST(:never_given_up AS text[])) AS is_patient,
+    coalesce(CAST(CAST(:own_first_seconds AS jsonb) ->> row.error_type AS double precision), :first_seconds) AS first_seconds,
+    CASE WHEN latest.version = row.version
+      AND (latest.error_type = ANY(CAST(:never_given_up AS text[]))) = (row.error_type = ANY(CAST(:never_given_up AS text[])))
+      THEN latest.attempts ELSE 0 END + 1 AS attempt,
     row.outcome IN ('unchanged', 'skipped', 'deferred', 'failed') AND NOT row.retryable
       AND (latest.version, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.retryable, latest.state_digest)
         IS NOT DISTINCT FROM
@@ -41,12 +47,12 @@ WITH row AS (
   LEFT JOIN crm_pipeline.outcome AS latest ON latest.integration = :integration AND latest.crm = :crm
     AND latest.record_type = :record_type AND latest.qbench_id = row.qbench_id
 ), judged AS (
-  SELECT *, retryable AND attempt >= :attempts AND error_type <> ALL(CAST(:of_the_service AS text[])) AS given_up FROM row
+  SELECT *, retryable AND attempt >= :attempts AND NOT is_patient AS given_up FROM row
 ), settled AS (
   SELECT qbench_id, version, outcome, error_type,
     CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
     CASE WHEN given_up THEN 'record' ELSE waits_on END AS waits_on, retryable AND NOT given_up AS retryable,
-    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, given_up, state_digest, repeated
+    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, first_seconds, given_up, state_digest, repeated
   FROM judged
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history
@@ -59,7 +65,8 @@ WITH row AS (
      state_digest, run_id, partition_key)
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts,
     CASE WHEN retryable
-      THEN now() + make_interval(secs => least(:longest_seconds, :first_seconds * power(:factor, least(attempts, 50) - 1))) END,
+      THEN now() + make_interval(
+        secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1))) END,
     state_digest, :run_id, :partition_key
   FROM settled
   -- What waits keeps the time at which it was looked at last: what changed before that is no cause to plan it again.
@@ -85,15 +92,16 @@ ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 class Backoff:
     """When what failed for a passing cause is tried again: after ``first_seconds``, then ``factor`` times as long each time.
 
-    At ``attempts`` tries of one version a record is given up, unless its error is one ``of_the_service``: those say nothing
-    about the record.
+    ``own_first_seconds``: by error, of those that begin with another wait. At ``attempts`` tries in a row of one version a record is
+    given up, unless its error is ``never_given_up``; tries that ended in one of those and other ones are counted apart.
     """
 
     first_seconds: float
     factor: float
     longest_seconds: float
     attempts: int
-    of_the_service: list[str]
+    own_first_seconds: Mapping[str, float]
+    never_given_up: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +174,7 @@ class CrmState:
         parameters = {
             **self._key,
             **asdict(backoff),
+            "own_first_seconds": json.dumps(backoff.own_first_seconds),
             "run_id": run_id,
             "partition_key": partition_key,
             "ids": column(outcomes["qbench_id"]),

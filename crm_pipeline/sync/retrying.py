@@ -7,13 +7,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from crm_pipeline.errors import ServiceFailedException
+from crm_pipeline.errors import record_errors
 from crm_pipeline.settings import YamlModel
 from crm_pipeline.store.crm_state import Backoff
 
 
 class RetrySettings(YamlModel):
-    """When records that failed for a passing cause (a lock, a call that broke off) are tried again by themselves."""
+    """When records that failed for a passing cause (a lock, a call that broke off) are tried again by themselves.
+
+    An approval that holds a record is waited for from an hour on, and never given up.
+    """
 
     first_after_minutes: Annotated[float, Field(gt=0, description="Minutes to the first try after a failed one.", examples=[5])] = 5
     factor: Annotated[float, Field(ge=1, description="How many times as long each further wait is.", examples=[2])] = 2
@@ -23,18 +26,24 @@ class RetrySettings(YamlModel):
         Field(
             ge=1,
             description="Tries after which a record is failed for good, until it changes or someone materializes its hour. "
-            "A service that is down uses up none.",
+            "A service that is down uses up none, nor does an approval.",
             examples=[12],
         ),
     ] = 12
 
     @property
     def backoff(self) -> Backoff:
-        """The same in the store's terms."""
+        """The same in the store's terms, with what errors have of their own (errors.Patience)."""
+        passing = {name: error for name, error in record_errors().items() if error.retryable}
         return Backoff(
             first_seconds=timedelta(minutes=self.first_after_minutes).total_seconds(),
             factor=self.factor,
             longest_seconds=timedelta(hours=self.longest_hours).total_seconds(),
             attempts=self.attempts,
-            of_the_service=[ServiceFailedException.__name__],
+            own_first_seconds={
+                name: timedelta(minutes=error.patience.first_minutes).total_seconds()
+                for name, error in passing.items()
+                if error.patience.first_minutes is not None
+            },
+            never_given_up=[name for name, error in passing.items() if not error.patience.gives_up],
         )

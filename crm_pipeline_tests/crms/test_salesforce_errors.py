@@ -19,6 +19,7 @@ from crm_pipeline.errors import (
     NoAccessToRecordException,
     ParentNotFoundException,
     RecordError,
+    RecordHeldException,
     RecordLockedException,
     RecordRefusedException,
     RequiredFieldException,
@@ -36,6 +37,8 @@ def row_error(code: str, message: str = "", *fields: str, **more: Any) -> list[d
     ("code", "expected"),
     [
         ("UNABLE_TO_LOCK_ROW", RecordLockedException),
+        ("ENTITY_IS_LOCKED", RecordHeldException),
+        ("RECORD_IN_USE_BY_WORKFLOW", RecordHeldException),
         ("UNKNOWN_EXCEPTION", CrmFailsOnRecordException),
         ("SERVER_UNAVAILABLE", CrmFailsOnRecordException),
         ("REQUEST_RUNNING_TOO_LONG", CrmFailsOnRecordException),
@@ -73,10 +76,11 @@ def test_a_right_that_the_user_lacks_is_the_fields_the_accounts_or_the_records(
     assert record_error(RowProblem(code, fields), crm_id=crm_id, parent_sent=parent_sent) is expected
 
 
-def test_record_that_automation_finds_locked_is_locked() -> None:
-    message = "AccountTrigger: execution of AfterInsert caused by: System.DmlException: first error: UNABLE_TO_LOCK_ROW, unable to obtain"
+@pytest.mark.parametrize(("code", "expected"), [("UNABLE_TO_LOCK_ROW", RecordLockedException), ("ENTITY_IS_LOCKED", RecordHeldException)])
+def test_record_that_automation_finds_locked_is_locked(code: str, expected: type[RecordError]) -> None:
+    message = f"AccountTrigger: execution of AfterInsert caused by: System.DmlException: first error: {code}, unable to obtain"
     problem = read_problem(row_error("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", message))
-    assert record_error(problem, crm_id=None, parent_sent=False) is RecordLockedException
+    assert record_error(problem, crm_id=None, parent_sent=False) is expected
 
 
 @pytest.mark.parametrize("code", ["ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"])

@@ -17,7 +17,14 @@ from crm_pipeline.store.database import Store
 
 ACCOUNTS = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 CONTACTS = CrmState("acme", "salesforce", RecordType.CONTACT)
-BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, of_the_service=["ServiceFailedException"])
+BACKOFF = Backoff(
+    first_seconds=60,
+    factor=2,
+    longest_seconds=600,
+    attempts=3,
+    own_first_seconds={"RecordHeldException": 300},
+    never_given_up=["ServiceFailedException", "RecordHeldException"],
+)
 BETA = CrmState("beta", "salesforce", RecordType.ACCOUNT)
 
 
@@ -147,9 +154,19 @@ def test_what_was_given_up_starts_anew_with_a_new_version(store: Store) -> None:
     assert query(store, "SELECT attempts, retryable FROM crm_pipeline.outcome") == [(1, True)]
 
 
-def test_a_service_that_is_down_uses_up_no_record_s_tries(store: Store) -> None:
-    down = locked().assign(error_type="ServiceFailedException")
-    assert [report(store, down) for _ in range(60)] == [[]] * 60
+@pytest.mark.parametrize("error_type", ["ServiceFailedException", "RecordHeldException"])
+def test_what_says_nothing_about_the_record_or_may_last_uses_up_no_try(store: Store, error_type: str) -> None:
+    patient = locked().assign(error_type=error_type)
+    assert [report(store, patient) for _ in range(20)] == [[]] * 20
+    assert [report(store, locked()) for _ in range(3)] == [[], [], [1]]
+
+
+def test_an_error_with_a_first_wait_of_its_own_begins_with_that_one(store: Store) -> None:
+    waits = []
+    for _ in range(3):
+        report(store, locked().assign(error_type="RecordHeldException"))
+        waits += query(store, "SELECT extract(epoch FROM next_attempt_at - at)::int FROM crm_pipeline.outcome")
+    assert waits == [(300,), (600,), (600,)]
 
 
 def test_an_intent_is_open_until_it_is_closed_and_keeps_what_was_sent_first(store: Store) -> None:

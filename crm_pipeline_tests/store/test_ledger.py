@@ -17,7 +17,7 @@ from crm_pipeline.store.organizations import require_organization
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 HOUR = 3_600
-BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=10, of_the_service=[])
+BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=10, own_first_seconds={}, never_given_up=[])
 
 
 def decide(store: Store, *rows: tuple[int, int, str, str | None, bool], state: CrmState = STATE) -> None:

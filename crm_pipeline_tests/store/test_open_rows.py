@@ -17,7 +17,7 @@ from crm_pipeline.store.staging import EVERYTHING, Window, normalized_by_id, sta
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 HOUR = 3_600
-BACKOFF = Backoff(first_seconds=600, factor=2, longest_seconds=6_000, attempts=10, of_the_service=[])
+BACKOFF = Backoff(first_seconds=600, factor=2, longest_seconds=6_000, attempts=10, own_first_seconds={}, never_given_up=[])
 
 
 def stage(store: Store, versions: dict[int, int], *, name: str = "Acme", mapping: str = "now") -> None:

@@ -14,6 +14,7 @@ from crm_pipeline.errors import ConfigurationError, MappingError, ServiceError, 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline_tests.sync.conftest import (
@@ -371,6 +372,21 @@ def test_a_locked_row_is_sent_again_by_the_same_load_and_by_the_next_if_it_stays
     salesforce.load(spec, ACCOUNT)
     written = [call.rows for call in salesforce.sandbox.journal.calls("salesforce") if call.method == "PATCH"]
     assert (written, salesforce.names()) == ([1], ["Lab 1", "Lab 2", "Lab 3"])
+
+
+def test_a_record_that_an_approval_holds_waits_for_hours_and_gets_its_new_name_afterwards(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.given(spec, ACCOUNT, customer(1))
+    salesforce.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
+    obstacles = salesforce.sandbox.org.obstacles
+    obstacles.append(Obstacle("Account", bool, "ENTITY_IS_LOCKED"))
+    assert salesforce.load(spec, ACCOUNT).retryable == 1
+    assert (salesforce.outcomes(), salesforce.calls["write"]) == ({1: ("failed", "RecordHeldException")}, 1)
+    waits = "SELECT waits_on, round(extract(epoch FROM next_attempt_at - at) / 60) FROM crm_pipeline.outcome"
+    assert salesforce.rows(waits) == [("time", 60)]
+    obstacles.clear()
+    salesforce.load(spec, ACCOUNT)
+    assert salesforce.names() == ["Renamed"]
 
 
 def test_a_failed_association_leaves_the_contact_open_and_the_next_load_sends_only_the_association(hubspot: Bench) -> None:

@@ -58,6 +58,9 @@ RECORD_ERRORS: Mapping[str, type[RecordError]] = MappingProxyType(
         "INVALID_ASSOCIATION_TYPE_ID": RecordRefusedException,
         "LOCKED": RecordLockedException,
         "RATE_LIMITS": CrmFailsOnRecordException,
+        "RATE_LIMIT": CrmFailsOnRecordException,
+        "SERVICE_UNAVAILABLE": CrmFailsOnRecordException,
+        "TIMEOUT": CrmFailsOnRecordException,
         "INTERNAL_ERROR": CrmFailsOnRecordException,
     }
 )

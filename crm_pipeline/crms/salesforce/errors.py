@@ -30,6 +30,15 @@ AUTOMATION_CODES = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EX
 RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
     {
         "UNABLE_TO_LOCK_ROW": errors.RecordLockedException,
+        "ENTITY_IS_LOCKED": errors.RecordHeldException,
+        "ALREADY_IN_PROCESS": errors.RecordHeldException,
+        "RECORD_IN_USE_BY_WORKFLOW": errors.RecordHeldException,
+        "TERRITORY_REALIGN_IN_PROGRESS": errors.RecordHeldException,
+        "TOO_MANY_APEX_REQUESTS": errors.CrmFailsOnRecordException,
+        "PLATFORM_EVENT_PUBLISHING_UNAVAILABLE": errors.CrmFailsOnRecordException,
+        "PLATFORM_EVENT_PUBLISH_FAILED": errors.CrmFailsOnRecordException,
+        "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE": errors.CrmFailsOnRecordException,
+        "API_CURRENTLY_DISABLED": errors.CrmFailsOnRecordException,
         "SERVER_UNAVAILABLE": errors.CrmFailsOnRecordException,
         "REQUEST_RUNNING_TOO_LONG": errors.CrmFailsOnRecordException,
         "QUERY_TIMEOUT": errors.CrmFailsOnRecordException,
@@ -48,6 +57,9 @@ RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
         "JSON_PARSER_ERROR": errors.InvalidValueException,
         "INVALID_FIELD": errors.MappingRefusedException,
         "INVALID_FIELD_FOR_INSERT_UPDATE": errors.MappingRefusedException,
+        "INSUFFICIENT_ACCESS_OR_READONLY": errors.NoAccessToRecordException,
+        "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": errors.NoAccessToRecordException,
+        "CHILD_SHARE_FAILS_PARENT": errors.NoAccessToRecordException,
         "INVALID_TYPE": errors.NoAccessToObjectException,
         "INVALID_TYPE_FOR_OPERATION": errors.NoAccessToObjectException,
     }
@@ -72,6 +84,7 @@ _ID_IN_MESSAGE = re.compile(r"\brecord with id: ?([0-9A-Za-z]{18}|[0-9A-Za-z]{15
 _IDS_OF_ONE_KEY = re.compile(r"\bmore than one record found for external id field: \[([0-9A-Za-z, ]+)\]\s*$")
 _RECORD_ID = re.compile(r"[0-9A-Za-z]{18}|[0-9A-Za-z]{15}")
 _LOCKED = re.compile(r"\bUNABLE_TO_LOCK_ROW\b")
+_HELD = re.compile(r"\b(?:ENTITY_IS_LOCKED|ALREADY_IN_PROCESS|RECORD_IN_USE_BY_WORKFLOW|TERRITORY_REALIGN_IN_PROGRESS)\b")
 _OVERLOADED = re.compile(r"LimitException|CPU", re.IGNORECASE)
 
 
@@ -89,13 +102,17 @@ class ExpiredSessionError(errors.AuthenticationError):
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """Why Salesforce did not save a row: its code, the fields and record ids it names, and what stopped automation: limits, or a lock."""
+    """Why Salesforce did not save a row: its code, the fields and record ids it names, and what stopped automation.
+
+    That is limits (``overloaded``), a lock (``locked``), or an approval or process that is under way (``held``).
+    """
 
     code: str | None
     fields: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     overloaded: bool = False
     locked: bool = False
+    held: bool = False
 
     def names(self, field: str) -> bool:
         """Whether the problem is with this field."""
@@ -122,6 +139,7 @@ def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
         ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *_matches(listed, sobject)]),
         overloaded=any(_OVERLOADED.search(text) for text in messages),
         locked=any(_LOCKED.search(text) for text in messages),
+        held=any(_HELD.search(text) for text in messages),
     )
 
 
@@ -137,6 +155,8 @@ def record_error(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) 
         return _gone(problem, crm_id=crm_id, parent_sent=parent_sent)
     if problem.code in AUTOMATION_CODES and problem.locked:
         return errors.RecordLockedException
+    if problem.code in AUTOMATION_CODES and problem.held:
+        return errors.RecordHeldException
     return RECORD_ERRORS.get(problem.code or "", errors.RecordRefusedException)
 
 
