@@ -56,6 +56,10 @@ class CrmSettings(AllowsHttp):
     ] = "auto"
 
 
+KEPT = "kept by the CRM"
+"""Begins the note on the fields of a written row that the answer shows with another value than was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class CrmObject:
     """A CRM's object for one record type: its API name, and the plural that names its asset."""

@@ -37,7 +37,7 @@ from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.mending import mend
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
-from crm_pipeline.sync.planning import Plan, by_verb, verbs
+from crm_pipeline.sync.planning import Plan, by_verb, joined, verbs
 from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import Selection, how_many, taken
@@ -337,7 +337,12 @@ class Load:
         with self.report.timed("associate"):
             answer = results.account_for(rows, self._crm.associate(pairs))
         answer = WRITE_RESULTS.build(
-            answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=answer["error_type"].isna())
+            answer.assign(
+                created=written["created"],
+                crm_id=written["crm_id"],
+                parent_sent=answer["error_type"].isna(),
+                note=joined(written["note"], answer["note"]),
+            )
         )
         outcomes = results.outcomes(rows, answer)
         with self._store.transaction() as connection:

@@ -14,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.base import KEPT, WriteBatch
 from crm_pipeline.crms.hubspot.answers import InputsRefusedError
+from crm_pipeline.crms.hubspot.echoes import kept
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
 from crm_pipeline.crms.hubspot.inputs import CREATE, UPSERT, Action, Input, Plan, names_of, plan, rounds
 from crm_pipeline.crms.hubspot.paths import Paths
@@ -113,6 +114,8 @@ class _Work:
             created=_created(action, result, reply),
             parent_sent=action is CREATE and one.parent_crm_id is not None,
         )
+        if others := kept(one.properties, result.get("properties") or {}):
+            self.ledger.note(one.position, f"{KEPT}: {', '.join(others)}")
 
     def _fail(self, action: Action, one: Input, problem: Problem) -> None:
         if action is CREATE and one.position in self.ledger:

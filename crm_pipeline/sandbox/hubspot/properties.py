@@ -137,6 +137,7 @@ def _plain(group: str, *rows: tuple[str, ...]) -> tuple[Property, ...]:
     return tuple(_property(group, *row) for row in rows)
 
 
+LIFECYCLE_STAGE = "lifecyclestage"
 _LIFECYCLE = _choices(
     ("Subscriber", "subscriber"),
     ("Lead", "lead"),
@@ -158,7 +159,7 @@ def _system(group: str, modified: str) -> tuple[Property, ...]:
         _property(group, "hs_merged_object_ids", "Merged record IDs", "enumeration/checkbox", read_only=True, external_options=True),
         _property(group, "hs_created_by_user_id", "Created by user ID", "number/number", read_only=True, hidden=True),
         _property(group, "hubspot_owner_id", "Owner", "enumeration/select", external_options=True),
-        _property(group, "lifecyclestage", "Lifecycle Stage", "enumeration/radio", options=_LIFECYCLE),
+        _property(group, LIFECYCLE_STAGE, "Lifecycle Stage", "enumeration/radio", options=_LIFECYCLE),
     )
 
 

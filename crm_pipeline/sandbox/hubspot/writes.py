@@ -9,6 +9,7 @@ from typing import Any
 from crm_pipeline.sandbox.hubspot import refusals
 from crm_pipeline.sandbox.hubspot.associations import Label
 from crm_pipeline.sandbox.hubspot.portal import HubSpotPortal
+from crm_pipeline.sandbox.hubspot.properties import LIFECYCLE_STAGE
 from crm_pipeline.sandbox.hubspot.records import Claim, Record, RecordStore
 from crm_pipeline.sandbox.hubspot.refusals import Refusal
 from crm_pipeline.sandbox.obstacles import in_the_way
@@ -49,7 +50,7 @@ def plan_create(
 def plan_update(portal: HubSpotPortal, store: RecordStore, entry: Mapping[str, Any], record: Record, claims: Mapping[Claim, str]) -> Write:
     """Check changes of a record. Raises Refusal."""
     raw: dict[str, str] = entry["properties"]
-    changes = _checked(portal, store, raw)
+    changes = _without_steps_back(store, record, _checked(portal, store, raw))
     _check_claims(portal, store, record, changes, claims)
     _check_obstacles(portal, store, {**record.properties, **changes})
     return Write(record, changes, tuple(raw), new=False)
@@ -104,6 +105,15 @@ def _checked(portal: HubSpotPortal, store: RecordStore, raw: Mapping[str, str]) 
         scope = f"crm.objects.{store.type.name}.{sensitivity}.write.v2"
         if sensitivity != "non_sensitive" and scope not in portal.scopes:
             raise refusals.missing_scopes([scope])
+    return changes
+
+
+def _without_steps_back(store: RecordStore, record: Record, changes: dict[str, str]) -> dict[str, str]:
+    """The changes without a lifecycle stage before the record's: HubSpot keeps the later one and says nothing."""
+    stages = [option.value for option in store.properties[LIFECYCLE_STAGE].options]
+    now, wanted = record.properties.get(LIFECYCLE_STAGE), changes.get(LIFECYCLE_STAGE)
+    if now in stages and wanted in stages and stages.index(wanted) < stages.index(now):
+        return {name: value for name, value in changes.items() if name != LIFECYCLE_STAGE}
     return changes
 
 
