@@ -63,15 +63,18 @@ class CallCounter:
             return dict(self._counts)
 
 
-def with_retries(call: Callable[[], T], *, repeatable: bool, attempts: int = DEFAULT_ATTEMPTS) -> T:
+def with_retries(call: Callable[[], T], *, repeatable: bool, attempts: int = DEFAULT_ATTEMPTS, divisible: bool = False) -> T:
     """Make a call, again and again while the service is unavailable, waiting as long as it asks or ever longer.
 
     A call that is not ``repeatable`` (a create that the service cannot recognize the second time) is made again only
-    where the service certainly did not execute it. Raises the last ServiceUnavailableError.
+    where the service certainly did not execute it; one that is ``divisible`` is not made again as it is where it was too much.
+    Raises the last ServiceUnavailableError.
     """
 
     def may_repeat(error: BaseException) -> bool:
-        return isinstance(error, ServiceUnavailableError) and (repeatable or not error.executed)
+        if not isinstance(error, ServiceUnavailableError) or (divisible and error.too_much):
+            return False
+        return repeatable or not error.executed
 
     return Retrying(
         retry=retry_if_exception(may_repeat),

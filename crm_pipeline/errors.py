@@ -91,11 +91,12 @@ class LinkRefusedError(CrmPipelineError):
 
 
 class ServiceError(CrmPipelineError):
-    """A service outside could not do its part. ``service`` is its name, ``integration`` whose it is."""
+    """A service outside could not do its part. ``service`` is its name, ``integration`` whose it is, ``code`` the service's own code."""
 
-    def __init__(self, message: str, *, integration: str, service: str) -> None:
+    def __init__(self, message: str, *, integration: str, service: str, code: str | None = None) -> None:
         self.integration = integration
         self.service = service
+        self.code = code
         super().__init__(f"integration {integration}: {service}: {message}")
 
 
@@ -104,11 +105,7 @@ class AuthenticationError(ServiceError):
 
 
 class RequestRefusedError(ServiceError):
-    """The service refuses this request as a whole; ``code`` is the service's own error code."""
-
-    def __init__(self, message: str, *, integration: str, service: str, code: str | None = None) -> None:
-        self.code = code
-        super().__init__(message, integration=integration, service=service)
+    """The service refuses this request as a whole."""
 
 
 class UnexpectedAnswerError(ServiceError):
@@ -123,7 +120,8 @@ class ServiceUnavailableError(ServiceError):
     """The service could not be reached, is busy, or failed inside; repeating may help.
 
     ``wait_seconds`` is the service's own word on when to come back; ``executed`` is False only where the service certainly
-    did not carry the request out (refused by a rate limit, connection refused).
+    did not carry the request out (refused by a rate limit, connection refused); ``too_much`` is True where it may be able to do
+    less at once (it ran out of time).
     """
 
     def __init__(
@@ -132,12 +130,15 @@ class ServiceUnavailableError(ServiceError):
         *,
         integration: str,
         service: str,
+        code: str | None = None,
         wait_seconds: float | None = None,
         executed: bool = True,
+        too_much: bool = False,
     ) -> None:
         self.wait_seconds = wait_seconds
         self.executed = executed
-        super().__init__(message, integration=integration, service=service)
+        self.too_much = too_much
+        super().__init__(message, integration=integration, service=service, code=code)
 
 
 class AlertNotSentError(CrmPipelineError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["status", "drop_before", "drop_after", "html", "delay"]
+Kind = Literal["status", "rows", "drop_before", "drop_after", "html", "delay"]
 
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
 
@@ -18,11 +18,13 @@ class Fault:
     """A failure of the next requests that match.
 
     A request matches when ``service`` and ``method`` are equal (None: any) and ``path``, a regular expression, is found
-    in its path (without the query). The first ``skip`` matching requests pass, the next ``times`` fail (None: all).
+    in its path (without the query), and ``holding``, a text (None: any), is in its query or body. The first ``skip`` matching
+    requests pass, the next ``times`` fail (None: all).
 
     | kind | what the client sees | executed |
     |---|---|---|
     | status | ``status`` (503 if None) with ``headers`` and ``body`` (text, or anything JSON can write) | no |
+    | rows | ``status`` (200 if None) with a list that holds ``body`` for each row of the request | no |
     | html | ``status`` (200 if None) with an HTML page or ``body`` | no |
     | drop_before | the connection closes without an answer | no |
     | drop_after | the connection closes without an answer | yes |
@@ -42,13 +44,15 @@ class Fault:
     seconds: float = 0.0
     until: threading.Event | None = None
     service: str | None = None
+    holding: str | None = None
 
-    def concerns(self, *, service: str, method: str, path: str) -> bool:
+    def concerns(self, *, service: str, method: str, path: str, content: str = "") -> bool:
         """Whether a request is one of those that this fault is planned for."""
         return (
             self.service in (None, service)
             and (self.method is None or self.method.upper() == method.upper())
             and re.search(self.path, path) is not None
+            and (self.holding is None or self.holding in content)
         )
 
 
@@ -81,11 +85,11 @@ class Faults:
                 if fault.times is None or seen < fault.skip + fault.times
             ]
 
-    def take(self, *, service: str, method: str, path: str) -> Fault | None:
-        """The fault to apply to a request, counted as applied; None when it passes."""
+    def take(self, *, service: str, method: str, path: str, content: str = "") -> Fault | None:
+        """The fault to apply to a request, counted as applied; None when it passes. ``content``: its query and its body."""
         with self._lock:
             for position, fault in enumerate(self._planned):
-                if not fault.concerns(service=service, method=method, path=path):
+                if not fault.concerns(service=service, method=method, path=path, content=content):
                     continue
                 seen = self._seen[position]
                 if fault.times is not None and seen >= fault.skip + fault.times:

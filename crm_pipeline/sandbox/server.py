@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from urllib.parse import unquote_plus
 
 import uvicorn
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -218,7 +219,10 @@ class _Breakable:
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"])
+        body = await _body(receive)
+        receive = _heard(body, receive)
+        content = f"{unquote_plus(scope['query_string'].decode())}\n{body.decode(errors='replace')}"
+        fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"], content=content)
         if fault is None:
             await self._app(scope, receive, send)
             return
@@ -235,14 +239,35 @@ class _Breakable:
             raise _Drop
         else:
             await _drain(receive)
-            await _answer(fault)(scope, receive, send)
+            await _answer(fault, rows=_rows(scope, body))(scope, receive, send)
 
 
-def _answer(fault: Fault) -> Response:
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _heard(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body again, in one piece, and then what comes after it."""
+    first = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def again() -> Message:
+        return next(first, None) or await receive()
+
+    return again
+
+
+def _answer(fault: Fault, *, rows: int | None) -> Response:
     headers = dict(fault.headers)
     body: Any = fault.body
     if fault.kind == "html":
         return HTMLResponse(HTML_PAGE if body is None else body, status_code=fault.status or 200, headers=headers)
+    if fault.kind == "rows":
+        return JSONResponse([body] * (rows or 0), status_code=fault.status or 200, headers=headers)
     status = fault.status or 503
     if isinstance(body, str):
         return Response(body, status_code=status, headers=headers)

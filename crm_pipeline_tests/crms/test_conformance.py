@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
@@ -389,6 +391,86 @@ def test_update_is_made_again_after_a_lost_connection(bench: Bench, crm: Crm) ->
     result = results_by_id(crm.write(ACCOUNT, batch_of(Put(7, {bench.fields[ACCOUNT].text: "new"}, crm_id=crm_id))))[7]
     assert result["error_type"] is None
     assert only_record(bench, ACCOUNT)[bench.fields[ACCOUNT].text] == "new"
+
+
+ALONE = "CrmFailsOnRecordException"
+POISON = "Zaphod"
+FAILING_INSIDE: list[dict[str, object]] = [
+    {"kind": "status", "status": 500},
+    {"kind": "drop_before"},
+    {"kind": "drop_after"},
+    {"kind": "html", "status": 200},
+    {"kind": "html", "status": 403},
+    {"kind": "status", "status": 504},
+]
+
+
+def poisoned(bench: Bench, record_type: RecordType, *, rows: int) -> list[Put]:
+    """Creates with a key of which the third is not like the others."""
+    values = [valid(bench, record_type, number) for number in range(rows)]
+    values[2] |= {bench.fields[record_type].text: POISON}
+    return [Put(number, value, key=str(number)) for number, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("failure", FAILING_INSIDE, ids=lambda failure: "-".join(map(str, failure.values())))
+def test_record_that_the_crm_fails_on_takes_no_other_down(bench: Bench, crm: Crm, failure: dict[str, object]) -> None:
+    break_next(bench, bench.keyed_create(ACCOUNT), holding=POISON, times=None, **failure)
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*poisoned(bench, ACCOUNT, rows=20))))
+    assert {number: row["error_type"] for number, row in results.items()} == {**dict.fromkeys(range(20)), 2: ALONE}
+    assert {row["created"] for number, row in results.items() if number != 2} <= {True, None}
+    written = crm.calls.snapshot()["write"]
+    assert written <= 2 + 2 * 5
+
+
+def test_update_that_the_crm_fails_on_takes_no_other_down(bench: Bench, crm: Crm) -> None:
+    ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(5)]
+    break_next(bench, bench.update(ACCOUNT), holding=POISON, times=None, status=500)
+    text = bench.fields[ACCOUNT].text
+    rows = [Put(number, {text: POISON if number == 2 else "new"}, crm_id=crm_id) for number, crm_id in enumerate(ids)]
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
+    assert {number: row["error_type"] for number, row in results.items()} == {**dict.fromkeys(range(5)), 2: ALONE}
+
+
+def test_record_that_the_crm_fails_on_is_to_blame_when_it_is_the_only_one_too(bench: Bench, crm: Crm) -> None:
+    break_next(bench, bench.keyed_create(ACCOUNT), times=None, status=500)
+    result = results_by_id(crm.write(ACCOUNT, batch_of(Put(7, valid(bench, ACCOUNT), key="7"))))[7]
+    assert result["error_type"] == ALONE
+    assert result["error_code"]
+
+
+def test_create_without_a_key_that_may_have_been_carried_out_is_not_sent_in_halves(bench: Bench, keyless: Crm) -> None:
+    break_next(bench, bench.plain_create(ACCOUNT), kind="drop_after", times=None)
+    with pytest.raises(ServiceUnavailableError):
+        keyless.write(ACCOUNT, batch_of(*(Put(number, valid(bench, ACCOUNT, number)) for number in range(4))))
+    assert len(bench.records(ACCOUNT)) == 4
+
+
+def test_association_that_the_crm_fails_on_takes_no_other_down(bench: Bench, crm: Crm) -> None:
+    account = bench.add(ACCOUNT, valid(bench, ACCOUNT))
+    contacts = [bench.add(CONTACT, valid(bench, CONTACT, number)) for number in range(6)]
+    bench.sandbox.faults.add(Fault(holding=f'"{contacts[2]}"', times=None, status=500))
+    results = results_by_id(crm.associate(associations_of(*((number, contact, account) for number, contact in enumerate(contacts)))))
+    assert {number: row["error_type"] for number, row in results.items()} == {**dict.fromkeys(range(6)), 2: ALONE}
+    assert [bench.parent(contact) for contact in contacts] == [account, account, None, account, account, account]
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_service_that_is_down_counts_as_down_after_a_few_calls(bench: Bench, crm: Crm, rows: int) -> None:
+    crm.organization()
+    bench.sandbox.faults.add(Fault(status=503, times=None))
+    before = len(bench.sandbox.journal.calls())
+    with pytest.raises(ServiceUnavailableError):
+        crm.write(ACCOUNT, batch_of(*(Put(number, valid(bench, ACCOUNT, number), key=str(number)) for number in range(rows))))
+    attempts = 2
+    assert len(bench.sandbox.journal.calls()) - before - attempts <= 2 * math.log2(rows) + 2
+
+
+def test_batch_that_takes_too_long_is_not_sent_again_as_it_is(bench: Bench) -> None:
+    break_next(bench, bench.keyed_create(ACCOUNT), kind="delay", until=threading.Event())
+    with closing(bench.connect(timeout_seconds=0.5)) as crm:
+        results = results_by_id(crm.write(ACCOUNT, batch_of(*poisoned(bench, ACCOUNT, rows=10))))
+        assert {row["error_type"] for row in results.values()} == {None}
+        assert [call.rows for call in bench.sandbox.journal.calls(bench.kind.name) if call.rows][:2] == [5, 5]
 
 
 def test_html_instead_of_json_is_an_unexpected_answer(bench: Bench) -> None:

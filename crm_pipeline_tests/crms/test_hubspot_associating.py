@@ -180,15 +180,28 @@ def test_association_that_stays_fails_its_move_and_one_that_is_not_there_is_as_g
     assert (results[0]["parent_sent"], results[0]["crm_id"]) == (False, contacts[0])
 
 
-def test_removal_error_that_names_no_pair_leaves_every_move_of_its_request_open(
+def test_removal_error_that_names_no_pair_is_asked_again_in_halves_until_it_finds_its_pair(
     bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
 ) -> None:
     other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
     for contact in contacts:
         portal.associate(contact, company)
-    sandbox.faults.add(Fault(path="/archive", status=207, body={"results": [], "errors": [{"category": "VALIDATION_ERROR"}]}))
+    nameless = {"results": [], "errors": [{"category": "VALIDATION_ERROR"}]}
+    sandbox.faults.add(Fault(path="/archive", holding=f'"{contacts[1]}"', status=207, body=nameless, times=None))
     rows = associations_of(*((number, contact, other) for number, contact in enumerate(contacts)), leaving=company)
-    assert {row["error_type"] for row in results_by_id(crm.associate(rows)).values()} == {"RecordRefusedException"}
+    results = results_by_id(crm.associate(rows))
+    assert [results[number]["error_type"] for number in range(3)] == [None, "RecordRefusedException", None]
+    assert [set(companies_of(portal, contact)) for contact in contacts] == [{other}, {company, other}, {other}]
+
+
+def test_association_error_that_names_no_pair_finds_its_pair(
+    portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    nameless = {"results": [], "numErrors": 1, "errors": [{"category": "VALIDATION_ERROR"}]}
+    sandbox.faults.add(Fault(path="/batch/create", holding=f'"{contacts[1]}"', status=207, body=nameless, times=None))
+    results = results_by_id(crm.associate(associations_of(*((number, contact, company) for number, contact in enumerate(contacts)))))
+    assert [results[number]["error_type"] for number in range(3)] == [None, "RecordRefusedException", None]
+    assert len(portal.associations()) == 2
 
 
 def test_removal_refused_as_a_whole_is_halved_down_to_single_pairs(
@@ -209,7 +222,7 @@ def test_move_that_broke_off_is_failed_and_may_be_repeated(
 ) -> None:
     other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
     crm.associate(associations_of((1, contacts[0], company)))
-    sandbox.faults.add(Fault(path="/archive", status=503, times=2))
+    sandbox.faults.add(Fault(path="/archive|/account-info", status=503, times=3))
     move = associations_of((1, contacts[0], other), leaving=company)
     results = results_by_id(crm.associate(move))
     assert (results[1]["error_type"], results[1]["parent_sent"]) == ("ServiceFailedException", False)

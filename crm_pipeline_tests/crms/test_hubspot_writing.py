@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -134,7 +136,7 @@ def test_create_without_a_key_is_not_repeated_after_a_lost_answer(bench: Bench, 
 
 def test_rows_stored_before_a_call_fails_keep_their_results(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
     crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT, 1))
-    sandbox.faults.add(Fault(path="batch/upsert", kind="html", times=None))
+    sandbox.faults.add(Fault(path="batch/upsert|account-info", kind="html", times=None))
     rows = [Put(1, {"city": "Oslo"}, crm_id=crm_id), Put(2, valid(bench, ACCOUNT, 2), key="2")]
     results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
     assert [results[number]["error_type"] for number in (1, 2)] == [None, "ServiceFailedException"]
@@ -145,6 +147,37 @@ def test_path_that_hubspot_does_not_know_is_no_deleted_record(bench: Bench, sand
     sandbox.faults.add(Fault(path="batch/update", status=404, body={"category": "OBJECT_NOT_FOUND"}))
     with pytest.raises(RequestRefusedError):
         crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, crm_id=crm_id)))
+
+
+def nameless(*, errors: int) -> dict[str, Any]:
+    return {"status": "COMPLETE", "results": [], "numErrors": errors, "errors": [{"category": "VALIDATION_ERROR"}] * errors}
+
+
+@pytest.mark.parametrize("verb", ["upsert", "create"])
+def test_error_that_names_no_row_is_asked_again_in_halves_until_it_finds_its_row(
+    bench: Bench, sandbox: Sandbox, crm: Crm, verb: str
+) -> None:
+    for rows in (6, 3, 2, 1):
+        sandbox.faults.add(Fault(path=f"batch/{verb}", holding='"Laboratory 2"', status=207, body=nameless(errors=rows)))
+    puts = [Put(number, valid(bench, ACCOUNT, number), key=str(number) if verb == "upsert" else None) for number in range(6)]
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*puts)))
+    assert {number: row["error_code"] for number, row in results.items()} == {**dict.fromkeys(range(6)), 2: "VALIDATION_ERROR"}
+    assert len(bench.records(ACCOUNT)) == 5
+
+
+def test_error_that_names_no_row_in_every_answer_is_not_asked_for_each_row(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(path="batch/upsert", status=207, body=nameless(errors=1), times=None))
+    puts = [Put(number, valid(bench, ACCOUNT, number), key=str(number)) for number in range(100)]
+    results = results_by_id(crm.write(ACCOUNT, batch_of(*puts)))
+    assert {row["error_code"] for row in results.values()} == {"VALIDATION_ERROR"}
+    assert crm.calls.snapshot()["write"] - 1 <= 2 * math.log2(100) + 2
+
+
+def test_creates_of_which_some_may_have_been_made_are_not_sent_again(bench: Bench, sandbox: Sandbox, keyless: Crm) -> None:
+    sandbox.faults.add(Fault(path="batch/create", status=207, body=nameless(errors=1)))
+    results = results_by_id(keyless.write(ACCOUNT, batch_of(*(Put(number, valid(bench, ACCOUNT, number)) for number in range(3)))))
+    assert {row["error_type"] for row in results.values()} == {"UnaccountedException"}
+    assert keyless.calls.snapshot() == {"write": 1}
 
 
 # --- merged records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -165,7 +166,7 @@ def test_request_refused_for_one_row_is_bisected_and_loses_no_other(sandbox: San
 
 
 def test_request_refused_by_a_gateway_fails_no_record(sandbox: Sandbox, crm: Crm) -> None:
-    sandbox.faults.add(Fault(**UPSERT, kind="html", status=400))
+    sandbox.faults.add(Fault(path="/services/data/", kind="html", status=400, times=None))
     with pytest.raises(UnexpectedAnswerError):
         crm.write(ACCOUNT, batch_of(account(1), account(2)))
 
@@ -182,9 +183,64 @@ def test_automation_out_of_limits_gets_smaller_requests(sandbox: Sandbox, crm: C
     assert crm.calls.snapshot()["write"] == 3
 
 
-def test_automation_that_refuses_the_record_is_not_asked_again(sandbox: Sandbox, crm: Crm) -> None:
-    refuse_row(sandbox, UPSERT, "CANNOT_EXECUTE_FLOW_TRIGGER", "The flow failed.", rows=2)
-    assert set(errors_of(crm, account(1), account(2)).values()) == {"RecordRefusedException"}
+def fail_alike(sandbox: Sandbox, code: str, message: str = "", **fault: Any) -> None:
+    """Let each upsert answer the same refusal for all of its rows."""
+    refusal = {"success": False, "errors": [{"statusCode": code, "message": message, "fields": []}]}
+    sandbox.faults.add(Fault(**UPSERT, kind="rows", body=refusal, times=None, **fault))
+
+
+TOGETHER = [
+    ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "RecordRefusedException"),
+    ("CANNOT_EXECUTE_FLOW_TRIGGER", "RecordRefusedException"),
+    ("ALL_OR_NONE_OPERATION_ROLLED_BACK", "RecordRefusedException"),
+    ("A_CODE_OF_TOMORROW", "RecordRefusedException"),
+]
+
+
+@pytest.mark.parametrize(("code", "error"), TOGETHER)
+def test_rows_that_fail_for_anothers_sake_arrive(sandbox: Sandbox, crm: Crm, code: str, error: str) -> None:
+    fail_alike(sandbox, code, holding='"Laboratory 5"')
+    assert errors_of(crm, *(account(number) for number in range(50))) == {**dict.fromkeys(range(50)), 5: error}
+    assert crm.calls.snapshot()["write"] <= 1 + 2 * 6
+
+
+def test_creates_without_a_key_that_certainly_failed_arrive_once(sandbox: Sandbox, crm: Crm) -> None:
+    refusal = {"success": False, "errors": [{"statusCode": "UNKNOWN_EXCEPTION", "message": "", "fields": []}]}
+    sandbox.faults.add(Fault(**CREATE, kind="rows", body=refusal, holding='"Laboratory 5"', times=None))
+    errors = errors_of(crm, *(Put(number, {"Name": f"Laboratory {number}"}) for number in range(9)))
+    assert [number for number, error in errors.items() if error] == [5]
+    assert sorted(record["Name"] for record in sandbox.org.records("Account")) == [
+        f"Laboratory {number}" for number in range(9) if number != 5
+    ]
+
+
+def test_rows_left_by_too_many_batch_retries_arrive_without_the_one_that_is_wrong(sandbox: Sandbox, crm: Crm) -> None:
+    wrong = {"success": False, "errors": [{"statusCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "message": "", "fields": ["Name"]}]}
+    left = {"success": False, "errors": [{"statusCode": "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "message": "", "fields": []}]}
+    sandbox.faults.add(Fault(**UPSERT, status=200, body=[left, wrong, left, left]))
+    assert errors_of(crm, *(account(number) for number in range(4))) == {0: None, 1: "InvalidValueException", 2: None, 3: None}
+    assert crm.calls.snapshot()["write"] == 2
+
+
+def test_automation_that_refuses_one_record_among_saved_ones_is_not_asked_again(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Saved"})
+    saved = {"id": crm_id, "success": True, "errors": [], "created": True}
+    refused = {"success": False, "errors": [{"statusCode": "CANNOT_EXECUTE_FLOW_TRIGGER", "message": "", "fields": []}]}
+    sandbox.faults.add(Fault(**UPSERT, status=200, body=[saved, refused]))
+    assert errors_of(crm, account(1), account(2)) == {1: None, 2: "RecordRefusedException"}
+    assert crm.calls.snapshot()["write"] == 1
+
+
+def test_automation_that_refuses_every_record_is_not_asked_for_each(sandbox: Sandbox, crm: Crm) -> None:
+    fail_alike(sandbox, "CANNOT_EXECUTE_FLOW_TRIGGER")
+    errors = errors_of(crm, *(account(number) for number in range(200)))
+    assert set(errors.values()) == {"RecordRefusedException", "CrmFailsOnRecordException"}
+    assert crm.calls.snapshot()["write"] - 1 <= 2 * math.log2(200) + 2
+
+
+def test_data_refused_in_every_row_is_not_asked_again(sandbox: Sandbox, crm: Crm) -> None:
+    fail_alike(sandbox, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    assert set(errors_of(crm, *(account(number) for number in range(9))).values()) == {"InvalidValueException"}
     assert crm.calls.snapshot()["write"] == 1
 
 
@@ -232,7 +288,7 @@ def test_service_that_fails_halfway_keeps_what_was_written(sandbox: Sandbox, crm
 
 
 def test_service_that_fails_at_once_is_a_service_error(sandbox: Sandbox, crm: Crm) -> None:
-    refuse(sandbox, UPSERT, 503, "SERVER_UNAVAILABLE", times=None)
+    refuse(sandbox, {"path": "/services/data/"}, 503, "SERVER_UNAVAILABLE", times=None)
     with pytest.raises(ServiceUnavailableError, match="SERVER_UNAVAILABLE"):
         crm.write(ACCOUNT, batch_of(account(1)))
 

@@ -97,7 +97,7 @@ def test_location_loads_without_any_credential(sandbox: Sandbox, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("service", "path"), [("qbench", "/customers$"), ("salesforce", "/composite/sobjects"), ("hubspot", "/companies/batch/")]
+    ("service", "path"), [("qbench", "/customers$"), ("salesforce", "/services/data/"), ("hubspot", "/companies/batch/")]
 )
 def test_html_instead_of_json_is_named(staged: World, service: str, path: str) -> None:
     page = f"<html><body>{MARKER} will be back</body></html>"

@@ -115,6 +115,20 @@ def test_fault_meets_only_its_service(bench: Bench) -> None:
     assert bench.client.get("/x").status_code == 200
 
 
+@pytest.mark.parametrize("asked", [{"params": {"q": "Lab 7 & co"}}, {"json": {"name": "Lab 7 & co"}}], ids=["query", "body"])
+def test_fault_meets_only_requests_that_hold_its_text(bench: Bench, asked: dict[str, object]) -> None:
+    bench.faults.add(Fault(holding="Lab 7 & co", times=None))
+    answers = [bench.client.request("POST", "/x", **asked), bench.client.post("/x", json={"name": "Lab 8"})]  # type: ignore[arg-type]
+    assert [answer.status_code for answer in answers] == [503, 200]
+    assert len(bench.executed) == 1
+
+
+def test_rows_are_all_answered_alike(bench: Bench) -> None:
+    bench.faults.add(Fault(kind="rows", body={"success": False}))
+    answer = bench.client.post("/x", json={"records": [1, 2, 3]})
+    assert (answer.status_code, answer.json()) == (200, [{"success": False}] * 3)
+
+
 def test_fault_ends_after_its_times(bench: Bench) -> None:
     bench.faults.add(Fault(times=2))
     assert [bench.client.get("/x").status_code for _ in range(4)] == [503, 503, 200, 200]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from crm_pipeline.crms.halving import BatchRefusedError, FailedTogetherError
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem
 from crm_pipeline.errors import (
     AuthenticationError,
@@ -32,18 +33,29 @@ LOCKED_WAIT = 2.0
 BUSY = frozenset({408, 425, 477, *range(500, 600)})
 """Passing states: 477 is an account being moved to another data centre, 52x are Cloudflare's."""
 
+TOO_MUCH = frozenset({408, 504, 524})
+"""Statuses of a call that was not done in time."""
+
 INPUTS_REFUSED = frozenset({400, 409, 413, 422})
 """Statuses that one input of a batch can cause. A 404 is none: it speaks of the path, never of a record in the body."""
 
 _CORRELATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class InputsRefusedError(RequestRefusedError):
+class InputsRefusedError(BatchRefusedError):
     """HubSpot refuses a request as a whole, maybe for one of its inputs; ``problem`` is what it says about it."""
 
     def __init__(self, message: str, *, integration: str, problem: Problem) -> None:
         self.problem = problem
         super().__init__(message, integration=integration, service=SERVICE, code=problem.code)
+
+
+class NamelessError(FailedTogetherError):
+    """HubSpot has an error for inputs of a batch and does not say for which; ``problem`` is what it says about it."""
+
+    def __init__(self, *, integration: str, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(f"an error ({problem.code}) names none of its batch", integration=integration, service=SERVICE, code=problem.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +102,21 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
         return _rate_limited(answer, body, says=says, integration=integration)
     if answer.status == 401:
         return AuthenticationError(f"{says}: the token in {token} is refused; set a valid one", integration=integration, service=SERVICE)
-    if answer.status == 403:
+    if answer.status == 403 and body is not None:
         scopes = f"lacks scopes: {', '.join(problem.scopes)}" if problem.scopes else "may not do this; check its scopes"
         return AuthenticationError(f"{says}: the token in {token} {scopes}", integration=integration, service=SERVICE)
     if answer.status == 423:
         wait = max(LOCKED_WAIT, _retry_after(answer) or 0)
-        return ServiceUnavailableError(says, integration=integration, service=SERVICE, wait_seconds=wait)
+        return ServiceUnavailableError(says, integration=integration, service=SERVICE, code=_code(problem, answer), wait_seconds=wait)
     if answer.status in BUSY:
         return ServiceUnavailableError(
-            says, integration=integration, service=SERVICE, wait_seconds=_retry_after(answer), executed=answer.status != 477
+            says,
+            integration=integration,
+            service=SERVICE,
+            code=_code(problem, answer),
+            wait_seconds=_retry_after(answer),
+            executed=answer.status != 477,
+            too_much=answer.status in TOO_MUCH,
         )
     if body is None:
         return UnexpectedAnswerError(
@@ -116,6 +134,10 @@ def _rate_limited(answer: Answer, body: dict[str, Any] | None, *, says: str, int
     known = RATE_LIMIT_WAITS.get(policy, 0.0) if isinstance(policy, str) else 0.0
     wait = max(known, _retry_after(answer) or 0.0) or UNKNOWN_POLICY_WAIT
     return ServiceUnavailableError(says, integration=integration, service=SERVICE, wait_seconds=wait, executed=False)
+
+
+def _code(problem: Problem, answer: Answer) -> str:
+    return problem.code or str(answer.status)
 
 
 def _details(problem: Problem, body: dict[str, Any] | None) -> str:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
 
-from crm_pipeline.crms.hubspot.answers import InputsRefusedError
+from crm_pipeline.crms.halving import Alone, Send, code_of, in_halves
+from crm_pipeline.crms.hubspot.answers import InputsRefusedError, NamelessError
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem, record_error
 from crm_pipeline.crms.hubspot.inputs import ASSOCIATION_TYPES, STANDARD_LABELS
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, PRIMARY, Reader, chunks, entries
 from crm_pipeline.crms.hubspot.results import Ledger
 from crm_pipeline.crms.hubspot.transport import Transport
-from crm_pipeline.errors import ParentNotFoundException, RecordRefusedException, ServiceError, ServiceFailedException
+from crm_pipeline.errors import (
+    CrmFailsOnRecordException,
+    ParentNotFoundException,
+    RecordRefusedException,
+    ServiceError,
+    ServiceFailedException,
+)
 
 Pair = tuple[str, str]
 """Ids of a contact and a company."""
+
+Removal = Literal["archive", "labels/archive"]
 
 NOT_THERE = frozenset({NOT_FOUND, NO_ASSOCIATIONS, "INVALID_OBJECT_IDS"})
 """What refuses to remove an association that is not there, which is as good as removed."""
@@ -43,7 +53,7 @@ class Associator:
         leaving: dict[Pair, list[int]] = {}
         try:
             for pairs in chunks(positions, self._batch_size):
-                self._send(pairs, positions, ledger, beside=beside)
+                self._carry_out(partial(self._associate, positions=positions, ledger=ledger, beside=beside), pairs, positions, ledger)
             stored = rows["previous_crm_id"].notna() & pd.Series(map(ledger.is_stored, range(len(rows))), index=rows.index, dtype="bool")
             leaving = _positions(rows["crm_id"].where(stored), rows["previous_crm_id"].where(stored))
             self._leave(leaving, ledger)
@@ -61,63 +71,91 @@ class Associator:
         plain = [pair for pair, types in there.items() if types <= STANDARD_LABELS]
         labelled = [pair for pair in there if pair not in plain]
         primary = [pair for pair in labelled if (HUBSPOT_DEFINED, PRIMARY) in there[pair]]
-        for part in chunks(plain, self._batch_size):
-            self._remove("archive", part, pairs, ledger)
-        for part in chunks(primary, self._batch_size):
-            self._remove("labels/archive", part, pairs, ledger)
+        removals: tuple[tuple[Removal, list[Pair]], ...] = (("archive", plain), ("labels/archive", primary))
+        for verb, leaving in removals:
+            for part in chunks(leaving, self._batch_size):
+                self._carry_out(partial(self._remove, verb=verb, positions=pairs, ledger=ledger), part, pairs, ledger)
         for pair in labelled:
             for position in filter(ledger.is_stored, pairs[pair]):
                 ledger.note(position, f"not_pushed: account {pair[1]} is kept beside the new one, for its labels")
 
-    def _remove(
-        self, verb: Literal["archive", "labels/archive"], pairs: Sequence[Pair], positions: dict[Pair, list[int]], ledger: Ledger
+    def _carry_out(
+        self, send: Send[Pair, Sequence[Pair]], pairs: Sequence[Pair], positions: Mapping[Pair, Sequence[int]], ledger: Ledger
     ) -> None:
-        """Take associations away, or their primary label; what stays fails its rows, so that the next run removes it.
+        """Make one request; where HubSpot fails on it as a whole, its halves, down to the pairs that are to blame.
 
-        A request refused as a whole is halved; an error that names no pair means every one of its request.
+        ``send`` notes what became of its pairs and returns those to be sent again.
         """
+        open_pairs, again = set(pairs), list[Pair]()
+        try:
+            for part in in_halves(pairs, send, repeatable=True, is_up=self._transport.is_up):
+                if isinstance(part, Alone):
+                    open_pairs.discard(part.item)
+                    _fail_alone(part, positions, ledger)
+                else:
+                    open_pairs -= set(part.items)
+                    again += part.answer
+        except NamelessError as error:
+            for pair in open_pairs:
+                _fail_inside(pair, error, positions, ledger)
+        if again:
+            self._carry_out(send, again, positions, ledger)
+
+    def _remove(
+        self, pairs: Sequence[Pair], /, *, again: bool, verb: Removal, positions: Mapping[Pair, Sequence[int]], ledger: Ledger
+    ) -> Sequence[Pair]:
+        """Take associations away, or their primary label; what stays fails its rows, so that the next run removes it."""
         if verb == "archive":
             inputs = [{"from": {"id": contact}, "to": [{"id": company}]} for contact, company in pairs]
         else:
             inputs = [{"from": {"id": contact}, "to": {"id": company}, "types": [ASSOCIATION_TYPES[1]]} for contact, company in pairs]
+        path = self._paths.contact_companies(verb)
         try:
-            answer = self._transport.remove(self._paths.contact_companies(verb), {"inputs": inputs})
-            problems = [read_problem(error) for error in entries(answer, "errors")]
+            answer = self._transport.remove(path, {"inputs": inputs}, repeatable=not again, divisible=len(pairs) > 1)
         except InputsRefusedError as refusal:
-            if len(pairs) > 1:
-                middle = len(pairs) // 2
-                self._remove(verb, pairs[:middle], positions, ledger)
-                self._remove(verb, pairs[middle:], positions, ledger)
-                return
-            problems = [refusal.problem]
-        for problem in problems:
+            if len(pairs) == 1 and not NOT_THERE.isdisjoint(refusal.problem.codes):
+                return ()
+            raise
+        for problem in map(read_problem, entries(answer, "errors")):
             if NOT_THERE.isdisjoint(problem.codes):
-                _fail(_blamed(pairs, problem, pairs) or pairs, problem, positions, ledger)
+                blamed = _blamed(pairs, problem, pairs)
+                if not blamed:
+                    raise NamelessError(integration=self._transport.integration, problem=problem)
+                _fail(blamed, problem, positions, ledger)
+        return ()
 
-    def _send(self, pairs: Sequence[Pair], positions: dict[Pair, list[int]], ledger: Ledger, *, beside: set[Pair]) -> None:
-        """One request; where HubSpot refuses it as a whole, its halves, down to the pairs that are to blame."""
+    def _associate(
+        self,
+        pairs: Sequence[Pair],
+        /,
+        *,
+        again: bool,
+        positions: Mapping[Pair, Sequence[int]],
+        ledger: Ledger,
+        beside: Set[Pair],
+    ) -> Sequence[Pair]:
+        """Associate these pairs; those that an error without a name speaks of are to be sent again."""
         inputs = [
             {"from": {"id": pair[0]}, "to": {"id": pair[1]}, "types": list(ASSOCIATION_TYPES[:1] if pair in beside else ASSOCIATION_TYPES)}
             for pair in pairs
         ]
-        try:
-            answer = self._transport.post(self._paths.contact_companies("create"), {"inputs": inputs}, label="associate").content
-        except InputsRefusedError as refusal:
-            if len(pairs) == 1:
-                _fail(pairs, refusal.problem, positions, ledger)
-                return
-            middle = len(pairs) // 2
-            self._send(pairs[:middle], positions, ledger, beside=beside)
-            self._send(pairs[middle:], positions, ledger, beside=beside)
-            return
+        path = self._paths.contact_companies("create")
+        answer = self._transport.post(path, {"inputs": inputs}, label="associate", repeatable=not again, divisible=len(pairs) > 1).content
         for result in entries(answer, "results"):
             pair = _pair(result)
             for position in positions.get(pair, ()):
                 ledger.ok(position, crm_id=pair[0], created=None, parent_sent=True)
-        for error in entries(answer, "errors"):
-            problem = read_problem(error)
-            still_open = [pair for pair in pairs if not ledger.is_stored(positions[pair][0])]
-            _fail(_blamed(pairs, problem, still_open), problem, positions, ledger)
+        nameless = []
+        for problem in map(read_problem, entries(answer, "errors")):
+            blamed = _blamed(pairs, problem, [pair for pair in pairs if not ledger.is_stored(positions[pair][0])])
+            _fail(blamed, problem, positions, ledger)
+            nameless += [] if blamed else [problem]
+        silent = [pair for pair in pairs if positions[pair][0] not in ledger]
+        if not nameless or not silent:
+            return ()
+        if len(silent) == len(pairs):
+            raise NamelessError(integration=self._transport.integration, problem=nameless[0])
+        return silent
 
 
 def _positions(contacts: pd.Series, companies: pd.Series) -> dict[Pair, list[int]]:
@@ -141,8 +179,6 @@ def _blamed(pairs: Sequence[Pair], problem: Problem, still_open: Sequence[Pair])
 
     Ids without a side may be those of contacts or of companies: they mean open pairs only, by contact before by company.
     """
-    if len(pairs) == 1:
-        return list(pairs)
     if problem.from_ids or problem.to_ids:
         return [
             (contact, company)
@@ -152,7 +188,19 @@ def _blamed(pairs: Sequence[Pair], problem: Problem, still_open: Sequence[Pair])
     return [pair for pair in still_open if pair[0] in problem.ids] or [pair for pair in still_open if pair[1] in problem.ids]
 
 
-def _fail(pairs: Sequence[Pair], problem: Problem, positions: dict[Pair, list[int]], ledger: Ledger) -> None:
+def _fail_alone(part: Alone[Pair], positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:
+    if not isinstance(part.error, InputsRefusedError | NamelessError):
+        _fail_inside(part.item, part.error, positions, ledger)
+    else:
+        _fail([part.item], part.error.problem, positions, ledger)
+
+
+def _fail_inside(pair: Pair, error: ServiceError, positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:
+    for position in positions[pair]:
+        ledger.failed(position, CrmFailsOnRecordException, code=code_of(error), ids=pair)
+
+
+def _fail(pairs: Sequence[Pair], problem: Problem, positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:
     error = record_error(problem, not_found=ParentNotFoundException, email_taken=RecordRefusedException, sends_email=False)
     for pair in pairs:
         blamed = [one for one, ids in zip(pair, (problem.from_ids, problem.to_ids), strict=True) if one in ids]

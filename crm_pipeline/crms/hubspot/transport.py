@@ -21,8 +21,9 @@ from hubspot.crm.objects.exceptions import ApiException
 
 from crm_pipeline.calls import CallCounter, Pace, with_retries
 from crm_pipeline.crms.hubspot.answers import SERVICE, Answer, content
+from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
-from crm_pipeline.errors import LimitReachedError, ServiceUnavailableError
+from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,11 @@ class Transport:
             attempts=self._settings.attempts,
         )
 
-    def post(self, path: str, body: Mapping[str, Any], *, label: Label, repeatable: bool = True) -> Reply:
+    def post(self, path: str, body: Mapping[str, Any], *, label: Label, repeatable: bool = True, divisible: bool = False) -> Reply:
         """What a POST answers with 2xx, 207 included. Raises ServiceError.
 
-        Raises LimitReachedError before a write when the reserve of daily calls is reached (rules.md, 31).
+        ``divisible``: whether less can be asked for where this is too much. Raises LimitReachedError before a write when the
+        reserve of daily calls is reached (rules.md, 31).
         """
         repeated = False
 
@@ -81,15 +83,16 @@ class Transport:
                 repeated = repeated or error.executed
                 raise
 
-        answered = with_retries(call, repeatable=repeatable, attempts=self._settings.attempts)
+        answered = with_retries(call, repeatable=repeatable, attempts=self._settings.attempts, divisible=divisible)
         return Reply(answered, repeated)
 
-    def remove(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def remove(self, path: str, body: Mapping[str, Any], *, repeatable: bool = True, divisible: bool = False) -> dict[str, Any]:
         """Take associations away; again changes nothing. What is answered, empty for no content. Raises ServiceError."""
         return with_retries(
             lambda: self._call("POST", path, body=body, label="associate", empty="allowed"),
-            repeatable=True,
+            repeatable=repeatable,
             attempts=self._settings.attempts,
+            divisible=divisible,
         )
 
     def search(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +103,14 @@ class Transport:
             repeatable=True,
             attempts=self._settings.attempts,
         )
+
+    def is_up(self) -> bool:
+        """Whether HubSpot answers now, asked once for its account details."""
+        try:
+            self._call("GET", PATHS[self._settings.path_family].account, label="read")
+        except ServiceError:
+            return False
+        return True
 
     def daily_calls(self) -> tuple[int, int] | None:
         """Calls of the day, used and allowed, as the last answer that told them said; searches and OAuth apps are not told."""
@@ -171,15 +182,18 @@ class Transport:
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise self._unreachable(asked, type(error).__name__, executed=False) from None
         except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(asked, type(error).__name__, executed=True) from None
+            too_much = isinstance(error, urllib3.exceptions.ReadTimeoutError)
+            raise self._unreachable(asked, type(error).__name__, executed=True, too_much=too_much) from None
 
-    def _unreachable(self, asked: str, cause: str, *, executed: bool) -> ServiceUnavailableError:
+    def _unreachable(self, asked: str, cause: str, *, executed: bool, too_much: bool = False) -> ServiceUnavailableError:
         return ServiceUnavailableError(
             f"{asked} got no answer from {self._settings.url} ({cause}); check that the integration's url is right and that this "
             "machine reaches it",
             integration=self.integration,
             service=SERVICE,
+            code=cause,
             executed=executed,
+            too_much=too_much,
         )
 
     def _note_daily(self, headers: Mapping[str, str]) -> None:

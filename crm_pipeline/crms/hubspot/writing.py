@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from crm_pipeline.crms.base import KEPT, WriteBatch
-from crm_pipeline.crms.hubspot.answers import InputsRefusedError
+from crm_pipeline.crms.halving import Alone, code_of, in_halves
+from crm_pipeline.crms.hubspot.answers import InputsRefusedError, NamelessError
 from crm_pipeline.crms.hubspot.echoes import kept
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
 from crm_pipeline.crms.hubspot.inputs import CREATE, UPSERT, Action, Input, Plan, names_of, plan, rounds
@@ -24,6 +26,7 @@ from crm_pipeline.crms.hubspot.reading import entries
 from crm_pipeline.crms.hubspot.results import Ledger
 from crm_pipeline.crms.hubspot.transport import Reply, Transport
 from crm_pipeline.errors import (
+    CrmFailsOnRecordException,
     ParentNotFoundException,
     ServiceError,
     ServiceFailedException,
@@ -75,37 +78,68 @@ class _Work:
     def carry_out(self, planned: Plan) -> None:
         for action, inputs in planned.inputs.items():
             for request in rounds(inputs):
-                self._send(action, request)
+                self._carry_out(action, request)
 
-    def _send(self, action: Action, inputs: Sequence[Input]) -> None:
-        """One request; where HubSpot refuses it as a whole, its halves, down to the rows that are to blame."""
-        path = self.writer.paths.batch(self.object_name, action.verb)
-        body = {"inputs": [one.wire() for one in inputs]}
+    def _carry_out(self, action: Action, request: Sequence[Input]) -> None:
+        """The inputs in one request; where HubSpot fails on it as a whole, its halves, down to the rows that are to blame."""
+        nameless: list[Input] = []
         try:
-            reply = self.writer.transport.post(path, body, label="write", repeatable=action.repeatable)
-        except InputsRefusedError as refusal:
-            if len(inputs) == 1:
-                self._fail(action, inputs[0], refusal.problem)
-                return
-            middle = len(inputs) // 2
-            self._send(action, inputs[:middle])
-            self._send(action, inputs[middle:])
-            return
-        self._account(action, inputs, reply)
+            for part in in_halves(request, partial(self._send, action), repeatable=action.repeatable, is_up=self.writer.transport.is_up):
+                if isinstance(part, Alone):
+                    self._fail_alone(action, part)
+                else:
+                    nameless += part.answer
+        except NamelessError as error:
+            for one in request:
+                if one.position not in self.ledger:
+                    self.ledger.failed(one.position, CrmFailsOnRecordException, code=code_of(error))
+        if nameless:
+            self._carry_out(action, nameless)
 
-    def _account(self, action: Action, inputs: Sequence[Input], reply: Reply) -> None:
+    def _send(self, action: Action, inputs: Sequence[Input], /, *, again: bool) -> list[Input]:
+        """Make one request and note what became of its inputs; those that an error without a name speaks of, to be sent again."""
+        reply = self.writer.transport.post(
+            self.writer.paths.batch(self.object_name, action.verb),
+            {"inputs": [one.wire() for one in inputs]},
+            label="write",
+            repeatable=action.repeatable and not again,
+            divisible=action.repeatable and len(inputs) > 1,
+        )
+        problems = self._account(action, inputs, replace(reply, repeated=reply.repeated or again))
+        silent = [one for one in inputs if one.position not in self.ledger]
+        if not silent or not problems or not _may_go_again(action, silent, problems):
+            return []
+        if len(silent) == len(inputs):
+            raise NamelessError(integration=self.writer.transport.integration, problem=problems[0])
+        return silent
+
+    def _fail_alone(self, action: Action, part: Alone[Input]) -> None:
+        if isinstance(part.error, InputsRefusedError | NamelessError):
+            self._fail(action, part.item, part.error.problem)
+        else:
+            self.ledger.failed(part.item.position, CrmFailsOnRecordException, code=code_of(part.error))
+
+    def _account(self, action: Action, inputs: Sequence[Input], reply: Reply) -> list[Problem]:
+        """Note what an answer says of its inputs; the problems that name none of them."""
         by_name = {name: one for one in inputs for name in one.names}
         for result in entries(reply.content, "results"):
             known = (by_name.get(name) for name in names_of(result, self.record_type, key_name=self.writer.key_name))
             one = next(filter(None, known), None)
             if one is not None and result.get("id"):
                 self._stored(action, one, result, reply)
+        nameless = []
         for error in entries(reply.content, "errors"):
             problem = read_problem(error)
-            for one in _blamed(action, inputs, problem):
+            blamed = _blamed(action, inputs, problem)
+            if not blamed and len(inputs) == 1 and inputs[0].position in self.ledger:
+                blamed = list(inputs)
+            if not blamed:
+                nameless.append(problem)
+            for one in blamed:
                 # Ids may be those of other records than the inputs: without a trace id nothing speaks against a result.
                 if action is CREATE or problem.traces or not self.ledger.is_stored(one.position):
                     self._fail(action, one, problem)
+        return nameless
 
     def _stored(self, action: Action, one: Input, result: dict[str, Any], reply: Reply) -> None:
         self.ledger.ok(
@@ -137,10 +171,13 @@ def _created(action: Action, result: dict[str, Any], reply: Reply) -> bool | Non
     return None if new is None or (reply.repeated and not new) else bool(new)
 
 
+def _may_go_again(action: Action, silent: Sequence[Input], problems: Sequence[Problem]) -> bool:
+    """Whether these inputs may be sent again: a create only where each of them has an error, so that none was made."""
+    return action.repeatable or len(silent) == len(problems)
+
+
 def _blamed(action: Action, inputs: Sequence[Input], problem: Problem) -> list[Input]:
-    """The inputs that an error speaks of: by trace ids, else by what its ids name, else the only one there is."""
-    if len(inputs) == 1:
-        return list(inputs)
+    """The inputs that an error speaks of: by trace ids, else by what its ids name."""
     if problem.traces:
         return [one for one in inputs if one.trace in problem.traces]
     named = {f"{action.id_name}:{lowered(one)}" for one in problem.ids}

@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from crm_pipeline import errors
+from crm_pipeline.crms.halving import BatchRefusedError, FailedTogetherError
 from crm_pipeline.crms.salesforce.ids import long_id
 
 LIMIT_CODES = frozenset({"STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"})
@@ -25,7 +26,25 @@ NO_ACCESS_CODES = frozenset(
 )
 REFERENCE_CODES = GONE_CODES | {"INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "MALFORMED_ID", "FIELD_INTEGRITY_EXCEPTION"}
 BUSY_CODES = frozenset({"SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT", "UNABLE_TO_LOCK_ROW"})
+TOO_MUCH_CODES = frozenset({"REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT"})
 AUTOMATION_CODES = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "CANNOT_EXECUTE_FLOW_TRIGGER"})
+CALL_CODES = (
+    AUTOMATION_CODES
+    | TOO_MUCH_CODES
+    | {
+        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+        "APEX_ERROR",
+        "LIMIT_EXCEEDED",
+        "PROCESSING_HALTED",
+        "SERVER_UNAVAILABLE",
+        "TXN_SECURITY_APEX_ERROR",
+        "UNKNOWN_EXCEPTION",
+    }
+)
+"""Codes that rows get for the sake of another row of their call, although ``allOrNone`` is false: Salesforce gives all rows of a
+trigger's or a flow's run the error that one of them causes ("Bulk DML Exception Handling" in the Apex guide)."""
+REFUSED_STATUSES = frozenset({400, 413, 414, 431})
+"""Statuses of a request refused for what is in it: its values, or how many they are."""
 
 RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
     {
@@ -85,15 +104,22 @@ _IDS_OF_ONE_KEY = re.compile(r"\bmore than one record found for external id fiel
 _RECORD_ID = re.compile(r"[0-9A-Za-z]{18}|[0-9A-Za-z]{15}")
 _LOCKED = re.compile(r"\bUNABLE_TO_LOCK_ROW\b")
 _HELD = re.compile(r"\b(?:ENTITY_IS_LOCKED|ALREADY_IN_PROCESS|RECORD_IN_USE_BY_WORKFLOW|TERRITORY_REALIGN_IN_PROGRESS)\b")
-_OVERLOADED = re.compile(r"LimitException|CPU", re.IGNORECASE)
 
 
-class BatchRefusedError(errors.RequestRefusedError):
-    """Salesforce refuses a request for what is in its body (400, 413); ``problem`` says what, as if it were a row's."""
+class RowsRefusedError(BatchRefusedError):
+    """Salesforce refuses a request for what is in it (400, 413 …); ``problem`` says what, as if it were a row's."""
 
     def __init__(self, message: str, *, integration: str, problem: RowProblem) -> None:
         self.problem = problem
         super().__init__(message, integration=integration, service="Salesforce", code=problem.code)
+
+
+class RowsFailedAlikeError(FailedTogetherError):
+    """Every row of a call has an error that may be another row's; ``problem`` is the first one's."""
+
+    def __init__(self, *, integration: str, problem: RowProblem) -> None:
+        self.problem = problem
+        super().__init__(f"fails on all rows of a call: {problem.code}", integration=integration, service="Salesforce", code=problem.code)
 
 
 class ExpiredSessionError(errors.AuthenticationError):
@@ -104,13 +130,12 @@ class ExpiredSessionError(errors.AuthenticationError):
 class RowProblem:
     """Why Salesforce did not save a row: its code, the fields and record ids it names, and what stopped automation.
 
-    That is limits (``overloaded``), a lock (``locked``), or an approval or process that is under way (``held``).
+    That is a lock (``locked``), or an approval or process that is under way (``held``).
     """
 
     code: str | None
     fields: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
-    overloaded: bool = False
     locked: bool = False
     held: bool = False
 
@@ -137,7 +162,6 @@ def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
             if _FIELD_NAME.fullmatch(name)
         ),
         ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *_matches(listed, sobject)]),
-        overloaded=any(_OVERLOADED.search(text) for text in messages),
         locked=any(_LOCKED.search(text) for text in messages),
         held=any(_HELD.search(text) for text in messages),
     )
@@ -167,6 +191,17 @@ def _closed(problem: RowProblem, *, parent_sent: bool) -> type[errors.RecordErro
     return errors.ParentNotFoundException if parent_sent and not problem.fields else errors.NoAccessToRecordException
 
 
+def may_be_of_the_call(problem: RowProblem, *, saved: int) -> bool:
+    """Whether a row may have this problem for another row's sake; ``saved``: how many rows of its call were saved.
+
+    A code that nobody knows may be the call's where no row was saved.
+    """
+    if problem.locked or problem.held:
+        return False
+    known = RECORD_ERRORS.keys() | DUPLICATE_CODES | REFERENCE_CODES | NO_ACCESS_CODES | LIMIT_CODES
+    return problem.code in CALL_CODES or (saved == 0 and problem.code not in known)
+
+
 def _gone(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) -> type[errors.RecordError]:
     if any(name.lower() != "id" for name in problem.fields):
         return errors.InvalidValueException
@@ -186,7 +221,7 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
     problem = read_problem(body if isinstance(body, list) else [body])
     code = problem.code
     said = f"{status} ({code})" if code else str(status)
-    where = {"integration": integration, "service": "Salesforce"}
+    where: dict[str, Any] = {"integration": integration, "service": "Salesforce", "code": code or str(status)}
     if code in LIMIT_CODES and not _speaks_of_concurrency(body):
         return errors.LimitReachedError(f"a limit of the organization is used up: {said}; a later run continues", **where)
     if status == 429 or code in LIMIT_CODES:
@@ -195,23 +230,27 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
         )
     if status >= 500 or status == 408 or code in BUSY_CODES:
         return errors.ServiceUnavailableError(
-            f"is busy or failed inside: {said}", wait_seconds=_retry_after(response), executed=not signing_in, **where
+            f"is busy or failed inside: {said}",
+            wait_seconds=_retry_after(response),
+            executed=not signing_in,
+            too_much=code in TOO_MUCH_CODES or status in {408, 504},
+            **where,
         )
     if signing_in and status in {400, 401, 403}:
         return errors.AuthenticationError(f"refuses the credentials: {said}; check {remedy}", **where)
     if status == 401:
         return ExpiredSessionError(f"does not accept the session: {said}; check {remedy}", **where)
-    if status == 403:
+    if status == 403 and isinstance(body, list):
         return errors.AuthenticationError(
             f"does not allow this: {said}; check the permissions of the app's run-as user (API Enabled, object access)", **where
         )
-    if status == 400 and not isinstance(body, list):
+    if status in {400, 403} and not isinstance(body, list):
         return errors.UnexpectedAnswerError(f"answered {status} in a form that is not Salesforce's; check {remedy}", **where)
-    if status in {400, 413}:
-        return BatchRefusedError(_refusal(said, problem), integration=integration, problem=problem)
+    if status in REFUSED_STATUSES:
+        return RowsRefusedError(_refusal(said, problem), integration=integration, problem=problem)
     if status < 400:
         return errors.UnexpectedAnswerError(f"answered {status}, a redirection; check {remedy}", **where)
-    return errors.RequestRefusedError(f"{_refusal(said, problem)}; check api_version and external_key", code=code, **where)
+    return errors.RequestRefusedError(f"{_refusal(said, problem)}; check api_version and external_key", **where)
 
 
 def _refusal(said: str, problem: RowProblem) -> str:

@@ -24,7 +24,7 @@ from urllib3.exceptions import NewConnectionError
 from crm_pipeline.calls import CallCounter, with_retries
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, refused_request
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
-from crm_pipeline.errors import LimitReachedError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class SalesforceTransport:
 
     def __init__(self, settings: SalesforceSettings, *, integration: str, calls: CallCounter) -> None:
         self._settings = settings
-        self._integration = integration
+        self.integration = integration
         self._calls = calls
         self._lock = threading.Lock()
         self._client: Salesforce | None = None
@@ -52,12 +52,23 @@ class SalesforceTransport:
         self._session.mount("https://", _EndpointAdapter(base=settings.url, timeout=(CONNECT_SECONDS, settings.timeout_seconds)))
         self._session.hooks["response"] = [self._check]
 
-    def call(self, send: Callable[[Salesforce], T], *, label: str, repeatable: bool = True) -> T:
+    def call(self, send: Callable[[Salesforce], T], *, label: str, repeatable: bool = True, divisible: bool = False) -> T:
         """Make one request through the signed-in client, again where that may help; ``send`` makes exactly one.
 
-        Raises a ServiceError for everything but a success that is JSON.
+        ``divisible``: whether less can be asked for where this is too much. Raises a ServiceError for everything but a
+        success that is JSON.
         """
-        return with_retries(lambda: self._attempt(send, label), repeatable=repeatable, attempts=self._settings.attempts)
+        return with_retries(
+            lambda: self._attempt(send, label), repeatable=repeatable, attempts=self._settings.attempts, divisible=divisible
+        )
+
+    def is_up(self) -> bool:
+        """Whether Salesforce answers now, asked once for the organization's id."""
+        try:
+            self._attempt(lambda client: client.query("SELECT Id FROM Organization"), "read")
+        except ServiceError:
+            return False
+        return True
 
     def query(self, soql: str, *, deleted: Literal["left_out", "included"] = "left_out") -> Iterator[list[dict[str, Any]]]:
         """The pages of a query's records, each of at most 2,000; with ``deleted`` included, those in the recycle bin too."""
@@ -98,14 +109,14 @@ class SalesforceTransport:
 
     def unexpected(self, message: str) -> UnexpectedAnswerError:
         """The error of an answer that the API's contract does not know."""
-        return UnexpectedAnswerError(f"{message}; check {self._remedy()}", integration=self._integration, service="Salesforce")
+        return UnexpectedAnswerError(f"{message}; check {self._remedy()}", integration=self.integration, service="Salesforce")
 
     def close(self) -> None:
         """Give the connections back."""
         self._session.close()
 
     def _limit_error(self, message: str) -> LimitReachedError:
-        return LimitReachedError(f"{message}. A later run continues", integration=self._integration, service="Salesforce")
+        return LimitReachedError(f"{message}. A later run continues", integration=self.integration, service="Salesforce")
 
     def _attempt(self, send: Callable[[Salesforce], T], label: str) -> T:
         client = self._signed_in()
@@ -127,7 +138,7 @@ class SalesforceTransport:
             return self._client
 
     def _sign_in(self) -> Salesforce:
-        settings, integration = self._settings, self._integration
+        settings, integration = self._settings, self.integration
         client_id = settings.client_id.read(integration=integration)
         client_secret = settings.client_secret.read(integration=integration)
         self._calls.add("sign_in")
@@ -144,7 +155,7 @@ class SalesforceTransport:
         """Look at every answer before the client library does: it knows neither lists from the token endpoint nor HTML."""
         signing_in = urlsplit(response.url).path.endswith(TOKEN_PATH)
         if not response.ok or response.status_code >= 300:
-            raise refused_request(response, integration=self._integration, signing_in=signing_in, remedy=self._remedy())
+            raise refused_request(response, integration=self.integration, signing_in=signing_in, remedy=self._remedy())
         if response.status_code != 204 and response.content.lstrip()[:1] not in {b"{", b"["}:
             raise self.unexpected(f"answered {response.status_code} with something that is not JSON")
         if signing_in:
@@ -186,9 +197,11 @@ class SalesforceTransport:
         except requests.exceptions.RequestException as error:
             raise ServiceUnavailableError(
                 f"cannot be reached or did not answer ({type(error).__name__}); check {self._remedy()}",
-                integration=self._integration,
+                integration=self.integration,
                 service="Salesforce",
+                code=type(error).__name__,
                 executed=executed and not _never_sent(error),
+                too_much=isinstance(error, requests.exceptions.ReadTimeout),
             ) from None
 
 

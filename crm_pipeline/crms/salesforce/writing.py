@@ -1,14 +1,14 @@
 """How a batch is written: by sObject Collections, 200 rows a request, and every row of it accounted for.
 
 A request holds rows of one verb: ``update`` by id, ``upsert`` by the external key, ``create``. What the answers leave open
-(a request refused as a whole, automation out of limits) goes back into the queue in halves, so that no row is lost for
+(a request refused as a whole, automation that fails for one row) goes out again in halves, so that no row is lost for
 another's sake.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
@@ -19,13 +19,15 @@ import pandas as pd
 from simple_salesforce.api import Salesforce
 
 from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.halving import Alone, code_of, in_halves
 from crm_pipeline.crms.salesforce.errors import (
-    AUTOMATION_CODES,
     GONE_CODES,
     LIMIT_CODES,
     VALUE_CODES,
-    BatchRefusedError,
     RowProblem,
+    RowsFailedAlikeError,
+    RowsRefusedError,
+    may_be_of_the_call,
     read_problem,
     record_error,
 )
@@ -38,6 +40,7 @@ from crm_pipeline.errors import (
     ParentNotFoundException,
     RecordError,
     RecordLockedException,
+    RequestRefusedError,
     ServiceError,
     ServiceFailedException,
     UnaccountedException,
@@ -83,11 +86,6 @@ class Request:
 
     verb: Verb
     rows: tuple[Row, ...]
-
-    def halves(self) -> tuple[Request, Request]:
-        """The same rows in two requests."""
-        middle = len(self.rows) // 2
-        return replace(self, rows=self.rows[:middle]), replace(self, rows=self.rows[middle:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,30 +152,41 @@ class Writer:
         while queue:
             request = queue.popleft()
             try:
-                found = self._send(request)
-            except BatchRefusedError as refusal:
-                hopeless = self._is_about_the_key_field(request, refusal.problem)
-                if hopeless and not answers:
+                for found in self._answers(request):
+                    answers.extend(found)
+            except ServiceError as error:
+                if not isinstance(error, RowsFailedAlikeError) and not answers:
                     raise
-                if hopeless or len(request.rows) == 1:
-                    answers.extend(_refused(row, refusal.problem) for row in request.rows)
-                else:
-                    queue.extendleft(reversed(request.halves()))
-            except ServiceError:
-                if not answers:
-                    raise
-                return [*answers, *(Answer(row, error=ServiceFailedException) for unsent in (request, *queue) for row in unsent.rows)]
-            else:
-                again = [answer.row for answer in found if _may_get_through(answer, request)]
-                answers.extend(answer for answer in found if not _may_get_through(answer, request))
-                queue.extend(half for half in replace(request, rows=tuple(again)).halves() if half.rows)
+                known = {answer.row.qbench_id for answer in answers}
+                left = [row for row in request.rows if row.qbench_id not in known]
+                if isinstance(error, RowsFailedAlikeError):
+                    answers.extend(_fails_inside(row, error) for row in left)
+                    continue
+                return [
+                    *answers,
+                    *(Answer(row, error=ServiceFailedException) for row in (*left, *(row for one in queue for row in one.rows))),
+                ]
         return answers
 
-    def _send(self, request: Request) -> list[Answer]:
-        """Make the request; its answers by position, or all of them unaccounted where the positions cannot be trusted."""
-        method, path = self._route(request.verb)
-        body = {"allOrNone": False, "records": [self._record(request.verb, row) for row in request.rows]}
-        headers = dict(SAVE_DUPLICATES) if request.verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
+    def _answers(self, request: Request) -> Iterator[list[Answer]]:
+        """What became of the rows of a request; where Salesforce fails on it as a whole, of its halves, down to the rows to blame."""
+        rest: list[Row] = []
+        send = partial(self._send, request.verb)
+        for part in in_halves(request.rows, send, repeatable=request.verb != "create", is_up=self.transport.is_up):
+            if isinstance(part, Alone):
+                yield [_alone(part)]
+                continue
+            unsettled = {answer.row.qbench_id: answer.row for answer in _may_be_of_the_call(part.answer)}
+            rest += unsettled.values()
+            yield [answer for answer in part.answer if answer.row.qbench_id not in unsettled]
+        if rest:
+            yield from self._answers(replace(request, rows=tuple(rest)))
+
+    def _send(self, verb: Verb, rows: Sequence[Row], /, *, again: bool) -> list[Answer]:
+        """Make one request; its answers by position, or all of them unaccounted where the positions cannot be trusted."""
+        method, path = self._route(verb)
+        body = {"allOrNone": False, "records": [self._record(verb, row) for row in rows]}
+        headers = dict(SAVE_DUPLICATES) if verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
         attempts = 0
 
         def send(client: Salesforce) -> Any:
@@ -185,19 +194,34 @@ class Writer:
             attempts += 1
             return client.restful(path, method=method, json=body, headers=headers)
 
-        found = self.transport.call(send, label=self.label, repeatable=request.verb != "create")
-        if not isinstance(found, list) or len(found) != len(request.rows):
-            return [Answer(row, error=UnaccountedException) for row in request.rows]
-        repeated = attempts > 1
-        answers = [
-            _answer(row, said, sobject=self.sobject, verb=request.verb, repeated=repeated)
-            for row, said in zip(request.rows, found, strict=True)
-        ]
+        repeatable = verb != "create"
+        try:
+            found = self.transport.call(send, label=self.label, repeatable=repeatable and not again, divisible=repeatable and len(rows) > 1)
+        except RowsRefusedError as refusal:
+            if self._is_about_the_key_field(verb, refusal.problem):
+                raise self._key_refused(refusal) from None
+            raise
+        if not isinstance(found, list) or len(found) != len(rows):
+            return [Answer(row, error=UnaccountedException) for row in rows]
+        repeated = again or attempts > 1
+        answers = [_answer(row, said, sobject=self.sobject, verb=verb, repeated=repeated) for row, said in zip(rows, found, strict=True)]
+        if len(_may_be_of_the_call(answers)) == len(rows):
+            raise RowsFailedAlikeError(integration=self.transport.integration, problem=answers[0].problem)
         return _with_own_limits(answers)
 
-    def _is_about_the_key_field(self, request: Request, problem: RowProblem) -> bool:
+    def _is_about_the_key_field(self, verb: Verb, problem: RowProblem) -> bool:
         """The external key is no such field, or not visible: no row of any request would be accepted."""
-        return request.verb == "upsert" and problem.code == "INVALID_FIELD" and problem.names(str(self.key_field))
+        return verb == "upsert" and problem.code == "INVALID_FIELD" and problem.names(str(self.key_field))
+
+    def _key_refused(self, refusal: RowsRefusedError) -> RequestRefusedError:
+        """The same refusal as that of the whole request, which no halving cures."""
+        return RequestRefusedError(
+            f"does not know {self.key_field} as an external key of {self.sobject} (missing, or not visible to the run-as user): "
+            f"{refusal.code}; check external_key",
+            integration=refusal.integration,
+            service=refusal.service,
+            code=refusal.code,
+        )
 
     def _route(self, verb: Verb) -> tuple[str, str]:
         if verb == "upsert":
@@ -356,9 +380,29 @@ def _refused(row: Row, problem: RowProblem) -> Answer:
     return Answer(row, error=record_error(problem, crm_id=row.crm_id, parent_sent=row.carries_parent), problem=problem)
 
 
-def _may_get_through(answer: Answer, request: Request) -> bool:
-    """Automation ran out of its limits over the whole request: with fewer rows this one may get through."""
-    return len(request.rows) > 1 and answer.problem.overloaded and answer.problem.code in AUTOMATION_CODES
+def _alone(part: Alone[Row]) -> Answer:
+    error = part.error
+    return (
+        _refused(part.item, error.problem)
+        if isinstance(error, RowsRefusedError | RowsFailedAlikeError)
+        else _fails_inside(part.item, error)
+    )
+
+
+def _fails_inside(row: Row, error: ServiceError) -> Answer:
+    return Answer(row, error=CrmFailsOnRecordException, problem=RowProblem(code_of(error)))
+
+
+def _may_be_of_the_call(answers: Sequence[Answer]) -> list[Answer]:
+    """The rows of a call that may have failed for another row's sake: with fewer rows they may get through.
+
+    One alone among rows that were saved is itself to blame.
+    """
+    saved = sum(answer.error is None for answer in answers)
+    failed = [answer for answer in answers if answer.error and answer.error is not UnaccountedException]
+    found = [answer for answer in failed if may_be_of_the_call(answer.problem, saved=saved)]
+    one_is_to_blame = len(found) == 1 and saved == len(answers) - 1 > 0
+    return [] if one_is_to_blame else found
 
 
 def _is_unsure(answer: Answer) -> bool:

@@ -1,0 +1,120 @@
+"""How a batch that fails as a whole is sent again in halves, until what it fails on is alone; and when its service counts as down.
+
+A CRM can fail on a whole batch for one item's sake: refuse it, fail inside, let the connection break, or answer the same
+error for each item. Each half goes out once; whatever gets through is done. An item that fails alone is to blame if the
+service is up: something else got through, or a cheap question is answered. A service that fails again and again
+(``most_failures``) is down, unless a part of the batch got through and the cheap question is answered still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import floor, log2
+from typing import Generic, Protocol, TypeVar
+
+from crm_pipeline.errors import RequestRefusedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+
+T = TypeVar("T")
+A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class BatchRefusedError(RequestRefusedError):
+    """The service refuses a request for what is in it, maybe for one of its items; nothing of it was carried out."""
+
+
+class FailedTogetherError(RequestRefusedError):
+    """The service answered, but several items of the call ended alike, with an error that may be one of theirs or the call's."""
+
+
+class Send(Protocol[T_contra, A_co]):
+    """Makes one call with these items and returns its answer, or raises a ServiceError.
+
+    ``again``: an earlier call may have carried out the same. Such a call is made only once where it may be carried out.
+    """
+
+    def __call__(self, items: Sequence[T_contra], /, *, again: bool) -> A_co:
+        """Make the call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Generic[T, A]):
+    """Items that went in one call, and its answer."""
+
+    items: Sequence[T]
+    answer: A
+
+
+@dataclass(frozen=True, slots=True)
+class Alone(Generic[T]):
+    """An item on which the service, which is up, fails or which it refuses, and the error that it had alone."""
+
+    item: T
+    error: ServiceError
+
+
+def in_halves(items: Sequence[T], send: Send[T, A], *, repeatable: bool, is_up: Callable[[], bool]) -> Iterator[Answered[T, A] | Alone[T]]:
+    """Send the items in one call, or in as many as it takes to part them from those that a call fails on.
+
+    ``repeatable``: whether a call that may have been carried out may be made again; else only one that certainly was not is
+    sent in halves. ``is_up`` makes one cheap call, where an item failed alone and nothing got through, or too many calls failed.
+    Raises the ServiceError of credentials, limits, an unreachable service at once, and of a service that counts as down.
+    """
+    pieces: list[Sequence[T]] = [items] if items else []
+    alone: list[Alone[T]] = []
+    failures, most = -1, most_failures(len(items))
+    up = again = some_through = False
+    while pieces:
+        piece = pieces.pop(_next(pieces, hurry=2 * failures > most and failures % 2 == 0))
+        try:
+            answer = send(piece, again=again)
+        except ServiceError as error:
+            judged, lost = isinstance(error, BatchRefusedError | FailedTogetherError), _may_be_lost(error)
+            if not judged and not (lost and repeatable):
+                raise
+            up, again = up or judged, again or lost
+            failures += not isinstance(error, BatchRefusedError)
+            if len(piece) == 1:
+                alone.append(Alone(piece[0], error))
+            else:
+                middle = len(piece) // 2
+                pieces += [piece[middle:], piece[:middle]]
+            if pieces and failures >= most:
+                if not (some_through and is_up()):
+                    raise
+                failures = 0
+        else:
+            failures, up, some_through = 0, True, True
+            yield Answered(piece, answer)
+        if up:
+            yield from alone
+            alone.clear()
+    if alone and not is_up():
+        raise alone[-1].error
+    yield from alone
+
+
+def most_failures(items: int) -> int:
+    """How many calls in a row may fail, after that of the whole batch, before the service counts as down.
+
+    One item costs two calls for each halving; with the question whether the service is up it is 2 * log2(items) + 2.
+    """
+    return floor(2 * log2(max(1, items)) + 2) - 1
+
+
+def code_of(error: ServiceError) -> str:
+    """What an outcome calls the error of an item that failed alone."""
+    return error.code or type(error).__name__
+
+
+def _may_be_lost(error: ServiceError) -> bool:
+    """Whether the service may have failed inside, so that nobody knows what became of the items."""
+    return isinstance(error, UnexpectedAnswerError) or (isinstance(error, ServiceUnavailableError) and error.executed)
+
+
+def _next(pieces: Sequence[Sequence[object]], *, hurry: bool) -> int:
+    """Small pieces tell which item it is; in a hurry the largest, which among neighbours to blame is the likeliest to get through."""
+    return max(range(len(pieces)), key=lambda place: (len(pieces[place]), place)) if hurry else len(pieces) - 1

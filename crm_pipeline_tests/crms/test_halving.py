@@ -1,0 +1,160 @@
+"""What a batch comes to when its service fails on some of its items, or on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from crm_pipeline.crms.halving import Alone, Answered, BatchRefusedError, FailedTogetherError, in_halves
+from crm_pipeline.errors import AuthenticationError, LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+
+NAMES: dict[str, Any] = {"integration": "demo", "service": "crm"}
+LOST = ServiceUnavailableError("fails inside", **NAMES)
+INSIDE: list[ServiceError] = [LOST, UnexpectedAnswerError("html", **NAMES), FailedTogetherError("alike", **NAMES)]
+
+
+class Service:
+    """Fails with ``error`` on each call that holds one of these items, or on all calls; notes the calls."""
+
+    def __init__(self, *poison: int, error: ServiceError = LOST, down: bool = False) -> None:
+        self.poison, self.error, self.down = set(poison), error, down
+        self.sizes: list[int] = []
+        self.again: list[bool] = []
+        self.asked = 0
+
+    def send(self, items: Sequence[int], /, *, again: bool) -> int:
+        self.sizes.append(len(items))
+        self.again.append(again)
+        if self.down or not self.poison.isdisjoint(items):
+            raise self.error
+        return len(items)
+
+    def is_up(self) -> bool:
+        self.asked += 1
+        return not self.down
+
+
+def sent(service: Service, items: int, *, repeatable: bool = True) -> tuple[set[int], set[int]]:
+    """What arrived, and what failed alone."""
+    arrived, alone = list[int](), list[int]()
+    for part in in_halves(range(items), service.send, repeatable=repeatable, is_up=service.is_up):
+        if isinstance(part, Alone):
+            alone.append(part.item)
+        else:
+            arrived += part.items
+    assert len(arrived) == len(set(arrived))
+    return set(arrived), set(alone)
+
+
+def test_batch_that_gets_through_is_one_call() -> None:
+    service = Service()
+    (part,) = in_halves(range(200), service.send, repeatable=True, is_up=service.is_up)
+    assert isinstance(part, Answered)
+    assert (service.sizes, service.asked) == ([200], 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(2, 1_000), place=st.floats(0, 1, exclude_max=True), kind=st.integers(0, 2))
+@example(size=200, place=0, kind=0)
+def test_one_item_alone_is_found_within_two_calls_a_halving(size: int, place: float, kind: int) -> None:
+    poison = int(place * size)
+    service = Service(poison, error=INSIDE[kind])
+    assert sent(service, size) == (set(range(size)) - {poison}, {poison})
+    assert len(service.sizes) - 1 <= 2 * log2(size) + 2
+    assert service.asked == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_items_to_blame_take_no_other_down_wherever_they_are(data: st.DataObject) -> None:
+    size = data.draw(st.integers(20, 400))
+    poison = data.draw(st.sets(st.integers(0, size - 1), max_size=max(1, size // 10)))
+    assert sent(Service(*poison), size) == (set(range(size)) - poison, poison)
+
+
+@pytest.mark.parametrize("start", [0, 70, 140])
+def test_neighbours_that_are_all_to_blame_are_told_from_a_service_that_is_down(start: int) -> None:
+    poison = set(range(start, start + 60))
+    assert sent(Service(*poison), 200) == (set(range(200)) - poison, poison)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 10, 50, 100, 199, 200, 1_000, 2_000])
+@pytest.mark.parametrize("error", INSIDE[:2], ids=["lost", "unexpected"])
+def test_service_that_is_down_is_not_halved_to_death(size: int, error: ServiceError) -> None:
+    service = Service(error=error, down=True)
+    with pytest.raises(type(error)):
+        sent(service, size)
+    assert len(service.sizes) - 1 + service.asked <= 2 * log2(size) + 2
+
+
+def test_service_that_goes_down_on_the_way_keeps_what_got_through() -> None:
+    service = Service(0)
+    parts = in_halves(range(64), service.send, repeatable=True, is_up=service.is_up)
+    first = next(parts)
+    service.down, before = True, len(service.sizes)
+    with pytest.raises(ServiceUnavailableError):
+        list(parts)
+    assert isinstance(first, Answered)
+    assert len(service.sizes) - before + service.asked <= 2 * log2(64) + 2
+
+
+def test_item_that_was_sent_alone_is_to_blame_only_while_the_service_answers_something() -> None:
+    service = Service(0)
+    assert sent(service, 1) == (set(), {0})
+    assert service.asked == 1
+    with pytest.raises(ServiceUnavailableError):
+        sent(Service(0, down=True), 1)
+
+
+def test_refused_batch_is_halved_to_the_end_for_the_service_is_up() -> None:
+    service = Service(*range(32), error=BatchRefusedError("no", **NAMES))
+    assert sent(service, 32) == (set(), set(range(32)))
+    assert service.asked == 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthenticationError("no", **NAMES),
+        LimitReachedError("used up", **NAMES),
+        ServiceUnavailableError("too many calls", executed=False, **NAMES),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_credentials_limits_and_what_was_not_carried_out_are_never_halved(error: ServiceError) -> None:
+    service = Service(error=error, down=True)
+    with pytest.raises(type(error)):
+        sent(service, 100)
+    assert service.sizes == [100]
+
+
+@pytest.mark.parametrize("error", INSIDE[:2], ids=["lost", "unexpected"])
+def test_call_that_may_not_be_repeated_is_not_halved_where_it_may_have_been_carried_out(error: ServiceError) -> None:
+    service = Service(3, error=error)
+    with pytest.raises(type(error)):
+        sent(service, 8, repeatable=False)
+    assert service.sizes == [8]
+
+
+@pytest.mark.parametrize("error", [BatchRefusedError("no", **NAMES), INSIDE[2]], ids=["refused", "together"])
+def test_call_that_may_not_be_repeated_is_halved_where_it_certainly_was_not_carried_out(error: ServiceError) -> None:
+    service = Service(3, error=error)
+    assert sent(service, 8, repeatable=False) == ({0, 1, 2, 4, 5, 6, 7}, {3})
+    assert not any(service.again)
+
+
+def test_only_calls_after_a_lost_one_are_told_that_they_may_repeat_it() -> None:
+    service = Service(7)
+    sent(service, 8)
+    assert service.again == [False, *[True] * (len(service.sizes) - 1)]
+
+
+def test_no_items_are_no_call() -> None:
+    service = Service()
+    assert sent(service, 0) == (set(), set())
+    assert service.sizes == []
