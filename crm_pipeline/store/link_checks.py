@@ -45,8 +45,11 @@ JOIN crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.link
   ON link.integration = waiting.integration AND link.crm = waiting.crm AND link.record_type = 'account'
  AND link.qbench_id = staged.customer_id
+JOIN crm_pipeline.normalized_record AS customer
+  ON customer.integration = link.integration AND customer.record_type = 'account' AND customer.qbench_id = link.qbench_id
 WHERE :record_type = 'account' AND waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = 'contact'
-  AND waiting.error_type = 'ParentNotFoundException' AND link.status = 'live'
+  AND link.status = 'live' AND customer.error_type IS NULL
+  AND waiting.error_type IN ('ParentNotFoundException', 'CustomerNotSyncedException')
 """
 
 _CHANGE = """
@@ -89,7 +92,7 @@ def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str])
     """QBench ids of links that may not be what they were, in ascending order.
 
     Those of the named CRM records, those that were not live before, and those that a load met something wrong with: their
-    record waits for its link, or a contact found no account by it.
+    record waits for its link, or a contact found no account by it, or a deleted one.
     """
     return sorted(connection.execute(text(_IN_DOUBT), {**asdict(state), "crm_ids": crm_ids}).scalars())
 

@@ -99,7 +99,7 @@ class LinkCheck:
             with self._store.transaction() as connection:
                 require_organization(connection, first.integration, first.crm, org_id=org_id, key_space=first.key_space)
             for order, report in zip(self._orders, self.reports, strict=True):
-                self._check(LinkReader(order, self._store, self._crm, org_id), report, scope=scope)
+                self._check(LinkReader(order, self._store, self._crm, org_id, order.state), report, scope=scope)
 
     def _check(self, reader: LinkReader, report: LinkReport, *, scope: Scope) -> None:
         order, started, clock = reader.order, datetime.now(UTC), time.monotonic()

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
 from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import change_links
@@ -20,22 +21,26 @@ from crm_pipeline.sync.reconciling import contested, noteworthy, reconcile
 
 @dataclass(frozen=True, slots=True)
 class LinkReader:
-    """Looks at links of one order, for a check and for a load that met a record which is gone."""
+    """Looks at links on behalf of an order, for a check and for a load that met a record which is gone.
+
+    ``state``: whose links they are, the order's own or its accounts'.
+    """
 
     order: LoadOrder
     store: Store
     crm: Crm
     org_id: str
+    state: CrmState
 
     def look(self, links: pd.DataFrame) -> pd.DataFrame:
         """Those of these links (schemas.LINKS) about which there is something to say (reconciling.noteworthy)."""
         order = self.order
-        examined = self.crm.examine(order.state.record_type, links["crm_id"].tolist())
+        examined = self.crm.examine(self.state.record_type, links["crm_id"].tolist())
         accounts = None
-        if order.state.record_type is RecordType.CONTACT:
+        if self.state.record_type is RecordType.CONTACT:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
-                accounts = account_crm_ids(order.parent.links(connection, ids=ids))
+                accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
         return noteworthy(links, examined, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
 
     def reconcile(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -43,7 +48,7 @@ class LinkReader:
 
         Where several lead to one record that nobody holds, and its key does not say whose it is, its values are read.
         """
-        state, winners = self.order.state, rows.loc[rows["state"].eq("merged"), "leads_to"].tolist()
+        state, winners = self.state, rows.loc[rows["state"].eq("merged"), "leads_to"].tolist()
         with self.store.transaction() as connection:
             holders = state.holders(connection, org_id=self.org_id, crm_ids=winners)
             left = left_behind(connection, state, org_id=self.org_id, crm_ids=winners)
@@ -52,17 +57,15 @@ class LinkReader:
 
     def store_changes(self, connection: Connection, findings: pd.DataFrame) -> None:
         """Store what the links of these findings (reconciling.FINDINGS) are now; of a record deleted in QBench, a winner is taken over."""
-        release(
-            connection, self.order.state, org_id=self.org_id, crm_ids=findings.loc[findings["finding"].eq("relinked"), "crm_id"].tolist()
-        )
-        change_links(connection, self.order.state, changes=findings)
+        release(connection, self.state, org_id=self.org_id, crm_ids=findings.loc[findings["finding"].eq("relinked"), "crm_id"].tolist())
+        change_links(connection, self.state, changes=findings)
 
     def _standing(self, rivals: pd.DataFrame) -> pd.Series | None:
         """By QBench id, how many of the values last sent the winner has: a merge keeps those of the primary record."""
         fields = sorted({name for row in rivals["digests"] for name in row})
         if rivals.empty or not fields:
             return None
-        held = self.crm.read(self.order.state.record_type, rivals["leads_to"].unique().tolist(), fields)
+        held = self.crm.read(self.state.record_type, rivals["leads_to"].unique().tolist(), fields)
         now = digests(held[fields]).set_index(held["crm_id"].rename(None)).reindex(rivals["leads_to"], fill_value=NO_DIGEST)
         last = digest_frame(rivals["digests"], fields)
         equal = (last.to_numpy() == now.to_numpy()) & (last.to_numpy() != NO_DIGEST)

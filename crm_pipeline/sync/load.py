@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property, reduce
 
 import pandas as pd
@@ -31,7 +32,7 @@ from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
 from crm_pipeline.sync import emails, results
 from crm_pipeline.sync.existing import existing, named_ids
 from crm_pipeline.sync.floor import ASSOCIATE
-from crm_pipeline.sync.gone import follow
+from crm_pipeline.sync.gone import follow, follow_parents
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.mending import mend
@@ -111,7 +112,11 @@ class Load:
 
     @cached_property
     def _link_reader(self) -> LinkReader:
-        return LinkReader(self.order, self._store, self._crm, self._org_id)
+        return LinkReader(self.order, self._store, self._crm, self._org_id, self.order.state)
+
+    @cached_property
+    def _account_reader(self) -> LinkReader:
+        return replace(self._link_reader, state=self.order.parent)
 
     @cached_property
     def _undecided(self) -> dict[int, type[RecordError]]:
@@ -213,6 +218,8 @@ class Load:
             batch, answer, moved = follow(self._link_reader, batch, answer)
             again |= moved | self._is_in_our_own_way(answer)
         if attempt < ROUNDS:
+            rows, answer, moved = follow_parents(self._account_reader, batch.rows, answer, unless=again)
+            batch, again = replace(batch, rows=rows), again | moved
             batch, mended = mend(batch, answer, self._planner.targets, self._planner.fields)
             again |= mended
         if again.any():
@@ -329,6 +336,19 @@ class Load:
             self.report.add(outcomes)
 
     def _associate_batch(self, rows: pd.DataFrame, written: pd.DataFrame) -> None:
+        answer = self._associated(rows, written)
+        rows, answer, moved = follow_parents(self._account_reader, rows, answer, unless=answer["error_type"].isna())
+        if moved.any():
+            again = self._associated(rows[moved].reset_index(drop=True), written[moved].reset_index(drop=True))
+            answer = WRITE_RESULTS.build(pd.concat([answer[~moved], again.set_axis(answer.index[moved])]).sort_index())
+        outcomes = results.outcomes(rows, answer)
+        with self._store.transaction() as connection:
+            self.order.state.save_links(connection, org_id=self._org_id, links=results.links(rows, answer))
+            outcomes = self._saved(connection, outcomes)
+        self.report.add(outcomes)
+
+    def _associated(self, rows: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
+        """What became of the accounts of written contacts (schemas.WRITE_RESULTS)."""
         pairs = ASSOCIATIONS.build(
             rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
         )
@@ -336,7 +356,7 @@ class Load:
         self.report.sent[ASSOCIATE] += len(rows)
         with self.report.timed("associate"):
             answer = results.account_for(rows, self._crm.associate(pairs))
-        answer = WRITE_RESULTS.build(
+        return WRITE_RESULTS.build(
             answer.assign(
                 created=written["created"],
                 crm_id=written["crm_id"],
@@ -344,11 +364,6 @@ class Load:
                 note=joined(written["note"], answer["note"]),
             )
         )
-        outcomes = results.outcomes(rows, answer)
-        with self._store.transaction() as connection:
-            self.order.state.save_links(connection, org_id=self._org_id, links=results.links(rows, answer))
-            outcomes = self._saved(connection, outcomes)
-        self.report.add(outcomes)
 
     def _save_intents(self, batch: Plan) -> None:
         unrepeatable = (batch.rows["operation"] == Operation.CREATE) & batch.rows["key"].isna()

@@ -101,7 +101,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
             "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done),
             "error_type": error_type,
             "reason": _reasons(rows, results),
-            "waits_on": _waits_on(error_type, results["error_ids"]),
+            "waits_on": _waits_on(error_type, results["error_ids"], customer=rows["parent_qbench_id"]),
             "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
             "state_digest": rows["state_digest"],
         }
@@ -144,12 +144,13 @@ def failed(rows: pd.DataFrame, error_name: str) -> pd.DataFrame:
     return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], "error_type": pd.Series(np.repeat(error_name, len(rows)), dtype="str")})
 
 
-def _waits_on(error_type: pd.Series, ids: pd.Series) -> pd.Series:
+def _waits_on(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> pd.Series:
     """What must change for another try. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
     if error_type.isna().all():
         return error_type
     waits_on = error_type.map({name: error.waits_on for name, error in record_errors().items()})
     one_in_the_way = error_type.isin(EXISTING) & ids.notna() & ~ids.str.contains(",", na=False)
+    waits_on = waits_on.mask(waits_on.eq("customer"), "customer:" + customer.astype("Int64").astype("str"))
     return waits_on.mask(one_in_the_way, "holder:" + ids)
 
 

@@ -674,12 +674,59 @@ def test_rule_29_without_external_keys_a_winner_that_is_another_records_is_not_w
     assert hubspot.names() == ["Lab 1"]
 
 
-def test_contact_whose_account_was_merged_away_follows_after_the_next_check(met: Met) -> None:
-    assert met.loaded.outcomes[CONTACT][OF_MERGED] == ("failed", "ParentNotFoundException")
-    assert "relinked" in met.found[MERGED_AWAY]
-    assert met.after.account_of_contact(OF_MERGED) == met.merged_away
+def test_rule_29_a_contact_whose_account_was_merged_away_follows_in_the_same_load(met: Met) -> None:
+    assert met.loaded.outcomes[CONTACT][OF_MERGED] == ("created", None)
+    assert met.loaded.links[ACCOUNT][MERGED_AWAY] == (met.merged_away, "live", None)
+    assert met.loaded.account_of_contact(OF_MERGED) == met.merged_away
 
 
 def test_recent_check_looks_at_an_account_that_a_contact_could_not_be_given(met: Met) -> None:
-    assert met.loaded.outcomes[CONTACT][OF_DELETED] == ("failed", "ParentNotFoundException")
+    assert met.loaded.outcomes[CONTACT][OF_DELETED] == ("skipped", "CustomerNotSyncedException")
     assert met.found[DELETED_AWAY] == {"deleted"}
+
+
+@pytest.mark.parametrize("external_keys", [True, False], ids=["with keys", "without keys"])
+def test_rule_29_contacts_follow_accounts_that_change_between_the_loads(bench: Bench, *, external_keys: bool) -> None:
+    spec = bench.spec(external_keys=external_keys)
+    bench.given(spec, ACCOUNT, *(customer(number) for number in range(1, 7)))
+    bench.given(spec, CONTACT, contact(10, of=5), contact(16, of=6))
+    bench.sandbox.portal.preserve_primary_id = True
+    winner, synced_winner = merge(bench, bench.add_account("Made by hand"), linked(bench, 1)), linked(bench, 3)
+    merge(bench, synced_winner, linked(bench, 2))
+    delete(bench, linked(bench, 4))
+    moved = contact(10, 200, of=1, last_name="Moved")
+    bench.stage(
+        spec, CONTACT, moved, *(contact(10 + number, 200, of=number) for number in (1, 2, 4)), contact(16, 200, of=6, last_name="New")
+    )
+    bench.load(spec, CONTACT, window=CHANGED)
+    after = now(bench)
+    assert after.outcomes[CONTACT] == {
+        10: ("updated", None),
+        11: ("created", None),
+        12: ("created", None),
+        14: ("skipped", "CustomerNotSyncedException"),
+        16: ("updated", None),
+    }
+    assert [after.account_of_contact(number) for number in (10, 11, 12)] == [winner, winner, synced_winner]
+    assert after.links[ACCOUNT][2][1:] == ("conflict", synced_winner)
+    assert after.outcomes[ACCOUNT][2] == ("skipped", "LinkConflictException")
+    check(bench, spec, scope="recent")
+    assert later(bench, spec, CONTACT) == {}
+
+
+@pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "not noticed"])
+def test_an_account_restored_after_its_contacts_met_it_deleted_gets_them(bench: Bench, *, noticed: bool) -> None:
+    spec = bench.spec()
+    bench.given(spec, ACCOUNT, customer(1))
+    gone = linked(bench, 1)
+    delete(bench, gone)
+    bench.stage(spec, CONTACT, contact(11, 200, of=1))
+    bench.load(spec, CONTACT, window=CHANGED)
+    if noticed:
+        check(bench, spec, scope="recent")
+        later(bench, spec, CONTACT)
+    restore(bench, gone)
+    check(bench, spec, scope="recent")
+    later(bench, spec, CONTACT)
+    assert now(bench).account_of_contact(11) == gone
+    assert later(bench, spec, CONTACT) == {}
