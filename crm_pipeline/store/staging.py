@@ -48,6 +48,7 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents 
             CAST(:deleted AS boolean[]))
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now(),
+    revision = staged.revision + 1,
     returned = staged.record_type = 'account' AND (staged.deleted OR staged.returned) AND NOT excluded.deleted
 WHERE staged.version < excluded.version
    OR (staged.version = excluded.version
@@ -56,19 +57,21 @@ WHERE staged.version < excluded.version
 
 _STAGE_NORMALIZED = """
 INSERT INTO crm_pipeline.normalized_record AS staged
-  (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, mapping_digest,
-   state_digest)
+  (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision,
+   customer_revision, mapping_digest, state_digest)
 SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, fields, CAST(customers AS bigint[]),
-  :mapping_digest, hashtextextended(
+  revision, customer_revision, :mapping_digest, hashtextextended(
     CAST(ROW(CAST(:mapping_digest AS text), row.customer_id, row.error_type, row.error_fields, row.fields) AS text), 0)
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:customer_ids AS bigint[]), CAST(:error_types AS text[]),
-            CAST(:error_fields AS text[]), CAST(:fields AS jsonb[]), CAST(:customers AS text[]))
-  AS row (qbench_id, version, customer_id, error_type, error_fields, fields, customers)
+            CAST(:error_fields AS text[]), CAST(:fields AS jsonb[]), CAST(:customers AS text[]),
+            CAST(:revisions AS integer[]), CAST(:customer_revisions AS integer[]))
+  AS row (qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision, customer_revision)
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, customer_id = excluded.customer_id, error_type = excluded.error_type,
     error_fields = excluded.error_fields, fields = excluded.fields, customers = excluded.customers,
+    revision = excluded.revision, customer_revision = excluded.customer_revision,
     mapping_digest = excluded.mapping_digest, state_digest = excluded.state_digest, normalized_at = now()
-WHERE staged.version <= excluded.version
+WHERE (staged.version, staged.revision) <= (excluded.version, excluded.revision)
 """
 
 _PAGE = """
@@ -99,6 +102,12 @@ _STAGED_NORMALIZED = FrameSchema(
     "staged_normalized",
     (*NORMALIZED_META, Column("fields", "object", "dict of normalized field to value, without nulls")),
 )
+
+STAGED_RAW = FrameSchema(
+    "staged_raw",
+    (*RAW.columns, Column("revision", "int64", "counts the states that the record was staged in")),
+)
+"""A raw row as it is staged."""
 
 STAGED_ERRORS = FrameSchema(
     "staged_errors",
@@ -142,10 +151,14 @@ def stage_normalized(
     frame: pd.DataFrame,
     mapping_digest: str,
     customers: Sequence[Sequence[int] | None] | None = None,
+    revisions: Sequence[int] | None = None,
+    customer_revisions: Sequence[int | None] | None = None,
 ) -> int:
     """Stage normalized rows (schemas.normalized_schema and undeclared columns); never over a newer state.
 
-    ``customers``: per row, of a contact with several, their QBench ids, negative where left out as deleted; None for another.
+    Per row: ``customers``, of a contact with several, their QBench ids, negative where left out as deleted, None for another;
+    ``revisions`` of the raw rows that they are made of (STAGED_RAW), by which, and not by the clock, one made of older content is
+    told, whoever comes last; ``customer_revisions`` likewise of the customer that rules looked at, None where they did not.
     """
     schema = normalized_schema(record_type)
     schema.check(frame)
@@ -164,19 +177,22 @@ def stage_normalized(
         error_fields=column(frame["error_fields"]),
         fields=json_column(_dicts_without_nulls(fields)),
         customers=[None if ids is None else f"{{{','.join(map(str, ids))}}}" for ids in customers or [None] * len(frame)],
+        revisions=[0] * len(frame) if revisions is None else list(revisions),
+        customer_revisions=[None] * len(frame) if customer_revisions is None else list(customer_revisions),
         mapping_digest=mapping_digest,
     )
 
 
 def raw_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
-    """The staged raw rows of a window, in the order of their versions (schemas.RAW)."""
-    return FrameStream(RAW, partial(_pages, store, integration, record_type, window=window, table="raw_record", schema=RAW))
+    """The staged raw rows of a window, in the order of their versions (STAGED_RAW)."""
+    pages = partial(_pages, store, integration, record_type, window=window, table="raw_record", schema=STAGED_RAW)
+    return FrameStream(STAGED_RAW, pages)
 
 
 def raw_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
-    """The staged raw rows of these QBench ids (schemas.RAW)."""
-    statement = _BY_ID.format(columns=", ".join(RAW.names), table="raw_record")
-    return fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, RAW)
+    """The staged raw rows of these QBench ids (STAGED_RAW)."""
+    statement = _BY_ID.format(columns=", ".join(STAGED_RAW.names), table="raw_record")
+    return fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, STAGED_RAW)
 
 
 def normalized_stream(

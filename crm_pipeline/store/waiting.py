@@ -132,14 +132,14 @@ SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS contact
   ON contact.integration = staged.integration AND contact.record_type = staged.record_type AND contact.qbench_id = staged.qbench_id
 WHERE staged.integration = :integration AND staged.record_type = 'contact' AND staged.error_type = ANY(:customer_errors)
-  AND contact.read_at > staged.normalized_at
+  AND contact.revision <> staged.revision
 """
 
 _CUSTOMER_CHANGED = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS customer
   ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = staged.customer_id
-WHERE staged.integration = :integration AND staged.record_type = 'contact' AND customer.read_at > staged.normalized_at
+WHERE staged.integration = :integration AND staged.record_type = 'contact' AND customer.revision IS DISTINCT FROM staged.customer_revision
 """
 
 

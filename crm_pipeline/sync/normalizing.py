@@ -15,7 +15,8 @@ from crm_pipeline.mapping.reading import RULES, Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_id, raw_contents, raw_stream, stage_normalized
+from crm_pipeline.store.rows import column
+from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_id, raw_stream, stage_normalized
 from crm_pipeline.store.waiting import ids_to_normalize_again
 
 
@@ -31,10 +32,20 @@ def normalize_staged(store: Store, integration: str, spec: RecordSpec, *, window
     for frame in chain(frames, _out_of_date(store, integration, spec, window=window, digest=digest, counts=counts)):
         deleted = _deleted_customers(store, integration, frame) if spec.record_type is RecordType.CONTACT else frozenset()
         customers = _customers(store, integration, frame, deleted) if looks_at_customers else None
-        result = normalize(frame, spec=spec, default_region=reading.default_region, customers=customers, deleted_customers=deleted)
+        contents = None if customers is None else customers["content"]
+        result = normalize(frame, spec=spec, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
         several = _several_customers(frame, deleted) if spec.record_type is RecordType.CONTACT else None
         with store.transaction() as connection:
-            stage_normalized(connection, integration, spec.record_type, frame=result.frame, mapping_digest=digest, customers=several)
+            stage_normalized(
+                connection,
+                integration,
+                spec.record_type,
+                frame=result.frame,
+                mapping_digest=digest,
+                customers=several,
+                revisions=frame["revision"].tolist(),
+                customer_revisions=None if customers is None else column(customers["revision"]),
+            )
         counts.update(result.counts)
 
 
@@ -71,14 +82,15 @@ def _several_customers(contacts: pd.DataFrame, deleted: frozenset[int]) -> list[
     return [[-number if number in deleted else number for number in of_one] if len(of_one) > 1 else None for of_one in ids]
 
 
-def _customers(store: Store, integration: str, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.Series:
-    """The staged content of each contact's first customer; an empty dict where there is none."""
+def _customers(store: Store, integration: str, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.DataFrame:
+    """Content and revision of each contact's first customer as staged; an empty dict and null where there is none."""
     ids = [_first_customer(content, deleted) for content in contacts["content"]]
     with store.transaction() as connection:
         wanted = sorted({customer_id for customer_id in ids if customer_id is not None})
-        contents = raw_contents(connection, integration, RecordType.ACCOUNT, ids=wanted)
-    found = [{} if customer_id is None else contents.get(customer_id, {}) for customer_id in ids]
-    return pd.Series(found, index=contacts.index, dtype=object)
+        staged = raw_by_id(connection, integration, RecordType.ACCOUNT, ids=wanted).set_index("qbench_id")
+    contents, revisions = staged["content"].to_dict(), staged["revision"].to_dict()
+    content = pd.Series([contents.get(customer_id, {}) for customer_id in ids], index=contacts.index, dtype=object)
+    return pd.DataFrame({"content": content, "revision": pd.array([revisions.get(customer_id) for customer_id in ids], dtype="Int64")})
 
 
 def _first_customer(content: object, deleted: frozenset[int]) -> int | None:

@@ -102,3 +102,30 @@ def test_a_large_integer_beside_a_blank_is_exact(store: Store) -> None:
         stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
     (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
     assert read["number_of_employees"][0] == large
+
+
+def normalized(store: Store, name: str, *, revision: int) -> None:
+    """Stage what a normalizing of the record's content in this revision made, however long ago it read it."""
+    frame = normalized_schema(RecordType.ACCOUNT).build({"qbench_id": [1], "version": [200], "name": [name]})
+    with store.transaction() as connection:
+        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d", revisions=[revision])
+
+
+def names(store: Store) -> list[str]:
+    return [name for frame in normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING) for name in frame["name"]]
+
+
+def test_every_staged_state_has_the_next_revision_and_a_repeated_one_none(store: Store) -> None:
+    contents: list[dict[str, object]] = [{"name": "a"}, {"name": "a"}, {"name": "b"}]
+    for content in contents:
+        stage(store, raw((1, 200, content)))
+    (frame,) = raw_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
+    assert frame["revision"].tolist() == [1]
+
+
+def test_of_two_normalizings_side_by_side_the_one_of_newer_content_wins_whoever_comes_last(store: Store) -> None:
+    normalized(store, "after", revision=1)
+    normalized(store, "before", revision=0)
+    assert names(store) == ["after"]
+    normalized(store, "later", revision=2)
+    assert names(store) == ["later"]
