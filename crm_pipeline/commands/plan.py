@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
 import click
 from rich.console import Console
@@ -23,12 +24,13 @@ from crm_pipeline.commands.options import (
     record_type_option,
     selected,
 )
-from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import normalized_by_id
-from crm_pipeline.sync.preview import Forecast, PlannedAccounts, Preview
+from crm_pipeline.sync.planned_accounts import PlannedAccounts
+from crm_pipeline.sync.preview import Forecast, Preview
 from crm_pipeline.sync.selection import Named, Selection
 
 OPERATIONS = ("create", "update", "link")
@@ -58,21 +60,51 @@ def plan(
 ) -> None:
     """Show what a load would do with the staged records: counts, changes per field, calls. Writes nothing.
 
-    Before a first load, materialize the integration's qbench and normalized assets, then look at this.
+    Before a first load, materialize the integration's qbench and normalized assets, then look at this. A CRM that cannot be
+    planned hides no other one; the command then ends with code 1.
     """
     if ids is not None and record_type is None:
         raise ConfigurationError("--ids needs --record-type: customers and contacts have ids of their own")
-    forecasts: list[Forecast] = []
+    told: list[Forecast | NoForecast] = []
     with opened_store() as store:
         for spec in chosen(module, integration):
             selection = selected(spec, partition=partition, since=since, until=until, ids=ids)
+            wanted = [RecordType(record_type)] if record_type else list(spec.records)
             for name in crm_names(spec, crm):
-                wanted = [RecordType(record_type)] if record_type else list(spec.records)
-                forecasts += _forecasts(spec, name, selection, store=store, wanted=wanted)
+                told += _told(spec, name, selection, store=store, wanted=wanted)
+    failed = [str(each) for each in told if isinstance(each, NoForecast)]
     if as_json:
-        click.echo(json.dumps([forecast.as_json() for forecast in forecasts], indent=2))
+        click.echo(json.dumps([each.as_json() for each in told], indent=2))
     else:
-        _show(forecasts)
+        _show([each for each in told if isinstance(each, Forecast)])
+    if failed:
+        raise click.ClickException("\n".join(["not everything could be planned", *failed]))
+
+
+@dataclass(frozen=True)
+class NoForecast:
+    """Why one CRM of an integration, or the rest of it, cannot be planned."""
+
+    integration: str
+    crm: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.integration} → {self.crm}: {self.error}"
+
+    def as_json(self) -> dict[str, str]:
+        """The same in plain values."""
+        return asdict(self)
+
+
+def _told(
+    spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType]
+) -> Iterator[Forecast | NoForecast]:
+    """The forecasts of one CRM; where one cannot be made, why."""
+    try:
+        yield from _forecasts(spec, crm, selection, store=store, wanted=wanted)
+    except (ConfigurationError, ServiceError) as error:
+        yield NoForecast(spec.name, crm, str(error))
 
 
 def _forecasts(spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType]) -> Iterator[Forecast]:

@@ -90,6 +90,13 @@ class Store:
             yield connection
 
     @contextmanager
+    def trial(self) -> Iterator[Connection]:
+        """A connection in a transaction that is rolled back at the end: what it changes is seen by nobody else. Keep it short."""
+        with self._opened().connect() as connection, connection.begin() as transaction:
+            yield connection
+            transaction.rollback()
+
+    @contextmanager
     def lock(self, name: str) -> Iterator[Lock]:
         """Hold the database's lock of this name, waiting for whoever holds it; freed by the server if this process dies.
 

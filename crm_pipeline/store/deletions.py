@@ -24,7 +24,11 @@ _FOLLOW_RESTORED = text(_FOLLOW.format(condition="NOT source.deleted"))
 _LEFT_BEHIND = """
 SELECT crm_id, integration, qbench_id FROM crm_pipeline.link
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND org_id = :org_id
-  AND status = 'source_deleted' AND crm_id = ANY(:crm_ids)
+  AND status IN ('live', 'source_deleted') AND crm_id = ANY(:crm_ids)
+  AND EXISTS (
+    SELECT FROM crm_pipeline.raw_record AS source
+    WHERE source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
+      AND source.deleted)
 """
 
 _RELEASE = """

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, text
 
+from crm_pipeline.errors import LinkConflictException
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.statistics import refresh_statistics
@@ -35,11 +36,14 @@ WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%'
 
 _HOLDER_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-JOIN crm_pipeline.link AS changed
-  ON changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
- AND changed.crm_id = CASE WHEN waiting.waits_on LIKE 'holder:%' THEN substr(waiting.waits_on, 8) END
-WHERE {_OURS} AND changed.updated_at > waiting.at
+JOIN crm_pipeline.organization AS organization
+  ON organization.integration = waiting.integration AND organization.service = waiting.crm
+LEFT JOIN crm_pipeline.link AS changed
+  ON changed.org_id = organization.org_id AND changed.record_type = waiting.record_type AND changed.crm_id = substr(waiting.waits_on, 8)
+WHERE {_OURS} AND waiting.waits_on LIKE 'holder:%'
+  AND (changed.updated_at > waiting.at OR (changed.crm_id IS NULL AND waiting.error_type = :conflict))
 """
+# The link may be another integration's, or a person may have removed it: a conflict is with a link that was there.
 
 _RECORD_LEFT_BEHIND = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
@@ -57,6 +61,18 @@ JOIN crm_pipeline.link AS account
   ON account.integration = waiting.integration AND account.crm = waiting.crm AND account.record_type = 'account'
  AND account.qbench_id = staged.customer_id
 WHERE {_OURS} AND waiting.waits_on = 'link' AND account.updated_at > waiting.at
+"""
+
+_CUSTOMER_TO_BE_WRITTEN = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+WHERE {_OURS} AND waiting.waits_on = ANY(SELECT 'customer:' || customer FROM unnest(CAST(:customers AS bigint[])) AS customer)
+"""
+
+_ACCOUNT_LINK_TO_BE_CHANGED = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+WHERE {_OURS} AND waiting.waits_on = 'link' AND staged.customer_id = ANY(:customers)
 """
 
 _LINK_FORGOTTEN = f"""
@@ -92,7 +108,6 @@ WITH ambiguous AS (
 )
 SELECT waiting.qbench_id FROM ambiguous AS waiting
 WHERE EXISTS (SELECT FROM ambiguous AS rival WHERE rival.changed AND rival.qbench_id <> waiting.qbench_id)
-ORDER BY waiting.qbench_id
 """
 
 CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException")
@@ -104,9 +119,12 @@ CAUSES = (
     _HOLDER_CHANGED,
     _RECORD_LEFT_BEHIND,
     _ACCOUNT_LINK_CHANGED,
+    _CUSTOMER_TO_BE_WRITTEN,
+    _ACCOUNT_LINK_TO_BE_CHANGED,
     _LINK_FORGOTTEN,
     _NORMALIZED_ANEW,
     _CUSTOMERS_COUNTED_ANEW,
+    _RIVAL_CHANGED,
 )
 
 _OUT_OF_DATE = """
@@ -143,28 +161,22 @@ WHERE staged.integration = :integration AND staged.record_type = 'contact' AND c
 """
 
 
-def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Sequence[str]) -> list[int]:
+def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Sequence[str], customers: Sequence[int] = ()) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
     And of contacts of several customers, one of which came or went, whether they waited or not. Whether an email address is free
-    by now is no question of one statement: sync.waking asks it.
+    by now is no question of one statement: sync.waking asks it. To be asked before anything is planned: an outcome that is
+    written anew does not tell any more who was a rival of whom.
 
-    ``holding``: the errors of a customer that keep its contacts back although it is linked.
+    ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to
+    be written.
     """
     refresh_statistics(connection)
-    parameters = {**asdict(state), "holding": list(holding)}
+    parameters = {**asdict(state), "holding": list(holding), "customers": list(customers), "conflict": LinkConflictException.__name__}
     found: set[int] = set()
     for cause in CAUSES:
         found.update(connection.execute(text(cause), parameters).scalars())
     return sorted(found)
-
-
-def ids_left_by_rivals(connection: Connection, state: CrmState) -> list[int]:
-    """QBench ids of the records that share their match with others, one of which changed and may claim it no more, in ascending order.
-
-    To be planned before those that changed: an outcome that is written anew does not tell any more that the two were rivals.
-    """
-    return list(connection.execute(text(_RIVAL_CHANGED), asdict(state)).scalars())
 
 
 def ids_to_normalize_again(

@@ -13,14 +13,14 @@ from crm_pipeline.sync import eligibility
 
 
 class Accounts(Protocol):
-    """What became of customers in the CRM: their links (schemas.LINKS) and latest outcomes (schemas.OUTCOMES)."""
+    """What became of customers in the CRM, or will be by the time that their contacts are written."""
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The links of these QBench ids."""
+        """The links (schemas.LINKS) of these QBench ids."""
         ...
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The latest outcomes of these QBench ids."""
+        """The latest outcomes (schemas.OUTCOMES) of these QBench ids."""
         ...
 
 

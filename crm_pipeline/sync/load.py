@@ -26,7 +26,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.store.database import Lock, Store
-from crm_pipeline.store.deletions import follow_deletions, left_behind, release
+from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
 from crm_pipeline.sync import emails, results
@@ -41,7 +41,7 @@ from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, by_verb, joined, verbs
 from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.report import LoadReport
-from crm_pipeline.sync.selection import Selection, how_many, taken
+from crm_pipeline.sync.selection import Selection, begun, how_many, taken
 from crm_pipeline.sync.stops import FirstRefusals
 
 logger = logging.getLogger(__name__)
@@ -89,9 +89,9 @@ class Load:
 
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
-            follow_deletions(connection, self.order.state)
+            again = begun(connection, self.order, selection, accounts=self.order.parent)
             self.report.expected = how_many(connection, self.order, selection)
-        for part in taken(self.order, selection, store=self._store, frame_rows=self._frame_rows):
+        for part in taken(self.order, selection, again=again, store=self._store, frame_rows=self._frame_rows):
             if part.replanned:
                 self.report.replanned += len(part.frame)
             else:
@@ -108,7 +108,8 @@ class Load:
 
     @cached_property
     def _planner(self) -> Planner:
-        return Planner(self.order, store=self._store, crm=self._crm, org_id=self._org_id, report=self.report)
+        order = self.order
+        return Planner(order, store=self._store, crm=self._crm, org_id=self._org_id, notes=self.report.notes, accounts=order.parent)
 
     @cached_property
     def _link_reader(self) -> LinkReader:

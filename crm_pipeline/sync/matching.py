@@ -17,6 +17,7 @@ MATCHES = FrameSchema(
         Column("origin", "str", "key, matched or taken_over"),
         Column("error_type", "str", "why the match cannot be used, else null"),
         Column("reason", "str", "the ids that the error names, or from whom the CRM record is taken over"),
+        Column("waits_on", "str", "what must change before the match is looked for again, where the error alone does not say it"),
     ),
 )
 """Records for which a CRM record was found; a record without a row here has none."""
@@ -109,4 +110,5 @@ def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
         crm_id=matches["crm_id"].mask(ambiguous | held),
         error_type=error_type.mask(ambiguous, AmbiguousMatchException.__name__).mask(held, LinkConflictException.__name__),
         reason=reason.mask(ambiguous, claimed_reason).mask(held, held_reason).mask(taken, taken_reason),
+        waits_on=("holder:" + matches["crm_id"]).where(held),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 
 import pandas as pd
@@ -13,25 +15,28 @@ from crm_pipeline.mapping.presets import OWNER_FIELDS
 from crm_pipeline.model import Operation, RecordType
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning import PLAN, Plan, joined
-from crm_pipeline.sync.report import LoadReport
 
 logger = logging.getLogger(__name__)
 
 
 class Owners:
-    """The owners of one load's new records. Nothing is asked of the CRM before a record needs it."""
+    """The owners of one load's new records. Nothing is asked of the CRM before a record needs it.
 
-    def __init__(self, order: LoadOrder, *, crm: Crm, report: LoadReport) -> None:
+    ``notes``: takes, by rule that gives no owner, how many records lack one. ``of_accounts``: owners known beforehand, by the CRM
+    id of their account.
+    """
+
+    def __init__(self, order: LoadOrder, *, crm: Crm, notes: Counter[str], of_accounts: Mapping[str, str | None]) -> None:
         self._order = order
         self._crm = crm
-        self._report = report
+        self._notes = notes
         self._rules = [rule for rule in order.spec.owner if order.crm in rule.users or rule.takes_accounts_owner]
-        self._of_accounts: dict[str, str | None] = {}
+        self._of_accounts = dict(of_accounts)
 
     def give(self, planned: Plan, normalized: pd.DataFrame) -> Plan:
         """The plan whose creates carry their owner; every plan of a load gets the owner's column.
 
-        An owner that is unknown, inactive or ambiguous is left out: the row's reason names the field, the report the rule.
+        An owner that is unknown, inactive or ambiguous is left out: the row's reason names the field, a note the rule.
         """
         if not self._rules:
             return planned
@@ -40,7 +45,7 @@ class Owners:
         owner_ids, problems = self._users(rule)
         if rule.isin(self._taking_accounts_owner).any():
             owner_ids, problems = self._owners_of_accounts(planned.rows, rule, owner_ids, problems)
-        self._report_problems(rule, problems)
+        self._note_problems(rule, problems)
         return with_owner(planned, owner_ids, field=OWNER_FIELDS[self._order.crm], left_out=problems.notna())
 
     @property
@@ -79,12 +84,12 @@ class Owners:
         held = self._crm.read(RecordType.ACCOUNT, accounts, [field]) if accounts else pd.DataFrame(columns=["crm_id", field])
         self._of_accounts.update(dict(zip(held["crm_id"], held[field], strict=True)))
 
-    def _report_problems(self, rule: pd.Series, problems: pd.Series) -> None:
+    def _note_problems(self, rule: pd.Series, problems: pd.Series) -> None:
         for (position, problem), count in rule.groupby([rule, problems]).size().items():
             note = f"owner rule {int(position) + 1}: the user is {problem}, the owner is left out"
-            if note not in self._report.notes:
+            if note not in self._notes:
                 logger.warning("%s %s %ss: %s", self._order.integration, self._order.crm, self._order.spec.record_type, note)
-            self._report.notes[note] += int(count)
+            self._notes[note] += int(count)
 
 
 def with_owner(planned: Plan, owner_ids: pd.Series, *, field: str, left_out: pd.Series) -> Plan:

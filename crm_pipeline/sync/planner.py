@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -24,7 +26,6 @@ from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.owners import Owners
 from crm_pipeline.sync.parents import former_customers, keep_parent, previous_parent_crm_ids
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
-from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import frames_by_id
 
 
@@ -48,21 +49,29 @@ class Known:
 class Planner:
     """The plans of one order, for the load that carries them out and the preview that shows them.
 
-    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``report`` takes the
-    notes on owners; without one, as in a preview, none are asked for.
-    ``accounts``: the customers that contacts refer to, as the state has them where left out.
+    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``notes``: takes what is to
+    be told beside the plans, and of how many records. ``accounts``: the customers that contacts refer to. ``account_owners``:
+    owners of accounts that are known beforehand, by CRM id.
     """
 
     def __init__(
-        self, order: LoadOrder, *, store: Store, crm: Crm, org_id: str, report: LoadReport | None = None, accounts: Accounts | None = None
+        self,
+        order: LoadOrder,
+        *,
+        store: Store,
+        crm: Crm,
+        org_id: str,
+        notes: Counter[str],
+        accounts: Accounts,
+        account_owners: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
         self._order = order
-        self._accounts = accounts or order.parent
+        self._accounts = accounts
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
         self.lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
-        self._owners = None if report is None else Owners(order, crm=crm, report=report)
+        self._owners = Owners(order, crm=crm, notes=notes, of_accounts=account_owners)
 
     @cached_property
     def fields(self) -> pd.DataFrame:
@@ -101,9 +110,7 @@ class Planner:
         planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
         if self._record_type is RecordType.CONTACT:
             planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
-        if self._owners is not None:
-            planned = self._owners.give(planned, frame)
-        return self._respecting_the_crm(planned, blank_only(payload))
+        return self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
 
     def _known(self, frame: pd.DataFrame) -> Known:
         """What the state says of normalized rows, and whether they may sync."""
@@ -116,7 +123,7 @@ class Planner:
         parents, winners = None, None
         with self._store.transaction() as connection:
             links = order.state.links(connection, ids=frame["qbench_id"].tolist())
-            former = order.parent.links(connection, ids=former_customers(frame, links))
+            former = self._accounts.links(connection, ids=former_customers(frame, links))
             if self._record_type is RecordType.CONTACT:
                 found = claims.contenders(connection, order.state, addresses=frame["email"])
                 ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)

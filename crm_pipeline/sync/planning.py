@@ -202,7 +202,13 @@ def _with_links(inputs: Inputs) -> pd.DataFrame:
     )
     rows = rows.merge(links.drop(columns=["status", "merged_into", "held", "linked_at"]), on="qbench_id", how="left")
     matches = inputs.matches.rename(
-        columns={"crm_id": "matched", "origin": "match_origin", "error_type": "match_error", "reason": "match_reason"}
+        columns={
+            "crm_id": "matched",
+            "origin": "match_origin",
+            "error_type": "match_error",
+            "reason": "match_reason",
+            "waits_on": "match_waits_on",
+        }
     )
     return rows.merge(matches, on="qbench_id", how="left")
 
@@ -246,6 +252,8 @@ def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, 
                 "waits_on": errors["waits_on"].mask(here, error_type.map(_attribute("waits_on"))),
             }
         )
+    told = errors["error_type"].eq(rows["match_error"]) & rows["match_waits_on"].notna()
+    errors = errors.assign(waits_on=errors["waits_on"].mask(told, rows["match_waits_on"]))
     # Looked up for the few that have an error.
     wrong = errors["error_type"].dropna()
     judged = pd.DataFrame({"outcome": wrong.map(_attribute("outcome")), "retryable": wrong.map(_attribute("retryable"))})

@@ -12,23 +12,20 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import LinkConflictException
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
-from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, RecordType
-from crm_pipeline.schemas import LINKS, OUTCOMES
-from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.model import Operation, Outcome, RecordType
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.organizations import check_organization
-from crm_pipeline.store.staging import count_of_other_mapping
+from crm_pipeline.store.staging import FRAME_ROWS, count_of_other_mapping
 from crm_pipeline.sync.floor import ASSOCIATE, fewest_calls
 from crm_pipeline.sync.normalizing import mapping_digest
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planned_accounts import TO_BE_CREATED, PlannedAccounts
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, verbs
-from crm_pipeline.sync.selection import Named, Selection, taken
+from crm_pipeline.sync.selection import Named, Selection, begun, taken
 
 SAMPLE_IDS = 5
-TO_BE_CREATED = "to be created"
-"""Stands for the CRM id of an account that the same load would create first."""
-
 OTHER_MAPPING = "records are shown as another mapping made them; materialize the normalized assets, then plan again"
 AFTER_ACCOUNT = "after their account, which the same load creates first"
 
@@ -67,6 +64,7 @@ class Forecast:
     after_account: int = 0
     open_intents: int = 0
     other_mapping: int = 0
+    noted: Counter[str] = field(default_factory=Counter)
     reads: dict[str, int] = field(default_factory=dict)
     writes: dict[str, int] = field(default_factory=dict)
 
@@ -80,7 +78,7 @@ class Forecast:
             notes.append(f"{self.open_intents} creates of an interrupted run are settled first; they may become updates")
         if self.other_mapping:
             notes.append(f"{self.other_mapping} {OTHER_MAPPING}")
-        return notes
+        return notes + [f"{note} ({count} records)" for note, count in self.noted.most_common()]
 
     def as_json(self) -> dict[str, Any]:
         """The forecast in plain values."""
@@ -100,64 +98,26 @@ class Forecast:
         }
 
 
-class PlannedAccounts:
-    """The customers as the state would have them once the accounts planned so far are loaded (sync.planner.Accounts)."""
-
-    def __init__(self, state: CrmState) -> None:
-        self._state = state
-        self._planned = [pd.DataFrame({"qbench_id": pd.Series(dtype="int64"), "crm_id": pd.Series(dtype="str")})]
-        self._decided = [OUTCOMES.empty()]
-
-    def add(self, rows: pd.DataFrame) -> None:
-        """Take a plan of accounts (planning.PLAN) as carried out."""
-        writes = rows["operation"].ne(Operation.NONE)
-        self._planned.append(rows.loc[writes, ["qbench_id", "crm_id"]].fillna({"crm_id": TO_BE_CREATED}))
-        self._decided.append(OUTCOMES.build(rows.loc[~writes, OUTCOMES.names].reset_index(drop=True)))
-
-    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The links (schemas.LINKS) of these QBench ids, stored or to be made."""
-        stored = self._state.links(connection, ids=ids)
-        planned = pd.concat(self._planned, ignore_index=True).drop_duplicates("qbench_id", keep="last")
-        new = planned[planned["qbench_id"].isin(ids) & ~planned["qbench_id"].isin(stored["qbench_id"])].reset_index(drop=True)
-        made = LINKS.build(
-            {
-                "qbench_id": new["qbench_id"],
-                "crm_id": new["crm_id"],
-                "origin": pd.Series(str(LinkOrigin.CREATED), index=new.index, dtype="str"),
-                "version": pd.Series(0, index=new.index, dtype="int64"),
-                "digests": pd.Series([{} for _ in range(len(new))], index=new.index, dtype=object),
-                "status": pd.Series(str(LinkStatus.LIVE), index=new.index, dtype="str"),
-            }
-        )
-        return LINKS.build(pd.concat([stored, made], ignore_index=True)) if len(made) else stored
-
-    def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The latest outcomes (schemas.OUTCOMES) of these QBench ids, planned before stored."""
-        decided = pd.concat(self._decided, ignore_index=True).drop_duplicates("qbench_id", keep="last")
-        here = decided[decided["qbench_id"].isin(ids)]
-        stored = self._state.outcomes(connection, ids=ids)
-        return OUTCOMES.build(pd.concat([stored[~stored["qbench_id"].isin(here["qbench_id"])], here], ignore_index=True))
-
-
 class Preview:
     """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then."""
 
-    def __init__(self, *, store: Store, crm: Crm, accounts: PlannedAccounts) -> None:
+    def __init__(self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = FRAME_ROWS) -> None:
         self._store = store
         self._crm = crm
         self._accounts = accounts
+        self._frame_rows = frame_rows
 
     def forecast(self, order: LoadOrder, selection: Selection) -> Forecast:
         """What a load of this order would do with these rows. Raises what stops a load before its first write."""
         forecast = Forecast(order.integration, order.crm, order.spec.record_type)
         before = Counter(self._crm.calls.snapshot())
-        planner = Planner(order, store=self._store, crm=self._crm, org_id=self._org_id(order), accounts=self._accounts)
-        with self._store.transaction() as connection:
-            forecast.open_intents = len(order.state.open_intents(connection))
-            forecast.other_mapping = _of_other_mapping(connection, order, selection)
+        org_id = self._org_id(order)
+        accounts, noted, owners = self._accounts, forecast.noted, self._accounts.owners
+        planner = Planner(order, store=self._store, crm=self._crm, org_id=org_id, notes=noted, accounts=accounts, account_owners=owners)
+        again = self._begin(order, selection, forecast)
         taken_crm_ids: set[str] = set()
         written: Counter[str] = Counter()
-        for part in taken(order, selection, store=self._store):
+        for part in taken(order, selection, again=again, store=self._store, frame_rows=self._frame_rows):
             forecast.replanned += len(part.frame) if part.replanned else 0
             forecast.rows += 0 if part.replanned else len(part.frame)
             planned = _without_taken(planner.plan(part.frame, undecided={}), taken_crm_ids)
@@ -165,10 +125,21 @@ class Preview:
             self._count(forecast, planned, order)
             written.update(self._rows_per_call(planned.rows))
             if order.spec.record_type is RecordType.ACCOUNT:
-                self._accounts.add(planned.rows)
+                accounts.add(planned)
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
         forecast.writes = fewest_calls(self._crm, order.spec.record_type, written)
         return forecast
+
+    def _begin(self, order: LoadOrder, selection: Selection, forecast: Forecast) -> list[int]:
+        """The records that a load takes besides its window's, as it finds them when it begins; what beginning changes is undone."""
+        with self._store.trial() as connection:
+            forecast.open_intents = len(order.state.open_intents(connection))
+            forecast.other_mapping = _of_other_mapping(connection, order, selection)
+            if order.spec.record_type is RecordType.ACCOUNT:
+                return begun(connection, order, selection, accounts=self._accounts)
+            # As the load of accounts does before.
+            follow_deletions(connection, order.parent)
+            return begun(connection, order, selection, accounts=self._accounts, written_before=sorted(self._accounts.written))
 
     def _org_id(self, order: LoadOrder) -> str:
         org_id = self._crm.organization()
@@ -181,7 +152,7 @@ class Preview:
         shown = rows["operation"].where(rows["operation"] != Operation.NONE, rows["outcome"])
         for (operation, reason), ids in rows["qbench_id"].groupby([shown, rows["error_type"].fillna("")], sort=True):
             forecast.planned.setdefault((str(operation), str(reason) or None), Tally()).add(ids)
-        forecast.after_account += int(rows["parent_crm_id"].eq(TO_BE_CREATED).sum())
+        forecast.after_account += int(rows["parent_crm_id"].str.startswith(TO_BE_CREATED).fillna(value=False).sum())
         changed = self._changed(planned, order)
         for operation in (Operation.CREATE, Operation.UPDATE, Operation.LINK):
             counts = changed[rows["operation"].eq(operation).to_numpy()].sum()

@@ -9,8 +9,9 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
-from crm_pipeline.store.waiting import ids_left_by_rivals
+from crm_pipeline.sync.customers import Accounts
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.waking import awakened
 
@@ -33,13 +34,28 @@ class Named:
 Selection = Window | Named
 
 
-def taken(order: LoadOrder, selection: Selection, *, store: Store, frame_rows: int = FRAME_ROWS) -> Iterator[Taken]:
-    """The frames that a plan takes, each read as it is needed; of records to be repaired, the linked ones only."""
+def begun(
+    connection: Connection, order: LoadOrder, selection: Selection, *, accounts: Accounts, written_before: Sequence[int] = ()
+) -> list[int]:
+    """Begin a load: its links follow what was deleted in QBench. QBench ids of the records that are planned besides the window's.
+
+    These are asked for once, before anything is planned: which records a load takes does not depend on how far its writes got.
+    ``accounts``: the customers that contacts refer to. ``written_before``: those that are written before this load.
+    """
+    follow_deletions(connection, order.state)
+    return [] if isinstance(selection, Named) else awakened(connection, order.state, accounts=accounts, written_before=written_before)
+
+
+def taken(order: LoadOrder, selection: Selection, *, again: Sequence[int], store: Store, frame_rows: int = FRAME_ROWS) -> Iterator[Taken]:
+    """The frames that a plan takes, each read as it is needed; of records to be repaired, the linked ones only.
+
+    ``again``: as ``begun`` found them.
+    """
     parts: Iterator[Taken]
     if isinstance(selection, Named):
         parts = map(Taken, frames_by_id(order, selection.ids, store=store, frame_rows=frame_rows))
     else:
-        parts = _of_window(order, selection, store=store, frame_rows=frame_rows)
+        parts = _of_window(order, selection, again=again, store=store, frame_rows=frame_rows)
     if order.resend is not None and order.resend.create_only:
         parts = _linked_only(order, parts, store=store)
     yield from parts
@@ -61,21 +77,10 @@ def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> I
             yield Taken(linked, replanned=part.replanned)
 
 
-def _of_window(order: LoadOrder, window: Window, *, store: Store, frame_rows: int) -> Iterator[Taken]:
-    with store.transaction() as connection:
-        left = ids_left_by_rivals(connection, order.state)
-    taken_before = set(left)
-    yield from _outside(order, window, left, store=store, frame_rows=frame_rows)
+def _of_window(order: LoadOrder, window: Window, *, again: Sequence[int], store: Store, frame_rows: int) -> Iterator[Taken]:
     for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window, frame_rows=frame_rows):
         yield Taken(frame)
-    with store.transaction() as connection:
-        ids = [one for one in awakened(connection, order.state) if one not in taken_before]
-    yield from _outside(order, window, ids, store=store, frame_rows=frame_rows)
-
-
-def _outside(order: LoadOrder, window: Window, ids: Sequence[int], *, store: Store, frame_rows: int) -> Iterator[Taken]:
-    """These records as far as they are not of the window, which are taken anyway."""
-    for frame in frames_by_id(order, ids, store=store, frame_rows=frame_rows):
+    for frame in frames_by_id(order, again, store=store, frame_rows=frame_rows):
         freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
         if len(freed):
             yield Taken(freed, replanned=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.commands.conftest import Desk, own_desk
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, contact, customer
@@ -68,6 +70,33 @@ def test_the_plan_is_shown_as_tables_with_reasons_fields_and_calls(desk: Desk) -
         "Nothing was written.",
     ):
         assert words in result.output
+
+
+def test_a_crm_that_cannot_be_planned_hides_no_other_one(desk: Desk) -> None:
+    faults = desk.bench.sandbox.faults
+    faults.add(Fault(service="hubspot", status=401, times=None))
+    try:
+        as_json, as_tables = desk.type("plan", "--json"), desk.type("plan")
+    finally:
+        faults.clear()
+    assert (as_json.exit_code, as_tables.exit_code) == (1, 1)
+    no_forecast, *told = json.loads(as_json.stdout)
+    assert (no_forecast["integration"], no_forecast["crm"]) == ("acme", "hubspot")
+    assert [(part["crm"], part["record_type"]) for part in told] == [("salesforce", "account"), ("salesforce", "contact")]
+    assert "acme → salesforce contacts" in as_tables.stdout
+    for result in (as_json, as_tables):
+        assert f"acme → hubspot: {no_forecast['error']}" in result.stderr
+
+
+def test_what_cannot_be_planned_of_a_crm_hides_not_what_can(desk: Desk) -> None:
+    desk.bench.sandbox.faults.add(Fault(service="hubspot", path="properties.*contacts", status=403, times=None))
+    try:
+        result = desk.type("plan", "--crm", "hubspot", "--json")
+    finally:
+        desk.bench.sandbox.faults.clear()
+    assert result.exit_code == 1
+    accounts, no_forecast = json.loads(result.stdout)
+    assert (accounts["record_type"], set(no_forecast)) == ("account", {"integration", "crm", "error"})
 
 
 def test_a_plan_that_cannot_be_made_says_what_would_be_right(desk: Desk) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.manual_links import remove_link
+from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import stage_normalized, stage_raw
 from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
 from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, report, save
@@ -52,11 +56,31 @@ def test_a_record_that_waits_for_its_link_is_planned_again_once_that_changed(sto
     assert again(store) == [7]
 
 
+def used_by(store: Store, org_id: str) -> None:
+    with store.transaction() as connection:
+        require_organization(connection, CONTACTS.integration, CONTACTS.crm, org_id=org_id)
+
+
 def test_a_record_that_another_crm_record_stands_in_the_way_of_follows_once_that_is_linked_or_written(store: Store) -> None:
+    used_by(store, "org")
     report(store, outcome(7, "skipped", waits_on="holder:003"), CONTACTS)
     report(store, outcome(8, "skipped", waits_on="holder:004"), CONTACTS)
     assert again(store) == []
     save(store, link(9, "003"), CONTACTS)
+    save(store, link(9, "004"), replace(CONTACTS, integration="another"), org_id="another")
+    assert again(store) == [7], "the other record of that id is another organization's"
+    save(store, link(10, "004"), replace(CONTACTS, integration="another"))
+    assert again(store) == [7, 8], "by whichever integration"
+
+
+def test_a_record_in_conflict_follows_once_the_link_of_the_other_is_removed(store: Store) -> None:
+    used_by(store, "org")
+    save(store, link(9, "003"), CONTACTS)
+    report(store, outcome(7, "skipped", error_type="LinkConflictException", waits_on="holder:003"), CONTACTS)
+    report(store, outcome(8, "skipped", error_type="ExistingRecordException", waits_on="holder:nobodys"), CONTACTS)
+    assert again(store) == []
+    with store.transaction() as connection:
+        remove_link(connection, CONTACTS, qbench_id=9)
     assert again(store) == [7]
 
 

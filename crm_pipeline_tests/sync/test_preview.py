@@ -14,7 +14,8 @@ from crm_pipeline.errors import MappingError, WrongOrgError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.staging import Window
-from crm_pipeline.sync.preview import Forecast, PlannedAccounts, Preview
+from crm_pipeline.sync.planned_accounts import PlannedAccounts
+from crm_pipeline.sync.preview import Forecast, Preview
 from crm_pipeline.sync.selection import Named, Selection
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, Stories, contact, customer
 
