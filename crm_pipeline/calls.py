@@ -15,6 +15,9 @@ from crm_pipeline.errors import ServiceUnavailableError
 T = TypeVar("T")
 
 DEFAULT_ATTEMPTS = 5
+
+UNFINISHED = frozenset({408, 502, 503, 504, *range(520, 530)})
+"""Statuses by which a gateway gives up waiting for the service behind it, which may go on."""
 LONGEST_WAIT_SECONDS = 120.0
 
 _backoff = wait_random_exponential(multiplier=0.5, max=30)
@@ -50,12 +53,24 @@ class CallCounter:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._lost = 0
         self._lock = threading.Lock()
 
     def add(self, label: str) -> None:
         """Count one call."""
         with self._lock:
             self._counts[label] += 1
+
+    def lose(self) -> None:
+        """Count a call that was sent and that the service gave no answer of its own: it may be carried out later."""
+        with self._lock:
+            self._lost += 1
+
+    @property
+    def lost(self) -> int:
+        """How many calls got no answer."""
+        with self._lock:
+            return self._lost
 
     def snapshot(self) -> dict[str, int]:
         """The counts so far, by label."""

@@ -91,7 +91,12 @@ class LinkRefusedError(CrmPipelineError):
 
 
 class ServiceError(CrmPipelineError):
-    """A service outside could not do its part. ``service`` is its name, ``integration`` whose it is, ``code`` the service's own code."""
+    """A service outside could not do its part. ``service`` is its name, ``integration`` whose it is, ``code`` the service's own code.
+
+    ``executed``: the request may have been carried out.
+    """
+
+    executed = False
 
     def __init__(self, message: str, *, integration: str, service: str, code: str | None = None) -> None:
         self.integration = integration
@@ -110,6 +115,8 @@ class RequestRefusedError(ServiceError):
 
 class UnexpectedAnswerError(ServiceError):
     """The service answered something that its contract does not know (HTML instead of JSON, for instance)."""
+
+    executed = True
 
 
 class LimitReachedError(ServiceError):

@@ -148,6 +148,16 @@ INTENTS = FrameSchema(
 )
 """Creates that were sent or about to be sent without an external key and whose answer is not known."""
 
+OPEN_CALLS = FrameSchema(
+    "open_calls",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("content", "int64", "digest of what the call makes of the record (mapping.digests.contents)"),
+        Column("over", "bool", "the CRM cannot carry the call out any more"),
+    ),
+)
+"""Writes whose answer was lost, or is not stored yet; a record may have several."""
+
 LINKS = FrameSchema(
     "links",
     (

@@ -112,9 +112,10 @@ def add_laboratories(
 
 
 def let_intents_settle(store: Store) -> None:
-    """Make open intents so old that the CRM could not carry their creates out any more: what came of them is then looked for at once.
+    """Make calls whose answers were lost so old that the CRM could not carry them out any more: what came of them is then looked for.
 
     No older: HubSpot's companies are looked for among those created within a quarter of an hour.
     """
     with store.transaction() as connection:
+        connection.execute(text("UPDATE crm_pipeline.open_call SET over_at = least(over_at, now())"))
         connection.execute(text("UPDATE crm_pipeline.intent SET created_at = least(created_at, now() - interval '13 minutes')"))

@@ -55,6 +55,16 @@ class CrmSettings(AllowsHttp):
         ),
     ] = "auto"
 
+    late_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long the CRM may still carry out a call whose answer was lost, in seconds: so long its records get no "
+            "other values. Salesforce ends a call after 600 seconds; HubSpot says nothing, and the same is assumed.",
+            examples=[600],
+        ),
+    ] = 600
+
 
 KEPT = "kept by the CRM"
 """Begins the note on the fields of a written row that the answer shows with another value than was sent."""
@@ -220,8 +230,15 @@ class Crm(Protocol):
         """
         ...
 
-    settles_after: timedelta
-    """How old an intent must be so that its create is no longer under way; zero where ``resolve_intents`` waits that out."""
+    late_after: timedelta
+    """How long after its answer was given up a call may still be carried out."""
+
+    call_lasts: timedelta
+    """How long one ``write`` or ``associate`` tries to get its answers, as far as its settings tell."""
+
+    def settles_after(self, record_type: RecordType) -> timedelta:
+        """How old an intent must be so that what it created can be found, if it created something."""
+        ...
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
         """The page of a record in the CRM's own UI; null while the organization's address is not known."""

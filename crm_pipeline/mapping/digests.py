@@ -25,6 +25,15 @@ def digests(values: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({name: _column_digests(column) for name, column in values.items()}, index=values.index, dtype="int64")
 
 
+def contents(digests: pd.DataFrame, parents: pd.Series) -> pd.Series:
+    """One digest per row (int64) of all its fields' digests and of its parent (Int64): equal for rows that make the same of a record."""
+    fields = sorted(digests.columns)
+    whole = digests[fields].assign(**{"": parents.fillna(-1).astype("int64")})
+    named = pd.util.hash_array(np.array([", ".join(fields)], dtype=object), hash_key=HASH_KEY)
+    hashed: np.ndarray = pd.util.hash_pandas_object(whole, index=False).to_numpy() ^ named
+    return pd.Series(hashed.view(np.int64), index=digests.index)
+
+
 def digest_dicts(digests: pd.DataFrame) -> list[dict[str, int]]:
     """Per row the digests by column, as links store them; a null has no entry."""
     names = list(digests.columns)

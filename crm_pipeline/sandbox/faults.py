@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["status", "rows", "drop_before", "drop_after", "html", "delay"]
+Kind = Literal["status", "rows", "drop_before", "drop_after", "late", "html", "delay"]
 
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
 
@@ -28,9 +28,10 @@ class Fault:
     | html | ``status`` (200 if None) with an HTML page or ``body`` | no |
     | drop_before | the connection closes without an answer | no |
     | drop_after | the connection closes without an answer | yes |
+    | late | the connection closes without an answer | yes, once ``until`` is set |
     | delay | the true answer | yes |
 
-    ``seconds`` is waited before any of them, and then for ``until`` to be set.
+    ``seconds`` is waited before any of them, and then, but for late, for ``until`` to be set.
     """
 
     method: str | None = None

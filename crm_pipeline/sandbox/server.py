@@ -217,6 +217,8 @@ class _Breakable:
         self._app = app
         self._service = service
         self._faults = faults
+        self._late: list[asyncio.Future[None]] = []
+        """What is carried out later; a task that nobody holds may vanish."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
@@ -227,19 +229,30 @@ class _Breakable:
             await self._app(scope, receive, send)
             return
         await asyncio.sleep(fault.seconds)
-        while fault.until is not None and not fault.until.is_set():
-            await asyncio.sleep(LOOK_SECONDS)
+        if fault.kind == "late":
+            self._late.append(asyncio.ensure_future(self._carry_out_later(fault, scope, receive, _discard)))
+            raise _Drop
         if fault.kind == "delay":
-            await self._app(scope, receive, send)
-        elif fault.kind == "drop_before":
+            await self._carry_out_later(fault, scope, receive, send)
+            return
+        await _until(fault)
+        if fault.kind == "drop_before":
             await _drain(receive)
             raise _Drop
-        elif fault.kind == "drop_after":
+        if fault.kind == "drop_after":
             await self._app(scope, receive, _discard)
             raise _Drop
-        else:
-            await _drain(receive)
-            await _answer(fault, rows=_rows(scope, body))(scope, receive, send)
+        await _drain(receive)
+        await _answer(fault, rows=_rows(scope, body))(scope, receive, send)
+
+    async def _carry_out_later(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        await _until(fault)
+        await self._app(scope, receive, send)
+
+
+async def _until(fault: Fault) -> None:
+    while fault.until is not None and not fault.until.is_set():
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _body(receive: Receive) -> bytes:

@@ -186,6 +186,20 @@ intent = Table(
     comment="Creates without an external key whose answer is not stored yet",
 )
 
+open_call = Table(
+    "open_call",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("crm", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("qbench_ids", ARRAY(BigInteger), nullable=False),
+    Column("contents", ARRAY(BigInteger), nullable=False, comment="per record, digest of what the call makes of it"),
+    Column("over_at", DateTime(timezone=True), nullable=False, comment="when the CRM cannot carry the call out any more"),
+    Index(None, "integration", "crm", "record_type"),
+    comment="Writes that are under way, or whose answer was lost so that they may be carried out later",
+)
+
 failure = Table(
     "failure",
     metadata,

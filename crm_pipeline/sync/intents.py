@@ -39,7 +39,7 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> d
         intents = state.open_intents(connection)
     if intents.empty:
         return {}
-    too_young = intents["created_at"] > datetime.now(UTC) - crm.settles_after
+    too_young = intents["created_at"] > datetime.now(UTC) - crm.settles_after(state.record_type)
     found = crm.resolve_intents(state.record_type, intents)
     with store.transaction() as connection:
         holders = state.holders(connection, org_id=org_id, crm_ids=found["crm_id"].tolist())

@@ -20,8 +20,6 @@ from crm_pipeline.errors import (
     RecordError,
     RecordLockedException,
     ServiceError,
-    ServiceFailedException,
-    UnaccountedException,
 )
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
@@ -43,6 +41,7 @@ from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import Selection, begun, how_many, taken
 from crm_pipeline.sync.stops import FirstRefusals
+from crm_pipeline.sync.watching import Sent, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +65,7 @@ class Load:
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
         self._given_up: set[int] = set()
+        self._watch = Watch(order.state, crm)
         self._refusals = FirstRefusals()
         self._lock: Lock
         self._calls_before = sum(crm.calls.snapshot().values())
@@ -202,7 +202,7 @@ class Load:
     def _write(self, batch: Plan, *, attempt: int = 1) -> None:
         """Send one batch and store what became of it, also when the call fails."""
         self._lock.require()
-        self._save_intents(batch)
+        sent = self._begin(batch)
         if attempt == 1:
             self._count_sent(batch)
         try:
@@ -210,10 +210,13 @@ class Load:
                 answer = self._crm.write(
                     self._record_type, WriteBatch(WRITE_ROWS.build(batch.rows[WRITE_ROWS.names]), batch.values, batch.sent)
                 )
-        except ServiceError:
-            self._store_results(batch.rows, results.failed(batch.rows, ServiceFailedException.__name__))
+        except ServiceError as error:
+            answer = results.failed(batch.rows)
+            with self._store.transaction() as connection:
+                self._watch.end(connection, sent, answer, error=error)
+            self._store_results(batch.rows, answer)
             raise
-        answer = results.account_for(batch.rows, answer)
+        answered = answer = results.account_for(batch.rows, answer)
         again = answer["error_type"].eq(RecordLockedException.__name__) & (attempt < ROUNDS)
         if attempt == 1:
             batch, answer, moved = follow(self._link_reader, batch, answer)
@@ -229,7 +232,7 @@ class Load:
         if there.any():
             self._to_link.append((batch.rows[there], answer[there]))
         done = ~again & ~there
-        self._store_results(batch.rows[done].reset_index(drop=True), answer[done].reset_index(drop=True))
+        self._store_results(batch.rows[done].reset_index(drop=True), answer[done].reset_index(drop=True), sent=sent, answered=answered)
         self._refusals = self._refusals.followed_by(answer, rows=batch.rows, mapped=batch.values.columns)
         self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
@@ -295,8 +298,11 @@ class Load:
         rows, answers = zip(*self._to_link, strict=True)
         return pd.concat(rows, ignore_index=True), pd.concat(answers, ignore_index=True)
 
-    def _store_results(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
-        unclear = answer["error_type"].isin([ServiceFailedException.__name__, UnaccountedException.__name__])
+    def _store_results(
+        self, rows: pd.DataFrame, answer: pd.DataFrame, *, sent: Sent | None = None, answered: pd.DataFrame | None = None
+    ) -> None:
+        """Store what became of rows; ``sent`` is the call that is over with it, ``answered`` what it said of all its rows."""
+        unclear = answer["error_type"].isin(results.UNCLEAR)
         self._unclear.update(rows.loc[unclear, "qbench_id"])
         with self.report.timed("store"), self._store.transaction() as connection:
             claimed = results.taken_over(rows, answer)
@@ -310,6 +316,8 @@ class Load:
             outcomes = results.outcomes(rows, answer)[~pending].reset_index(drop=True)
             self.order.state.save_links(connection, org_id=self._org_id, links=results.links(rows, answer))
             self.order.state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
+            self._watch.end(connection, sent, answer if answered is None else answered)
+            self._watch.made_up_for(connection, answer, called_before=self._planner.called_before)
             outcomes = self._saved(connection, outcomes)
         if pending.any():
             self._to_associate.append((rows[pending], answer[pending]))
@@ -355,8 +363,18 @@ class Load:
         )
         self._lock.require()
         self.report.sent[ASSOCIATE] += len(rows)
-        with self.report.timed("associate"):
-            answer = results.account_for(rows, self._crm.associate(pairs))
+        with self._store.transaction() as connection:
+            sent = self._watch.begin(connection, rows)
+        try:
+            with self.report.timed("associate"):
+                answer = results.account_for(rows, self._crm.associate(pairs))
+        except ServiceError as error:
+            with self._store.transaction() as connection:
+                self._watch.end(connection, sent, results.failed(rows), error=error)
+            raise
+        with self._store.transaction() as connection:
+            self._watch.end(connection, sent, answer)
+            self._watch.made_up_for(connection, answer, called_before=self._planner.called_before)
         return WRITE_RESULTS.build(
             answer.assign(
                 created=written["created"],
@@ -366,13 +384,15 @@ class Load:
             )
         )
 
-    def _save_intents(self, batch: Plan) -> None:
+    def _begin(self, batch: Plan) -> Sent | None:
+        """Store what is about to be sent: creates that cannot be recognized when repeated as intents, the others as an open call."""
         unrepeatable = (batch.rows["operation"] == Operation.CREATE) & batch.rows["key"].isna()
-        if unrepeatable.any():
-            creates = batch.take(unrepeatable)
-            ids = creates.rows["qbench_id"].tolist()
-            with self._store.transaction() as connection:
+        creates = batch.take(unrepeatable)
+        ids = creates.rows["qbench_id"].tolist()
+        with self._store.transaction() as connection:
+            if ids:
                 self.order.state.save_intents(connection, org_id=self._org_id, run_id=self.order.run_id, ids=ids, sent=sent_fields(creates))
+            return self._watch.begin(connection, batch.rows[~unrepeatable])
 
     def _saved(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""

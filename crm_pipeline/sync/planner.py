@@ -19,6 +19,7 @@ from crm_pipeline.mapping.targets import Target, targets
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.open_calls import open_calls
 from crm_pipeline.sync import claims, eligibility
 from crm_pipeline.sync.customers import Accounts, customers
 from crm_pipeline.sync.lookup import Lookup
@@ -35,7 +36,7 @@ class Known:
 
     ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
     schemas.LINKS, a row per linked record. ``customers``: eligibility.PARENTS, None for accounts. ``former_accounts``:
-    schemas.LINKS of the customers that contacts belonged to before.
+    schemas.LINKS of the customers that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS.
     """
 
     payload: Payload
@@ -44,6 +45,7 @@ class Known:
     customers: pd.DataFrame | None
     former_accounts: pd.DataFrame
     verdicts: pd.DataFrame
+    open_calls: pd.DataFrame
 
 
 class Planner:
@@ -70,6 +72,8 @@ class Planner:
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
+        self.called_before: set[int] = set()
+        """QBench ids of planned records of which a call's answer was lost (schemas.OPEN_CALLS)."""
         self.lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
         self._owners = Owners(order, crm=crm, notes=notes, of_accounts=account_owners)
 
@@ -105,6 +109,7 @@ class Planner:
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.customers),
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
             match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
+            open_calls=known.open_calls,
         )
         key_of = order.key_of if order.settings.external_key else None
         planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
@@ -129,8 +134,10 @@ class Planner:
                 ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
                 parents = customers(connection, order.integration, accounts=self._accounts, ids=ids)
                 winners = claims.winners(frame["email"], found, parents)
+            calls = open_calls(connection, order.state, ids=frame["qbench_id"].tolist())
+        self.called_before.update(calls["qbench_id"])
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=parents, email_winners=winners)
-        return Known(payload, wanted, links, parents, former, verdicts)
+        return Known(payload, wanted, links, parents, former, verdicts, calls)
 
     def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""

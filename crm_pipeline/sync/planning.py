@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.errors import MissingFieldForContactException, record_errors
+from crm_pipeline.errors import MissingFieldForContactException, ServiceFailedException, record_errors
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.mapping.digests import NO_DIGEST, digest_dicts, digest_frame
+from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame
 from crm_pipeline.mapping.normalize import with_create_defaults
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.model import LinkOrigin, Operation, Outcome, RecordModel
+from crm_pipeline.schemas import OPEN_CALLS
 
 PLAN = FrameSchema(
     "plan",
@@ -36,12 +37,16 @@ PLAN = FrameSchema(
         Column("reason", "str", "field names and ids: what an error names, what was not pushed or omitted"),
         Column("waits_on", "str", "what must change before the record is planned again"),
         Column("retryable", "bool", "trying again unchanged may help"),
+        Column("content", "int64", "digest of all that is wanted of the record (mapping.digests.contents)"),
         Column("digests", "object", "dict of CRM field to digest that the link keeps once the operation succeeded; null without one"),
     ),
 )
 
 STALE = "a newer version was sent before"
 """Reason of a row that is left alone because its link holds a newer version."""
+
+UNDER_WAY = "an earlier call with other values may still be carried out"
+"""Reason of a row that waits, so that an earlier call cannot undo it later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Inputs:
     eligibility.VERDICTS. ``links``: schemas.LINKS, a row per linked record. ``matches``: matching.MATCHES, a row per match.
     ``parent_crm_ids``: CRM id of each contact's account, null for accounts. ``previous_parent_crm_ids``: that of the account
     it was given before, as far as it is another customer's. ``match_notes``: what to say of rows for which match keys were of no use.
+    ``open_calls``: schemas.OPEN_CALLS.
     """
 
     normalized: pd.DataFrame
@@ -85,6 +91,7 @@ class Inputs:
     parent_crm_ids: pd.Series
     previous_parent_crm_ids: pd.Series | None = None
     match_notes: pd.Series | None = None
+    open_calls: pd.DataFrame = field(default_factory=OPEN_CALLS.empty)
 
 
 def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd.Series] | None) -> Plan:
@@ -94,13 +101,18 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     """
     rows = _with_links(inputs)
     stored = digest_frame(rows.pop("stored_digests"), list(inputs.payload.values.columns))
+    content = contents(inputs.digests, rows["customer_id"])
+    # A parent that is still to be sent is none that the link is wrong about.
+    told = contents(stored, rows["link_parent"].fillna(rows["customer_id"]))
+    held, doubtful = _called_before(inputs.open_calls, rows["qbench_id"], wanted=content, stored=told)
     linked, matched = rows["stored"].notna(), rows["matched"].notna()
     problems = _problems_in_what_is_sent(inputs.payload, linked=linked, matched=matched)
-    rows = _with_errors(rows, inputs, problems=problems, model=model)
-    may = rows["error_type"].isna()
     stale = rows["version"] < rows["link_version"]
-    changed = _changed(inputs.payload, inputs.digests, stored) & ~stale
-    new_parent = inputs.parent_crm_ids.notna() & ~rows["customer_id"].eq(rows["link_parent"]).fillna(False).astype(bool) & ~stale
+    rows = _with_errors(rows, inputs, problems=problems, model=model, under_way=held & ~stale)
+    may = rows["error_type"].isna()
+    changed = (_changed(inputs.payload, inputs.digests, stored) | doubtful) & ~stale
+    same_parent = rows["customer_id"].eq(rows["link_parent"]).fillna(False).astype(bool) & ~doubtful
+    new_parent = inputs.parent_crm_ids.notna() & ~same_parent & ~stale
 
     create, link = may & ~linked & ~matched, may & ~linked & matched
     update = may & linked & (changed | new_parent)
@@ -136,6 +148,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 ),
                 "waits_on": rows["waits_on"],
                 "retryable": rows["retryable"],
+                "content": content,
                 "digests": pd.Series(digest_dicts(digests), index=digests.index, dtype=object).reindex(rows.index),
             }
         ),
@@ -224,7 +237,19 @@ def _problems_in_what_is_sent(payload: Payload, *, linked: pd.Series, matched: p
     return problems[editable | creating | (fills & linking)]
 
 
-def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, model: RecordModel) -> pd.DataFrame:
+def _called_before(open_calls: pd.DataFrame, qbench_ids: pd.Series, *, wanted: pd.Series, stored: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Rows that must wait because a call with other values may still be carried out, and rows whose link may be wrong.
+
+    A call with the same values does no harm whenever it comes. One that is over and has other values than the link tells of
+    may have been carried out last: what the link says is no reason to leave the record alone.
+    """
+    calls = open_calls.merge(pd.DataFrame({"qbench_id": qbench_ids, "wanted": wanted, "stored": stored}), on="qbench_id")
+    held = calls.loc[~calls["over"] & calls["content"].ne(calls["wanted"]), "qbench_id"]
+    doubtful = calls.loc[calls["over"] & calls["content"].ne(calls["stored"]), "qbench_id"]
+    return qbench_ids.isin(held), qbench_ids.isin(doubtful)
+
+
+def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, model: RecordModel, under_way: pd.Series) -> pd.DataFrame:
     """Columns error_type, reason, waits_on, outcome, retryable: the first error that applies, in the order of reasons."""
     unlinked = rows["stored"].isna()
     unmatchable = unlinked & rows["match_error"].notna()
@@ -236,11 +261,16 @@ def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, 
     failed = _failed_values(problems, rows.index)
     failed_create = _failed_values(inputs.payload.create_problems, rows.index)
     missing = _missing_to_create(inputs.normalized, model) if creating.any() else pd.Series(None, index=rows.index, dtype="str")
+
+    def every(name: str) -> pd.Series:
+        return pd.Series(name, index=rows.index, dtype="str")
+
     for applies, error_type, reason in (
         (unmatchable, rows["match_error"], rows["match_reason"]),
         (failed["error_type"].notna(), failed["error_type"], failed["fields"]),
-        (creating & missing.notna(), pd.Series(MissingFieldForContactException.__name__, index=rows.index, dtype="str"), missing),
+        (creating & missing.notna(), every(MissingFieldForContactException.__name__), missing),
         (creating & failed_create["error_type"].notna(), failed_create["error_type"], failed_create["fields"]),
+        (under_way, every(ServiceFailedException.__name__), every(UNDER_WAY)),
     ):
         here = applies & errors["error_type"].isna()
         if not here.any():

@@ -10,6 +10,7 @@ from crm_pipeline.errors import (
     EmailTakenException,
     ExistingRecordException,
     LinkConflictException,
+    ServiceFailedException,
     UnaccountedException,
     record_errors,
 )
@@ -21,6 +22,10 @@ _OUTCOME_OF_OPERATION = {
     Operation.UPDATE: Outcome.UPDATED,
     Operation.LINK: Outcome.LINKED,
 }
+
+
+UNCLEAR = [ServiceFailedException.__name__, UnaccountedException.__name__]
+"""Errors after which nobody knows whether the CRM stored the row."""
 
 
 def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
@@ -139,9 +144,10 @@ def decided(rows: pd.DataFrame) -> pd.DataFrame:
     return OUTCOMES.build(rows[rows["operation"] == Operation.NONE][OUTCOMES.names])
 
 
-def failed(rows: pd.DataFrame, error_name: str) -> pd.DataFrame:
-    """Results (schemas.WRITE_RESULTS) that give every row this record error."""
-    return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], "error_type": pd.Series(np.repeat(error_name, len(rows)), dtype="str")})
+def failed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results (schemas.WRITE_RESULTS) of rows whose call failed as a whole."""
+    name = ServiceFailedException.__name__
+    return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], "error_type": pd.Series(np.repeat(name, len(rows)), dtype="str")})
 
 
 def _waits_on(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> pd.Series:

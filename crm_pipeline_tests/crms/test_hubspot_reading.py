@@ -15,7 +15,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.hubspot.properties import Property
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.batches import Put, batch_of, intents_of, valid
+from crm_pipeline_tests.crms.batches import intents_of, valid
 from crm_pipeline_tests.crms.bench import Bench
 from crm_pipeline_tests.crms.hubspot_bench import open_bench
 
@@ -86,12 +86,10 @@ def test_portal_without_a_key_is_not_asked_for_keyed_records(bench: Bench) -> No
         assert crm.calls.snapshot() == {}
 
 
-def test_young_intent_is_waited_for_until_search_can_know(bench: Bench, portal: HubSpotPortal) -> None:
-    portal.index_lag_seconds = 0.5
-    with closing(bench.connect(external_key=None, search_lag_seconds=0.3, timeout_seconds=3)) as crm:
-        crm.write(ACCOUNT, batch_of(Put(7, valid(bench, ACCOUNT))))
-        found = crm.resolve_intents(ACCOUNT, intents_of((7, valid(bench, ACCOUNT)), age=timedelta(0)))
-    assert found["crm_id"].tolist() == [bench.records(ACCOUNT)[0]["id"]]
+def test_interrupted_create_of_a_company_is_decided_once_it_is_over_and_in_the_search_index(bench: Bench) -> None:
+    with closing(bench.connect(external_key=None, search_lag_seconds=30, timeout_seconds=60, late_seconds=600)) as crm:
+        assert crm.settles_after(ACCOUNT) == timedelta(seconds=690)
+        assert crm.settles_after(CONTACT) == timedelta(0), "its email lets no second one be made"
 
 
 def test_contact_that_was_there_before_the_intent_is_not_its_create(bench: Bench, sandbox: Sandbox) -> None:

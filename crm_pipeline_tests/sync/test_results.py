@@ -14,7 +14,7 @@ from crm_pipeline.sync.planning import PLAN
 
 def planned(*rows: dict[str, Any]) -> pd.DataFrame:
     """PLAN rows 1, 2 …: creates, but for what is said."""
-    common = {"version": 5, "operation": "create", "origin": "created", "retryable": False, "digests": {"Name": 1}}
+    common = {"version": 5, "operation": "create", "origin": "created", "retryable": False, "content": 0, "digests": {"Name": 1}}
     given = [{"qbench_id": number, **common, **row} for number, row in enumerate(rows, start=1)]
     return PLAN.build(pd.DataFrame(given, columns=PLAN.names))
 

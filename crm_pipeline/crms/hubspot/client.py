@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.calls import LONGEST_WAIT_SECONDS
 from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE
@@ -36,7 +37,6 @@ class HubSpotCrm:
     """One portal's companies and contacts. Safe over threads."""
 
     several_accounts = True
-    settles_after = timedelta(0)
 
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         paths = PATHS[settings.path_family]
@@ -52,6 +52,8 @@ class HubSpotCrm:
         self._fields: dict[RecordType, pd.DataFrame] = {}
         self.association_batch_size = settings.association_batch_size
         self.parent_goes_with = frozenset({"create"})
+        self.late_after = timedelta(seconds=settings.late_seconds)
+        self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + LONGEST_WAIT_SECONDS)
 
     def limits(self) -> Limits:
         """The daily calls, where HubSpot tells them, and the pace that the settings keep."""
@@ -150,9 +152,14 @@ class HubSpotCrm:
 
     def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
         """Which records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``."""
-        # A create may be carried out until its time-out has passed, and is found once the index has caught up with it.
-        settled = self._settings.timeout_seconds + self._settings.search_lag_seconds
-        return resolve(self._reader, record_type, _name(record_type), intents, settled_seconds=settled)
+        return resolve(self._reader, record_type, _name(record_type), intents)
+
+    def settles_after(self, record_type: RecordType) -> timedelta:
+        """Companies: until the create is carried out and search has caught up. A contact's email lets no second one be made."""
+        if record_type is RecordType.CONTACT:
+            return timedelta(0)
+        settings = self._settings
+        return timedelta(seconds=settings.timeout_seconds + settings.late_seconds + settings.search_lag_seconds)
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
         """The record's page in HubSpot; null until organization() was asked."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -25,16 +24,15 @@ Found = tuple[int, str]
 """A QBench id and the id of a record that its create may have made."""
 
 
-def resolve(reader: Reader, record_type: RecordType, object_name: str, intents: pd.DataFrame, *, settled_seconds: float) -> pd.DataFrame:
+def resolve(reader: Reader, record_type: RecordType, object_name: str, intents: pd.DataFrame) -> pd.DataFrame:
     """The records that the creates of these intents made: columns ``qbench_id``, ``crm_id``, a row per record found.
 
-    Contacts are read by email, which is exact at once. Companies are searched by creation time and compared by name, once
-    the youngest intent is ``settled_seconds`` old: no longer under way, and in the search index.
+    Contacts are read by email, which is exact at once. Companies are searched by creation time and compared by name; the
+    search index lags, so that one may be missing that is there already.
     """
     if record_type is RecordType.CONTACT:
         found = list(_contacts(reader, object_name, intents))
     else:
-        _outwait(intents, settled_seconds)
         found = [pair for window in _windows(intents) for pair in _companies(reader, object_name, window)]
     return pd.DataFrame(
         {
@@ -80,13 +78,6 @@ def _windows(intents: pd.DataFrame) -> Iterator[pd.DataFrame]:
     group = (ordered["created_at"].diff() > SENDING).cumsum()
     for _, window in ordered.groupby(group):
         yield window
-
-
-def _outwait(intents: pd.DataFrame, settled_seconds: float) -> None:
-    if len(intents) == 0:
-        return
-    age = datetime.now(UTC) - intents["created_at"].max().to_pydatetime()
-    time.sleep(max(0.0, settled_seconds - age.total_seconds()))
 
 
 def _is_ours(created: datetime | None, since: datetime) -> bool:

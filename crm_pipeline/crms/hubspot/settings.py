@@ -83,7 +83,8 @@ class HubSpotSettings(CrmSettings):
             ge=0,
             description=(
                 "How long a new company may be missing from search, in seconds (assumed; HubSpot says: a few). Without an external key, "
-                "a company whose creation was interrupted is looked for after this time and timeout_seconds."
+                "a company whose creation was interrupted is created again at the earliest after this time, timeout_seconds and "
+                "late_seconds."
             ),
             examples=[60],
         ),

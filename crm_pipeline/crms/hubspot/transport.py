@@ -19,7 +19,7 @@ import hubspot
 import urllib3
 from hubspot.crm.objects.exceptions import ApiException
 
-from crm_pipeline.calls import CallCounter, Pace, with_retries
+from crm_pipeline.calls import UNFINISHED, CallCounter, Pace, with_retries
 from crm_pipeline.crms.hubspot.answers import SERVICE, Answer, content
 from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
@@ -145,6 +145,8 @@ class Transport:
             pace.wait()
         self.calls.add(label)
         answer = self._send(client, method, path, query=query, body=body)
+        if answer.status in UNFINISHED:
+            self.calls.lose()
         self._note_daily(answer.headers)
         return content(answer, integration=self.integration, token=self._settings.token.env, empty=empty)
 
@@ -182,6 +184,7 @@ class Transport:
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise self._unreachable(asked, type(error).__name__, executed=False) from None
         except urllib3.exceptions.HTTPError as error:
+            self.calls.lose()
             too_much = isinstance(error, urllib3.exceptions.ReadTimeoutError)
             raise self._unreachable(asked, type(error).__name__, executed=True, too_much=too_much) from None
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.calls import CallCounter
+from crm_pipeline.calls import LONGEST_WAIT_SECONDS, CallCounter
 from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
-from crm_pipeline.crms.salesforce.intents import CALL_TIMEOUT, matching_intents
+from crm_pipeline.crms.salesforce.intents import matching_intents
 from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
@@ -35,7 +35,8 @@ class SalesforceCrm:
         self.calls = CallCounter()
         self.association_batch_size = ROWS_PER_REQUEST
         self.parent_goes_with = frozenset({"create", "upsert", "update"})
-        self.settles_after = CALL_TIMEOUT + timedelta(seconds=settings.timeout_seconds)
+        self.late_after = timedelta(seconds=settings.late_seconds)
+        self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + LONGEST_WAIT_SECONDS)
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
         self._fields: dict[RecordType, pd.DataFrame] = {}
@@ -158,6 +159,10 @@ class SalesforceCrm:
         A query sees a record as soon as its create is carried out.
         """
         return matching_intents(self._transport, _sobject(record_type), record_type, intents)
+
+    def settles_after(self, record_type: RecordType) -> timedelta:  # noqa: ARG002 - the same for both objects
+        """Until the create's call must be over."""
+        return self.late_after + timedelta(seconds=self._settings.timeout_seconds)
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
         """The record's page in Lightning Experience."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from types import MappingProxyType
 
 import pandas as pd
@@ -21,9 +20,6 @@ IDENTIFYING_FIELDS: Mapping[RecordType, tuple[str, ...]] = MappingProxyType(
 PARENT_IN_INTENT: Mapping[str, str] = MappingProxyType({"AccountId": "parent_crm_id"})
 CLOCK_SKEW = pd.Timedelta(minutes=5)
 """How far our clock may be ahead of Salesforce's; assumed."""
-
-CALL_TIMEOUT = timedelta(minutes=10)
-"""How long Salesforce goes on with a REST call, also when its client is gone ("API Request Limits and Allocations": timeout)."""
 
 RESOLVED = FrameSchema(
     "resolved_intents",

@@ -21,7 +21,7 @@ from simple_salesforce.exceptions import SalesforceError
 from simple_salesforce.login import SalesforceLogin
 from urllib3.exceptions import NewConnectionError
 
-from crm_pipeline.calls import CallCounter, with_retries
+from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, refused_request
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
@@ -154,6 +154,8 @@ class SalesforceTransport:
     def _check(self, response: requests.Response, **_: Any) -> None:
         """Look at every answer before the client library does: it knows neither lists from the token endpoint nor HTML."""
         signing_in = urlsplit(response.url).path.endswith(TOKEN_PATH)
+        if response.status_code in UNFINISHED:
+            self._calls.lose()
         if not response.ok or response.status_code >= 300:
             raise refused_request(response, integration=self.integration, signing_in=signing_in, remedy=self._remedy())
         if response.status_code != 204 and response.content.lstrip()[:1] not in {b"{", b"["}:
@@ -195,12 +197,15 @@ class SalesforceTransport:
         except (requests.exceptions.JSONDecodeError, SalesforceError):
             raise self.unexpected("answered something that is not JSON") from None
         except requests.exceptions.RequestException as error:
+            executed = executed and not _never_sent(error)
+            if executed:
+                self._calls.lose()
             raise ServiceUnavailableError(
                 f"cannot be reached or did not answer ({type(error).__name__}); check {self._remedy()}",
                 integration=self.integration,
                 service="Salesforce",
                 code=type(error).__name__,
-                executed=executed and not _never_sent(error),
+                executed=executed,
                 too_much=isinstance(error, requests.exceptions.ReadTimeout),
             ) from None
 

@@ -1,0 +1,76 @@
+"""Writes that may still be carried out: those under way, and those whose answer was lost (a time-out, a killed run).
+
+A write is stored before it is sent and taken away with its results. What stays is watched until the CRM cannot carry it out
+any more, and after that until a later write of the record was answered: whether it was carried out nobody knows.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.schemas import OPEN_CALLS
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import fetch
+
+_KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
+
+_BEGIN = """
+INSERT INTO crm_pipeline.open_call (integration, crm, record_type, qbench_ids, contents, over_at)
+VALUES (:integration, :crm, :record_type, :ids, :contents, now() + :lasts) RETURNING id
+"""
+
+_END = """
+WITH kept AS (
+  SELECT id, array_agg(qbench_id ORDER BY qbench_id) AS qbench_ids, array_agg(content ORDER BY qbench_id) AS contents
+  FROM crm_pipeline.open_call, unnest(qbench_ids, contents) AS one (qbench_id, content)
+  WHERE {which} AND {stays} GROUP BY id
+), changed AS (
+  UPDATE crm_pipeline.open_call AS call SET qbench_ids = kept.qbench_ids, contents = kept.contents, over_at = {over_at}
+  FROM kept WHERE call.id = kept.id
+)
+DELETE FROM crm_pipeline.open_call WHERE {which} AND id NOT IN (SELECT id FROM kept)
+"""
+
+_ANSWERED = _END.format(which="id = :call", stays="qbench_id = ANY(:doubtful)", over_at="now() + :over_after")
+
+_FORGET = _END.format(
+    which=f"{_KEY} AND over_at <= now() AND qbench_ids && CAST(:ids AS bigint[])",
+    stays="qbench_id <> ALL(CAST(:ids AS bigint[]))",
+    over_at="call.over_at",
+)
+
+_OPEN = f"""
+SELECT qbench_id, content, over_at <= now() AS over
+FROM crm_pipeline.open_call, unnest(qbench_ids, contents) AS one (qbench_id, content)
+WHERE {_KEY} AND qbench_ids && CAST(:ids AS bigint[]) AND qbench_id = ANY(:ids)
+"""
+
+
+def begin_call(connection: Connection, state: CrmState, *, ids: list[int], contents: list[int], lasts: timedelta) -> int:
+    """Store that a write is about to be sent, which ``lasts`` at most; returns its number."""
+    row = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
+    found = connection.execute(text(_BEGIN), {**row, "ids": ids, "contents": contents, "lasts": lasts})
+    return int(found.scalar_one())
+
+
+def end_call(connection: Connection, *, call: int, doubtful: list[int], over_after: timedelta) -> None:
+    """Forget a write that came back, but for the records of which it is not known what it made or, for so long, will make of them."""
+    if doubtful:
+        connection.execute(text(_ANSWERED), {"call": call, "doubtful": doubtful, "over_after": over_after})
+    else:
+        connection.execute(text("DELETE FROM crm_pipeline.open_call WHERE id = :call"), {"call": call})
+
+
+def forget_calls(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
+    """Forget earlier writes of records that were written since: those that cannot be carried out any more."""
+    key = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
+    connection.execute(text(_FORGET), {**key, "ids": ids})
+
+
+def open_calls(connection: Connection, state: CrmState, *, ids: list[int]) -> pd.DataFrame:
+    """The writes of these QBench ids that may be, or may have been, carried out unseen (schemas.OPEN_CALLS)."""
+    key = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
+    return fetch(connection, _OPEN, {**key, "ids": ids}, OPEN_CALLS)
