@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,25 @@ def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str])
     record waits for its link, or a contact found no account by it, or a deleted one.
     """
     return sorted(connection.execute(text(_IN_DOUBT), {**asdict(state), "crm_ids": crm_ids}).scalars())
+
+
+def contacts_of(connection: Connection, state: CrmState, *, customers: list[int]) -> list[int]:
+    """QBench ids of the linked contacts that these customers' accounts were last sent for, in ascending order."""
+    statement = text(
+        f"SELECT qbench_id FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted' AND parent_qbench_id = ANY(:customers) "
+        "ORDER BY qbench_id"
+    )
+    return list(connection.execute(statement, {**asdict(state), "customers": customers}).scalars()) if customers else []
+
+
+def set_parents(connection: Connection, state: CrmState, *, ids: list[int], customers: Sequence[int | None]) -> None:
+    """Store for which customer each contact was last sent its account; None: for none, so that the next plan sends it."""
+    statement = f"""
+    UPDATE crm_pipeline.link SET parent_qbench_id = row.customer
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:customers AS bigint[])) AS row (qbench_id, customer)
+    WHERE {_KEY} AND link.qbench_id = row.qbench_id
+    """
+    execute_rows(connection, statement, len(ids), **asdict(state), ids=ids, customers=list(customers))
 
 
 def change_links(connection: Connection, state: CrmState, *, changes: pd.DataFrame) -> None:

@@ -18,10 +18,11 @@ import pandas as pd
 
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.model import Operation, RecordType
-from crm_pipeline.schemas import LINKS, WRITE_ROWS
+from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.link_checks import (
+    contacts_of,
     count_links,
     forget_links,
     gone_links,
@@ -30,13 +31,14 @@ from crm_pipeline.store.link_checks import (
     last_check,
     links_after,
     save_check,
+    set_parents,
 )
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
 from crm_pipeline.sync.link_policy import LinkPolicy, judge
 from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.reconciling import outcomes
+from crm_pipeline.sync.reconciling import outcomes, returned, without_account
 from crm_pipeline.sync.results import account_for
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,10 @@ OVERLAP = timedelta(minutes=10)
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far back the first recent check looks; a full one sees the rest."""
 
-FINDINGS = ("relinked", "conflict", "deleted", "restored", "forgotten", "key_lost", "key_refused", "other_key", "other_account", "too_many")
+FINDINGS = (
+    *("relinked", "conflict", "deleted", "restored", "forgotten", "key_lost", "key_refused", "other_key"),
+    *("other_account", "account_lost", "account_refused", "too_many"),
+)
 """Everything that is counted beside ``checked``."""
 
 SAMPLE_IDS = 5
@@ -82,6 +87,7 @@ class LinkCheck:
         self._policy = policy
         self._store = store
         self._crm = crm
+        self._returned: dict[int, str | None] = {}
 
     @property
     def too_many_gone(self) -> bool:
@@ -106,10 +112,14 @@ class LinkCheck:
         with self._store.transaction() as connection:
             follow_deletions(connection, order.state)
         found = [self._looked_at(reader, links, report) for links in self._links(order, scope)]
-        findings = reader.reconcile(pd.concat(found, ignore_index=True)) if found else None
-        if findings is not None:
+        rows = pd.concat(found, ignore_index=True) if found else None
+        findings = None if rows is None else reader.reconcile(rows, returned=self._returned)
+        if rows is not None and findings is not None:
             self._store_findings(reader, findings, report)
             self._write_keys(order, findings[findings["key_lost"]], report)
+            self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
+            if order.state.record_type is RecordType.ACCOUNT:
+                self._returned = returned(rows, findings)
         self._apply_policy(order, report, new=[] if findings is None else _ids(findings, findings["finding"].eq("deleted")))
         with self._store.transaction() as connection:
             save_check(connection, order.state, scope=scope, started_at=started, counts=report.counts)
@@ -143,7 +153,12 @@ class LinkCheck:
         since = before - OVERLAP if before is not None else datetime.now(UTC) - FIRST_LOOK_BACK
         gone = self._crm.merged_or_deleted(order.state.record_type, since=since)
         with self._store.transaction() as connection:
-            ids = ids_in_doubt(connection, order.state, crm_ids=gone)
+            ids = sorted(
+                {
+                    *ids_in_doubt(connection, order.state, crm_ids=gone),
+                    *contacts_of(connection, order.state, customers=list(self._returned)),
+                }
+            )
         for start in range(0, len(ids), FRAME_ROWS):
             with self._store.transaction() as connection:
                 yield order.state.links(connection, ids=ids[start : start + FRAME_ROWS])
@@ -157,13 +172,15 @@ class LinkCheck:
         with self._store.transaction() as connection:
             latest = order.state.outcomes(connection, ids=findings["qbench_id"].tolist())
             reader.store_changes(connection, findings[findings["changed"]])
+            lost = _ids(findings, findings["account_lost"])
+            set_parents(connection, order.state, ids=lost, customers=[None] * len(lost))
             skipped = outcomes(findings, latest)
             order.state.save_outcomes(
                 connection, outcomes=skipped, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key
             )
         for name, rows in findings.groupby("finding"):
             report.add(str(name), rows["qbench_id"].tolist())
-        for name in ("key_lost", "other_key", "other_account"):
+        for name in ("key_lost", "other_key", "other_account", "account_lost"):
             report.add(name, _ids(findings, findings[name]))
 
     def _write_keys(self, order: LoadOrder, keyless: pd.DataFrame, report: LinkReport) -> None:
@@ -177,6 +194,28 @@ class LinkCheck:
             nothing = pd.DataFrame(index=rows.index)
             answer = account_for(rows, self._crm.write(order.state.record_type, WriteBatch(rows, nothing, nothing)))
             report.add("key_refused", _ids(answer, answer["error_type"].notna()))
+
+    def _give_accounts_back(self, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:
+        """Put contacts and accounts together again; a contact whose account is not taken is open, so that a load sends it."""
+        size = self._crm.association_batch_size
+        for start in range(0, len(lost), size):
+            part = lost.iloc[start : start + size].reset_index(drop=True)
+            pairs = ASSOCIATIONS.build(
+                part[["qbench_id", "crm_id"]].assign(parent_crm_id=part["account"], beside=False, previous_crm_id=None)
+            )
+            answer = account_for(pairs, self._crm.associate(pairs))
+            given, refused = part[answer["error_type"].isna()], part[answer["error_type"].notna()]
+            with self._store.transaction() as connection:
+                set_parents(connection, order.state, ids=given["qbench_id"].tolist(), customers=given["customer_id"].tolist())
+                latest = order.state.outcomes(connection, ids=refused["qbench_id"].tolist())
+                order.state.save_outcomes(
+                    connection,
+                    outcomes=without_account(refused, latest),
+                    backoff=order.retries.backoff,
+                    run_id=order.run_id,
+                    partition_key=order.partition_key,
+                )
+            report.add("account_refused", refused["qbench_id"].tolist())
 
     def _apply_policy(self, order: LoadOrder, report: LinkReport, *, new: list[int]) -> None:
         with self._store.transaction() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,7 +17,7 @@ from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import change_links
 from crm_pipeline.sync.eligibility import account_crm_ids
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.reconciling import contested, noteworthy, reconcile
+from crm_pipeline.sync.reconciling import NOBODY, contested, noteworthy, reconcile
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class LinkReader:
                 accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
         return noteworthy(links, examined, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
 
-    def reconcile(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The findings (reconciling.FINDINGS) about these links (reconciling.noteworthy).
+    def reconcile(self, rows: pd.DataFrame, *, returned: Mapping[int, str | None] = NOBODY) -> pd.DataFrame:
+        """The findings (reconciling.FINDINGS) about these links (reconciling.noteworthy); ``returned``: as reconciling.reconcile has it.
 
         Where several lead to one record that nobody holds, and its key does not say whose it is, its values are read.
         """
@@ -53,7 +54,8 @@ class LinkReader:
             holders = state.holders(connection, org_id=self.org_id, crm_ids=winners)
             left = left_behind(connection, state, org_id=self.org_id, crm_ids=winners)
         holders = holders[~holders["crm_id"].isin(left["crm_id"])].reset_index(drop=True)
-        return reconcile(rows, holders, integration=self.order.integration, standing=self._standing(contested(rows, holders)))
+        standing = self._standing(contested(rows, holders))
+        return reconcile(rows, holders, integration=self.order.integration, standing=standing, returned=returned)
 
     def store_changes(self, connection: Connection, findings: pd.DataFrame) -> None:
         """Store what the links of these findings (reconciling.FINDINGS) are now; of a record deleted in QBench, a winner is taken over."""

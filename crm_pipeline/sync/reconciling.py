@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pandas as pd
 
-from crm_pipeline.errors import DeletedInCrmException, LinkConflictException, RecordError
+from crm_pipeline.errors import AssociationPendingException, DeletedInCrmException, LinkConflictException, RecordError
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.schemas import OUTCOMES
@@ -27,9 +28,15 @@ FINDINGS = FrameSchema(
         Column("key_lost", "bool", "the record carries no external key, though the link is live"),
         Column("other_key", "bool", "the record carries another external key, though the link is live"),
         Column("other_account", "bool", "contacts: the record's account is not its customer's, though the link is live"),
+        Column("account_lost", "bool", "contacts: it is not its customer's, because one of the two was away, and nobody gave it another"),
+        Column("customer_id", "Int64", "contacts: QBench id of the customer last sent"),
+        Column("account", "str", "contacts: CRM id of its account"),
     ),
 )
 """What a check found about links, one row per link."""
+
+NOBODY: Mapping[int, str | None] = MappingProxyType({})
+"""No customer."""
 
 ERRORS: dict[str, type[RecordError]] = {"conflict": LinkConflictException, "deleted": DeletedInCrmException}
 """What a record is skipped for that a finding keeps from syncing."""
@@ -64,13 +71,21 @@ def contested(rows: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
     return merged[merged["leads_to"].duplicated(keep=False)]
 
 
-def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str, standing: pd.Series | None = None) -> pd.DataFrame:
+def reconcile(
+    rows: pd.DataFrame,
+    holders: pd.DataFrame,
+    *,
+    integration: str,
+    standing: pd.Series | None = None,
+    returned: Mapping[int, str | None] = NOBODY,
+) -> pd.DataFrame:
     """The findings (FINDINGS) about these links (``noteworthy``).
 
     ``holders``: schemas.HOLDERS of the records that merges lead to. A link follows a merge unless the winner is another
     record's: linked to it, or carrying its key. Of several that lead to one record, one follows (rules.md, 27): whose key it
     carries, else one that was live till now, whose values stand there, that is the oldest. ``standing``: by QBench id, how
-    many values of a contested link its winner has.
+    many values of a contested link its winner has. ``returned``: the customers whose accounts are there again since the last
+    look, by QBench id, with the record that a merge had made of them, null after a deletion.
     """
     deleted, merged = rows["state"].eq("deleted"), rows["state"].eq("merged")
     obstacle = _obstacle(rows, holders, merged=merged, integration=integration, standing=standing)
@@ -81,6 +96,8 @@ def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str, st
     live = ~deleted & ~lost
     other_key = live & rows["own_key"].notna() & rows["held_key"].notna() & ~same_key(rows["held_key"], rows["own_key"])
     news = pd.Series(None, index=rows.index, dtype="str").mask(live, "restored").mask(deleted, "deleted").mask(lost, "conflict")
+    finding = news.where(status.ne(rows["status"])).mask(follows, "relinked")
+    account_lost = live & _lost_account(rows, returned, itself=finding.eq("restored"))
     return FINDINGS.build(
         {
             "qbench_id": rows["qbench_id"],
@@ -90,11 +107,14 @@ def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str, st
             "status": status,
             "merged_into": merged_into,
             "changed": status.ne(rows["status"]) | follows | ~_same(merged_into, rows["merged_into"]),
-            "finding": news.where(status.ne(rows["status"])).mask(follows, "relinked"),
+            "finding": finding,
             "reason": rows["crm_id"].where(deleted).mask(lost, rows["crm_id"] + " was merged into " + rows["leads_to"] + obstacle),
             "key_lost": live & rows["own_key"].notna() & rows["held_key"].isna(),
             "other_key": other_key,
-            "other_account": live & _has_other_account(rows),
+            "other_account": live & _has_other_account(rows) & ~account_lost,
+            "account_lost": account_lost,
+            "customer_id": rows["parent_qbench_id"],
+            "account": rows["account"],
         }
     )
 
@@ -102,19 +122,36 @@ def reconcile(rows: pd.DataFrame, holders: pd.DataFrame, *, integration: str, st
 def outcomes(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
     """The outcomes (schemas.OUTCOMES) of records that a finding keeps from syncing; ``latest``: theirs before."""
     rows = findings[findings["finding"].isin(list(ERRORS))].reset_index(drop=True)
-    known = latest.set_index("qbench_id")
-    versions = rows["qbench_id"].map(known["version"]).fillna(rows["version"])
-    error = {name: kind.__name__ for name, kind in ERRORS.items()}
+    return _told(rows, rows["finding"].map(ERRORS), latest)
+
+
+def returned(rows: pd.DataFrame, findings: pd.DataFrame) -> dict[int, str | None]:
+    """The records that are there again, by QBench id, with the record that a merge had made of them, null after a deletion.
+
+    ``rows``: the links as they were (``noteworthy``).
+    """
+    back = rows[rows["qbench_id"].isin(findings.loc[findings["finding"].eq("restored"), "qbench_id"])]
+    merged_into = back["merged_into"].astype(object).where(back["merged_into"].notna(), None)
+    return dict(zip(back["qbench_id"].tolist(), merged_into.tolist(), strict=True))
+
+
+def without_account(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes (schemas.OUTCOMES) of contacts that could not be given their account back; ``latest``: theirs before."""
+    rows = findings.reset_index(drop=True)
+    return _told(rows, pd.Series([AssociationPendingException] * len(rows), index=rows.index, dtype=object), latest)
+
+
+def _told(rows: pd.DataFrame, errors: pd.Series, latest: pd.DataFrame) -> pd.DataFrame:
+    versions = rows["qbench_id"].map(latest.set_index("qbench_id")["version"]).fillna(rows["version"])
     return OUTCOMES.build(
         {
             "qbench_id": rows["qbench_id"],
             "version": versions.astype("int64"),
-            "outcome": rows["finding"].map({name: str(kind.outcome) for name, kind in ERRORS.items()}).astype("str"),
-            "error_type": rows["finding"].map(error).astype("str"),
+            "outcome": errors.map(lambda error: str(error.outcome)).astype("str"),
+            "error_type": errors.map(lambda error: error.__name__).astype("str"),
             "reason": rows["reason"],
-            "waits_on": rows["finding"].map({name: kind.waits_on for name, kind in ERRORS.items()}).astype("str"),
-            "retryable": pd.Series(False, index=rows.index, dtype="bool"),
-            "state_digest": rows["qbench_id"].map(known["state_digest"]),
+            "waits_on": errors.map(lambda error: error.waits_on).astype("str"),
+            "retryable": errors.map(lambda error: error.retryable).astype("bool"),
         }
     )
 
@@ -149,6 +186,14 @@ def _first_to_follow(rows: pd.DataFrame, standing: pd.Series | None) -> pd.Serie
     order = ["own_key", "live", "standing", "linked_at", "qbench_id"]
     ranked = claims.sort_values(order, ascending=[False, False, False, True, True])
     return ~ranked.duplicated("winner").reindex(rows.index)
+
+
+def _lost_account(rows: pd.DataFrame, returned: Mapping[int, str | None], *, itself: pd.Series) -> pd.Series:
+    """The contacts that lost their account by a deletion that ended, of either (``itself``: their own), or by a merge taken back."""
+    known, held = rows["account"].notna(), rows["parent_crm_id"]
+    back = rows["parent_qbench_id"].isin(list(returned))
+    merged = rows["parent_qbench_id"].map(dict(returned)).astype("str")
+    return known & ((held.isna() & (back | itself)) | (held.notna() & held.eq(merged).fillna(value=False)))
 
 
 def _has_other_account(rows: pd.DataFrame) -> pd.Series:

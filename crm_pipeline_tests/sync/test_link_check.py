@@ -730,3 +730,60 @@ def test_an_account_restored_after_its_contacts_met_it_deleted_gets_them(bench: 
     later(bench, spec, CONTACT)
     assert now(bench).account_of_contact(11) == gone
     assert later(bench, spec, CONTACT) == {}
+
+
+# --- what an end gives back
+
+ALONE, KEPT, GIVEN_AWAY, OF_ANOTHER = 11, 12, 13, 14
+"""Contacts: one that is deleted and restored itself, two of an account that is, the second of which is given another, and one untouched."""
+
+
+@pytest.mark.parametrize("restores_associations", [False, True], ids=["associations are lost", "associations come back"])
+def test_a_restored_record_gets_the_account_or_the_contacts_back_that_nobody_gave_away(
+    hubspot: Bench, *, restores_associations: bool
+) -> None:
+    hubspot.sandbox.portal.restores_associations = restores_associations
+    spec = hubspot.spec()
+    hubspot.given(spec, ACCOUNT, customer(1), customer(2))
+    hubspot.given(spec, CONTACT, *(contact(number, of=1 if number in {KEPT, GIVEN_AWAY} else 2) for number in range(ALONE, OF_ANOTHER + 1)))
+    before, elsewhere = now(hubspot), hubspot.add_account("Elsewhere")
+    delete(hubspot, before.linked(1))
+    delete(hubspot, before.linked(ALONE, CONTACT), CONTACT)
+    assert findings(hubspot, spec) == {ACCOUNT: {1: {"deleted"}}, CONTACT: {ALONE: {"deleted"}}}
+    give_account(hubspot, before.linked(GIVEN_AWAY, CONTACT), elsewhere)
+    restore(hubspot, before.linked(1))
+    restore(hubspot, before.linked(ALONE, CONTACT), CONTACT)
+    found = findings(hubspot, spec, scope="recent")
+    lost = set() if restores_associations else {"account_lost"}
+    assert found[ACCOUNT] == {1: {"restored"}}
+    assert {number: found[CONTACT].get(number, set()) for number in range(ALONE, OF_ANOTHER + 1)} == {
+        ALONE: {"restored", *lost},
+        KEPT: lost,
+        GIVEN_AWAY: {"other_account"},
+        OF_ANOTHER: set(),
+    }
+    assert hubspot.calls.get("associate", 0) == (0 if restores_associations else 1)
+    after = now(hubspot)
+    assert {number: after.account_of_contact(number) for number in range(ALONE, OF_ANOTHER + 1)} == {
+        **{number: before.account_of_contact(number) for number in (ALONE, KEPT, OF_ANOTHER)},
+        GIVEN_AWAY: elsewhere,
+    }
+    assert findings(hubspot, spec) == {ACCOUNT: {}, CONTACT: {GIVEN_AWAY: {"other_account"}}}
+    assert later(hubspot, spec, CONTACT) == {"unchanged": 1}, "the restored contact, which waited"
+
+
+def test_the_end_of_a_merge_gives_the_loser_its_contacts_back(salesforce: Bench) -> None:
+    spec = synced(salesforce, customers=2)
+    before = now(salesforce)
+    merge(salesforce, before.linked(1), before.linked(2))
+    salesforce.stage(spec, ACCOUNT, customer(2, 200, customer_name="Renamed"))
+    check(salesforce, spec)
+    salesforce.load(spec, ACCOUNT, window=CHANGED)
+    assert salesforce.outcomes()[2] == ("skipped", "LinkConflictException")
+    assert now(salesforce).account_of_contact(12) == before.linked(1)
+    restore(salesforce, before.linked(2))
+    assert findings(salesforce, spec, scope="recent") == {ACCOUNT: {2: {"restored"}}, CONTACT: {12: {"account_lost"}}}
+    assert (later(salesforce, spec), later(salesforce, spec, CONTACT)) == ({"updated": 1}, {})
+    after = now(salesforce)
+    assert (after.account_of_contact(11), after.account_of_contact(12)) == (before.linked(1), before.linked(2))
+    assert findings(salesforce, spec) == {ACCOUNT: {}, CONTACT: {}}

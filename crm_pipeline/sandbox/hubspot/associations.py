@@ -73,6 +73,16 @@ class Associations:
         del self._of_contact[contact][company]
         del self._of_company[company][contact]
 
+    def forget(self, object_name: str, record_id: str) -> None:
+        """Remove every association of a record."""
+        pairs = (
+            [(record_id, other) for other in self.companies(record_id)]
+            if object_name == "contacts"
+            else [(other, record_id) for other in self.contacts(record_id)]
+        )
+        for pair in pairs:
+            self.remove(*pair)
+
     def companies(self, contact: str) -> Mapping[str, set[int]]:
         """A contact's companies with their types."""
         return self._of_contact.get(contact, {})

@@ -76,6 +76,8 @@ class HubSpotPortal:
     """Whether batch/read answers for a merged-away id as single reads do; assumed."""
     archived_values: Literal["free", "taken"] = "free"
     """Whether a record in the bin gives its unique values free; assumed."""
+    restores_associations: bool = True
+    """Whether a record that comes out of the bin has its associations again; assumed."""
     create_companies: bool = False
     """The setting *create and associate companies with contacts*, by email domain."""
     clock: Callable[[], float] = time.time
@@ -182,7 +184,10 @@ class HubSpotPortal:
     def restore(self, object_name: str, record_id: str) -> None:
         """Take a record out of the bin. Raises KeyError, or ValueError where a unique value is taken meanwhile."""
         with self.lock:
-            self.store(object_name).restore(record_id, at=self.clock(), visible=0)
+            store = self.store(object_name)
+            store.restore(record_id, at=self.clock(), visible=0)
+            if not self.restores_associations:
+                self.graph.forget(store.type.name, record_id)
 
     def purge(self, object_name: str, record_id: str) -> None:
         """Empty the bin of one record, as 90 days do. Raises KeyError."""
