@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crm_pipeline.mapping.addresses import parts_of, possible_types
+from crm_pipeline.mapping.filters import CUSTOMER_PREFIX, fields_named
 from crm_pipeline.mapping.normalize import PHONE_FIELDS
 from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.spec import FieldEntry, RecordSpec, as_source
@@ -12,6 +13,8 @@ from crm_pipeline.mapping.targets import targets
 from crm_pipeline.model import RecordType
 
 PHONE_TYPE = "phone_number_type"
+OF_EVERY_RECORD = frozenset({"qbench_id", "version", "customer_id"})
+"""Normalized columns that no mapping names."""
 
 
 def normalized_sources(spec: RecordSpec) -> Mapping[str, tuple[str, ...]]:
@@ -56,6 +59,20 @@ def crm_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, ...]]:
 def qbench_fields(spec: RecordSpec) -> tuple[str, ...]:
     """The QBench fields that the mapping reads, each once."""
     return tuple(dict.fromkeys(field for fields in normalized_sources(spec).values() for field in fields))
+
+
+def named_fields(spec: RecordSpec, record_type: RecordType) -> tuple[str, tuple[str, ...]]:
+    """The QBench fields of one record type that the YAML names for this record, each once, and the prefix that they have there.
+
+    Of its own type those of the mapping, the match keys and the rules; of a contact's customer those of the rules.
+    """
+    rules = [spec.only, *(rule.only for rule in spec.owner)]
+    ruled = [field for rule in rules if rule is not None for field in fields_named(rule)]
+    if record_type is not spec.record_type:
+        of_customer = (field.removeprefix(CUSTOMER_PREFIX) for field in ruled if field.startswith(CUSTOMER_PREFIX))
+        return CUSTOMER_PREFIX, tuple(dict.fromkeys(of_customer))
+    own = [field for name, fields in normalized_sources(spec).items() if name not in OF_EVERY_RECORD for field in fields]
+    return "", tuple(dict.fromkeys([*own, *(field for field in ruled if not field.startswith(CUSTOMER_PREFIX))]))
 
 
 def _fields(entry: FieldEntry | None) -> tuple[str, ...]:

@@ -156,14 +156,18 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
         check_specs=check_specs(names.normalized_key(spec.name, record_type), "mapping_current"),
     )
     def normalized(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from crm_pipeline.store.raw_fields import NEWEST
         from crm_pipeline.sync.normalizing import mapping_digest, normalize_staged
+        from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
         started = time.monotonic()
         counts: Counter[str] = Counter()
+        unknown: list[str] = []
 
         def metadata() -> dict[str, Any]:
             met = {name: count for name, count in sorted(counts.items()) if name != "rows"}
-            return {ROW_COUNT: counts["rows"], **met, "seconds": seconds_since(started)}
+            fields = {"unknown_fields": ", ".join(unknown)} if unknown else {}
+            return {ROW_COUNT: counts["rows"], **met, **fields, "seconds": seconds_since(started)}
 
         with failing_clearly(spec.name, metadata):
             within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
@@ -171,8 +175,11 @@ def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyP
             digest = mapping_digest(record, spec.reading)
             with STORE.transaction() as connection:
                 out_of_date = count_of_other_mapping(connection, spec.name, record_type, mapping_digest=digest)
+                unknown += unknown_fields(connection, spec.name, record, newest=NEWEST)
+        if unknown:
+            context.log.warning(f"integration {spec.name}, {record_type}s: {told(unknown)}")
         context.add_asset_metadata({COLUMN_LINEAGE: lineage}, partition_key=context.partition_keys[-1])
-        return dg.MaterializeResult(metadata=metadata(), check_results=[mapping_current(out_of_date)])
+        return dg.MaterializeResult(metadata=metadata(), check_results=[mapping_current(out_of_date, unknown_fields=unknown)])
 
     return normalized
 

@@ -18,6 +18,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.store.ledger import LinkFault, OpenRecords
 from crm_pipeline.sync.report import LoadReport
+from crm_pipeline.sync.unknown_fields import told
 
 NOTHING_WRONG: tuple[type[RecordError], ...] = (
     FilteredOutException,
@@ -35,7 +36,7 @@ _DESCRIPTIONS = {
     "links_consistent": "No two records share a CRM record, what is synced has a link, links belong to the integration's organization, "
     "and no create has been left undecided for a day.",
     "window_complete": "QBench was read to the window's end, and has no record dated in the future.",
-    "mapping_current": "Every staged record was normalized by the mapping as it is now.",
+    "mapping_current": "Every staged record was normalized by the mapping as it is now, and the QBench fields that it names exist.",
 }
 LOAD_CHECKS = ("no_failed_records", "no_open_records", "counts_add_up", "links_consistent")
 _HOURS_SHOWN = 20
@@ -144,14 +145,16 @@ def window_complete(*, seconds_missing: int, seconds_ahead: int) -> dg.AssetChec
     )
 
 
-def mapping_current(out_of_date: int) -> dg.AssetCheckResult:
-    """WARN where another mapping made staged rows."""
+def mapping_current(out_of_date: int, *, unknown_fields: Sequence[str] = ()) -> dg.AssetCheckResult:
+    """WARN where another mapping made staged rows, or the mapping names QBench fields that no record has."""
+    said = [f"{out_of_date} staged records were normalized by an earlier mapping."] if out_of_date else []
+    said += [f"{told(unknown_fields)}."] if unknown_fields else []
     return dg.AssetCheckResult(
         check_name="mapping_current",
-        passed=not out_of_date,
+        passed=not said,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{out_of_date} staged records were normalized by an earlier mapping." if out_of_date else None,
-        metadata={"records_out_of_date": out_of_date},
+        description=" ".join(said) or None,
+        metadata={"records_out_of_date": out_of_date, "unknown_fields": ", ".join(unknown_fields)},
     )
 
 

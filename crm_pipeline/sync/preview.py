@@ -24,6 +24,7 @@ from crm_pipeline.sync.planned_accounts import TO_BE_CREATED, PlannedAccounts
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, verbs
 from crm_pipeline.sync.selection import Named, Selection, begun, taken
+from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
 SAMPLE_IDS = 5
 OTHER_MAPPING = "records are shown as another mapping made them; materialize the normalized assets, then plan again"
@@ -64,6 +65,7 @@ class Forecast:
     after_account: int = 0
     open_intents: int = 0
     other_mapping: int = 0
+    unknown_fields: list[str] = field(default_factory=list)
     noted: Counter[str] = field(default_factory=Counter)
     reads: dict[str, int] = field(default_factory=dict)
     writes: dict[str, int] = field(default_factory=dict)
@@ -78,6 +80,8 @@ class Forecast:
             notes.append(f"{self.open_intents} creates of an interrupted run are settled first; they may become updates")
         if self.other_mapping:
             notes.append(f"{self.other_mapping} {OTHER_MAPPING}")
+        if self.unknown_fields:
+            notes.append(told(self.unknown_fields))
         return notes + [f"{note} ({count} records)" for note, count in self.noted.most_common()]
 
     def as_json(self) -> dict[str, Any]:
@@ -135,6 +139,7 @@ class Preview:
         with self._store.trial() as connection:
             forecast.open_intents = len(order.state.open_intents(connection))
             forecast.other_mapping = _of_other_mapping(connection, order, selection)
+            forecast.unknown_fields = unknown_fields(connection, order.integration, order.spec)
             if order.spec.record_type is RecordType.ACCOUNT:
                 return begun(connection, order, selection, accounts=self._accounts)
             # As the load of accounts does before.

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.spec import AccountSpec
 from crm_pipeline.orchestration.checks import NOTHING_WRONG, links_consistent, no_failed_records, window_complete
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.faults import Fault
@@ -38,7 +39,7 @@ class Checked:
     ``first``: two laboratories, a person of one of them and a customer from tomorrow, HubSpot down. ``second``: the next hour, after the
     outcome of one laboratory and the link of the other were lost. ``healed``: that hour again, after the first one had run again.
     ``stopped``: the read of an hour that QBench broke off. ``changed``: the second hour under another mapping. ``renewed``: the first
-    hour's contacts under that mapping.
+    hour's contacts under that mapping. ``misspelt``: its customers under one that names a field which QBench has not.
     """
 
     failed: dict[str, str]
@@ -48,6 +49,7 @@ class Checked:
     stopped: Verdicts
     changed: Verdicts
     renewed: Verdicts
+    misspelt: tuple[dg.ExecuteInProcessResult, Verdicts]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,9 @@ def checked(world: World) -> Checked:
     sandbox.faults.clear()
     _, changed = run(mapped_anew, SECOND, *READS[2:])
     _, renewed = run(mapped_anew, FIRST, *READS[3:])
-    return Checked(failures(failed), first, second, healed, stopped, changed, renewed)
+    described = AccountSpec.model_validate({"map": {"name": "customer_name", "description": "comentts"}})
+    misspelt = spec.model_copy(update={"accounts": described})
+    return Checked(failures(failed), first, second, healed, stopped, changed, renewed, run(misspelt, FIRST, READS[2]))
 
 
 def test_lost_outcome_of_a_done_hour_is_an_error_and_a_lost_link_a_warning(checked: Checked) -> None:
@@ -126,3 +130,13 @@ def test_rows_of_another_mapping_are_a_warning_until_they_are_normalized_again(c
     assert numbers(contacts)["records_out_of_date"] == 1
     assert checked.changed["normalized/accounts", "mapping_current"].passed, "customers are normalized anew by themselves"
     assert checked.renewed["normalized/contacts", "mapping_current"].passed
+
+
+def test_qbench_field_that_no_record_has_is_named_in_check_and_metadata(checked: Checked) -> None:
+    result, verdicts = checked.misspelt
+    verdict = verdicts["normalized/accounts", "mapping_current"]
+    assert (verdict.passed, verdict.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "comentts" in str(verdict.description)
+    (made,) = result.asset_materializations_for_node(result.get_step_success_events()[0].step_key or "")
+    assert made.metadata["unknown_fields"].value == "comentts"
+    assert checked.first["normalized/accounts", "mapping_current"].passed

@@ -62,7 +62,7 @@ Staged = tuple[int, int, dict[str, Any]]
 
 def customer(number: int, version: int = 100, **content: Any) -> Staged:
     """A customer that may sync."""
-    return number, version, {"customer_name": f"Lab {number}", **content}
+    return number, version, {"customer_name": f"Lab {number}", "comments": None, "phone": None, **content}
 
 
 def contact(number: int, version: int = 100, *, of: int, **content: Any) -> Staged:

@@ -1,0 +1,30 @@
+"""Does QBench have the fields that the mapping and its rules name? A misspelt one is blank everywhere, and nothing else tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from crm_pipeline.mapping.lineage import named_fields
+from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.raw_fields import absent_fields
+
+
+def unknown_fields(connection: Connection, integration: str, spec: RecordSpec, *, newest: int | None = None) -> list[str]:
+    """The QBench fields, as the YAML names them, that no staged record has; of the ``newest`` records, or of all.
+
+    It may also be a field that QBench leaves out of records without a value, if it does so (not documented).
+    """
+    found: list[str] = []
+    for record_type in RecordType:
+        prefix, fields = named_fields(spec, record_type)
+        absent = absent_fields(connection, integration, record_type, fields=fields, newest=newest) if fields else []
+        found += [prefix + field for field in absent]
+    return found
+
+
+def told(fields: Sequence[str]) -> str:
+    """The words for fields that are unknown."""
+    return f"No staged record has a field {', '.join(fields)}: misspelt in the mapping or its rules, or filled in no record"
