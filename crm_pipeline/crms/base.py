@@ -65,6 +65,11 @@ class CrmSettings(AllowsHttp):
         ),
     ] = 600
 
+    @property
+    def permits(self) -> str:
+        """What of these settings decides whether the CRM takes a record or refuses it, in a word; another word is worth another try."""
+        return ""
+
 
 KEPT = "kept by the CRM"
 """Begins the note on the fields of a written row that the answer shows with another value than was sent."""

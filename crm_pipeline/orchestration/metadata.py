@@ -39,7 +39,8 @@ def column_lineage(asset_key: Sequence[str], sources: Mapping[str, Sequence[str]
 def load_metadata(report: LoadReport, calls: Mapping[str, int], *, floor: Mapping[str, int], limits: Limits) -> dict[str, Any]:
     """A load's counts as materialization metadata: rows per outcome, calls made and needed, limits used, seconds per phase.
 
-    ``open_records`` are those among the failed ones that are tried again by themselves.
+    ``open_records`` are those among the failed ones that are tried again by themselves; ``refused_before`` those that were not sent,
+    because the CRM refused the same write before.
 
     ``floor``: the fewest write calls that the API allows for the rows sent (sync.floor).
     """
@@ -49,6 +50,7 @@ def load_metadata(report: LoadReport, calls: Mapping[str, int], *, floor: Mappin
         "replanned": report.replanned,
         **{str(outcome): report.outcomes.get(outcome, 0) for outcome in Outcome},
         "open_records": report.retryable,
+        "refused_before": report.refused_before,
         **calls_metadata(calls),
         "fewest_write_calls": sum(floor.values()),
         **limits_metadata(limits, calls=sum(calls.values()), seconds=report.seconds),

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -21,8 +22,9 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=names.resync_key(spec.name, kind),
-        description="Every staged record, normalized by today's mappings and planned against its link; sends only what differs to "
-        f"{kind.title}, and reads nothing from QBench. Materialize it after a change of the mappings.",
+        description="Every staged record, normalized by today's mappings and planned against its link; sends only what differs, or "
+        f"was refused, to {kind.title}, and reads nothing from QBench. Materialize it after a change of the mappings, or once the cause of "
+        "refusals is gone.",
         group_name=names.upkeep_group(spec.name),
         owners=list(spec.owners),
         kinds={kind.name},
@@ -50,7 +52,7 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
             for record in spec.records.values():
                 normalize_staged(STORE, spec.name, record, window=EVERYTHING, reading=spec.reading, counts=Counter())
             for record in spec.records.values():
-                job = Load(spec.order(kind.name, record, run_id=context.run.run_id), store=STORE, crm=crm)
+                job = Load(replace(spec.order(kind.name, record, run_id=context.run.run_id), refused="again"), store=STORE, crm=crm)
                 try:
                     job.run(EVERYTHING)
                 finally:

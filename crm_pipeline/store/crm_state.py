@@ -42,8 +42,9 @@ WITH row AS (
         IS NOT DISTINCT FROM
           (row.version, row.outcome, row.error_type, row.reason, row.waits_on, row.retryable, row.state_digest) AS repeated
   FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:outcomes AS text[]), CAST(:error_types AS text[]),
-    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]), CAST(:state_digests AS bigint[]))
-  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable, state_digest)
+    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]), CAST(:state_digests AS bigint[]),
+    CAST(:write_digests AS text[]))
+  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable, state_digest, write_digest)
   LEFT JOIN crm_pipeline.outcome AS latest ON latest.integration = :integration AND latest.crm = :crm
     AND latest.record_type = :record_type AND latest.qbench_id = row.qbench_id
 ), judged AS (
@@ -52,7 +53,7 @@ WITH row AS (
   SELECT qbench_id, version, outcome, error_type,
     CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
     CASE WHEN given_up THEN 'record' ELSE waits_on END AS waits_on, retryable AND NOT given_up AS retryable,
-    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, first_seconds, given_up, state_digest, repeated
+    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, first_seconds, given_up, state_digest, write_digest, repeated
   FROM judged
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history
@@ -62,20 +63,20 @@ WITH row AS (
 ), saved AS (
   INSERT INTO crm_pipeline.outcome AS latest
     (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts, next_attempt_at,
-     state_digest, run_id, partition_key)
+     state_digest, write_digest, run_id, partition_key)
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts,
     CASE WHEN retryable
       THEN now() + make_interval(
         secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1))) END,
-    state_digest, :run_id, :partition_key
+    state_digest, write_digest, :run_id, :partition_key
   FROM settled
   -- What waits keeps the time at which it was looked at last: what changed before that is no cause to plan it again.
   WHERE NOT repeated OR waits_on IS NOT NULL
   ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
   SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
       waits_on = excluded.waits_on, retryable = excluded.retryable, attempts = excluded.attempts,
-      next_attempt_at = excluded.next_attempt_at, state_digest = excluded.state_digest, run_id = excluded.run_id,
-      partition_key = excluded.partition_key, at = now()
+      next_attempt_at = excluded.next_attempt_at, state_digest = excluded.state_digest, write_digest = excluded.write_digest,
+      run_id = excluded.run_id, partition_key = excluded.partition_key, at = now()
   WHERE latest.version <= excluded.version
 )
 SELECT qbench_id FROM settled WHERE given_up
@@ -184,9 +185,15 @@ class CrmState:
             "reasons": column(outcomes["reason"]),
             "waits": column(outcomes["waits_on"]),
             "retryable": column(outcomes["retryable"]),
+            "write_digests": column(outcomes["write_digest"]),
             "state_digests": column(outcomes["state_digest"]),
         }
         return list(connection.execute(text(_SAVE_OUTCOMES), parameters).scalars())
+
+    def forget_refusals(self, connection: Connection, *, run_id: str, error_type: str) -> None:
+        """Let the writes that were refused in a run with this error be sent again: nobody wanted to know their own outcome yet."""
+        statement = f"UPDATE crm_pipeline.outcome SET write_digest = NULL WHERE {_KEY} AND run_id = :run_id AND error_type = :error_type"
+        connection.execute(text(statement), {**self._key, "run_id": run_id, "error_type": error_type})
 
     def open_intents(self, connection: Connection) -> pd.DataFrame:
         """The creates whose answer is not stored (schemas.INTENTS)."""

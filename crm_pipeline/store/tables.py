@@ -153,6 +153,7 @@ outcome = Table(
     _now("at"),
     Column("next_attempt_at", DateTime(timezone=True), comment="when a retryable one is tried again by itself, else null"),
     Column("state_digest", BigInteger, comment="digest of the normalized state that the outcome speaks of"),
+    Column("write_digest", Text, comment="digest of the write that the CRM refused for good, else null"),
     Index(None, "integration", "crm", "record_type", "waits_on"),
     Index("ix_outcome_next_attempt_at", "integration", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
     Index("ix_outcome_attempts", "integration", "crm", postgresql_where=text("attempts > 0")),

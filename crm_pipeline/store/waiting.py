@@ -127,6 +127,14 @@ CAUSES = (
     _RIVAL_CHANGED,
 )
 
+_RELEASES = (_LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
+"""The causes that make the very write go again which a CRM refused before."""
+
+_PERMITTED_ANEW = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+WHERE {_OURS} AND waiting.write_digest IS NOT NULL AND split_part(waiting.write_digest, ':', 1) <> :permits
+"""
+
 _OUT_OF_DATE = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.mapping_digest <> :mapping_digest
@@ -161,7 +169,9 @@ WHERE staged.integration = :integration AND staged.record_type = 'contact' AND c
 """
 
 
-def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Sequence[str], customers: Sequence[int] = ()) -> list[int]:
+def ids_to_plan_again(
+    connection: Connection, state: CrmState, *, holding: Sequence[str], customers: Sequence[int] = (), permits: str | None = None
+) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
     And of contacts of several customers, one of which came or went, whether they waited or not. Whether an email address is free
@@ -169,14 +179,28 @@ def ids_to_plan_again(connection: Connection, state: CrmState, *, holding: Seque
     written anew does not tell any more who was a rival of whom.
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to
-    be written.
+    be written. ``permits``: what of the settings decides whether the CRM takes a record (crms.base.CrmSettings); records refused
+    under others are among the found. None: not asked.
     """
     refresh_statistics(connection)
-    parameters = {**asdict(state), "holding": list(holding), "customers": list(customers), "conflict": LinkConflictException.__name__}
+    parameters = {
+        **asdict(state),
+        "holding": list(holding),
+        "customers": list(customers),
+        "conflict": LinkConflictException.__name__,
+        "permits": permits,
+    }
     found: set[int] = set()
-    for cause in CAUSES:
+    for cause in CAUSES if permits is None else (*CAUSES, _PERMITTED_ANEW):
         found.update(connection.execute(text(cause), parameters).scalars())
     return sorted(found)
+
+
+def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> frozenset[int]:
+    """Which of these records, that the CRM refused, wait for a link that changed since."""
+    parameters = {**asdict(state), "ids": list(ids), "conflict": LinkConflictException.__name__}
+    statements = (f"{cause} AND waiting.qbench_id = ANY(:ids)" for cause in _RELEASES)
+    return frozenset(found for statement in statements for found in connection.execute(text(statement), parameters).scalars())
 
 
 def ids_to_normalize_again(

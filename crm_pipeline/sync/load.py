@@ -19,6 +19,7 @@ from crm_pipeline.errors import (
     CrmPipelineError,
     RecordError,
     RecordLockedException,
+    SameRefusalError,
     ServiceError,
 )
 from crm_pipeline.model import Operation
@@ -81,11 +82,18 @@ class Load:
                 for frame in self._frames(selection):
                     self._plan_and_write(frame)
                 self._finish()
-            except CrmPipelineError:
+            except CrmPipelineError as error:
                 self._leave_existing_alone()
                 self._leave_parents_open()
+                if isinstance(error, SameRefusalError):
+                    self._open_again(error)
                 raise
         return self.report
+
+    def _open_again(self, stop: SameRefusalError) -> None:
+        """Let the next load send again what this one was stopped for: the stop asks people to mend that first."""
+        with self._store.transaction() as connection:
+            self.order.state.forget_refusals(connection, run_id=self.order.run_id, error_type=stop.error_type)
 
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
@@ -145,6 +153,7 @@ class Load:
         with self.report.timed("store"), self._store.transaction() as connection:
             done = self._saved(connection, done)
         self.report.add(done)
+        self.report.refused_before += int((planned.rows["operation"].eq(Operation.NONE) & planned.rows["write_digest"].notna()).sum())
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
         for part in emails.in_order(writes):
             self._buffer_in_turn(part)

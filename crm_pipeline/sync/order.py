@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pandas as pd
 
@@ -18,7 +19,8 @@ from crm_pipeline.sync.retrying import RetrySettings
 class LoadOrder:
     """What to load where: one record type of one integration into one CRM, on behalf of one run.
 
-    ``resend``: what goes again although it did not change; None for every run but one by hand.
+    ``resend``: what goes again although it did not change; None for every run but one by hand. ``refused``: whether a write that the CRM
+    refused for good goes again although nothing changed.
     """
 
     integration: str
@@ -30,6 +32,7 @@ class LoadOrder:
     reading: Reading = field(default_factory=Reading)
     resend: Resend | None = None
     retries: RetrySettings = field(default_factory=RetrySettings)
+    refused: Literal["left", "again"] = "left"
 
     @property
     def state(self) -> CrmState:

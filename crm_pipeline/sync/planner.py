@@ -20,6 +20,7 @@ from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_calls
+from crm_pipeline.store.waiting import ids_released
 from crm_pipeline.sync import claims, eligibility
 from crm_pipeline.sync.customers import Accounts, customers
 from crm_pipeline.sync.lookup import Lookup
@@ -27,6 +28,7 @@ from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.owners import Owners
 from crm_pipeline.sync.parents import former_customers, keep_parent, previous_parent_crm_ids
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
+from crm_pipeline.sync.refused import repeats, with_write_digests, without_refused
 from crm_pipeline.sync.selection import frames_by_id
 
 
@@ -113,9 +115,22 @@ class Planner:
         )
         key_of = order.key_of if order.settings.external_key else None
         planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
+        planned = self._without_refused(with_write_digests(planned, known.digests, permits=order.settings.permits))
         if self._record_type is RecordType.CONTACT:
             planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
         return self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
+
+    def _without_refused(self, planned: Plan) -> Plan:
+        """The plan without what was refused before; an order to send everything, or what was refused, sends it again."""
+        order = self._order
+        writes = planned.rows.loc[planned.rows["operation"].ne(Operation.NONE), "qbench_id"].tolist()
+        if not writes or order.refused == "again" or order.resend is not None:
+            return planned
+        with self._store.transaction() as connection:
+            latest = order.state.outcomes(connection, ids=writes)
+            again = planned.rows.loc[repeats(planned, latest), "qbench_id"].tolist()
+            released = ids_released(connection, order.state, ids=again) if again else frozenset()
+        return without_refused(planned, latest, released=released)
 
     def _known(self, frame: pd.DataFrame) -> Known:
         """What the state says of normalized rows, and whether they may sync."""

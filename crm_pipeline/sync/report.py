@@ -18,7 +18,8 @@ class LoadReport:
     """The counts of one load, added up as it runs.
 
     ``expected``: rows that its selection holds; None while they are not counted. ``sent``: rows that needed a call, by verb
-    (sync.floor), repeats left out. ``phases``: seconds spent, by what for.
+    (sync.floor), repeats left out. ``refused_before``: rows not sent because the CRM refused the same write before. ``phases``: seconds
+    spent, by what for.
     """
 
     started: float = field(default_factory=time.monotonic)
@@ -29,6 +30,7 @@ class LoadReport:
     errors: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[int]] = field(default_factory=dict)
     retryable: int = 0
+    refused_before: int = 0
     notes: Counter[str] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
     phases: dict[str, float] = field(default_factory=dict)

@@ -43,7 +43,9 @@ def begun(
     ``accounts``: the customers that contacts refer to. ``written_before``: those that are written before this load.
     """
     follow_deletions(connection, order.state)
-    return [] if isinstance(selection, Named) else awakened(connection, order.state, accounts=accounts, written_before=written_before)
+    if isinstance(selection, Named):
+        return []
+    return awakened(connection, order.state, permits=order.settings.permits, accounts=accounts, written_before=written_before)
 
 
 def taken(order: LoadOrder, selection: Selection, *, again: Sequence[int], store: Store, frame_rows: int = FRAME_ROWS) -> Iterator[Taken]:

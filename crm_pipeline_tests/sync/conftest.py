@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -128,15 +128,17 @@ class Bench:
         connect: Callable[[IntegrationSpec], Crm] | None = None,
         frame_rows: int = FRAME_ROWS,
         at_once: bool = False,
+        refused: Literal["left", "again"] = "left",
     ) -> LoadReport:
         """Load a window in frames of so many rows; ``calls`` tells afterwards what it cost, also when it raised.
 
-        Creates of an earlier load may still be under way where this one follows it ``at_once``.
+        Creates of an earlier load may still be under way where this one follows it ``at_once``. What was ``refused`` for good is
+        sent again on demand only.
         """
         if not at_once:
             let_intents_settle(self.store)
         with closing((connect or self.connect)(spec)) as crm:
-            job = Load(self.order(spec, record_type), store=self.store, crm=crm, frame_rows=frame_rows)
+            job = Load(replace(self.order(spec, record_type), refused=refused), store=self.store, crm=crm, frame_rows=frame_rows)
             try:
                 return job.run(window)
             finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -122,9 +122,11 @@ class Seen:
         return [self.outcomes[number] for number in numbers]
 
 
-def seen(bench: Bench, spec: IntegrationSpec, *, window: Window, frame_rows: int = FRAME_ROWS) -> Seen:
+def seen(
+    bench: Bench, spec: IntegrationSpec, *, window: Window, frame_rows: int = FRAME_ROWS, refused: Literal["left", "again"] = "left"
+) -> Seen:
     """Load the contacts of a window."""
-    report = bench.load(spec, CONTACT, window=window, frame_rows=frame_rows)
+    report = bench.load(spec, CONTACT, window=window, frame_rows=frame_rows, refused=refused)
     said = bench.rows("SELECT qbench_id, waits_on, reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
     waits_on, reasons = ({row[0]: row[column] for row in said} for column in (1, 2))
     links = dict(bench.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = 'contact'"))
@@ -169,7 +171,7 @@ def in_hubspot(postgres: str) -> Iterator[InHubSpot]:
         nothing_new = seen(bench, spec, window=Window(since=1_800, until=1_801))
         bench.sandbox.portal.update("contacts", foreign, {"email": address("elsewhere")})
         bench.stage(spec, CONTACT, *people({37: "third"}, version=1_950))
-        set_free = seen(bench, spec, window=Window(since=960, until=2_000))
+        set_free = seen(bench, spec, window=Window(since=960, until=2_000), refused="again")
         in_the_end = seen(bench, spec, window=Window(since=2_000, until=2_001))
         yield InHubSpot(foreign, first, later, nothing_new, set_free, in_the_end)
 

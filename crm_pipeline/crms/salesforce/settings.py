@@ -73,6 +73,11 @@ class SalesforceSettings(CrmSettings):
         ),
     ] = "none"
 
+    @property
+    def permits(self) -> str:
+        """Which duplicates may be saved."""
+        return self.allow_duplicates
+
     @field_validator("domain")
     @classmethod
     def _is_my_domain(cls, domain: str | None) -> str | None:
