@@ -42,6 +42,21 @@ def winners(addresses: pd.Series, found: pd.DataFrame, customers: pd.DataFrame) 
     return emails.winners(addresses, wanted, emails.CLAIMS.build(found.assign(eligible=eligible)))
 
 
+def given_up(crm: str, *, frame: pd.DataFrame, links: pd.DataFrame, digests: pd.DataFrame, verdicts: pd.DataFrame) -> set[int]:
+    """The addresses (digests) that linked contacts, which may sync, held so far and are given another one for.
+
+    ``frame``: normalized rows, of which ``digests`` (of their payload) and ``verdicts`` (eligibility.VERDICTS) have one row each.
+    ``links``: schemas.LINKS.
+    """
+    field = _field(crm)
+    if field not in digests or links.empty:
+        return set()
+    held = frame["qbench_id"].map(digest_frame(links["digests"], [field])[field].set_axis(links["qbench_id"])).fillna(NO_DIGEST)
+    older = frame["version"] < frame["qbench_id"].map(links.set_index("qbench_id")["version"])
+    leaves = verdicts["error_type"].isna() & ~older & held.ne(NO_DIGEST) & digests[field].ne(NO_DIGEST) & held.ne(digests[field])
+    return {int(address) for address in held[leaves]}
+
+
 def marked(planned: Plan, crm: str, *, links: pd.DataFrame, digests: pd.DataFrame) -> Plan:
     """A plan of contacts with the addresses that its writes give up and take (emails.with_emails).
 

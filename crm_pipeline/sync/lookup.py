@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import AmbiguousMatchException, RecordError, ServiceFailedException
+from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.meaningless import match_values
 from crm_pipeline.mapping.presets import preset_field
@@ -48,6 +49,7 @@ class Lookup:
         self._match_keys = [key for key in order.spec.sync_on if order.crm in key.targets]
         self._scans: dict[tuple[str, FieldKind], pd.DataFrame] = {}
         self._blank: dict[str, bool] = {}
+        self._given_up: set[int] = set()
 
     def matches(self, unlinked: pd.DataFrame, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of normalized rows without a link: by their key first, then by each match key."""
@@ -78,6 +80,10 @@ class Lookup:
             nobody = texts(rows[source]).values.notna() & self._fold(rows[source], kind).isna()
             notes = notes.mask(nobody, notes + ", " + source)
         return ("no match by a value that names nobody: " + notes.str.removeprefix(", ")).where(notes != "", None)
+
+    def expect_given_up(self, addresses: set[int]) -> None:
+        """Addresses (digests) that the load takes from contacts of ours: they find these no more, whether it was sent by then or not."""
+        self._given_up |= addresses
 
     @property
     def has_match_keys(self) -> bool:
@@ -175,9 +181,17 @@ class Lookup:
         with self._store.transaction() as connection:
             crm_ids = near["crm_id"].unique().tolist()
             holders = self._state.holders(connection, org_id=self._org_id, crm_ids=crm_ids)
+            near = self._without_given_up(near, holders)
             left = left_behind(connection, self._state, org_id=self._org_id, crm_ids=crm_ids).rename(columns={"qbench_id": "left_by"})
         left = LEFT_BEHIND.build(left.assign(left_key=self._order.key_of(left["left_by"])))
         return choose(claims, near, holders, origin=origin, left_behind=left)
+
+    def _without_given_up(self, candidates: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
+        if not self._given_up:
+            return candidates
+        ours = holders.loc[holders["integration"] == self._state.integration, "crm_id"]
+        leaves = digests(candidates[["value"]])["value"].isin(self._given_up) & candidates["crm_id"].isin(ours)
+        return candidates[~leaves]
 
     def _fold(self, values: pd.Series, kind: FieldKind) -> pd.Series:
         order = self._order

@@ -156,6 +156,9 @@ class Planner:
 
     def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
+        if self._record_type is RecordType.CONTACT:
+            leaving = claims.given_up(self._order.crm, frame=frame, links=known.links, digests=known.digests, verdicts=known.verdicts)
+            self.lookup.expect_given_up(leaving)
         unlinked = self._to_match(frame, known)
         rivals = [
             self._to_match(others, self._known(others))

@@ -65,3 +65,11 @@ def test_a_candidate_is_linked_only_if_nothing_else_could_be_meant(claims: Any, 
 def test_a_candidate_that_another_record_holds_is_a_conflict_and_never_a_create() -> None:
     holders = pd.DataFrame({"crm_id": ["a"], "integration": ["beta"], "qbench_id": [9]})
     assert matches([(1, "eco")], [("eco", "a", None)], holders) == {1: (None, CONFLICT)}
+
+
+def test_a_conflict_waits_for_the_link_of_the_record_that_is_held() -> None:
+    asked = pd.DataFrame({"qbench_id": [1], "value": ["eco"], "key": ["1"]})
+    holders = pd.DataFrame({"crm_id": ["a"], "integration": ["acme"], "qbench_id": [2]})
+    found = FOUND.build(pd.DataFrame({"value": ["eco"], "crm_id": ["a"]}))
+    [row] = choose(asked, found, holders, origin=LinkOrigin.MATCHED).itertuples()
+    assert (row.error_type, row.waits_on) == (CONFLICT, "holder:a")
