@@ -7,6 +7,7 @@ CrmPipelineError                      anything of ours that stops something; its
 │   ├── WrongOrgError                 the url or the credentials lead to another organization than the links'
 │   └── SameRefusalError              a CRM refuses record after record for one cause that configuration alone can cure
 ├── StoreError                        the state database cannot be used
+│   └── StoreSetupError               it is not named, or is none that this version can use
 ├── LinkRefusedError                  a link cannot be made, moved or removed by hand
 ├── ServiceError                      a service outside (QBench or a CRM) could not do its part
 │   ├── AuthenticationError           it refuses the credentials, or what they are allowed to do
@@ -83,7 +84,11 @@ class SameRefusalError(ConfigurationError):
 
 
 class StoreError(CrmPipelineError):
-    """The state database cannot be reached, is not set, or has a schema this version does not know."""
+    """The state database cannot be used."""
+
+
+class StoreSetupError(StoreError):
+    """The state database is not named, or is none that this version can use; nothing but a person's hand helps."""
 
 
 class LinkRefusedError(CrmPipelineError):

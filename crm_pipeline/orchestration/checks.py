@@ -60,14 +60,19 @@ def check_specs(asset_key: Sequence[str], *names: str) -> list[dg.AssetCheckSpec
 
 
 def no_failed_records(errors: Mapping[str, int]) -> dg.AssetCheckResult:
-    """WARN where records are wrong; ``errors``: latest outcomes by error type."""
-    wrong = {name: count for name, count in errors.items() if name not in {error.__name__ for error in NOTHING_WRONG}}
+    """WARN where records are wrong; ``errors``: latest outcomes by error type.
+
+    What is left out on purpose, or for its customer's sake, is told beside the count and its parts, which add up.
+    """
+    wanted = {error.__name__ for error in NOTHING_WRONG}
+    wrong = {name: count for name, count in errors.items() if name not in wanted}
+    left_out = ", ".join(f"{count} {name}" for name, count in errors.items() if name in wanted)
     return dg.AssetCheckResult(
         check_name="no_failed_records",
         passed=not wrong,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{sum(wrong.values())} records have something wrong with them." if wrong else None,
-        metadata={"records": sum(wrong.values()), **errors},
+        description=f"{sum(wrong.values())} records are refused or skipped for something that is wrong with them." if wrong else None,
+        metadata={"records": sum(wrong.values()), **wrong, **({"not_counted": left_out} if left_out else {})},
     )
 
 

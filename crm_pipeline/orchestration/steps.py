@@ -12,13 +12,13 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
-from crm_pipeline.errors import AuthenticationError, ConfigurationError, CrmPipelineError, RequestRefusedError, StoreError
+from crm_pipeline.errors import AuthenticationError, ConfigurationError, CrmPipelineError, RequestRefusedError, StoreError, StoreSetupError
 
 logger = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).parents[1]
 
-_BEYOND_RETRY = (AuthenticationError, ConfigurationError, RequestRefusedError)
+_BEYOND_RETRY = (AuthenticationError, ConfigurationError, RequestRefusedError, StoreSetupError)
 """What only a person can put right."""
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 
-from crm_pipeline.errors import StoreError
+from crm_pipeline.errors import StoreError, StoreSetupError
 from crm_pipeline.store.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _notice_dead_client(connection: psycopg.Connection, _record: object) -> None
         # PgBouncer's own errors are all of this kind, and in English.
         if "transaction blocks" not in str(error):
             raise
-        raise StoreError(
+        raise StoreSetupError(
             f"{URL_VARIABLE} leads to a connection pooler that takes no transactions (PgBouncer with pool_mode = statement); "
             "name PostgreSQL itself there, or a pool with pool_mode = session or transaction"
         ) from None
@@ -206,19 +206,19 @@ def _notice_dead_client(connection: psycopg.Connection, _record: object) -> None
 
 def _driver_url(url: str) -> URL:
     if not url.strip():
-        raise StoreError(f"{URL_VARIABLE} is not set; give it a PostgreSQL URL, or use `crm-pipeline dev`, which brings its own")
+        raise StoreSetupError(f"{URL_VARIABLE} is not set; give it a PostgreSQL URL, or use `crm-pipeline dev`, which brings its own")
     try:
         parsed = make_url(url.strip())
     # ValueError: what it takes for the port is no number, and may be a part of the password.
     except (ArgumentError, ValueError):
-        raise StoreError(
+        raise StoreSetupError(
             f"{URL_VARIABLE} is no URL; give it the form postgresql://user:password@host:5432/database, "
             "special characters in the password percent-encoded (@ is %40, : is %3A, / is %2F)"
         ) from None
     if parsed.get_backend_name() == "postgres":
-        raise StoreError(f"{URL_VARIABLE} begins with postgres://, which Dagster does not know; write postgresql://")
+        raise StoreSetupError(f"{URL_VARIABLE} begins with postgres://, which Dagster does not know; write postgresql://")
     if parsed.get_backend_name() != "postgresql":
-        raise StoreError(f"{URL_VARIABLE} names {parsed.get_backend_name()}; the state database is PostgreSQL")
+        raise StoreSetupError(f"{URL_VARIABLE} names {parsed.get_backend_name()}; the state database is PostgreSQL")
     return parsed.set(drivername="postgresql+psycopg")
 
 
@@ -239,7 +239,7 @@ def _known_versions() -> tuple[str, frozenset[str]]:
     script = ScriptDirectory.from_config(_config())
     head = script.get_current_head()
     if head is None:
-        raise StoreError("this installation has no migrations; install the package anew")
+        raise StoreSetupError("this installation has no migrations; install the package anew")
     return head, frozenset(revision.revision for revision in script.walk_revisions())
 
 
@@ -253,12 +253,12 @@ def _require_current(connection: Connection) -> None:
     head, current = _known_versions()[0], _current_version(connection)
     _refuse_newer(current)
     if current != head:
-        raise StoreError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
+        raise StoreSetupError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
 
 
 def _refuse_newer(current: str | None) -> None:
     if current is not None and current not in _known_versions()[1]:
-        raise StoreError(f"the state database is at version {current}, which this package does not know; upgrade the package")
+        raise StoreSetupError(f"the state database is at version {current}, which this package does not know; upgrade the package")
 
 
 def _migrate(connection: Connection) -> None:

@@ -32,6 +32,13 @@ def test_records_that_are_left_out_on_purpose_are_no_warning(error: type) -> Non
     assert no_failed_records({error.__name__: 3}).passed
 
 
+def test_the_records_with_something_wrong_are_the_sum_of_their_errors() -> None:
+    verdict = no_failed_records({"InvalidEmailException": 100, "FilteredOutException": 40, "ValueTooLongException": 18})
+    counted = {name: value.value for name, value in verdict.metadata.items()}
+    assert counted.pop("not_counted") == "40 FilteredOutException"
+    assert counted.pop("records") == sum(counted.values()) == 118
+
+
 @dataclass(frozen=True)
 class Checked:
     """The checks of runs over the first two hours, one after the other.
