@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
-from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
+from crm_pipeline.store.database import Store
+from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer, signed_in_sandbox
 
 TESTING = "\U0001f9ea"
 
@@ -106,3 +108,31 @@ def test_a_refused_value_costs_one_more_call_and_an_unchanged_record_none(salesf
     assert salesforce.calls["write"] == 2
     salesforce.load(spec, ACCOUNT)
     assert salesforce.calls.get("write", 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"), [({"country": "Korea"}, (None, None, None)), ({"state": "Nowhere"}, ("Austin", "United States", None))]
+)
+def test_a_place_that_only_the_answer_shows_to_be_unlisted_leaves_out_what_hangs_on_it(
+    store: Store, place: dict[str, Any], kept: tuple[str | None, ...]
+) -> None:
+    org = SalesforceOrg(external_keys=True, state_country_picklists=True)
+    for field in ("BillingCountryCode", "BillingStateCode", "ShippingCountryCode", "ShippingStateCode"):
+        org.hide_field("Account", field)
+    with signed_in_sandbox(org) as sandbox:
+        bench = Bench(sandbox, store, "salesforce")
+        spec = spec_of(bench, address={"city": "city", "state": "state", "country": "country"})
+        bench.stage(spec, ACCOUNT, customer(1, **({"city": "Austin", "country": "US"} | place)))
+        bench.load(spec, ACCOUNT)
+        assert bench.outcomes() == {1: ("created", None)}
+        (record,) = sandbox.org.records("Account")
+        assert tuple(record[f"Billing{part}"] for part in ("City", "Country", "State")) == kept
+
+
+def test_the_tenants_time_zone_counts_for_mapped_dates(salesforce: Bench) -> None:
+    salesforce.sandbox.org.add_field("Account", name="Visited__c", type="datetime")
+    spec = spec_of(salesforce, **{"salesforce.Visited__c": "visited"})
+    spec = spec.model_copy(update={"qbench": spec.qbench.model_copy(update={"time_zone": "America/Chicago"})})
+    salesforce.stage(spec, ACCOUNT, customer(1, visited="07/01/2026 08:00 AM"))
+    salesforce.load(spec, ACCOUNT)
+    assert str(salesforce.sandbox.org.records("Account")[0]["Visited__c"]).startswith("2026-07-01T13:00:00")

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm_pipeline.mapping.conversions import convert
+from crm_pipeline_tests.mapping.builders import JSON_VALUES, listed, quickly
+
+ZONES = st.sampled_from([UTC, ZoneInfo("America/Chicago"), ZoneInfo("Pacific/Auckland")])
+OFFSETS = st.none() | st.integers(-14 * 4, 14 * 4).map(lambda quarters: timezone(timedelta(minutes=15 * quarters)))
+TIMES = st.times().map(lambda at: at.replace(microsecond=0))
+MOMENTS = st.builds(datetime.combine, st.dates(date(1000, 1, 1), date(9999, 12, 30)), TIMES, OFFSETS)
+
+
+def converted(value: Any, type_: str, zone: Any = UTC) -> Any:
+    (found,) = listed(convert(pd.Series([value], dtype=object), type_=type_, options=[], restricted=False, zone=zone).values)
+    return found
+
+
+@quickly
+@given(MOMENTS, ZONES)
+def test_a_date_is_the_day_that_its_text_shows_in_whatever_zone(moment: datetime, zone: Any) -> None:
+    day = moment.date().isoformat()
+    assert converted(moment.isoformat(), "date", zone) == day
+    assert converted(day, "date", zone) == day
+    assert converted(moment.strftime("%m/%d/%Y %I:%M %p"), "date", zone) == day
+
+
+@quickly
+@given(MOMENTS, ZONES)
+def test_a_moment_is_the_one_that_its_text_means_or_none(moment: datetime, zone: Any) -> None:
+    found = converted(moment.isoformat(), "datetime", zone)
+    meant = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    assert found is None or datetime.fromisoformat(found) == meant.astimezone(UTC)
+
+
+@quickly
+@given(JSON_VALUES, st.sampled_from(["integer", "number", "date", "datetime", "boolean"]))
+def test_whatever_json_holds_is_converted_or_invalid(value: Any, type_: str) -> None:
+    converted(value, type_)
+
+
+def test_midnight_is_in_the_tenants_zone_where_a_field_takes_a_time() -> None:
+    assert converted("2026-11-01", "datetime", ZoneInfo("America/Chicago")) == "2026-11-01T05:00:00Z"
+    assert converted(datetime.combine(date(2026, 11, 1), time(), UTC).isoformat(), "datetime") == "2026-11-01T00:00:00Z"
