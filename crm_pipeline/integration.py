@@ -151,8 +151,8 @@ class IntegrationAttributes(YamlModel):
     first_load: Annotated[
         FirstLoad,
         Field(
-            description="Who starts the first partition: manual, someone materializes it; automatic, the schedule does; "
-            "none, nobody: existing records sync when next edited.",
+            description="Who starts the first partition, of what is added later too: manual, someone materializes it; automatic, the "
+            "schedule does; none, nobody: existing records sync when next edited.",
             examples=["manual"],
         ),
     ] = "manual"
@@ -164,7 +164,8 @@ class IntegrationAttributes(YamlModel):
     hours_per_run: Annotated[
         Annotated[int, Field(ge=1)] | SkipJsonSchema[None],
         Field(
-            description="The most hours that one run of a backfill takes, which is then split into several; left out, one run takes all.",
+            description="The most hours that one run takes; more are split into several runs. Left out, a backfill is one run, and what "
+            "the schedule catches up with by itself takes 168 hours at a time.",
             examples=[720],
         ),
     ] = None

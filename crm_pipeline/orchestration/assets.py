@@ -35,7 +35,8 @@ from crm_pipeline.orchestration.metadata import (
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
 from crm_pipeline.orchestration.resync import build_resync
 from crm_pipeline.orchestration.retries import build_retry_sensor
-from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, build_schedule
+from crm_pipeline.orchestration.running import INTEGRATION_TAG
+from crm_pipeline.orchestration.schedule import HourlyAssets, build_schedule
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.windows import backfill_policy, hourly_partitions, partition_label, window
 from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
@@ -67,19 +68,18 @@ def _build_syncing(spec: IntegrationSpec) -> dg.Definitions:
         executor_def=dg.in_process_executor,
         tags={INTEGRATION_TAG: spec.name},
     )
-    keys = [asset.key for asset in assets]
-    loads = {kind.name: [key for key in keys if key.path[1] == kind.name] for kind in kinds}
-    hourly = dg.Definitions(
+    hourly = HourlyAssets(assets)
+    definitions = dg.Definitions(
         assets=[*assets, *(build_resync(spec, kind) for kind in kinds)],
         jobs=[job],
-        schedules=[build_schedule(spec, job, partitions, asset_keys=keys)],
-        sensors=[build_retry_sensor(spec, job, partitions, loads=loads, asset_keys=keys)],
+        schedules=[build_schedule(spec, job, partitions, hourly=hourly)],
+        sensors=[build_retry_sensor(spec, job, partitions, hourly=hourly)],
         resources={
             names.resource_key(spec.name, "qbench"): qbench_resource(spec.qbench, spec.name),
             **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
         },
     )
-    return dg.Definitions.merge(hourly, build_links(spec, kinds))
+    return dg.Definitions.merge(definitions, build_links(spec, kinds))
 
 
 def _listed(kinds: Sequence[CrmKind]) -> str:
@@ -222,7 +222,7 @@ def _load(
         job = Load(order, store=STORE, crm=crm)
         events = LoadEvents(context, spec, kind, record, load=job, crm=crm)
         with failing_clearly(spec.name, events.counts, before=events.failing):
-            job.run(events.window)
+            job.run(events.selection)
             return events.finished()
 
     return load

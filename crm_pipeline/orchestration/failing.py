@@ -12,7 +12,7 @@ from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from crm_pipeline.alerts.incidents import Failure, FailureKind, Subject
-from crm_pipeline.orchestration.schedule import INTEGRATION_TAG
+from crm_pipeline.orchestration.running import INTEGRATION_TAG
 
 RUNS_PER_LOOK = 100
 TICKS_PER_LOOK = 20

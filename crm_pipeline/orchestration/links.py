@@ -13,7 +13,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, findings_table, seconds_since
 from crm_pipeline.orchestration.resources import STORE
-from crm_pipeline.orchestration.schedule import is_running
+from crm_pipeline.orchestration.running import at_work
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.sync.link_check import FINDINGS, LinkCheck, Scope
 
@@ -156,7 +156,7 @@ def _schedule(
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
-        elif is_running(context.instance, None, asset_keys):
+        elif at_work(context.instance, None, asset_keys):
             yield dg.SkipReason(f"integration {spec.name}: a check of links is queued or running")
         else:
             yield dg.RunRequest(asset_selection=list(asset_keys), tags={SCOPE_TAG: scope})

@@ -18,12 +18,14 @@ from crm_pipeline.orchestration import checks, names
 from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, calls_since, column_lineage, error_table, load_metadata
 from crm_pipeline.orchestration.plot import HOURS, recent_plot
 from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.running import DUE, ROWS_TAG
 from crm_pipeline.orchestration.windows import hourly_partitions, partition_of, window
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import open_rows
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.floor import fewest_calls
+from crm_pipeline.sync.selection import Due, Selection
 
 if TYPE_CHECKING:
     from crm_pipeline.crms.base import Crm
@@ -51,6 +53,11 @@ class LoadEvents:
     def window(self) -> Window:
         """The versions that the run is about."""
         return window(self._context, self._spec.start, overlap_seconds=self._spec.qbench.overlap_seconds)
+
+    @property
+    def selection(self) -> Selection:
+        """Which of their records the run loads: all of them, in a retry those that are due."""
+        return Due(self.window) if self._context.run.tags.get(ROWS_TAG) == DUE else self.window
 
     def counts(self) -> dict[str, Any]:
         """What the load did, in numbers and ids; asks nobody."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -11,8 +11,10 @@ from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.catch_up import gaps
 from crm_pipeline.orchestration.resources import STORE
-from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HOURS, RANGE_END_TAG, RANGE_START_TAG, gaps, is_running
+from crm_pipeline.orchestration.running import DUE, INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, ROWS_TAG, at_work
+from crm_pipeline.orchestration.schedule import HourlyAssets, hours_per_run
 from crm_pipeline.orchestration.windows import partition_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
@@ -24,42 +26,39 @@ MOST_REQUESTS = 10
 """The most runs one tick requests, oldest hours first; the rest follows with the next ticks."""
 
 Hours = dict[str, str]
-"""Partition key to a mark that changes with every attempt."""
+"""Partition key to a mark that changes with every attempt, and within the hour: a run may fail before it stores anything."""
 
 
 def build_retry_sensor(
-    spec: IntegrationSpec,
-    job: ExecutableDefinition,
-    partitions: dg.HourlyPartitionsDefinition,
-    *,
-    loads: Mapping[str, Sequence[dg.AssetKey]],
-    asset_keys: Sequence[dg.AssetKey],
+    spec: IntegrationSpec, job: ExecutableDefinition, partitions: dg.HourlyPartitionsDefinition, *, hourly: HourlyAssets
 ) -> dg.SensorDefinition:
-    """The sensor that takes up what stayed open, running by default when the integration is active; ``loads``: by CRM."""
+    """The sensor that takes up what stayed open, running by default when the integration is active."""
 
     @dg.sensor(
         name=names.retry_sensor_name(spec.name),
         job=job,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING if spec.active else dg.DefaultSensorStatus.STOPPED,
-        description="Requests the hours of records whose next attempt is due, or for which what they waited for has changed.",
+        description="Requests the records whose next attempt is due, or for which what they waited for has changed, by their hours.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        if is_running(context.instance, spec.name, asset_keys):
+        busy = at_work(context.instance, spec.name, hourly.keys)
+        free = {crm: loads for crm, loads in hourly.loads.items() if busy.isdisjoint(loads)}
+        if not free:
             yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; it is waited for")
             return
         due = _due(STORE, spec)
         requests = [
             dg.RunRequest(
-                run_key=f"{spec.name} {crm} {first}...{last} {attempt}",
-                asset_selection=list(loads[crm]),
-                tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name},
+                run_key=f"{spec.name} {crm} {first}...{last} {mark}",
+                asset_selection=list(loads),
+                tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name, ROWS_TAG: DUE},
             )
-            for crm in loads
-            for first, last, attempt in _ranges(_changed(STORE, spec, crm) | due.get(crm, {}), partitions)
+            for crm, loads in free.items()
+            for first, last, mark in _ranges(_changed(STORE, spec, crm) | due.get(crm, {}), partitions, per_run=hours_per_run(spec))
         ]
         yield from requests[:MOST_REQUESTS]
         if not requests:
@@ -74,7 +73,7 @@ def _due(store: Store, spec: IntegrationSpec) -> dict[str, Hours]:
         found = waiting_hours(connection, spec.name)
     due: dict[str, Hours] = {}
     for row in found[found["due"]].itertuples():
-        due.setdefault(row.crm, {})[partition_of(row.hour, spec.start)] = row.attempt
+        due.setdefault(row.crm, {})[partition_of(row.hour, spec.start)] = f"{row.attempt} {row.hours_due}"
     return due
 
 
@@ -94,9 +93,9 @@ def _changed(store: Store, spec: IntegrationSpec, crm: str) -> Hours:
     return changed
 
 
-def _ranges(hours: Hours, partitions: dg.HourlyPartitionsDefinition) -> Iterator[tuple[str, str, str]]:
+def _ranges(hours: Hours, partitions: dg.HourlyPartitionsDefinition, *, per_run: int) -> Iterator[tuple[str, str, str]]:
     """First and last hour of each unbroken row of hours, and a mark of all their attempts."""
     closed = partitions.get_partition_keys() if hours else []
-    for first, last in gaps(closed, set(hours), at_most=MAX_CATCH_UP_HOURS):
+    for first, last in gaps(closed, hours.keys(), per_run=per_run, at_most=len(hours)):
         marks = sorted(mark for hour, mark in hours.items() if first <= hour <= last)
         yield first, last, blake2b(repr(marks).encode(), digest_size=8).hexdigest()

@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.catch_up import Standing, wanted
 from crm_pipeline.orchestration.resources import STORE
-from crm_pipeline.orchestration.windows import partition_of
+from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, at_work
+from crm_pipeline.orchestration.windows import partition_of, window_of
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.open_rows import waiting_hours
+from crm_pipeline.store.open_rows import only_wait, waiting_hours
 
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
-INTEGRATION_TAG = "crm_pipeline/integration"
+MAX_CATCH_UP_HOURS = 168
+"""The most hours of the same assets that one tick requests, and one run takes, where ``hours_per_run`` does not say more or less.
 
-MAX_CATCH_UP_HOURS = 720
-"""The most hours one tick looks at, oldest first; the rest follows with the next ticks."""
+The rest follows with the next ticks. Dagster plans every hour of every asset before a run starts, 8 assets of 168 hours in 5 s.
+"""
 
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+
+@dataclass(frozen=True)
+class HourlyAssets:
+    """The hourly assets of an integration, upstream before downstream."""
+
+    assets: Sequence[dg.AssetsDefinition]
+
+    @cached_property
+    def keys(self) -> list[dg.AssetKey]:
+        """Their keys."""
+        return [asset.key for asset in self.assets]
+
+    @cached_property
+    def upstream(self) -> dict[dg.AssetKey, frozenset[dg.AssetKey]]:
+        """Of each asset all that it is made from, near and far."""
+        found: dict[dg.AssetKey, frozenset[dg.AssetKey]] = {}
+        for asset in self.assets:
+            near = frozenset(asset.dependency_keys)
+            found[asset.key] = near.union(*(found[key] for key in near))
+        return found
+
+    @cached_property
+    def loads(self) -> dict[str, list[dg.AssetKey]]:
+        """The loads, by CRM."""
+        found: dict[str, list[dg.AssetKey]] = {}
+        for key in self.keys:
+            if key.path[1] not in names.READ_STEPS:
+                found.setdefault(key.path[1], []).append(key)
+        return found
 
 
 def build_schedule(
-    spec: IntegrationSpec, job: ExecutableDefinition, partitions: dg.HourlyPartitionsDefinition, *, asset_keys: Sequence[dg.AssetKey]
+    spec: IntegrationSpec, job: ExecutableDefinition, partitions: dg.HourlyPartitionsDefinition, *, hourly: HourlyAssets
 ) -> dg.ScheduleDefinition:
     """The integration's schedule, running by default when the integration is active."""
 
@@ -48,29 +72,30 @@ def build_schedule(
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        if is_running(context.instance, spec.name, asset_keys):
-            yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; its hours are not requested twice")
-            return
         closed = partitions.get_partition_keys(context.scheduled_execution_time)
         if not closed:
             yield dg.SkipReason(f"integration {spec.name}: its start lies in the future, no hour has closed yet")
             return
-        open_assets = unfinished(context.instance, asset_keys, closed, partitions)
-        wanted = hours_to_request(open_assets, lambda: later_hours(spec, STORE))
-        if closed[0] in wanted and spec.first_load == "manual":
-            yield dg.SkipReason(f"integration {spec.name}: first load not done; materialize partition {closed[0]} of all its assets")
-            return
-        if spec.first_load == "none":
-            wanted.discard(closed[0])
-        requested = False
-        for first, last in gaps(closed, wanted, at_most=MAX_CATCH_UP_HOURS):
-            requested = True
+        standing, said = _standing(context.instance, spec, closed, partitions, hourly=hourly)
+        requests = wanted(standing, closed, per_run=hours_per_run(spec), at_most=max(hours_per_run(spec), MAX_CATCH_UP_HOURS))
+        for one in requests:
             # Several requests of a tick need keys; a schedule's are looked up within their tick only.
-            yield dg.RunRequest(run_key=f"{first}...{last}", tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name})
-        if not requested:
-            yield dg.SkipReason(f"integration {spec.name}: every closed hour is done")
+            yield dg.RunRequest(
+                run_key=f"{one.first}...{one.last}",
+                asset_selection=None if len(one.assets) == len(hourly.assets) else list(one.assets),
+                tags={RANGE_START_TAG: one.first, RANGE_END_TAG: one.last, INTEGRATION_TAG: spec.name},
+            )
+        if requests and said:
+            context.log.warning("integration %s: %s", spec.name, "; ".join(said))
+        elif not requests:
+            yield dg.SkipReason(f"integration {spec.name}: {'; '.join(said) or 'every closed hour is done'}")
 
     return schedule
+
+
+def hours_per_run(spec: IntegrationSpec) -> int:
+    """The most hours that one run takes which nobody starts by hand."""
+    return spec.hours_per_run or MAX_CATCH_UP_HOURS
 
 
 def unfinished(
@@ -84,43 +109,58 @@ def unfinished(
     return found
 
 
-def hours_to_request(open_assets: Mapping[dg.AssetKey, set[str]], later: Callable[[], Mapping[str, set[str]]]) -> set[str]:
-    """The hours open in an asset, but for those of which only loads are open that the retry sensor takes up at their time.
+def _standing(
+    instance: dg.DagsterInstance,
+    spec: IntegrationSpec,
+    closed: Sequence[str],
+    partitions: dg.HourlyPartitionsDefinition,
+    *,
+    hourly: HourlyAssets,
+) -> tuple[Standing, list[str]]:
+    """How the assets stand, and what is to be said of those that rest."""
+    first, said = closed[0], []
+    open_hours = unfinished(instance, hourly.keys, closed, partitions)
+    never = {key for key, hours in open_hours.items() if first in hours and not _was_ever_materialized(instance, key, first)}
+    held: set[dg.AssetKey] = set()
+    if spec.first_load == "manual":
+        held = held_back(hourly, never)
+    elif spec.first_load == "none":
+        open_hours = {key: hours - {first} if key in never else hours for key, hours in open_hours.items()}
+    if held:
+        assets = ", ".join(key.to_user_string() for key in hourly.keys if key in held and key in never)
+        said.append(f"first load not done; materialize partition {first} of {assets}")
+    busy = at_work(instance, spec.name, hourly.keys) - held
+    if busy:
+        said.append("a run is queued or running; its hours are not requested twice")
+    standing = Standing(hourly.upstream, open_hours, resting=held | busy)
+    return replace(standing, left=_left_to_the_sensor(spec, STORE, standing, hourly)), said
 
-    ``later``: these hours by CRM; asked only where it matters.
-    """
-    everywhere = set().union(*open_assets.values())
-    read = set().union(*(hours for key, hours in open_assets.items() if key.path[1] in names.READ_STEPS))
-    if everywhere == read:
-        return everywhere
-    waiting = later()
-    loads = ((key.path[1], hours) for key, hours in open_assets.items() if key.path[1] not in names.READ_STEPS)
-    return read.union(*(hours - waiting.get(crm, set()) for crm, hours in loads))
+
+def held_back(hourly: HourlyAssets, never: set[dg.AssetKey]) -> set[dg.AssetKey]:
+    """The loads whose first partition was never materialized, and the reads that nothing else needs."""
+    loads = [key for of_crm in hourly.loads.values() for key in of_crm]
+    held = never.intersection(loads)
+    needed = set().union(*(hourly.upstream[load] for load in loads if load not in held))
+    return held | {key for key in hourly.keys if key.path[1] in names.READ_STEPS and key not in needed}
 
 
-def later_hours(spec: IntegrationSpec, store: Store) -> dict[str, set[str]]:
-    """The hours, by CRM, whose records are tried again later by themselves, none of them by now."""
+def _was_ever_materialized(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> bool:
+    """Whether a partition was green once, whatever became of it since."""
+    return bool(instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1).records)
+
+
+def _left_to_the_sensor(spec: IntegrationSpec, store: Store, standing: Standing, hourly: HourlyAssets) -> Mapping[dg.AssetKey, set[str]]:
+    """The hours of loads in which every open record has a later try ahead; the database is asked only where loads alone are open."""
+    read = set().union(*(hours for key, hours in standing.open.items() if key.path[1] in names.READ_STEPS))
+    open_hours = {crm: set().union(*(standing.open[key] for key in keys)) - read for crm, keys in hourly.loads.items()}
+    if not any(open_hours.values()):
+        return {}
+    left: dict[dg.AssetKey, set[str]] = {}
     with store.transaction() as connection:
         waiting = waiting_hours(connection, spec.name)
-    waiting = waiting[~waiting["due"]]
-    return {str(crm): {partition_of(hour, spec.start) for hour in hours} for crm, hours in waiting.groupby("crm")["hour"]}
-
-
-def gaps(hours: Sequence[str], unfinished: set[str], *, at_most: int) -> Iterator[tuple[str, str]]:
-    """First and last hour of each unbroken row of unfinished hours, oldest first, of at most so many hours in all."""
-    left = at_most
-    for is_open, run in groupby(hours, key=unfinished.__contains__):
-        gap = list(run)[:left] if is_open else []
-        if gap:
-            left -= len(gap)
-            yield gap[0], gap[-1]
-
-
-def is_running(instance: dg.DagsterInstance, integration: str | None, asset_keys: Sequence[dg.AssetKey]) -> bool:
-    """Whether a run of the integration's hourly job, or of any of these assets, is queued or running."""
-    # A run launched from the asset graph has no tag of ours, only its selection.
-    ours = set(asset_keys)
-    return any(
-        (integration is not None and run.tags.get(INTEGRATION_TAG) == integration) or ours & set(run.asset_selection or ())
-        for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-    )
+        for crm, keys in hourly.loads.items():
+            hours = sorted({partition_of(hour, spec.start) for hour in waiting.loc[waiting["crm"] == crm, "hour"]} & open_hours[crm])
+            windows = [window_of(hour, spec.start, overlap_seconds=0) for hour in hours]
+            wait = only_wait(connection, spec.name, crm, record_types=list(spec.records), windows=windows)
+            left |= {key: {hour for hour, waits in zip(hours, wait, strict=True) if waits} for key in keys}
+    return left

@@ -8,7 +8,7 @@ after it read a row, and one that is normalized again without a change is the sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import pandas as pd
 from sqlalchemy import Connection, text
@@ -40,6 +40,7 @@ WAITING_HOURS = FrameSchema(
         Column("hour", "int64", "start of the hour in which the rows' versions lie, Unix seconds"),
         Column("due", "bool", "the time of at least one row's next attempt has come"),
         Column("attempt", "str", "changes with every attempt of one of the rows"),
+        Column("hours_due", "int64", "whole hours since the first of the rows was due"),
     ),
 )
 """The hours with rows that are tried again by themselves, per CRM over all record types."""
@@ -80,7 +81,8 @@ WHERE NOT EXISTS (
 
 _WAITING_HOURS = """
 SELECT waiting.crm, staged.version - mod(staged.version, :hour) AS hour, bool_or(waiting.next_attempt_at <= now()) AS due,
-       to_char(max(waiting.next_attempt_at) AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') AS attempt
+       CAST(sum(extract(epoch FROM waiting.next_attempt_at)) AS text) AS attempt,
+       greatest(CAST(extract(epoch FROM now() - min(waiting.next_attempt_at)) AS bigint) / :hour, 0) AS hours_due
 FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id, version)
 WHERE waiting.integration = :integration AND waiting.next_attempt_at IS NOT NULL
@@ -107,12 +109,14 @@ def due_ids(connection: Connection, state: CrmState, *, window: Window) -> list[
     return list(connection.execute(text(_DUE), {**asdict(state), **window.bounds}).scalars())
 
 
-def only_wait(connection: Connection, state: CrmState, record_types: Sequence[RecordType], *, windows: Sequence[Window]) -> list[bool]:
+def only_wait(
+    connection: Connection, integration: str, crm: str, *, record_types: Sequence[RecordType], windows: Sequence[Window]
+) -> list[bool]:
     """Of each window, whether all its open rows, of these record types in this CRM, have their next attempt ahead."""
     starts, ends = [window.bounds["since"] for window in windows], [window.until for window in windows]
     waiting = set(range(1, len(windows) + 1))
     for record_type in record_types:
-        parameters = {**asdict(replace(state, record_type=record_type)), "starts": starts, "ends": ends}
+        parameters = {**asdict(CrmState(integration, crm, record_type)), "starts": starts, "ends": ends}
         waiting &= set(connection.execute(text(_WINDOWS_WITHOUT_DUE), parameters).scalars())
     return [position in waiting for position in range(1, len(windows) + 1)]
 

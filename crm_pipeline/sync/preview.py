@@ -23,7 +23,7 @@ from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planned_accounts import TO_BE_CREATED, PlannedAccounts
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, verbs
-from crm_pipeline.sync.selection import Named, Selection, begun, taken
+from crm_pipeline.sync.selection import Due, Named, Selection, begun, taken
 from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
 SAMPLE_IDS = 5
@@ -190,7 +190,8 @@ class Preview:
 
 def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selection) -> int:
     digest = mapping_digest(order.spec, order.reading)
-    ids, window = (selection.ids, None) if isinstance(selection, Named) else (None, selection)
+    ids = selection.ids if isinstance(selection, Named) else None
+    window = None if isinstance(selection, Named) else selection.window if isinstance(selection, Due) else selection
     return count_of_other_mapping(connection, order.integration, order.spec.record_type, mapping_digest=digest, window=window, ids=ids)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.open_rows import due_ids
 from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
 from crm_pipeline.sync.customers import Accounts
 from crm_pipeline.sync.order import LoadOrder
@@ -31,7 +32,14 @@ class Named:
     ids: tuple[int, ...]
 
 
-Selection = Window | Named
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The window's records that are open, but for those whose next attempt lies ahead (store.open_rows)."""
+
+    window: Window
+
+
+Selection = Window | Due | Named
 
 
 def begun(
@@ -56,6 +64,8 @@ def taken(order: LoadOrder, selection: Selection, *, again: Sequence[int], store
     parts: Iterator[Taken]
     if isinstance(selection, Named):
         parts = map(Taken, frames_by_id(order, selection.ids, store=store, frame_rows=frame_rows))
+    elif isinstance(selection, Due):
+        parts = _due(order, selection, again=again, store=store, frame_rows=frame_rows)
     else:
         parts = _of_window(order, selection, again=again, store=store, frame_rows=frame_rows)
     if order.resend is not None and order.resend.create_only:
@@ -67,6 +77,8 @@ def how_many(connection: Connection, order: LoadOrder, selection: Selection) -> 
     """The rows that a selection holds, those left aside that are replanned because what they waited for has changed."""
     if isinstance(selection, Named):
         return len(selection.ids)
+    if isinstance(selection, Due):
+        return len(due_ids(connection, order.state, window=selection.window))
     return count_in_window(connection, order.integration, order.spec.record_type, window=selection)
 
 
@@ -86,6 +98,15 @@ def _of_window(order: LoadOrder, window: Window, *, again: Sequence[int], store:
         freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
         if len(freed):
             yield Taken(freed, replanned=True)
+
+
+def _due(order: LoadOrder, selection: Due, *, again: Sequence[int], store: Store, frame_rows: int) -> Iterator[Taken]:
+    with store.transaction() as connection:
+        ids = due_ids(connection, order.state, window=selection.window)
+    yield from map(Taken, frames_by_id(order, ids, store=store, frame_rows=frame_rows))
+    others = sorted(set(again).difference(ids))
+    for frame in frames_by_id(order, others, store=store, frame_rows=frame_rows):
+        yield Taken(frame, replanned=True)
 
 
 def frames_by_id(order: LoadOrder, ids: Sequence[int], *, store: Store, frame_rows: int = FRAME_ROWS) -> Iterator[pd.DataFrame]:

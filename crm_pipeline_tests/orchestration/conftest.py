@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
-from crm_pipeline.orchestration.names import job_name
+from crm_pipeline.orchestration.names import job_name, schedule_name
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.journal import Call
@@ -63,6 +63,20 @@ class Dagster:
             return job.execute_in_process(partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection)
         tags = {"dagster/asset_partition_range_start": partition, "dagster/asset_partition_range_end": until}
         return job.execute_in_process(tags=tags, instance=self.instance, raise_on_error=False, asset_selection=selection)
+
+    def launch(self, spec: IntegrationSpec, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Run what a schedule or sensor of the integration requests."""
+        job = self.definitions(spec).resolve_job_def(job_name(spec.name))
+        return job.execute_in_process(
+            tags=dict(request.tags), instance=self.instance, raise_on_error=False, asset_selection=request.asset_selection
+        )
+
+    def ticked(self, spec: IntegrationSpec, *, at: datetime) -> tuple[list[dg.RunRequest], str | None]:
+        """What the integration's schedule requests at a time, or why it skips."""
+        definitions = self.definitions(spec)
+        with Ticking(self.instance, at=at, definitions=definitions) as context:
+            evaluated = definitions.resolve_schedule_def(schedule_name(spec.name)).evaluate_tick(context)
+        return list(evaluated.run_requests or []), evaluated.skip_message
 
     def events(self) -> str:
         """Everything that all runs left in the event log, as it is stored."""

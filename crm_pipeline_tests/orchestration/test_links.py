@@ -16,7 +16,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.links import SCOPE_TAG
 from crm_pipeline.orchestration.names import links_job_name
-from crm_pipeline.orchestration.schedule import INTEGRATION_TAG
+from crm_pipeline.orchestration.running import INTEGRATION_TAG
 from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, Ticking, World, materialized, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
 from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, customized

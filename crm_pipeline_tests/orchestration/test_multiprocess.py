@@ -9,7 +9,7 @@ import dagster as dg
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
-from crm_pipeline.orchestration.schedule import RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline.orchestration.running import RANGE_END_TAG, RANGE_START_TAG
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.orchestration.conftest import in_crms
 from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes

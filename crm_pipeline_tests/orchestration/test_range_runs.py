@@ -36,6 +36,12 @@ def red(states_by_hour: dict[str, str]) -> list[str]:
     return [key for key, state in states_by_hour.items() if state != "MATERIALIZED"]
 
 
+def stop_writes(sandbox: Sandbox, path: str) -> None:
+    """Let Salesforce be down from the first such write on, also when it is asked a second time for its organization."""
+    sandbox.faults.add(Fault(service="salesforce", path=path, times=None, status=503))
+    sandbox.faults.add(Fault(service="salesforce", path="query", holding="FROM Organization", skip=1, times=None, status=503))
+
+
 @dataclass(frozen=True)
 class Story:
     """A run over all hours with HubSpot down and Salesforce failing at two updates, and what repaired each CRM afterwards."""
@@ -55,7 +61,7 @@ def story(world: World) -> Story:
     for hour in (2, 3):
         at = int(START.timestamp()) + hour * 3_600 + 1_900
         sandbox.tenant.edit_customer(customers[hour], customer_name=f"Renamed in hour {hour}", at=at)
-    sandbox.faults.add(Fault(service="salesforce", path="composite/sobjects$", status=503))
+    stop_writes(sandbox, "composite/sobjects$")
     sandbox.faults.add(Fault(service="hubspot", times=None, status=503))
     assert not dagster.run(spec, KEYS[0], until=KEYS[-1], assets=ACCOUNTS).success
     broken = {load: states(dagster, spec, load) for load in ACCOUNTS[2:]}
@@ -96,7 +102,7 @@ def test_large_metadata_is_kept_with_the_last_hour_of_a_range_alone(story: Story
 def test_open_record_in_the_overlap_keeps_the_runs_first_hour_red(sandbox: Sandbox, dagster: Dagster) -> None:
     late = int(START.timestamp()) + 2 * 3_600 - 60
     sandbox.tenant.add_customer(customer_name="Late", at=late)
-    sandbox.faults.add(Fault(service="salesforce", path="composite/sobjects", status=503))
+    stop_writes(sandbox, "composite/sobjects")
     spec = customized(sandbox, salesforce={"attempts": 1})
     assert not dagster.run(spec, KEYS[2], until=KEYS[4], assets=ACCOUNTS[:3]).success
     assert red({key: state for key, state in states(dagster, spec, "salesforce/accounts").items() if key in KEYS[2:5]}) == [KEYS[2]]

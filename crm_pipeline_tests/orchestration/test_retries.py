@@ -11,9 +11,10 @@ from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.resources import STORE
-from crm_pipeline.orchestration.schedule import RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline.orchestration.running import RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.orchestration.conftest import Dagster, World, outcomes, own_world, writes
+from crm_pipeline_tests.orchestration.conftest import Dagster, World, failures, metadata_of, outcomes, own_world, writes
 from crm_pipeline_tests.tenants import FEW_FIELDS, FIRST, IN_SECOND, SECOND, add_laboratories, attributes
 
 LOADS = {"salesforce/accounts", "salesforce/contacts"}
@@ -156,6 +157,67 @@ def test_a_record_whose_wait_is_over_is_requested_though_its_hour_is_green(given
     assert given_up.requested[1] == [(SECOND, SECOND, LOADS)]
     assert given_up.said[2]["contact"][0] == "created"
     assert given_up.requested[2] == []
+
+
+@dataclass(frozen=True)
+class Retried:
+    """Three customers of the first partition, one of them locked at first: after its retry, and after someone ran all of it by hand.
+
+    ``failing``: what the sensor requested around a run that Salesforce let fail before anything could be stored.
+    """
+
+    failing: list[list[dg.RunRequest]]
+    failed: dict[str, str]
+    rows: list[object]
+    said: list[dict[int, str]]
+    calls: list[int]
+
+
+@pytest.fixture(scope="module")
+def retried(postgres: str) -> Retried:
+    with own_world(postgres) as world:
+        sandbox, dagster, spec = world.sandbox, world.dagster, integration(world.sandbox)
+        add_laboratories(sandbox.tenant, 3)
+        sandbox.org.lock("Account", "1", times=TRIES_IN_A_LOAD)
+        rows, said, calls = [], [], []
+
+        def note(result: dg.ExecuteInProcessResult) -> None:
+            assert result.success
+            rows.append(metadata_of(result, "salesforce", "accounts")["rows"])
+            said.append({number: outcome[0] for (_, _, number), outcome in outcomes().items()})
+            calls.append(len(writes(sandbox)))
+            sandbox.journal.clear()
+
+        note(dagster.run(spec, FIRST, assets=CUSTOMERS))
+        let_time_pass(300)
+        failing = [tick(dagster, spec)[0]]
+        sandbox.faults.add(Fault(service="salesforce", times=None, status=503))
+        failed = failures(dagster.launch(spec, failing[0][0]))
+        sandbox.faults.clear()
+        failing.append(tick(dagster, spec)[0])
+        let_time_pass(3_600)
+        failing.append(tick(dagster, spec)[0])
+        sandbox.journal.clear()
+        note(dagster.launch(spec, failing[-1][0]))
+        note(dagster.run(spec, FIRST, assets=CUSTOMERS[-1:]))
+        return Retried(failing, failed, rows, said, calls)
+
+
+def test_retry_loads_what_is_due_and_leaves_the_rest_of_its_hour_alone(retried: Retried) -> None:
+    assert retried.rows[:2] == [3, 1]
+    assert retried.said[:2] == [{1: "failed", 2: "created", 3: "created"}, dict.fromkeys((1, 2, 3), "created")]
+    assert retried.calls[1] == 1
+
+
+def test_hour_that_is_materialized_by_hand_is_loaded_as_a_whole(retried: Retried) -> None:
+    assert (retried.rows[2], retried.said[2], retried.calls[2]) == (3, dict.fromkeys((1, 2, 3), "unchanged"), 0)
+
+
+def test_attempt_whose_run_failed_before_it_stored_anything_is_requested_again_an_hour_later(retried: Retried) -> None:
+    assert list(retried.failed) == ["salesforce/accounts"]
+    before, after, later = (requests[0].run_key for requests in retried.failing)
+    assert before == after, "not every minute"
+    assert later != after
 
 
 def test_paused_integration_skips(world: World) -> None:

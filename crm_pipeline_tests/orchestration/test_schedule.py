@@ -17,7 +17,8 @@ from sqlalchemy import text
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.resources import STORE
-from crm_pipeline.orchestration.schedule import INTEGRATION_TAG, MAX_CATCH_UP_HOURS, RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG
+from crm_pipeline.orchestration.schedule import MAX_CATCH_UP_HOURS
 from crm_pipeline_tests.orchestration.conftest import Ticking
 from crm_pipeline_tests.tenants import FIRST, START
 
@@ -80,11 +81,27 @@ class Scheduled:
 
     def tick(self, *, at: datetime) -> tuple[list[tuple[str, str]], str | None]:
         """What the schedule requests at a time, as first and last partition of each run; or why it skips."""
+        requests, skipped = self.requests(at=at)
+        return [(first, last) for first, last, _ in requests], skipped
+
+    def requests(self, *, at: datetime) -> tuple[list[tuple[str, str, set[str]]], str | None]:
+        """The same with the assets of each run, without the integration's name; none where it takes all."""
         with Ticking(self.instance, at=at, definitions=self.definitions) as context:
             evaluated = self.schedule.evaluate_tick(context)
         requests = evaluated.run_requests or []
         assert all(request.tags[INTEGRATION_TAG] == self.spec.name for request in requests)
-        return [(request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) for request in requests], evaluated.skip_message
+        return [
+            (
+                request.tags[RANGE_START_TAG],
+                request.tags[RANGE_END_TAG],
+                {"/".join(key.path[1:]) for key in request.asset_selection or ()},
+            )
+            for request in requests
+        ], evaluated.skip_message
+
+    def with_changes(self, **changes: Any) -> Scheduled:
+        """The same integration, after someone changed keys of its YAML."""
+        return Scheduled(self.instance, IntegrationSpec.model_validate({**EXAMPLE, "name": self.spec.name, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +175,59 @@ def test_manual_first_load_that_is_not_done_skips_and_names_the_partition(instan
     requested, skipped = scheduled(instance).tick(at=after(5))
     assert requested == []
     assert f"materialize partition {FIRST}" in str(skipped)
+
+
+SALESFORCE = {"domain": "acme.my", "client_id": {"env": "D"}, "client_secret": {"env": "E"}}
+BOTH_CRMS = {**EXAMPLE["crms"], "salesforce": SALESFORCE}
+CONTACTS = {"map": {"email": "email_address"}}
+
+
+@pytest.mark.usefixtures("state_database")
+def test_crm_that_was_added_is_held_back_alone_until_someone_loads_it(instance: dg.DagsterInstance) -> None:
+    acme = scheduled(instance)
+    acme.done(0, 1)
+    both = acme.with_changes(crms=BOTH_CRMS)
+    assert both.requests(at=after(2)) == (
+        [],
+        f"integration {acme.spec.name}: first load not done; materialize partition {FIRST} of {acme.spec.name}/salesforce/accounts",
+    )
+    assert both.requests(at=after(3)) == ([(hour(2), hour(2), set(HOURLY))], None)
+    both.done(0, assets=["salesforce/accounts"])
+    assert both.requests(at=after(3)) == ([(hour(1), hour(1), {"salesforce/accounts"}), (hour(2), hour(2), set())], None)
+
+
+@pytest.mark.usefixtures("state_database")
+def test_contacts_that_were_added_are_held_back_alone_and_all_their_assets_are_named(instance: dg.DagsterInstance) -> None:
+    acme = scheduled(instance)
+    acme.done(0, 1)
+    more = acme.with_changes(contacts=CONTACTS)
+    assert more.requests(at=after(3)) == ([(hour(2), hour(2), set(HOURLY))], None)
+    more.done(2)
+    _, skipped = more.requests(at=after(3))
+    of_contacts = ("qbench/contacts", "normalized/contacts", "hubspot/contacts")
+    assert str(skipped).endswith(" of " + ", ".join(more.key(asset).to_user_string() for asset in of_contacts))
+
+
+@pytest.mark.usefixtures("state_database")
+def test_what_is_added_follows_first_load(instance: dg.DagsterInstance) -> None:
+    requested = {}
+    for first_load in ("automatic", "none"):
+        acme = scheduled(instance, first_load=first_load)
+        acme.done(0, 1)
+        requested[first_load] = acme.with_changes(crms=BOTH_CRMS, first_load=first_load).requests(at=after(2))[0]
+    assert requested == {
+        "automatic": [(hour(0), hour(1), {"salesforce/accounts"})],
+        "none": [(hour(1), hour(1), {"salesforce/accounts"})],
+    }
+
+
+@pytest.mark.usefixtures("state_database")
+def test_load_under_way_keeps_only_itself_from_being_requested(instance: dg.DagsterInstance) -> None:
+    acme = scheduled(instance, crms=BOTH_CRMS)
+    acme.done(0, 1, assets=(*HOURLY, "salesforce/accounts"))
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, asset_selection=frozenset({acme.key("hubspot/companies")}))
+    without_hubspot = {"qbench/customers", "normalized/accounts", "salesforce/accounts"}
+    assert acme.requests(at=after(3)) == ([(hour(2), hour(2), without_hubspot)], None)
 
 
 def test_automatic_first_load_is_requested(instance: dg.DagsterInstance) -> None:

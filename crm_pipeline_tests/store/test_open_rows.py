@@ -127,8 +127,8 @@ def test_window_only_waits_while_all_its_open_rows_do(store: Store) -> None:
     decide(store, read(store, 1, 2, 3, 5), "failed")
     let_time_pass(store, 5)
     with store.transaction() as connection:
-        assert only_wait(connection, STATE, [RecordType.ACCOUNT, RecordType.CONTACT], windows=windows) == [True, False, False]
-        assert only_wait(connection, STATE, [RecordType.ACCOUNT], windows=[]) == []
+        assert only_wait(connection, "acme", "salesforce", record_types=list(RecordType), windows=windows) == [True, False, False]
+        assert only_wait(connection, "acme", "salesforce", record_types=list(RecordType), windows=[]) == []
 
 
 def test_hours_with_waiting_rows_say_whether_one_is_due_and_which_attempt_it_is(store: Store) -> None:
@@ -142,3 +142,27 @@ def test_hours_with_waiting_rows_say_whether_one_is_due_and_which_attempt_it_is(
     with store.transaction() as connection:
         again = waiting_hours(connection, "acme")
     assert found["attempt"].eq(again["attempt"]).tolist() == [False, True]
+
+
+def test_attempt_of_a_row_counts_though_another_row_of_its_hour_waits_for_longer(store: Store) -> None:
+    stage(store, {1: 10, 2: 20})
+    decide(store, read(store, 2), "failed")
+    decide(store, read(store, 2), "failed")
+    marks = set()
+    for _ in range(2):
+        decide(store, read(store, 1), "failed")
+        with store.transaction() as connection:
+            marks.update(waiting_hours(connection, "acme")["attempt"])
+    assert len(marks) == 2
+
+
+def test_hours_that_a_row_is_due_for_are_counted(store: Store) -> None:
+    stage(store, {1: 10})
+    decide(store, read(store, 1), "failed")
+    counts = []
+    for minutes in (-5, 5, 65):
+        with store.transaction() as connection:
+            at = text("UPDATE crm_pipeline.outcome SET next_attempt_at = now() - make_interval(mins => :minutes)")
+            connection.execute(at, {"minutes": minutes})
+            counts += waiting_hours(connection, "acme")["hours_due"].tolist()
+    assert counts == [0, 0, 1]

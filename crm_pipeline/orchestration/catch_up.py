@@ -1,0 +1,80 @@
+"""Which hours of which assets are to be run now? Decided from what is open, held back, at work or waiting; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import dagster as dg
+
+Hours = Mapping[dg.AssetKey, AbstractSet[str]]
+"""Partition keys by asset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One run: the hours from ``first`` to ``last`` of these assets."""
+
+    first: str
+    last: str
+    assets: tuple[dg.AssetKey, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the assets of an integration stand. ``upstream``: of each asset, in their order, all that it is made from.
+
+    ``open``: the hours that are missing or failed. ``left``: hours of loads that need nothing for now, as all their records wait
+    for a later try. ``resting``: assets of which nothing is to be requested: they were never loaded, or are at work.
+    """
+
+    upstream: Mapping[dg.AssetKey, AbstractSet[dg.AssetKey]]
+    open: Hours
+    left: Hours = field(default_factory=dict)
+    resting: AbstractSet[dg.AssetKey] = frozenset()
+
+    def to_run(self, hour: str) -> tuple[dg.AssetKey, ...]:
+        """The assets to run for an hour: the open ones, and all that is made from these.
+
+        None whose upstream is open and stays so: it would be green before its records are there.
+        """
+        chosen: list[dg.AssetKey] = []
+        for asset, upstream in self.upstream.items():
+            anew = not upstream.isdisjoint(chosen)
+            is_due = hour in self.open[asset] and hour not in self.left.get(asset, ())
+            is_ready = all(hour not in self.open[other] or other in chosen for other in upstream)
+            if asset not in self.resting and is_ready and (anew or is_due):
+                chosen.append(asset)
+        return tuple(chosen)
+
+
+def wanted(standing: Standing, hours: Sequence[str], *, per_run: int, at_most: int) -> list[Wanted]:
+    """The runs that are wanted, oldest first: one per unbroken row of hours with the same assets to run, of ``per_run`` hours.
+
+    Of each set of assets ``at_most`` so many hours: what was added later and has years to catch up keeps nothing waiting.
+    """
+    open_hours = set().union(*standing.open.values())
+    of_hours = {hour: standing.to_run(hour) for hour in hours if hour in open_hours}
+    chosen: dict[tuple[dg.AssetKey, ...], set[str]] = {}
+    for hour, assets in of_hours.items():
+        chosen.setdefault(assets, set()).add(hour)
+    chosen.pop((), None)
+    rows = [
+        Wanted(first, last, assets)
+        for assets, its_hours in chosen.items()
+        for first, last in gaps(hours, its_hours, per_run=per_run, at_most=at_most)
+    ]
+    return sorted(rows, key=lambda row: row.first)
+
+
+def gaps(hours: Sequence[str], chosen: AbstractSet[str], *, per_run: int, at_most: int) -> Iterator[tuple[str, str]]:
+    """First and last of each unbroken row of chosen hours, oldest first: of ``per_run`` hours each, of ``at_most`` so many in all."""
+    left = at_most
+    for is_chosen, run in groupby(hours, key=chosen.__contains__):
+        row = list(run)[:left] if is_chosen else []
+        left -= len(row)
+        for start in range(0, len(row), per_run):
+            part = row[start : start + per_run]
+            yield part[0], part[-1]
