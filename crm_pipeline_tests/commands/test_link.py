@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from crm_pipeline.cli import main
+from crm_pipeline.store.staging import Window
 from crm_pipeline_tests.commands.conftest import Desk
 from crm_pipeline_tests.orchestration.conftest import writes
-from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, Bench, customer
 
 LINKS = "SELECT qbench_id, crm_id, origin FROM crm_pipeline.link WHERE crm = 'salesforce' ORDER BY qbench_id"
 
@@ -89,6 +90,18 @@ def test_a_removed_link_is_forgotten_and_nothing_is_written_to_the_crm(desk: Des
     desk.bench.sandbox.journal.clear()
     assert link(desk, "remove", "--id", "1")[0] == 0
     assert (bench.rows(LINKS), bench.names(), writes(bench.sandbox)) == ([], ["Lab 1"], [])
+
+
+def test_a_removed_link_lets_the_next_load_give_its_record_to_who_could_not_have_it(desk: Desk) -> None:
+    bench, spec = desk.bench, desk.bench.spec(external_keys=False, accounts=BY_NAME)
+    bench.given(spec, ACCOUNT, customer(1, customer_name="Eco Labs"))
+    bench.stage(spec, ACCOUNT, customer(1, 150, customer_name="Another"), customer(2, 200, customer_name="Eco Labs"))
+    bench.load(spec, ACCOUNT, window=Window(since=200, until=201))
+    assert bench.outcomes()[2] == ("skipped", "LinkConflictException")
+    [(_, crm_id, _)] = bench.rows(LINKS)
+    assert link(desk, "remove", "--id", "1")[0] == 0
+    bench.load(spec, ACCOUNT, window=Window(since=900, until=901))
+    assert bench.rows(LINKS) == [(2, crm_id, "matched")]
 
 
 def test_a_link_is_shown_by_either_id_with_its_last_outcome(desk: Desk) -> None:
