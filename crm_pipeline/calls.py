@@ -10,7 +10,7 @@ from typing import TypeVar
 from pyrate_limiter import AbstractBucket, BucketFactory, Duration, InMemoryBucket, Limiter, Rate, RateItem
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
 
 T = TypeVar("T")
 
@@ -79,15 +79,18 @@ class CallCounter:
 
 
 def with_retries(call: Callable[[], T], *, repeatable: bool, attempts: int = DEFAULT_ATTEMPTS, divisible: bool = False) -> T:
-    """Make a call, again and again while the service is unavailable, waiting as long as it asks or ever longer.
+    """Make a call, again and again while the service is unavailable or answers what its contract does not know.
 
-    A call that is not ``repeatable`` (a create that the service cannot recognize the second time) is made again only
-    where the service certainly did not execute it; one that is ``divisible`` is not made again as it is where it was too much.
-    Raises the last ServiceUnavailableError.
+    It waits as long as the service asks, or ever longer. A call that is not ``repeatable`` (a create that the service cannot
+    recognize the second time) is made again only where the service certainly did not execute it; one that is ``divisible`` is
+    not made again as it is where it was too much.
+    Raises the last ServiceUnavailableError or UnexpectedAnswerError.
     """
 
     def may_repeat(error: BaseException) -> bool:
-        if not isinstance(error, ServiceUnavailableError) or (divisible and error.too_much):
+        if not isinstance(error, ServiceUnavailableError | UnexpectedAnswerError):
+            return False
+        if divisible and isinstance(error, ServiceUnavailableError) and error.too_much:
             return False
         return repeatable or not error.executed
 

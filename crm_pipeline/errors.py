@@ -119,7 +119,15 @@ class RequestRefusedError(ServiceError):
 
 
 class UnexpectedAnswerError(ServiceError):
-    """The service answered something that its contract does not know (HTML instead of JSON, for instance)."""
+    """The service answered something that its contract does not know (HTML instead of JSON, a list that is missing).
+
+    Repeating may help: the next answer may be whole. ``executed`` is False only where the service certainly did not carry out
+    what was asked (the sign-in before it failed).
+    """
+
+    def __init__(self, message: str, *, integration: str, service: str, code: str | None = None, executed: bool = True) -> None:
+        self.executed = executed
+        super().__init__(message, integration=integration, service=service, code=code)
 
     executed = True
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["status", "rows", "drop_before", "drop_after", "late", "html", "delay"]
+Kind = Literal["status", "rows", "drop_before", "drop_after", "late", "html", "delay", "bend"]
 
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
 
@@ -30,6 +30,7 @@ class Fault:
     | drop_after | the connection closes without an answer | yes |
     | late | the connection closes without an answer | yes, once ``until`` is set |
     | delay | the true answer | yes |
+    | bend | the true answer, its JSON changed by ``bend`` | yes |
 
     ``seconds`` is waited before any of them, and then, but for late, for ``until`` to be set.
     """
@@ -46,6 +47,7 @@ class Fault:
     until: threading.Event | None = None
     service: str | None = None
     holding: str | None = None
+    bend: Callable[[Any], Any] = lambda answer: answer
 
     def concerns(self, *, service: str, method: str, path: str, content: str = "") -> bool:
         """Whether a request is one of those that this fault is planned for."""

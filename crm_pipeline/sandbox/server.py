@@ -242,6 +242,9 @@ class _Breakable:
         if fault.kind == "drop_after":
             await self._app(scope, receive, _discard)
             raise _Drop
+        if fault.kind == "bend":
+            await (await _bent(self._app, scope, receive, fault))(scope, receive, send)
+            return
         await _drain(receive)
         await _answer(fault, rows=_rows(scope, body))(scope, receive, send)
 
@@ -285,6 +288,21 @@ def _answer(fault: Fault, *, rows: int | None) -> Response:
     if isinstance(body, str):
         return Response(body, status_code=status, headers=headers)
     return JSONResponse({} if body is None else body, status_code=status, headers=headers)
+
+
+async def _bent(app: ASGIApp, scope: Scope, receive: Receive, fault: Fault) -> Response:
+    """The app's answer, changed; one without a body stays as it is."""
+    parts: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        parts.append(message)
+
+    await app(scope, receive, keep)
+    content = b"".join(part.get("body", b"") for part in parts)
+    kept = [(name, value) for name, value in parts[0].get("headers", ()) if name.lower() not in {b"content-length", b"content-encoding"}]
+    changed = Response(json.dumps(fault.bend(json.loads(content))) if content else b"", status_code=parts[0]["status"])
+    changed.raw_headers.extend(kept)
+    return changed
 
 
 async def _drain(receive: Receive) -> None:

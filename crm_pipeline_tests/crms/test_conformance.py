@@ -371,13 +371,6 @@ def test_intents_name_every_record_that_may_be_theirs(bench: Bench, keyless: Crm
     assert sorted(found["crm_id"]) == sorted(record["id"] for record in bench.records(ACCOUNT))
 
 
-def test_answer_that_accounts_for_no_row_leaves_them_unaccounted(bench: Bench, crm: Crm) -> None:
-    break_next(bench, bench.keyed_create(ACCOUNT), kind="status", status=200, body={"status": "COMPLETE", "results": []})
-    rows = [Put(number, valid(bench, ACCOUNT, number), key=str(number)) for number in range(3)]
-    results = results_by_id(crm.write(ACCOUNT, batch_of(*rows)))
-    assert [row["error_type"] for row in results.values()] == ["UnaccountedException"] * 3
-
-
 def test_busy_service_is_asked_again(bench: Bench, crm: Crm) -> None:
     break_next(bench, bench.keyed_create(ACCOUNT), kind="status", status=503)
     result = results_by_id(crm.write(ACCOUNT, batch_of(Put(7, valid(bench, ACCOUNT), key="7"))))[7]

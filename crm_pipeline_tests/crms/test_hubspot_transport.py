@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from crm_pipeline.contracts import OBJECT
 from crm_pipeline.crms.hubspot.answers import Answer, InputsRefusedError, content
 from crm_pipeline.crms.hubspot.paths import PathFamily
 from crm_pipeline.errors import (
@@ -47,7 +48,7 @@ def error_of(status: int, body: object = None, headers: Mapping[str, str] | None
     """The error that an answer means."""
     answer = Answer("POST /path", status, headers or {}, json.dumps(body or {}).encode())
     with pytest.raises(ServiceError) as raised:
-        content(answer, integration="demo", token="HUBSPOT_TOKEN")
+        content(answer, integration="demo", token="HUBSPOT_TOKEN", holds=OBJECT)
     return raised.value
 
 
@@ -98,7 +99,7 @@ def test_refused_request_names_code_and_correlation_but_no_words_of_the_answer()
 def test_answer_that_is_no_json_object_is_unexpected(body: bytes) -> None:
     for status in (200, 400):
         with pytest.raises(UnexpectedAnswerError):
-            content(Answer("GET /path", status, {}, body), integration="demo", token="HUBSPOT_TOKEN")
+            content(Answer("GET /path", status, {}, body), integration="demo", token="HUBSPOT_TOKEN", holds=OBJECT)
 
 
 # --- limits

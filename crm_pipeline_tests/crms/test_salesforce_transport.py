@@ -75,13 +75,13 @@ def test_create_is_made_after_a_sign_in_that_failed_for_the_moment(sandbox: Sand
 
 @pytest.mark.parametrize("body", [[], {"access_token": "x"}, {"instance_url": "https://x"}])
 def test_token_answer_without_a_token_is_unexpected(sandbox: Sandbox, crm: Crm, body: object) -> None:
-    sandbox.faults.add(Fault(path=TOKEN, kind="status", status=200, body=body))
-    with pytest.raises(UnexpectedAnswerError, match="no access token"):
+    sandbox.faults.add(Fault(path=TOKEN, kind="status", status=200, body=body, times=None))
+    with pytest.raises(UnexpectedAnswerError, match="answered the sign-in, but"):
         crm.organization()
 
 
 def test_redirection_is_unexpected(sandbox: Sandbox, crm: Crm) -> None:
-    sandbox.faults.add(Fault(path=DATA, kind="status", status=302, headers={"location": "/login"}))
+    sandbox.faults.add(Fault(path=DATA, kind="status", status=302, headers={"location": "/login"}, times=None))
     with pytest.raises(UnexpectedAnswerError, match="redirection"):
         crm.organization()
 

@@ -158,3 +158,9 @@ def test_open_faults_are_those_not_applied_yet(bench: Bench) -> None:
     bench.faults.add(unused)
     bench.client.get("/x")
     assert bench.faults.open() == [unused]
+
+
+def test_bend_answers_the_truth_changed(bench: Bench) -> None:
+    bench.faults.add(Fault(kind="bend", bend=lambda answer: {**answer, "done": "not quite"}))
+    assert bench.client.get("/x").json() == {"done": "not quite"}
+    assert bench.executed == ["GET /x 0"]

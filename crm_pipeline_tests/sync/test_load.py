@@ -333,7 +333,7 @@ def upserted(request: pytest.FixtureRequest, stories: Stories) -> Upserted:
     with stories(request.param) as bench:
         spec = bench.spec(settings={"attempts": 3})
         bench.stage(spec, ACCOUNT, customer(1))
-        body: Any = [] if bench.crm == "salesforce" else {"status": "COMPLETE", "results": []}
+        body: Any = [None] if bench.crm == "salesforce" else {"status": "COMPLETE", "results": []}
         break_create(bench, "status", status=200, body=body)
         assert bench.load(spec, ACCOUNT).retryable == 1
         first, first_links = bench.outcomes(), of_accounts(bench, "crm_id")

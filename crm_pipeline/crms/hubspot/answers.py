@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.crms.halving import BatchRefusedError, FailedTogetherError
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem
 from crm_pipeline.errors import (
@@ -68,8 +69,10 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-def content(answer: Answer, *, integration: str, token: str, empty: Literal["refused", "allowed"] = "refused") -> dict[str, Any]:
-    """The JSON object of a successful answer. Raises the service error that any other answer means.
+def content(
+    answer: Answer, *, integration: str, token: str, holds: Form, empty: Literal["refused", "allowed"] = "refused"
+) -> dict[str, Any]:
+    """The JSON object of a successful answer that has the form it must have. Raises the service error that any other answer means.
 
     ``token`` is the name of the environment variable that holds the token. ``empty``: whether 204, no content, is an answer.
     """
@@ -79,18 +82,20 @@ def content(answer: Answer, *, integration: str, token: str, empty: Literal["ref
     if not 200 <= answer.status < 300:
         raise _error(answer, parsed, integration=integration, token=token)
     if parsed is None:
-        raise UnexpectedAnswerError(
-            f"{answer.asked} answered {answer.status} without a JSON object; check the url setting and proxies in between",
-            integration=integration,
-            service=SERVICE,
-        )
+        raise _unexpected(f"{answer.asked} answered {answer.status} without a JSON object", integration=integration)
+    if fault := fault_of(parsed, holds):
+        raise _unexpected(f"{answer.asked} answered {answer.status}, but {fault}", integration=integration)
     return parsed
+
+
+def _unexpected(says: str, *, integration: str) -> UnexpectedAnswerError:
+    return UnexpectedAnswerError(f"{says}; check the url setting and proxies in between", integration=integration, service=SERVICE)
 
 
 def _parsed(body: bytes) -> dict[str, Any] | None:
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
 
@@ -119,9 +124,7 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
             too_much=answer.status in TOO_MUCH,
         )
     if body is None:
-        return UnexpectedAnswerError(
-            f"{says} without a JSON object; check the url setting and proxies in between", integration=integration, service=SERVICE
-        )
+        return _unexpected(f"{says} without a JSON object", integration=integration)
     if answer.status in INPUTS_REFUSED:
         return InputsRefusedError(says, integration=integration, problem=problem)
     return RequestRefusedError(says, integration=integration, service=SERVICE, code=problem.code)

@@ -8,12 +8,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.halving import Alone, Send, code_of, in_halves
 from crm_pipeline.crms.hubspot.answers import InputsRefusedError, NamelessError
-from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem, record_error
+from crm_pipeline.crms.hubspot.contracts import ASSOCIATED, ASSOCIATED_ROW
+from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, record_error
 from crm_pipeline.crms.hubspot.inputs import ASSOCIATION_TYPES, STANDARD_LABELS
 from crm_pipeline.crms.hubspot.paths import Paths
-from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, PRIMARY, Reader, chunks, entries
+from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, PRIMARY, Reader, chunks, problems
 from crm_pipeline.crms.hubspot.results import Ledger
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.errors import (
@@ -116,7 +118,7 @@ class Associator:
             if len(pairs) == 1 and not NOT_THERE.isdisjoint(refusal.problem.codes):
                 return ()
             raise
-        for problem in map(read_problem, entries(answer, "errors")):
+        for problem in problems(answer):
             if NOT_THERE.isdisjoint(problem.codes):
                 blamed = _blamed(pairs, problem, pairs)
                 if not blamed:
@@ -140,13 +142,14 @@ class Associator:
             for pair in pairs
         ]
         path = self._paths.contact_companies("create")
-        answer = self._transport.post(path, {"inputs": inputs}, label="associate", repeatable=not again, divisible=len(pairs) > 1).content
-        for result in entries(answer, "results"):
-            pair = _pair(result)
+        answer = self._transport.post(
+            path, {"inputs": inputs}, label="associate", holds=ASSOCIATED, repeatable=not again, divisible=len(pairs) > 1
+        ).content
+        for pair in {_pair(result) for result in answer["results"] if fault_of(result, ASSOCIATED_ROW) is None}:
             for position in positions.get(pair, ()):
                 ledger.ok(position, crm_id=pair[0], created=None, parent_sent=True)
         nameless = []
-        for problem in map(read_problem, entries(answer, "errors")):
+        for problem in problems(answer):
             blamed = _blamed(pairs, problem, [pair for pair in pairs if not ledger.is_stored(positions[pair][0])])
             _fail(blamed, problem, positions, ledger)
             nameless += [] if blamed else [problem]

@@ -12,7 +12,6 @@ import pandas as pd
 from crm_pipeline.calls import LONGEST_WAIT_SECONDS
 from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.hubspot import KIND
-from crm_pipeline.crms.hubspot.answers import SERVICE
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
@@ -22,7 +21,6 @@ from crm_pipeline.crms.hubspot.reading import OBJECT_BATCH, Reader, text
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
-from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OWNERS
 
@@ -65,12 +63,7 @@ class HubSpotCrm:
         """The portal id; asked once, counted as sign_in. Raises ServiceError."""
         with self._lock:
             if self._account is None:
-                account = self._reader.account()
-                if not account.get("portalId"):
-                    raise UnexpectedAnswerError(
-                        "the account details name no portalId", integration=self._transport.integration, service=SERVICE
-                    )
-                self._account = account
+                self._account = self._reader.account()
             return str(self._account["portalId"])
 
     def fields(self, record_type: RecordType) -> pd.DataFrame:
@@ -120,7 +113,7 @@ class HubSpotCrm:
             "parent_crm_id": [parents.get(str(record["id"])) for record in records.values()],
         }
         for field in fields:
-            columns[field] = [text((record.get("properties") or {}).get(field)) for record in records.values()]
+            columns[field] = [text(record["properties"].get(field)) for record in records.values()]
         return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
 
     def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def merged_since(reader: Reader, record_type: RecordType, object_name: str, sinc
 def _row(crm_id: str, record: dict[str, Any] | None, *, key: str | None) -> dict[str, object]:
     if record is None:
         return {"crm_id": crm_id, "state": "deleted"}
-    leads_to, properties = str(record["id"]), record.get("properties") or {}
+    leads_to, properties = str(record["id"]), record["properties"]
     return {
         "crm_id": crm_id,
         "state": "live" if leads_to == crm_id else "merged",

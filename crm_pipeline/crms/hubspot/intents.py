@@ -50,7 +50,7 @@ def _contacts(reader: Reader, object_name: str, intents: pd.DataFrame) -> Iterat
     }
     owners = reader.find(object_name, "email", list(emails.values()))
     ids = dict(zip(owners["value"], owners["crm_id"], strict=True))
-    created = {crm_id: _created(record) for crm_id, record in reader.current(object_name, list(ids.values()), [CREATED]).items()}
+    created = {crm_id: _created(reader, record) for crm_id, record in reader.current(object_name, list(ids.values()), [CREATED]).items()}
     for (qbench_id, since), email in emails.items():
         crm_id = ids.get(email)
         if crm_id is not None and _is_ours(created.get(crm_id), since):
@@ -62,10 +62,10 @@ def _companies(reader: Reader, object_name: str, intents: pd.DataFrame) -> Itera
         {"propertyName": CREATED, "operator": "GTE", "value": _milliseconds(intents["created_at"].min() - CLOCK_SKEW)},
         {"propertyName": CREATED, "operator": "LTE", "value": _milliseconds(intents["created_at"].max() + CLOCK_SKEW + SENDING)},
     ]
-    by_name: dict[str, list[tuple[str, datetime | None]]] = {}
+    by_name: dict[str, list[tuple[str, datetime]]] = {}
     for record in reader.search_all(object_name, filters, ["name", CREATED]):
-        name = (record.get("properties") or {}).get("name")
-        by_name.setdefault(_folded(name), []).append((str(record["id"]), _created(record)))
+        name = record["properties"].get("name")
+        by_name.setdefault(_folded(name), []).append((str(record["id"]), _created(reader, record)))
     for qbench_id, sent, since in zip(intents["qbench_id"], intents["sent"], intents["created_at"], strict=True):
         for crm_id, created in by_name.get(_folded(sent.get("name")), ()):
             if sent.get("name") and _is_ours(created, since):
@@ -84,15 +84,18 @@ def _is_ours(created: datetime | None, since: datetime) -> bool:
     return created is not None and created >= since - CLOCK_SKEW
 
 
-def _created(record: Mapping[str, Any]) -> datetime | None:
-    """When a record was created: its property may hold milliseconds, the record's own member is a moment in ISO 8601."""
-    for value in ((record.get("properties") or {}).get(CREATED), record.get("createdAt")):
+def _created(reader: Reader, record: Mapping[str, Any]) -> datetime:
+    """When a record was created: its property may hold milliseconds, the record's own member is a moment in ISO 8601.
+
+    Raises UnexpectedAnswerError where neither says it: whose record it is would only be guessed.
+    """
+    for value in (record["properties"].get(CREATED), record.get("createdAt")):
         with suppress(ValueError):
             moment = datetime.fromisoformat(str(value))
             # Some counts of milliseconds read as a date long ago, without a time zone.
             if moment.tzinfo is not None:
                 return moment
-    return None
+    raise reader.unexpected(f"a record does not say when it was created, neither in {CREATED} nor in createdAt")
 
 
 def _folded(name: object) -> str:

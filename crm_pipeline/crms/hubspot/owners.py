@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from crm_pipeline.crms.hubspot.contracts import OWNERS
 from crm_pipeline.crms.hubspot.paths import Paths
-from crm_pipeline.crms.hubspot.reading import entries
+from crm_pipeline.crms.hubspot.reading import pages
 from crm_pipeline.crms.hubspot.transport import Transport
 
 PAGE = 500
@@ -31,14 +32,8 @@ def _owner(user: str, ids: set[str], *, inactive: bool) -> dict[str, str | None]
 
 
 def _owners(transport: Transport, paths: Paths, *, archived: str) -> Iterator[dict[str, Any]]:
-    query = {"limit": str(PAGE), "archived": archived}
-    while True:
-        answer = transport.get(paths.owners, query, label="read")
-        yield from entries(answer, "results")
-        after = ((answer.get("paging") or {}).get("next") or {}).get("after")
-        if not after or after == query.get("after"):
-            return
-        query = {**query, "after": str(after)}
+    for page in pages(transport, paths.owners, {"limit": str(PAGE), "archived": archived}, holds=OWNERS):
+        yield from page
 
 
 def _by_name(owners: Iterator[dict[str, Any]]) -> dict[str, set[str]]:

@@ -5,20 +5,27 @@ Nothing here decides between create and update by search, whose index lags (sour
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 import pandas as pd
 
+from crm_pipeline.contracts import Form, Members
 from crm_pipeline.crms.hubspot.answers import SERVICE
-from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, read_problem
+from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, LABELS_READ, LIST, PROPERTIES, at_most
+from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.wire import crm_field
 from crm_pipeline.errors import RequestRefusedError, UnexpectedAnswerError
 from crm_pipeline.letters import lowered
 from crm_pipeline.schemas import CRM_FIELDS, FOUND
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -53,15 +60,38 @@ def text(value: object) -> str | None:
     return str(value) if value not in (None, "") else None
 
 
-def entries(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """A list of objects within an answer; a missing list is empty."""
-    return [entry for entry in answer.get(name) or [] if isinstance(entry, dict)]
-
-
 def merged_ids(record: dict[str, Any]) -> list[str]:
     """The ids of the records that were merged into this one."""
-    merged = str((record.get("properties") or {}).get(MERGED_IDS) or "").split(";")
+    merged = str(record["properties"].get(MERGED_IDS) or "").split(";")
     return [one.strip() for one in merged if one.strip()]
+
+
+def pages(transport: Transport, path: str, query: Mapping[str, str], *, holds: Form) -> Iterator[list[dict[str, Any]]]:
+    """The ``results`` of every page of a list. A page may be empty; the last one is that which leads to no next."""
+    passed: set[str] = set()
+    after: str | None = None
+    while True:
+        answer = transport.get(path, query if after is None else {**query, "after": after}, label="read", holds=holds)
+        yield answer["results"]
+        after = next_page(answer)
+        if after is None:
+            return
+        if after in passed:
+            raise UnexpectedAnswerError("a list page leads back to one before", integration=transport.integration, service=SERVICE)
+        passed.add(after)
+
+
+Names = Callable[[dict[str, Any]], Iterable[str]]
+"""By which of the ids that were asked for a result may be known."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRead:
+    """A kind of batch read: what its answer must hold, the code of an id for which there is nothing, and whose a result is."""
+
+    holds: Members
+    missing: str
+    names: Names
 
 
 class Reader:
@@ -72,9 +102,13 @@ class Reader:
         self._paths = paths
         self._key = key
 
+    def unexpected(self, what: str) -> UnexpectedAnswerError:
+        """The error of an answer outside HubSpot's contract."""
+        return UnexpectedAnswerError(what, integration=self._transport.integration, service=SERVICE)
+
     def account(self) -> dict[str, Any]:
         """The account that the token leads to."""
-        return self._transport.get(self._paths.account, label="sign_in")
+        return self._transport.get(self._paths.account, label="sign_in", holds=ACCOUNT)
 
     def fields(self, object_name: str, *, sensitivities: Sequence[str] = ()) -> pd.DataFrame:
         """An object's properties (schemas.CRM_FIELDS); one call, and one for each sensitivity.
@@ -83,8 +117,10 @@ class Reader:
         """
         path = self._paths.properties_of(object_name)
         queries = [{}, *({"dataSensitivity": sensitivity} for sensitivity in sensitivities)]
-        described = [entry for query in queries for entry in entries(self._transport.get(path, query, label="describe"), "results")]
-        rows = {str(entry.get("name")): crm_field(entry) for entry in described if entry.get("name") and not entry.get("archived")}
+        described = [
+            entry for query in queries for entry in self._transport.get(path, query, label="describe", holds=PROPERTIES)["results"]
+        ]
+        rows = {entry["name"]: crm_field(entry) for entry in described if not entry.get("archived")}
         return CRM_FIELDS.build({name: [row[name] for row in rows.values()] for name in CRM_FIELDS.names})
 
     def has_any(self, object_name: str, property_name: str) -> bool:
@@ -99,7 +135,7 @@ class Reader:
                 "after": "0",
             },
         )
-        return bool(answer.get("total") or entries(answer, "results"))
+        return bool(answer["results"])
 
     def records(
         self,
@@ -113,19 +149,15 @@ class Reader:
 
         Raises RequestRefusedError when HubSpot gives another reason than a missing record.
         """
-        found: list[dict[str, Any]] = []
+        body: dict[str, Any] = {"properties": list(dict.fromkeys(properties)), "propertiesWithHistory": []}
+        if id_property is not None:
+            body["idProperty"] = id_property
+        names = _ids if id_property is None else partial(_held, field=id_property)
+        found: dict[str, dict[str, Any]] = {}
         for part in chunks(dict.fromkeys(ids), OBJECT_BATCH):
-            body: dict[str, Any] = {
-                "properties": list(dict.fromkeys(properties)),
-                "propertiesWithHistory": [],
-                "inputs": [{"id": one} for one in part],
-            }
-            if id_property is not None:
-                body["idProperty"] = id_property
-            answer = self._transport.post(self._paths.batch(object_name, "read"), body, label="read").content
-            self._refuse_other_errors(answer, allowed=NOT_FOUND, asked=part)
-            found += [record for record in entries(answer, "results") if record.get("id")]
-        return found
+            for answer in self._batch(self._paths.batch(object_name, "read"), body, part, BatchRead(BATCH_READ, NOT_FOUND, names)):
+                found |= {str(record["id"]): record for record in answer["results"]}
+        return list(found.values())
 
     def current(self, object_name: str, ids: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The record that each id leads to now; an id merged away leads to the record it is part of, a deleted one to none.
@@ -160,7 +192,7 @@ class Reader:
         rows = [
             {"value": value, "crm_id": str(record["id"]), "key": self._key_of(record)}
             for record in self.records(object_name, sent, properties, id_property=field)
-            for held in _held(record, field, folded=folded)
+            for held in _held(record, field)
             for value in asked.get(held, ())
         ]
         return FOUND.build({name: [row.get(name) for row in rows] for name in FOUND.names})
@@ -168,18 +200,11 @@ class Reader:
     def scan(self, object_name: str, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the property, page by page (schemas.FOUND, without parents)."""
         query = {"limit": str(PAGE), "archived": "false", "properties": ",".join(filter(None, dict.fromkeys([field, self._key])))}
-        while True:
-            answer = self._transport.get(self._paths.records(object_name), query, label="read")
-            records = [(record, text((record.get("properties") or {}).get(field))) for record in entries(answer, "results")]
+        for page in pages(self._transport, self._paths.records(object_name), query, holds=LIST):
+            records = [(record, text(record["properties"].get(field))) for record in page]
             rows = [(value, str(record["id"]), self._key_of(record)) for record, value in records if value is not None]
             if rows:
                 yield FOUND.build(dict(zip(("value", "crm_id", "key"), map(list, zip(*rows, strict=True)), strict=True)))
-            after = _next(answer)
-            if not after:
-                return
-            if after == query.get("after"):
-                raise UnexpectedAnswerError("a list page leads to itself", integration=self._transport.integration, service=SERVICE)
-            query = {**query, "after": after}
 
     def primary_companies(self, contact_ids: Sequence[str]) -> dict[str, str]:
         """The primary company of each contact that has one."""
@@ -189,25 +214,20 @@ class Reader:
     def labels(self, contact_ids: Sequence[str]) -> dict[tuple[str, str], frozenset[tuple[str, int]]]:
         """Category and type of the associations of contact and company, by their ids. A contact's first 500 are looked at."""
         found: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}
+        path = self._paths.contact_companies("read")
         for part in chunks(dict.fromkeys(contact_ids), ASSOCIATION_READ_BATCH):
-            answer = self._transport.post(
-                self._paths.contact_companies("read"), {"inputs": [{"id": one} for one in part]}, label="read"
-            ).content
-            self._refuse_other_errors(answer, allowed=NO_ASSOCIATIONS, asked=part)
-            for result in entries(answer, "results"):
-                contact = str((result.get("from") or {}).get("id"))
-                for target in entries(result, "to"):
-                    types = [(str(kind.get("category")), kind.get("typeId")) for kind in entries(target, "associationTypes")]
-                    found[contact, str(target.get("toObjectId"))] = frozenset(
-                        (category, number) for category, number in types if isinstance(number, int)
-                    )
+            for answer in self._batch(path, {}, part, BatchRead(LABELS_READ, NO_ASSOCIATIONS, _contact)):
+                for result in answer["results"]:
+                    for target in result["to"]:
+                        types = frozenset((kind["category"], kind["typeId"]) for kind in target["associationTypes"])
+                        found[str(result["from"]["id"]), str(target["toObjectId"])] = types
         return found
 
     def search_all(self, object_name: str, filters: Sequence[dict[str, Any]], properties: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Every record that search finds, in the order of ids.
 
         Each page asks for the ids after the last one: paging with ``after`` ends at 10,000 results. The last page is the one
-        that leads to no next; a page may hold fewer records than were asked for.
+        that leads to no next, holds fewer records than were asked for, and all that it counts.
         """
         last = "0"
         while True:
@@ -222,19 +242,38 @@ class Reader:
                     "after": "0",
                 },
             )
-            records = entries(answer, "results")
+            records = answer["results"]
             yield from records
-            if not records or not _next(answer):
+            if not records or (next_page(answer) is None and len(records) < SEARCH_PAGE and answer["total"] <= len(records)):
                 return
+            if str(records[-1]["id"]) == last:
+                raise self.unexpected("a search page leads to itself")
             last = str(records[-1]["id"])
 
     def _key_of(self, record: dict[str, Any]) -> str | None:
-        return text((record.get("properties") or {}).get(self._key)) if self._key else None
+        return text(record["properties"].get(self._key)) if self._key else None
+
+    def _batch(self, path: str, body: Mapping[str, Any], asked: Sequence[str], read: BatchRead) -> Iterator[dict[str, Any]]:
+        """The answer of a batch read, and where it leaves ids out without a word, one more for these.
+
+        HubSpot names every id for which there is nothing (seen by others), and no answer is to be taken for a nothing. An id
+        that is left out twice is believed to be missing.
+        """
+        left_out = list(asked)
+        for _ in range(2):
+            inputs = [{"id": one} for one in left_out]
+            holds = at_most(read.holds, len(inputs))
+            answer = self._transport.post(path, {**body, "inputs": inputs}, label="read", holds=holds).content
+            self._refuse_other_errors(answer, allowed=read.missing, asked=left_out)
+            yield answer
+            left_out = _left_out(answer, left_out, read.names)
+            if not left_out:
+                return
+            logger.warning("integration %s: hubspot: a batch read says nothing of %d ids", self._transport.integration, len(left_out))
 
     def _refuse_other_errors(self, answer: dict[str, Any], *, allowed: str, asked: Sequence[str]) -> None:
         """Raise RequestRefusedError for any other reason than ``allowed`` or a missing record; ids without a code are missing ones."""
-        for error in entries(answer, "errors"):
-            problem = read_problem(error)
+        for problem in problems(answer):
             named = problem.ids | problem.from_ids
             only_ids = not problem.codes and named and named <= set(asked)
             if not only_ids and not problem.says(allowed) and not problem.says(NOT_FOUND):
@@ -246,16 +285,43 @@ class Reader:
                 )
 
 
-def _next(answer: dict[str, Any]) -> str | None:
+def next_page(answer: dict[str, Any]) -> str | None:
     """What the next page is asked for with, null on the last one."""
     return text(((answer.get("paging") or {}).get("next") or {}).get("after"))
 
 
-def _held(record: dict[str, Any], field: str, *, folded: bool) -> Iterator[str]:
-    """The values by which a record is found."""
-    properties = record.get("properties") or {}
+def problems(answer: dict[str, Any]) -> list[Problem]:
+    """What an answer refuses of its request."""
+    return [read_problem(error) for error in answer.get("errors") or []]
+
+
+def _left_out(answer: dict[str, Any], asked: Sequence[str], names: Names) -> list[str]:
+    """The ids of which an answer neither gives anything nor says that there is nothing.
+
+    Where results and refusals are as many as the ids, or a refusal names none of them, every id has its answer under some name.
+    """
+    refused = [problem.ids | problem.from_ids for problem in problems(answer)]
+    if len(answer["results"]) + sum(map(len, refused)) >= len(asked) or not all(refused):
+        return []
+    told = {lowered(name.strip()) for named in (*refused, *map(names, answer["results"])) for name in named}
+    return [one for one in asked if lowered(one.strip()) not in told]
+
+
+def _ids(record: dict[str, Any]) -> list[str]:
+    """The ids that lead to a record, as far as it says."""
+    return [str(record["id"]), *merged_ids(record)]
+
+
+def _contact(result: dict[str, Any]) -> list[str]:
+    """The contact whose associations a result holds."""
+    return [str(result["from"]["id"])]
+
+
+def _held(record: dict[str, Any], field: str) -> Iterator[str]:
+    """The values by which a record is found, trimmed and lower-cased."""
+    properties = record["properties"]
     value = str(properties.get(field) or "")
-    if not folded:
+    if field != "email":
         yield lowered(value.strip())
         return
     addresses = [value, *str(properties.get(ADDITIONAL_EMAILS) or "").split(";")]

@@ -20,10 +20,12 @@ import urllib3
 from hubspot.crm.objects.exceptions import ApiException
 
 from crm_pipeline.calls import UNFINISHED, CallCounter, Pace, with_retries
+from crm_pipeline.contracts import Form
 from crm_pipeline.crms.hubspot.answers import SERVICE, Answer, content
+from crm_pipeline.crms.hubspot.contracts import ACCOUNT, REMOVED, SEARCH
 from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
-from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError
+from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,10 @@ class Reply:
 
 
 class Transport:
-    """The connection of one integration to HubSpot; safe over threads."""
+    """The connection of one integration to HubSpot; safe over threads.
+
+    Every call says what its answer must hold (``holds``, contracts): one without it is an UnexpectedAnswerError.
+    """
 
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         limits = settings.limits
@@ -59,15 +64,17 @@ class Transport:
         self._client: Any = None
         self._daily: tuple[int, int] | None = None
 
-    def get(self, path: str, query: Mapping[str, str] | None = None, *, label: Label) -> dict[str, Any]:
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, label: Label, holds: Form) -> dict[str, Any]:
         """The JSON object at a path. Raises ServiceError."""
         return with_retries(
-            lambda: self._call("GET", path, query=query, label=label),
+            lambda: self._call("GET", path, query=query, label=label, holds=holds),
             repeatable=True,
             attempts=self._settings.attempts,
         )
 
-    def post(self, path: str, body: Mapping[str, Any], *, label: Label, repeatable: bool = True, divisible: bool = False) -> Reply:
+    def post(
+        self, path: str, body: Mapping[str, Any], *, label: Label, holds: Form, repeatable: bool = True, divisible: bool = False
+    ) -> Reply:
         """What a POST answers with 2xx, 207 included. Raises ServiceError.
 
         ``divisible``: whether less can be asked for where this is too much. Raises LimitReachedError before a write when the
@@ -78,8 +85,8 @@ class Transport:
         def call() -> dict[str, Any]:
             nonlocal repeated
             try:
-                return self._call("POST", path, body=body, label=label)
-            except ServiceUnavailableError as error:
+                return self._call("POST", path, body=body, label=label, holds=holds)
+            except (ServiceUnavailableError, UnexpectedAnswerError) as error:
                 repeated = repeated or error.executed
                 raise
 
@@ -89,7 +96,7 @@ class Transport:
     def remove(self, path: str, body: Mapping[str, Any], *, repeatable: bool = True, divisible: bool = False) -> dict[str, Any]:
         """Take associations away; again changes nothing. What is answered, empty for no content. Raises ServiceError."""
         return with_retries(
-            lambda: self._call("POST", path, body=body, label="associate", empty="allowed"),
+            lambda: self._call("POST", path, body=body, label="associate", holds=REMOVED, empty="allowed"),
             repeatable=repeatable,
             attempts=self._settings.attempts,
             divisible=divisible,
@@ -99,7 +106,7 @@ class Transport:
         """The answer of a search, which has a pace of its own besides that of all calls. Raises ServiceError."""
 
         return with_retries(
-            lambda: self._call("POST", path, body=body, label="read", paces=(self._pace, self._search_pace)),
+            lambda: self._call("POST", path, body=body, label="read", holds=SEARCH, paces=(self._pace, self._search_pace)),
             repeatable=True,
             attempts=self._settings.attempts,
         )
@@ -107,7 +114,7 @@ class Transport:
     def is_up(self) -> bool:
         """Whether HubSpot answers now, asked once for its account details."""
         try:
-            self._call("GET", PATHS[self._settings.path_family].account, label="read")
+            self._call("GET", PATHS[self._settings.path_family].account, label="read", holds=ACCOUNT)
         except ServiceError:
             return False
         return True
@@ -133,6 +140,7 @@ class Transport:
         path: str,
         *,
         label: Label,
+        holds: Form,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         paces: Sequence[Pace] = (),
@@ -148,7 +156,7 @@ class Transport:
         if answer.status in UNFINISHED:
             self.calls.lose()
         self._note_daily(answer.headers)
-        return content(answer, integration=self.integration, token=self._settings.token.env, empty=empty)
+        return content(answer, integration=self.integration, token=self._settings.token.env, holds=holds, empty=empty)
 
     def _connected(self) -> Any:
         with self._lock:
@@ -202,7 +210,7 @@ class Transport:
     def _note_daily(self, headers: Mapping[str, str]) -> None:
         """Remember what is left of the day; searches and OAuth apps are not told."""
         limit, remaining = headers.get(DAILY_LIMIT, ""), headers.get(DAILY_REMAINING, "")
-        if limit.isdigit() and remaining.isdigit():
+        if all(said.isascii() and said.isdecimal() for said in (limit, remaining)):
             with self._lock:
                 self._daily = (int(remaining), int(limit))
 

@@ -8,21 +8,24 @@ speaks of it, and what nothing speaks of is failed: so an update of an id that w
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import KEPT, WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
 from crm_pipeline.crms.hubspot.answers import InputsRefusedError, NamelessError
+from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW
 from crm_pipeline.crms.hubspot.echoes import kept
-from crm_pipeline.crms.hubspot.errors import Problem, read_problem, record_error
+from crm_pipeline.crms.hubspot.errors import Problem, record_error
 from crm_pipeline.crms.hubspot.inputs import CREATE, UPSERT, Action, Input, Plan, names_of, plan, rounds
 from crm_pipeline.crms.hubspot.paths import Paths
-from crm_pipeline.crms.hubspot.reading import entries
+from crm_pipeline.crms.hubspot.reading import problems
 from crm_pipeline.crms.hubspot.results import Ledger
 from crm_pipeline.crms.hubspot.transport import Reply, Transport
 from crm_pipeline.errors import (
@@ -102,6 +105,7 @@ class _Work:
             self.writer.paths.batch(self.object_name, action.verb),
             {"inputs": [one.wire() for one in inputs]},
             label="write",
+            holds=WRITTEN,
             repeatable=action.repeatable and not again,
             divisible=action.repeatable and len(inputs) > 1,
         )
@@ -121,15 +125,10 @@ class _Work:
 
     def _account(self, action: Action, inputs: Sequence[Input], reply: Reply) -> list[Problem]:
         """Note what an answer says of its inputs; the problems that name none of them."""
-        by_name = {name: one for one in inputs for name in one.names}
-        for result in entries(reply.content, "results"):
-            known = (by_name.get(name) for name in names_of(result, self.record_type, key_name=self.writer.key_name))
-            one = next(filter(None, known), None)
-            if one is not None and result.get("id"):
-                self._stored(action, one, result, reply)
+        for one, result in self._recognized(inputs, reply.content["results"]):
+            self._stored(action, one, result, reply)
         nameless = []
-        for error in entries(reply.content, "errors"):
-            problem = read_problem(error)
+        for problem in problems(reply.content):
             blamed = _blamed(action, inputs, problem)
             if not blamed and len(inputs) == 1 and inputs[0].position in self.ledger:
                 blamed = list(inputs)
@@ -140,6 +139,22 @@ class _Work:
                 if action is CREATE or problem.traces or not self.ledger.is_stored(one.position):
                     self._fail(action, one, problem)
         return nameless
+
+    def _recognized(self, inputs: Sequence[Input], results: Sequence[Any]) -> Iterator[tuple[Input, dict[str, Any]]]:
+        """The results that speak of one input each, and it of one record. What contradicts itself is left out, never guessed at."""
+        by_name = {name: one for one in inputs for name in one.names}
+        found: dict[tuple[int, str], tuple[Input, dict[str, Any]]] = {}
+        for result in results:
+            if fault_of(result, WRITTEN_ROW) is None:
+                known = (by_name.get(name) for name in names_of(result, self.record_type, key_name=self.writer.key_name))
+                one = next(filter(None, known), None)
+                if one is not None:
+                    found[one.position, str(result["id"])] = (one, result)
+        if len(found) < len(results):
+            logger.warning("%s: %d of %d results of a write cannot be told", self.object_name, len(results) - len(found), len(results))
+        claims = Counter(position for position, _ in found)
+        holders = Counter(crm_id for _, crm_id in found)
+        yield from (pair for (position, crm_id), pair in found.items() if claims[position] == 1 and holders[crm_id] == 1)
 
     def _stored(self, action: Action, one: Input, result: dict[str, Any], reply: Reply) -> None:
         self.ledger.ok(

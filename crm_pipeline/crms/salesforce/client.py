@@ -11,6 +11,7 @@ import pandas as pd
 from crm_pipeline.calls import LONGEST_WAIT_SECONDS, CallCounter
 from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.salesforce import KIND
+from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
@@ -57,11 +58,8 @@ class SalesforceCrm:
         """The object's fields (schemas.CRM_FIELDS) that the run-as user sees; described once."""
         if record_type not in self._fields:
             path = f"sobjects/{_sobject(record_type)}/describe"
-            answer = self._transport.call(lambda client: client.restful(path), label="describe")
-            described = answer.get("fields") if isinstance(answer, dict) else None
-            if not isinstance(described, list):
-                raise self._transport.unexpected("describes an object without fields")
-            self._fields[record_type] = crm_fields(described)
+            answer = self._transport.call(lambda client: client.restful(path), label="describe", holds=DESCRIBED)
+            self._fields[record_type] = crm_fields(answer["fields"])
         return self._fields[record_type]
 
     def has_keyed_records(self, record_type: RecordType) -> bool:
@@ -193,7 +191,10 @@ class SalesforceCrm:
         return ["Id", field, *key, *([PARENT_FIELD] if record_type is RecordType.CONTACT else [])]
 
     def _found(self, record_type: RecordType, field: str, page: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-        frame = pd.DataFrame(page)
+        asked = {name.lower(): name for name in self._found_fields(record_type, field)}
+        frame = pd.DataFrame(page).rename(columns=lambda name: asked.get(name.lower(), name))
+        if len(frame) and frame[field].isna().any():
+            raise self._transport.unexpected(f"found a record by {field} that has no value in it")
         columns = {"value": field, "crm_id": "Id", "key": self._settings.external_key, "parent_crm_id": PARENT_FIELD}
         if record_type is RecordType.ACCOUNT:
             columns["parent_crm_id"] = None

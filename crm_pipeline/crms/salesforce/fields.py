@@ -41,21 +41,19 @@ def crm_fields(described: list[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _field(field: Mapping[str, Any]) -> dict[str, object]:
-    creatable = bool(field.get("createable"))
+    creatable = field["createable"]
     return {
         "name": field["name"],
         "label": field.get("label") or field["name"],
-        "type": TYPES.get(str(field.get("type")), "other"),
+        "type": TYPES.get(field["type"], "other"),
         "length": field.get("length") or None,
         "creatable": creatable,
-        "updatable": bool(field.get("updateable")),
-        "required": creatable and not field.get("nillable", True) and not field.get("defaultedOnCreate", False),
+        "updatable": field["updateable"],
+        "required": creatable and not field["nillable"] and not field.get("defaultedOnCreate", False),
         "unique": bool(field.get("unique")),
         "external_key": bool(field.get("externalId")),
         "restricted": bool(field.get("restrictedPicklist")),
         "options": [
-            (option["value"], option.get("label") or option["value"])
-            for option in field.get("picklistValues") or ()
-            if option.get("active", True)
+            (option["value"], option.get("label") or option["value"]) for option in field.get("picklistValues") or () if option["active"]
         ],
     }

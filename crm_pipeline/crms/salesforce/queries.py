@@ -19,6 +19,11 @@ def select(sobject: str, fields: Iterable[str], *, where: Sequence[str] = (), li
     return f"SELECT {names} FROM {sobject}{conditions}{rows}"  # noqa: S608 - names are of the configuration, values are quoted
 
 
+def selected(statement: str) -> list[str]:
+    """The fields that a statement of ours asks for."""
+    return statement.removeprefix("SELECT ").partition(" FROM ")[0].split(", ")
+
+
 def compare(field: str, operator: str, value: object) -> str:
     """A condition on one field; ``value`` is escaped (a list for IN, an aware datetime, a string …)."""
     return f"{field} {operator} {quote_soql_value(value)}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -22,11 +22,12 @@ from simple_salesforce.login import SalesforceLogin
 from urllib3.exceptions import NewConnectionError
 
 from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
+from crm_pipeline.contracts import Form, fault_of
+from crm_pipeline.crms.salesforce.contracts import TOKEN, first_page, page
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, refused_request
+from crm_pipeline.crms.salesforce.queries import selected
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
-
-T = TypeVar("T")
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 CONNECT_SECONDS = 10.0
@@ -52,31 +53,36 @@ class SalesforceTransport:
         self._session.mount("https://", _EndpointAdapter(base=settings.url, timeout=(CONNECT_SECONDS, settings.timeout_seconds)))
         self._session.hooks["response"] = [self._check]
 
-    def call(self, send: Callable[[Salesforce], T], *, label: str, repeatable: bool = True, divisible: bool = False) -> T:
+    def call(self, send: Callable[[Salesforce], Any], *, label: str, holds: Form, repeatable: bool = True, divisible: bool = False) -> Any:
         """Make one request through the signed-in client, again where that may help; ``send`` makes exactly one.
 
         ``divisible``: whether less can be asked for where this is too much. Raises a ServiceError for everything but a
-        success that is JSON.
+        success that holds what it must (contracts).
         """
         return with_retries(
-            lambda: self._attempt(send, label), repeatable=repeatable, attempts=self._settings.attempts, divisible=divisible
+            lambda: self._attempt(send, label, holds), repeatable=repeatable, attempts=self._settings.attempts, divisible=divisible
         )
 
     def is_up(self) -> bool:
         """Whether Salesforce answers now, asked once for the organization's id."""
         try:
-            self._attempt(lambda client: client.query("SELECT Id FROM Organization"), "read")
+            self._attempt(lambda client: client.query("SELECT Id FROM Organization"), "read", first_page(["Id"]))
         except ServiceError:
             return False
         return True
 
     def query(self, soql: str, *, deleted: Literal["left_out", "included"] = "left_out") -> Iterator[list[dict[str, Any]]]:
         """The pages of a query's records, each of at most 2,000; with ``deleted`` included, those in the recycle bin too."""
-        answer = self.call(lambda client: client.query(soql, include_deleted=deleted == "included"), label="read")
-        yield self._records(answer)
+        fields = selected(soql)
+        answer = self.call(lambda client: client.query(soql, include_deleted=deleted == "included"), label="read", holds=first_page(fields))
+        yield answer["records"]
+        passed: set[str] = set()
         while more := answer.get("nextRecordsUrl"):
-            answer = self.call(_next_page(more), label="read")
-            yield self._records(answer)
+            if more in passed:
+                raise self.unexpected("leads from a query's page back to one before")
+            passed.add(more)
+            answer = self.call(_next_page(more), label="read", holds=page(fields))
+            yield answer["records"]
 
     def query_room(self) -> int:
         """How many bytes a query may take, URL-encoded, beside the request's own address and headers."""
@@ -107,9 +113,11 @@ class SalesforceTransport:
         self._limit = self._limit_error(message)
         return self._limit
 
-    def unexpected(self, message: str) -> UnexpectedAnswerError:
+    def unexpected(self, message: str, *, executed: bool = True) -> UnexpectedAnswerError:
         """The error of an answer that the API's contract does not know."""
-        return UnexpectedAnswerError(f"{message}; check {self._remedy()}", integration=self.integration, service="Salesforce")
+        return UnexpectedAnswerError(
+            f"{message}; check {self._remedy()}", integration=self.integration, service="Salesforce", executed=executed
+        )
 
     def close(self) -> None:
         """Give the connections back."""
@@ -118,14 +126,17 @@ class SalesforceTransport:
     def _limit_error(self, message: str) -> LimitReachedError:
         return LimitReachedError(f"{message}. A later run continues", integration=self.integration, service="Salesforce")
 
-    def _attempt(self, send: Callable[[Salesforce], T], label: str) -> T:
+    def _attempt(self, send: Callable[[Salesforce], Any], label: str, holds: Form) -> Any:
         client = self._signed_in()
         try:
-            return self._send(send, client, label)
+            answer = self._send(send, client, label)
         except ExpiredSessionError:
-            return self._send(send, self._signed_in(instead_of=client), label)
+            answer = self._send(send, self._signed_in(instead_of=client), label)
+        if fault := fault_of(answer, holds):
+            raise self.unexpected(f"answered a call ({label}), but {fault}")
+        return answer
 
-    def _send(self, send: Callable[[Salesforce], T], client: Salesforce, label: str) -> T:
+    def _send(self, send: Callable[[Salesforce], Any], client: Salesforce, label: str) -> Any:
         self._calls.add(label)
         with self._translated(executed=True):
             return send(client)
@@ -159,7 +170,7 @@ class SalesforceTransport:
         if not response.ok or response.status_code >= 300:
             raise refused_request(response, integration=self.integration, signing_in=signing_in, remedy=self._remedy())
         if response.status_code != 204 and response.content.lstrip()[:1] not in {b"{", b"["}:
-            raise self.unexpected(f"answered {response.status_code} with something that is not JSON")
+            raise self.unexpected(f"answered {response.status_code} with something that is not JSON", executed=not signing_in)
         if signing_in:
             self._read_token(response)
         if usage := response.headers.get("Sforce-Limit-Info"):
@@ -167,21 +178,15 @@ class SalesforceTransport:
 
     def _read_token(self, response: requests.Response) -> None:
         answer = response.json()
-        if not isinstance(answer, dict) or not all(isinstance(answer.get(name), str) for name in ("access_token", "instance_url")):
-            raise self.unexpected("the token's answer holds no access token or instance address")
+        if fault := fault_of(answer, TOKEN):
+            raise self.unexpected(f"answered the sign-in, but {fault}", executed=False)
         identity = answer.get("id")
-        self._user_id = identity.rsplit("/", 1)[-1] if isinstance(identity, str) else None
+        self._user_id = None if identity is None else identity.rsplit("/", 1)[-1]
 
     def _read_usage(self, header: str) -> None:
         usage = Salesforce.parse_api_usage(header).get("api-usage")
         if usage is not None:
             self.daily_calls = (usage.used, usage.total)
-
-    def _records(self, answer: Any) -> list[dict[str, Any]]:
-        records = answer.get("records") if isinstance(answer, dict) else None
-        if not isinstance(records, list):
-            raise self.unexpected("answered a query without records")
-        return records
 
     def _remedy(self) -> str:
         address = f"url ({self._settings.url})" if self._settings.url else f"domain ({self._settings.domain})"
@@ -195,7 +200,7 @@ class SalesforceTransport:
         try:
             yield
         except (requests.exceptions.JSONDecodeError, SalesforceError):
-            raise self.unexpected("answered something that is not JSON") from None
+            raise self.unexpected("answered something that is not JSON", executed=executed) from None
         except requests.exceptions.RequestException as error:
             executed = executed and not _never_sent(error)
             if executed:

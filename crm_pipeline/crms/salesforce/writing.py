@@ -7,7 +7,7 @@ another's sake.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,8 +18,10 @@ import numpy as np
 import pandas as pd
 from simple_salesforce.api import Salesforce
 
+from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
+from crm_pipeline.crms.salesforce.contracts import SAVED, SAVED_ROW, UPSERTED_ROW, retrieved
 from crm_pipeline.crms.salesforce.errors import (
     GONE_CODES,
     LIMIT_CODES,
@@ -183,7 +185,7 @@ class Writer:
             yield from self._answers(replace(request, rows=tuple(rest)))
 
     def _send(self, verb: Verb, rows: Sequence[Row], /, *, again: bool) -> list[Answer]:
-        """Make one request; its answers by position, or all of them unaccounted where the positions cannot be trusted."""
+        """Make one request; its answers by position."""
         method, path = self._route(verb)
         body = {"allOrNone": False, "records": [self._record(verb, row) for row in rows]}
         headers = dict(SAVE_DUPLICATES) if verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
@@ -196,18 +198,22 @@ class Writer:
 
         repeatable = verb != "create"
         try:
-            found = self.transport.call(send, label=self.label, repeatable=repeatable and not again, divisible=repeatable and len(rows) > 1)
+            found = self.transport.call(
+                send,
+                label=self.label,
+                holds=replace(SAVED, exactly=len(rows)),
+                repeatable=repeatable and not again,
+                divisible=repeatable and len(rows) > 1,
+            )
         except RowsRefusedError as refusal:
             if self._is_about_the_key_field(verb, refusal.problem):
                 raise self._key_refused(refusal) from None
             raise
-        if not isinstance(found, list) or len(found) != len(rows):
-            return [Answer(row, error=UnaccountedException) for row in rows]
         repeated = again or attempts > 1
         answers = [_answer(row, said, sobject=self.sobject, verb=verb, repeated=repeated) for row, said in zip(rows, found, strict=True)]
         if len(_may_be_of_the_call(answers)) == len(rows):
             raise RowsFailedAlikeError(integration=self.transport.integration, problem=answers[0].problem)
-        return _with_own_limits(answers)
+        return _with_own_limits(_without_contradictions(answers))
 
     def _is_about_the_key_field(self, verb: Verb, problem: RowProblem) -> bool:
         """The external key is no such field, or not visible: no row of any request would be accepted."""
@@ -301,10 +307,9 @@ def retrieve(transport: SalesforceTransport, sobject: str, record_ids: list[str]
     path = f"composite/sobjects/{sobject}"
     for start in range(0, len(record_ids), IDS_PER_RETRIEVE):
         body = {"ids": record_ids[start : start + IDS_PER_RETRIEVE], "fields": fields}
-        found = transport.call(partial(Salesforce.restful, path=path, method="POST", json=body), label="read")
-        if not isinstance(found, list):
-            raise transport.unexpected("answered a reading of records without a list")
-        yield from (record for record in found if record)
+        holds = retrieved(body["ids"], fields)
+        found = transport.call(partial(Salesforce.restful, path=path, method="POST", json=body), label="read", holds=holds)
+        yield from (record for record in found if record is not None)
 
 
 def rows_of(batch: WriteBatch) -> list[Row]:
@@ -346,12 +351,12 @@ def _text(value: object) -> str | None:
 
 
 def _answer(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) -> Answer:
-    if not isinstance(said, dict) or not isinstance(said.get("success"), bool):
+    if fault_of(said, UPSERTED_ROW if verb == "upsert" else SAVED_ROW):
         return Answer(row, error=UnaccountedException)
     if not said["success"]:
-        return _refused(row, read_problem(said.get("errors"), sobject=sobject))
-    crm_id = long_id(said["id"]) if isinstance(said.get("id"), str) and said["id"] else row.crm_id
-    if crm_id is None:
+        return _refused(row, read_problem(said["errors"], sobject=sobject))
+    crm_id = long_id(said["id"])
+    if row.crm_id is not None and crm_id != long_id(row.crm_id):
         return Answer(row, error=UnaccountedException)
     return Answer(row, crm_id=crm_id, created=_created(said, verb=verb, repeated=repeated))
 
@@ -368,12 +373,18 @@ def _with_own_limits(answers: list[Answer]) -> list[Answer]:
     return [replace(answer, error=CrmFailsOnRecordException) if answer.problem.code in LIMIT_CODES else answer for answer in answers]
 
 
+def _without_contradictions(answers: list[Answer]) -> list[Answer]:
+    """The answers, those unaccounted that name one new record for several rows."""
+    made: Counter[str | None] = Counter(answer.crm_id for answer in answers if answer.crm_id and answer.row.crm_id is None)
+    return [Answer(answer.row, error=UnaccountedException) if made[answer.crm_id] > 1 else answer for answer in answers]
+
+
 def _created(said: Mapping[str, Any], *, verb: Verb, repeated: bool) -> bool | None:
     """Whether the record is new. That a repeated upsert found it there may be our own doing: then nobody knows."""
     if verb != "upsert":
         return verb == "create"
-    created = said.get("created")
-    return created if isinstance(created, bool) and (created or not repeated) else None
+    created: bool = said["created"]
+    return created if created or not repeated else None
 
 
 def _refused(row: Row, problem: RowProblem) -> Answer:

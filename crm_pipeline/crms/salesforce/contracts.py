@@ -1,0 +1,159 @@
+"""What each of Salesforce's answers must hold (sources: the REST API guide, and the Object Reference for describe).
+
+Of describe, which says everything of every field, only that is required without which a mapping would be judged wrongly. The
+rows of an answer to a write are judged one by one (writing): one that is wrong must not cost the others theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, TEXT, Form, May, Members, Nullable, Rows
+
+CHOICES = frozenset({"picklist", "multipicklist"})
+
+
+def _is_not_saved(row: Mapping[str, Any]) -> bool:
+    return row.get("success") is False
+
+
+def _gives_a_reason(row: Mapping[str, Any]) -> str | None:
+    return "errors is empty though success is false" if _is_not_saved(row) and not row["errors"] else None
+
+
+def _is_saved(row: Mapping[str, Any]) -> bool:
+    return row.get("success") is True
+
+
+def _agrees_with_its_count(answer: Mapping[str, Any]) -> str | None:
+    """A page that is the last one of its query; one that leads on is read together with the next."""
+    if answer["totalSize"] and not answer["records"]:
+        return f"records is empty though totalSize counts {answer['totalSize']}"
+    return None
+
+
+TOKEN = Members(
+    {
+        "access_token": TEXT,
+        "instance_url": TEXT,
+        "id": May(TEXT, absent="creates without an external key stop: who made a record is not known"),
+    }
+)
+DESCRIBED = Members(
+    {
+        "fields": Rows(
+            Members(
+                {
+                    "name": TEXT,
+                    "type": TEXT,
+                    "createable": FLAG,
+                    "updateable": FLAG,
+                    "nillable": FLAG,
+                    "label": May(ANYTHING, absent="the name is shown"),
+                    "length": May(COUNT, absent="texts of any length are sent"),
+                    "defaultedOnCreate": May(FLAG, absent="Salesforce fills in no value"),
+                    "unique": May(FLAG, absent="values need not be unique"),
+                    "externalId": May(FLAG, absent="it is no external key"),
+                    "restrictedPicklist": May(FLAG, absent="values beside the options are sent"),
+                    "picklistValues": May(
+                        Rows(Members({"value": TEXT, "label": May(ANYTHING, absent="the value is shown"), "active": FLAG})),
+                        absent="it takes no options",
+                        needed=lambda field: field.get("type") in CHOICES,
+                        where="where the type is picklist or multipicklist",
+                    ),
+                }
+            )
+        )
+    }
+)
+QUERIED = Members(
+    {
+        "totalSize": COUNT,
+        "done": FLAG,
+        "records": Rows(Members({"Id": TEXT})),
+        "nextRecordsUrl": May(
+            TEXT, absent="this is the last page", needed=lambda answer: answer.get("done") is False, where="where done is false"
+        ),
+    }
+)
+RETRIEVED = Rows(Nullable(Members({"Id": TEXT}), null="no such record, or none that the run-as user may see"))
+SAVED = Rows(ANYTHING)
+SAVED_ROW = Members(
+    {
+        "success": FLAG,
+        "id": May(TEXT, absent="nothing was saved", needed=_is_saved, where="where success is true"),
+        "errors": May(
+            Rows(Members({"statusCode": TEXT})),
+            absent="nothing was refused",
+            needed=_is_not_saved,
+            where="where success is false",
+        ),
+        "created": May(FLAG, absent="it was no upsert"),
+    },
+    rule=_gives_a_reason,
+)
+UPSERTED_ROW = SAVED_ROW.within(
+    created=May(FLAG, absent="nothing was saved", needed=_is_saved, where="where success is true"),
+)
+
+
+NEVER_NULL: Mapping[str, Form] = MappingProxyType({"Id": TEXT, "CreatedDate": TEXT, "IsDeleted": FLAG, "IsActive": FLAG, "Username": TEXT})
+"""Fields that every record has a value in, of those that are asked for by name."""
+
+
+def page(fields: Iterable[str]) -> Members:
+    """The form of a page of a query for these fields; every record shows each, null where it has no value."""
+    return QUERIED.within(records=Rows(_record(fields)))
+
+
+def first_page(fields: Iterable[str]) -> Members:
+    """The same for the first page, whose count says whether there may be none."""
+    return Members(page(fields).members, rule=_agrees_with_its_count)
+
+
+def retrieved(ids: Sequence[str], fields: Iterable[str]) -> Rows:
+    """The form of the records of these ids: as many entries as ids, null or one record that was asked for."""
+    wanted = frozenset(map(_short, ids))
+    return Rows(Nullable(_record(fields), null="no such record"), exactly=len(ids), rule=partial(_holds_others, wanted))
+
+
+def _record(fields: Iterable[str]) -> Members:
+    names = frozenset(name.lower() for name in fields)
+    return Members({name: form for name, form in NEVER_NULL.items() if name == "Id" or name.lower() in names}, rule=_lacks(names))
+
+
+def _lacks(fields: frozenset[str]) -> Callable[[Mapping[str, Any]], str | None]:
+    def fault(record: Mapping[str, Any]) -> str | None:
+        missing = fields.difference(map(str.lower, record))
+        return f"a record does not show {', '.join(sorted(missing))}" if missing else None
+
+    return fault
+
+
+def _holds_others(wanted: frozenset[str], records: Sequence[Mapping[str, Any] | None]) -> str | None:
+    ids = [_short(record["Id"]) for record in records if record is not None]
+    if not wanted.issuperset(ids):
+        return "the answer holds a record that was not asked for"
+    return "the answer holds a record twice" if len(set(ids)) < len(ids) else None
+
+
+def _short(record_id: str) -> str:
+    """An id's first 15 characters, which tell the record; the other three tell only their case."""
+    return record_id[:15]
+
+
+CONTRACTS: Mapping[str, Form] = MappingProxyType(
+    {
+        "token": TOKEN,
+        "describe": DESCRIBED,
+        "query (every field that was asked for, in each record)": QUERIED,
+        "records, retrieved (as many as ids)": RETRIEVED,
+        "records, saved (as many as rows)": SAVED,
+        "records, saved: one row": SAVED_ROW,
+        "records, saved: one row of an upsert": UPSERTED_ROW,
+    }
+)
+"""The forms by what is asked; one row of a write that departs from its form is unaccounted, everything else fails the call."""

@@ -1,0 +1,217 @@
+"""No answer of a CRM is believed that lacks a member: each call of the adapter, with each member of its true answers taken away.
+
+The answers are the stand-ins' own, bent on their way. What comes of it is an error, or what the whole answer gives; never an
+empty list, a default, or a second record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.contracts import May, members_of
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.hubspot.contracts import CONTRACTS as HUBSPOT
+from crm_pipeline.crms.salesforce.contracts import CONTRACTS as SALESFORCE
+from crm_pipeline.errors import ServiceError
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, start_sandbox
+from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, intents_of, results_by_id, valid
+from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline_tests.crms.conftest import BENCHES
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+OWNERS = ("ops@example.com", "sales@example.com")
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+FREE = frozenset({"properties", "attributes"})
+"""Members within which a CRM may leave out what has no value."""
+
+FORMS = [*HUBSPOT.values(), *SALESFORCE.values()]
+NAMED = [(place.rpartition(".")[2], member) for form in FORMS for place, member in members_of(form)]
+OPTIONAL = frozenset(name for name, member in NAMED if isinstance(member, May) and member.needed is None)
+"""Members that may be missing and then mean something of their own (test_contracts)."""
+
+NULLABLE = frozenset({"Name", "Email", "LastName", "AccountId", "MasterRecordId", "QBench_Id__c"})
+"""Fields of Salesforce that are null where a record has no value."""
+
+OF_EVERY_CALL = frozenset({"access_token", "fields"})
+"""What tells the answers that many calls wait for; they are bent for one call."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A CRM in which every call of the adapter has something to answer, and the ids of what it holds."""
+
+    bench: Bench
+    accounts: list[str]
+    contacts: list[str]
+
+
+Ask = Callable[[Crm, World], object]
+
+
+@pytest.fixture(scope="module", params=sorted(BENCHES))
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as environment, start_sandbox() as sandbox:
+        for name, value in SANDBOX_CREDENTIALS.items():
+            environment.setenv(name, value)
+        sandbox.portal.search_calls = sandbox.portal.burst_calls = None
+        bench = BENCHES[request.param](sandbox)
+        for owner in OWNERS:
+            sandbox.org.add_user(username=owner, last_name="Owner")
+            sandbox.portal.add_owner(owner)
+        accounts = [bench.add(ACCOUNT, {**valid(bench, ACCOUNT, number), bench.key: f"k{number}"}) for number in range(4)]
+        contacts = [bench.add(CONTACT, {**valid(bench, CONTACT, number), bench.key: f"k{number}"}) for number in range(4)]
+        with closing(bench.connect()) as crm:
+            crm.associate(associations_of(*((number, contact, accounts[number % 2]) for number, contact in enumerate(contacts))))
+        bench.merge(ACCOUNT, accounts[2], accounts[3])
+        bench.delete(CONTACT, contacts[3])
+        yield World(bench, accounts, contacts)
+
+
+def frame(found: pd.DataFrame) -> object:
+    return sorted(map(str, found.astype(object).to_numpy().tolist()))
+
+
+def written(results: pd.DataFrame) -> dict[int, object]:
+    return {qbench_id: row["error_type"] or row["crm_id"] for qbench_id, row in results_by_id(results).items()}
+
+
+def update(crm: Crm, world: World) -> object:
+    text = world.bench.fields[ACCOUNT].text
+    return written(crm.write(ACCOUNT, batch_of(*(Put(number, {text: "x"}, crm_id=world.accounts[number]) for number in (0, 1)))))
+
+
+def upsert(crm: Crm, world: World) -> object:
+    rows = (Put(number, valid(world.bench, ACCOUNT, number), key=f"k{number}") for number in (0, 1))
+    return written(crm.write(ACCOUNT, batch_of(*rows)))
+
+
+def associate(crm: Crm, world: World) -> object:
+    pairs = ((number, world.contacts[number], world.accounts[number]) for number in (0, 1))
+    return written(crm.associate(associations_of(*pairs)))
+
+
+def leave(crm: Crm, world: World) -> object:
+    """Moves a contact from one account to the other and back; what the portal holds in the end is what counts."""
+    for there, before in ((1, 0), (0, 1)):
+        answer = crm.associate(associations_of((1, world.contacts[0], world.accounts[there]), leaving=world.accounts[before]))
+        if answer["error_type"].notna().any():
+            return "failed"
+    return world.bench.parent(world.contacts[0])
+
+
+CALLS: Mapping[str, Ask] = {
+    "organization": lambda crm, _: crm.organization(),
+    "fields": lambda crm, _: frame(crm.fields(ACCOUNT).drop(columns="options")),
+    "has_keyed_records": lambda crm, _: crm.has_keyed_records(ACCOUNT),
+    "find by key": lambda crm, world: frame(crm.find(ACCOUNT, world.bench.key, ["k0", "k1", "k9"])),
+    "find by email": lambda crm, _: frame(crm.find(CONTACT, "email", ["person0@example.com", "person9@example.com"])),
+    "scan": lambda crm, world: frame(pd.concat(crm.scan(ACCOUNT, world.bench.fields[ACCOUNT].match))),
+    "read": lambda crm, world: frame(crm.read(CONTACT, world.contacts, [world.bench.fields[CONTACT].match])),
+    "examine": lambda crm, world: frame(crm.examine(ACCOUNT, world.accounts)),
+    "examine contacts": lambda crm, world: frame(crm.examine(CONTACT, world.contacts)),
+    "merged_or_deleted": lambda crm, _: sorted(crm.merged_or_deleted(ACCOUNT, since=LONG_AGO)),
+    "owners": lambda crm, _: frame(crm.owners(list(OWNERS))),
+    "resolve_intents": lambda crm, world: frame(crm.resolve_intents(ACCOUNT, intents_of((1, valid(world.bench, ACCOUNT, 1))))),
+    "resolve_intents of contacts": lambda crm, world: frame(crm.resolve_intents(CONTACT, intents_of((1, valid(world.bench, CONTACT, 1))))),
+    "update": update,
+    "upsert": upsert,
+    "associate": associate,
+    "leave": leave,
+}
+
+
+COSTLY = frozenset({"fields", "leave"})
+"""Calls with answers so large, or so many, that members are taken away and not made null too."""
+
+BASIC = frozenset({"organization", "fields"})
+
+
+def asked(world: World, ask: Ask) -> object:
+    quick = {"search_lag_seconds": 0, "limits": {"calls": 100_000, "searches_per_second": 100_000}}
+    with closing(world.bench.connect(attempts=1, **(quick if world.bench.kind.name == "hubspot" else {}))) as crm:
+        return ask(crm, world)
+
+
+def recorded(world: World, ask: Ask) -> tuple[object, list[Any]]:
+    """What a call gives, and the JSON of every answer behind it."""
+    answers: list[Any] = []
+
+    def keep(answer: Any) -> Any:
+        answers.append(answer)
+        return answer
+
+    faults = world.bench.sandbox.faults
+    faults.add(Fault(kind="bend", times=None, bend=keep))
+    try:
+        return asked(world, ask), answers
+    finally:
+        faults.clear()
+
+
+def bent(answer: Any, *, way: tuple[Any, ...], value: tuple[Any, ...]) -> Any:
+    """The answer with another value at a place, or none; one without the place stays as it is."""
+    copy = deepcopy(answer)
+    holder = copy
+    for step in way[:-1]:
+        holder = holder[step]
+    if value:
+        holder[way[-1]] = value[0]
+    else:
+        del holder[way[-1]]
+    return copy
+
+
+def ways(answer: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each member, of lists by their first entry."""
+    if isinstance(answer, dict):
+        for name, member in answer.items():
+            if name in OPTIONAL or (way[:1] == ("fields",) and name not in dict(NAMED)):
+                continue
+            yield (*way, name)
+            if name not in FREE:
+                yield from ways(member, (*way, name))
+    elif isinstance(answer, list) and answer:
+        yield from ways(answer[0], (*way, 0))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_answer_without_a_member_is_an_error_or_makes_no_difference(world: World, call: str) -> None:
+    ask = CALLS[call]
+    asked(world, ask)
+    whole, answers = recorded(world, ask)
+    believed = []
+    for number, answer in enumerate(answers):
+        if call not in BASIC and isinstance(answer, dict) and not OF_EVERY_CALL.isdisjoint(answer):
+            continue
+        for way in ways(answer):
+            for value in ((),) if way[-1] in NULLABLE or call in COSTLY else ((), (None,)):
+                fault = Fault(kind="bend", skip=number, bend=partial(bent, way=way, value=value))
+                world.bench.sandbox.faults.add(fault)
+                try:
+                    found = asked(world, ask)
+                except ServiceError:
+                    continue
+                finally:
+                    world.bench.sandbox.faults.clear()
+                if not agrees(found, whole):
+                    believed.append((number, way, "null" if value else "dropped", found))
+    assert believed == []
+
+
+def agrees(found: object, whole: object) -> bool:
+    """Whether what a bent answer gave is the truth, or names what it does not know."""
+    if isinstance(found, dict) and isinstance(whole, dict):
+        return all(end == whole[row] or str(end).endswith("Exception") for row, end in found.items())
+    return found in (whole, "failed")
