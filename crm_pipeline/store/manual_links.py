@@ -26,14 +26,6 @@ UPDATE crm_pipeline.link SET qbench_id = :to, origin = :origin, version = 0, dig
 WHERE {_KEY} AND qbench_id = :qbench_id
 """
 
-_LET_GO = """
-UPDATE crm_pipeline.normalized_record AS staged SET normalized_at = now() FROM crm_pipeline.outcome AS waiting
-WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
-  AND waiting.waits_on IN ('link', 'holder:' || :crm_id) AND strpos(waiting.reason, :crm_id) > 0
-  AND staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
-  AND staged.qbench_id <> :qbench_id
-"""
-
 _SHOW = f"""
 SELECT link.*, outcome.outcome, outcome.error_type, outcome.reason, outcome.at FROM crm_pipeline.link
 LEFT JOIN crm_pipeline.outcome USING (integration, crm, record_type, qbench_id)
@@ -77,16 +69,10 @@ def move_link(connection: Connection, state: CrmState, *, qbench_id: int, to: in
 
 
 def remove_link(connection: Connection, state: CrmState, *, qbench_id: int) -> None:
-    """Forget a record's link, so that others which could not have its CRM record are planned again by the next load.
-
-    Raises LinkRefusedError where it has none.
-    """
-    statement = text(f"DELETE FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = :qbench_id RETURNING crm_id")
-    crm_id = connection.execute(statement, {**_key(state), "qbench_id": qbench_id}).scalar()
-    if crm_id is None:
+    """Forget a record's link. Raises LinkRefusedError where it has none."""
+    statement = text(f"DELETE FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = :qbench_id")
+    if connection.execute(statement, {**_key(state), "qbench_id": qbench_id}).rowcount == 0:
         raise _no_link(state, qbench_id)
-    # Nothing is left in the state by which the others could see that the link is gone.
-    connection.execute(text(_LET_GO), {**_key(state), "qbench_id": qbench_id, "crm_id": crm_id})
 
 
 def _key(state: CrmState) -> dict[str, Any]:
