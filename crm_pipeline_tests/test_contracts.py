@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, ID, TEXT, Form, May, Members, Nullable, One, Rows, fault_of, members_of
 from crm_pipeline.crms.hubspot import contracts as hubspot
 from crm_pipeline.crms.salesforce import contracts as salesforce
+from crm_pipeline.qbench import contracts as qbench
 
 CONTRACTS = {
     f"{service}: {call}": form
-    for service, table in (("hubspot", hubspot.CONTRACTS), ("salesforce", salesforce.CONTRACTS))
+    for service, table in (("hubspot", hubspot.CONTRACTS), ("salesforce", salesforce.CONTRACTS), ("qbench", qbench.CONTRACTS))
     for call, form in table.items()
 }
 WRONG: tuple[Any, ...] = ("", " ", [], {}, [None], "x", 7, -1, 1.5, True)
-EXAMPLES = {TEXT: "x", COUNT: 0, FLAG: False, ID: "1", ANYTHING: None}
+EXAMPLES = {TEXT: "x", COUNT: 0, FLAG: False, ID: "1", ANYTHING: None, qbench.ID: 1}
 
 
 def example(form: Form) -> Any:
@@ -32,7 +33,8 @@ def example(form: Form) -> Any:
             return example(form.form)
         case Rows():
             return [example(form.of)]
-    return {name: example(member.form if isinstance(member, May) else member) for name, member in form.members.items()}
+    members = {name: example(member.form if isinstance(member, May) else member) for name, member in form.members.items()}
+    return members if fault_of(members, form) is None else {"id": 1}
 
 
 def places(answer: Any, form: Form, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Form | May]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceUnavailableError, UnexpectedAnswerError
 
 SERVICE = "qbench"
@@ -47,11 +48,11 @@ def refuses_token(response: httpx.Response) -> bool:
     return response.status_code == httpx.codes.UNAUTHORIZED
 
 
-def json_object(response: httpx.Response, *, caller: Caller) -> dict[str, Any]:
-    """The answer's JSON object, or the error that the answer means, raised.
+def json_object(response: httpx.Response, *, caller: Caller, holds: Form) -> dict[str, Any]:
+    """The answer's JSON object, which holds what it must (contracts), or the error that the answer means, raised.
 
     ServiceUnavailableError for 429 (with the wait that QBench names), 5xx and their like; AuthenticationError for 403;
-    RequestRefusedError for every other 4xx; UnexpectedAnswerError for what is no JSON object.
+    RequestRefusedError for every other 4xx; UnexpectedAnswerError for what is no JSON object, or lacks a member.
     """
     if not response.is_success:
         raise _meaning(response, caller=caller)
@@ -61,6 +62,8 @@ def json_object(response: httpx.Response, *, caller: Caller) -> dict[str, Any]:
         raise unexpected(response, "answered no JSON", caller=caller) from None
     if not isinstance(content, dict):
         raise unexpected(response, "answered no JSON object", caller=caller)
+    if fault := fault_of(content, holds):
+        raise unexpected(response, f"answered, but {fault},", caller=caller)
     return content
 
 

@@ -12,7 +12,8 @@ import httpx
 import jwt
 
 from crm_pipeline.errors import AuthenticationError
-from crm_pipeline.qbench.answers import Caller, json_object, unexpected
+from crm_pipeline.qbench.answers import Caller, json_object
+from crm_pipeline.qbench.contracts import TOKEN
 from crm_pipeline.qbench.settings import QBenchSettings
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -90,13 +91,10 @@ class Tokens:
                 "integration's url is a QBench tenant's",
                 **self._caller.names,
             )
-        answer = json_object(response, caller=self._caller)
-        value = answer.get("access_token")
-        if not isinstance(value, str) or not value:
-            raise unexpected(response, "gave no access_token", caller=self._caller)
+        answer = json_object(response, caller=self._caller, holds=TOKEN)
         life = answer.get("expires_in")
         seconds = float(life) if isinstance(life, int | float) and life > 0 else float(TOKEN_SECONDS)
-        return Token(value, asked_at + seconds - min(LONGEST_MARGIN_SECONDS, seconds / 10))
+        return Token(answer["access_token"], asked_at + seconds - min(LONGEST_MARGIN_SECONDS, seconds / 10))
 
     def refusal(self, what: str) -> AuthenticationError:
         """The error for refused credentials, with what to check."""

@@ -15,15 +15,20 @@ from urllib.parse import urlsplit
 import httpx
 
 from crm_pipeline.calls import CallCounter, Pace, with_retries
+from crm_pipeline.contracts import Form
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
-from crm_pipeline.qbench.answers import NOT_FOUND, Caller, json_object, refuses_token, unexpected
+from crm_pipeline.qbench.answers import NOT_FOUND, Caller, json_object, refuses_token
 from crm_pipeline.qbench.auth import Tokens
+from crm_pipeline.qbench.contracts import LIST, one_record
 from crm_pipeline.qbench.dates import zone_of
 from crm_pipeline.qbench.settings import QBenchSettings
 
 API_PATH = "/qbench/api/v2"
 PACE_MARGIN = 1.02
 """Calls are paced when they leave; those of a window may arrive closer together by the differences of their journeys."""
+
+DEFAULT_PAGE = 20
+"""Records of a page where QBench is asked for no number of them, or passes it over (its API documentation)."""
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -32,7 +37,7 @@ NOT_EXECUTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One page of a list: its records, whether pages follow, and how many records the whole list has (None: not said)."""
+    """One page of a list: its records, whether pages may follow, and how many records the whole list has (None: not said)."""
 
     records: list[dict[str, Any]]
     more: bool
@@ -74,45 +79,43 @@ class QBenchClient:
         """Give the connections back."""
         self._http.close()
 
-    def list_page(self, path: str, *, page: int, size: int, parameters: Mapping[str, str] | None = None) -> Listing:
-        """One page of a list, ``customers`` for instance; pages count from 1."""
+    def list_page(self, path: str, *, page: int, size: int, parameters: Mapping[str, str] | None = None, holds: Form = LIST) -> Listing:
+        """One page of a list, ``customers`` for instance; pages count from 1.
+
+        Behind a full page there may always be another one: counts can say that pages follow, never that none does.
+        """
         query = {"page_num": str(page), "page_size": str(size), **(parameters or {})}
-        response, content = self._get(path, query)
-        records = content.get("data")
-        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-            raise unexpected(response, "answered without a list of records in `data`", caller=self.caller)
+        content = self._get(path, query, holds)
+        records = content["data"]
         pages, total = _count(content.get("total_pages")), _count(content.get("total_count"))
-        if not records:
-            more = False
+        if not records or len(records) in {size, DEFAULT_PAGE} or len(records) > size:
+            more = bool(records)
         elif pages is not None:
             more = page < pages
         elif total is not None:
             # Pages may be shorter than asked for, so only their own length tells what those before held.
             more = page * len(records) < total
         else:
-            more = self._is_filled(path, {**query, "page_num": str(page + 1)})
+            more = self._is_filled(path, {**query, "page_num": str(page + 1)}, holds)
         return Listing(records, more, total)
 
     def record(self, path: str) -> dict[str, Any]:
         """One record, ``customers/41`` for instance. Raises RequestRefusedError when there is none."""
-        response, content = self._get(path, {})
-        record = content.get("data")
-        if not isinstance(record, dict):
-            raise unexpected(response, "answered without a record in `data`", caller=self.caller)
+        record: dict[str, Any] = self._get(path, {}, one_record(int(path.rpartition("/")[2])))["data"]
         return record
 
-    def _is_filled(self, path: str, query: Mapping[str, str]) -> bool:
+    def _is_filled(self, path: str, query: Mapping[str, str], holds: Form) -> bool:
         try:
-            return bool(self._get(path, query)[1].get("data"))
+            return bool(self._get(path, query, holds)["data"])
         except RequestRefusedError as error:
             if error.code == NOT_FOUND:
                 return False
             raise
 
-    def _get(self, path: str, query: Mapping[str, str]) -> tuple[httpx.Response, dict[str, Any]]:
-        return with_retries(lambda: self._get_once(path, query), repeatable=True, attempts=self.settings.attempts)
+    def _get(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:
+        return with_retries(lambda: self._get_once(path, query, holds), repeatable=True, attempts=self.settings.attempts)
 
-    def _get_once(self, path: str, query: Mapping[str, str]) -> tuple[httpx.Response, dict[str, Any]]:
+    def _get_once(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:
         token = self._tokens.current()
         response = self._read(path, query, bearer=token.value)
         if refuses_token(response):
@@ -120,7 +123,7 @@ class QBenchClient:
             response = self._read(path, query, bearer=token.value)
             if refuses_token(response):
                 raise self._tokens.refusal("refuses the token that it has just given")
-        return response, json_object(response, caller=self.caller)
+        return json_object(response, caller=self.caller, holds=holds)
 
     def _read(self, path: str, query: Mapping[str, str], *, bearer: str) -> httpx.Response:
         headers = {"authorization": f"Bearer {bearer}"}

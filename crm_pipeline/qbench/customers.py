@@ -9,17 +9,10 @@ from typing import Any
 from crm_pipeline.errors import RequestRefusedError, UnexpectedAnswerError
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.contracts import RELATED, record_id
 
 CUSTOMERS_KEY, CONTACTS_KEY = "customers", "contacts"
 ID_KEYS = {CUSTOMERS_KEY: ("id", "customer_id"), CONTACTS_KEY: ("id", "contact_id")}
-LARGEST_ID = 2**63 - 1
-
-
-def record_id(value: Any) -> int | None:
-    """An id of QBench, given as a number or digits; None for anything else."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
-        value = int(value) if len(value) <= len(str(LARGEST_ID)) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_ID else None
 
 
 def customer_ids(record: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -97,10 +90,10 @@ def _related(client: QBenchClient, path: str, key: str) -> tuple[int, ...]:
     ids: list[int] = []
     page, more = 1, True
     while more:
-        listing = client.list_page(f"{path}/{key}", page=page, size=client.settings.page_size)
-        found = _listed_ids({key: listing.records}, key)
-        if found is None:
-            raise UnexpectedAnswerError(f"page {page} of {path}/{key} holds a record without an id", **client.caller.names)
+        listing = client.list_page(f"{path}/{key}", page=page, size=client.settings.page_size, holds=RELATED)
+        found = _listed_ids({key: listing.records}, key) or ()
+        if found and set(found) <= set(ids):
+            raise UnexpectedAnswerError(f"page {page} of {path}/{key} brings nothing new", **client.caller.names)
         ids += found
         page, more = page + 1, listing.more
     return tuple(dict.fromkeys(ids))

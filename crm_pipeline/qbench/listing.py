@@ -10,7 +10,7 @@ from typing import Any
 
 from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.qbench.client import Listing, QBenchClient
-from crm_pipeline.qbench.customers import record_id
+from crm_pipeline.qbench.contracts import record_id
 from crm_pipeline.qbench.dates import DAY, Moment, parse_date
 
 VERSION_KEY = "last_updated"

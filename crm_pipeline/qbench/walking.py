@@ -76,7 +76,10 @@ class Walk:
             yield self._not_yet_given([row for row in page.rows if begin <= row.place < self.position])
 
     def _check_order(self, page: RowPage) -> None:
-        """A page can look sorted by chance, so before relying on it, the list must show something newer when read from its end."""
+        """A page can look sorted by chance, so before relying on it, the list must begin with nothing older when read from its end.
+
+        A list that passes the order over begins with its first row there too.
+        """
         if not page.in_order:
             raise _OutOfOrderError
         if not page.more:
@@ -85,7 +88,8 @@ class Walk:
             raise _OutOfOrderError
         if not self._order_known:
             newest = self.source.newest(position=self.position, size=self._size)
-            if newest is None or newest <= page.last_place:
+            of_one_date = page.rows[0].place == page.last_place
+            if newest is None or newest < page.last_place or (newest == page.last_place and of_one_date):
                 raise _OutOfOrderError
             self._note([newest])
             self._order_known = True
@@ -140,9 +144,15 @@ class Walk:
         """
         seen: set[tuple[int, int]] = set()
         pages, records, largest, more = 0, 0, 0, True
+        before: Rows = []
         while more and not complete():
             pages += 1
             page = self.source.page(pages, position=position, size=self._size)
+            if page.rows and page.rows == before:
+                raise UnexpectedAnswerError(
+                    f"page {pages} of {self.source.name} from {position} on is the page before it again", **self.source.client.caller.names
+                )
+            before = page.rows
             records, largest, more = records + len(page.rows), max(largest, len(page.rows)), page.more
             yield _unseen(chosen(page), seen)
         if pages == 1:

@@ -102,19 +102,23 @@ def test_missing_secret_names_its_variable(qbench: Bench, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("page", "length", "counts", "more"),
     [
-        (1, 20, {"total_pages": 3, "total_count": 60}, True),
-        (3, 20, {"total_pages": 3, "total_count": 60}, False),
-        (1, 20, {"total_pages": "3", "total_count": "60"}, True),
-        (3, 20, {"total_pages": "3", "total_count": "60"}, False),
-        (1, 20, {"total_count": 60}, True),
-        (1, 20, {"total_count": "60"}, True),
-        (2, 20, {"total_count": 41}, True),
-        (3, 20, {"total_count": 60}, False),
-        (1, 50, {"total_count": 50}, False),
+        (1, 19, {"total_pages": 3, "total_count": 57}, True),
+        (3, 19, {"total_pages": 3, "total_count": 57}, False),
+        (1, 19, {"total_pages": "3", "total_count": "57"}, True),
+        (3, 19, {"total_pages": "3", "total_count": "57"}, False),
+        (1, 19, {"total_count": 57}, True),
+        (1, 19, {"total_count": "57"}, True),
+        (2, 19, {"total_count": 39}, True),
+        (3, 19, {"total_count": 57}, False),
         (1, 0, {"total_pages": 3}, False),
+        (1, 50, {"total_pages": 1, "total_count": 50}, True),
+        (1, 50, {"total_count": 50}, True),
+        (1, 50, {"total_pages": 0, "total_count": 0}, True),
+        (1, 60, {"total_pages": 1, "total_count": 60}, True),
+        (3, 20, {"total_pages": 3, "total_count": 60}, True),
     ],
 )
-def test_counts_tell_whether_pages_follow_however_short_the_pages_are(
+def test_counts_tell_whether_pages_follow_a_short_one_and_behind_a_full_one_there_may_always_be_another(
     qbench: Bench, page: int, length: int, counts: dict[str, int | str], *, more: bool
 ) -> None:
     qbench.faults.add(Fault(path=LIST, status=200, body={"data": [{"id": 1}] * length, **counts}))
@@ -131,7 +135,7 @@ def test_counts_tell_whether_pages_follow_however_short_the_pages_are(
     ],
 )
 def test_without_counts_the_next_page_tells_whether_it_follows(qbench: Bench, following: Fault, *, more: bool) -> None:
-    qbench.faults.add(Fault(path=LIST, status=200, body={"data": [{"id": 1}] * 20}))
+    qbench.faults.add(Fault(path=LIST, status=200, body={"data": [{"id": 1}] * 19}))
     qbench.faults.add(following)
     assert qbench.client.list_page("customers", page=1, size=50).more is more
     assert qbench.client.calls.snapshot()["read"] == 2
@@ -209,21 +213,38 @@ def test_unreachable_host_is_named_with_the_integration() -> None:
         (Fault(path=LIST, kind="html"), "answered no JSON to GET /qbench/api/v2/customers (status 200, content type text/html)"),
         (Fault(path=LIST, status=200, body='{"data": [{"id": 1, "phone": "+1 512'), "answered no JSON"),
         (Fault(path=LIST, status=200, body=[1]), "no JSON object"),
-        (Fault(path=LIST, status=200, body={"rows": []}), "without a list of records"),
-        (Fault(path=LIST, status=200, body={"data": [1]}), "without a list of records"),
+        (Fault(path=LIST, status=200, body={"rows": []}), "answered, but data is missing, to GET /qbench/api/v2/customers"),
+        (Fault(path=LIST, status=200, body={"data": None}), "data is null, not a list"),
+        (Fault(path=LIST, status=200, body={"data": [1]}), "data[0] is a number, not an object"),
+        (Fault(path=LIST, status=200, body={"data": [{"id": 1}, {"phone": "+1 512"}]}), "data[1].id is missing"),
+        (Fault(path=LIST, status=200, body={"data": [{"id": 1, "phone": "512"}, {"id": "1"}]}), "holds one id twice"),
         (Fault(path=LIST, status=302, headers={"location": "/login"}), "redirects"),
         (Fault(path="token", kind="html"), "answered no JSON to POST /qbench/oauth2/v1/token"),
-        (Fault(path="token", status=200, body={"token": "abc"}), "gave no access_token"),
+        (Fault(path="token", status=200, body={"token": "abc"}), "answered, but access_token is missing, to POST"),
     ],
 )
-def test_answer_outside_the_contract_is_named_by_path_and_type_alone(qbench: Bench, fault: Fault, words: str) -> None:
-    qbench.faults.add(fault)
-    with pytest.raises(UnexpectedAnswerError) as unexpected:
-        ask(qbench)
+def test_answer_outside_the_contract_is_named_by_path_and_type_alone(fault: Fault, words: str) -> None:
+    with bench(attempts=1) as running:
+        running.faults.add(fault)
+        with pytest.raises(UnexpectedAnswerError) as unexpected:
+            ask(running)
     assert words in str(unexpected.value)
     assert "integration acme" in str(unexpected.value)
     assert "512" not in str(unexpected.value)
     assert "abc" not in str(unexpected.value)
+
+
+def test_answer_outside_the_contract_is_asked_for_again(qbench: Bench) -> None:
+    qbench.faults.add(Fault(path=LIST, status=200, body={}))
+    assert ask(qbench) == 0
+    assert qbench.client.calls.snapshot()["read"] == 2
+
+
+def test_record_that_was_not_asked_for_is_no_answer() -> None:
+    with bench(attempts=1) as running:
+        running.faults.add(Fault(path="customers/41", status=200, body={"data": {"id": 42}}))
+        with pytest.raises(UnexpectedAnswerError, match="another record than was asked for"):
+            running.client.record("customers/41")
 
 
 def test_refused_request_carries_the_code_and_no_value(qbench: Bench) -> None:
@@ -249,7 +270,7 @@ def test_forbidden_says_to_allow_reading(qbench: Bench) -> None:
 
 
 def test_no_error_shows_where_it_came_from(qbench: Bench) -> None:
-    qbench.faults.add(Fault(path=LIST, kind="html"))
+    qbench.faults.add(Fault(path=LIST, kind="html", times=None))
     with pytest.raises(CrmPipelineError) as error:
         ask(qbench)
     assert error.value.__suppress_context__

@@ -114,10 +114,15 @@ def test_large_value_is_read(qbench: Bench) -> None:
 
 
 @pytest.mark.parametrize("wrong", [None, "", "A-1", 1.5, True])
-def test_record_without_a_readable_id_stops_the_read_by_object_and_page(qbench: Bench, wrong: object) -> None:
-    (broken,) = add_customers(qbench.tenant, T0)
-    qbench.tenant.answer_with("customers", broken, id=wrong)
-    with pytest.raises(UnexpectedAnswerError, match="page 1 of customers"):
+def test_record_without_a_readable_id_stops_the_read_by_object_and_place(wrong: object) -> None:
+    with bench(attempts=1) as qbench:
+        (broken,) = add_customers(qbench.tenant, T0)
+        qbench.tenant.answer_with("customers", broken, id=wrong)
+        stops_at_its_id(qbench)
+
+
+def stops_at_its_id(qbench: Bench) -> None:
+    with pytest.raises(UnexpectedAnswerError, match=r"data\[0\]\.id is .*, not a readable id, to GET \S+/customers"):
         qbench.read()
 
 
@@ -125,6 +130,59 @@ def test_total_is_what_qbench_announced(small: Bench) -> None:
     add_customers(small.tenant, *range(T0, T0 + 10))
     (page,) = read_changes(small.client, RecordType.ACCOUNT, since=T0 + 4, until=T0 + 7)
     assert (page.total, page.position, len(page.frame)) == (6, T0 + 7, 3)
+
+
+def counting(pages: int, total: int) -> Fault:
+    """Every list says that it has so many pages and records, whatever it has."""
+    return Fault(
+        path="/(customers|contacts)$",
+        kind="bend",
+        times=None,
+        bend=lambda answer: {**answer, "total_pages": pages, "total_count": total},
+    )
+
+
+@pytest.mark.parametrize(("pages", "total"), [(1, 3), (1, 0), (0, 0), (99, 999)], ids=["one page", "none counted", "nothing", "too many"])
+@pytest.mark.parametrize("size", [0, 2, 3, 4, 6, 7])
+@pytest.mark.parametrize("same_second", [False, True])
+def test_counts_that_are_wrong_hide_no_record(small: Bench, pages: int, total: int, size: int, *, same_second: bool) -> None:
+    ids = add_customers(small.tenant, *(T0 if same_second else T0 + number for number in range(size)))
+    gone = add_customers(small.tenant, *(T0 + 50 + number for number in range(size)))
+    for number, customer in enumerate(gone):
+        small.tenant.delete_customer(customer, at=T0 + 100 + (0 if same_second else number))
+    small.faults.add(counting(pages, total))
+    assert sorted(small.read()["qbench_id"]) == ids
+    assert sorted(frame_of(deletions(small))["qbench_id"]) == gone
+
+
+def test_full_page_that_is_announced_as_the_last_one_is_not(qbench: Bench) -> None:
+    ids = add_customers(qbench.tenant, *range(T0, T0 + 51))
+    qbench.faults.add(counting(1, 50))
+    assert qbench.read()["qbench_id"].tolist() == ids
+
+
+def test_contact_of_more_customers_than_a_page_names_them_all_whatever_is_counted(small: Bench) -> None:
+    small.tenant.customers_form = "absent"
+    customers = add_customers(small.tenant, *[T0] * 4)
+    contact = small.tenant.add_contact(customer_ids=customers, first_name="Ana", at=T0)
+    small.faults.add(counting(1, 3))
+    found = read_one(small.client, RecordType.CONTACT, contact)
+    assert found is not None
+    assert [item["id"] for item in found["customers"]] == customers
+
+
+def test_server_that_gives_the_same_page_for_ever_is_found_out() -> None:
+    with bench(attempts=1, page_size=3) as running:
+        same = {"data": [{"id": number, "last_updated": T0} for number in range(3)]}
+        running.faults.add(Fault(path="/customers$", status=200, body=same, times=None))
+        with pytest.raises(UnexpectedAnswerError, match="the page before it again"):
+            running.read()
+
+
+def test_hour_with_few_changes_costs_no_more_calls_for_that(qbench: Bench) -> None:
+    add_customers(qbench.tenant, *range(T0, T0 + 7))
+    qbench.read()
+    assert qbench.client.calls.snapshot()["read"] == 1
 
 
 @pytest.fixture(scope="module")
