@@ -21,6 +21,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.reading import organization
 from crm_pipeline.store.organizations import LinksThen, adopt_organization, stored_organization
+from crm_pipeline.sync.turns import run_of
 
 QBENCH = "qbench"
 
@@ -51,7 +52,7 @@ def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, mo
         what = "its links are kept and taken as that organization's" if links == "keep" else "its links are forgotten"
         if not yes:
             click.confirm(f"{service} of {spec.name}: organization {stored} becomes {found}, and {what}. Go on?", abort=True)
-        with store.lock(f"{spec.name}: writing {service}"), store.transaction() as connection:
+        with run_of(store, spec.name, service), store.transaction() as connection:
             count = adopt_organization(connection, spec.name, service, org_id=found, key_space=key_space, links=links)
     click.echo(f"{service} of {spec.name} is organization {found} now; {count} links {'kept' if links == 'keep' else 'forgotten'}.")
 

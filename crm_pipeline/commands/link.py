@@ -28,6 +28,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.manual_links import make_link, move_link, remove_link, show_link
 from crm_pipeline.store.organizations import check_organization
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.turns import run_of, turn_at
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +60,7 @@ def _desk(module: str, integration: str, crm: str, record_type: str) -> Iterator
         org_id = client.organization()
         with store.transaction() as connection:
             check_organization(connection, spec.name, name, org_id=org_id, key_space=order.key_space)
-        with store.lock(f"{spec.name}: writing {name}"):
+        with run_of(store, spec.name, name), turn_at(store, name, org_id=org_id, record_type=order.state.record_type):
             yield order, store, client, org_id
 
 

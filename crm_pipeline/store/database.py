@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +49,13 @@ SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout')
 """
 
+_WANTED = """
+SELECT EXISTS (
+  SELECT FROM pg_locks AS held JOIN pg_locks AS wanted USING (locktype, database, classid, objid, objsubid)
+  WHERE held.pid = pg_backend_pid() AND held.locktype = 'advisory' AND held.granted AND NOT wanted.granted
+)
+"""
+
 _WAIT_FOR_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
 _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"
 
@@ -69,6 +76,11 @@ class Lock:
                 f"{self._name}: the connection that held this lock is gone ({type(error.orig).__name__}; was PostgreSQL restarted?); "
                 "start the run again, it goes on where this one stopped"
             ) from None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for this lock."""
+        return bool(self._connection.execute(text(_WANTED)).scalar_one())
 
 
 class Store:
@@ -110,7 +122,12 @@ class Store:
                 logger.info("%s: another run is at work, waiting for it", name)
                 connection.execute(text(_WAIT_FOR_LOCK), {"name": name})
                 logger.info("%s: waited %.1f s for another run", name, time.monotonic() - started)
-            yield Lock(name, connection)
+            try:
+                yield Lock(name, connection)
+            finally:
+                # A connection that is gone has taken its lock along.
+                with suppress(OperationalError):
+                    connection.rollback()
 
     def migrate(self) -> None:
         """Bring the schema to the version this package knows. Raises StoreError when the database is newer."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Literal, cast
 
 from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import ConfigurationError, LinkRefusedError, WrongOrgError
+from crm_pipeline.model import RecordType
 
 LinksThen = Literal["keep", "forget"]
 """What becomes of the links when another organization is adopted: they are its links, or nobody's."""
@@ -30,6 +32,13 @@ JOIN crm_pipeline.link AS theirs
  AND (theirs.integration, theirs.crm) <> (ours.integration, ours.crm)
 WHERE ours.integration = :integration AND ours.crm = :service
 LIMIT 1
+"""
+
+_LINKED_BY_OTHERS = """
+SELECT EXISTS (
+  SELECT FROM crm_pipeline.link
+  WHERE org_id = :org_id AND record_type = :record_type AND integration <> :integration AND linked_at >= :since
+)
 """
 
 _SHARING = r"""
@@ -90,6 +99,17 @@ def adopt_organization(
     for table in ("intent", "outcome"):
         connection.execute(text(f"DELETE FROM crm_pipeline.{table} WHERE integration = :integration AND crm = :service"), row)
     return connection.execute(text("DELETE FROM crm_pipeline.link WHERE integration = :integration AND crm = :service"), row).rowcount
+
+
+def moment(connection: Connection) -> datetime:
+    """Now, by the database's clock."""
+    return cast(datetime, connection.execute(text("SELECT now()")).scalar_one())
+
+
+def linked_by_others_since(connection: Connection, integration: str, *, org_id: str, record_type: RecordType, since: datetime) -> bool:
+    """Whether another integration linked a record of the organization since then."""
+    row = {"integration": integration, "org_id": org_id, "record_type": record_type, "since": since}
+    return bool(connection.execute(text(_LINKED_BY_OTHERS), row).scalar_one())
 
 
 def _require_own_keys(connection: Connection, row: dict[str, str | None]) -> None:

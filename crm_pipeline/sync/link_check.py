@@ -40,6 +40,7 @@ from crm_pipeline.sync.link_reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.reconciling import outcomes, returned, without_account
 from crm_pipeline.sync.results import account_for
+from crm_pipeline.sync.turns import run_of, turn_at
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class LinkCheck:
         Raises the ServiceError or ConfigurationError that stopped it.
         """
         first = self._orders[0]
-        with self._store.lock(f"{first.integration}: writing {first.crm}"):
+        with run_of(self._store, first.integration, first.crm):
             org_id = self._crm.organization()
             with self._store.transaction() as connection:
                 require_organization(connection, first.integration, first.crm, org_id=org_id, key_space=first.key_space)
@@ -113,14 +114,16 @@ class LinkCheck:
             follow_deletions(connection, order.state)
         found = [self._looked_at(reader, links, report) for links in self._links(order, scope)]
         rows = pd.concat(found, ignore_index=True) if found else None
-        findings = None if rows is None else reader.reconcile(rows, returned=self._returned)
-        if rows is not None and findings is not None:
-            self._store_findings(reader, findings, report)
-            self._write_keys(order, findings[findings["key_lost"]], report)
-            self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
-            if order.state.record_type is RecordType.ACCOUNT:
-                self._returned = returned(rows, findings)
-        self._apply_policy(order, report, new=[] if findings is None else _ids(findings, findings["finding"].eq("deleted")))
+        # What is linked is decided in turn; looking at all links first would keep other integrations waiting.
+        with turn_at(self._store, order.crm, org_id=reader.org_id, record_type=order.state.record_type):
+            findings = None if rows is None else reader.reconcile(rows, returned=self._returned)
+            if rows is not None and findings is not None:
+                self._store_findings(reader, findings, report)
+                self._write_keys(order, findings[findings["key_lost"]], report)
+                self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
+                if order.state.record_type is RecordType.ACCOUNT:
+                    self._returned = returned(rows, findings)
+            self._apply_policy(order, report, new=[] if findings is None else _ids(findings, findings["finding"].eq("deleted")))
         with self._store.transaction() as connection:
             save_check(connection, order.state, scope=scope, started_at=started, counts=report.counts)
         logger.info(

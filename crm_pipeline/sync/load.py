@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, reduce
 
@@ -42,6 +43,7 @@ from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import Selection, begun, how_many, taken
 from crm_pipeline.sync.stops import FirstRefusals
+from crm_pipeline.sync.turns import Turns, run_of
 from crm_pipeline.sync.watching import Sent, Watch
 
 logger = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class Load:
         self._watch = Watch(order.state, crm)
         self._refusals = FirstRefusals()
         self._lock: Lock
+        self._block: ExitStack
+        self._turns: Turns | None = None
         self._calls_before = sum(crm.calls.snapshot().values())
 
     def run(self, selection: Selection) -> LoadReport:
@@ -77,9 +81,10 @@ class Load:
         Raises the ServiceError or ConfigurationError that stopped it, after storing what was done. Rows that failed for a passing
         cause of their own stop nothing: they stay open by their outcome, which says when they are tried again.
         """
-        with self._store.lock(f"{self.order.integration}: writing {self.order.crm}") as self._lock:
+        with run_of(self._store, self.order.integration, self.order.crm) as self._lock, ExitStack() as self._block:
             try:
                 for frame in self._frames(selection):
+                    self._take_turn()
                     self._plan_and_write(frame)
                 self._finish()
             except CrmPipelineError as error:
@@ -94,6 +99,22 @@ class Load:
         """Let the next load send again what this one was stopped for: the stop asks people to mend that first."""
         with self._store.transaction() as connection:
             self.order.state.forget_refusals(connection, run_id=self.order.run_id, error_type=stop.error_type)
+
+    def _take_turn(self) -> None:
+        """Have the organization's object for a frame; one who waits for it goes first, once nothing of ours is half done."""
+        if self._turns is None:
+            order = self.order
+            turns = Turns(self._store, integration=order.integration, service=order.crm, org_id=self._org_id, record_type=self._record_type)
+            self._turns = self._block.enter_context(turns)
+        elif self._turns.wanted:
+            self._finish()
+            if self._turns.pass_on():
+                self._planner.look_anew()
+
+    def _require_locks(self) -> None:
+        self._lock.require()
+        if self._turns is not None:
+            self._turns.require()
 
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         with self._store.transaction() as connection:
@@ -210,7 +231,7 @@ class Load:
 
     def _write(self, batch: Plan, *, attempt: int = 1) -> None:
         """Send one batch and store what became of it, also when the call fails."""
-        self._lock.require()
+        self._require_locks()
         sent = self._begin(batch)
         if attempt == 1:
             self._count_sent(batch)
@@ -370,7 +391,7 @@ class Load:
         pairs = ASSOCIATIONS.build(
             rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
         )
-        self._lock.require()
+        self._require_locks()
         self.report.sent[ASSOCIATE] += len(rows)
         with self._store.transaction() as connection:
             sent = self._watch.begin(connection, rows)

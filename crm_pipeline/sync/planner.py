@@ -76,7 +76,8 @@ class Planner:
         self._record_type = order.spec.record_type
         self.called_before: set[int] = set()
         """QBench ids of planned records of which a call's answer was lost (schemas.OPEN_CALLS)."""
-        self.lookup = Lookup(order, crm=crm, store=store, org_id=org_id)
+        self._org_id = org_id
+        self.look_anew()
         self._owners = Owners(order, crm=crm, notes=notes, of_accounts=account_owners)
 
     @cached_property
@@ -89,6 +90,10 @@ class Planner:
         """The CRM fields that the order writes."""
         country_format = self._order.settings.country_format
         return targets(self._order.spec, crm=self._order.crm, crm_fields=self.fields, country_format=country_format)
+
+    def look_anew(self) -> None:
+        """Forget what was looked up in the CRM: others have written to it meanwhile."""
+        self.lookup = Lookup(self._order, crm=self._crm, store=self._store, org_id=self._org_id)
 
     def plan(self, frame: pd.DataFrame, *, undecided: Mapping[int, type[RecordError]], matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``undecided``: by QBench id, why an earlier create can neither be linked nor ruled out.
