@@ -26,6 +26,16 @@ LEFT JOIN crm_pipeline.normalized_record AS customer
 WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:holding))
 """
 
+_CUSTOMER_ENDED = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.outcome AS customer
+  ON customer.integration = waiting.integration AND customer.crm = waiting.crm AND customer.record_type = 'account'
+ AND customer.qbench_id = CASE WHEN waiting.waits_on LIKE 'customer:%' THEN CAST(substr(waiting.waits_on, 10) AS bigint) END
+WHERE {_OURS} AND waiting.outcome = 'deferred' AND customer.outcome IN ('failed', 'skipped') AND NOT customer.retryable
+  AND customer.at > waiting.at
+"""
+# What was deferred for a customer that ended without a link, given up for instance, is not deferred any more: it says why.
+
 _LINK_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.link AS changed
@@ -115,6 +125,7 @@ CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCusto
 
 CAUSES = (
     _CUSTOMER_IS_SYNCED,
+    _CUSTOMER_ENDED,
     _LINK_CHANGED,
     _HOLDER_CHANGED,
     _RECORD_LEFT_BEHIND,

@@ -34,9 +34,12 @@ def test_records_that_are_left_out_on_purpose_are_no_warning(error: type) -> Non
 
 def test_the_records_with_something_wrong_are_the_sum_of_their_errors() -> None:
     verdict = no_failed_records({"InvalidEmailException": 100, "FilteredOutException": 40, "ValueTooLongException": 18})
-    counted = {name: value.value for name, value in verdict.metadata.items()}
-    assert counted.pop("not_counted") == "40 FilteredOutException"
-    assert counted.pop("records") == sum(counted.values()) == 118
+    assert verdict.metadata == {
+        "records": dg.IntMetadataValue(118),
+        "InvalidEmailException": dg.IntMetadataValue(100),
+        "ValueTooLongException": dg.IntMetadataValue(18),
+        "not_counted": dg.TextMetadataValue("40 FilteredOutException"),
+    }
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline_tests.sync.conftest import (
@@ -206,3 +207,17 @@ def test_a_record_whose_rival_leaves_is_linked_in_the_run_that_sees_it(salesforc
     assert salesforce.outcomes()[1] == ("linked", None)
     assert salesforce.rows("SELECT crm_id FROM crm_pipeline.link WHERE qbench_id = 1") == [(made,)]
     assert taken_up(salesforce.load(spec, ACCOUNT, window=Window(since=1_000, until=1_001))) == (0, 0, {})
+
+
+def test_a_contact_deferred_for_a_customer_says_so_once_that_is_given_up(salesforce: Bench) -> None:
+    spec = salesforce.spec(retries={"attempts": 2})
+    salesforce.sandbox.org.obstacles.append(Obstacle("Account", bool, "UNKNOWN_EXCEPTION"))
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    salesforce.stage(spec, CONTACT, contact(7, of=1))
+    salesforce.load(spec, ACCOUNT)
+    salesforce.load(spec, CONTACT)
+    assert salesforce.outcomes(CONTACT) == {7: ("deferred", "CustomerNotYetSyncedException")}
+    salesforce.load(spec, ACCOUNT)
+    assert taken_up(salesforce.load(spec, CONTACT, window=NOW)) == (0, 1, {"skipped": 1})
+    assert salesforce.outcomes(CONTACT) == {7: ("skipped", "CustomerNotSyncedException")}
+    assert taken_up(salesforce.load(spec, CONTACT, window=NOW)) == (0, 0, {})
