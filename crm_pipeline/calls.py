@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import random
+import re
 import threading
 from collections import Counter
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Annotated, TypeVar
 
+from pydantic import Field
 from pyrate_limiter import AbstractBucket, BucketFactory, Duration, InMemoryBucket, Limiter, Rate, RateItem
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.settings import YamlModel
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -18,9 +27,34 @@ DEFAULT_ATTEMPTS = 5
 
 UNFINISHED = frozenset({408, 502, 503, 504, *range(520, 530)})
 """Statuses by which a gateway gives up waiting for the service behind it, which may go on."""
-LONGEST_WAIT_SECONDS = 120.0
+JITTER = 0.1
+"""The most that is added to a wait which a service asks for, as a share of it, so that others who wait do not come back at once."""
 
-_backoff = wait_random_exponential(multiplier=0.5, max=30)
+_SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
+
+
+class Waits(YamlModel):
+    """How long is waited before a call that failed is made again."""
+
+    first_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Seconds before the second attempt, where the service does not say; each further wait is three times as long.",
+            examples=[2],
+        ),
+    ] = 2
+    longest_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="The longest wait, in seconds. Where the service asks for more, the load ends, and a later run goes on.",
+            examples=[300],
+        ),
+    ] = 300
+
+
+DEFAULT_WAITS = Waits()
 
 
 class _OneWindow(BucketFactory):
@@ -78,13 +112,21 @@ class CallCounter:
             return dict(self._counts)
 
 
-def with_retries(call: Callable[[], T], *, repeatable: bool, attempts: int = DEFAULT_ATTEMPTS, divisible: bool = False) -> T:
+def with_retries(
+    call: Callable[[], T],
+    *,
+    repeatable: bool,
+    attempts: int = DEFAULT_ATTEMPTS,
+    waits: Waits = DEFAULT_WAITS,
+    divisible: bool = False,
+) -> T:
     """Make a call, again and again while the service is unavailable or answers what its contract does not know.
 
     It waits as long as the service asks, or ever longer. A call that is not ``repeatable`` (a create that the service cannot
     recognize the second time) is made again only where the service certainly did not execute it; one that is ``divisible`` is
     not made again as it is where it was too much.
-    Raises the last ServiceUnavailableError or UnexpectedAnswerError.
+    Raises the last ServiceUnavailableError or UnexpectedAnswerError, at once where the service asks for a longer wait than
+    ``waits`` allows.
     """
 
     def may_repeat(error: BaseException) -> bool:
@@ -92,18 +134,54 @@ def with_retries(call: Callable[[], T], *, repeatable: bool, attempts: int = DEF
             return False
         if divisible and isinstance(error, ServiceUnavailableError) and error.too_much:
             return False
+        asked = error.wait_seconds if isinstance(error, ServiceUnavailableError) else None
+        if asked is not None and asked > waits.longest_seconds:
+            logger.warning(
+                "integration %s: %s asks to wait %.0f seconds, longer than waits.longest_seconds allows; a later run goes on",
+                error.integration,
+                error.service,
+                asked,
+            )
+            return False
         return repeatable or not error.executed
 
     return Retrying(
         retry=retry_if_exception(may_repeat),
-        wait=_wait,
+        wait=lambda state: _wait(state, waits),
         stop=stop_after_attempt(attempts),
         reraise=True,
     )(call)
 
 
-def _wait(state: RetryCallState) -> float:
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that an answer's Retry-After asks to wait, given as a number or as a date (RFC 9110, 10.2.3); null without one.
+
+    A date is compared with the answer's own, where it has one: clocks differ.
+    """
+    asked = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(asked):
+        return float(asked)
+    until = _moment(asked)
+    if until is None:
+        return None
+    return max(0.0, (until - (_moment(headers.get("Date", "")) or datetime.now(UTC))).total_seconds())
+
+
+def spaced(turn: int, waits: Waits) -> float:
+    """How long to wait, in seconds, before the ``turn``-th repeat (from 1 on) of what a service does not say when to repeat."""
+    return float(min(waits.first_seconds * 3 ** (turn - 1) * (1 + random.random()), waits.longest_seconds))  # noqa: S311 - no secret
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _wait(state: RetryCallState, waits: Waits) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, ServiceUnavailableError) and error.wait_seconds is not None:
-        return min(error.wait_seconds, LONGEST_WAIT_SECONDS)
-    return _backoff(state)
+        return error.wait_seconds * (1 + JITTER * random.random())  # noqa: S311 - no secret
+    return spaced(state.attempt_number, waits)

@@ -111,9 +111,13 @@ FOUND = FrameSchema(
             "str",
             "contacts: CRM id of its account (HubSpot: primary company), null when it has none or it was not asked",
         ),
+        Column("error_type", "str", "why the CRM does not tell which records have the value, else null"),
     ),
 )
-"""CRM records found by a key or a match field; a value with several records has several rows, one without has none."""
+"""CRM records found by a key or a match field; a value with several records has several rows, one without has none.
+
+A value that the CRM fails to look up has one row, with its error and without a record.
+"""
 
 EXAMINED = FrameSchema(
     "examined",

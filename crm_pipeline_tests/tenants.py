@@ -46,6 +46,9 @@ CONTACT_MAP = {
     },
 }
 
+SHORT_WAITS = {"first_seconds": 0.01}
+"""A service that fails is asked again at once, unless it says when."""
+
 FEW_FIELDS = {
     "accounts": {"map": {"name": "customer_name"}},
     "contacts": {"map": {"email": "email_address", "first_name": "first_name", "last_name": "last_name", "phone": "phone"}},
@@ -55,12 +58,13 @@ FEW_FIELDS = {
 
 def attributes(sandbox: Sandbox, *, external_keys: bool = True) -> dict[str, Any]:
     """The ``attributes`` of an integration between the sandbox's services."""
-    salesforce = {
+    salesforce: dict[str, Any] = {
         "url": sandbox.salesforce_url,
         "client_id": {"env": "SALESFORCE_CLIENT_ID"},
         "client_secret": {"env": "SALESFORCE_CLIENT_SECRET"},
     }
     hubspot: dict[str, Any] = {"url": sandbox.hubspot_url, "token": {"env": "HUBSPOT_TOKEN"}, "search_lag_seconds": 0}
+    salesforce["waits"] = hubspot["waits"] = dict(SHORT_WAITS)
     if external_keys:
         salesforce["external_key"] = "QBench_Id__c"
         hubspot["external_key"] = "qbench_id"
@@ -71,6 +75,7 @@ def attributes(sandbox: Sandbox, *, external_keys: bool = True) -> dict[str, Any
             "url": sandbox.qbench_url,
             "client_id": {"env": "QBENCH_CLIENT_ID"},
             "client_secret": {"env": "QBENCH_CLIENT_SECRET"},
+            "waits": dict(SHORT_WAITS),
         },
         "crms": {"salesforce": salesforce, "hubspot": hubspot},
         "accounts": {"map": dict(ACCOUNT_MAP)},

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
-from crm_pipeline.calls import CallCounter, Pace, with_retries
+from crm_pipeline.calls import CallCounter, Pace, Waits, retry_after, spaced, with_retries
 from crm_pipeline.errors import ServiceUnavailableError
 
 
@@ -91,3 +93,55 @@ def test_calls_are_counted_over_threads() -> None:
     for thread in threads:
         thread.join()
     assert counter.snapshot() == {"write": 2_000}
+
+
+# --- how long to wait
+
+
+def test_service_that_asks_for_a_longer_wait_than_allowed_is_not_waited_for() -> None:
+    service = Service(unavailable(wait_seconds=86_400, executed=False))
+    with pytest.raises(ServiceUnavailableError):
+        with_retries(service, repeatable=True, waits=Waits(longest_seconds=300))
+    assert service.calls == 1
+
+
+def test_what_was_too_much_is_not_asked_again_as_it_is_where_it_can_be_divided() -> None:
+    too_much = ServiceUnavailableError("took too long", integration="acme", service="crm", too_much=True, wait_seconds=0)
+    divided, whole = Service(too_much), Service(too_much)
+    with pytest.raises(ServiceUnavailableError):
+        with_retries(divided, repeatable=True, divisible=True)
+    assert (divided.calls, with_retries(whole, repeatable=True)) == (1, "answer")
+
+
+def test_waits_grow_and_are_never_longer_than_the_longest() -> None:
+    waits = Waits(first_seconds=2, longest_seconds=60)
+    for turn, shortest in enumerate((2, 6, 18, 54), start=1):
+        assert all(shortest <= spaced(turn, waits) <= min(2 * shortest, 60) for _ in range(20))
+    assert spaced(9, waits) == 60
+    assert len({spaced(1, waits) for _ in range(20)}) > 1, "no two come back at once"
+
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0.5 ", 0.5),
+        (format_datetime(NOW + timedelta(minutes=2), usegmt=True), 120.0),
+        (format_datetime(NOW - timedelta(minutes=2), usegmt=True), 0.0),
+        ("Saturday, 28-Nov-26 12:02:00 GMT", 120.0),
+        ("Sat Nov 28 12:02:00 2026", 120.0),
+        ("999999999999", 999_999_999_999.0),
+        *((word, None) for word in ("", "soon", "-5", "nan", "inf", "1e9", "٣", "9" * 400, "Sat, 99 Nov 2026 12:00:00 GMT")),
+    ],
+)
+def test_retry_after_is_understood_in_both_of_its_forms_and_nothing_else(asked: str, seconds: float | None) -> None:
+    assert retry_after({"Retry-After": asked, "Date": format_datetime(NOW, usegmt=True)}) == seconds
+
+
+def test_retry_after_without_the_answers_own_date_is_compared_with_our_clock() -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    assert retry_after({"Retry-After": until}) == pytest.approx(3_600, abs=60)
+    assert retry_after({}) is None

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Protocol
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from crm_pipeline.calls import CallCounter
+from crm_pipeline.calls import CallCounter, Waits
 from crm_pipeline.model import CountryFormat, RecordType
 from crm_pipeline.settings import AllowsHttp
 
@@ -46,6 +46,7 @@ class CrmSettings(AllowsHttp):
             examples=["uk-"],
         ),
     ] = ""
+    waits: Annotated[Waits, Field(description="The waits between the attempts of one call.", examples=[{"longest_seconds": 600}])] = Waits()
     country_format: Annotated[
         CountryFormat,
         Field(
@@ -183,11 +184,17 @@ class Crm(Protocol):
         ...
 
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
-        """Current values of some fields: columns ``crm_id``, ``parent_crm_id`` and the fields; a record that is gone has no row."""
+        """Current values of some fields: columns ``crm_id``, ``parent_crm_id``, the fields, and ``error_type``.
+
+        A record that is gone has no row; one that the CRM fails to read has a row with nothing but its error.
+        """
         ...
 
     def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
-        """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted."""
+        """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted.
+
+        One that the CRM fails to read has no row.
+        """
         ...
 
     def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
@@ -231,7 +238,8 @@ class Crm(Protocol):
         """Which CRM records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``.
 
         A row per record found: none means it was not created, once the intent is ``settles_after`` old, several that it
-        cannot be told. An intent whose record cannot be found yet (search index lag) is waited for.
+        cannot be told, one without an id that the CRM fails to tell.
+        An intent whose record cannot be found yet (search index lag) is waited for.
         """
         ...
 

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor, log2
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from crm_pipeline.errors import RequestRefusedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 T = TypeVar("T")
 A = TypeVar("A")
+HURRY = 4
+"""So many failures before a service counts as down, the largest pieces are tried too."""
+
 A_co = TypeVar("A_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -56,11 +59,19 @@ class Alone(Generic[T]):
     error: ServiceError
 
 
-def in_halves(items: Sequence[T], send: Send[T, A], *, repeatable: bool, is_up: Callable[[], bool]) -> Iterator[Answered[T, A] | Alone[T]]:
+def in_halves(
+    items: Sequence[T],
+    send: Send[T, A],
+    *,
+    repeatable: bool,
+    is_up: Callable[[], bool],
+    refused: Literal["halved", "counted"] = "halved",
+) -> Iterator[Answered[T, A] | Alone[T]]:
     """Send the items in one call, or in as many as it takes to part them from those that a call fails on.
 
     ``repeatable``: whether a call that may have been carried out may be made again; else only one that certainly was not is
     sent in halves. ``is_up`` makes one cheap call, where an item failed alone and nothing got through, or too many calls failed.
+    ``refused``: whether refused calls are halved to the end, or count like those on which the service fails.
     Raises the ServiceError of credentials, limits, an unreachable service at once, and of a service that counts as down.
     """
     pieces: list[Sequence[T]] = [items] if items else []
@@ -68,7 +79,7 @@ def in_halves(items: Sequence[T], send: Send[T, A], *, repeatable: bool, is_up: 
     failures, most = -1, most_failures(len(items))
     up = again = some_through = False
     while pieces:
-        piece = pieces.pop(_next(pieces, hurry=2 * failures > most and failures % 2 == 0))
+        piece = pieces.pop(_next(pieces, hurry=failures > most - HURRY and failures % 2 == 0))
         try:
             answer = send(piece, again=again)
         except ServiceError as error:
@@ -76,7 +87,7 @@ def in_halves(items: Sequence[T], send: Send[T, A], *, repeatable: bool, is_up: 
             if not judged and not (lost and repeatable):
                 raise
             up, again = up or judged, again or lost
-            failures += not isinstance(error, BatchRefusedError)
+            failures += refused == "counted" or not isinstance(error, BatchRefusedError)
             if len(piece) == 1:
                 alone.append(Alone(piece[0], error))
             else:
@@ -97,6 +108,24 @@ def in_halves(items: Sequence[T], send: Send[T, A], *, repeatable: bool, is_up: 
     yield from alone
 
 
+def read_in_halves(items: Sequence[T], send: Send[T, A], *, is_up: Callable[[], bool]) -> tuple[list[A], dict[T, ServiceError]]:
+    """What a reading of these items is answered, part by part, and the items on which the service fails.
+
+    Raises the ServiceError of ``in_halves``, and a refusal where nothing but refusals came.
+    """
+    answers: list[A] = []
+    failed: dict[T, ServiceError] = {}
+    for part in in_halves(items, send, repeatable=True, is_up=is_up, refused="counted"):
+        if isinstance(part, Alone):
+            failed[part.item] = part.error
+        else:
+            answers.append(part.answer)
+    refusal = next((error for error in failed.values() if isinstance(error, RequestRefusedError)), None)
+    if refusal is not None and not answers:
+        raise refusal
+    return answers, failed
+
+
 def most_failures(items: int) -> int:
     """How many calls in a row may fail, after that of the whole batch, before the service counts as down.
 
@@ -111,8 +140,10 @@ def code_of(error: ServiceError) -> str:
 
 
 def _may_be_lost(error: ServiceError) -> bool:
-    """Whether the service may have failed inside, so that nobody knows what became of the items."""
-    return isinstance(error, UnexpectedAnswerError) or (isinstance(error, ServiceUnavailableError) and error.executed)
+    """Whether the service may have failed inside, so that nobody knows what became of the items; one that says when to come is busy."""
+    if isinstance(error, ServiceUnavailableError):
+        return error.executed and error.wait_seconds is None
+    return isinstance(error, UnexpectedAnswerError)
 
 
 def _next(pieces: Sequence[Sequence[object]], *, hurry: bool) -> int:

@@ -11,20 +11,21 @@ from typing import Any
 
 import httpx
 
+from crm_pipeline.calls import retry_after
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceUnavailableError, UnexpectedAnswerError
 
 SERVICE = "qbench"
 NOT_FOUND = "404"
 """``RequestRefusedError.code`` where there is no such record; the words of QBench's own code for it are not documented."""
-THROTTLE_HEADERS = ("X-QBAPI-Throttle-TTL", "Retry-After")
-"""Headers that say how many seconds to wait; the first is QBench's own (its API documentation)."""
+THROTTLE_HEADER = "X-QBAPI-Throttle-TTL"
+"""QBench's own header that says how many seconds to wait (its API documentation)."""
 STALE_TOKEN_CODES = frozenset({"invalid_grant", "invalid_request"})
 """``error`` of a 400 that means a stale or malformed token (observed)."""
 BUSY_STATUSES = frozenset({408, 425})
 
-_RETRY_IN = re.compile(r"retry in (\d+(?:\.\d+)?) second", re.IGNORECASE)
-_SECONDS = re.compile(r"\d+(?:\.\d+)?")
+_RETRY_IN = re.compile(r"retry in (\d{1,15}(?:\.\d{1,9})?) second", re.IGNORECASE)
+_SECONDS = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -105,9 +106,11 @@ def _asked(response: httpx.Response) -> str:
 
 
 def _wait_seconds(response: httpx.Response) -> float | None:
-    for name in THROTTLE_HEADERS:
-        if _SECONDS.fullmatch(response.headers.get(name, "").strip()):
-            return float(response.headers[name])
+    own = response.headers.get(THROTTLE_HEADER, "").strip()
+    if _SECONDS.fullmatch(own):
+        return float(own)
+    if (asked := retry_after(response.headers)) is not None:
+        return asked
     found = _RETRY_IN.search(str(_body(response).get("error", "")))
     return float(found[1]) if found else None
 

@@ -113,7 +113,8 @@ class QBenchClient:
             raise
 
     def _get(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:
-        return with_retries(lambda: self._get_once(path, query, holds), repeatable=True, attempts=self.settings.attempts)
+        settings = self.settings
+        return with_retries(lambda: self._get_once(path, query, holds), repeatable=True, attempts=settings.attempts, waits=settings.waits)
 
     def _get_once(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:
         token = self._tokens.current()

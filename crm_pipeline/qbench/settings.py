@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
+from crm_pipeline.calls import Waits
 from crm_pipeline.settings import AllowsHttp, EnvVariable, YamlModel, web_address
 
 LARGEST_PAGE = 50
@@ -54,6 +55,7 @@ class QBenchSettings(AllowsHttp):
     attempts: Annotated[
         int, Field(description="How often a call is made before the run gives up, the first included.", examples=[5], ge=1)
     ] = 5
+    waits: Annotated[Waits, Field(description="The waits between the attempts of one call.", examples=[{"longest_seconds": 600}])] = Waits()
     page_size: Annotated[int, Field(description="Records per call; QBench gives at most 50.", examples=[50], ge=1, le=LARGEST_PAGE)] = (
         LARGEST_PAGE
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, WriteBatch
-from crm_pipeline.errors import AmbiguousMatchException, RecordError, ServiceFailedException
+from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, RecordError, ServiceFailedException
 from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
@@ -33,7 +33,8 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> d
 
     A record that is linked already was not made by an open intent. Returns, by QBench id, why a create is not decided:
     several records could be meant or the record could be another's (AmbiguousMatchException), or nothing is found while it
-    may still be under way (ServiceFailedException). Their intents stay open and nothing is sent for them.
+    may still be under way (ServiceFailedException),
+    or the CRM fails to tell (CrmFailsOnRecordException). Their intents stay open and nothing is sent for them.
     """
     with store.transaction() as connection:
         intents = state.open_intents(connection)
@@ -41,6 +42,8 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> d
         return {}
     too_young = intents["created_at"] > datetime.now(UTC) - crm.settles_after(state.record_type)
     found = crm.resolve_intents(state.record_type, intents)
+    untold = found.loc[found["crm_id"].isna(), "qbench_id"]
+    found = found.dropna(subset="crm_id")
     with store.transaction() as connection:
         holders = state.holders(connection, org_id=org_id, crm_ids=found["crm_id"].tolist())
     found = found[~found["crm_id"].isin(holders["crm_id"])].drop_duplicates()
@@ -49,6 +52,7 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> d
     undecided: dict[int, type[RecordError]] = {
         **{int(qbench_id): AmbiguousMatchException for qbench_id in found.loc[unsure, "qbench_id"]},
         **{int(qbench_id): ServiceFailedException for qbench_id in under_way},
+        **{int(qbench_id): CrmFailsOnRecordException for qbench_id in untold},
     }
     made = found[~unsure].reset_index(drop=True)
     with store.transaction() as connection:

@@ -37,6 +37,7 @@ class LinkReader:
         """Those of these links (schemas.LINKS) about which there is something to say (reconciling.noteworthy)."""
         order = self.order
         examined = self.crm.examine(self.state.record_type, links["crm_id"].tolist())
+        links = links[links["crm_id"].isin(examined["crm_id"])].reset_index(drop=True)
         accounts = None
         if self.state.record_type is RecordType.CONTACT:
             with self.store.transaction() as connection:

@@ -7,6 +7,7 @@ answer, so that a crash costs one batch at most.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +16,7 @@ from functools import cached_property, reduce
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.calls import spaced
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
     CrmPipelineError,
@@ -49,7 +51,7 @@ from crm_pipeline.sync.watching import Sent, Watch
 logger = logging.getLogger(__name__)
 
 ROUNDS = 3
-"""How often a row that the CRM had locked is sent within one load."""
+"""How often a row that the CRM had locked is sent within one load, after waits that grow."""
 
 
 class Load:
@@ -64,6 +66,7 @@ class Load:
         self._record_type = order.spec.record_type
         self._to_write: dict[str, Plan] = {}
         self._to_repeat: list[Plan] = []
+        self._locked = False
         self._to_link: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
@@ -223,7 +226,9 @@ class Load:
         for attempt in range(2, ROUNDS + 1):
             if not self._to_repeat:
                 return
-            again, self._to_repeat = reduce(Plan.followed_by, self._to_repeat), []
+            if self._locked:
+                time.sleep(spaced(attempt - 1, self.order.settings.waits))
+            again, self._to_repeat, self._locked = reduce(Plan.followed_by, self._to_repeat), [], False
             for part in emails.in_order(again):
                 for _, of_verb in by_verb(part):
                     for start in range(0, len(of_verb.rows), size):
@@ -248,6 +253,7 @@ class Load:
             raise
         answered = answer = results.account_for(batch.rows, answer)
         again = answer["error_type"].eq(RecordLockedException.__name__) & (attempt < ROUNDS)
+        self._locked |= bool(again.any())
         if attempt == 1:
             batch, answer, moved = follow(self._link_reader, batch, answer)
             again |= moved | self._is_in_our_own_way(answer)

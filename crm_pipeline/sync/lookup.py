@@ -9,7 +9,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import AmbiguousMatchException, RecordError, ServiceFailedException
+from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, RecordError, ServiceFailedException
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.meaningless import match_values
@@ -32,6 +32,7 @@ UNDECIDED: Mapping[type[RecordError], str] = MappingProxyType(
     {
         AmbiguousMatchException: "several records could be the one an interrupted run created",
         ServiceFailedException: "the CRM may still be carrying out the create of an interrupted run",
+        CrmFailsOnRecordException: "the CRM fails to tell what an interrupted run created",
     }
 )
 """Why nothing is sent for a record whose earlier create is not decided (sync.intents.settle_intents)."""
@@ -178,6 +179,11 @@ class Lookup:
         near = candidates[candidates["value"].isin(claims["value"].dropna())]
         if near.empty:
             return MATCHES.empty()
+        if near["error_type"].notna().any():
+            unread = near["error_type"].notna()
+            failed = claims["value"].isin(near.loc[unread, "value"])
+            told = self._choose(claims[~failed], near[~unread], origin=origin)
+            return MATCHES.build(pd.concat([told, _unread(claims[failed], origin=origin)], ignore_index=True))
         with self._store.transaction() as connection:
             crm_ids = near["crm_id"].unique().tolist()
             holders = self._state.holders(connection, org_id=self._org_id, crm_ids=crm_ids)
@@ -205,6 +211,15 @@ def _kind(state: CrmState, source: str) -> FieldKind:
 
 def _without(rows: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:
     return rows[~rows["qbench_id"].isin(matched["qbench_id"])]
+
+
+def _unread(claims: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
+    """The matches of claims that the CRM fails to look up: nothing is sent for them, or a record could be created twice."""
+    return MATCHES.build(
+        claims[["qbench_id"]].assign(
+            origin=str(origin), error_type=CrmFailsOnRecordException.__name__, reason="the CRM fails whenever it is asked for the record"
+        )
+    )
 
 
 def _undecided(rows: pd.DataFrame, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:

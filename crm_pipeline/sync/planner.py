@@ -26,7 +26,7 @@ from crm_pipeline.sync.customers import Accounts, customers
 from crm_pipeline.sync.lookup import Lookup
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.owners import Owners
-from crm_pipeline.sync.parents import former_customers, keep_parent, previous_parent_crm_ids
+from crm_pipeline.sync.parents import former_customers, keep_parent, left_alone, previous_parent_crm_ids
 from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
 from crm_pipeline.sync.refused import repeats, with_write_digests, without_refused
 from crm_pipeline.sync.selection import frames_by_id
@@ -194,6 +194,7 @@ class Planner:
         if not asked.any():
             return planned
         current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
+        planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
         several, spec = self._crm.several_accounts, self._order.spec
         policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"
         return keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)

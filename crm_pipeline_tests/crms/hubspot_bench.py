@@ -13,6 +13,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.hubspot.properties import BY_NAME, external_key
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.crms.bench import Bench, FieldNames, Request
+from crm_pipeline_tests.tenants import SHORT_WAITS
 
 KEY = "qbench_id"
 FIELDS = {
@@ -98,6 +99,7 @@ def connect_hubspot(sandbox: Sandbox, **settings: Any) -> Crm:
         "external_key": KEY,
         "attempts": 2,
         "timeout_seconds": 60,
+        "waits": SHORT_WAITS,
     }
     return KIND.connect(HubSpotSettings.model_validate({**given, **settings}), "demo")
 

@@ -10,6 +10,7 @@ from crm_pipeline.crms.salesforce import KIND, SalesforceSettings
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.crms.bench import Bench, FieldNames, Request
+from crm_pipeline_tests.tenants import SHORT_WAITS
 
 KEY = "QBench_Id__c"
 TIERS = ("Gold", "Silver")
@@ -94,5 +95,6 @@ def connect_salesforce(sandbox: Sandbox, **settings: Any) -> Crm:
         "external_key": KEY,
         "attempts": 2,
         "timeout_seconds": 60,
+        "waits": SHORT_WAITS,
     }
     return KIND.connect(SalesforceSettings.model_validate({**given, **settings}), "demo")

@@ -378,6 +378,18 @@ def test_busy_service_is_asked_again(bench: Bench, crm: Crm) -> None:
     assert crm.calls.snapshot()["write"] == 2
 
 
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+
+
+@pytest.mark.parametrize("asked", ["86400", TOMORROW], ids=["seconds", "date"])
+def test_service_that_says_to_come_back_tomorrow_is_left_alone_until_a_later_run(bench: Bench, crm: Crm, asked: str) -> None:
+    break_next(bench, bench.keyed_create(ACCOUNT), status=503, times=None, headers={"Retry-After": asked})
+    with pytest.raises(ServiceUnavailableError) as raised:
+        crm.write(ACCOUNT, batch_of(*(Put(number, valid(bench, ACCOUNT, number), key=str(number)) for number in range(9))))
+    assert raised.value.wait_seconds == pytest.approx(86_400, abs=3_600)
+    assert crm.calls.snapshot()["write"] == 1
+
+
 def test_update_is_made_again_after_a_lost_connection(bench: Bench, crm: Crm) -> None:
     crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
     break_next(bench, bench.update(ACCOUNT), kind="drop_before")
@@ -558,6 +570,59 @@ def test_find_of_many_values_finds_all_in_few_calls(bench: Bench, crm: Crm) -> N
     assert 1 < crm.calls.snapshot()["read"] <= 10
 
 
+def fail_on(bench: Bench, text: str, **fault: object) -> None:
+    bench.sandbox.faults.add(Fault(service=bench.kind.name, holding=text, times=None, **({"status": 500} | fault)))  # type: ignore[arg-type]
+
+
+READS_FAIL: list[dict[str, object]] = [
+    {"status": 500},
+    {"kind": "drop_after"},
+    {"kind": "html", "status": 200},
+    {"kind": "html", "status": 403},
+]
+
+
+@pytest.mark.parametrize("failure", READS_FAIL, ids=lambda failure: "-".join(map(str, failure.values())))
+def test_value_on_which_the_crm_fails_is_told_and_keeps_no_other_from_being_found(
+    bench: Bench, crm: Crm, failure: dict[str, object]
+) -> None:
+    email = bench.fields[CONTACT].match
+    ids = {f"person{number}@example.com": bench.add(CONTACT, valid(bench, CONTACT, number)) for number in range(30)}
+    fail_on(bench, "person7@", **failure)
+    found = FOUND.check(crm.find(CONTACT, email, list(ids)))
+    failed, told = found[found["error_type"].notna()], found[found["error_type"].isna()]
+    assert failed[["value", "error_type"]].to_numpy().tolist() == [["person7@example.com", ALONE]]
+    assert dict(zip(told["value"], told["crm_id"], strict=True)) == {value: one for value, one in ids.items() if "person7@" not in value}
+
+
+@both_types
+def test_record_that_the_crm_fails_to_read_is_told_and_keeps_no_other_from_being_read(
+    bench: Bench, crm: Crm, record_type: RecordType
+) -> None:
+    ids = [bench.add(record_type, valid(bench, record_type, number)) for number in range(9)]
+    fail_on(bench, f'"{ids[4]}"')
+    read = crm.read(record_type, ids, [bench.fields[record_type].match]).set_index("crm_id")["error_type"]
+    assert {crm_id: error for crm_id, error in read.items() if pd.notna(error)} == {ids[4]: ALONE}
+    assert set(read.index) == set(ids)
+
+
+@both_types
+def test_record_that_the_crm_fails_to_read_is_not_examined_as_deleted(bench: Bench, crm: Crm, record_type: RecordType) -> None:
+    ids = [bench.add(record_type, valid(bench, record_type, number)) for number in range(9)]
+    fail_on(bench, f'"{ids[4]}"')
+    states = crm.examine(record_type, ids).set_index("crm_id")["state"]
+    assert states.to_dict() == {crm_id: "live" for crm_id in ids if crm_id != ids[4]}
+
+
+def test_intent_that_the_crm_fails_to_tell_of_keeps_no_other_from_being_told(bench: Bench, keyless: Crm) -> None:
+    values = {number: valid(bench, CONTACT, number) for number in range(4)}
+    made = results_by_id(keyless.write(CONTACT, batch_of(*(Put(number, value) for number, value in values.items()))))
+    fail_on(bench, "person2@")
+    found = keyless.resolve_intents(CONTACT, intents_of(*values.items())).astype("object")
+    told = {int(row.qbench_id): row.crm_id for row in found.where(found.notna(), None).itertuples()}
+    assert told == {**{number: made[number]["crm_id"] for number in (0, 1, 3)}, 2: None}
+
+
 @both_types
 def test_scan_gives_every_record_with_a_value(bench: Bench, crm: Crm, record_type: RecordType) -> None:
     match = bench.fields[record_type].match
@@ -584,10 +649,10 @@ def test_read_gives_current_values_and_no_row_for_what_is_gone(bench: Bench, crm
     gone = bench.add(record_type, valid(bench, record_type, 2))
     bench.delete(record_type, gone)
     found = crm.read(record_type, [kept, gone], [names.text, names.choice])
-    assert list(found.columns) == ["crm_id", "parent_crm_id", names.text, names.choice]
+    assert list(found.columns) == ["crm_id", "parent_crm_id", names.text, names.choice, "error_type"]
     assert found["crm_id"].tolist() == [kept]
     assert found[names.text].tolist() == ["here"]
-    assert found[[names.choice, "parent_crm_id"]].isna().all().all()
+    assert found[[names.choice, "parent_crm_id", "error_type"]].isna().all().all()
 
 
 def test_read_gives_a_contacts_account(bench: Bench, crm: Crm) -> None:

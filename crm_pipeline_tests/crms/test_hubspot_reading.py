@@ -44,7 +44,7 @@ def test_merged_record_is_read_under_the_ids_that_were_asked_for(bench: Bench, p
     merged = portal.merge("contacts", first, second)
     portal.associate(merged, company)
     found = crm.read(CONTACT, [first, second], ["email"])
-    assert found.to_dict("records") == [
+    assert found.drop(columns="error_type").to_dict("records") == [
         {"crm_id": crm_id, "parent_crm_id": company, "email": "person1@example.com"} for crm_id in (first, second)
     ]
 
@@ -66,7 +66,8 @@ def test_batch_read_refused_for_another_reason_than_a_missing_record_is_no_empty
 
 def test_ids_that_a_batch_read_refuses_without_a_code_are_missing_if_they_were_asked_for(sandbox: Sandbox, crm: Crm) -> None:
     for named in (["1", "2"], ["1", "3"]):
-        sandbox.faults.add(Fault(path="batch/read", status=207, body={"results": [], "errors": [{"context": {"ids": named}}]}))
+        times = 1 if named == ["1", "2"] else None
+        sandbox.faults.add(Fault(path="batch/read", status=207, body={"results": [], "errors": [{"context": {"ids": named}}]}, times=times))
     assert len(crm.read(ACCOUNT, ["1", "2"], ["name"])) == 0
     with pytest.raises(RequestRefusedError):
         crm.read(ACCOUNT, ["1", "2"], ["name"])

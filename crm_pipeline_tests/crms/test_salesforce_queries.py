@@ -8,13 +8,14 @@ from urllib.parse import quote_plus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
+from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select
 
 ROOM = 400
 
 
 def statements(values: list[str], *, room: int = ROOM) -> list[str]:
-    return list(selects_in("Account", ["Id", "Name"], field="Name", values=values, room=room, where=["IsPersonAccount = false"]))
+    statement = SelectIn("Account", ["Id", "Name"], "Name", ["IsPersonAccount = false"])
+    return [statement.of(portion) for portion in statement.portions(values, room=room)]
 
 
 def test_field_named_twice_is_asked_for_once() -> None:

@@ -99,8 +99,15 @@ def test_taken_key_that_no_record_is_seen_to_carry_is_to_be_tried_again(sandbox:
 def test_adoption_that_fails_is_tried_again_later(sandbox: Sandbox, crm: Crm) -> None:
     crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
     key_is_taken(sandbox, crm_id)
-    refuse(sandbox, RETRIEVE, 503, "SERVER_UNAVAILABLE", times=None)
+    refuse(sandbox, {"path": "/composite/sobjects/Account$|/query"}, 503, "SERVER_UNAVAILABLE", times=None)
     assert errors_of(crm, account(7)) == {7: "ServiceFailedException"}
+
+
+def test_record_that_has_a_taken_key_and_cannot_be_read_is_tried_again_by_itself(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
+    key_is_taken(sandbox, crm_id)
+    refuse(sandbox, RETRIEVE, 503, "SERVER_UNAVAILABLE", times=None)
+    assert errors_of(crm, account(7)) == {7: "CrmFailsOnRecordException"}
 
 
 def test_taken_value_of_another_unique_field_is_an_existing_record(sandbox: Sandbox, crm: Crm) -> None:

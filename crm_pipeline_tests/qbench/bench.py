@@ -19,6 +19,7 @@ from crm_pipeline.sandbox.journal import Journal
 from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
 from crm_pipeline.sandbox.server import serve
 from crm_pipeline.schemas import RAW
+from crm_pipeline_tests.tenants import SHORT_WAITS
 
 NOW = 2_000_000_000
 """The tenant's time: later than every window of these tests."""
@@ -68,6 +69,7 @@ def settings_for(url: str, **changes: Any) -> QBenchSettings:
         "client_id": {"env": "QBENCH_CLIENT_ID"},
         "client_secret": {"env": "QBENCH_CLIENT_SECRET"},
         "limits": FAST,
+        "waits": SHORT_WAITS,
         **changes,
     }
     return QBenchSettings.model_validate(given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -185,6 +186,16 @@ def test_throttle_text_says_how_long_to_wait_where_the_header_is_missing() -> No
         with pytest.raises(ServiceUnavailableError) as busy:
             ask(running)
     assert busy.value.wait_seconds == 30
+
+
+def test_tenant_that_says_to_come_back_tomorrow_by_a_date_is_left_alone_until_a_later_run() -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    with bench() as running:
+        running.faults.add(Fault(path=LIST, status=503, headers={"Retry-After": tomorrow}, times=None))
+        with pytest.raises(ServiceUnavailableError) as raised:
+            running.read()
+        assert raised.value.wait_seconds == pytest.approx(86_400, abs=3_600)
+        assert running.statuses().count(503) == 1
 
 
 def test_lasting_failure_ends_after_the_attempts() -> None:

@@ -168,3 +168,18 @@ def test_a_named_record_that_another_record_of_ours_holds_is_a_conflict_that_nam
     salesforce.load(spec, ACCOUNT)
     assert salesforce.outcomes() == {1: ("created", None), 2: ("skipped", "LinkConflictException")}
     assert salesforce.rows("SELECT reason LIKE '% is linked to QBench id 1' FROM crm_pipeline.outcome WHERE qbench_id = 2") == [(True,)]
+
+
+def test_a_contact_whose_email_the_crm_fails_to_look_up_is_open_by_itself_and_never_doubled(hubspot: Bench) -> None:
+    spec = hubspot.spec(contacts=BY_EMAIL)
+    hubspot.given(spec, ACCOUNT, customer(1))
+    there = hubspot.add(CONTACT, {"email": EMAIL})
+    hubspot.stage(spec, CONTACT, *(contact(number, of=1) for number in (6, 7, 8)))
+    hubspot.sandbox.faults.add(Fault(service="hubspot", path="contacts/batch/read", holding="person7@", status=500, times=None))
+    hubspot.load(spec, CONTACT)
+    assert hubspot.outcomes(CONTACT) == {6: ("created", None), 7: ("failed", "CrmFailsOnRecordException"), 8: ("created", None)}
+    hubspot.sandbox.faults.clear()
+    hubspot.load(spec, CONTACT)
+    assert hubspot.outcomes(CONTACT)[7] == ("linked", None)
+    assert len(hubspot.emails()) == 3
+    assert hubspot.rows("SELECT crm_id FROM crm_pipeline.link WHERE record_type = 'contact' AND qbench_id = 7") == [(there,)]

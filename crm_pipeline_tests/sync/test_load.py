@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -359,6 +360,16 @@ def test_an_upsert_that_was_repeated_after_a_lost_answer_counts_as_created(upser
 def test_an_empty_window_costs_no_call(salesforce: Bench) -> None:
     assert salesforce.load(salesforce.spec(), ACCOUNT).rows == 0
     assert salesforce.calls == {}
+
+
+def test_rows_that_the_crm_had_locked_are_sent_again_after_waits_that_grow(salesforce: Bench) -> None:
+    spec = salesforce.spec(settings={"waits": {"first_seconds": 0.1}})
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    salesforce.sandbox.org.lock("Account", "1", times=2)
+    began = time.monotonic()
+    salesforce.load(spec, ACCOUNT)
+    assert time.monotonic() - began >= 0.1 + 0.3
+    assert salesforce.names() == ["Lab 1"]
 
 
 def test_a_locked_row_is_sent_again_by_the_same_load_and_by_the_next_if_it_stays_locked(salesforce: Bench) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from crm_pipeline.calls import retry_after
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.crms.halving import BatchRefusedError, FailedTogetherError
 from crm_pipeline.crms.hubspot.errors import Problem, read_problem
@@ -111,7 +112,7 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
         scopes = f"lacks scopes: {', '.join(problem.scopes)}" if problem.scopes else "may not do this; check its scopes"
         return AuthenticationError(f"{says}: the token in {token} {scopes}", integration=integration, service=SERVICE)
     if answer.status == 423:
-        wait = max(LOCKED_WAIT, _retry_after(answer) or 0)
+        wait = max(LOCKED_WAIT, retry_after(answer.headers) or 0)
         return ServiceUnavailableError(says, integration=integration, service=SERVICE, code=_code(problem, answer), wait_seconds=wait)
     if answer.status in BUSY:
         return ServiceUnavailableError(
@@ -119,7 +120,7 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
             integration=integration,
             service=SERVICE,
             code=_code(problem, answer),
-            wait_seconds=_retry_after(answer),
+            wait_seconds=retry_after(answer.headers),
             executed=answer.status != 477,
             too_much=answer.status in TOO_MUCH,
         )
@@ -135,7 +136,7 @@ def _rate_limited(answer: Answer, body: dict[str, Any] | None, *, says: str, int
     if policy == DAILY:
         return LimitReachedError(f"{says}: the daily limit is used up", integration=integration, service=SERVICE)
     known = RATE_LIMIT_WAITS.get(policy, 0.0) if isinstance(policy, str) else 0.0
-    wait = max(known, _retry_after(answer) or 0.0) or UNKNOWN_POLICY_WAIT
+    wait = max(known, retry_after(answer.headers) or 0.0) or UNKNOWN_POLICY_WAIT
     return ServiceUnavailableError(says, integration=integration, service=SERVICE, wait_seconds=wait, executed=False)
 
 
@@ -147,10 +148,3 @@ def _details(problem: Problem, body: dict[str, Any] | None) -> str:
     correlation = str((body or {}).get("correlationId") or "")
     known = f" (correlation id {correlation})" if _CORRELATION.fullmatch(correlation) else ""
     return f" {problem.code}{known}" if problem.code else known
-
-
-def _retry_after(answer: Answer) -> float | None:
-    try:
-        return max(0.0, float(answer.headers.get("Retry-After", "")))
-    except ValueError:
-        return None

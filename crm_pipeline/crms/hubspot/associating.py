@@ -68,7 +68,10 @@ class Associator:
 
     def _leave(self, pairs: dict[Pair, list[int]], ledger: Ledger) -> None:
         """Take contacts from the companies they leave; a pair with labels of the users' own loses the primary label only (rules.md, 20)."""
-        labels = self._reader.labels([contact for contact, _ in pairs])
+        labels, failed = self._reader.labels([contact for contact, _ in pairs])
+        for pair in pairs:
+            if pair[0] in failed:
+                _fails_inside(pair, None, pairs, ledger)
         there = {pair: labels[pair] for pair in pairs if pair in labels}
         plain = [pair for pair, types in there.items() if types <= STANDARD_LABELS]
         labelled = [pair for pair in there if pair not in plain]
@@ -99,7 +102,7 @@ class Associator:
                     again += part.answer
         except NamelessError as error:
             for pair in open_pairs:
-                _fail_inside(pair, error, positions, ledger)
+                _fails_inside(pair, error, positions, ledger)
         if again:
             self._carry_out(send, again, positions, ledger)
 
@@ -193,14 +196,14 @@ def _blamed(pairs: Sequence[Pair], problem: Problem, still_open: Sequence[Pair])
 
 def _fail_alone(part: Alone[Pair], positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:
     if not isinstance(part.error, InputsRefusedError | NamelessError):
-        _fail_inside(part.item, part.error, positions, ledger)
+        _fails_inside(part.item, part.error, positions, ledger)
     else:
         _fail([part.item], part.error.problem, positions, ledger)
 
 
-def _fail_inside(pair: Pair, error: ServiceError, positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:
+def _fails_inside(pair: Pair, error: ServiceError | None, positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:
     for position in positions[pair]:
-        ledger.failed(position, CrmFailsOnRecordException, code=code_of(error), ids=pair)
+        ledger.failed(position, CrmFailsOnRecordException, code=code_of(error) if error else None, ids=pair)
 
 
 def _fail(pairs: Sequence[Pair], problem: Problem, positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:

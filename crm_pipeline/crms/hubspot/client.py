@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.calls import LONGEST_WAIT_SECONDS
 from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.associating import Associator
@@ -21,6 +20,7 @@ from crm_pipeline.crms.hubspot.reading import OBJECT_BATCH, Reader, text
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
+from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OWNERS
 
@@ -51,7 +51,7 @@ class HubSpotCrm:
         self.association_batch_size = settings.association_batch_size
         self.parent_goes_with = frozenset({"create"})
         self.late_after = timedelta(seconds=settings.late_seconds)
-        self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + LONGEST_WAIT_SECONDS)
+        self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
 
     def limits(self) -> Limits:
         """The daily calls, where HubSpot tells them, and the pace that the settings keep."""
@@ -102,18 +102,21 @@ class HubSpotCrm:
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values, under the ids that were asked for even where a merge gave the record another.
 
-        Columns ``crm_id``, ``parent_crm_id`` (contacts: the primary company) and the fields, all text.
+        Columns ``crm_id``, ``parent_crm_id`` (contacts: the primary company), the fields, all text, and ``error_type``.
         """
-        records = self._reader.current(_name(record_type), crm_ids, fields)
+        records, failed = self._reader.current(_name(record_type), crm_ids, fields)
         parents: dict[str, str] = {}
         if record_type is RecordType.CONTACT and records:
-            parents = self._reader.primary_companies([str(record["id"]) for record in records.values()])
+            parents, failing = self._reader.primary_companies([str(record["id"]) for record in records.values()])
+            failed |= {asked for asked, record in records.items() if str(record["id"]) in failing}
+        records |= {asked: {"id": asked, "properties": {}} for asked in failed}
         columns: dict[str, list[str | None]] = {
             "crm_id": list(records),
             "parent_crm_id": [parents.get(str(record["id"])) for record in records.values()],
         }
         for field in fields:
             columns[field] = [text(record["properties"].get(field)) for record in records.values()]
+        columns["error_type"] = [CrmFailsOnRecordException.__name__ if asked in failed else None for asked in records]
         return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
 
     def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:

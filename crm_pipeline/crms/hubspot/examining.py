@@ -30,11 +30,11 @@ def examine(reader: Reader, record_type: RecordType, object_name: str, ids: Sequ
     """
     wanted = list(dict.fromkeys(ids))
     properties = [*([key] if key else []), *([PRIMARY_COMPANY] if record_type is RecordType.CONTACT else [])]
-    found = reader.current(object_name, wanted, properties)
-    if not found.keys() >= set(wanted):
+    found, failed = reader.current(object_name, wanted, properties)
+    if not found.keys() | failed >= set(wanted):
         for record in reader.search_all(object_name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
             found |= dict.fromkeys(merged_ids(record), record)
-    rows = [_row(one, found.get(one), key=key) for one in wanted]
+    rows = [_row(one, found.get(one), key=key) for one in wanted if one not in failed]
     return EXAMINED.build(pd.DataFrame(rows, columns=EXAMINED.names))
 
 

@@ -20,8 +20,8 @@ CLOCK_SKEW = timedelta(minutes=5)
 SENDING = timedelta(minutes=10)
 """How long after its intent a create can still be carried out: pacing, a time-out and HubSpot's own delay. Assumed."""
 
-Found = tuple[int, str]
-"""A QBench id and the id of a record that its create may have made."""
+Found = tuple[int, str | None]
+"""A QBench id and the id of a record that its create may have made, null where HubSpot fails to tell."""
 
 
 def resolve(reader: Reader, record_type: RecordType, object_name: str, intents: pd.DataFrame) -> pd.DataFrame:
@@ -49,11 +49,15 @@ def _contacts(reader: Reader, object_name: str, intents: pd.DataFrame) -> Iterat
         if sent.get("email")
     }
     owners = reader.find(object_name, "email", list(emails.values()))
-    ids = dict(zip(owners["value"], owners["crm_id"], strict=True))
-    created = {crm_id: _created(reader, record) for crm_id, record in reader.current(object_name, list(ids.values()), [CREATED]).items()}
+    unread = set(owners.loc[owners["error_type"].notna(), "value"])
+    ids = {value: crm_id for value, crm_id in zip(owners["value"], owners["crm_id"], strict=True) if value not in unread}
+    held, failed = reader.current(object_name, list(ids.values()), [CREATED])
+    created = {crm_id: _created(reader, record) for crm_id, record in held.items()}
     for (qbench_id, since), email in emails.items():
         crm_id = ids.get(email)
-        if crm_id is not None and _is_ours(created.get(crm_id), since):
+        if email in unread or crm_id in failed:
+            yield qbench_id, None
+        elif crm_id is not None and _is_ours(created.get(crm_id), since):
             yield qbench_id, crm_id
 
 

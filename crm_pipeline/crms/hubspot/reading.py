@@ -9,19 +9,20 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import pandas as pd
 
 from crm_pipeline.contracts import Form, Members
-from crm_pipeline.crms.hubspot.answers import SERVICE
+from crm_pipeline.crms.halving import read_in_halves
+from crm_pipeline.crms.hubspot.answers import SERVICE, NamelessError
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, LABELS_READ, LIST, PROPERTIES, at_most
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.wire import crm_field
-from crm_pipeline.errors import RequestRefusedError, UnexpectedAnswerError
+from crm_pipeline.errors import CrmFailsOnRecordException, UnexpectedAnswerError
 from crm_pipeline.letters import lowered
 from crm_pipeline.schemas import CRM_FIELDS, FOUND
 
@@ -87,11 +88,12 @@ Names = Callable[[dict[str, Any]], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class BatchRead:
-    """A kind of batch read: what its answer must hold, the code of an id for which there is nothing, and whose a result is."""
+    """A kind of batch read: what its answer must hold, the code of an id for which there is nothing, whose a result is, and its size."""
 
     holds: Members
     missing: str
     names: Names
+    size: int
 
 
 class Reader:
@@ -144,37 +146,39 @@ class Reader:
         properties: Sequence[str],
         *,
         id_property: str | None = None,
-    ) -> list[dict[str, Any]]:
-        """The records with these ids, or these values of a unique property; missing ones are left out.
+    ) -> tuple[list[dict[str, Any]], set[str]]:
+        """The records with these ids, or these values of a unique property, and the ids on which HubSpot fails; missing ones are left out.
 
-        Raises RequestRefusedError when HubSpot gives another reason than a missing record.
+        Raises RequestRefusedError when HubSpot gives another reason than a missing record for whatever is asked.
         """
         body: dict[str, Any] = {"properties": list(dict.fromkeys(properties)), "propertiesWithHistory": []}
         if id_property is not None:
             body["idProperty"] = id_property
         names = _ids if id_property is None else partial(_held, field=id_property)
-        found: dict[str, dict[str, Any]] = {}
-        for part in chunks(dict.fromkeys(ids), OBJECT_BATCH):
-            for answer in self._batch(self._paths.batch(object_name, "read"), body, part, BatchRead(BATCH_READ, NOT_FOUND, names)):
-                found |= {str(record["id"]): record for record in answer["results"]}
-        return list(found.values())
+        read = BatchRead(BATCH_READ, NOT_FOUND, names, OBJECT_BATCH)
+        results, failed = self._batches(self._paths.batch(object_name, "read"), body, ids, read)
+        return list({str(record["id"]): record for record in results}.values()), failed
 
-    def current(self, object_name: str, ids: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The record that each id leads to now; an id merged away leads to the record it is part of, a deleted one to none.
+    def current(self, object_name: str, ids: Sequence[str], properties: Sequence[str]) -> tuple[dict[str, dict[str, Any]], set[str]]:
+        """The record that each id leads to now, and the ids on which HubSpot fails.
+
+        An id merged away leads to the record it is part of, a deleted one to none.
 
         HubSpot documents for single reads that they follow merges; that the batch form does is assumed. A record that names
         none of the ids, as after merges one upon the other, is told by asking for each of the rest on its own.
         """
         found: dict[str, dict[str, Any]] = {}
         wanted, led_elsewhere = set(ids), False
-        for record in self.records(object_name, ids, [*properties, MERGED_IDS]):
+        records, failed = self.records(object_name, ids, [*properties, MERGED_IDS])
+        for record in records:
             names = (*merged_ids(record), str(record["id"]))
             found |= dict.fromkeys(names, record)
             led_elsewhere = led_elsewhere or wanted.isdisjoint(names)
-        for one in sorted(wanted - found.keys()) if led_elsewhere else ():
-            for record in self.records(object_name, [one], [*properties, MERGED_IDS]):
-                found[one] = record
-        return {one: found[one] for one in ids if one in found}
+        for one in sorted(wanted - found.keys() - failed) if led_elsewhere else ():
+            records, failing = self.records(object_name, [one], [*properties, MERGED_IDS])
+            failed |= failing
+            found |= dict.fromkeys([one], records[0]) if records else {}
+        return {one: found[one] for one in ids if one in found}, failed
 
     def find(self, object_name: str, field: str, values: Sequence[str]) -> pd.DataFrame:
         """Records by a unique property (schemas.FOUND), compared trimmed and lower-cased; of emails the additional ones too.
@@ -189,12 +193,15 @@ class Reader:
         # HubSpot keeps emails in lower case, and other values as they were given.
         sent = list(asked) if folded else [value for values in asked.values() for value in values]
         properties = [field, *([ADDITIONAL_EMAILS] if folded else []), *([self._key] if self._key else [])]
+        records, failed = self.records(object_name, sent, properties, id_property=field)
         rows = [
             {"value": value, "crm_id": str(record["id"]), "key": self._key_of(record)}
-            for record in self.records(object_name, sent, properties, id_property=field)
+            for record in records
             for held in _held(record, field)
             for value in asked.get(held, ())
         ]
+        unread = [value for one in failed for value in asked[lowered(one.strip())]]
+        rows += [{"value": value, "error_type": CrmFailsOnRecordException.__name__} for value in unread]
         return FOUND.build({name: [row.get(name) for row in rows] for name in FOUND.names})
 
     def scan(self, object_name: str, field: str) -> Iterator[pd.DataFrame]:
@@ -206,22 +213,24 @@ class Reader:
             if rows:
                 yield FOUND.build(dict(zip(("value", "crm_id", "key"), map(list, zip(*rows, strict=True)), strict=True)))
 
-    def primary_companies(self, contact_ids: Sequence[str]) -> dict[str, str]:
-        """The primary company of each contact that has one."""
-        labels = self.labels(contact_ids)
-        return {contact: company for (contact, company), types in labels.items() if (HUBSPOT_DEFINED, PRIMARY) in types}
+    def primary_companies(self, contact_ids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+        """The primary company of each contact that has one, and the contacts on which HubSpot fails."""
+        labels, failed = self.labels(contact_ids)
+        return {contact: company for (contact, company), types in labels.items() if (HUBSPOT_DEFINED, PRIMARY) in types}, failed
 
-    def labels(self, contact_ids: Sequence[str]) -> dict[tuple[str, str], frozenset[tuple[str, int]]]:
-        """Category and type of the associations of contact and company, by their ids. A contact's first 500 are looked at."""
+    def labels(self, contact_ids: Sequence[str]) -> tuple[dict[tuple[str, str], frozenset[tuple[str, int]]], set[str]]:
+        """Category and type of the associations of contact and company, by their ids, and the contacts on which HubSpot fails.
+
+        A contact's first 500 associations are looked at.
+        """
         found: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}
-        path = self._paths.contact_companies("read")
-        for part in chunks(dict.fromkeys(contact_ids), ASSOCIATION_READ_BATCH):
-            for answer in self._batch(path, {}, part, BatchRead(LABELS_READ, NO_ASSOCIATIONS, _contact)):
-                for result in answer["results"]:
-                    for target in result["to"]:
-                        types = frozenset((kind["category"], kind["typeId"]) for kind in target["associationTypes"])
-                        found[str(result["from"]["id"]), str(target["toObjectId"])] = types
-        return found
+        read = BatchRead(LABELS_READ, NO_ASSOCIATIONS, _contact, ASSOCIATION_READ_BATCH)
+        results, failed = self._batches(self._paths.contact_companies("read"), {}, contact_ids, read)
+        for result in results:
+            for target in result["to"]:
+                types = frozenset((kind["category"], kind["typeId"]) for kind in target["associationTypes"])
+                found[str(result["from"]["id"]), str(target["toObjectId"])] = types
+        return found, failed
 
     def search_all(self, object_name: str, filters: Sequence[dict[str, Any]], properties: Sequence[str]) -> Iterator[dict[str, Any]]:
         """Every record that search finds, in the order of ids.
@@ -253,8 +262,22 @@ class Reader:
     def _key_of(self, record: dict[str, Any]) -> str | None:
         return text(record["properties"].get(self._key)) if self._key else None
 
-    def _batch(self, path: str, body: Mapping[str, Any], asked: Sequence[str], read: BatchRead) -> Iterator[dict[str, Any]]:
-        """The answer of a batch read, and where it leaves ids out without a word, one more for these.
+    def _batches(self, path: str, body: Mapping[str, Any], ids: Iterable[str], read: BatchRead) -> tuple[list[dict[str, Any]], set[str]]:
+        """What is read of these ids, and those on which HubSpot fails."""
+
+        def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
+            return list(self._batch(path, body, part, read, again=again))
+
+        found: list[dict[str, Any]] = []
+        failed: set[str] = set()
+        for batch in chunks(dict.fromkeys(ids), read.size):
+            answers, failing = read_in_halves(batch, send, is_up=self._transport.is_up)
+            found += chain.from_iterable(answers)
+            failed |= failing.keys()
+        return found, failed
+
+    def _batch(self, path: str, body: Mapping[str, Any], asked: Sequence[str], read: BatchRead, *, again: bool) -> Iterator[dict[str, Any]]:
+        """The results of a batch read, and where it leaves ids out without a word, those of one more for these.
 
         HubSpot names every id for which there is nothing (seen by others), and no answer is to be taken for a nothing. An id
         that is left out twice is believed to be missing.
@@ -263,26 +286,23 @@ class Reader:
         for _ in range(2):
             inputs = [{"id": one} for one in left_out]
             holds = at_most(read.holds, len(inputs))
-            answer = self._transport.post(path, {**body, "inputs": inputs}, label="read", holds=holds).content
+            answer = self._transport.post(
+                path, {**body, "inputs": inputs}, label="read", repeatable=not again, divisible=len(inputs) > 1, holds=holds
+            ).content
             self._refuse_other_errors(answer, allowed=read.missing, asked=left_out)
-            yield answer
+            yield from answer["results"]
             left_out = _left_out(answer, left_out, read.names)
             if not left_out:
                 return
             logger.warning("integration %s: hubspot: a batch read says nothing of %d ids", self._transport.integration, len(left_out))
 
     def _refuse_other_errors(self, answer: dict[str, Any], *, allowed: str, asked: Sequence[str]) -> None:
-        """Raise RequestRefusedError for any other reason than ``allowed`` or a missing record; ids without a code are missing ones."""
+        """Raise NamelessError for any other reason than ``allowed`` or a missing record; ids without a code are missing ones."""
         for problem in problems(answer):
             named = problem.ids | problem.from_ids
             only_ids = not problem.codes and named and named <= set(asked)
             if not only_ids and not problem.says(allowed) and not problem.says(NOT_FOUND):
-                raise RequestRefusedError(
-                    f"a batch read was refused in part: {problem.code}",
-                    integration=self._transport.integration,
-                    service=SERVICE,
-                    code=problem.code,
-                )
+                raise NamelessError(integration=self._transport.integration, problem=problem)
 
 
 def next_page(answer: dict[str, Any]) -> str | None:

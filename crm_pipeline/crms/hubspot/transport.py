@@ -70,6 +70,7 @@ class Transport:
             lambda: self._call("GET", path, query=query, label=label, holds=holds),
             repeatable=True,
             attempts=self._settings.attempts,
+            waits=self._settings.waits,
         )
 
     def post(
@@ -90,7 +91,9 @@ class Transport:
                 repeated = repeated or error.executed
                 raise
 
-        answered = with_retries(call, repeatable=repeatable, attempts=self._settings.attempts, divisible=divisible)
+        answered = with_retries(
+            call, repeatable=repeatable, attempts=self._settings.attempts, waits=self._settings.waits, divisible=divisible
+        )
         return Reply(answered, repeated)
 
     def remove(self, path: str, body: Mapping[str, Any], *, repeatable: bool = True, divisible: bool = False) -> dict[str, Any]:
@@ -99,6 +102,7 @@ class Transport:
             lambda: self._call("POST", path, body=body, label="associate", holds=REMOVED, empty="allowed"),
             repeatable=repeatable,
             attempts=self._settings.attempts,
+            waits=self._settings.waits,
             divisible=divisible,
         )
 
@@ -109,6 +113,7 @@ class Transport:
             lambda: self._call("POST", path, body=body, label="read", holds=SEARCH, paces=(self._pace, self._search_pace)),
             repeatable=True,
             attempts=self._settings.attempts,
+            waits=self._settings.waits,
         )
 
     def is_up(self) -> bool:

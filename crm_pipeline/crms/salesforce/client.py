@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.calls import LONGEST_WAIT_SECONDS, CallCounter
+from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import Limits, WriteBatch
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
@@ -16,10 +16,11 @@ from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
 from crm_pipeline.crms.salesforce.owners import find_owners
-from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
+from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, json_value, retrieve, rows_of
+from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, json_value, rows_of
+from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
@@ -37,7 +38,7 @@ class SalesforceCrm:
         self.association_batch_size = ROWS_PER_REQUEST
         self.parent_goes_with = frozenset({"create", "upsert", "update"})
         self.late_after = timedelta(seconds=settings.late_seconds)
-        self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + LONGEST_WAIT_SECONDS)
+        self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
         self._fields: dict[RecordType, pd.DataFrame] = {}
@@ -77,19 +78,16 @@ class SalesforceCrm:
         asked = list(dict.fromkeys(value for value in values if isinstance(value, str) and value.strip()))
         if not asked:
             return FOUND.empty()
-        statements = selects_in(
-            _sobject(record_type),
-            self._found_fields(record_type, field),
-            field=field,
-            values=asked,
-            room=self._transport.query_room(),
-            where=self._candidates(record_type),
-        )
-        pages = (page for statement in statements for page in self._transport.query(statement))
-        found = pd.concat([FOUND.empty(), *(self._found(record_type, field, page) for page in pages)], ignore_index=True)
+        statement = SelectIn(_sobject(record_type), self._found_fields(record_type, field), field, self._candidates(record_type))
+        records, failed = self._transport.query_in(statement, asked)
+        found = self._found(record_type, field, records)
         wanted = pd.DataFrame({"asked": pd.Series(asked, dtype="str")})
         matched = found.merge(wanted.assign(folded=_folded(wanted["asked"])), left_on=_folded(found["value"]), right_on="folded")
-        return FOUND.build(matched.assign(value=matched["asked"])[FOUND.names].drop_duplicates())
+        told = matched.assign(value=matched["asked"])[FOUND.names].drop_duplicates()
+        if not failed:
+            return FOUND.build(told)
+        untold = pd.DataFrame({"value": sorted(failed), "error_type": CrmFailsOnRecordException.__name__})
+        return FOUND.build(pd.concat([told, untold], ignore_index=True))
 
     def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND), in frames of at most 2,000 rows."""
@@ -100,18 +98,22 @@ class SalesforceCrm:
                 yield self._found(record_type, field, page)
 
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
-        """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), and the fields as JSON gave them.
+        """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), the fields as JSON gave them, and ``error_type``.
 
         Salesforce writes a whole number of a Number field as 4711.0: it is 4711 here.
         """
         parent = [PARENT_FIELD] if record_type is RecordType.CONTACT else []
         wanted = list({name.lower(): name for name in ["Id", *parent, *fields]}.values())
-        records = list(retrieve(self._transport, _sobject(record_type), list(dict.fromkeys(crm_ids)), wanted))
+        records, failed = self._transport.retrieve(_sobject(record_type), list(dict.fromkeys(crm_ids)), wanted)
+        records += [{"Id": one} for one in failed]
         return pd.DataFrame(
             {
                 "crm_id": pd.Series([record["Id"] for record in records], dtype="str"),
                 "parent_crm_id": pd.Series([record.get(PARENT_FIELD) if parent else None for record in records], dtype="str"),
                 **{name: pd.Series([json_value(record.get(name)) for record in records], dtype="object") for name in fields},
+                "error_type": pd.Series(
+                    [CrmFailsOnRecordException.__name__ if record["Id"] in failed else None for record in records], dtype="str"
+                ),
             }
         )
 

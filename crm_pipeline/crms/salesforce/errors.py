@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from crm_pipeline import errors
+from crm_pipeline.calls import retry_after
 from crm_pipeline.crms.halving import BatchRefusedError, FailedTogetherError
 from crm_pipeline.crms.salesforce.ids import long_id
 
@@ -226,12 +227,12 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
         return errors.LimitReachedError(f"a limit of the organization is used up: {said}; a later run continues", **where)
     if status == 429 or code in LIMIT_CODES:
         return errors.ServiceUnavailableError(
-            f"too many calls at once: {said}", wait_seconds=_retry_after(response), executed=False, **where
+            f"too many calls at once: {said}", wait_seconds=retry_after(response.headers), executed=False, **where
         )
     if status >= 500 or status == 408 or code in BUSY_CODES:
         return errors.ServiceUnavailableError(
             f"is busy or failed inside: {said}",
-            wait_seconds=_retry_after(response),
+            wait_seconds=retry_after(response.headers),
             executed=not signing_in,
             too_much=code in TOO_MUCH_CODES or status in {408, 504},
             **where,
@@ -300,11 +301,6 @@ def _json(response: requests.Response) -> Any:
         return response.json()
     except requests.exceptions.JSONDecodeError:
         return None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    seconds = response.headers.get("Retry-After", "")
-    return float(seconds) if seconds.isdigit() else None
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

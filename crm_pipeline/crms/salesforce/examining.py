@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.salesforce.queries import compare, select, selects_in
+from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, retrieve
+from crm_pipeline.crms.salesforce.writing import PARENT_FIELD
 from crm_pipeline.schemas import EXAMINED
 
 MASTER = "MasterRecordId"
@@ -27,15 +27,19 @@ def examine(transport: SalesforceTransport, sobject: str, ids: Sequence[str], *,
     known: dict[str, Mapping[str, Any]] = {}
     asked: set[str] = set()
     wave = list(dict.fromkeys(ids))
+    failed: set[str] = set()
     while wave:
         asked.update(wave)
-        found = {str(record["Id"]): record for record in retrieve(transport, sobject, wave, fields)}
-        missing = [one for one in wave if one not in found]
-        found |= {str(record["Id"]): record for record in _in_the_bin(transport, sobject, fields, missing)}
+        live, failing = transport.retrieve(sobject, wave, fields)
+        found = {str(record["Id"]): record for record in live}
+        missing = [one for one in wave if one not in found and one not in failing]
+        binned, failing_too = transport.query_in(SelectIn(sobject, fields, "Id"), missing, deleted="included") if missing else ([], set())
+        found |= {str(record["Id"]): record for record in binned}
+        failed |= failing | failing_too
         known |= found
         masters = (str(record[MASTER]) for record in found.values() if record.get("IsDeleted") and record.get(MASTER))
         wave = [master for master in dict.fromkeys(masters) if master not in asked]
-    ends = {one: _end(known, one) for one in dict.fromkeys(ids)}
+    ends = {one: _end(known, one) for one in dict.fromkeys(ids) if not _leads_to(known, one) & failed}
     return EXAMINED.build(pd.DataFrame([_row(one, end, key=key) for one, end in ends.items()], columns=EXAMINED.names))
 
 
@@ -45,11 +49,13 @@ def deleted_since(transport: SalesforceTransport, sobject: str, since: datetime)
     return [str(record["Id"]) for page in transport.query(statement, deleted="included") for record in page]
 
 
-def _in_the_bin(transport: SalesforceTransport, sobject: str, fields: Sequence[str], ids: Sequence[str]) -> list[dict[str, Any]]:
-    if not ids:
-        return []
-    statements = selects_in(sobject, fields, field="Id", values=ids, room=transport.query_room())
-    return [record for statement in statements for page in transport.query(statement, deleted="included") for record in page]
+def _leads_to(known: Mapping[str, Mapping[str, Any]], crm_id: str) -> set[str]:
+    """The ids of a record and of those that it was merged into, one upon the other."""
+    passed: set[str] = set()
+    while crm_id not in passed:
+        passed.add(crm_id)
+        crm_id = str(known.get(crm_id, {}).get(MASTER))
+    return passed
 
 
 def _end(known: Mapping[str, Mapping[str, Any]], crm_id: str) -> Mapping[str, Any] | None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from crm_pipeline.crms.salesforce.queries import compare, selects_in
+from crm_pipeline.crms.salesforce.queries import SelectIn, compare
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import RecordType
@@ -33,10 +33,12 @@ def matching_intents(transport: SalesforceTransport, sobject: str, record_type: 
         return RESOLVED.empty()
     fields = IDENTIFYING_FIELDS[record_type]
     wanted = _wanted(intents, fields)
-    records = _created_by_us(transport, sobject, fields, wanted, since=intents["created_at"].min() - CLOCK_SKEW)
+    records, failed = _created_by_us(transport, sobject, fields, wanted, since=intents["created_at"].min() - CLOCK_SKEW)
     matches = wanted.merge(records, on=list(fields))
     matches = matches[matches["CreatedDate"] >= matches["created_at"] - CLOCK_SKEW]
-    return RESOLVED.build(matches.rename(columns={"Id": "crm_id"})[RESOLVED.names])
+    untold = wanted.loc[wanted["asked"].isin(failed), ["qbench_id"]].assign(crm_id=None)
+    matches = matches.rename(columns={"Id": "crm_id"})[RESOLVED.names]
+    return RESOLVED.build(pd.concat([matches, untold], ignore_index=True) if failed else matches)
 
 
 def _wanted(intents: pd.DataFrame, fields: tuple[str, ...]) -> pd.DataFrame:
@@ -56,20 +58,14 @@ def _wanted(intents: pd.DataFrame, fields: tuple[str, ...]) -> pd.DataFrame:
 
 def _created_by_us(
     transport: SalesforceTransport, sobject: str, fields: tuple[str, ...], wanted: pd.DataFrame, *, since: pd.Timestamp
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, set[str]]:
+    """The records that our user created since then, of those asked for, and the values on which Salesforce fails."""
     where = [compare("CreatedById", "=", transport.user_id()), compare("CreatedDate", ">=", since.to_pydatetime())]
-    statements = selects_in(
-        sobject,
-        ["Id", "CreatedDate", *fields],
-        field=fields[0],
-        values=wanted["asked"].dropna(),
-        room=transport.query_room(),
-        where=where,
-    )
-    records = [record for statement in statements for page in transport.query(statement) for record in page]
+    statement = SelectIn(sobject, ["Id", "CreatedDate", *fields], fields[0], where)
+    records, failed = transport.query_in(statement, wanted["asked"].dropna())
     frame = pd.DataFrame(records, columns=["Id", "CreatedDate", *fields])
     created = pd.to_datetime(frame["CreatedDate"], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
-    return frame.assign(CreatedDate=created, **{name: _comparable(name, frame[name]) for name in fields})
+    return frame.assign(CreatedDate=created, **{name: _comparable(name, frame[name]) for name in fields}), failed
 
 
 def _comparable(name: str, values: pd.Series) -> pd.Series:

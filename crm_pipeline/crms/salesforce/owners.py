@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_pipeline.crms.salesforce.ids import record_id
-from crm_pipeline.crms.salesforce.queries import selects_in
+from crm_pipeline.crms.salesforce.queries import SelectIn
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 
 FIELDS = ("Id", "Username", "IsActive")
@@ -20,9 +20,8 @@ def find_owners(transport: SalesforceTransport, users: list[str]) -> list[dict[s
     names = {user: user.casefold() for user in users if user not in by_id}
     found: dict[str, Mapping[str, Any]] = {}
     for field, wanted in (("Id", list(by_id.values())), ("Username", list(names))):
-        for statement in selects_in("User", FIELDS, field=field, values=wanted, room=transport.query_room()) if wanted else ():
-            for page in transport.query(statement):
-                found |= {str(record[field]).casefold() if field == "Username" else str(record[field]): record for record in page}
+        records, _ = transport.query_in(SelectIn("User", FIELDS, field), wanted) if wanted else ([], set())
+        found |= {str(record[field]).casefold() if field == "Username" else str(record[field]): record for record in records}
     return [_owner(user, found.get(by_id.get(user) or names[user])) for user in users]
 
 

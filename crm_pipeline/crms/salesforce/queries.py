@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from simple_salesforce.format import quote_soql_value
@@ -29,19 +30,27 @@ def compare(field: str, operator: str, value: object) -> str:
     return f"{field} {operator} {quote_soql_value(value)}"
 
 
-def selects_in(
-    sobject: str, fields: Sequence[str], *, field: str, values: Iterable[str], room: int, where: Sequence[str] = ()
-) -> Iterator[str]:
-    """Statements that together ask for the records whose field is one of the values.
+@dataclass(frozen=True, slots=True)
+class SelectIn:
+    """A statement for the records whose field is one of some values."""
 
-    ``room`` is what one statement may take, URL-encoded, in bytes. Blank values, which would find the records without a
-    value, and those longer than any key or email are left out.
-    """
-    bare = select(sobject, fields, where=[f"{field} IN ()", *where])
-    room -= len(quote_plus(bare))
-    wanted = [value for value in dict.fromkeys(values) if value and len(value) <= LONGEST_STRING]
-    for chunk in _chunks(wanted, room=room):
-        yield select(sobject, fields, where=[compare(field, "IN", chunk), *where])
+    sobject: str
+    fields: Sequence[str]
+    field: str
+    where: Sequence[str] = ()
+
+    def of(self, values: Sequence[str]) -> str:
+        """The statement for these values."""
+        return select(self.sobject, self.fields, where=[compare(self.field, "IN", list(values)), *self.where])
+
+    def portions(self, values: Iterable[str], *, room: int) -> Iterator[list[str]]:
+        """The values in as few statements as ``room`` allows, which is what one may take, URL-encoded, in bytes.
+
+        Blank values, which would find the records without a value, and those longer than any key or email are left out.
+        """
+        bare = select(self.sobject, self.fields, where=[f"{self.field} IN ()", *self.where])
+        wanted = [value for value in dict.fromkeys(values) if value and len(value) <= LONGEST_STRING]
+        return _chunks(wanted, room=room - len(quote_plus(bare)))
 
 
 def _chunks(values: Iterable[str], *, room: int) -> Iterator[list[str]]:

@@ -8,8 +8,10 @@ checked in a hook before it reads them. And its fixed ``https://`` hosts are led
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,14 +25,18 @@ from urllib3.exceptions import NewConnectionError
 
 from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.contracts import Form, fault_of
-from crm_pipeline.crms.salesforce.contracts import TOKEN, first_page, page
+from crm_pipeline.crms.halving import read_in_halves
+from crm_pipeline.crms.salesforce.contracts import TOKEN, first_page, page, retrieved
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, refused_request
-from crm_pipeline.crms.salesforce.queries import selected
+from crm_pipeline.crms.salesforce.queries import SelectIn, selected
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
+Deleted = Literal["left_out", "included"]
+
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 CONNECT_SECONDS = 10.0
+IDS_PER_RETRIEVE = 2_000
 CONNECTIONS = 16
 URI_AND_HEADER_BYTES = 16_384
 """Most bytes of a request's address and headers together ("API Request Limits": 414 or 431 beyond)."""
@@ -60,7 +66,11 @@ class SalesforceTransport:
         success that holds what it must (contracts).
         """
         return with_retries(
-            lambda: self._attempt(send, label, holds), repeatable=repeatable, attempts=self._settings.attempts, divisible=divisible
+            lambda: self._attempt(send, label, holds),
+            repeatable=repeatable,
+            attempts=self._settings.attempts,
+            waits=self._settings.waits,
+            divisible=divisible,
         )
 
     def is_up(self) -> bool:
@@ -71,18 +81,60 @@ class SalesforceTransport:
             return False
         return True
 
-    def query(self, soql: str, *, deleted: Literal["left_out", "included"] = "left_out") -> Iterator[list[dict[str, Any]]]:
+    def query(
+        self, soql: str, *, deleted: Deleted = "left_out", repeatable: bool = True, divisible: bool = False
+    ) -> Iterator[list[dict[str, Any]]]:
         """The pages of a query's records, each of at most 2,000; with ``deleted`` included, those in the recycle bin too."""
         fields = selected(soql)
-        answer = self.call(lambda client: client.query(soql, include_deleted=deleted == "included"), label="read", holds=first_page(fields))
+
+        def read(send: Callable[[Salesforce], Any], holds: Form) -> Any:
+            return self.call(send, label="read", holds=holds, repeatable=repeatable, divisible=divisible)
+
+        answer = read(lambda client: client.query(soql, include_deleted=deleted == "included"), first_page(fields))
         yield answer["records"]
         passed: set[str] = set()
         while more := answer.get("nextRecordsUrl"):
             if more in passed:
                 raise self.unexpected("leads from a query's page back to one before")
             passed.add(more)
-            answer = self.call(_next_page(more), label="read", holds=page(fields))
+            answer = read(_next_page(more), page(fields))
             yield answer["records"]
+
+    def query_in(
+        self, statement: SelectIn, values: Iterable[str], *, deleted: Deleted = "left_out"
+    ) -> tuple[list[dict[str, Any]], set[str]]:
+        """The records whose field is one of the values, and the values on which Salesforce fails."""
+
+        def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
+            pages = self.query(statement.of(part), deleted=deleted, repeatable=not again, divisible=len(part) > 1)
+            return [record for page in pages for record in page]
+
+        found: list[dict[str, Any]] = []
+        failed: set[str] = set()
+        for portion in statement.portions(values, room=self.query_room()):
+            answers, failing = read_in_halves(portion, send, is_up=self.is_up)
+            found += chain.from_iterable(answers)
+            failed |= failing.keys()
+        return found, failed
+
+    def retrieve(self, sobject: str, record_ids: Sequence[str], fields: Sequence[str]) -> tuple[list[dict[str, Any]], set[str]]:
+        """The records of these ids that exist and are visible, 2,000 a call, and the ids on which Salesforce fails."""
+        path = f"composite/sobjects/{sobject}"
+
+        def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
+            body = {"ids": list(part), "fields": list(fields)}
+            ask = partial(Salesforce.restful, path=path, method="POST", json=body)
+            holds = retrieved(body["ids"], body["fields"])
+            found = self.call(ask, label="read", holds=holds, repeatable=not again, divisible=len(part) > 1)
+            return [record for record in found if record is not None]
+
+        found: list[dict[str, Any]] = []
+        failed: set[str] = set()
+        for start in range(0, len(record_ids), IDS_PER_RETRIEVE):
+            answers, failing = read_in_halves(record_ids[start : start + IDS_PER_RETRIEVE], send, is_up=self.is_up)
+            found += chain.from_iterable(answers)
+            failed |= failing.keys()
+        return found, failed
 
     def query_room(self) -> int:
         """How many bytes a query may take, URL-encoded, beside the request's own address and headers."""

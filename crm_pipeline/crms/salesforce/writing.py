@@ -21,7 +21,7 @@ from simple_salesforce.api import Salesforce
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
-from crm_pipeline.crms.salesforce.contracts import SAVED, SAVED_ROW, UPSERTED_ROW, retrieved
+from crm_pipeline.crms.salesforce.contracts import SAVED, SAVED_ROW, UPSERTED_ROW
 from crm_pipeline.crms.salesforce.errors import (
     GONE_CODES,
     LIMIT_CODES,
@@ -34,7 +34,7 @@ from crm_pipeline.crms.salesforce.errors import (
     record_error,
 )
 from crm_pipeline.crms.salesforce.ids import long_id
-from crm_pipeline.crms.salesforce.queries import selects_in
+from crm_pipeline.crms.salesforce.queries import SelectIn
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.errors import (
     CrmFailsOnRecordException,
@@ -50,7 +50,6 @@ from crm_pipeline.errors import (
 from crm_pipeline.schemas import WRITE_RESULTS
 
 ROWS_PER_REQUEST = 200
-IDS_PER_RETRIEVE = 2_000
 PARENT_FIELD = "AccountId"
 SAVE_DUPLICATES: Mapping[str, str] = MappingProxyType(
     {"Sforce-Duplicate-Rule-Header": "allowSave=true; includeRecordDetails=false; runAsCurrentUser=true"}
@@ -249,14 +248,17 @@ class Writer:
             return answers
         settled = [answer for answer in answers if not (self._key_is_taken(answer) or _is_unsure(answer))]
         try:
-            held = self._keys({record_id for answer in open_answers for record_id in (answer.row.crm_id, *answer.problem.ids) if record_id})
-            held |= self._holders([str(answer.row.key) for answer in open_answers if self._holder_is_unnamed(answer)])
+            held, unread = self._keys({one for answer in open_answers for one in (answer.row.crm_id, *answer.problem.ids) if one})
+            by_key, failing = self._holders([str(answer.row.key) for answer in open_answers if self._holder_is_unnamed(answer)])
+            held, unread = held | by_key, unread | failing
         except ServiceError:
             return [*settled, *(replace(answer, error=ServiceFailedException) for answer in open_answers)]
         holders = {key: record_id for record_id, key in held.items() if key}
         adopted = []
         for answer in open_answers:
-            if answer.row.crm_id is None and answer.row.key in holders:
+            if not unread.isdisjoint((answer.row.crm_id, answer.row.key, *answer.problem.ids)):
+                settled.append(replace(answer, error=CrmFailsOnRecordException))
+            elif answer.row.crm_id is None and answer.row.key in holders:
                 adopted.append(replace(answer.row, crm_id=holders[answer.row.key]))
             elif self._holder_is_unnamed(answer):
                 settled.append(replace(answer, error=RecordLockedException))
@@ -286,30 +288,17 @@ class Writer:
         """A taken key of which the message, in another language or about an unfinished save, does not say whose it is."""
         return self._key_is_taken(answer) and not answer.problem.ids
 
-    def _keys(self, record_ids: set[str]) -> dict[str, object]:
-        """The external keys of the records that exist, by id."""
+    def _keys(self, record_ids: set[str]) -> tuple[dict[str, object], set[str]]:
+        """The external keys of the records that exist, by id, and the ids on which Salesforce fails."""
         fields = ["Id", self.key_field] if self.key_field else ["Id"]
-        return {
-            str(record["Id"]): record.get(str(self.key_field))
-            for record in retrieve(self.transport, self.sobject, sorted(record_ids), fields)
-        }
+        found, failed = self.transport.retrieve(self.sobject, sorted(record_ids), fields)
+        return {str(record["Id"]): record.get(str(self.key_field)) for record in found}, failed
 
-    def _holders(self, keys: list[str]) -> dict[str, object]:
-        """The external keys, of these, that records carry, by the record's id."""
+    def _holders(self, keys: list[str]) -> tuple[dict[str, object], set[str]]:
+        """The external keys, of these, that records carry, by the record's id, and the keys on which Salesforce fails."""
         field = str(self.key_field)
-        statements = selects_in(self.sobject, ["Id", field], field=field, values=keys, room=self.transport.query_room())
-        found = [record for statement in statements for page in self.transport.query(statement) for record in page]
-        return {str(record["Id"]): record[field] for record in found}
-
-
-def retrieve(transport: SalesforceTransport, sobject: str, record_ids: list[str], fields: list[str]) -> Iterator[dict[str, Any]]:
-    """The records of these ids that exist and are visible, 2,000 a call."""
-    path = f"composite/sobjects/{sobject}"
-    for start in range(0, len(record_ids), IDS_PER_RETRIEVE):
-        body = {"ids": record_ids[start : start + IDS_PER_RETRIEVE], "fields": fields}
-        holds = retrieved(body["ids"], fields)
-        found = transport.call(partial(Salesforce.restful, path=path, method="POST", json=body), label="read", holds=holds)
-        yield from (record for record in found if record is not None)
+        found, failed = self.transport.query_in(SelectIn(self.sobject, ["Id", field], field), keys)
+        return {str(record["Id"]): record[field] for record in found}, failed
 
 
 def rows_of(batch: WriteBatch) -> list[Row]:
