@@ -205,13 +205,21 @@ def test_answer_without_a_member_is_an_error_or_makes_no_difference(world: World
                     continue
                 finally:
                     world.bench.sandbox.faults.clear()
-                if not agrees(found, whole):
+                if not agrees(call, found, whole):
                     believed.append((number, way, "null" if value else "dropped", found))
     assert believed == []
 
 
-def agrees(found: object, whole: object) -> bool:
-    """Whether what a bent answer gave is the truth, or names what it does not know."""
+def agrees(call: str, found: Any, whole: Any) -> bool:
+    """Whether what a bent answer gave is the truth, or names what it does not know.
+
+    What is not known of a record is a row with an error, one that is not there where records are examined, and one without an
+    id where intents are resolved.
+    """
     if isinstance(found, dict) and isinstance(whole, dict):
         return all(end == whole[row] or str(end).endswith("Exception") for row, end in found.items())
+    if call.startswith("examine") and isinstance(found, list):
+        return set(found) <= set(whole)
+    if call.startswith("resolve_intents") and isinstance(found, list):
+        return len(found) >= len(whole) and all(row in whole or row.endswith(", nan]") for row in found)
     return found in (whole, "failed")

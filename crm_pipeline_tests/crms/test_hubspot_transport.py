@@ -205,7 +205,7 @@ def test_proxy_of_the_environment_is_used_but_for_the_hosts_left_out(
     with counting_server() as (proxy, connections):
         monkeypatch.setenv("http_proxy", proxy)
         monkeypatch.setenv("no_proxy", left_out)
-        with closing(bench.connect(url="http://hubspot.invalid", attempts=1)) as crm:
+        with closing(bench.connect(url="http://hubspot.invalid", allow_http=True, attempts=1)) as crm:
             if through_proxy:
                 assert crm.organization() == "1"
             else:
