@@ -24,6 +24,7 @@ COMPLETE_ASSETS = [
         ("normalized", "contacts"),
         ("qbench", "contacts"),
         ("qbench", "customers"),
+        ("qbench", "deletions"),
         ("qbench", "waiting_contacts"),
         ("salesforce", "accounts"),
         ("salesforce", "contacts"),

@@ -21,25 +21,27 @@ SCOPE_TAG = "crm_pipeline/links"
 """Which links a run checks: recent or full. A run without the tag, started by hand, checks all."""
 
 LINKS_CONSISTENT = "links_consistent"
+MOST_IDS = 50
+"""Ids of records that metadata and log name."""
 
 
 def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind]) -> dg.Definitions:
     """The assets, the job and the schedules of an integration's checks of links. Does no I/O."""
     checks = [_links(spec, kind) for kind in kinds]
-    waiting = [_waiting_contacts(spec)] if RecordType.CONTACT in spec.records else []
+    nightly = [_deletions(spec), *([_waiting_contacts(spec)] if RecordType.CONTACT in spec.records else [])]
     job = dg.define_asset_job(
         names.links_job_name(spec.name),
-        selection=dg.AssetSelection.assets(*checks, *waiting),
+        selection=dg.AssetSelection.assets(*checks, *nightly),
         description="Compares the links between QBench and CRM records with the CRMs.",
         executor_def=dg.in_process_executor,
     )
     keys = [asset.key for asset in checks]
     return dg.Definitions(
-        assets=[*checks, *waiting],
+        assets=[*checks, *nightly],
         jobs=[job],
         schedules=[
             _schedule(spec, job, "recent", cron=spec.links.recent, asset_keys=keys),
-            _schedule(spec, job, "full", cron=spec.links.full, asset_keys=[*keys, *(asset.key for asset in waiting)]),
+            _schedule(spec, job, "full", cron=spec.links.full, asset_keys=[*keys, *(asset.key for asset in nightly)]),
         ],
     )
 
@@ -128,14 +130,66 @@ def _waiting_contacts(spec: IntegrationSpec) -> dg.AssetsDefinition:
         job = WaitingContacts(spec.name, store=STORE, client=client)
 
         def metadata() -> dict[str, Any]:
-            counts = {"dagster/row_count": job.read, "changed": job.changed}
+            counts = {"dagster/row_count": job.read, "changed": job.changed, **_failed(job.failed)}
             return {**counts, **_calls(before, client), "seconds": seconds_since(started)}
 
         with failing_clearly(spec.name, metadata):
             job.run()
+        if job.failed:
+            context.log.warning(f"integration {spec.name}: contacts {_ids(job.failed)} cannot be read; they are tried again next time")
         return dg.MaterializeResult(metadata=metadata())
 
     return waiting_contacts
+
+
+def _deletions(spec: IntegrationSpec) -> dg.AssetsDefinition:
+    resource = names.resource_key(spec.name, "qbench")
+
+    @dg.asset(
+        key=names.deletions_key(spec.name),
+        deps=[names.normalized_key(spec.name, record_type) for record_type in spec.records],
+        description="The staged records compared with QBench's whole list of deleted ones: QBench may delete a record, or take that back, "
+        "without touching last_updated. The next hourly run takes up what changed.",
+        group_name=names.upkeep_group(spec.name),
+        owners=list(spec.owners),
+        kinds={"python", "postgres"},
+        required_resource_keys={resource},
+        pool=resource,
+        retry_policy=dg.RetryPolicy(max_retries=1),
+    )
+    def deletions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        from crm_pipeline.sync.deletions import Deletions
+
+        client = getattr(context.resources, resource)
+        before = client.calls.snapshot()
+        started = time.monotonic()
+        job = Deletions(spec.name, *spec.records, store=STORE, client=client)
+
+        def metadata() -> dict[str, Any]:
+            counts = {"dagster/row_count": job.listed, "deleted": job.deleted, "restored": job.restored}
+            failed = _failed([qbench_id for ids in job.failed.values() for qbench_id in ids])
+            return {**counts, **failed, **_calls(before, client), "seconds": seconds_since(started)}
+
+        with failing_clearly(spec.name, metadata):
+            job.run()
+        for record_type, ids in job.failed.items():
+            if ids:
+                context.log.warning(
+                    f"integration {spec.name}: {record_type}s {_ids(ids)} cannot be read; whether they are back is asked again next time"
+                )
+        return dg.MaterializeResult(metadata=metadata())
+
+    return deletions
+
+
+def _failed(ids: Sequence[int]) -> dict[str, Any]:
+    """Records whose own reads fail, as metadata: how many, and which; nothing where none does."""
+    return {"failed": len(ids), "failed_ids": _ids(ids)} if ids else {}
+
+
+def _ids(ids: Sequence[int]) -> str:
+    more = len(ids) - MOST_IDS
+    return ", ".join(map(str, ids[:MOST_IDS])) + (f" and {more} more" if more > 0 else "")
 
 
 def _calls(before: Mapping[str, int], client: Any) -> dict[str, int]:

@@ -36,6 +36,11 @@ def waiting_contacts_key(integration: str) -> list[str]:
     return [integration, "qbench", "waiting_contacts"]
 
 
+def deletions_key(integration: str) -> list[str]:
+    """Asset key of what was deleted in QBench, or came back, without a new date."""
+    return [integration, "qbench", "deletions"]
+
+
 def resource_key(integration: str, service: str) -> str:
     """Key of the client resource of a service; also the name of the pool that its steps wait in."""
     return f"{integration}__{service}"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pandas as pd
 
-from crm_pipeline.errors import RequestRefusedError
+from crm_pipeline.errors import RequestRefusedError, ServiceError
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
@@ -24,6 +24,9 @@ from crm_pipeline.schemas import RAW
 FRAME_ROWS = 2000
 USUAL_PORTS = {"http": 80, "https": 443}
 """The port that an address means where it names none."""
+
+MOST_FAILURES = 5
+"""Records whose reads fail one after the other before QBench is asked whether it answers at all."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,14 @@ class Page:
     frame: pd.DataFrame
     position: int
     total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadById:
+    """Records read one by one: ``frame`` as ``read_changes`` gives them (schemas.RAW), and the ``failed`` ids, whose own reads fail."""
+
+    frame: pd.DataFrame
+    failed: list[int] = field(default_factory=list)
 
 
 def organization(client: QBenchClient) -> str:
@@ -59,15 +70,58 @@ def read_one(client: QBenchClient, record_type: RecordType, qbench_id: int) -> d
     return with_customers(client, [record])[0] if record_type is RecordType.CONTACT else record
 
 
-def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]) -> pd.DataFrame:
-    """These records as ``read_changes`` gives them (schemas.RAW), those that QBench does not have (any more) left out.
+def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]) -> ReadById:
+    """These records, those that QBench does not have (any more) left out.
 
-    One call each, several at a time: QBench lists records by no id of its own. Raises a ServiceError.
+    One call each, several at a time: QBench lists records by no id of its own. A record that QBench fails on keeps no other back.
+    Raises the ServiceError of a QBench that answers nothing else either.
     """
+    return _read_each(client, record_type, ids, read=lambda qbench_id: read_one(client, record_type, qbench_id))
+
+
+def read_restored(client: QBenchClient, record_type: RecordType, ids: Sequence[int]) -> ReadById:
+    """Those of these records, once deleted, that QBench has again.
+
+    It may answer deleted ones by their ids too (not documented), so only what its list of live records shows is back.
+    """
+    live = RowList(client, MODELS[record_type].qbench_object, since=0)
+
+    def read(qbench_id: int) -> dict[str, Any] | None:
+        record = read_one(client, record_type, qbench_id)
+        return record if record is not None and _is_listed(live, live.row(record)) else None
+
+    return _read_each(client, record_type, ids, read=read)
+
+
+def _read_each(
+    client: QBenchClient, record_type: RecordType, ids: Sequence[int], *, read: Callable[[int], dict[str, Any] | None]
+) -> ReadById:
     rows = RowList(client, MODELS[record_type].qbench_object, since=0)
+
+    def outcome(qbench_id: int) -> dict[str, Any] | ServiceError | None:
+        try:
+            return read(qbench_id)
+        except ServiceError as error:
+            return error
+
+    found: list[dict[str, Any]] = []
+    failed: list[int] = []
+    in_a_row = 0
     with ThreadPoolExecutor(client.settings.limits.concurrent, thread_name_prefix="qbench") as pool:
-        found = [record for record in pool.map(lambda qbench_id: read_one(client, record_type, qbench_id), ids) if record is not None]
-    return _frame([(rows.row(record), record) for record in found])
+        for qbench_id, answer in zip(ids, pool.map(outcome, ids), strict=True):
+            if isinstance(answer, ServiceError):
+                failed.append(qbench_id)
+                in_a_row += 1
+                logger.warning("%s %d cannot be read: %s", rows.name, qbench_id, answer)
+                if in_a_row % MOST_FAILURES == 0:
+                    rows.page(1, position=0, size=1)
+                continue
+            in_a_row = 0
+            if answer is not None:
+                found.append(answer)
+    if in_a_row % MOST_FAILURES:
+        rows.page(1, position=0, size=1)
+    return ReadById(_frame([(rows.row(record), record) for record in found]), failed)
 
 
 class Changes:

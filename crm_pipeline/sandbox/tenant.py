@@ -146,7 +146,7 @@ class Table:
             self._by_update[which].insert((at, record_id))
         row["last_updated"] = at
 
-    def delete(self, record_id: int, at: int) -> None:
+    def delete(self, record_id: int, at: int, *, touched: bool) -> None:
         """Move a record to the deleted ones. Raises KeyError when there is none or it is deleted."""
         updated = self.live(record_id)["last_updated"]
         self._by_id["live"].remove((record_id,))
@@ -154,9 +154,10 @@ class Table:
         self._by_update["live"].remove((updated, record_id))
         self._by_update["deleted"].insert((updated, record_id))
         self.deleted_at[record_id] = at
-        self.touch(record_id, at)
+        if touched:
+            self.touch(record_id, at)
 
-    def restore(self, record_id: int, at: int) -> None:
+    def restore(self, record_id: int, at: int, *, touched: bool) -> None:
         """Move a record back to the live ones. Raises KeyError when it is not deleted."""
         del self.deleted_at[record_id]
         updated = self.rows[record_id]["last_updated"]
@@ -164,7 +165,8 @@ class Table:
         self._by_id["live"].insert((record_id,))
         self._by_update["deleted"].remove((updated, record_id))
         self._by_update["live"].insert((updated, record_id))
-        self.touch(record_id, at)
+        if touched:
+            self.touch(record_id, at)
 
 
 class QBenchTenant:
@@ -181,6 +183,8 @@ class QBenchTenant:
       us ``10/09/2025 08:55 AM`` (which knows no seconds). ``time_zone``: of the two that carry none.
     - ``customers_form``: how ``contact.customers[]`` comes: id ``{"id": …, "customer_name": …}``, data ``{"data": {…}}``,
       customer_id ``{"customer_id": …}``, bare ``41``, or absent.
+    - ``deletions_touch``: whether deleting a record, and restoring it, sets its ``last_updated`` (undocumented). If not, only the list of
+      deleted records and the probe for changes show it.
     - ``answers_deleted``: whether a deleted record is still answered by its id (undocumented).
     - ``lists_deleted_customers``: whether a contact still shows its deleted customers.
     - ``refuses_stale_with``: how a token that is unknown or too old is refused: 401, or 400 with that error (all were observed).
@@ -207,6 +211,7 @@ class QBenchTenant:
         self.date_form: Literal["unix", "digits", "iso", "iso_naive", "us"] = "unix"
         self.time_zone = "UTC"
         self.customers_form: Literal["id", "data", "customer_id", "bare", "absent"] = "id"
+        self.deletions_touch = True
         self.answers_deleted = False
         self.lists_deleted_customers = False
         self.refuses_stale_with: Literal["unauthorized", "invalid_grant", "invalid_request"] = "unauthorized"
@@ -258,24 +263,27 @@ class QBenchTenant:
                 self._belong(contact_id, customers)
 
     def delete_customer(self, customer_id: int, *, at: int | None = None) -> None:
-        """A user deletes a customer; its contacts stay. Its ``last_updated`` becomes the time of the deletion [assumed]."""
+        """A user deletes a customer; its contacts stay. Its ``last_updated`` becomes that time (``deletions_touch``) [assumed]."""
         with self.lock:
-            self.tables["customers"].delete(customer_id, self._time(at))
+            self.tables["customers"].delete(customer_id, self._time(at), touched=self.deletions_touch)
 
     def delete_contact(self, contact_id: int, *, at: int | None = None) -> None:
-        """A user deletes a contact. Its ``last_updated`` becomes the time of the deletion [assumed]."""
+        """A user deletes a contact. Its ``last_updated`` becomes the time of the deletion (``deletions_touch``) [assumed]."""
         with self.lock:
-            self.tables["contacts"].delete(contact_id, self._time(at))
+            self.tables["contacts"].delete(contact_id, self._time(at), touched=self.deletions_touch)
 
     def restore_customer(self, customer_id: int, *, at: int | None = None) -> None:
-        """A user takes a customer's deletion back. Its ``last_updated`` becomes that time; its contacts' stay as they are [assumed]."""
+        """A user takes a customer's deletion back. Its ``last_updated`` becomes that time (``deletions_touch``) [assumed].
+
+        Its contacts' stay as they are [assumed].
+        """
         with self.lock:
-            self.tables["customers"].restore(customer_id, self._time(at))
+            self.tables["customers"].restore(customer_id, self._time(at), touched=self.deletions_touch)
 
     def restore_contact(self, contact_id: int, *, at: int | None = None) -> None:
-        """A user takes a contact's deletion back. Its ``last_updated`` becomes that time [assumed]."""
+        """A user takes a contact's deletion back. Its ``last_updated`` becomes that time (``deletions_touch``) [assumed]."""
         with self.lock:
-            self.tables["contacts"].restore(contact_id, self._time(at))
+            self.tables["contacts"].restore(contact_id, self._time(at), touched=self.deletions_touch)
 
     def customer(self, customer_id: int) -> Record:
         """A copy of a customer as it is stored, deleted or not, with ``contact_ids``. Raises KeyError when there is none."""

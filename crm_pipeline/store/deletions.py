@@ -1,4 +1,4 @@
-"""Which links belong to records that were deleted in QBench, and how such a link finds another record."""
+"""Which records were deleted in QBench, which links belong to them, and how such a link finds another record."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import asdict
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import HOLDERS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import fetch
@@ -36,6 +38,32 @@ DELETE FROM crm_pipeline.link
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND org_id = :org_id
   AND status = 'source_deleted' AND crm_id = ANY(:crm_ids)
 """
+
+_STATES = """
+SELECT qbench_id, version, deleted FROM crm_pipeline.raw_record
+WHERE integration = :integration AND record_type = :record_type AND {which} ORDER BY qbench_id
+"""
+
+STAGED_STATES = FrameSchema(
+    "staged_states",
+    (
+        Column("qbench_id", "int64", "QBench id of a staged record"),
+        Column("version", "int64", "its version, Unix seconds"),
+        Column("deleted", "bool", "it is known to be deleted in QBench"),
+    ),
+)
+
+
+def staged_states(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
+    """Those of these records that are staged (STAGED_STATES)."""
+    statement = _STATES.format(which="qbench_id = ANY(:ids)")
+    return fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, STAGED_STATES)
+
+
+def staged_as_deleted(connection: Connection, integration: str, record_type: RecordType) -> pd.DataFrame:
+    """All records that are known to be deleted in QBench (STAGED_STATES)."""
+    statement = _STATES.format(which="deleted")
+    return fetch(connection, statement, {"integration": integration, "record_type": record_type}, STAGED_STATES)
 
 
 def follow_deletions(connection: Connection, state: CrmState) -> None:

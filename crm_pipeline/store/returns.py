@@ -38,7 +38,11 @@ def read_without(connection: Connection, integration: str, *, customer: int, ids
     return list(connection.execute(text(_READ_WITHOUT), parameters).scalars())
 
 
-def settle_returned(connection: Connection, integration: str, *, customer: int, ids: list[int]) -> None:
+def made_without(connection: Connection, integration: str, *, customer: int, ids: list[int]) -> None:
     """Store that these contacts of a returned customer were read anew: their normalized state was made without it."""
     connection.execute(text(_MADE_WITHOUT), {"integration": integration, "customer": customer, "ids": ids})
+
+
+def settle_returned(connection: Connection, integration: str, *, customer: int) -> None:
+    """Store that all contacts of a returned customer were looked at."""
     connection.execute(text(_SETTLE), {"integration": integration, "customer": customer})

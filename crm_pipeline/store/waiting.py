@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, text
 
-from crm_pipeline.errors import LinkConflictException
+from crm_pipeline.errors import DeletedInQBenchException, LinkConflictException
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.statistics import refresh_statistics
@@ -109,6 +109,15 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
   AND staged.normalized_at > planned.at
 """
 
+_DELETED = """
+SELECT planned.qbench_id FROM crm_pipeline.raw_record AS source
+JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
+JOIN crm_pipeline.outcome AS planned USING (integration, record_type, qbench_id)
+WHERE source.integration = :integration AND source.record_type = :record_type AND source.deleted
+  AND planned.crm = :crm AND planned.error_type IS DISTINCT FROM :deleted AND staged.error_type = :deleted
+"""
+# One that is back waited as a deleted one, for its own change.
+
 _RIVAL_CHANGED = f"""
 WITH ambiguous AS (
   SELECT waiting.qbench_id, staged.normalized_at > waiting.at AS changed FROM crm_pipeline.outcome AS waiting
@@ -135,6 +144,7 @@ CAUSES = (
     _LINK_FORGOTTEN,
     _NORMALIZED_ANEW,
     _CUSTOMERS_COUNTED_ANEW,
+    _DELETED,
     _RIVAL_CHANGED,
 )
 
@@ -172,6 +182,19 @@ WHERE staged.integration = :integration AND staged.record_type = 'contact' AND s
   AND contact.revision <> staged.revision
 """
 
+_DELETED_UNTOLD = """
+SELECT staged.qbench_id FROM crm_pipeline.raw_record AS source
+JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
+WHERE source.integration = :integration AND source.record_type = :record_type AND source.deleted
+  AND staged.error_type IS DISTINCT FROM :deleted
+"""
+
+_BACK_UNTOLD = """
+SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
+JOIN crm_pipeline.raw_record AS source USING (integration, record_type, qbench_id)
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.error_type = :deleted AND NOT source.deleted
+"""
+
 _CUSTOMER_CHANGED = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS customer
@@ -185,9 +208,9 @@ def ids_to_plan_again(
 ) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
-    And of contacts of several customers, one of which came or went, whether they waited or not. Whether an email address is free
-    by now is no question of one statement: sync.waking asks it. To be asked before anything is planned: an outcome that is
-    written anew does not tell any more who was a rival of whom.
+    And, whether they waited or not, of those that were deleted in QBench, and of contacts of several customers, one of which came or
+    went. Whether an email address is free by now is no question of one statement: sync.waking asks it. To be asked before anything
+    is planned: an outcome that is written anew does not tell any more who was a rival of whom.
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to
     be written. ``permits``: what of the settings decides whether the CRM takes a record (crms.base.CrmSettings); records refused
@@ -200,6 +223,7 @@ def ids_to_plan_again(
         "customers": list(customers),
         "conflict": LinkConflictException.__name__,
         "permits": permits,
+        "deleted": DeletedInQBenchException.__name__,
     }
     found: set[int] = set()
     for cause in CAUSES if permits is None else (*CAUSES, _PERMITTED_ANEW):
@@ -219,12 +243,13 @@ def ids_to_normalize_again(
 ) -> list[int]:
     """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
 
-    The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or one of
+    The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or the record
+    was deleted, or is back, without a new date; or one of
     a contact's several customers was deleted, or is back; or a contact that lacked its one customer was read again with other ones; or,
     where the rules look at customers (``follows_customers``), a contact's customer changed.
     """
     refresh_statistics(connection)
-    causes = [_OUT_OF_DATE]
+    causes = [_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD]
     if record_type is RecordType.CONTACT:
         causes += [_CUSTOMER_CAME_OR_WENT, _CUSTOMERS_READ_ANEW]
         causes += [_CUSTOMER_CHANGED] if follows_customers else []
@@ -233,6 +258,7 @@ def ids_to_normalize_again(
         "record_type": record_type,
         "mapping_digest": mapping_digest,
         "customer_errors": list(CUSTOMER_ERRORS),
+        "deleted": DeletedInQBenchException.__name__,
     }
     found: set[int] = set()
     for cause in causes:

@@ -14,7 +14,7 @@ from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import contact_ids
 from crm_pipeline.qbench.reading import read_by_id
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.returns import read_without, returned_customers, settle_returned
+from crm_pipeline.store.returns import made_without, read_without, returned_customers, settle_returned
 from crm_pipeline.store.staging import raw_contents, stage_raw
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 def read_contacts_of_returned(integration: str, *, store: Store, client: QBenchClient) -> int:
     """Stage anew the contacts that were read without a customer that is back; returns how many were read.
 
-    A call per customer and one per contact, none where no customer is back. Each customer is settled by itself: one whose
-    contacts cannot be read now keeps no other back, and is taken up by the next read of customers.
+    A call per customer and one per contact, none where no customer is back. Each customer is settled by itself: one with
+    contacts that cannot be read now keeps neither another nor its other contacts back, and is taken up by the next read of customers.
     """
     with store.transaction() as connection:
         customers = returned_customers(connection, integration)
@@ -43,9 +43,17 @@ def _read_contacts(integration: str, customer: int, *, store: Store, client: QBe
     ids = contact_ids(client, {**content, "id": customer})
     with store.transaction() as connection:
         missed = read_without(connection, integration, customer=customer, ids=list(ids))
-    frame = read_by_id(client, RecordType.CONTACT, missed)
+    answer = read_by_id(client, RecordType.CONTACT, missed)
     with store.transaction() as connection:
-        stage_raw(connection, integration, RecordType.CONTACT, frame=frame)
-        settle_returned(connection, integration, customer=customer, ids=missed)
-    logger.info("%s: customer %d is back; read %d of its contacts again", integration, customer, len(frame))
-    return len(frame)
+        stage_raw(connection, integration, RecordType.CONTACT, frame=answer.frame)
+        made_without(connection, integration, customer=customer, ids=sorted(set(missed).difference(answer.failed)))
+        if not answer.failed:
+            settle_returned(connection, integration, customer=customer)
+    logger.info(
+        "%s: customer %d is back; read %d of its contacts again, %d are still to be read",
+        integration,
+        customer,
+        len(answer.frame),
+        len(answer.failed),
+    )
+    return len(answer.frame)

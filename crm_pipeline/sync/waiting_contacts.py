@@ -23,11 +23,16 @@ BATCH = 500
 
 
 class WaitingContacts:
-    """One reading. ``run`` does it; ``read`` and ``changed`` say how many contacts were there, and how many of them changed."""
+    """One reading. ``run`` does it.
+
+    ``read`` and ``changed`` say how many contacts were there, and how many of them changed; ``failed``: the QBench ids of those whose own
+    reads fail, which are tried again the next time.
+    """
 
     def __init__(self, integration: str, *, store: Store, client: QBenchClient) -> None:
         self.read = 0
         self.changed = 0
+        self.failed: list[int] = []
         self._integration = integration
         self._store = store
         self._client = client
@@ -40,8 +45,9 @@ class WaitingContacts:
                 require_organization(connection, self._integration, "qbench", org_id=tenant)
                 ids = ids_without_one_customer(connection, self._integration)
             for start in range(0, len(ids), BATCH):
-                frame = read_by_id(self._client, RecordType.CONTACT, ids[start : start + BATCH])
+                answer = read_by_id(self._client, RecordType.CONTACT, ids[start : start + BATCH])
                 with self._store.transaction() as connection:
-                    self.changed += stage_raw(connection, self._integration, RecordType.CONTACT, frame=frame)
-                self.read += len(frame)
+                    self.changed += stage_raw(connection, self._integration, RecordType.CONTACT, frame=answer.frame)
+                self.read += len(answer.frame)
+                self.failed += answer.failed
                 logger.info("%s: read %d of %d contacts without one customer again", self._integration, self.read, len(ids))

@@ -17,6 +17,7 @@ from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.links import SCOPE_TAG
 from crm_pipeline.orchestration.names import links_job_name
 from crm_pipeline.orchestration.running import INTEGRATION_TAG
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, Ticking, World, materialized, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
 from crm_pipeline_tests.tenants import FIRST, SECOND, START, add_laboratories, customized
@@ -70,14 +71,14 @@ def test_recent_checks_look_at_the_links_only(instance: dg.DagsterInstance) -> N
     assert acme.requested("recent") == [acme.key("hubspot/links")]
 
 
-def test_full_checks_read_the_contacts_without_one_customer_too(instance: dg.DagsterInstance) -> None:
+def test_full_checks_look_for_deletions_and_read_the_contacts_without_one_customer_too(instance: dg.DagsterInstance) -> None:
     acme = scheduled(instance)
-    assert acme.requested("full") == [acme.key("hubspot/links"), acme.key("qbench/waiting_contacts")]
+    assert acme.requested("full") == [acme.key(asset) for asset in ("hubspot/links", "qbench/deletions", "qbench/waiting_contacts")]
 
 
 def test_integration_without_contacts_reads_none_again(instance: dg.DagsterInstance) -> None:
     acme = scheduled(instance, contacts=None)
-    assert acme.requested("full") == [acme.key("hubspot/links")]
+    assert acme.requested("full") == [acme.key("hubspot/links"), acme.key("qbench/deletions")]
 
 
 @pytest.mark.parametrize("scope", ["recent", "full"])
@@ -122,8 +123,12 @@ def test_definitions_with_unpartitioned_checks_of_hourly_loads_can_be_loaded() -
 
 @dataclass(frozen=True)
 class Checked:
-    """A full check after six of seven accounts were deleted in Salesforce and two companies merged in HubSpot."""
+    """A full check after six of seven accounts were deleted in Salesforce and two companies merged in HubSpot.
 
+    A customer was deleted in QBench without a new date, and QBench fails on the contact ``broken``, which has no customer.
+    """
+
+    broken: int
     full: dg.ExecuteInProcessResult
     later: dg.ExecuteInProcessResult
 
@@ -141,19 +146,24 @@ def checked(world: World) -> Checked:
     person = sandbox.tenant.add_contact(
         customer_ids=customers[:2], email_address="a@b.example.org", first_name="A", last_name="B", phone="512 555 0102", at=1_000
     )
+    nameless = sandbox.tenant.add_customer(at=1_000)
+    broken = sandbox.tenant.add_contact(email_address="c@d.example.org", first_name="C", last_name="D", at=1_000)
     spec = customized(sandbox)
     assert world.dagster.run(spec, FIRST, assets=(*READS, *LOADS[:1], *LOADS[2:])).success
     for record in sandbox.org.records("Account")[:6]:
         sandbox.org.delete("Account", record["Id"])
     sandbox.portal.merge("companies", *(record["id"] for record in sandbox.portal.records("companies")[:2]))
     sandbox.tenant.edit_contact(person, customer_ids=customers[6:], at=1_000)
+    sandbox.tenant.deletions_touch = False
+    sandbox.tenant.delete_customer(nameless)
+    sandbox.faults.add(Fault(path=f"/contacts/{broken}$", status=500, times=None))
     full = run_links(world, spec, None)
-    return Checked(full, world.dagster.run(spec, SECOND, assets=("normalized/contacts", "hubspot/contacts")))
+    return Checked(broken, full, world.dagster.run(spec, SECOND, assets=("normalized/contacts", "hubspot/contacts")))
 
 
 def test_check_started_by_hand_is_a_full_one_of_every_crm(checked: Checked) -> None:
     assert checked.full.success
-    assert materialized(checked.full) == {*LINKS, "qbench/waiting_contacts"}
+    assert materialized(checked.full) == {*LINKS, "qbench/deletions", "qbench/waiting_contacts"}
     assert metadata_of(checked.full, "salesforce", "links")["scope"] == "full"
 
 
@@ -178,3 +188,14 @@ def test_contact_whose_customers_changed_silently_is_read_again_and_synced_by_th
     assert (metadata["dagster/row_count"], metadata["changed"]) == (1, 1)
     assert metadata_of(checked.later, "normalized", "contacts")["again"] == 1
     assert metadata_of(checked.later, "hubspot", "contacts")["created"] == 1
+
+
+def test_contact_that_qbench_fails_on_is_named_and_keeps_no_other_back(checked: Checked) -> None:
+    metadata = metadata_of(checked.full, "qbench", "waiting_contacts")
+    assert (metadata["failed"], metadata["failed_ids"]) == (1, str(checked.broken))
+
+
+def test_deletions_are_counted(checked: Checked) -> None:
+    metadata = metadata_of(checked.full, "qbench", "deletions")
+    assert (metadata["dagster/row_count"], metadata["deleted"], metadata["restored"]) == (1, 1, 0)
+    assert "failed" not in metadata

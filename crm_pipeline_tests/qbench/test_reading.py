@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm_pipeline.errors import UnexpectedAnswerError
+from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.reading import Page, organization, read_changes, read_deletions, read_one
+from crm_pipeline.qbench.reading import MOST_FAILURES, Page, organization, read_by_id, read_changes, read_deletions, read_one, read_restored
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.qbench import QBenchTenant
 from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of, keys_of, quiet_tenant, settings_for
@@ -463,3 +464,44 @@ def test_many_deletions_are_all_read(qbench: Bench) -> None:
     for customer in customers:
         qbench.tenant.delete_customer(customer, at=T0 + 500 + customer)
     assert frame_of(deletions(qbench))["qbench_id"].tolist() == customers
+
+
+@pytest.mark.parametrize("answers_deleted", [False, True])
+def test_only_a_record_that_the_list_of_live_ones_shows_is_back(small: Bench, *, answers_deleted: bool) -> None:
+    small.tenant.answers_deleted = answers_deleted
+    back, gone, _other = add_customers(small.tenant, T0, T0, T0)
+    for customer in (back, gone):
+        small.tenant.delete_customer(customer, at=T0 + 1)
+    small.tenant.restore_customer(back, at=T0 + 2)
+    answer = read_restored(small.client, RecordType.ACCOUNT, [back, gone, 404])
+    assert (keys_of(answer.frame), answer.failed) == ([(back, T0 + 2)], [])
+
+
+# Records read one by one
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Bench]:
+    """Whose client tries every call once."""
+    with bench(attempts=1) as running:
+        yield running
+
+
+@pytest.mark.parametrize("trouble", [{"status": 500}, {"status": 403}, {"kind": "html"}, {"kind": "drop_before"}], ids=str)
+def test_record_that_qbench_fails_on_keeps_no_other_back_and_is_named(impatient: Bench, trouble: dict[str, Any]) -> None:
+    impatient.faults.clear()
+    ids = add_customers(impatient.tenant, *[T0] * (MOST_FAILURES + 2))
+    failing = ids[1:]
+    for customer in failing:
+        impatient.faults.add(Fault(path=f"/customers/{customer}$", times=None, **trouble))
+    answer = read_by_id(impatient.client, RecordType.ACCOUNT, ids)
+    assert (answer.frame["qbench_id"].tolist(), answer.failed) == (ids[:1], failing)
+
+
+@pytest.mark.parametrize("count", [1, MOST_FAILURES, 40])
+def test_qbench_that_answers_nothing_stops_the_reading_however_few_are_read(impatient: Bench, count: int) -> None:
+    impatient.faults.clear()
+    ids = add_customers(impatient.tenant, *[T0] * count)
+    impatient.faults.add(Fault(path="/customers", times=None, status=503))
+    with pytest.raises(ServiceUnavailableError):
+        read_by_id(impatient.client, RecordType.ACCOUNT, ids)

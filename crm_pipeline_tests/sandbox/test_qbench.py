@@ -226,6 +226,20 @@ def test_deletion_is_found_by_its_time(tenant: QBenchTenant, client: httpx.Clien
     assert ids(client, "/contacts", include_deleted="DELETED_ONLY", last_updated=400, sort_by="last_updated") == [1]
 
 
+def test_deletion_that_leaves_the_date_alone_is_found_by_the_whole_list_and_the_probe_only(
+    tenant: QBenchTenant, client: httpx.Client
+) -> None:
+    tenant.deletions_touch = False
+    tenant.add_contact(first_name="Ana", at=100)
+    tenant.delete_contact(1, at=500)
+    assert ids(client, "/contacts", include_deleted="DELETED_ONLY", last_updated=400, sort_by="last_updated") == []
+    assert ids(client, "/contacts", include_deleted="DELETED_ONLY") == [1]
+    assert client.get("/qbench/api/v1/updates/contact/400").json() == {"deleted": [1], "updated": []}
+    tenant.restore_contact(1, at=600)
+    assert ids(client, "/contacts", last_updated=400) == []
+    assert ids(client, "/contacts", last_updated=50) == [1]
+
+
 def test_contacts_are_filtered_by_customers_and_addresses(tenant: QBenchTenant, client: httpx.Client) -> None:
     first, second = tenant.add_customer(customer_name="A"), tenant.add_customer(customer_name="B")
     tenant.add_contact(customer_ids=[first], first_name="Ana", email_address="ana@labs.example.org")

@@ -12,8 +12,10 @@ import pytest
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.staging import Window, stage_raw
+from crm_pipeline.sync.deletions import Deletions
 from crm_pipeline.sync.extract import Extract
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, Bench, contact, customer, own_bench
@@ -194,3 +196,110 @@ def test_a_contact_that_cannot_be_read_keeps_no_other_from_following_its_custome
     assert salesforce.rows(
         "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
     ) == [(11, [{"id": 1}]), (12, [{"id": 2}])]
+
+
+def test_a_contact_that_cannot_be_read_keeps_no_other_contact_of_its_customer_back(salesforce: Bench) -> None:
+    spec, tenant = salesforce.spec(), salesforce.sandbox.tenant
+    tenant.add_customer(id=1, customer_name="Eco Labs", at=1_000)
+    tenant.delete_customer(1, at=1_500)
+    for number in (11, 12):
+        tenant.add_contact(id=number, customer_ids=(1,), first_name="Ana", at=1_600)
+    hour(salesforce, spec, None, 2_000)
+    tenant.restore_customer(1, at=2_500)
+    salesforce.sandbox.faults.add(Fault(path="/contacts/11$", status=403))
+    hour(salesforce, spec, 2_000, 3_000)
+    customers = "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
+    assert salesforce.rows(customers) == [(11, []), (12, [{"id": 1}])]
+    hour(salesforce, spec, 3_000, 4_000)
+    assert salesforce.rows(customers) == [(11, [{"id": 1}]), (12, [{"id": 1}])]
+
+
+# --- without a new last_updated
+
+
+def hour(bench: Bench, spec: IntegrationSpec, since: int | None, until: int) -> None:
+    """What an hourly run does before it loads."""
+    with QBenchClient(spec.qbench, integration=spec.name) as client:
+        for record_type in (ACCOUNT, CONTACT):
+            Extract(spec.name, record_type, store=bench.store, client=client).run(Window(since=since, until=until))
+    for record_type in (ACCOUNT, CONTACT):
+        bench.normalize(spec, record_type, window=Window(since=since, until=until))
+
+
+def night(bench: Bench, spec: IntegrationSpec) -> tuple[int, int, int]:
+    """The nightly comparison: how many records are listed as deleted, how many of them are news, and how many are back."""
+    with QBenchClient(spec.qbench, integration=spec.name) as client:
+        job = Deletions(spec.name, ACCOUNT, CONTACT, store=bench.store, client=client)
+        job.run()
+    return job.listed, job.deleted, job.restored
+
+
+@dataclass(frozen=True)
+class Later:
+    """What a night found, and what the hour after it left: rows that its loads took up, outcomes, and the links' statuses."""
+
+    night: tuple[int, int, int]
+    taken: list[int]
+    accounts: dict[int, tuple[str, str | None]]
+    contacts: dict[int, tuple[str, str | None]]
+    links: dict[tuple[str, int], str]
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["404 by id", "answered by id"])
+def silent(request: pytest.FixtureRequest, postgres: str) -> Iterator[list[Later]]:
+    """Customer 2 and contact 8 are deleted without a new date, then nothing happens, then both are back, then nothing again.
+
+    Contact 7 is of the customers 1 and 2; 9 has the address of 8.
+    """
+    with own_bench(postgres, "salesforce") as bench:
+        spec, tenant = bench.spec(contacts=BY_EMAIL), bench.sandbox.tenant
+        tenant.deletions_touch, tenant.answers_deleted = False, request.param
+        for number in (1, 2, 3):
+            tenant.add_customer(id=number, customer_name=f"Lab {number}", at=1_000)
+        for number, customers, email in ((7, (1, 2), "a"), (8, (3,), "b"), (9, (3,), "b")):
+            person = {"first_name": "Ana", "last_name": f"Ruiz {number}", "phone": "5125550102"}
+            tenant.add_contact(id=number, customer_ids=customers, email_address=f"{email}@labs.example.org", at=1_000, **person)
+
+        def later(since: int | None, until: int) -> Later:
+            found = night(bench, spec) if since else (0, 0, 0)
+            hour(bench, spec, since, until)
+            reports = [bench.load(spec, record_type, window=Window(since=since, until=until)) for record_type in (ACCOUNT, CONTACT)]
+            links = {
+                (record_type, number): status
+                for record_type, number, status in bench.rows("SELECT record_type, qbench_id, status FROM crm_pipeline.link")
+            }
+            return Later(found, [report.rows for report in reports], bench.outcomes(), bench.outcomes(CONTACT), links)
+
+        seen = [later(None, 2_000)]
+        tenant.delete_customer(2, at=2_500)
+        tenant.delete_contact(8, at=2_500)
+        seen += [later(3_000, 4_000), later(4_000, 5_000)]
+        tenant.restore_customer(2, at=5_500)
+        tenant.restore_contact(8, at=5_500)
+        yield [*seen, later(6_000, 7_000), later(7_000, 8_000)]
+
+
+def test_a_deletion_without_a_new_date_counts_in_the_hour_after_the_night_that_sees_it(silent: list[Later]) -> None:
+    first, deleted, *_ = silent
+    assert first.contacts == {
+        7: ("skipped", "ContactWithMoreThanOneCustomerException"),
+        8: ("created", None),
+        9: ("skipped", "DuplicateEmailException"),
+    }
+    assert deleted.night == (2, 2, 0)
+    assert deleted.accounts[2] == DELETED
+    assert deleted.links["account", 2] == "source_deleted"
+    assert deleted.contacts == {7: ("created", None), 8: DELETED, 9: ("linked", None)}
+
+
+def test_a_return_without_a_new_date_counts_in_the_hour_after_the_night_that_sees_it(silent: list[Later]) -> None:
+    back = silent[3]
+    assert back.night == (0, 0, 2)
+    assert back.accounts[2] == ("unchanged", None)
+    assert back.links["account", 2] == "live"
+    assert back.contacts[7] == ("skipped", "ContactWithMoreThanOneCustomerException")
+    assert back.contacts[8] == ("skipped", "DuplicateEmailException")
+
+
+def test_what_the_night_has_told_is_not_taken_up_again(silent: list[Later]) -> None:
+    assert [(later.night, later.taken) for later in (silent[2], silent[4])] == [((2, 0, 0), [0, 0]), ((0, 0, 0), [0, 0])]

@@ -1,0 +1,89 @@
+"""Which staged records were deleted in QBench, or came back, without a new ``last_updated``, so that no window shows it?
+
+The whole list of deleted records is compared with what is staged. What differs is staged at the version that it has, for its date
+says nothing; the next run of the hour normalizes it and loads it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import pandas as pd
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.reading import organization, read_deletions, read_restored
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import staged_as_deleted, staged_states
+from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.store.staging import stage_raw
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+"""Records that are read by their ids before what is back of them is staged."""
+
+
+class Deletions:
+    """One comparison over these record types. ``run`` does it; what it found, its attributes say, over all of them.
+
+    ``listed``: records that QBench lists as deleted; ``deleted`` and ``restored``: staged records that were not known to be. ``failed``,
+    by record type: the QBench ids of those whose own reads fail; whether they are back is asked again the next time.
+    """
+
+    def __init__(self, integration: str, *record_types: RecordType, store: Store, client: QBenchClient) -> None:
+        self.listed = 0
+        self.deleted = 0
+        self.restored = 0
+        self.failed: dict[RecordType, list[int]] = {record_type: [] for record_type in record_types}
+        self._integration = integration
+        self._store = store
+        self._client = client
+
+    def run(self) -> None:
+        """Stage what differs. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
+        tenant = organization(self._client)
+        with self._store.lock(f"reading {tenant}"):
+            with self._store.transaction() as connection:
+                require_organization(connection, self._integration, "qbench", org_id=tenant)
+            for record_type in self.failed:
+                listed = self._stage_deleted(record_type)
+                self._stage_restored(record_type, listed)
+        logger.info(
+            "%s: QBench lists %d deleted records; %d of them were not known to be, %d known ones are back",
+            self._integration,
+            self.listed,
+            self.deleted,
+            self.restored,
+        )
+
+    def _stage_deleted(self, record_type: RecordType) -> set[int]:
+        listed: set[int] = set()
+        for page in read_deletions(self._client, record_type, since=None, until=sys.maxsize):
+            listed.update(page.frame["qbench_id"])
+            with self._store.transaction() as connection:
+                ids = page.frame["qbench_id"].tolist()
+                known = staged_states(connection, self._integration, record_type, ids=ids).set_index("qbench_id")
+                news = page.frame[~page.frame["qbench_id"].isin(known.index[known["deleted"]])]
+                frame = _at_their_versions(news, known["version"])
+                self.deleted += stage_raw(connection, self._integration, record_type, frame=frame)
+        self.listed += len(listed)
+        return listed
+
+    def _stage_restored(self, record_type: RecordType, listed: set[int]) -> None:
+        with self._store.transaction() as connection:
+            known = staged_as_deleted(connection, self._integration, record_type).set_index("qbench_id")
+        ids = [qbench_id for qbench_id in known.index.tolist() if qbench_id not in listed]
+        for start in range(0, len(ids), BATCH):
+            answer = read_restored(self._client, record_type, ids[start : start + BATCH])
+            with self._store.transaction() as connection:
+                frame = _at_their_versions(answer.frame, known["version"])
+                self.restored += stage_raw(connection, self._integration, record_type, frame=frame)
+            self.failed[record_type] += answer.failed
+
+
+def _at_their_versions(frame: pd.DataFrame, versions: pd.Series) -> pd.DataFrame:
+    """Raw rows, those that are staged at the versions that they have there."""
+    known = frame["qbench_id"].map(versions)
+    return frame.assign(version=known.fillna(frame["version"]).astype("int64")).reset_index(drop=True)
