@@ -148,7 +148,7 @@ CAUSES = (
     _RIVAL_CHANGED,
 )
 
-_RELEASES = (_LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
+_RELEASES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
 """The causes that make the very write go again which a CRM refused before."""
 
 _PERMITTED_ANEW = f"""
@@ -231,9 +231,12 @@ def ids_to_plan_again(
     return sorted(found)
 
 
-def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> frozenset[int]:
-    """Which of these records, that the CRM refused, wait for a link that changed since."""
-    parameters = {**asdict(state), "ids": list(ids), "conflict": LinkConflictException.__name__}
+def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int], holding: Sequence[str]) -> frozenset[int]:
+    """Which of these records, that the CRM refused, wait for a link that changed since, or for a customer that is linked.
+
+    ``holding``: the errors of a customer that keep its contacts back although it is linked.
+    """
+    parameters = {**asdict(state), "ids": list(ids), "conflict": LinkConflictException.__name__, "holding": list(holding)}
     statements = (f"{cause} AND waiting.qbench_id = ANY(:ids)" for cause in _RELEASES)
     return frozenset(found for statement in statements for found in connection.execute(text(statement), parameters).scalars())
 

@@ -134,7 +134,7 @@ class Planner:
         with self._store.transaction() as connection:
             latest = order.state.outcomes(connection, ids=writes)
             again = planned.rows.loc[repeats(planned, latest), "qbench_id"].tolist()
-            released = ids_released(connection, order.state, ids=again) if again else frozenset()
+            released = ids_released(connection, order.state, ids=again, holding=eligibility.HOLDING) if again else frozenset()
         return without_refused(planned, latest, released=released)
 
     def _known(self, frame: pd.DataFrame) -> Known:
