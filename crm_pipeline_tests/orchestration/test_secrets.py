@@ -75,8 +75,8 @@ def _two_runs(world: World) -> None:
         )
     assert dagster.run(spec, FIRST).success
     tenant.edit_customer(customer, customer_name=f"{MARKER} Labs again", at=IN_SECOND)
-    world.sandbox.faults.add(Fault(service="hubspot", path="companies/batch/", times=None, status=400, body=ROW_ERRORS))
-    world.sandbox.faults.add(Fault(service="salesforce", path="composite", times=None, kind="html", body=MARKER))
+    world.sandbox.faults.add(Fault(service="hubspot", path="companies/batch/", times=None, status=401, body=ROW_ERRORS))
+    world.sandbox.faults.add(Fault(service="salesforce", path="services/data", times=None, kind="html", body=MARKER))
     assert not dagster.run(spec, SECOND, assets=ACCOUNTS).success
     world.sandbox.faults.clear()
 

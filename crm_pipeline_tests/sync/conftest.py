@@ -234,7 +234,7 @@ Stories = Callable[[str], AbstractContextManager[Bench]]
 
 @contextmanager
 def empty_sandbox() -> Iterator[Sandbox]:
-    """The stand-ins, empty, with external keys in both CRMs; HubSpot's search sees at once what was written."""
+    """The stand-ins, empty, with external keys in both CRMs; HubSpot's search sees at once what was written, and is not limited."""
     with signed_in_sandbox(SalesforceOrg(external_keys=True)) as running:
         yield running
 
@@ -242,7 +242,7 @@ def empty_sandbox() -> Iterator[Sandbox]:
 @contextmanager
 def signed_in_sandbox(org: SalesforceOrg) -> Iterator[Sandbox]:
     """The stand-ins with this organization, and the credentials for all of them in the environment."""
-    portal = HubSpotPortal(external_keys=True, index_lag_seconds=0.0)
+    portal = HubSpotPortal(external_keys=True, index_lag_seconds=0.0, search_calls=None)
     with pytest.MonkeyPatch.context() as environment, start_sandbox(org=org, portal=portal) as running:
         for name, value in SANDBOX_CREDENTIALS.items():
             environment.setenv(name, value)
