@@ -19,11 +19,12 @@ from crm_pipeline.contracts import Form
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
 from crm_pipeline.qbench.answers import NOT_FOUND, Caller, json_object, refuses_token
 from crm_pipeline.qbench.auth import Tokens
-from crm_pipeline.qbench.contracts import LIST, one_record
+from crm_pipeline.qbench.contracts import LIST, PROBE, one_record, record_id
 from crm_pipeline.qbench.dates import zone_of
 from crm_pipeline.qbench.settings import QBenchSettings
 
 API_PATH = "/qbench/api/v2"
+PROBE_PATH = "/qbench/api/v1/updates"
 PACE_MARGIN = 1.02
 """Calls are paced when they leave; those of a window may arrive closer together by the differences of their journeys."""
 
@@ -104,6 +105,14 @@ class QBenchClient:
         record: dict[str, Any] = self._get(path, {}, one_record(int(path.rpartition("/")[2])))["data"]
         return record
 
+    def deleted_since(self, name: str, seconds: int) -> frozenset[int]:
+        """Ids of the records deleted since then, by the probe for changes: ``name`` is ``customer`` or ``contact``.
+
+        Raises RequestRefusedError where the tenant does not answer it.
+        """
+        found = self._get(f"{PROBE_PATH}/{name}/{seconds}", {}, PROBE)["deleted"]
+        return frozenset(number for value in found if (number := record_id(value)) is not None)
+
     def _is_filled(self, path: str, query: Mapping[str, str], holds: Form) -> bool:
         try:
             return bool(self._get(path, query, holds)["data"])
@@ -128,7 +137,7 @@ class QBenchClient:
 
     def _read(self, path: str, query: Mapping[str, str], *, bearer: str) -> httpx.Response:
         headers = {"authorization": f"Bearer {bearer}"}
-        return self._send("GET", f"{API_PATH}/{path}", label="read", params=query, headers=headers)
+        return self._send("GET", path if path.startswith("/") else f"{API_PATH}/{path}", label="read", params=query, headers=headers)
 
     def _post_for_token(self, path: str, **body: Any) -> httpx.Response:
         return self._send("POST", path, label="sign_in", **body)

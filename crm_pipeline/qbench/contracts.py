@@ -50,6 +50,7 @@ RECORD = Members(
 )
 LIST = Members({"data": Rows(RECORD, rule=_tells_of_a_record_once), **PAGING})
 RELATED = Members({"data": Rows(Members({}, rule=_has_an_id)), **PAGING})
+PROBE = Members({"deleted": Rows(ID)})
 ONE_RECORD = Members({"data": RECORD})
 
 
@@ -64,6 +65,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "token": TOKEN,
         "customers, contacts: a page": LIST,
         "customers of a contact, contacts of a customer (each with an id, in whatever shape): a page": RELATED,
+        "the probe for changes of customers or contacts (v1)": PROBE,
         "one customer or contact (the one that was asked for)": ONE_RECORD,
     }
 )

@@ -189,6 +189,15 @@ def read_deletions(client: QBenchClient, record_type: RecordType, *, since: int 
             yield Page(_frame([(row, row.content) for row in deleted]).assign(deleted=True), walk.position, walk.total)
 
 
+def deleted_since(client: QBenchClient, record_type: RecordType, seconds: int) -> frozenset[int] | None:
+    """Ids of the records deleted since then, whatever date they carry; None where the tenant does not answer the probe for changes."""
+    try:
+        return client.deleted_since(MODELS[record_type].qbench_object.removesuffix("s"), seconds)
+    except RequestRefusedError as error:
+        logger.warning("%s; set qbench.updates_probe to false", error)
+        return None
+
+
 def _may_hold_live_ones(rows: list[Row], *, total: int | None, live: RowList) -> bool:
     """Whether a list of deletions may be one of all records: it is as long as that of the live ones, or shares its ends with it."""
     of_live = live.page(1, position=live.since, size=1).total

@@ -75,6 +75,15 @@ class QBenchSettings(AllowsHttp):
         ),
     ] = "UTC"
 
+    updates_probe: Annotated[
+        bool,
+        Field(
+            description="Ask QBench's probe for changes (API v1) each hour in place of the list of deleted records, then read only "
+            "where the probe names some. It shows within the hour what is deleted without a new last_updated. For tenants that answer it.",
+            examples=[True],
+        ),
+    ] = False
+
     @field_validator("time_zone")
     @classmethod
     def _is_a_time_zone(cls, name: str) -> str:

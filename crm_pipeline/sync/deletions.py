@@ -48,7 +48,9 @@ class Deletions:
             with self._store.transaction() as connection:
                 require_organization(connection, self._integration, "qbench", org_id=tenant)
             for record_type in self.failed:
-                listed = self._stage_deleted(record_type)
+                listed, news = stage_deleted(self._integration, record_type, store=self._store, client=self._client)
+                self.listed += len(listed)
+                self.deleted += news
                 self._stage_restored(record_type, listed)
         logger.info(
             "%s: QBench lists %d deleted records; %d of them were not known to be, %d known ones are back",
@@ -57,19 +59,6 @@ class Deletions:
             self.deleted,
             self.restored,
         )
-
-    def _stage_deleted(self, record_type: RecordType) -> set[int]:
-        listed: set[int] = set()
-        for page in read_deletions(self._client, record_type, since=None, until=sys.maxsize):
-            listed.update(page.frame["qbench_id"])
-            with self._store.transaction() as connection:
-                ids = page.frame["qbench_id"].tolist()
-                known = staged_states(connection, self._integration, record_type, ids=ids).set_index("qbench_id")
-                news = page.frame[~page.frame["qbench_id"].isin(known.index[known["deleted"]])]
-                frame = _at_their_versions(news, known["version"])
-                self.deleted += stage_raw(connection, self._integration, record_type, frame=frame)
-        self.listed += len(listed)
-        return listed
 
     def _stage_restored(self, record_type: RecordType, listed: set[int]) -> None:
         with self._store.transaction() as connection:
@@ -81,6 +70,20 @@ class Deletions:
                 frame = _at_their_versions(answer.frame, known["version"])
                 self.restored += stage_raw(connection, self._integration, record_type, frame=frame)
             self.failed[record_type] += answer.failed
+
+
+def stage_deleted(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> tuple[set[int], int]:
+    """Read QBench's whole list of deleted records and stage those not known to be; all ids listed, and how many were news."""
+    listed: set[int] = set()
+    news = 0
+    for page in read_deletions(client, record_type, since=None, until=sys.maxsize):
+        ids = page.frame["qbench_id"].tolist()
+        listed.update(ids)
+        with store.transaction() as connection:
+            known = staged_states(connection, integration, record_type, ids=ids).set_index("qbench_id")
+            untold = page.frame[~page.frame["qbench_id"].isin(known.index[known["deleted"]])]
+            news += stage_raw(connection, integration, record_type, frame=_at_their_versions(untold, known["version"]))
+    return listed, news
 
 
 def _at_their_versions(frame: pd.DataFrame, versions: pd.Series) -> pd.DataFrame:

@@ -7,11 +7,13 @@ import time
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.reading import Page, organization, read_changes, read_deletions
+from crm_pipeline.qbench.reading import Page, deleted_since, organization, read_changes, read_deletions
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import staged_states
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.reading import Progress, finish, interrupted_at, save_progress
 from crm_pipeline.store.staging import Window, stage_raw
+from crm_pipeline.sync.deletions import stage_deleted
 from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.returned_customers import read_contacts_of_returned
 
@@ -61,14 +63,28 @@ class Extract:
             self._tell_progress(page)
         self.newest = changes.newest
         # Behind the others, so that a record deleted while they are read is seen deleted at last.
-        for page in read_deletions(self._client, self._record_type, since=window.since, until=window.until):
-            self.deleted += len(page.frame)
-            self._stage(page, window, position=window.until)
+        self._read_deleted(window)
         with self._store.transaction() as connection:
             finish(connection, self._integration, self._record_type, window=window)
         self.position = window.until
         if self._record_type is RecordType.ACCOUNT:
             self.read_again = read_contacts_of_returned(self._integration, store=self._store, client=self._client)
+
+    def _read_deleted(self, window: Window) -> None:
+        probes = self._client.settings.updates_probe and window.since is not None
+        named = deleted_since(self._client, self._record_type, window.since or 0) if probes else None
+        if named is not None and not named:
+            return
+        for page in read_deletions(self._client, self._record_type, since=window.since, until=window.until):
+            self.deleted += len(page.frame)
+            self._stage(page, window, position=window.until)
+        if not named:
+            return
+        with self._store.transaction() as connection:
+            known = staged_states(connection, self._integration, self._record_type, ids=sorted(named))
+        if not known["deleted"].all():
+            _, news = stage_deleted(self._integration, self._record_type, store=self._store, client=self._client)
+            self.deleted += news
 
     def _stage(self, page: Page, window: Window, *, position: int) -> None:
         self.rows += len(page.frame)

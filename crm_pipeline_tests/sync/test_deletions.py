@@ -226,6 +226,36 @@ def hour(bench: Bench, spec: IntegrationSpec, since: int | None, until: int) -> 
         bench.normalize(spec, record_type, window=Window(since=since, until=until))
 
 
+def test_the_probe_shows_a_deletion_without_a_new_date_within_the_hour_and_an_idle_one_costs_no_more_calls(salesforce: Bench) -> None:
+    spec, tenant, journal = salesforce.spec(), salesforce.sandbox.tenant, salesforce.sandbox.journal
+    probing = spec.model_copy(update={"qbench": spec.qbench.model_copy(update={"updates_probe": True})})
+    tenant.deletions_touch = False
+    tenant.add_customer(id=1, customer_name="Eco Labs", at=1_000)
+    hour(salesforce, spec, None, 2_000)
+
+    def calls(of: IntegrationSpec, since: int) -> int:
+        before = len(journal.calls())
+        hour(salesforce, of, since, since + 1_000)
+        return len(journal.calls()) - before
+
+    assert calls(probing, 2_000) == calls(spec, 3_000)
+    tenant.delete_customer(1, at=4_500)
+    calls(probing, 4_000)
+    told = "SELECT error_type FROM crm_pipeline.normalized_record"
+    assert salesforce.rows(told) == [("DeletedInQBenchException",)]
+
+
+def test_a_tenant_that_does_not_answer_the_probe_is_asked_for_the_list(salesforce: Bench) -> None:
+    spec, tenant = salesforce.spec(), salesforce.sandbox.tenant
+    probing = spec.model_copy(update={"qbench": spec.qbench.model_copy(update={"updates_probe": True})})
+    tenant.add_customer(id=1, customer_name="Eco Labs", at=1_000)
+    hour(salesforce, probing, None, 2_000)
+    tenant.delete_customer(1, at=2_500)
+    salesforce.sandbox.faults.add(Fault(path="/updates/", status=404, times=2))
+    hour(salesforce, probing, 2_000, 3_000)
+    assert salesforce.rows("SELECT deleted FROM crm_pipeline.raw_record") == [(True,)]
+
+
 def night(bench: Bench, spec: IntegrationSpec) -> tuple[int, int, int]:
     """The nightly comparison: how many records are listed as deleted, how many of them are news, and how many are back."""
     with QBenchClient(spec.qbench, integration=spec.name) as client:
