@@ -2,7 +2,8 @@
 
 A first load into two empty CRMs, the same partition again, and the next hour with 1 % of the records edited (of the
 contacts among them every tenth moves to another customer). Each is a real Dagster run in a process of its own, with
-external keys and the CRMs' own rate limits. Every count is compared with the one in the assets' metadata.
+external keys and the CRMs' own rate limits. Every count is compared with the one in the assets' metadata. Beside them stands
+what a batch costs more that fails as a whole.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from benchmarks.figures import Figure
 from benchmarks.workbench import HOUR, Workbench, workbench
+from crm_pipeline.crms.halving import in_halves
+from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.sandbox.journal import Call
 
 CUSTOMERS, CONTACTS = 1_000, 5_000
@@ -57,6 +61,9 @@ FLOORS: dict[str, dict[tuple[str, str], float]] = {
 }
 """The fewest calls of a first load: sign-in, one description per object, and full batches of 200, 100 and 1,000."""
 
+BATCHES = {"salesforce": 200, "hubspot": 100}
+"""The rows of a full write."""
+
 Counts = Counter[tuple[str, str]]
 
 
@@ -64,7 +71,7 @@ def measure(scale: float) -> list[Figure]:
     """The calls of the three runs; ``scale`` shrinks the tenant, and floors and limits are then only told for its full size."""
     customers, contacts = math.ceil(CUSTOMERS * scale), math.ceil(CONTACTS * scale)
     with workbench(customers=customers, contacts=contacts, crm_limits=True) as bench:
-        return [*_first_load(bench, full=scale == 1), *_same_again(bench), *_one_percent(bench)]
+        return [*_first_load(bench, full=scale == 1), *_same_again(bench), *_one_percent(bench), *_down()]
 
 
 def _first_load(bench: Workbench, *, full: bool) -> Iterator[Figure]:
@@ -115,6 +122,32 @@ def _one_percent(bench: Workbench) -> Iterator[Figure]:
     updated = sum(metadata.get("updated", 0) for metadata in bench.materializations().values())
     yield from _agreement(bench, calls, name)
     yield Figure("calls", f"{name}: edited records not updated in both CRMs", 2 * edited - updated, limit=0)
+
+
+def _down() -> Iterator[Figure]:
+    """What a full batch costs more where the CRM fails on everything, and where it fails on one record."""
+    for service, rows in BATCHES.items():
+        limit = math.floor(2 * math.log2(rows) + 2)
+        for name, poison in (("down", range(rows)), ("failing on one record", range(1))):
+            yield Figure("calls", f"{service} is {name}: calls beyond that of a full batch", _halving_calls(rows, set(poison)), limit=limit)
+
+
+def _halving_calls(rows: int, poison: set[int]) -> int:
+    calls = 0
+
+    def ask() -> bool:
+        nonlocal calls
+        calls += 1
+        return len(poison) < rows
+
+    def send(items: Sequence[int], /, *, again: bool) -> None:  # noqa: ARG001 - as every send
+        if ask() and poison.isdisjoint(items):
+            return
+        raise ServiceUnavailableError("fails", integration="benchmark", service="crm")
+
+    with suppress(ServiceUnavailableError):
+        list(in_halves(range(rows), send, repeatable=True, is_up=ask))
+    return calls - 1
 
 
 def edit_one_percent(bench: Workbench) -> int:
