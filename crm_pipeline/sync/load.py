@@ -32,7 +32,7 @@ from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, normalized_by_id
 from crm_pipeline.sync import emails, results
-from crm_pipeline.sync.existing import existing, named_ids
+from crm_pipeline.sync.existing import existing, named_ids, unread
 from crm_pipeline.sync.floor import ASSOCIATE
 from crm_pipeline.sync.gone import follow, follow_parents
 from crm_pipeline.sync.intents import sent_fields, settle_intents
@@ -319,7 +319,8 @@ class Load:
         # Only now: what a failing look-up leaves here is stored as refused.
         self._to_link = []
         unknown = ~rows["qbench_id"].isin(matches["qbench_id"])
-        self._store_results(rows[unknown].reset_index(drop=True), answer[unknown].reset_index(drop=True))
+        refused = unread(answer[unknown].reset_index(drop=True), self._planner.lookup.unread)
+        self._store_results(rows[unknown].reset_index(drop=True), refused)
         if planned is not None:
             self._carry_out(planned)
             self._write_rest()

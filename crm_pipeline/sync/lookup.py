@@ -48,6 +48,8 @@ class Lookup:
         self._store = store
         self._org_id = org_id
         self._match_keys = [key for key in order.spec.sync_on if order.crm in key.targets]
+        self.unread: set[str] = set()
+        """Ids of CRM records that were in the way and that the CRM failed to read."""
         self._scans: dict[tuple[str, FieldKind], pd.DataFrame] = {}
         self._blank: dict[str, bool] = {}
         self._given_up: set[int] = set()
@@ -156,6 +158,7 @@ class Lookup:
         elif crm_ids:
             key = self._order.settings.external_key
             held = self._crm.read(self._state.record_type, crm_ids, [crm_field, *([key] if key else [])])
+            self.unread |= set(held.loc[held["error_type"].notna(), "crm_id"])
             found = FOUND.build({"value": held[crm_field], "crm_id": held["crm_id"], "key": held[key] if key else None})
         else:
             return FOUND.empty()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
@@ -117,16 +116,15 @@ def test_an_account_that_a_duplicate_rule_names_is_linked_by_its_name(refused: R
     assert refused.names == ["Another", "Lab 1", "Lab 2", "Lab 4", "Lab 5"]
 
 
-def test_a_create_refused_for_a_record_that_cannot_be_read_ends_as_refused_until_the_load_is_repeated(salesforce: Bench) -> None:
+def test_a_create_refused_for_a_record_that_cannot_be_read_is_open_until_it_can_be(salesforce: Bench) -> None:
     org = salesforce.sandbox.org
     org.duplicates_named_in_collections = True
     org.add_duplicate_rule(DuplicateRule("Account", ("Name",), on=frozenset({"create"})))
     spec = salesforce.spec(accounts=BY_NAME)
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
     salesforce.sandbox.faults.add(Fault(method="POST", path="composite/sobjects/Account$", service="salesforce"))
-    with pytest.raises(ServiceUnavailableError):
-        salesforce.load(spec, ACCOUNT, connect=meanwhile(salesforce, lambda: salesforce.add_account("LAB 1"), after="scan"))
-    assert salesforce.outcomes() == {1: ("skipped", "ExistingRecordException"), 2: ("created", None)}
+    salesforce.load(spec, ACCOUNT, connect=meanwhile(salesforce, lambda: salesforce.add_account("LAB 1"), after="scan"))
+    assert salesforce.outcomes() == {1: ("failed", "CrmFailsOnRecordException"), 2: ("created", None)}
     salesforce.load(spec, ACCOUNT)
     assert salesforce.outcomes() == {1: ("linked", None), 2: ("unchanged", None)}
 
