@@ -195,9 +195,10 @@ def _closed(problem: RowProblem, *, parent_sent: bool) -> type[errors.RecordErro
 def may_be_of_the_call(problem: RowProblem, *, saved: int) -> bool:
     """Whether a row may have this problem for another row's sake; ``saved``: how many rows of its call were saved.
 
-    A code that nobody knows may be the call's where no row was saved.
+    A code that nobody knows may be the call's where no row was saved. A lock is the row's own, but for one that automation met:
+    its trigger runs for all rows of the call.
     """
-    if problem.locked or problem.held:
+    if (problem.locked or problem.held) and problem.code not in AUTOMATION_CODES:
         return False
     known = RECORD_ERRORS.keys() | DUPLICATE_CODES | REFERENCE_CODES | NO_ACCESS_CODES | LIMIT_CODES
     return problem.code in CALL_CODES or (saved == 0 and problem.code not in known)
