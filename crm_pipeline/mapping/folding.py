@@ -14,9 +14,9 @@ from crm_pipeline.mapping.values import email_form, over_uniques, texts
 from crm_pipeline.model import FieldKind
 
 _TYPEWRITTEN = {
-    "'": "`´‘’‚‛‹›ʹʻʼʽˈ′‵׳ꞌ＇",
-    '"': "“”„‟«»″‶〝〞〟״＂",
-    "-": "‐‑‒–—―−⁃﹘﹣－⸺⸻־",
+    "'": "`´‘’‚‛‹›ʹʻʼʽˈ′‵׳ꞌ＇❛❜",
+    '"': "“”„‟«»″‶〝〞〟״＂❝❞",
+    "-": "‐‑‒–—―−⁃﹘﹣－⸺⸻־˗᠆",
 }
 _PLAIN = str.maketrans({letter: plain for plain, letters in _TYPEWRITTEN.items() for letter in letters})
 """Quotes, apostrophes, dashes and hyphens as a keyboard has them: word processors put others in their place."""

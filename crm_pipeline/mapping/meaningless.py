@@ -11,7 +11,7 @@ from collections.abc import Collection
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import pandas as pd
 import yaml
@@ -29,13 +29,17 @@ FREE_MAIL_NAMES = frozenset({"gmail", "gmx", "hotmail", "outlook", "yahoo", "yan
 
 _OTHER_HOSTS = ("free_mail_hosts", "short_addresses", "site_builders")
 LONGEST_HOST = 253
+SHORTEST_WORD = 4
 SAME_DIGITS = 7
 """So many equal digits, or zeros in any number, are no number that somebody has."""
 _DIGITS_IN_ORDER = ("01234567890123456789", "98765432109876543210")
 _LABEL = re.compile(r"(?!-)[^\W_](?:[\w-]{0,61}[^\W_])?")
 _TOP_LABEL = re.compile(r"xn--[a-z0-9-]+|[^\W\d_]{2,}")
-_TELLING_PARAMETERS = ("id", "v")
-"""Parts of an address's query that say whose page it is; the others are about the visit."""
+_ABOUT_THE_VISIT = re.compile(r"utm_\w+|\w*clid|ref|ref_?src|refid|referrer|source|src|trk|igshid|si|hl|lang|locale|feature|mibextid|__\w+")
+"""Parts of an address's query that do not say whose page it is."""
+LONGEST_LOCAL_NUMBER = 8
+"""So few digits are dialled within one area only, and are thousands' number."""
+_NOT_APPLICABLE = re.compile(r"n/?a\W")
 
 
 def match_values(values: pd.Series, kind: FieldKind, *, default_region: str | None, meaningless: Collection[str] = ()) -> pd.Series:
@@ -68,48 +72,81 @@ def own_host(host: str, meaningless: Collection[str] = ()) -> bool:
     labels = host.split(".")
     if len(host) > LONGEST_HOST or len(labels) < 2 or not all(map(_LABEL.fullmatch, labels)) or not _TOP_LABEL.fullmatch(labels[-1]):
         return False
+    if labels[0] == "www" or labels[-1] in _words("local_endings"):
+        return False
     if any(host in _words(name) for name in _OTHER_HOSTS) or _shared(host, meaningless) is not None:
         return False
     registered = _suffixes().privatesuffix(host)
     if registered is None:
         return False
     name = registered.split(".")[0]
-    return name not in FREE_MAIL_NAMES and not (host == registered and name in _words("placeholders"))
+    nobodys = host == registered and (name in _words("placeholders") or name in _words("placeholder_hosts"))
+    return name not in FREE_MAIL_NAMES and not nobodys
 
 
 def _shared(host: str, further: Collection[str]) -> str | None:
     """The shared host that a host is, or is below."""
     labels = host.split(".")
     above = (".".join(labels[start:]) for start in range(len(labels) - 1))
-    return next((one for one in above if one in further or one in _words("shared_hosts")), None)
+    found = next((one for one in above if one in further or one in _words("shared_hosts")), None)
+    registered = _suffixes().privatesuffix(host) if found is None and _LABEL.fullmatch(labels[0]) else None
+    return registered if registered is not None and registered.split(".")[0] in _words("shared_names") else found
 
 
 def _page(text: str) -> str:
-    """Path of a web address and what of its query says whose page it is, "" for the front page."""
+    """Path and query of a web address, as far as they say whose page it is; "" for a page of everybody."""
     rest = text.strip().replace("\\", "/")
     try:
         parts = urlsplit(rest if "//" in rest.split("?")[0] else f"//{rest}")
-        query = parse_qs(parts.query)
+        asked = sorted((name, value) for name, value in parse_qsl(parts.query) if not _ABOUT_THE_VISIT.fullmatch(name))
     except ValueError:
         return ""
     path = re.sub(r"/+", "/", unquote(parts.path)).strip("/ ")
-    telling = [f"{name}={query[name][0]}" for name in _TELLING_PARAMETERS if query.get(name)]
-    return f"{path}?{'&'.join(telling)}" if path and telling else path
+    if asked and path:
+        return f"{path}?{urlencode(asked)}"
+    return "" if path in _words("pages_of_everybody") else path
 
 
 def _names_nobody(folded: str, kind: FieldKind, further: Collection[str]) -> bool:
-    if kind == "email":
-        local, at, host = folded.partition("@")
-        whole = not at or local.startswith("no") or host.partition(".")[0] in _words("placeholders")
-        return folded in further or (whole and _is_placeholder(fold_text(local)))
-    if kind == "phone" and folded.startswith("+"):
-        return folded in further or _is_no_number(_national(folded))
-    return _is_placeholder(folded, further)
+    if kind == "email" and "@" in folded:
+        return folded in further or _is_nobodys_mail(folded)
+    if kind == "phone":
+        return folded in further or _is_nobodys_number(folded)
+    return _is_placeholder(fold_text(folded), further)
+
+
+def _is_nobodys_mail(address: str) -> bool:
+    local, _, host = address.partition("@")
+    name, letters = host.partition(".")[0], _letters(fold_text(local))
+    if letters in _words("mail_placeholders") or host in {"example.com", "example.org", "example.net"}:
+        return True
+    return _is_placeholder(fold_text(local)) and (local.startswith("no") or _is_placeholder(fold_text(name)))
+
+
+def _is_nobodys_number(folded: str) -> bool:
+    """Whether a phone (folding.fold) is no number, one of an area alone, or one that nobody has."""
+    national = _national(folded)
+    if national is None:
+        digits = "".join(letter for letter in folded if letter.isdecimal())
+        words = any(letter.isalpha() for letter in folded)
+        return words or len(digits) <= LONGEST_LOCAL_NUMBER or _is_no_number(digits)
+    return _is_no_number(national) or national.endswith("0" * SAME_DIGITS)
 
 
 def _is_placeholder(folded: str, further: Collection[str] = ()) -> bool:
-    letters = "".join(letter for letter in folded if unicodedata.category(letter)[0] in "LMN")
-    return not letters or folded in further or letters in _words("placeholders") or set(letters) == {"x"} or _is_no_number(letters)
+    letters = _letters(folded)
+    if not letters or folded in further or set(letters) == {"x"} or _is_no_number(letters):
+        return True
+    if _NOT_APPLICABLE.match(folded) or (folded.startswith("#") and folded.endswith("!")):
+        return True
+    # Twice the same, or with a number behind it: "unknown, unknown", "test 1".
+    half, bare = letters[: len(letters) // 2], letters.rstrip("0123456789")
+    repeated = half * 2 == letters and half in _words("placeholders")
+    return letters in _words("placeholders") or repeated or (len(bare) >= SHORTEST_WORD and bare in _words("placeholders"))
+
+
+def _letters(folded: str) -> str:
+    return "".join(letter for letter in folded if unicodedata.category(letter)[0] in "LMN")
 
 
 def _is_no_number(text: str) -> bool:
@@ -122,11 +159,13 @@ def _is_no_number(text: str) -> bool:
 
 
 @lru_cache(maxsize=10_000)
-def _national(e164: str) -> str:
-    """The digits of a number (``values.phone_form``) behind its country code."""
+def _national(folded: str) -> str | None:
+    """The digits of a number (``phones.phone_form``) behind its country code; null for what is none."""
     import phonenumbers
 
-    number = phonenumbers.parse(phone_form(e164, None) or e164, None)
+    if phone_form(folded, None) is None:
+        return None
+    number = phonenumbers.parse(folded, None)
     return phonenumbers.national_significant_number(number)
 
 

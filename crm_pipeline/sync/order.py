@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -48,7 +49,8 @@ class LoadOrder:
     def key_space(self) -> str | None:
         """The external keys this integration writes: the field and the prefix; null without one."""
         settings = self.settings
-        return None if settings.external_key is None else f"{settings.external_key}: {settings.external_key_prefix}"
+        prefix = unicodedata.normalize("NFKC", settings.external_key_prefix)
+        return None if settings.external_key is None else f"{settings.external_key}: {prefix}"
 
     def key_of(self, qbench_ids: pd.Series) -> pd.Series:
         """The external key value of each QBench id."""

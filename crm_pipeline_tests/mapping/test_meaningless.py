@@ -21,13 +21,33 @@ def compared(*values: str, kind: FieldKind = "text", meaningless: tuple[str, ...
     [
         *("n/a", "N.A.", "Ｎ／Ａ", "none", "NULL", "-", "—", "...", "?", "Unknown", "TEST", "t.b.d.", "not available", "xxx", "0", "00000"),
         *("unbekannt", "Не указано", "ТЕСТ", "不明", "없음", "غير معروف", "n\u200b/a"),
+        *("unknown unknown", "None, none", "Test 1", "Testing123", "N/A - see notes", "#REF!", "S/N", "нет данных"),
     ],
 )
 def test_placeholder_is_no_key_in_any_case_and_script(placeholder: str, kind: FieldKind) -> None:
     assert compared(placeholder, kind=kind) == [None]
 
 
-@pytest.mark.parametrize("number", ["0000000000", "+1 000 000 0000", "111-111-1111", "(555) 555-5555", "1234567890", "٠٠٠٠٠٠٠"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "0000000000",
+        "+1 000 000 0000",
+        "111-111-1111",
+        "(555) 555-5555",
+        "1234567890",
+        "٠٠٠٠٠٠٠",
+        "+1",
+        "+49",
+        "+",
+        "+x",
+        "+1 see notes",
+        "555-1234",
+        "12345",
+        "call office",
+        "1-800-000-0000",
+    ],
+)
 def test_number_that_nobody_has_is_no_key(number: str) -> None:
     assert compared(number, kind="phone") == [None]
     assert compared("+1 512 555 0101", kind="phone") == ["+15125550101"]
@@ -37,7 +57,8 @@ def test_number_that_nobody_has_is_no_key(number: str) -> None:
     ("address", "known"),
     [
         *(("none@none.com", None), ("test@test.com", None), ("noemail@acme.com", None), ("no-email@acme.com", None)),
-        *(("na@acme.com", "na@acme.com"), ("nora@acme.com", "nora@acme.com"), ("info@test.com", "info@test.com")),
+        *(("na@acme.com", "na@acme.com"), ("nora@acme.com", "nora@acme.com"), ("ana@test.com", "ana@test.com")),
+        *(("unknown@acme.org", None), ("noreply@acme.org", None), ("n/a@n/a.com", None), ("-@-.com", None), ("info@example.com", None)),
     ],
 )
 def test_mail_address_of_placeholders_is_no_key(address: str, known: str | None) -> None:
@@ -54,7 +75,8 @@ def test_name_that_only_holds_a_placeholder_stays_a_key(name: str) -> None:
     [
         *("localhost", "http://n", "192.168.1.1", "https://10.0.0.7/x", "www", "http://", "acme", "see notes", "a b.com c"),
         *("facebook.com", "https://www.linkedin.com/", "wixsite.com", "github.io", "weebly.com", "co.uk", "example.com", "none.com"),
-        *("gmail.com", "yahoo.co.uk", "https://bit.ly/3xYz", "u.s"),
+        *("gmail.com", "yahoo.co.uk", "https://bit.ly/3xYz", "u.s", "google.de", "linkedin.com/company", "facebook.com/profile.php"),
+        *("youtube.com/watch", "acme.local", "www.acme", "yourdomain.com", "forms.gle"),
     ],
 )
 def test_web_address_of_nobody_is_no_key(address: str) -> None:
@@ -67,6 +89,8 @@ def test_web_address_of_nobody_is_no_key(address: str) -> None:
         ("https://www.facebook.com/acmelabs", "https://facebook.com/borealis.bakery", False),
         ("https://m.facebook.com/AcmeLabs/?ref=page", "facebook.com/acmelabs", True),
         ("https://www.facebook.com/profile.php?id=1", "https://www.facebook.com/profile.php?id=2", False),
+        ("https://www.google.com/search?q=acme", "https://www.google.com/search?q=other", False),
+        ("https://www.amazon.fr/stores/acme", "https://www.amazon.fr/stores/other", False),
         ("https://sites.google.com/view/acme", "https://sites.google.com/view/other", False),
         ("https://de.linkedin.com/company/acme", "http://www.linkedin.com/company/acme/", True),
         ("https://acme.wixsite.com/lab", "https://www.ACME.wixsite.com/home", True),
