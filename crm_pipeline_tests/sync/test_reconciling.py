@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crm_pipeline.schemas import EXAMINED, LINKS
-from crm_pipeline.sync.reconciling import FINDINGS, noteworthy, reconcile
+from crm_pipeline.schemas import EXAMINED, LINKS, OUTCOMES
+from crm_pipeline.sync.reconciling import FINDINGS, noteworthy, outcomes, reconcile
 
 
 def links(*rows: dict[str, Any]) -> pd.DataFrame:
@@ -69,3 +69,11 @@ def test_deleted_link_stays_deleted_without_news_and_a_live_record_restores_it()
 def test_record_that_is_followed_through_a_merge_gets_a_lost_key_back() -> None:
     found = findings(links({}), examined(A=("merged", "W", None)))[1]
     assert (found["finding"], found["key_lost"], found["other_key"]) == ("relinked", True, False)
+
+
+def test_outcome_that_a_check_writes_speaks_of_the_state_of_the_one_before() -> None:
+    rows = noteworthy(links({}), examined(A=("deleted", None, None)), key_of=None, accounts=None)
+    found = reconcile(rows, pd.DataFrame(columns=["crm_id", "integration", "qbench_id"], dtype=object), integration="acme")
+    before = {"qbench_id": [1], "version": [7], "outcome": ["updated"], "retryable": [False], "state_digest": [42]}
+    told = outcomes(found, OUTCOMES.build(pd.DataFrame(before)))
+    assert (told["version"].tolist(), told["state_digest"].tolist()) == ([7], [42])
