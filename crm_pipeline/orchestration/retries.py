@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
+from itertools import zip_longest
 
 import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
+from dagster._core.storage.tags import RUN_KEY_TAG
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
@@ -23,7 +25,7 @@ from crm_pipeline.sync.waking import awakened
 
 INTERVAL_SECONDS = 60
 MOST_REQUESTS = 10
-"""The most runs one tick requests, oldest hours first; the rest follows with the next ticks."""
+"""The most runs one tick requests, of the CRMs in turn, oldest hours first; the rest follows with the next ticks."""
 
 Hours = dict[str, str]
 """Partition key to a mark that changes with every attempt, and within the hour: a run may fail before it stores anything."""
@@ -51,26 +53,40 @@ def build_retry_sensor(
             yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; it is waited for")
             return
         due = _due(STORE, spec)
-        requests = [
-            dg.RunRequest(
-                run_key=f"{spec.name} {crm} {first}...{last} {mark}",
-                asset_selection=list(loads),
-                tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name, ROWS_TAG: DUE},
-            )
+        of_crms = [
+            [
+                dg.RunRequest(
+                    run_key=f"{spec.name} {crm} {first}...{last} {mark}",
+                    asset_selection=list(loads),
+                    tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name, ROWS_TAG: DUE},
+                )
+                for first, last, mark in _ranges(_changed(STORE, spec, crm) | due.get(crm, {}), partitions, per_run=hours_per_run(spec))
+            ]
             for crm, loads in free.items()
-            for first, last, mark in _ranges(_changed(STORE, spec, crm) | due.get(crm, {}), partitions, per_run=hours_per_run(spec))
         ]
-        yield from requests[:MOST_REQUESTS]
-        if not requests:
-            yield dg.SkipReason(f"integration {spec.name}: nothing is due")
+        requests = [request for of_each in zip_longest(*of_crms) for request in of_each if request is not None]
+        new = _not_made_yet(context.instance, requests)
+        yield from new[:MOST_REQUESTS]
+        if not new:
+            yield dg.SkipReason(
+                f"integration {spec.name}: nothing is due" + (" that was not requested within the hour" if requests else "")
+            )
 
     return sensor
+
+
+def _not_made_yet(instance: dg.DagsterInstance, requests: Sequence[dg.RunRequest]) -> list[dg.RunRequest]:
+    """The requests without those whose run was launched before: Dagster would pass over them, and they would take the others' places."""
+    keys = [str(request.run_key) for request in requests]
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: keys})) if keys else []
+    made = {run.tags[RUN_KEY_TAG] for run in runs}
+    return [request for request in requests if request.run_key not in made]
 
 
 def _due(store: Store, spec: IntegrationSpec) -> dict[str, Hours]:
     """By CRM the hours with a record whose next attempt is due."""
     with store.transaction() as connection:
-        found = waiting_hours(connection, spec.name)
+        found = waiting_hours(connection, spec.name, record_types=list(spec.records))
     due: dict[str, Hours] = {}
     for row in found[found["due"]].itertuples():
         due.setdefault(row.crm, {})[partition_of(row.hour, spec.start)] = f"{row.attempt} {row.hours_due}"

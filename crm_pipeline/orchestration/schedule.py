@@ -157,7 +157,7 @@ def _left_to_the_sensor(spec: IntegrationSpec, store: Store, standing: Standing,
         return {}
     left: dict[dg.AssetKey, set[str]] = {}
     with store.transaction() as connection:
-        waiting = waiting_hours(connection, spec.name)
+        waiting = waiting_hours(connection, spec.name, record_types=list(spec.records))
         for crm, keys in hourly.loads.items():
             hours = sorted({partition_of(hour, spec.start) for hour in waiting.loc[waiting["crm"] == crm, "hour"]} & open_hours[crm])
             windows = [window_of(hour, spec.start, overlap_seconds=0) for hour in hours]

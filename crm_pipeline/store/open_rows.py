@@ -85,7 +85,7 @@ SELECT waiting.crm, staged.version - mod(staged.version, :hour) AS hour, bool_or
        greatest(CAST(extract(epoch FROM now() - min(waiting.next_attempt_at)) AS bigint) / :hour, 0) AS hours_due
 FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id, version)
-WHERE waiting.integration = :integration AND waiting.next_attempt_at IS NOT NULL
+WHERE waiting.integration = :integration AND waiting.next_attempt_at IS NOT NULL AND waiting.record_type = ANY(:record_types)
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
@@ -121,12 +121,14 @@ def only_wait(
     return [position in waiting for position in range(1, len(windows) + 1)]
 
 
-def waiting_hours(connection: Connection, integration: str) -> pd.DataFrame:
+def waiting_hours(connection: Connection, integration: str, *, record_types: Sequence[RecordType] = tuple(RecordType)) -> pd.DataFrame:
     """The hours with rows that are tried again by themselves (WAITING_HOURS); a row edited meanwhile belongs to its new hour.
 
-    Found by the outcomes' next attempts alone, however many rows are staged.
+    ``record_types``: those that sync; nobody tries the others again. Found by the outcomes' next attempts alone, however many
+    rows are staged.
     """
-    return fetch(connection, _WAITING_HOURS, {"integration": integration, "hour": HOUR_SECONDS}, WAITING_HOURS)
+    parameters = {"integration": integration, "hour": HOUR_SECONDS, "record_types": list(record_types)}
+    return fetch(connection, _WAITING_HOURS, parameters, WAITING_HOURS)
 
 
 def hours_of(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> set[int]:

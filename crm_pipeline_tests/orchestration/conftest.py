@@ -10,6 +10,7 @@ from datetime import datetime
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import RUN_KEY_TAG
 from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
@@ -67,8 +68,9 @@ class Dagster:
     def launch(self, spec: IntegrationSpec, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         """Run what a schedule or sensor of the integration requests."""
         job = self.definitions(spec).resolve_job_def(job_name(spec.name))
+        key = {} if request.run_key is None else {RUN_KEY_TAG: request.run_key}
         return job.execute_in_process(
-            tags=dict(request.tags), instance=self.instance, raise_on_error=False, asset_selection=request.asset_selection
+            tags={**request.tags, **key}, instance=self.instance, raise_on_error=False, asset_selection=request.asset_selection
         )
 
     def ticked(self, spec: IntegrationSpec, *, at: datetime) -> tuple[list[dg.RunRequest], str | None]:

@@ -144,6 +144,14 @@ def test_hours_with_waiting_rows_say_whether_one_is_due_and_which_attempt_it_is(
     assert found["attempt"].eq(again["attempt"]).tolist() == [False, True]
 
 
+def test_rows_of_record_types_that_do_not_sync_any_more_make_no_hour_due(store: Store) -> None:
+    stage(store, {1: 10})
+    decide(store, read(store, 1), "failed")
+    with store.transaction() as connection:
+        assert len(waiting_hours(connection, "acme", record_types=[RecordType.ACCOUNT])) == 1
+        assert waiting_hours(connection, "acme", record_types=[RecordType.CONTACT]).empty
+
+
 def test_attempt_of_a_row_counts_though_another_row_of_its_hour_waits_for_longer(store: Store) -> None:
     stage(store, {1: 10, 2: 20})
     decide(store, read(store, 2), "failed")
