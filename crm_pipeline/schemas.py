@@ -75,7 +75,9 @@ WRITE_RESULTS = FrameSchema(
     "write_results",
     (
         Column("qbench_id", "int64", "QBench id"),
-        Column("crm_id", "str", "id of the CRM record; null when the CRM named none"),
+        Column(
+            "crm_id", "str", "id of the CRM record, of a create refused as existing that of the one with its key; null when none is named"
+        ),
         Column("created", "boolean", "True: the CRM made a new record; False: it existed; null: not said or not written"),
         Column("parent_sent", "bool", "the parent went with this write and needs no association"),
         Column("error_type", "str", "name of a record error, null when the write succeeded"),

@@ -8,14 +8,20 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, WriteBatch
-from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, RecordError, ServiceFailedException
+from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, ServiceFailedException
 from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.sync.lookup import Undecided
+from crm_pipeline.sync.namesakes import PAIRS, doubtful, told_apart
 from crm_pipeline.sync.planning import Plan
 
 logger = logging.getLogger(__name__)
+
+
+UNDER_WAY = Undecided(ServiceFailedException, "the CRM may still be carrying out the create of an interrupted run")
+UNTOLD = Undecided(CrmFailsOnRecordException, "the CRM fails to tell what an interrupted run created")
 
 
 def sent_fields(creates: Plan) -> pd.Series:
@@ -28,7 +34,7 @@ def sent_fields(creates: Plan) -> pd.Series:
     return pd.Series(dicts, index=creates.rows.index, dtype=object)
 
 
-def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> dict[int, type[RecordError]]:
+def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> dict[int, Undecided]:
     """Ask the CRM what became of every open intent: link what it made, forget what it did not make.
 
     A record that is linked already was not made by an open intent. Returns, by QBench id, why a create is not decided:
@@ -46,15 +52,14 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> d
     found = found.dropna(subset="crm_id")
     with store.transaction() as connection:
         holders = state.holders(connection, org_id=org_id, crm_ids=found["crm_id"].tolist())
-    found = found[~found["crm_id"].isin(holders["crm_id"])].drop_duplicates()
-    unsure = found["crm_id"].duplicated(keep=False) | found["qbench_id"].duplicated(keep=False)
-    under_way = intents.loc[too_young & ~intents["qbench_id"].isin(found["qbench_id"]), "qbench_id"]
-    undecided: dict[int, type[RecordError]] = {
-        **{int(qbench_id): AmbiguousMatchException for qbench_id in found.loc[unsure, "qbench_id"]},
-        **{int(qbench_id): ServiceFailedException for qbench_id in under_way},
-        **{int(qbench_id): CrmFailsOnRecordException for qbench_id in untold},
+    found = PAIRS.build(found.loc[~found["crm_id"].isin(holders["crm_id"])].drop_duplicates().reset_index(drop=True))
+    made, unsure = _made(crm, state, intents, found)
+    under_way = intents.loc[too_young & ~intents["qbench_id"].isin([*made["qbench_id"], *unsure["qbench_id"]]), "qbench_id"]
+    undecided = {
+        **{int(qbench_id): _ambiguous(records) for qbench_id, records in unsure.groupby("qbench_id")["crm_id"]},
+        **{int(qbench_id): UNDER_WAY for qbench_id in under_way},
+        **{int(qbench_id): UNTOLD for qbench_id in untold},
     }
-    made = found[~unsure].reset_index(drop=True)
     with store.transaction() as connection:
         # No digest is kept, so that the next plan sends the record's present state.
         state.save_links(connection, org_id=org_id, links=_links(made))
@@ -62,6 +67,23 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> d
         state.close_intents(connection, ids=settled["qbench_id"].tolist())
     logger.info("%d creates of an earlier run settled: %d were made, %d cannot be told", len(intents), len(made), len(undecided))
     return undecided
+
+
+def _made(crm: Crm, state: CrmState, intents: pd.DataFrame, found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The pairs (namesakes.PAIRS) of creates and the records they made, and those that cannot be told; a call only for namesakes."""
+    doubt = doubtful(found)
+    if not doubt.any():
+        return found, PAIRS.empty()
+    asked = found[doubt].reset_index(drop=True)
+    sent = {int(qbench_id): values for qbench_id, values in zip(intents["qbench_id"], intents["sent"], strict=True)}
+    fields = {name for qbench_id in asked["qbench_id"].unique() for name in sent[qbench_id]} - {"parent_crm_id"}
+    held = crm.read(state.record_type, asked["crm_id"].unique().tolist(), sorted(fields))
+    told, unsure = told_apart(asked, sent=sent, held=held)
+    return PAIRS.build(pd.concat([found[~doubt], told], ignore_index=True)), unsure
+
+
+def _ambiguous(records: pd.Series) -> Undecided:
+    return Undecided(AmbiguousMatchException, f"several records could be the one an interrupted run created: {', '.join(records)}")
 
 
 def _links(made: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,6 @@ from crm_pipeline.calls import spaced
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import (
     CrmPipelineError,
-    RecordError,
     RecordLockedException,
     SameRefusalError,
     ServiceError,
@@ -37,6 +36,7 @@ from crm_pipeline.sync.floor import ASSOCIATE
 from crm_pipeline.sync.gone import follow, follow_parents
 from crm_pipeline.sync.intents import sent_fields, settle_intents
 from crm_pipeline.sync.link_reader import LinkReader
+from crm_pipeline.sync.lookup import Undecided
 from crm_pipeline.sync.mending import mend
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
@@ -152,7 +152,7 @@ class Load:
         return replace(self._link_reader, state=self.order.parent)
 
     @cached_property
-    def _undecided(self) -> dict[int, type[RecordError]]:
+    def _undecided(self) -> dict[int, Undecided]:
         """By QBench id, why an earlier create can neither be linked nor ruled out."""
         return settle_intents(self.order.state, store=self._store, crm=self._crm, org_id=self._org_id)
 
@@ -264,7 +264,7 @@ class Load:
             again |= mended
         if again.any():
             self._to_repeat.append(batch.take(again))
-        there = existing(batch.rows, answer) & ~again & self._planner.lookup.has_match_keys
+        there = existing(batch.rows, answer) & ~again & (self._planner.lookup.has_match_keys | answer["crm_id"].notna())
         if there.any():
             self._to_link.append((batch.rows[there], answer[there]))
         done = ~again & ~there
@@ -304,7 +304,7 @@ class Load:
         return named.isin(ours)
 
     def _link_existing(self) -> None:
-        """Link the refused creates whose record a match key finds now; the others stay refused (rules.md, 8)."""
+        """Link the refused creates whose record carries their key, or a match key finds now; the others stay refused (rules.md, 8)."""
         if not self._to_link:
             return
         rows, answer = self._waiting_to_link()
@@ -313,7 +313,7 @@ class Load:
             # They were refused, so that no record of theirs needs to be looked for.
             self.order.state.close_intents(connection, ids=ids)
             frame = normalized_by_id(connection, self.order.integration, self._record_type, ids=ids)
-        matches = self._planner.lookup.among_named(frame, named_ids(answer))
+        matches = self._planner.lookup.among_named(frame, named_ids(answer), own=answer.dropna(subset="crm_id").reset_index(drop=True))
         known = frame[frame["qbench_id"].isin(matches["qbench_id"])].reset_index(drop=True)
         planned = self._planner.plan(known, undecided=self._undecided, matches=matches) if len(known) else None
         # Only now: what a failing look-up leaves here is stored as refused.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property, partial
-from types import MappingProxyType
+from typing import NamedTuple
 
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, RecordError, ServiceFailedException
+from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.meaningless import match_values
@@ -28,14 +28,12 @@ from crm_pipeline.sync.rivals import contested, pairs_of, rivals_of
 FEW = 200
 """Emails that are looked up at once, in a call or two; for more it is asked first whether the CRM has any email at all."""
 
-UNDECIDED: Mapping[type[RecordError], str] = MappingProxyType(
-    {
-        AmbiguousMatchException: "several records could be the one an interrupted run created",
-        ServiceFailedException: "the CRM may still be carrying out the create of an interrupted run",
-        CrmFailsOnRecordException: "the CRM fails to tell what an interrupted run created",
-    }
-)
-"""Why nothing is sent for a record whose earlier create is not decided (sync.intents.settle_intents)."""
+
+class Undecided(NamedTuple):
+    """Why nothing is sent for a record whose earlier create is not decided (sync.intents.settle_intents)."""
+
+    error: type[RecordError]
+    reason: str
 
 
 class Lookup:
@@ -54,7 +52,7 @@ class Lookup:
         self._blank: dict[str, bool] = {}
         self._given_up: set[int] = set()
 
-    def matches(self, unlinked: pd.DataFrame, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
+    def matches(self, unlinked: pd.DataFrame, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of normalized rows without a link: by their key first, then by each match key."""
         held_back = _undecided(unlinked, undecided)
         found = [held_back]
@@ -93,13 +91,17 @@ class Lookup:
         """Whether any match key applies in this CRM."""
         return bool(self._match_keys)
 
-    def among_named(self, refused: pd.DataFrame, crm_ids: list[str]) -> pd.DataFrame:
+    def among_named(self, refused: pd.DataFrame, crm_ids: list[str], *, own: pd.DataFrame) -> pd.DataFrame:
         """The matches (matching.MATCHES) of normalized rows whose create was refused because these CRM records are there.
 
-        The records are read anew, since what was found before the create did not show them.
+        ``own``: columns ``qbench_id`` and ``crm_id``, records that carry the rows' own keys. The others are read anew, since what
+        was found before the create did not show them.
         """
-        found = [MATCHES.empty()]
-        rows = refused
+        keys = fold(self._order.key_of(own["qbench_id"]))
+        claims = pd.DataFrame({"qbench_id": own["qbench_id"], "value": keys, "key": self._order.key_of(own["qbench_id"])})
+        carriers = FOUND.build({"value": keys, "crm_id": own["crm_id"], "key": claims["key"]})
+        found = [self._choose(claims, carriers, origin=LinkOrigin.KEY)]
+        rows = _without(refused, found[-1])
         for match_key in self._match_keys:
             if len(rows) and match_key.source in rows.columns:
                 found.append(self._choose(self._claims(rows, match_key), self._named(rows, match_key, crm_ids), origin=LinkOrigin.MATCHED))
@@ -225,14 +227,14 @@ def _unread(claims: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
     )
 
 
-def _undecided(rows: pd.DataFrame, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
+def _undecided(rows: pd.DataFrame, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
     ids = rows["qbench_id"][rows["qbench_id"].isin(list(undecided))].reset_index(drop=True)
-    why = ids.map(dict(undecided))
+    why = [undecided[qbench_id] for qbench_id in ids]
     return MATCHES.build(
         {
             "qbench_id": ids,
             "origin": pd.Series(str(LinkOrigin.CREATED), index=ids.index, dtype="str"),
-            "error_type": pd.Series([error.__name__ for error in why], index=ids.index, dtype="str"),
-            "reason": pd.Series([UNDECIDED[error] for error in why], index=ids.index, dtype="str"),
+            "error_type": pd.Series([one.error.__name__ for one in why], index=ids.index, dtype="str"),
+            "reason": pd.Series([one.reason for one in why], index=ids.index, dtype="str"),
         }
     )

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import MappingError, RecordError
+from crm_pipeline.errors import MappingError
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
@@ -23,7 +23,7 @@ from crm_pipeline.store.open_calls import open_calls
 from crm_pipeline.store.waiting import ids_released
 from crm_pipeline.sync import claims, eligibility
 from crm_pipeline.sync.customers import Accounts, customers
-from crm_pipeline.sync.lookup import Lookup
+from crm_pipeline.sync.lookup import Lookup, Undecided
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.owners import Owners
 from crm_pipeline.sync.parents import former_customers, keep_parent, left_alone, previous_parent_crm_ids
@@ -95,7 +95,7 @@ class Planner:
         """Forget what was looked up in the CRM: others have written to it meanwhile."""
         self.lookup = Lookup(self._order, crm=self._crm, store=self._store, org_id=self._org_id)
 
-    def plan(self, frame: pd.DataFrame, *, undecided: Mapping[int, type[RecordError]], matches: pd.DataFrame | None = None) -> Plan:
+    def plan(self, frame: pd.DataFrame, *, undecided: Mapping[int, Undecided], matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``undecided``: by QBench id, why an earlier create can neither be linked nor ruled out.
 
         ``matches``: matching.MATCHES where they are known already.
@@ -159,7 +159,7 @@ class Planner:
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=parents, email_winners=winners)
         return Known(payload, wanted, links, parents, former, verdicts, calls)
 
-    def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, type[RecordError]]) -> pd.DataFrame:
+    def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
         if self._record_type is RecordType.CONTACT:
             leaving = claims.given_up(self._order.crm, frame=frame, links=known.links, digests=known.digests, verdicts=known.verdicts)

@@ -64,12 +64,12 @@ def key_is_taken(sandbox: Sandbox, crm_id: str) -> None:
     refuse_row(sandbox, UPSERT, "DUPLICATE_VALUE", f"duplicate value found: {KEY} duplicates value on record with id: {crm_id[:15]}")
 
 
-def test_taken_key_that_is_ours_is_adopted_and_written(sandbox: Sandbox, crm: Crm) -> None:
+def test_record_with_a_taken_key_that_is_ours_is_named_and_gets_nothing_of_a_create(sandbox: Sandbox, crm: Crm) -> None:
     crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
     key_is_taken(sandbox, crm_id)
     result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
-    assert (result["error_type"], result["crm_id"], result["created"]) == (None, crm_id, False)
-    assert sandbox.org.record("Account", crm_id)["Name"] == "Laboratory 7"
+    assert (result["error_type"], result["crm_id"]) == ("ExistingRecordException", crm_id)
+    assert sandbox.org.record("Account", crm_id)["Name"] == "Old name"
 
 
 def test_taken_key_of_a_record_that_has_another_is_not_adopted(sandbox: Sandbox, crm: Crm) -> None:
@@ -83,12 +83,11 @@ def test_taken_key_of_a_record_that_has_another_is_not_adopted(sandbox: Sandbox,
 UNNAMED = "duplicate value found: <unknown> duplicates value on record with id: <unknown>"
 
 
-def test_taken_key_whose_record_the_message_does_not_name_is_adopted_by_its_key(sandbox: Sandbox, crm: Crm) -> None:
+def test_record_with_a_taken_key_that_the_message_does_not_name_is_found_by_it(sandbox: Sandbox, crm: Crm) -> None:
     crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
     refuse_row(sandbox, UPSERT, "DUPLICATE_VALUE", UNNAMED)
     result = results_by_id(crm.write(ACCOUNT, batch_of(account(7))))[7]
-    assert (result["error_type"], result["crm_id"], result["created"]) == (None, crm_id, False)
-    assert sandbox.org.record("Account", crm_id)["Name"] == "Laboratory 7"
+    assert (result["error_type"], result["crm_id"], result["error_ids"]) == ("ExistingRecordException", crm_id, crm_id)
 
 
 def test_taken_key_that_no_record_is_seen_to_carry_is_to_be_tried_again(sandbox: Sandbox, crm: Crm) -> None:

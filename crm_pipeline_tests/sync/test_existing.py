@@ -181,3 +181,20 @@ def test_a_contact_whose_email_the_crm_fails_to_look_up_is_open_by_itself_and_ne
     assert hubspot.outcomes(CONTACT)[7] == ("linked", None)
     assert len(hubspot.emails()) == 3
     assert hubspot.rows("SELECT crm_id FROM crm_pipeline.link WHERE record_type = 'contact' AND qbench_id = 7") == [(there,)]
+
+
+def test_a_create_whose_key_is_taken_sends_what_a_link_may_send(salesforce: Bench) -> None:
+    spec, there = salesforce.spec(), []
+
+    def one_with_the_key() -> None:
+        there.append(salesforce.add(ACCOUNT, {"Name": "Old name", "Phone": "by hand", "QBench_Id__c": "1"}))
+        message = f"duplicate value found: QBench_Id__c duplicates value on record with id: {there[0][:15]}"
+        refusal = {"success": False, "errors": [{"statusCode": "DUPLICATE_VALUE", "message": message, "fields": []}]}
+        salesforce.sandbox.faults.add(Fault(service="salesforce", path="sobjects/Account/QBench_Id__c", kind="rows", body=refusal))
+
+    salesforce.stage(spec, ACCOUNT, customer(1, phone="5125550101"))
+    salesforce.load(spec, ACCOUNT, connect=meanwhile(salesforce, one_with_the_key, after="has_keyed_records"))
+    record = salesforce.sandbox.org.record("Account", there[0])
+    assert (record["Name"], record["Phone"]) == ("Lab 1", "by hand")
+    assert salesforce.outcomes() == {1: ("linked", None)}
+    assert salesforce.rows("SELECT crm_id, origin FROM crm_pipeline.link") == [(there[0], "key")]

@@ -241,6 +241,7 @@ class Writer:
     def _settle(self, answers: list[Answer]) -> list[Answer]:
         """Decide by reading what codes alone leave open: whose a taken key is, and which of two records is gone.
 
+        A record that carries the row's own key is named as such and left alone: a create's values are not those of an update.
         A taken key whose record is neither named nor found is being written by another call: it is there, or free, in a moment.
         """
         open_answers = [answer for answer in answers if self._key_is_taken(answer) or _is_unsure(answer)]
@@ -254,26 +255,19 @@ class Writer:
         except ServiceError:
             return [*settled, *(replace(answer, error=ServiceFailedException) for answer in open_answers)]
         holders = {key: record_id for record_id, key in held.items() if key}
-        adopted = []
         for answer in open_answers:
             if not unread.isdisjoint((answer.row.crm_id, answer.row.key, *answer.problem.ids)):
                 settled.append(replace(answer, error=CrmFailsOnRecordException))
             elif answer.row.crm_id is None and answer.row.key in holders:
-                adopted.append(replace(answer.row, crm_id=holders[answer.row.key]))
+                holder = holders[answer.row.key]
+                settled.append(replace(answer, crm_id=holder, problem=replace(answer.problem, ids=(holder,))))
             elif self._holder_is_unnamed(answer):
                 settled.append(replace(answer, error=RecordLockedException))
             elif answer.row.crm_id in held:
                 settled.append(replace(answer, error=ParentNotFoundException))
             else:
                 settled.append(answer)
-        return [*settled, *self._adopt(adopted)]
-
-    def _adopt(self, rows: list[Row]) -> list[Answer]:
-        """Write rows into the records found to be theirs; what was written before must not be lost to an error here."""
-        try:
-            return self._carry_out(self._requests(rows))
-        except ServiceError:
-            return [Answer(row, error=ServiceFailedException) for row in rows]
+        return settled
 
     def _key_is_taken(self, answer: Answer) -> bool:
         """A create refused because a record already carries the row's key, as far as is said; no other unique field is looked at."""
