@@ -32,7 +32,7 @@ SEPARATORS: dict[FieldKind, re.Pattern[str]] = {
 }
 NO_VALUE_WORDS = frozenset(
     {"nan", "NaN", "NAN", "-nan", "inf", "INF", "+inf", "-inf", "-INF", "Infinity", "+Infinity", "-Infinity", "infinity", "-infinity",
-     "Inf", "+Inf", "-Inf", "INFINITY", "-INFINITY", "+NaN", "-NaN", "#NaN", "1.#QNAN", "1.#INF", "-1.#IND",
+     "+Inf", "-Inf", "INFINITY", "-INFINITY", "+NaN", "-NaN", "#NaN", "1.#QNAN", "1.#INF", "-1.#IND",
      "null", "NULL", "(null)", "None", "nil", "undefined", "NaT", "<NA>"}
 )  # fmt: skip
 """How programs write that there is no value, or no number, letter by letter: Nan and Null are people's names."""
