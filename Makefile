@@ -40,6 +40,7 @@ format: $(INSTALLED) ## Tidy up the code
 	@$(BIN)/ruff format .
 
 docs: $(INSTALLED) ## Write the documents that come from the code
+	@$(BIN)/python -m crm_pipeline.answer_reference
 	@$(BIN)/python -m crm_pipeline.error_reference
 	@$(BIN)/python -m crm_pipeline.yaml_reference
 

@@ -10,16 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crm_pipeline.answer_reference import contracts
 from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, ID, TEXT, Form, May, Members, Nullable, One, Rows, fault_of, members_of
 from crm_pipeline.crms.hubspot import contracts as hubspot
 from crm_pipeline.crms.salesforce import contracts as salesforce
 from crm_pipeline.qbench import contracts as qbench
 
-CONTRACTS = {
-    f"{service}: {call}": form
-    for service, table in (("hubspot", hubspot.CONTRACTS), ("salesforce", salesforce.CONTRACTS), ("qbench", qbench.CONTRACTS))
-    for call, form in table.items()
-}
+CONTRACTS = {f"{service}: {call}": form for service, table in contracts().items() for call, form in table.items()}
 WRONG: tuple[Any, ...] = ("", " ", [], {}, [None], "x", 7, -1, 1.5, True)
 EXAMPLES = {TEXT: "x", COUNT: 0, FLAG: False, ID: "1", ANYTHING: None, qbench.ID: 1}
 
