@@ -27,13 +27,13 @@ class Standing:
     """How the assets of an integration stand. ``upstream``: of each asset, in their order, all that it is made from.
 
     ``open``: the hours that are missing or failed. ``left``: hours of loads that need nothing for now, as all their records wait
-    for a later try. ``resting``: assets of which nothing is to be requested: they were never loaded, or are at work.
+    for a later try. ``resting``: hours that nobody is to request: of assets that were never loaded, or are at work.
     """
 
     upstream: Mapping[dg.AssetKey, AbstractSet[dg.AssetKey]]
     open: Hours
     left: Hours = field(default_factory=dict)
-    resting: AbstractSet[dg.AssetKey] = frozenset()
+    resting: Hours = field(default_factory=dict)
 
     def to_run(self, hour: str) -> tuple[dg.AssetKey, ...]:
         """The assets to run for an hour: the open ones, and all that is made from these.
@@ -44,10 +44,22 @@ class Standing:
         for asset, upstream in self.upstream.items():
             anew = not upstream.isdisjoint(chosen)
             is_due = hour in self.open[asset] and hour not in self.left.get(asset, ())
-            is_ready = all(hour not in self.open[other] or other in chosen for other in upstream)
-            if asset not in self.resting and is_ready and (anew or is_due):
+            if (anew or is_due) and self._may_run(asset, hour, beside=chosen):
                 chosen.append(asset)
         return tuple(chosen)
+
+    def to_retry(self, hour: str, loads: Sequence[dg.AssetKey]) -> tuple[dg.AssetKey, ...]:
+        """Those of these loads, accounts first, that may run anew for some records of an hour, whether it is open or not."""
+        chosen: list[dg.AssetKey] = []
+        for load in loads:
+            if self._may_run(load, hour, beside=chosen):
+                chosen.append(load)
+        return tuple(chosen)
+
+    def _may_run(self, asset: dg.AssetKey, hour: str, *, beside: Sequence[dg.AssetKey]) -> bool:
+        """Whether it does not rest, and all that it is made from is done or runs before it."""
+        is_ready = all(hour not in self.open[other] or other in beside for other in self.upstream[asset])
+        return is_ready and hour not in self.resting.get(asset, ())
 
 
 def wanted(standing: Standing, hours: Sequence[str], *, per_run: int, at_most: int) -> list[Wanted]:

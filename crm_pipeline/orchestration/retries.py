@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
@@ -13,10 +13,10 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
-from crm_pipeline.orchestration.catch_up import gaps
+from crm_pipeline.orchestration.catch_up import Standing, gaps
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, ROWS_TAG, at_work
-from crm_pipeline.orchestration.schedule import HourlyAssets, hours_per_run
+from crm_pipeline.orchestration.schedule import HourlyAssets, for_retries, hours_per_run
 from crm_pipeline.orchestration.windows import partition_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
@@ -53,24 +53,17 @@ def build_retry_sensor(
             yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; it is waited for")
             return
         due = _due(STORE, spec)
-        of_crms = [
-            [
-                dg.RunRequest(
-                    run_key=f"{spec.name} {crm} {first}...{last} {mark}",
-                    asset_selection=list(loads),
-                    tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name, ROWS_TAG: DUE},
-                )
-                for first, last, mark in _ranges(_changed(STORE, spec, crm) | due.get(crm, {}), partitions, per_run=hours_per_run(spec))
-            ]
-            for crm, loads in free.items()
-        ]
-        requests = [request for of_each in zip_longest(*of_crms) for request in of_each if request is not None]
-        new = _not_made_yet(context.instance, requests)
+        of_crms = {crm: _changed(STORE, spec, crm) | due.get(crm, {}) for crm in free}
+        if not any(of_crms.values()):
+            yield dg.SkipReason(f"integration {spec.name}: nothing is due")
+            return
+        closed = partitions.get_partition_keys()
+        standing = for_retries(context.instance, spec, set(closed).intersection(chain(*of_crms.values())), partitions, hourly=hourly)
+        requests = [list(_requests(spec, crm, of_crms[crm], closed, standing=standing, loads=loads)) for crm, loads in free.items()]
+        new = _not_made_yet(context.instance, [one for of_each in zip_longest(*requests) for one in of_each if one is not None])
         yield from new[:MOST_REQUESTS]
         if not new:
-            yield dg.SkipReason(
-                f"integration {spec.name}: nothing is due" + (" that was not requested within the hour" if requests else "")
-            )
+            yield dg.SkipReason(f"integration {spec.name}: nothing is due that may run and was not requested within the hour")
 
     return sensor
 
@@ -109,9 +102,30 @@ def _changed(store: Store, spec: IntegrationSpec, crm: str) -> Hours:
     return changed
 
 
-def _ranges(hours: Hours, partitions: dg.HourlyPartitionsDefinition, *, per_run: int) -> Iterator[tuple[str, str, str]]:
-    """First and last hour of each unbroken row of hours, and a mark of all their attempts."""
-    closed = partitions.get_partition_keys() if hours else []
+def _requests(
+    spec: IntegrationSpec, crm: str, hours: Hours, closed: Sequence[str], *, standing: Standing, loads: Sequence[dg.AssetKey]
+) -> Iterator[dg.RunRequest]:
+    """What is to be requested of a CRM's loads, as they stand, for these of the closed hours."""
+    for chosen, its_hours in _by_loads(hours, standing, loads).items():
+        for first, last, mark in _ranges(its_hours, closed, per_run=hours_per_run(spec)):
+            yield dg.RunRequest(
+                run_key=f"{spec.name} {crm} {first}...{last} {mark}",
+                asset_selection=list(chosen),
+                tags={RANGE_START_TAG: first, RANGE_END_TAG: last, INTEGRATION_TAG: spec.name, ROWS_TAG: DUE},
+            )
+
+
+def _by_loads(hours: Hours, standing: Standing, loads: Sequence[dg.AssetKey]) -> dict[tuple[dg.AssetKey, ...], Hours]:
+    """The hours by those of a CRM's loads that may run for them; an hour for which none may is left out."""
+    found: dict[tuple[dg.AssetKey, ...], Hours] = {}
+    for hour, mark in hours.items():
+        if chosen := standing.to_retry(hour, loads):
+            found.setdefault(chosen, {})[hour] = mark
+    return found
+
+
+def _ranges(hours: Hours, closed: Sequence[str], *, per_run: int) -> Iterator[tuple[str, str, str]]:
+    """First and last hour of each unbroken row of closed hours, and a mark of all their attempts."""
     for first, last in gaps(closed, hours.keys(), per_run=per_run, at_most=len(hours)):
         marks = sorted(mark for hour, mark in hours.items() if first <= hour <= last)
         yield first, last, blake2b(repr(marks).encode(), digest_size=8).hexdigest()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -99,13 +100,18 @@ def hours_per_run(spec: IntegrationSpec) -> int:
 
 
 def unfinished(
-    instance: dg.DagsterInstance, asset_keys: Sequence[dg.AssetKey], hours: Sequence[str], partitions: dg.HourlyPartitionsDefinition
+    instance: dg.DagsterInstance,
+    asset_keys: Sequence[dg.AssetKey],
+    hours: Sequence[str],
+    partitions: dg.HourlyPartitionsDefinition,
+    *,
+    ended_as: Collection[str] = ("MATERIALIZED",),
 ) -> dict[dg.AssetKey, set[str]]:
-    """The hours that each of the assets has not materialized, or failed at last."""
+    """The hours that each of the assets has not materialized, or failed at last; ``ended_as``: the states that count as finished."""
     found: dict[dg.AssetKey, set[str]] = {}
     for asset_key in asset_keys:
         status = instance.get_status_by_partition(asset_key, hours, partitions) or {}
-        found[asset_key] = {hour for hour in hours if (state := status.get(hour)) is None or state.value != "MATERIALIZED"}
+        found[asset_key] = {hour for hour in hours if (state := status.get(hour)) is None or state.value not in ended_as}
     return found
 
 
@@ -120,20 +126,46 @@ def _standing(
     """How the assets stand, and what is to be said of those that rest."""
     first, said = closed[0], []
     open_hours = unfinished(instance, hourly.keys, closed, partitions)
-    never = {key for key, hours in open_hours.items() if first in hours and not _was_ever_materialized(instance, key, first)}
-    held: set[dg.AssetKey] = set()
-    if spec.first_load == "manual":
-        held = held_back(hourly, never)
-    elif spec.first_load == "none":
-        open_hours = {key: hours - {first} if key in never else hours for key, hours in open_hours.items()}
+    never = _never_materialized(instance, open_hours, first)
+    resting = _not_to_begin(spec, never, closed, hourly=hourly)
+    held = resting.keys() if spec.first_load == "manual" else set()
     if held:
         assets = ", ".join(key.to_user_string() for key in hourly.keys if key in held and key in never)
         said.append(f"first load not done; materialize partition {first} of {assets}")
     busy = at_work(instance, spec.name, hourly.keys) - held
     if busy:
         said.append("a run is queued or running; its hours are not requested twice")
-    standing = Standing(hourly.upstream, open_hours, resting=held | busy)
+    standing = Standing(hourly.upstream, open_hours, resting={**resting, **{key: set(closed) for key in busy}})
     return replace(standing, left=_left_to_the_sensor(spec, STORE, standing, hourly)), said
+
+
+def for_retries(
+    instance: dg.DagsterInstance,
+    spec: IntegrationSpec,
+    hours: AbstractSet[str],
+    partitions: dg.HourlyPartitionsDefinition,
+    *,
+    hourly: HourlyAssets,
+) -> Standing:
+    """How the assets stand in closed hours with records that are due. What someone began by hand goes on, though it failed."""
+    first = partitions.get_first_partition_key() or ""
+    asked = sorted(hours | {first})
+    open_hours = unfinished(instance, hourly.keys, asked, partitions)
+    resting = _not_to_begin(spec, _never_materialized(instance, open_hours, first), asked, hourly=hourly)
+    missing = unfinished(instance, list(resting), asked, partitions, ended_as=("MATERIALIZED", "FAILED"))
+    return Standing(hourly.upstream, open_hours, resting={key: resting[key] & missing[key] for key in resting})
+
+
+def _not_to_begin(
+    spec: IntegrationSpec, never: set[dg.AssetKey], hours: Sequence[str], *, hourly: HourlyAssets
+) -> dict[dg.AssetKey, set[str]]:
+    """The hours that are a person's to begin: all of what was never loaded, or its first partition alone, as ``first_load`` says.
+
+    ``never``: the assets whose first partition was never materialized; ``hours``: those that are asked about, the first one first.
+    """
+    if spec.first_load == "manual":
+        return {key: set(hours) for key in held_back(hourly, never)}
+    return {key: {hours[0]} for key in never} if spec.first_load == "none" else {}
 
 
 def held_back(hourly: HourlyAssets, never: set[dg.AssetKey]) -> set[dg.AssetKey]:
@@ -142,6 +174,11 @@ def held_back(hourly: HourlyAssets, never: set[dg.AssetKey]) -> set[dg.AssetKey]
     held = never.intersection(loads)
     needed = set().union(*(hourly.upstream[load] for load in loads if load not in held))
     return held | {key for key in hourly.keys if key.path[1] in names.READ_STEPS and key not in needed}
+
+
+def _never_materialized(instance: dg.DagsterInstance, open_hours: Mapping[dg.AssetKey, set[str]], first: str) -> set[dg.AssetKey]:
+    """The assets whose first partition was never green, whatever became of it since."""
+    return {key for key, hours in open_hours.items() if first in hours and not _was_ever_materialized(instance, key, first)}
 
 
 def _was_ever_materialized(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> bool:

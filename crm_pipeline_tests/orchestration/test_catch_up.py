@@ -51,9 +51,9 @@ def test_long_gap_is_split_into_runs() -> None:
 
 
 def test_resting_asset_and_what_waits_for_its_hour_are_left_out_and_the_rest_goes_on() -> None:
-    assert runs(everywhere(2), resting={SALES}) == [Wanted(HOURS[2], HOURS[2], (READ, HUB))]
-    assert runs(everywhere(2), resting={READ}) == [], "a load before its read would be green without its records"
-    assert runs({HUB: [2]}, resting={READ}) == [Wanted(HOURS[2], HOURS[2], (HUB,))]
+    assert runs(everywhere(2), resting={SALES: {HOURS[2]}}) == [Wanted(HOURS[2], HOURS[2], (READ, HUB))]
+    assert runs(everywhere(2), resting={READ: {HOURS[2]}}) == [], "a load before its read would be green without its records"
+    assert runs({HUB: [2]}, resting={READ: {HOURS[2]}}) == [Wanted(HOURS[2], HOURS[2], (HUB,))]
 
 
 def test_hour_left_to_the_retries_is_not_run_unless_its_records_are_read_anew() -> None:

@@ -90,13 +90,18 @@ def still_open(postgres: str) -> StillOpen:
 
 def test_the_hour_of_an_open_record_is_requested_of_its_crm_alone_once_it_is_due(still_open: StillOpen) -> None:
     assert still_open.at_once == ([], "integration acme: nothing is due")
-    assert hours(still_open.due[0]) == hours(still_open.due_again[0]) == [(FIRST, FIRST, LOADS)]
+    assert hours(still_open.due[0]) == hours(still_open.due_again[0]) == [(FIRST, FIRST, {"salesforce/accounts"})]
     assert still_open.rows_sent == [1]
     assert still_open.said == {
         ("salesforce", "account", 1): ("created", None, None),
         ("salesforce", "account", 2): ("unchanged", None, None),
     }
     assert still_open.afterwards == []
+
+
+def test_retry_leaves_out_a_load_whose_records_nobody_has_read_yet(still_open: StillOpen) -> None:
+    requested = {asset for requests in (*still_open.due, *still_open.due_again) for _, _, assets in hours(requests) for asset in assets}
+    assert requested == {"salesforce/accounts"}, "the contacts of the first partition were never read; a person is to begin with them"
 
 
 def test_one_attempt_is_requested_once(still_open: StillOpen) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import text
 
@@ -98,6 +99,22 @@ class Scheduled:
             )
             for request in requests
         ], evaluated.skip_message
+
+    def failed(self, number: int, *, asset: str) -> None:
+        """Let an asset fail for an hour."""
+        run = create_run_for_test(self.instance, status=dg.DagsterRunStatus.STARTED)
+        planned = AssetMaterializationPlannedData(self.key(asset), partition=hour(number))
+        self.instance.report_dagster_event(DagsterEvent.build_asset_materialization_planned_event("job", "step", planned), run.run_id)
+        self.instance.report_run_failed(run)
+
+    def retried(self) -> list[tuple[str, str, set[str]]]:
+        """What the retry sensor requests now: first and last partition of each run, and its assets."""
+        with dg.build_sensor_context(instance=self.instance, definitions=self.definitions) as context:
+            evaluated = self.definitions.resolve_sensor_def(f"{self.spec.name}__retries").evaluate_tick(context)
+        return [
+            (one.tags[RANGE_START_TAG], one.tags[RANGE_END_TAG], {"/".join(key.path[1:]) for key in one.asset_selection or ()})
+            for one in evaluated.run_requests or []
+        ]
 
     def with_changes(self, **changes: Any) -> Scheduled:
         """The same integration, after someone changed keys of its YAML."""
@@ -288,3 +305,59 @@ def test_schedule_ticks_in_utc_by_the_yamls_cron(instance: dg.DagsterInstance) -
     schedule = scheduled(instance, schedule="35 * * * *").schedule
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("35 * * * *", "UTC")
     assert START.tzinfo == UTC
+
+
+WITH_CONTACTS: dict[str, Any] = {"contacts": CONTACTS}
+READS = ("qbench/customers", "normalized/accounts", "qbench/contacts", "normalized/contacts")
+
+
+@dataclass(frozen=True)
+class Due:
+    """What the retry sensor requests for a customer that is due in an hour; ``loads``: in which assets that was done before."""
+
+    instance: dg.DagsterInstance
+    number: int = 0
+    first_load: str = "manual"
+
+    def after(self, *loads: str, reads: Sequence[str] = READS, failed: str | None = None) -> list[set[str]]:
+        acme = scheduled(self.instance, **WITH_CONTACTS, first_load=self.first_load)
+        acme.done(self.number, assets=(*reads, *loads))
+        open_record(acme.spec.name, version=int(START.timestamp()) + self.number * 3_600, due_in_minutes=-1)
+        if failed:
+            acme.failed(self.number, asset=failed)
+        requested = acme.retried()
+        assert {(first, last) for first, last, _ in requested} <= {(hour(self.number), hour(self.number))}
+        return [assets for _, _, assets in requested]
+
+
+BOTH_LOADS = {"hubspot/companies", "hubspot/contacts"}
+
+
+@pytest.mark.usefixtures("state_database")
+@pytest.mark.parametrize(("number", "first_load"), [(5, "manual"), (0, "automatic")])
+def test_retry_runs_no_load_of_an_hour_whose_records_were_not_read(instance: dg.DagsterInstance, number: int, first_load: str) -> None:
+    due = Due(instance, number, first_load)
+    assert due.after("hubspot/companies", reads=HOURLY[:2]) == [{"hubspot/companies"}]
+    assert due.after("hubspot/companies", reads=READS[:3]) == [{"hubspot/companies"}], "read, and not normalized"
+    assert due.after("hubspot/companies", reads=READS[1:]) == [], "read before, and not now"
+
+
+@pytest.mark.usefixtures("state_database")
+@pytest.mark.parametrize(
+    ("number", "first_load", "expected"),
+    [
+        (0, "manual", {"hubspot/companies"}),
+        (5, "manual", {"hubspot/companies"}),
+        (0, "none", {"hubspot/companies"}),
+        (5, "none", BOTH_LOADS),
+        (0, "automatic", BOTH_LOADS),
+    ],
+)
+def test_retry_does_not_begin_a_first_load(instance: dg.DagsterInstance, number: int, first_load: str, expected: set[str]) -> None:
+    assert Due(instance, number, first_load).after("hubspot/companies") == [expected]
+
+
+@pytest.mark.usefixtures("state_database")
+def test_first_load_that_someone_began_and_that_failed_is_retried(instance: dg.DagsterInstance) -> None:
+    assert Due(instance).after(failed="hubspot/companies") == [{"hubspot/companies"}]
+    assert Due(instance).after("hubspot/companies", failed="hubspot/contacts") == [BOTH_LOADS]
