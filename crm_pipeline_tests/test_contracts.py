@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, ID, TEXT, Form, May, M
 from crm_pipeline.crms.hubspot import contracts as hubspot
 from crm_pipeline.crms.salesforce import contracts as salesforce
 from crm_pipeline.qbench import contracts as qbench
+from crm_pipeline_tests.bending import bent
 
 CONTRACTS = {f"{service}: {call}": form for service, table in contracts().items() for call, form in table.items()}
 WRONG: tuple[Any, ...] = ("", " ", [], {}, [None], "x", 7, -1, 1.5, True)
@@ -47,19 +47,6 @@ def places(answer: Any, form: Form, way: tuple[Any, ...] = ()) -> Iterator[tuple
                 yield from places(answer[name], member.form if isinstance(member, May) else member, (*way, name))
 
 
-def changed(answer: Any, way: tuple[Any, ...], *value: Any) -> Any:
-    """A copy of the answer with another value at a place, or none."""
-    copy = deepcopy(answer)
-    holder = copy
-    for step in way[:-1]:
-        holder = holder[step]
-    if value:
-        holder[way[-1]] = value[0]
-    else:
-        del holder[way[-1]]
-    return copy
-
-
 @pytest.mark.parametrize("call", CONTRACTS)
 def test_answer_without_a_member_that_it_must_hold_is_faulty(call: str) -> None:
     form = CONTRACTS[call]
@@ -67,11 +54,11 @@ def test_answer_without_a_member_that_it_must_hold_is_faulty(call: str) -> None:
     assert fault_of(whole, form) is None
     for way, member in places(whole, form):
         if not isinstance(member, May):
-            assert fault_of(changed(whole, way), form), f"{way} may be left out"
-            assert member == ANYTHING or fault_of(changed(whole, way, None), form), f"{way} may be null"
+            assert fault_of(bent(whole, way), form), f"{way} may be left out"
+            assert member == ANYTHING or fault_of(bent(whole, way, None), form), f"{way} may be null"
         elif member.needed is None:
-            assert fault_of(changed(whole, way), form) is None, f"{way} may not be left out"
-            assert fault_of(changed(whole, way, None), form) is None, f"{way} may not be null"
+            assert fault_of(bent(whole, way), form) is None, f"{way} may not be left out"
+            assert fault_of(bent(whole, way, None), form) is None, f"{way} may not be null"
 
 
 @pytest.mark.parametrize("call", CONTRACTS)
@@ -81,7 +68,7 @@ def test_member_of_another_type_is_faulty(call: str) -> None:
     for way, member in places(whole, form):
         inner = member.form if isinstance(member, May) else member
         for wrong in WRONG:
-            told = fault_of(changed(whole, way, wrong), form)
+            told = fault_of(bent(whole, way, wrong), form)
             assert told or fault_of(wrong, inner) is None, f"{way} as {wrong!r}"
 
 

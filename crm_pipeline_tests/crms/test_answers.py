@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -25,6 +23,7 @@ from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, start_sandbox
+from crm_pipeline_tests.bending import Way, bending, planned, recorded, ways
 from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, intents_of, results_by_id, valid
 from crm_pipeline_tests.crms.bench import Bench
 from crm_pipeline_tests.crms.conftest import BENCHES
@@ -144,67 +143,30 @@ def asked(world: World, ask: Ask) -> object:
         return ask(crm, world)
 
 
-def recorded(world: World, ask: Ask) -> tuple[object, list[Any]]:
-    """What a call gives, and the JSON of every answer behind it."""
-    answers: list[Any] = []
-
-    def keep(answer: Any) -> Any:
-        answers.append(answer)
-        return answer
-
-    faults = world.bench.sandbox.faults
-    faults.add(Fault(kind="bend", times=None, bend=keep))
-    try:
-        return asked(world, ask), answers
-    finally:
-        faults.clear()
-
-
-def bent(answer: Any, *, way: tuple[Any, ...], value: tuple[Any, ...]) -> Any:
-    """The answer with another value at a place, or none; one without the place stays as it is."""
-    copy = deepcopy(answer)
-    holder = copy
-    for step in way[:-1]:
-        holder = holder[step]
-    if value:
-        holder[way[-1]] = value[0]
-    else:
-        del holder[way[-1]]
-    return copy
-
-
-def ways(answer: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to each member, of lists by their first entry."""
-    if isinstance(answer, dict):
-        for name, member in answer.items():
-            if name in OPTIONAL or (way[:1] == ("fields",) and name not in dict(NAMED)):
-                continue
-            yield (*way, name)
-            if name not in FREE:
-                yield from ways(member, (*way, name))
-    elif isinstance(answer, list) and answer:
-        yield from ways(answer[0], (*way, 0))
+def is_read(way: Way) -> bool:
+    """Whether an answer must hold this member; of describe's many those that the form names."""
+    names = [step for step in way if isinstance(step, str)]
+    return OPTIONAL.isdisjoint(names) and (names[0] != "fields" or {*names[1:]} <= {*dict(NAMED)})
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_answer_without_a_member_is_an_error_or_makes_no_difference(world: World, call: str) -> None:
     ask = CALLS[call]
     asked(world, ask)
-    whole, answers = recorded(world, ask)
+    faults = world.bench.sandbox.faults
+    with recorded(faults) as answers:
+        whole = asked(world, ask)
     believed = []
     for number, answer in enumerate(answers):
         if call not in BASIC and isinstance(answer, dict) and not OF_EVERY_CALL.isdisjoint(answer):
             continue
-        for way in ways(answer):
+        for way in filter(is_read, ways(answer, free=FREE)):
             for value in ((),) if way[-1] in NULLABLE or call in COSTLY else ((), (None,)):
-                fault = Fault(kind="bend", skip=number, bend=partial(bent, way=way, value=value))
-                world.bench.sandbox.faults.add(fault)
                 try:
-                    found = asked(world, ask)
+                    with planned(faults, Fault(kind="bend", skip=number, bend=bending(way, *value))):
+                        found = asked(world, ask)
                 except ServiceError:
                     continue
-                finally:
-                    world.bench.sandbox.faults.clear()
                 if not agrees(call, found, whole):
                     believed.append((number, way, "null" if value else "dropped", found))
     assert believed == []
