@@ -56,16 +56,37 @@ WHERE staged.version < excluded.version
 """
 
 _STAGE_NORMALIZED = """
+WITH made AS (
+  SELECT qbench_id, version, customer_id, error_type, error_fields, fields, CAST(customers AS bigint[]) AS customers, revision,
+    customer_revision, hashtextextended(
+      CAST(ROW(CAST(:mapping_digest AS text), row.customer_id, row.error_type, row.error_fields, row.fields) AS text), 0) AS state_digest
+  FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:customer_ids AS bigint[]), CAST(:error_types AS text[]),
+              CAST(:error_fields AS text[]), CAST(:fields AS jsonb[]), CAST(:customers AS text[]),
+              CAST(:revisions AS integer[]), CAST(:customer_revisions AS integer[]))
+    AS row (qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision, customer_revision)
+), known AS (
+  -- Rows and outcomes of before an upgrade carry no digest. One that speaks of the same version and content speaks of this state.
+  SELECT told.crm, told.qbench_id, made.state_digest FROM made
+  JOIN crm_pipeline.normalized_record AS before
+    ON before.integration = :integration AND before.record_type = :record_type AND before.qbench_id = made.qbench_id
+   AND before.state_digest IS NULL
+   AND (before.version, before.customer_id, before.error_type, before.error_fields, before.fields)
+     IS NOT DISTINCT FROM (made.version, made.customer_id, made.error_type, made.error_fields, made.fields)
+  JOIN crm_pipeline.outcome AS told
+    ON told.integration = before.integration AND told.record_type = before.record_type AND told.qbench_id = before.qbench_id
+   AND told.version = before.version AND told.state_digest IS NULL
+  -- A load that is writing one will say of which state; the two would wait for each other.
+  FOR UPDATE OF told SKIP LOCKED
+), said AS (
+  UPDATE crm_pipeline.outcome AS told SET state_digest = known.state_digest FROM known
+  WHERE told.integration = :integration AND told.record_type = :record_type AND told.crm = known.crm AND told.qbench_id = known.qbench_id
+)
 INSERT INTO crm_pipeline.normalized_record AS staged
   (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision,
    customer_revision, mapping_digest, state_digest)
-SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, fields, CAST(customers AS bigint[]),
-  revision, customer_revision, :mapping_digest, hashtextextended(
-    CAST(ROW(CAST(:mapping_digest AS text), row.customer_id, row.error_type, row.error_fields, row.fields) AS text), 0)
-FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:customer_ids AS bigint[]), CAST(:error_types AS text[]),
-            CAST(:error_fields AS text[]), CAST(:fields AS jsonb[]), CAST(:customers AS text[]),
-            CAST(:revisions AS integer[]), CAST(:customer_revisions AS integer[]))
-  AS row (qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision, customer_revision)
+SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision,
+  customer_revision, :mapping_digest, state_digest
+FROM made
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, customer_id = excluded.customer_id, error_type = excluded.error_type,
     error_fields = excluded.error_fields, fields = excluded.fields, customers = excluded.customers,

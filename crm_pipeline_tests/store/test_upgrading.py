@@ -1,0 +1,91 @@
+"""What a database of an earlier version says of its records once it is upgraded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import normalized_schema
+from crm_pipeline.store import migrations
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.open_rows import due_ids, open_rows
+from crm_pipeline.store.staging import EVERYTHING, stage_normalized
+from crm_pipeline_tests.conftest import own_database
+
+BEFORE_STATE_DIGESTS = "0008"
+CRMS = ("salesforce", "hubspot")
+
+STAGED = """
+INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest)
+VALUES ('acme', 'account', :id, 10, jsonb_build_object('name', 'Acme'), 'of before')
+"""
+DECIDED = """
+INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts)
+VALUES ('acme', :crm, 'account', :id, 10, 'created', false, 'run', 0)
+"""
+
+
+@pytest.fixture
+def upgraded(postgres: str) -> Iterator[Store]:
+    """Customers 1 to 4 named Acme that an earlier version created in two CRMs, in a database that is upgraded at first use."""
+    with own_database(postgres) as url:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__path__[0])))
+        config.set_main_option("path_separator", "os")
+        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, BEFORE_STATE_DIGESTS)
+            for number in range(1, 5):
+                connection.execute(text(STAGED), {"id": number})
+                for crm in CRMS:
+                    connection.execute(text(DECIDED), {"id": number, "crm": crm})
+        engine.dispose()
+        store = Store(url)
+        yield store
+        store.close()
+
+
+def normalize(store: Store, *ids: int, name: str = "Acme", mapping: str = "of now", version: int = 10) -> None:
+    """Stage these customers as normalizing them anew does."""
+    rows = pd.DataFrame({"qbench_id": ids, "version": version, "name": name})
+    with store.transaction() as connection:
+        frame = normalized_schema(RecordType.ACCOUNT).build(rows)
+        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest=mapping)
+
+
+def open_ids(store: Store) -> list[list[int]]:
+    """What is open in each CRM, of which nothing is undecided."""
+    found = []
+    for crm in CRMS:
+        state = CrmState("acme", crm, RecordType.ACCOUNT)
+        with store.transaction() as connection:
+            found.append(due_ids(connection, state, window=EVERYTHING))
+            assert int(open_rows(connection, state)["renewed"].sum()) == len(found[-1])
+    return found
+
+
+def test_upgrade_makes_no_record_open(upgraded: Store) -> None:
+    assert open_ids(upgraded) == [[], []]
+    normalize(upgraded, 1, 2, 3, 4)
+    assert open_ids(upgraded) == [[], []], "the upgrade normalizes all customers anew"
+
+
+def test_record_that_the_upgrade_reads_in_another_way_is_open(upgraded: Store) -> None:
+    normalize(upgraded, 1, 2, 3)
+    normalize(upgraded, 4, name="Acme Labs")
+    assert open_ids(upgraded) == [[4], [4]]
+
+
+def test_mapping_that_changes_after_the_upgrade_makes_its_records_open(upgraded: Store) -> None:
+    normalize(upgraded, 1, 2)
+    normalize(upgraded, 2, mapping="of tomorrow")
+    assert open_ids(upgraded) == [[2], [2]]
