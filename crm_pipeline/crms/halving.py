@@ -28,6 +28,10 @@ class BatchRefusedError(RequestRefusedError):
     """The service refuses a request for what is in it, maybe for one of its items; nothing of it was carried out."""
 
 
+class DoubtfulRefusalError(ServiceError):
+    """The service refuses a request for one of its items, or for what all calls have (a right, a path); nothing of it was carried out."""
+
+
 class FailedTogetherError(RequestRefusedError):
     """The service answered, but several items of the call ended alike, with an error that may be one of theirs or the call's."""
 
@@ -71,7 +75,8 @@ def in_halves(
 
     ``repeatable``: whether a call that may have been carried out may be made again; else only one that certainly was not is
     sent in halves. ``is_up`` makes one cheap call, where an item failed alone and nothing got through, or too many calls failed.
-    ``refused``: whether refused calls are halved to the end, or count like those on which the service fails.
+    ``refused``: whether refused calls are halved to the end, or count like those on which the service fails and leave open
+    whether it is up for others; doubtful refusals always do.
     Raises the ServiceError of credentials, limits, an unreachable service at once, and of a service that counts as down.
     """
     pieces: list[Sequence[T]] = [items] if items else []
@@ -84,9 +89,9 @@ def in_halves(
             answer = send(piece, again=again)
         except ServiceError as error:
             judged, lost = isinstance(error, BatchRefusedError | FailedTogetherError), _may_be_lost(error)
-            if not judged and not (lost and repeatable):
+            if not judged and not isinstance(error, DoubtfulRefusalError) and not (lost and repeatable):
                 raise
-            up, again = up or judged, again or lost
+            up, again = up or (judged and refused == "halved"), again or lost
             failures += refused == "counted" or not isinstance(error, BatchRefusedError)
             if len(piece) == 1:
                 alone.append(Alone(piece[0], error))
@@ -111,7 +116,7 @@ def in_halves(
 def read_in_halves(items: Sequence[T], send: Send[T, A], *, is_up: Callable[[], bool]) -> tuple[list[A], dict[T, ServiceError]]:
     """What a reading of these items is answered, part by part, and the items on which the service fails.
 
-    Raises the ServiceError of ``in_halves``, and a refusal where nothing but refusals came.
+    ``is_up`` asks the like for none of them: a refusal that meets that too is no item's. Raises the ServiceError of ``in_halves``.
     """
     answers: list[A] = []
     failed: dict[T, ServiceError] = {}
@@ -120,9 +125,6 @@ def read_in_halves(items: Sequence[T], send: Send[T, A], *, is_up: Callable[[], 
             failed[part.item] = part.error
         else:
             answers.append(part.answer)
-    refusal = next((error for error in failed.values() if isinstance(error, RequestRefusedError)), None)
-    if refusal is not None and not answers:
-        raise refusal
     return answers, failed
 
 

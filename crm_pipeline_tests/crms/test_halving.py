@@ -10,12 +10,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crm_pipeline.crms.halving import Alone, Answered, BatchRefusedError, FailedTogetherError, in_halves
+from crm_pipeline.crms.halving import (
+    Alone,
+    Answered,
+    BatchRefusedError,
+    DoubtfulRefusalError,
+    FailedTogetherError,
+    in_halves,
+    read_in_halves,
+)
 from crm_pipeline.errors import AuthenticationError, LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 NAMES: dict[str, Any] = {"integration": "demo", "service": "crm"}
 LOST = ServiceUnavailableError("fails inside", **NAMES)
-INSIDE: list[ServiceError] = [LOST, UnexpectedAnswerError("html", **NAMES), FailedTogetherError("alike", **NAMES)]
+DOUBTFUL = DoubtfulRefusalError("forbidden", **NAMES)
+INSIDE: list[ServiceError] = [LOST, UnexpectedAnswerError("html", **NAMES), FailedTogetherError("alike", **NAMES), DOUBTFUL]
 
 
 class Service:
@@ -59,7 +68,7 @@ def test_batch_that_gets_through_is_one_call() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(size=st.integers(2, 1_000), place=st.floats(0, 1, exclude_max=True), kind=st.integers(0, 2))
+@given(size=st.integers(2, 1_000), place=st.floats(0, 1, exclude_max=True), kind=st.integers(0, 3))
 @example(size=200, place=0, kind=0)
 def test_one_item_alone_is_found_within_two_calls_a_halving(size: int, place: float, kind: int) -> None:
     poison = int(place * size)
@@ -84,7 +93,7 @@ def test_neighbours_that_are_all_to_blame_are_told_from_a_service_that_is_down(s
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 10, 50, 100, 199, 200, 1_000, 2_000])
-@pytest.mark.parametrize("error", INSIDE[:2], ids=["lost", "unexpected"])
+@pytest.mark.parametrize("error", [*INSIDE[:2], DOUBTFUL], ids=["lost", "unexpected", "doubtful"])
 def test_service_that_is_down_is_not_halved_to_death(size: int, error: ServiceError) -> None:
     service = Service(error=error, down=True)
     with pytest.raises(type(error)):
@@ -141,7 +150,7 @@ def test_call_that_may_not_be_repeated_is_not_halved_where_it_may_have_been_carr
     assert service.sizes == [8]
 
 
-@pytest.mark.parametrize("error", [BatchRefusedError("no", **NAMES), INSIDE[2]], ids=["refused", "together"])
+@pytest.mark.parametrize("error", [BatchRefusedError("no", **NAMES), *INSIDE[2:]], ids=["refused", "together", "doubtful"])
 def test_call_that_may_not_be_repeated_is_halved_where_it_certainly_was_not_carried_out(error: ServiceError) -> None:
     service = Service(3, error=error)
     assert sent(service, 8, repeatable=False) == ({0, 1, 2, 4, 5, 6, 7}, {3})
@@ -158,3 +167,15 @@ def test_no_items_are_no_call() -> None:
     service = Service()
     assert sent(service, 0) == (set(), set())
     assert service.sizes == []
+
+
+@pytest.mark.parametrize("error", [*INSIDE, BatchRefusedError("no", **NAMES)], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_reading_blames_an_item_only_while_the_service_answers_the_like_for_others(error: ServiceError, size: int) -> None:
+    service = Service(0, error=error)
+    answers, failed = read_in_halves(range(size), service.send, is_up=service.is_up)
+    assert (sum(answers), set(failed)) == (size - 1, {0})
+    down = Service(error=error, down=True)
+    with pytest.raises(type(error)):
+        read_in_halves(range(size), down.send, is_up=down.is_up)
+    assert len(down.sizes) - 1 + down.asked <= 2 * log2(size) + 2

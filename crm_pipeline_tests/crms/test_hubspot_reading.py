@@ -58,7 +58,7 @@ def test_contact_is_found_by_an_additional_email(bench: Bench, portal: HubSpotPo
 
 def test_batch_read_refused_for_another_reason_than_a_missing_record_is_no_empty_answer(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
     errors = [{"category": "VALIDATION_ERROR", "message": "ada@example.com"}]
-    sandbox.faults.add(Fault(path="batch/read", status=207, body={"results": [], "numErrors": 1, "errors": errors}))
+    sandbox.faults.add(Fault(path="batch/read", status=207, body={"results": [], "numErrors": 1, "errors": errors}, times=None))
     with pytest.raises(RequestRefusedError) as raised:
         crm.find(CONTACT, "email", ["ada@example.com"])
     assert "ada" not in str(raised.value)

@@ -144,9 +144,11 @@ def test_rows_stored_before_a_call_fails_keep_their_results(bench: Bench, sandbo
 
 def test_path_that_hubspot_does_not_know_is_no_deleted_record(bench: Bench, sandbox: Sandbox, crm: Crm) -> None:
     crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
-    sandbox.faults.add(Fault(path="batch/update", status=404, body={"category": "OBJECT_NOT_FOUND"}))
+    sandbox.faults.add(Fault(path="batch/update", status=404, body={"category": "OBJECT_NOT_FOUND"}, times=None))
+    alone = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, crm_id=crm_id))))[1]
+    assert (alone["error_type"], alone["error_code"]) == ("CrmFailsOnRecordException", "OBJECT_NOT_FOUND")
     with pytest.raises(RequestRefusedError):
-        crm.write(ACCOUNT, batch_of(Put(1, {"city": "Oslo"}, crm_id=crm_id)))
+        crm.write(ACCOUNT, batch_of(*(Put(number, {"city": "Oslo"}, crm_id=f"{crm_id}{number}") for number in range(9))))
 
 
 def nameless(*, errors: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ ROOM = 400
 
 def statements(values: list[str], *, room: int = ROOM) -> list[str]:
     statement = SelectIn("Account", ["Id", "Name"], "Name", ["IsPersonAccount = false"])
-    return [statement.of(portion) for portion in statement.portions(values, room=room)]
+    return [statement.of(portion) for portion in statement.portions(values, room=lambda: room)]
 
 
 def test_field_named_twice_is_asked_for_once() -> None:

@@ -39,6 +39,17 @@ def test_read_takes_two_thousand_ids_a_call(sandbox: Sandbox, crm: Crm) -> None:
     assert crm.calls.snapshot()["read"] == 2
 
 
+def test_queries_get_shorter_where_only_shorter_addresses_get_through(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.org.longest_address = 4_000
+    values = [f"laboratory-{number}@a-rather-long-domain.example.com" for number in range(800)]
+    crm_id = sandbox.org.add("Contact", {"LastName": "A", "Email": values[-1]})
+    found = crm.find(CONTACT, "Email", values)
+    assert (found["crm_id"].tolist(), found["error_type"].isna().all()) == ([crm_id], True)
+    refused = [call.status in {414, 431} for call in sandbox.journal.calls("salesforce")]
+    assert any(refused)
+    assert not any(refused[len(refused) // 2 :])
+
+
 def test_contacts_found_bring_their_account(sandbox: Sandbox, crm: Crm) -> None:
     parent = sandbox.org.add("Account", {"Name": "Laboratory"})
     for email, account in (("ada@example.com", parent), ("bob@example.com", None)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
 from crm_pipeline.calls import retry_after
 from crm_pipeline.contracts import Form, fault_of
-from crm_pipeline.crms.halving import BatchRefusedError, FailedTogetherError
-from crm_pipeline.crms.hubspot.errors import Problem, read_problem
+from crm_pipeline.crms.halving import BatchRefusedError, DoubtfulRefusalError, FailedTogetherError
+from crm_pipeline.crms.hubspot.errors import Problem, names_its_cause, read_problem
 from crm_pipeline.errors import (
     AuthenticationError,
     LimitReachedError,
@@ -38,8 +38,13 @@ BUSY = frozenset({408, 425, 477, *range(500, 600)})
 TOO_MUCH = frozenset({408, 504, 524})
 """Statuses of a call that was not done in time."""
 
-INPUTS_REFUSED = frozenset({400, 409, 413, 422})
-"""Statuses that one input of a batch can cause. A 404 is none: it speaks of the path, never of a record in the body."""
+TOO_LARGE = frozenset({413, 414, 431})
+"""Statuses of a request that is too large, whoever says so: a gateway in between does it in HTML."""
+
+INPUTS_REFUSED = frozenset({400, 409, 422}) | TOO_LARGE
+"""Statuses of what is in a request. Others that refuse it may be for one of its inputs or for what every call has."""
+
+MISSING_SCOPES = "MISSING_SCOPES"
 
 _CORRELATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -52,12 +57,37 @@ class InputsRefusedError(BatchRefusedError):
         super().__init__(message, integration=integration, service=SERVICE, code=problem.code)
 
 
+class InputsDoubtedError(DoubtfulRefusalError, RequestRefusedError):
+    """HubSpot refuses a request by a status that leaves open whether for one of its inputs; ``problem`` is what it says about it."""
+
+    def __init__(self, message: str, *, integration: str, problem: Problem, status: int) -> None:
+        self.problem = problem
+        super().__init__(message, integration=integration, service=SERVICE, code=problem.code or str(status))
+
+
+class InputsForbiddenError(DoubtfulRefusalError, AuthenticationError):
+    """HubSpot does not allow a request, and does not say that the token lacks a scope: it may be for one of its inputs."""
+
+    def __init__(self, message: str, *, integration: str, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(message, integration=integration, service=SERVICE, code=problem.code or "403")
+
+
 class NamelessError(FailedTogetherError):
     """HubSpot has an error for inputs of a batch and does not say for which; ``problem`` is what it says about it."""
 
     def __init__(self, *, integration: str, problem: Problem) -> None:
         self.problem = problem
         super().__init__(f"an error ({problem.code}) names none of its batch", integration=integration, service=SERVICE, code=problem.code)
+
+
+def problem_of(error: ServiceError) -> Problem | None:
+    """What HubSpot refuses of an input that it refused alone; null where it failed inside, or leaves open what it refuses."""
+    if isinstance(error, InputsRefusedError | NamelessError):
+        return error.problem
+    if isinstance(error, InputsDoubtedError | InputsForbiddenError) and names_its_cause(error.problem):
+        return error.problem
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +138,9 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
         return _rate_limited(answer, body, says=says, integration=integration)
     if answer.status == 401:
         return AuthenticationError(f"{says}: the token in {token} is refused; set a valid one", integration=integration, service=SERVICE)
-    if answer.status == 403 and body is not None:
-        scopes = f"lacks scopes: {', '.join(problem.scopes)}" if problem.scopes else "may not do this; check its scopes"
-        return AuthenticationError(f"{says}: the token in {token} {scopes}", integration=integration, service=SERVICE)
+    if answer.status == 403 and (problem.scopes or problem.says(MISSING_SCOPES)):
+        scopes = f": {', '.join(problem.scopes)}" if problem.scopes else ""
+        return AuthenticationError(f"{says}: the token in {token} lacks scopes{scopes}", integration=integration, service=SERVICE)
     if answer.status == 423:
         wait = max(LOCKED_WAIT, retry_after(answer.headers) or 0)
         return ServiceUnavailableError(says, integration=integration, service=SERVICE, code=_code(problem, answer), wait_seconds=wait)
@@ -124,11 +154,16 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
             executed=answer.status != 477,
             too_much=answer.status in TOO_MUCH,
         )
-    if body is None:
+    if body is None and answer.status not in TOO_LARGE:
         return _unexpected(f"{says} without a JSON object", integration=integration)
     if answer.status in INPUTS_REFUSED:
+        problem = problem if problem.codes else replace(problem, codes=(str(answer.status),))
         return InputsRefusedError(says, integration=integration, problem=problem)
-    return RequestRefusedError(says, integration=integration, service=SERVICE, code=problem.code)
+    if answer.status == 403:
+        return InputsForbiddenError(
+            f"{says}: the token in {token} may not do this; check its scopes", integration=integration, problem=problem
+        )
+    return InputsDoubtedError(says, integration=integration, problem=problem, status=answer.status)
 
 
 def _rate_limited(answer: Answer, body: dict[str, Any] | None, *, says: str, integration: str) -> ServiceError:

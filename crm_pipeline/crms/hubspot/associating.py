@@ -10,7 +10,7 @@ import pandas as pd
 
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.halving import Alone, Send, code_of, in_halves
-from crm_pipeline.crms.hubspot.answers import InputsRefusedError, NamelessError
+from crm_pipeline.crms.hubspot.answers import InputsDoubtedError, InputsRefusedError, NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import ASSOCIATED, ASSOCIATED_ROW
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, record_error
 from crm_pipeline.crms.hubspot.inputs import ASSOCIATION_TYPES, STANDARD_LABELS
@@ -117,7 +117,7 @@ class Associator:
         path = self._paths.contact_companies(verb)
         try:
             answer = self._transport.remove(path, {"inputs": inputs}, repeatable=not again, divisible=len(pairs) > 1)
-        except InputsRefusedError as refusal:
+        except (InputsRefusedError, InputsDoubtedError) as refusal:
             if len(pairs) == 1 and not NOT_THERE.isdisjoint(refusal.problem.codes):
                 return ()
             raise
@@ -195,10 +195,10 @@ def _blamed(pairs: Sequence[Pair], problem: Problem, still_open: Sequence[Pair])
 
 
 def _fail_alone(part: Alone[Pair], positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:
-    if not isinstance(part.error, InputsRefusedError | NamelessError):
+    if (problem := problem_of(part.error)) is None:
         _fails_inside(part.item, part.error, positions, ledger)
     else:
-        _fail([part.item], part.error.problem, positions, ledger)
+        _fail([part.item], problem, positions, ledger)
 
 
 def _fails_inside(pair: Pair, error: ServiceError | None, positions: Mapping[Pair, Sequence[int]], ledger: Ledger) -> None:

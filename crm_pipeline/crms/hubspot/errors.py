@@ -186,6 +186,14 @@ def record_error(problem: Problem, *, not_found: type[RecordError], email_taken:
     return conflict if problem.owners else RecordRefusedException
 
 
+def names_its_cause(problem: Problem) -> bool:
+    """Whether a problem is certainly that of a record: it has a code of records', or names the record that is missing."""
+    known = CONFLICTS | RECORD_ERRORS.keys()
+    return any(code in known for code in problem.codes) or (
+        problem.says(NOT_FOUND) and bool(problem.ids | problem.from_ids | problem.to_ids | problem.traces)
+    )
+
+
 def _embedded(message: str) -> Iterator[Mapping[str, Any]]:
     """The JSON list of validation results that HubSpot puts into a message, or nothing."""
     start = message.find("[{")

@@ -22,7 +22,7 @@ from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.wire import crm_field
-from crm_pipeline.errors import CrmFailsOnRecordException, UnexpectedAnswerError
+from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError, UnexpectedAnswerError
 from crm_pipeline.letters import lowered
 from crm_pipeline.schemas import CRM_FIELDS, FOUND
 
@@ -41,6 +41,10 @@ PAGE = 100
 
 SEARCH_PAGE = 200
 """Records of a search page (source: HubSpot's search guide)."""
+
+NOBODY = "1"
+NOBODYS_EMAIL = "nobody@example.com"
+"""What is asked for to see whether HubSpot answers such a question at all. Assumed: such an id, or address, is found or missing."""
 
 HUBSPOT_DEFINED = "HUBSPOT_DEFINED"
 MERGED_IDS = "hs_merged_object_ids"
@@ -88,12 +92,16 @@ Names = Callable[[dict[str, Any]], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class BatchRead:
-    """A kind of batch read: what its answer must hold, the code of an id for which there is nothing, whose a result is, and its size."""
+    """A kind of batch read: what its answer must hold, the code of an id for which there is nothing, whose a result is, and its size.
+
+    ``nobody``: an id that is no record's, or hardly any.
+    """
 
     holds: Members
     missing: str
     names: Names
     size: int
+    nobody: str = NOBODY
 
 
 class Reader:
@@ -149,13 +157,13 @@ class Reader:
     ) -> tuple[list[dict[str, Any]], set[str]]:
         """The records with these ids, or these values of a unique property, and the ids on which HubSpot fails; missing ones are left out.
 
-        Raises RequestRefusedError when HubSpot gives another reason than a missing record for whatever is asked.
+        Raises ServiceError when HubSpot gives another reason than a missing record for whatever is asked.
         """
         body: dict[str, Any] = {"properties": list(dict.fromkeys(properties)), "propertiesWithHistory": []}
         if id_property is not None:
             body["idProperty"] = id_property
         names = _ids if id_property is None else partial(_held, field=id_property)
-        read = BatchRead(BATCH_READ, NOT_FOUND, names, OBJECT_BATCH)
+        read = BatchRead(BATCH_READ, NOT_FOUND, names, OBJECT_BATCH, nobody=NOBODYS_EMAIL if id_property == "email" else NOBODY)
         results, failed = self._batches(self._paths.batch(object_name, "read"), body, ids, read)
         return list({str(record["id"]): record for record in results}.values()), failed
 
@@ -268,10 +276,17 @@ class Reader:
         def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
             return list(self._batch(path, body, part, read, again=again))
 
+        def answers_for_others() -> bool:
+            try:
+                send([read.nobody], again=True)
+            except ServiceError:
+                return False
+            return True
+
         found: list[dict[str, Any]] = []
         failed: set[str] = set()
         for batch in chunks(dict.fromkeys(ids), read.size):
-            answers, failing = read_in_halves(batch, send, is_up=self._transport.is_up)
+            answers, failing = read_in_halves(batch, send, is_up=answers_for_others)
             found += chain.from_iterable(answers)
             failed |= failing.keys()
         return found, failed

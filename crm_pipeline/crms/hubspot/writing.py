@@ -19,7 +19,7 @@ import pandas as pd
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import KEPT, WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
-from crm_pipeline.crms.hubspot.answers import InputsRefusedError, NamelessError
+from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW
 from crm_pipeline.crms.hubspot.echoes import kept
 from crm_pipeline.crms.hubspot.errors import Problem, record_error
@@ -118,8 +118,8 @@ class _Work:
         return silent
 
     def _fail_alone(self, action: Action, part: Alone[Input]) -> None:
-        if isinstance(part.error, InputsRefusedError | NamelessError):
-            self._fail(action, part.item, part.error.problem)
+        if (problem := problem_of(part.error)) is not None:
+            self._fail(action, part.item, problem)
         else:
             self.ledger.failed(part.item.position, CrmFailsOnRecordException, code=code_of(part.error))
 

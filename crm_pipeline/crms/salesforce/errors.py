@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ import requests
 
 from crm_pipeline import errors
 from crm_pipeline.calls import retry_after
-from crm_pipeline.crms.halving import BatchRefusedError, FailedTogetherError
+from crm_pipeline.crms.halving import BatchRefusedError, DoubtfulRefusalError, FailedTogetherError
 from crm_pipeline.crms.salesforce.ids import long_id
 
 LIMIT_CODES = frozenset({"STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"})
@@ -44,8 +44,18 @@ CALL_CODES = (
 )
 """Codes that rows get for the sake of another row of their call, although ``allOrNone`` is false: Salesforce gives all rows of a
 trigger's or a flow's run the error that one of them causes ("Bulk DML Exception Handling" in the Apex guide)."""
-REFUSED_STATUSES = frozenset({400, 413, 414, 431})
-"""Statuses of a request refused for what is in it: its values, or how many they are."""
+TOO_LARGE = frozenset({413, 414, 431})
+"""Statuses of a request that is too large, whoever says so: a gateway in between does it in HTML."""
+RIGHTS_CODES = frozenset(
+    {
+        "API_CURRENTLY_DISABLED",
+        "API_DISABLED_FOR_ORG",
+        "CLIENT_NOT_ACCESSIBLE_FOR_USER",
+        "FUNCTIONALITY_NOT_ENABLED",
+        "INVALID_SESSION_ID",
+    }
+)
+"""Codes of a 403 that every call would get: what the organization, the app or its user may not do at all."""
 
 RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
     {
@@ -93,6 +103,8 @@ VALUE_CODES = frozenset(
 )  # fmt: skip
 """Codes that speak of the named fields' values alone. A validation rule does not: it looks at the record as a whole."""
 
+_CODES_OF_RECORDS = RECORD_ERRORS.keys() | DUPLICATE_CODES | REFERENCE_CODES | NO_ACCESS_CODES
+
 _CODE = re.compile(r"[A-Za-z0-9_]{1,80}")
 _FIELD_NAME = re.compile(r"[A-Za-z]\w{0,79}")
 _FIELDS_IN_MESSAGE = (
@@ -110,9 +122,26 @@ _HELD = re.compile(r"\b(?:ENTITY_IS_LOCKED|ALREADY_IN_PROCESS|RECORD_IN_USE_BY_W
 class RowsRefusedError(BatchRefusedError):
     """Salesforce refuses a request for what is in it (400, 413 …); ``problem`` says what, as if it were a row's."""
 
+    def __init__(self, message: str, *, integration: str, problem: RowProblem, status: int) -> None:
+        self.problem = problem
+        self.status = status
+        super().__init__(message, integration=integration, service="Salesforce", code=problem.code)
+
+
+class RowsDoubtedError(DoubtfulRefusalError, errors.RequestRefusedError):
+    """Salesforce refuses a request by a status that leaves open whether for one of its rows; ``problem`` is what it says."""
+
+    def __init__(self, message: str, *, integration: str, problem: RowProblem, status: int) -> None:
+        self.problem = problem
+        super().__init__(message, integration=integration, service="Salesforce", code=problem.code or str(status))
+
+
+class RowsForbiddenError(DoubtfulRefusalError, errors.AuthenticationError):
+    """Salesforce does not allow a request, by a code that leaves open whether for one of its rows."""
+
     def __init__(self, message: str, *, integration: str, problem: RowProblem) -> None:
         self.problem = problem
-        super().__init__(message, integration=integration, service="Salesforce", code=problem.code)
+        super().__init__(message, integration=integration, service="Salesforce", code=problem.code or "403")
 
 
 class RowsFailedAlikeError(FailedTogetherError):
@@ -143,6 +172,15 @@ class RowProblem:
     def names(self, field: str) -> bool:
         """Whether the problem is with this field."""
         return field.lower() in {name.lower() for name in self.fields}
+
+
+def problem_of(error: errors.ServiceError) -> RowProblem | None:
+    """What Salesforce refuses of a row that it refused alone; null where it failed inside, or leaves open what it refuses."""
+    if isinstance(error, RowsRefusedError | RowsFailedAlikeError):
+        return error.problem
+    if isinstance(error, RowsDoubtedError | RowsForbiddenError) and error.problem.code in _CODES_OF_RECORDS:
+        return error.problem
+    return None
 
 
 def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
@@ -200,8 +238,7 @@ def may_be_of_the_call(problem: RowProblem, *, saved: int) -> bool:
     """
     if (problem.locked or problem.held) and problem.code not in AUTOMATION_CODES:
         return False
-    known = RECORD_ERRORS.keys() | DUPLICATE_CODES | REFERENCE_CODES | NO_ACCESS_CODES | LIMIT_CODES
-    return problem.code in CALL_CODES or (saved == 0 and problem.code not in known)
+    return problem.code in CALL_CODES or (saved == 0 and problem.code not in _CODES_OF_RECORDS | LIMIT_CODES)
 
 
 def _gone(problem: RowProblem, *, crm_id: str | None, parent_sent: bool) -> type[errors.RecordError]:
@@ -242,17 +279,22 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
         return errors.AuthenticationError(f"refuses the credentials: {said}; check {remedy}", **where)
     if status == 401:
         return ExpiredSessionError(f"does not accept the session: {said}; check {remedy}", **where)
-    if status == 403 and isinstance(body, list):
-        return errors.AuthenticationError(
-            f"does not allow this: {said}; check the permissions of the app's run-as user (API Enabled, object access)", **where
-        )
     if status in {400, 403} and not isinstance(body, list):
         return errors.UnexpectedAnswerError(f"answered {status} in a form that is not Salesforce's; check {remedy}", **where)
-    if status in REFUSED_STATUSES:
-        return RowsRefusedError(_refusal(said, problem), integration=integration, problem=problem)
+    if status == 403:
+        denied = f"does not allow this: {said}; check the permissions of the app's run-as user (API Enabled, object access)"
+        if code in RIGHTS_CODES:
+            return errors.AuthenticationError(denied, **where)
+        return RowsForbiddenError(denied, integration=integration, problem=problem)
+    if status == 400 or status in TOO_LARGE:
+        problem = problem if problem.code else replace(problem, code=str(status))
+        return RowsRefusedError(_refusal(said, problem), integration=integration, problem=problem, status=status)
     if status < 400:
         return errors.UnexpectedAnswerError(f"answered {status}, a redirection; check {remedy}", **where)
-    return errors.RequestRefusedError(f"{_refusal(said, problem)}; check api_version and external_key", **where)
+    refusal = f"{_refusal(said, problem)}; check api_version and external_key"
+    if signing_in:
+        return errors.RequestRefusedError(refusal, **where)
+    return RowsDoubtedError(refusal, integration=integration, problem=problem, status=status)
 
 
 def _refusal(said: str, problem: RowProblem) -> str:

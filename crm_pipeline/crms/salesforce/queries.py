@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
@@ -43,25 +43,26 @@ class SelectIn:
         """The statement for these values."""
         return select(self.sobject, self.fields, where=[compare(self.field, "IN", list(values)), *self.where])
 
-    def portions(self, values: Iterable[str], *, room: int) -> Iterator[list[str]]:
-        """The values in as few statements as ``room`` allows, which is what one may take, URL-encoded, in bytes.
+    def of_none(self) -> str:
+        """A statement like the one for values that asks for no value."""
+        return select(self.sobject, self.fields, where=[compare(self.field, "=", None), *self.where], limit=1)
+
+    def portions(self, values: Iterable[str], *, room: Callable[[], int]) -> Iterator[Sequence[str]]:
+        """The values in as few statements as ``room`` allows: what one may take now, URL-encoded, in bytes.
 
         Blank values, which would find the records without a value, and those longer than any key or email are left out.
         """
-        bare = select(self.sobject, self.fields, where=[f"{self.field} IN ()", *self.where])
-        wanted = [value for value in dict.fromkeys(values) if value and len(value) <= LONGEST_STRING]
-        return _chunks(wanted, room=room - len(quote_plus(bare)))
+        left: Sequence[str] = [value for value in dict.fromkeys(values) if value and len(value) <= LONGEST_STRING]
+        while left:
+            portion = self._first(left, room=room())
+            yield portion
+            left = left[len(portion) :]
 
-
-def _chunks(values: Iterable[str], *, room: int) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    taken = 0
-    for value in values:
-        size = len(quote_plus(f"{quote_soql_value(value)},"))
-        if chunk and taken + size > room:
-            yield chunk
-            chunk, taken = [], 0
-        chunk.append(value)
-        taken += size
-    if chunk:
-        yield chunk
+    def _first(self, values: Sequence[str], *, room: int) -> Sequence[str]:
+        """As many of the values as a statement takes, one at least."""
+        left = room - len(quote_plus(self.of([])))
+        for count, value in enumerate(values):
+            left -= len(quote_plus(f"{quote_soql_value(value)},"))
+            if left < 0 < count:
+                return values[:count]
+        return values

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote_plus, urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -27,7 +27,7 @@ from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.crms.halving import read_in_halves
 from crm_pipeline.crms.salesforce.contracts import TOKEN, first_page, page, retrieved
-from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, refused_request
+from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
 from crm_pipeline.crms.salesforce.queries import SelectIn, selected
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
@@ -38,6 +38,7 @@ TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 CONNECT_SECONDS = 10.0
 IDS_PER_RETRIEVE = 2_000
 CONNECTIONS = 16
+ADDRESS_TOO_LONG = frozenset({414, 431})
 URI_AND_HEADER_BYTES = 16_384
 """Most bytes of a request's address and headers together ("API Request Limits": 414 or 431 beyond)."""
 
@@ -55,6 +56,7 @@ class SalesforceTransport:
         self.daily_calls: tuple[int, int] | None = None
         """Calls of the day, used and allowed, as the last answer said."""
         self._limit: LimitReachedError | None = None
+        self._longest_query = URI_AND_HEADER_BYTES
         self._session = requests.Session()
         self._session.mount("https://", _EndpointAdapter(base=settings.url, timeout=(CONNECT_SECONDS, settings.timeout_seconds)))
         self._session.hooks["response"] = [self._check]
@@ -75,11 +77,7 @@ class SalesforceTransport:
 
     def is_up(self) -> bool:
         """Whether Salesforce answers now, asked once for the organization's id."""
-        try:
-            self._attempt(lambda client: client.query("SELECT Id FROM Organization"), "read", first_page(["Id"]))
-        except ServiceError:
-            return False
-        return True
+        return self.answers("SELECT Id FROM Organization")
 
     def query(
         self, soql: str, *, deleted: Deleted = "left_out", repeatable: bool = True, divisible: bool = False
@@ -100,25 +98,40 @@ class SalesforceTransport:
             answer = read(_next_page(more), page(fields))
             yield answer["records"]
 
+    def answers(self, soql: str) -> bool:
+        """Whether Salesforce answers a query now, asked once."""
+        try:
+            self._attempt(lambda client: client.query(soql), "read", first_page(selected(soql)))
+        except ServiceError:
+            return False
+        return True
+
     def query_in(
         self, statement: SelectIn, values: Iterable[str], *, deleted: Deleted = "left_out"
     ) -> tuple[list[dict[str, Any]], set[str]]:
         """The records whose field is one of the values, and the values on which Salesforce fails."""
 
         def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
-            pages = self.query(statement.of(part), deleted=deleted, repeatable=not again, divisible=len(part) > 1)
-            return [record for page in pages for record in page]
+            soql = statement.of(part)
+            try:
+                pages = self.query(soql, deleted=deleted, repeatable=not again, divisible=len(part) > 1)
+                return [record for page in pages for record in page]
+            except RowsRefusedError as refusal:
+                if refusal.status in ADDRESS_TOO_LONG and len(part) > 1:
+                    self._longest_query = min(self._longest_query, len(quote_plus(soql)) // 2)
+                raise
 
         found: list[dict[str, Any]] = []
         failed: set[str] = set()
-        for portion in statement.portions(values, room=self.query_room()):
-            answers, failing = read_in_halves(portion, send, is_up=self.is_up)
+        for portion in statement.portions(values, room=self.query_room):
+            answers, failing = read_in_halves(portion, send, is_up=lambda: self.answers(statement.of_none()))
             found += chain.from_iterable(answers)
             failed |= failing.keys()
         return found, failed
 
     def retrieve(self, sobject: str, record_ids: Sequence[str], fields: Sequence[str]) -> tuple[list[dict[str, Any]], set[str]]:
         """The records of these ids that exist and are visible, 2,000 a call, and the ids on which Salesforce fails."""
+        of_none = SelectIn(sobject, fields, "Id").of_none()
         path = f"composite/sobjects/{sobject}"
 
         def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
@@ -131,17 +144,17 @@ class SalesforceTransport:
         found: list[dict[str, Any]] = []
         failed: set[str] = set()
         for start in range(0, len(record_ids), IDS_PER_RETRIEVE):
-            answers, failing = read_in_halves(record_ids[start : start + IDS_PER_RETRIEVE], send, is_up=self.is_up)
+            answers, failing = read_in_halves(record_ids[start : start + IDS_PER_RETRIEVE], send, is_up=lambda: self.answers(of_none))
             found += chain.from_iterable(answers)
             failed |= failing.keys()
         return found, failed
 
     def query_room(self) -> int:
-        """How many bytes a query may take, URL-encoded, beside the request's own address and headers."""
+        """How many bytes a query may take, URL-encoded, beside the request's own address and headers; fewer once one was too long."""
         client = self._signed_in()
         headers = {**self._session.headers, **client.headers}
         taken = len(client.base_url) + sum(len(name) + len(value) + 4 for name, value in headers.items())
-        return URI_AND_HEADER_BYTES - taken - 256
+        return min(self._longest_query, URI_AND_HEADER_BYTES - taken - 256)
 
     def user_id(self) -> str:
         """The id of the user that our requests run as; it ends the identity address in the token's answer."""

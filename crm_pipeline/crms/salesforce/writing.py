@@ -30,6 +30,7 @@ from crm_pipeline.crms.salesforce.errors import (
     RowsFailedAlikeError,
     RowsRefusedError,
     may_be_of_the_call,
+    problem_of,
     read_problem,
     record_error,
 )
@@ -375,12 +376,8 @@ def _refused(row: Row, problem: RowProblem) -> Answer:
 
 
 def _alone(part: Alone[Row]) -> Answer:
-    error = part.error
-    return (
-        _refused(part.item, error.problem)
-        if isinstance(error, RowsRefusedError | RowsFailedAlikeError)
-        else _fails_inside(part.item, error)
-    )
+    problem = problem_of(part.error)
+    return _fails_inside(part.item, part.error) if problem is None else _refused(part.item, problem)
 
 
 def _fails_inside(row: Row, error: ServiceError) -> Answer:

@@ -22,7 +22,6 @@ from crm_pipeline.sandbox.salesforce.org import SalesforceOrg
 from crm_pipeline.sandbox.salesforce.resources import dispatch
 
 OLDEST_VERSION = 46
-LONGEST_URI_AND_HEADERS = 16_384
 EVERY_METHOD = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
 
@@ -54,7 +53,7 @@ def salesforce_app(org: SalesforceOrg) -> Starlette:
 
 
 def _rest(org: SalesforceOrg, request: Request, body: bytes) -> Response:
-    _check_size(request)
+    _check_size(request, org.longest_address)
     scheme, _, session = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() not in ("bearer", "oauth") or not org.knows_session(session):
         raise CallError(401, "INVALID_SESSION_ID", "Session expired or invalid")
@@ -87,13 +86,13 @@ def _served(org: SalesforceOrg, version: str) -> bool:
     return version.isdigit() and OLDEST_VERSION <= int(version) <= org.latest_version
 
 
-def _check_size(request: Request) -> None:
+def _check_size(request: Request, longest: int) -> None:
     uri = len(_raw_path(request)) + 1 + len(request.scope.get("query_string", b""))
     headers = sum(len(name) + len(value) + len(": \r\n") for name, value in request.scope["headers"])
-    if uri > LONGEST_URI_AND_HEADERS:
-        raise CallError(414, "URI_TOO_LONG", f"The length of the URI exceeds the {LONGEST_URI_AND_HEADERS:,} byte limit.")
-    if uri + headers > LONGEST_URI_AND_HEADERS:
-        message = f"The combined length of the URI and headers exceeds the {LONGEST_URI_AND_HEADERS:,} byte limit."
+    if uri > longest:
+        raise CallError(414, "URI_TOO_LONG", f"The length of the URI exceeds the {longest:,} byte limit.")
+    if uri + headers > longest:
+        message = f"The combined length of the URI and headers exceeds the {longest:,} byte limit."
         raise CallError(431, "REQUEST_HEADER_FIELDS_TOO_LARGE", message)
 
 

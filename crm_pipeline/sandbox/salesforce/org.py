@@ -37,9 +37,9 @@ class SalesforceOrg:
     """One organization, safe over threads. What is not set is as in a fresh Enterprise org.
 
     ``external_keys`` adds ``QBench_Id__c`` to Account and Contact; ``person_accounts`` and ``state_country_picklists`` turn
-    those features on. ``daily_limit``, ``page_size``, ``open_cursors``, ``duplicates_named_in_collections`` (whether a
-    collection's DUPLICATES_DETECTED carries the ids; assumed not, as users of the vendor report) and ``clock`` may be set at
-    any time. Times are kept in whole seconds, as the vendor does.
+    those features on. ``daily_limit``, ``page_size``, ``longest_address`` (bytes, with the headers), ``open_cursors``,
+    ``duplicates_named_in_collections`` (whether a collection's DUPLICATES_DETECTED carries the ids; assumed not, as users of
+    the vendor report) and ``clock`` may be set at any time. Times are kept in whole seconds, as the vendor does.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class SalesforceOrg:
         self.duplicates_named_in_collections = duplicates_named_in_collections
         self.clock = clock
         self.page_size = 2_000
+        self.longest_address = 16_384
         self.open_cursors = 10
         self.api_calls = 0
         self.cursors: OrderedDict[str, Any] = OrderedDict()

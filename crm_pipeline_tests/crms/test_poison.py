@@ -1,0 +1,213 @@
+"""One record on which a CRM fails, or which it refuses, in a batch of others: by every path, in every way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import ServiceError
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, intents_of, valid
+from crm_pipeline_tests.crms.bench import Bench
+
+ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+MANY = 12
+BAD = 4
+"""The place of the record that is not like the others."""
+POISON = "Zaphod"
+ATTEMPTS = 2
+"""Of one call, as the benches connect."""
+
+BODIES: Mapping[str, Any] = MappingProxyType(
+    {
+        "salesforce": [{"errorCode": "OF_ITS_OWN", "message": "no"}],
+        "hubspot": {"status": "error", "category": "OF_ITS_OWN", "message": "no"},
+    }
+)
+REFUSALS = (400, 403, 404, 405, 409, 412, 413, 414, 415, 422, 431)
+FAILURES = (500, 502, 503, 504, "html", "drop_before", "bend")
+"""Statuses and kinds of a call that may have been carried out."""
+ALL_WAYS: tuple[int | str, ...] = (*REFUSALS, *FAILURES)
+FEW_WAYS: tuple[int | str, ...] = (400, 404, 500, "bend")
+TRIED_THROUGHOUT = frozenset({"find by email", "upsert", "create"})
+"""Paths that are tried in every way; the others in a few, to save time."""
+
+
+def ways_of(path: str) -> tuple[int | str, ...]:
+    return ALL_WAYS if path in TRIED_THROUGHOUT else FEW_WAYS
+
+
+def fault(bench: Bench, way: int | str, *, holding: str | None = None) -> Fault:
+    """A fault in the service's own form; 502, and a page in the place of an answer, are a gateway's."""
+    where: dict[str, Any] = {"service": bench.kind.name, "holding": holding, "times": None}
+    if way == "bend":
+        return Fault(kind="bend", bend=lambda _answer: {"never": "heard of"}, **where)
+    if isinstance(way, str):
+        return Fault(kind=way, **where)  # type: ignore[arg-type]
+    if way == 502:
+        return Fault(kind="html", status=way, **where)
+    return Fault(status=way, body=BODIES[bench.kind.name], **where)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A call for several items, and what it says of each: null, or an error's name. ``poison``: what only the bad item's request holds."""
+
+    call: Callable[[Crm], Mapping[str, str | None]]
+    items: Sequence[str]
+    poison: str
+
+
+def errors_by(frame: pd.DataFrame, column: str) -> dict[str, str | None]:
+    rows = frame.astype("object").where(frame.notna(), None)
+    return dict(zip(map(str, rows[column]), rows["error_type"], strict=True))
+
+
+def made(bench: Bench, record_type: RecordType) -> list[str]:
+    return [bench.add(record_type, valid(bench, record_type, number) | {bench.key: f"key-{number}"}) for number in range(10, 10 + MANY)]
+
+
+def find(bench: Bench, record_type: RecordType, field: str, form: str) -> Reading:
+    made(bench, record_type)
+    values = [form.format(number) for number in range(10, 10 + MANY)]
+    return Reading(lambda crm: errors_by(crm.find(record_type, field, values), "value"), values, values[BAD])
+
+
+def read(bench: Bench, record_type: RecordType) -> Reading:
+    ids = made(bench, record_type)
+    return Reading(lambda crm: errors_by(crm.read(record_type, ids, [bench.fields[record_type].match]), "crm_id"), ids, ids[BAD])
+
+
+def examine(bench: Bench, record_type: RecordType) -> Reading:
+    ids = made(bench, record_type)
+
+    def states(crm: Crm) -> dict[str, str | None]:
+        found = crm.examine(record_type, ids)
+        assert set(found["state"]) <= {"live"}
+        return {one: None if one in set(found["crm_id"]) else "unread" for one in ids}
+
+    return Reading(states, ids, ids[BAD])
+
+
+def intents(bench: Bench) -> Reading:
+    sent = {number: valid(bench, CONTACT, number) for number in range(10, 10 + MANY)}
+    email = bench.fields[CONTACT].match
+    with closing(bench.connect(external_key=None)) as crm:
+        crm.write(CONTACT, batch_of(*(Put(number, values) for number, values in sent.items())))
+
+    def told(crm: Crm) -> dict[str, str | None]:
+        found = crm.resolve_intents(CONTACT, intents_of(*sent.items()))
+        return {str(row.qbench_id): "untold" if pd.isna(row.crm_id) else None for row in found.itertuples()}
+
+    return Reading(told, [str(number) for number in sent], sent[10 + BAD][email])
+
+
+READINGS: Mapping[str, Callable[[Bench], Reading]] = MappingProxyType(
+    {
+        "find by key": lambda bench: find(bench, ACCOUNT, bench.key, "key-{}"),
+        "find by email": lambda bench: find(bench, CONTACT, bench.fields[CONTACT].match, "person{}@example.com"),
+        "read accounts": lambda bench: read(bench, ACCOUNT),
+        "read contacts": lambda bench: read(bench, CONTACT),
+        "examine": lambda bench: examine(bench, ACCOUNT),
+        "intents of contacts": intents,
+    }
+)
+
+
+@pytest.mark.parametrize("path", READINGS)
+def test_record_on_which_a_reading_fails_is_named_and_the_others_are_read(bench: Bench, path: str) -> None:
+    reading, journal, faults = READINGS[path](bench), bench.sandbox.journal, bench.sandbox.faults
+    with closing(bench.connect()) as crm:
+        undisturbed = reading.call(crm)
+        usual = len(journal.calls())
+    assert undisturbed == dict.fromkeys(reading.items)
+    for way in ways_of(path):
+        faults.clear()
+        with closing(bench.connect()) as crm:
+            crm.organization()
+            faults.add(fault(bench, way, holding=reading.poison))
+            before = len(journal.calls())
+            told = reading.call(crm)
+        assert {item for item, error in told.items() if error} == {reading.items[BAD]}, way
+        assert set(told) == set(reading.items), way
+        assert len(journal.calls()) - before <= usual + ATTEMPTS + 2 * math.log2(MANY) + 2, way
+
+
+@pytest.mark.parametrize("path", READINGS)
+def test_service_that_fails_on_every_reading_is_down_after_a_few_calls(bench: Bench, path: str) -> None:
+    reading, journal, faults = READINGS[path](bench), bench.sandbox.journal, bench.sandbox.faults
+    for way in ways_of(path)[::2]:
+        faults.clear()
+        with closing(bench.connect()) as crm:
+            crm.organization()
+            faults.add(fault(bench, way))
+            before = len(journal.calls())
+            with pytest.raises(ServiceError):
+                reading.call(crm)
+        assert len(journal.calls()) - before <= ATTEMPTS + 2 * math.log2(MANY) + 2, way
+
+
+@pytest.mark.parametrize("way", [400, 403, 404, 409, 500])
+def test_value_that_is_asked_for_alone_is_to_blame_while_others_are_answered(bench: Bench, way: int) -> None:
+    bench.sandbox.faults.add(fault(bench, way, holding="zaphod@"))
+    with closing(bench.connect()) as crm:
+        found = errors_by(crm.find(CONTACT, bench.fields[CONTACT].match, ["zaphod@example.com"]), "value")
+        assert found == {"zaphod@example.com": "CrmFailsOnRecordException"}
+
+
+def written(bench: Bench, kind: str) -> tuple[Callable[[Crm], Mapping[str, str | None]], str]:
+    """A write of a batch of one kind, with what only the bad row's request holds."""
+    text = bench.fields[ACCOUNT].text
+    if kind == "association":
+        account, contacts = bench.add(ACCOUNT, valid(bench, ACCOUNT)), made(bench, CONTACT)
+        rows = associations_of(*((number, contact, account) for number, contact in enumerate(contacts)))
+        return lambda crm: errors_by(crm.associate(rows), "qbench_id"), contacts[BAD]
+    ids = made(bench, ACCOUNT) if kind == "update" else [None] * MANY
+    puts = [
+        Put(
+            number,
+            ({} if crm_id else valid(bench, ACCOUNT, number)) | {text: POISON if number == BAD else "plain"},
+            crm_id=crm_id,
+            key=f"new-{number}" if kind == "upsert" else None,
+        )
+        for number, crm_id in enumerate(ids)
+    ]
+    return lambda crm: errors_by(crm.write(ACCOUNT, batch_of(*puts)), "qbench_id"), POISON
+
+
+WRITES = ("upsert", "update", "create", "association")
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_record_for_which_a_write_is_refused_or_fails_is_named_and_the_others_arrive(bench: Bench, kind: str) -> None:
+    call, poison = written(bench, kind)
+    for way in REFUSALS if kind == "create" else ways_of(kind):
+        bench.sandbox.faults.clear()
+        bench.sandbox.faults.add(fault(bench, way, holding=poison))
+        with closing(bench.connect()) as crm:
+            told = call(crm)
+            made_calls = sum(crm.calls.snapshot().values())
+        assert {number for number, error in told.items() if error} == {str(BAD)}, way
+        assert len(told) == MANY, way
+        assert made_calls <= 1 + ATTEMPTS + 2 * math.log2(MANY) + 2, way
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_service_that_refuses_every_write_for_what_may_be_no_records_fault_is_asked_a_few_times(bench: Bench, kind: str) -> None:
+    call, _ = written(bench, kind)
+    for way in (403, 404, 415):
+        bench.sandbox.faults.clear()
+        bench.sandbox.faults.add(fault(bench, way))
+        with closing(bench.connect(attempts=1)) as crm:
+            with pytest.raises(ServiceError):
+                call(crm)
+            assert sum(crm.calls.snapshot().values()) <= 1 + 1 + 2 * math.log2(MANY) + 2, way
