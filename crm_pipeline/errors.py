@@ -247,6 +247,16 @@ class NoCustomerForContactException(RecordError):
     remedy = "Link the contact to its customer in QBench."
 
 
+class CustomersUnknownException(RecordError):
+    """A contact whose customers QBench fails to tell."""
+
+    meaning = "QBench fails, or refuses to answer, whenever it is asked for this contact's customers. What is in the CRM stays as it is."
+    remedy = (
+        "Nothing at first: they are asked for again with every hourly run, and the contact follows. If it stays, look at the contact's "
+        "customers in QBench, and ask QBench's support about GET /contacts/ID/customers."
+    )
+
+
 class CustomerNotSyncedException(RecordError):
     """A contact whose customer has no link in this CRM and will not get one by itself."""
 

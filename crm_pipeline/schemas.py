@@ -5,6 +5,9 @@ from __future__ import annotations
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import MODELS, RecordType
 
+CUSTOMERS_UNKNOWN = "customers"
+"""``unreadable`` of a contact whose customers QBench does not tell; its content does not hold them."""
+
 RAW = FrameSchema(
     "raw",
     (

@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_pipeline.errors import (
     ContactWithMoreThanOneCustomerException,
+    CustomersUnknownException,
     DeletedInQBenchException,
     FilteredOutException,
     InactiveCustomerException,
@@ -27,7 +28,7 @@ from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.owners import rules_met
 from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, FieldSource, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
-from crm_pipeline.schemas import RAW, normalized_schema
+from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 
 DEFAULT_PREFIX = "default."
 UNUSABLE = "unusable"
@@ -233,9 +234,12 @@ def _first_error(
     """Error type and the fields or ids it names, per record: the first reason of the list that applies."""
     identifying = IDENTIFYING_FIELDS[spec.record_type]
     qbench_field = _qbench_field(spec.map, identifying)
+    untold = raw["unreadable"].eq(CUSTOMERS_UNKNOWN).fillna(value=False).astype(bool)
     reasons: list[tuple[type[RecordError], pd.Series, Any]] = [
         (DeletedInQBenchException, raw["deleted"], None),
-        (UnreadableRecordException, raw["unreadable"].notna(), raw["unreadable"]),
+        (UnreadableRecordException, raw["unreadable"].notna() & ~untold, raw["unreadable"]),
+        # Before the rules, which may look at the customer.
+        (CustomersUnknownException, untold, raw["unreadable"]),
         *((error, applies, None) for error, applies in held_back),
     ]
     missing = _missing(fields.get(identifying), raw.index)

@@ -30,6 +30,7 @@ from crm_pipeline.orchestration.metadata import (
     calls_since,
     column_lineage,
     column_schema,
+    ids_listed,
     seconds_since,
 )
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
@@ -117,7 +118,8 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
             calls = calls_since(before, client.calls.snapshot())
             rows = {ROW_COUNT: job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}
             rows |= {"read_again": job.read_again} if job.read_again else {}
-            return {**rows, **calls_metadata(calls), "seconds": seconds_since(started)}
+            untold = {"customers_unknown": len(job.untold), "customers_unknown_ids": ids_listed(job.untold)} if job.untold else {}
+            return {**rows, **untold, **calls_metadata(calls), "seconds": seconds_since(started)}
 
         def complete() -> dg.AssetCheckResult:
             ahead = 0 if job.newest is None else job.newest - int(time.time())
@@ -126,6 +128,11 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
         within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
         with failing_clearly(spec.name, metadata, before=lambda: log_checks(context, [complete()])):
             job.run(within)
+        if job.untold:
+            context.log.warning(
+                f"integration {spec.name}: QBench does not tell the customers of contacts {ids_listed(job.untold)}; they are asked for "
+                "again with the next hourly run"
+            )
         return dg.MaterializeResult(metadata=metadata(), check_results=[complete()])
 
     return extract

@@ -11,7 +11,7 @@ from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.orchestration import names
-from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, findings_table, seconds_since
+from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, findings_table, ids_listed, seconds_since
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import at_work
 from crm_pipeline.orchestration.steps import failing_clearly
@@ -21,8 +21,6 @@ SCOPE_TAG = "crm_pipeline/links"
 """Which links a run checks: recent or full. A run without the tag, started by hand, checks all."""
 
 LINKS_CONSISTENT = "links_consistent"
-MOST_IDS = 50
-"""Ids of records that metadata and log name."""
 
 
 def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind]) -> dg.Definitions:
@@ -112,7 +110,7 @@ def _waiting_contacts(spec: IntegrationSpec) -> dg.AssetsDefinition:
     @dg.asset(
         key=names.waiting_contacts_key(spec.name),
         deps=[names.normalized_key(spec.name, RecordType.CONTACT)],
-        description="The contacts that are skipped for want of exactly one customer, read again from QBench, which may change a "
+        description="The contacts that are not known to have exactly one customer, read again from QBench, which may change a "
         "contact's customers without touching last_updated. The next hourly run takes up what changed.",
         group_name=names.upkeep_group(spec.name),
         owners=list(spec.owners),
@@ -136,7 +134,9 @@ def _waiting_contacts(spec: IntegrationSpec) -> dg.AssetsDefinition:
         with failing_clearly(spec.name, metadata):
             job.run()
         if job.failed:
-            context.log.warning(f"integration {spec.name}: contacts {_ids(job.failed)} cannot be read; they are tried again next time")
+            context.log.warning(
+                f"integration {spec.name}: contacts {ids_listed(job.failed)} cannot be read; they are tried again next time"
+            )
         return dg.MaterializeResult(metadata=metadata())
 
     return waiting_contacts
@@ -175,7 +175,8 @@ def _deletions(spec: IntegrationSpec) -> dg.AssetsDefinition:
         for record_type, ids in job.failed.items():
             if ids:
                 context.log.warning(
-                    f"integration {spec.name}: {record_type}s {_ids(ids)} cannot be read; whether they are back is asked again next time"
+                    f"integration {spec.name}: {record_type}s {ids_listed(ids)} cannot be read; whether they are back is asked again "
+                    "next time"
                 )
         return dg.MaterializeResult(metadata=metadata())
 
@@ -184,12 +185,7 @@ def _deletions(spec: IntegrationSpec) -> dg.AssetsDefinition:
 
 def _failed(ids: Sequence[int]) -> dict[str, Any]:
     """Records whose own reads fail, as metadata: how many, and which; nothing where none does."""
-    return {"failed": len(ids), "failed_ids": _ids(ids)} if ids else {}
-
-
-def _ids(ids: Sequence[int]) -> str:
-    more = len(ids) - MOST_IDS
-    return ", ".join(map(str, ids[:MOST_IDS])) + (f" and {more} more" if more > 0 else "")
+    return {"failed": len(ids), "failed_ids": ids_listed(ids)} if ids else {}
 
 
 def _calls(before: Mapping[str, int], client: Any) -> dict[str, int]:

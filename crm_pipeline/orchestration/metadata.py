@@ -19,6 +19,9 @@ ROW_COUNT = "dagster/row_count"
 COLUMN_SCHEMA = "dagster/column_schema"
 COLUMN_LINEAGE = "dagster/column_lineage"
 
+MOST_IDS = 50
+"""Ids of records that metadata and log name."""
+
 
 def column_schema(schema: FrameSchema, *, fields: Mapping[str, str] | None = None) -> dg.TableSchema:
     """A frame's declared columns as Dagster shows them, and behind them ``fields``: names with what each is."""
@@ -83,6 +86,12 @@ def calls_metadata(calls: Mapping[str, int]) -> dict[str, int]:
 def calls_since(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """The calls made between two snapshots of a counter."""
     return {label: count - before.get(label, 0) for label, count in now.items() if count > before.get(label, 0)}
+
+
+def ids_listed(ids: Sequence[int]) -> str:
+    """QBench ids as metadata and log name them, the first ``MOST_IDS``."""
+    more = len(ids) - MOST_IDS
+    return ", ".join(map(str, ids[:MOST_IDS])) + (f" and {more} more" if more > 0 else "")
 
 
 def seconds_since(started: float) -> float:

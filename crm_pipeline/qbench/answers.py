@@ -18,6 +18,8 @@ from crm_pipeline.errors import AuthenticationError, RequestRefusedError, Servic
 SERVICE = "qbench"
 NOT_FOUND = "404"
 """``RequestRefusedError.code`` where there is no such record; the words of QBench's own code for it are not documented."""
+FORBIDDEN = "403"
+"""``AuthenticationError.code`` where QBench knows us and does not let us have what was asked for."""
 THROTTLE_HEADER = "X-QBAPI-Throttle-TTL"
 """QBench's own header that says how many seconds to wait (its API documentation)."""
 STALE_TOKEN_CODES = frozenset({"invalid_grant", "invalid_request"})
@@ -93,7 +95,9 @@ def _meaning(response: httpx.Response, *, caller: Caller) -> Exception:
         )
     if status == httpx.codes.FORBIDDEN:
         return AuthenticationError(
-            f"{caller.host} does not allow {_asked(response)}; let the API client read customers and contacts", **caller.names
+            f"{caller.host} does not allow {_asked(response)}; let the API client read customers and contacts",
+            code=FORBIDDEN,
+            **caller.names,
         )
     if status < httpx.codes.BAD_REQUEST:
         return unexpected(response, "redirects or answers nothing", caller=caller)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import logging
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from crm_pipeline.errors import RequestRefusedError, UnexpectedAnswerError
+from crm_pipeline.errors import RequestRefusedError, ServiceError, UnexpectedAnswerError
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.contracts import RELATED, record_id
+from crm_pipeline.qbench.one_by_one import is_of_one_record, read_each
 
 CUSTOMERS_KEY, CONTACTS_KEY = "customers", "contacts"
+MOST_OTHERS = 3
+"""Other contacts whose customers are asked for, at most, to see whether QBench tells any."""
+
+logger = logging.getLogger(__name__)
+
 ID_KEYS = {CUSTOMERS_KEY: ("id", "customer_id"), CONTACTS_KEY: ("id", "contact_id")}
 
 
@@ -38,22 +44,39 @@ def contact_ids(client: QBenchClient, customer: Mapping[str, Any]) -> tuple[int,
         raise
 
 
-def with_customers(client: QBenchClient, contacts: list[dict[str, Any]]) -> list[dict[str, Any] | None]:
-    """The contacts with ``customers`` as ``[{"id": 41}, ...]`` and nothing else changed, in the same order.
+def asked_customer_ids(client: QBenchClient, contact: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """The ids of a contact's customers, asked for where it does not say them; None where it was deleted meanwhile.
 
-    QBench is asked, several contacts at a time, for the customers of those that do not say them. None stands for a contact
-    that was deleted meanwhile.
+    Raises a ServiceError.
+    """
+    told = customer_ids(contact)
+    return _ask(client, record_id(contact["id"])) if told is None else told
+
+
+def customers_of_each(client: QBenchClient, contacts: list[dict[str, Any]]) -> list[tuple[int, ...] | ServiceError | None]:
+    """The ids of each contact's customers, in the same order; None stands for a contact that was deleted meanwhile.
+
+    QBench is asked, several contacts at a time, for the customers of those that do not say them. Where it fails for one
+    contact's sake, its error stands in their place. Raises the ServiceError of a QBench that tells no contact's customers.
     """
     told = [customer_ids(contact) for contact in contacts]
-    untold = [position for position, ids in enumerate(told) if ids is None]
-    if untold:
-        with ThreadPoolExecutor(client.settings.limits.concurrent, thread_name_prefix="qbench") as pool:
-            answers = pool.map(lambda position: _ask(client, contacts[position]), untold)
-            told = [next(answers) if ids is None else ids for ids in told]
-    return [
-        None if ids is None else {**contact, CUSTOMERS_KEY: [{"id": customer_id} for customer_id in ids]}
-        for contact, ids in zip(contacts, told, strict=True)
-    ]
+    ids = [record_id(contact["id"]) for contact in contacts]
+    untold = list(dict.fromkeys(number for number, known in zip(ids, told, strict=True) if known is None))
+    answers = read_each(client, untold, _ask, is_up=lambda failed: _tells_of_others(client, failed))
+    for number, error in answers.failed.items():
+        logger.warning("the customers of contact %s cannot be read: %s", number, error)
+    asked = {**answers.read, **answers.failed}
+    return [asked[number] if known is None else known for number, known in zip(ids, told, strict=True)]
+
+
+def with_customers(contact: Mapping[str, Any], ids: Collection[int]) -> dict[str, Any]:
+    """The contact with ``customers`` as ``[{"id": 41}, ...]`` and nothing else changed."""
+    return {**contact, CUSTOMERS_KEY: [{"id": customer_id} for customer_id in ids]}
+
+
+def without_customers(contact: Mapping[str, Any]) -> dict[str, Any]:
+    """The contact without ``customers``, which do not say who they are, and nothing else changed."""
+    return {name: value for name, value in contact.items() if name != CUSTOMERS_KEY}
 
 
 def _listed_ids(record: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
@@ -75,13 +98,34 @@ def _item_id(item: Any, key: str) -> int | None:
     return next((found for name in ID_KEYS[key] if (found := record_id(item.get(name))) is not None), None)
 
 
-def _ask(client: QBenchClient, contact: Mapping[str, Any]) -> tuple[int, ...] | None:
-    path = f"contacts/{record_id(contact['id'])}"
+def _ask(client: QBenchClient, contact: int | None) -> tuple[int, ...] | None:
+    path = f"contacts/{contact}"
     try:
         return _related(client, path, CUSTOMERS_KEY)
     except RequestRefusedError as error:
         if error.code == NOT_FOUND and _is_gone(client, path):
             return None
+        raise
+
+
+def _tells_of_others(client: QBenchClient, failed: Mapping[int | None, ServiceError]) -> bool:
+    """Whether QBench tells the customers of contacts beside those that failed.
+
+    Where there are none beside, that it lists them at all tells that it is up; but not that the tenant has such lists.
+    """
+    listed = client.list_page("contacts", page=1, size=client.settings.page_size).records
+    others = [number for contact in listed if (number := record_id(contact["id"])) not in failed][:MOST_OTHERS]
+    if not others:
+        return not any(isinstance(error, RequestRefusedError) for error in failed.values())
+    return any(_is_told(client.once, number) for number in others)
+
+
+def _is_told(client: QBenchClient, contact: int | None) -> bool:
+    try:
+        return _ask(client, contact) is not None
+    except ServiceError as error:
+        if is_of_one_record(error):
+            return False
         raise
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,17 +15,15 @@ from crm_pipeline.errors import RequestRefusedError, ServiceError
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.customers import with_customers
+from crm_pipeline.qbench.customers import asked_customer_ids, customers_of_each, with_customers, without_customers
 from crm_pipeline.qbench.listing import DELETED, VERSION_KEY, Row, RowList
+from crm_pipeline.qbench.one_by_one import read_each
 from crm_pipeline.qbench.walking import Walk
-from crm_pipeline.schemas import RAW
+from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW
 
 FRAME_ROWS = 2000
 USUAL_PORTS = {"http": 80, "https": 443}
 """The port that an address means where it names none."""
-
-MOST_FAILURES = 5
-"""Records whose reads fail one after the other before QBench is asked whether it answers at all."""
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +64,10 @@ def read_one(client: QBenchClient, record_type: RecordType, qbench_id: int) -> d
         if error.code == NOT_FOUND:
             return None
         raise
-    return with_customers(client, [record])[0] if record_type is RecordType.CONTACT else record
+    if record_type is not RecordType.CONTACT:
+        return record
+    customers = asked_customer_ids(client, record)
+    return None if customers is None else with_customers(record, customers)
 
 
 def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]) -> ReadById:
@@ -76,7 +76,7 @@ def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]
     One call each, several at a time: QBench lists records by no id of its own. A record that QBench fails on keeps no other back.
     Raises the ServiceError of a QBench that answers nothing else either.
     """
-    return _read_each(client, record_type, ids, read=lambda qbench_id: read_one(client, record_type, qbench_id))
+    return _read_each(client, record_type, ids, read=lambda once, qbench_id: read_one(once, record_type, qbench_id))
 
 
 def read_restored(client: QBenchClient, record_type: RecordType, ids: Sequence[int]) -> ReadById:
@@ -86,42 +86,24 @@ def read_restored(client: QBenchClient, record_type: RecordType, ids: Sequence[i
     """
     live = RowList(client, MODELS[record_type].qbench_object, since=0)
 
-    def read(qbench_id: int) -> dict[str, Any] | None:
-        record = read_one(client, record_type, qbench_id)
-        return record if record is not None and _is_listed(live, live.row(record)) else None
+    def read(once: QBenchClient, qbench_id: int) -> dict[str, Any] | None:
+        record = read_one(once, record_type, qbench_id)
+        return record if record is not None and _is_listed(replace(live, client=once), live.row(record)) else None
 
     return _read_each(client, record_type, ids, read=read)
 
 
 def _read_each(
-    client: QBenchClient, record_type: RecordType, ids: Sequence[int], *, read: Callable[[int], dict[str, Any] | None]
+    client: QBenchClient, record_type: RecordType, ids: Sequence[int], *, read: Callable[[QBenchClient, int], dict[str, Any] | None]
 ) -> ReadById:
     rows = RowList(client, MODELS[record_type].qbench_object, since=0)
-
-    def outcome(qbench_id: int) -> dict[str, Any] | ServiceError | None:
-        try:
-            return read(qbench_id)
-        except ServiceError as error:
-            return error
-
-    found: list[dict[str, Any]] = []
-    failed: list[int] = []
-    in_a_row = 0
-    with ThreadPoolExecutor(client.settings.limits.concurrent, thread_name_prefix="qbench") as pool:
-        for qbench_id, answer in zip(ids, pool.map(outcome, ids), strict=True):
-            if isinstance(answer, ServiceError):
-                failed.append(qbench_id)
-                in_a_row += 1
-                logger.warning("%s %d cannot be read: %s", rows.name, qbench_id, answer)
-                if in_a_row % MOST_FAILURES == 0:
-                    rows.page(1, position=0, size=1)
-                continue
-            in_a_row = 0
-            if answer is not None:
-                found.append(answer)
-    if in_a_row % MOST_FAILURES:
-        rows.page(1, position=0, size=1)
-    return ReadById(_frame([(rows.row(record), record) for record in found]), failed)
+    answers = read_each(client, ids, read, is_up=lambda _: bool(rows.page(1, position=0, size=1)))
+    for qbench_id, error in answers.failed.items():
+        logger.warning("%s %d cannot be read: %s", rows.name, qbench_id, error)
+    found = [record for qbench_id in ids if (record := answers.read.get(qbench_id)) is not None]
+    return ReadById(
+        _frame([(rows.row(record), record) for record in found]), [qbench_id for qbench_id in ids if qbench_id in answers.failed]
+    )
 
 
 class Changes:
@@ -152,9 +134,10 @@ def read_changes(client: QBenchClient, record_type: RecordType, *, since: int | 
     ``since`` None is the beginning of time; ``resume`` is the ``position`` of the last page of a read of the same window that
     broke off. When the iterator ends, everything before ``until`` has been yielded; a window without records yields no page.
 
-    Records are as QBench gave them, except that contacts have ``customers`` as ``[{"id": 41}, ...]``. One that is edited during
-    the read may come twice, with two versions. One whose date cannot be read takes the version of the one before it and names
-    the field in ``unreadable``. Raises a ServiceError; an UnexpectedAnswerError where a complete read cannot be had.
+    Records are as QBench gave them, except that contacts have ``customers`` as ``[{"id": 41}, ...]``, and lack it where QBench fails
+    to tell them, which ``unreadable`` says. One that is edited during the read may come twice, with two versions. One whose date
+    cannot be read takes the version of the one before it and names the field in ``unreadable``. Raises a ServiceError; an
+    UnexpectedAnswerError where a complete read cannot be had.
     """
     start = max(since or 0, 0)
     walk = Walk(RowList(client, MODELS[record_type].qbench_object, start), until=until)
@@ -230,20 +213,31 @@ def _gathered(walk: Walk, start: int) -> Iterator[list[Row]]:
 
 def _page(walk: Walk, record_type: RecordType, rows: list[Row]) -> Page:
     client = walk.source.client
-    contents: list[dict[str, Any] | None] = [row.content for row in rows]
-    if record_type is RecordType.CONTACT:
-        contents = with_customers(client, [row.content for row in rows])
-    frame = _frame([(row, content) for row, content in zip(rows, contents, strict=True) if content is not None])
+    frame = _contacts(client, rows) if record_type is RecordType.CONTACT else _frame([(row, row.content) for row in rows])
     logger.debug("integration %s: read %d %s of QBench, up to %d", client.integration, len(frame), walk.source.name, walk.position)
     return Page(frame, walk.position, walk.total)
 
 
-def _frame(kept: list[tuple[Row, dict[str, Any]]]) -> pd.DataFrame:
+def _contacts(client: QBenchClient, rows: list[Row]) -> pd.DataFrame:
+    """The rows with their customers; where QBench fails to tell them, without, and marked so. Those deleted meanwhile are left out."""
+    customers = customers_of_each(client, [row.content for row in rows])
+    untold = {row.qbench_id for row, ids in zip(rows, customers, strict=True) if isinstance(ids, ServiceError)}
+    contents = [
+        without_customers(row.content) if isinstance(ids, ServiceError) else with_customers(row.content, ids or ())
+        for row, ids in zip(rows, customers, strict=True)
+    ]
+    kept = [(row, content) for row, content, ids in zip(rows, contents, customers, strict=True) if ids is not None]
+    return _frame(kept, untold=untold)
+
+
+def _frame(kept: list[tuple[Row, dict[str, Any]]], *, untold: Collection[int] = ()) -> pd.DataFrame:
+    """Raw rows (schemas.RAW); ``untold``: ids of the contacts whose customers are unknown."""
+    unknown = [CUSTOMERS_UNKNOWN if row.qbench_id in untold else None for row, _ in kept]
     return RAW.build(
         {
             "qbench_id": [row.qbench_id for row, _ in kept],
             "version": [row.version for row, _ in kept],
             "content": pd.Series([content for _, content in kept], dtype="object"),
-            "unreadable": [None if row.readable else VERSION_KEY for row, _ in kept],
+            "unreadable": [field if row.readable else VERSION_KEY for (row, _), field in zip(kept, unknown, strict=True)],
         }
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import Column, FrameSchema, FrameStream
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import NORMALIZED_META, RAW, normalized_schema
+from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
@@ -52,7 +52,9 @@ SET version = excluded.version, content = excluded.content, unreadable = exclude
     returned = staged.record_type = 'account' AND (staged.deleted OR staged.returned) AND NOT excluded.deleted
 WHERE staged.version < excluded.version
    OR (staged.version = excluded.version
-       AND (staged.content, staged.deleted) IS DISTINCT FROM (excluded.content, excluded.deleted))
+       AND (staged.content, staged.deleted) IS DISTINCT FROM (excluded.content, excluded.deleted)
+       AND NOT (excluded.unreadable IS NOT DISTINCT FROM :customers_unknown AND NOT staged.deleted
+                AND staged.content - 'customers' = excluded.content))
 """
 
 _STAGE_NORMALIZED = """
@@ -148,7 +150,10 @@ UNLINKED_VALUES = FrameSchema(
 
 
 def stage_raw(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame) -> int:
-    """Stage raw rows (schemas.RAW); an older state never replaces a newer one. Returns how many rows changed."""
+    """Stage raw rows (schemas.RAW); an older state never replaces a newer one. Returns how many rows changed.
+
+    Where QBench did not tell a contact's customers this time, those that are known of the same state stay.
+    """
     newest = RAW.check(frame).sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
     return execute_rows(
         connection,
@@ -161,6 +166,7 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
         contents=json_column(newest["content"]),
         unreadable=column(newest["unreadable"]),
         deleted=column(newest["deleted"]),
+        customers_unknown=CUSTOMERS_UNKNOWN,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, text
 
-from crm_pipeline.errors import DeletedInQBenchException, LinkConflictException
+from crm_pipeline.errors import CustomersUnknownException, DeletedInQBenchException, LinkConflictException
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.statistics import refresh_statistics
@@ -129,8 +129,8 @@ SELECT waiting.qbench_id FROM ambiguous AS waiting
 WHERE EXISTS (SELECT FROM ambiguous AS rival WHERE rival.changed AND rival.qbench_id <> waiting.qbench_id)
 """
 
-CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException")
-"""What a contact is skipped for that has not exactly one customer. QBench may not touch ``last_updated`` when that changes."""
+CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException", "CustomersUnknownException")
+"""What keeps back a contact that is not known to have exactly one customer. QBench may not touch ``last_updated`` when that changes."""
 
 CAUSES = (
     _CUSTOMER_IS_SYNCED,
@@ -270,9 +270,20 @@ def ids_to_normalize_again(
 
 
 def ids_without_one_customer(connection: Connection, integration: str) -> list[int]:
-    """QBench ids of the contacts that are skipped for want of exactly one customer, in ascending order."""
+    """QBench ids of the contacts that are not known to have exactly one customer, in ascending order."""
     statement = text(
         "SELECT qbench_id FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = 'contact' "
         "AND error_type = ANY(:errors) ORDER BY qbench_id"
     )
     return list(connection.execute(statement, {"integration": integration, "errors": list(CUSTOMER_ERRORS)}).scalars())
+
+
+def ids_of_unknown_customers(connection: Connection, integration: str, *, most: int) -> list[int]:
+    """QBench ids of contacts whose customers QBench did not tell; of more than ``most``, others each time."""
+    statement = text(
+        "SELECT qbench_id FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = 'contact' "
+        "AND error_type = :error ORDER BY random() LIMIT :most"
+    )
+    return list(
+        connection.execute(statement, {"integration": integration, "error": CustomersUnknownException.__name__, "most": most}).scalars()
+    )

@@ -8,6 +8,7 @@ import time
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.reading import Page, deleted_since, organization, read_changes, read_deletions
+from crm_pipeline.schemas import CUSTOMERS_UNKNOWN
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_states
 from crm_pipeline.store.organizations import require_organization
@@ -16,6 +17,7 @@ from crm_pipeline.store.staging import Window, stage_raw
 from crm_pipeline.sync.deletions import stage_deleted
 from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.returned_customers import read_contacts_of_returned
+from crm_pipeline.sync.waiting_contacts import read_untold
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ class Extract:
 
     ``rows``, ``deleted`` (those of them), ``resumed_at_row``, ``read_again`` (contacts of customers that are back); ``position``:
     the version up to which everything is staged, the window's end once the read is complete; ``newest``: the latest version that
-    QBench has, if it showed any.
+    QBench has, if it showed any. ``untold``: QBench ids of contacts whose customers QBench does not tell, of this read and earlier ones.
     """
 
     def __init__(self, integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> None:
@@ -35,6 +37,7 @@ class Extract:
         self.deleted = 0
         self.resumed_at_row = 0
         self.read_again = 0
+        self.untold: list[int] = []
         self._integration = integration
         self._record_type = record_type
         self._store = store
@@ -69,6 +72,9 @@ class Extract:
         self.position = window.until
         if self._record_type is RecordType.ACCOUNT:
             self.read_again = read_contacts_of_returned(self._integration, store=self._store, client=self._client)
+        else:
+            again = read_untold(self._integration, store=self._store, client=self._client)
+            self.untold = sorted({*self.untold, *again})
 
     def _read_deleted(self, window: Window) -> None:
         probes = self._client.settings.updates_probe and window.since is not None
@@ -88,6 +94,7 @@ class Extract:
 
     def _stage(self, page: Page, window: Window, *, position: int) -> None:
         self.rows += len(page.frame)
+        self.untold += page.frame.loc[page.frame["unreadable"].eq(CUSTOMERS_UNKNOWN), "qbench_id"].tolist()
         with self._store.transaction() as connection:
             stage_raw(connection, self._integration, self._record_type, frame=page.frame)
             reached = Progress(position=position, rows=self.rows)

@@ -40,7 +40,7 @@ def read_contacts_of_returned(integration: str, *, store: Store, client: QBenchC
 def _read_contacts(integration: str, customer: int, *, store: Store, client: QBenchClient) -> int:
     with store.transaction() as connection:
         content = raw_contents(connection, integration, RecordType.ACCOUNT, ids=[customer])[customer]
-    ids = contact_ids(client, {**content, "id": customer})
+    ids = contact_ids(client.once, {**content, "id": customer})
     with store.transaction() as connection:
         missed = read_without(connection, integration, customer=customer, ids=list(ids))
     answer = read_by_id(client, RecordType.CONTACT, missed)

@@ -1,7 +1,7 @@
-"""Reads the contacts again that are skipped for want of exactly one customer.
+"""Reads the contacts again that are not known to have exactly one customer.
 
 Their customers may change in QBench without a new ``last_updated``, so that no window would show it. What has changed is
-staged; the next run of the hour normalizes it and loads it.
+staged; the next run of the hour normalizes it and loads it. Those whose customers QBench fails to tell are asked for each hour.
 """
 
 from __future__ import annotations
@@ -14,12 +14,31 @@ from crm_pipeline.qbench.reading import organization, read_by_id
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import stage_raw
-from crm_pipeline.store.waiting import ids_without_one_customer
+from crm_pipeline.store.waiting import ids_of_unknown_customers, ids_without_one_customer
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
 """Contacts that are read before what has changed of them is staged."""
+
+MOST_OF_AN_HOUR = 50
+"""Contacts of unknown customers that one hourly run asks for; the night asks for all of them."""
+
+
+def read_untold(integration: str, *, store: Store, client: QBenchClient) -> list[int]:
+    """Read contacts again whose customers QBench failed to tell, and stage those that it tells now; the ids of the others.
+
+    No call where there are none, two or three for each. Raises the ServiceError of a QBench that is down.
+    """
+    with store.transaction() as connection:
+        ids = ids_of_unknown_customers(connection, integration, most=MOST_OF_AN_HOUR)
+    if not ids:
+        return []
+    answer = read_by_id(client, RecordType.CONTACT, ids)
+    with store.transaction() as connection:
+        stage_raw(connection, integration, RecordType.CONTACT, frame=answer.frame)
+    logger.info("%s: QBench tells the customers of %d contacts now, of %d still not", integration, len(answer.frame), len(answer.failed))
+    return answer.failed
 
 
 class WaitingContacts:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.mapping.normalize import is_unusable, normalize, with_create_defaults
-from crm_pipeline.schemas import normalized_schema
+from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, normalized_schema
 from crm_pipeline_tests.mapping.builders import (
     JSON_VALUES,
     account_spec,
@@ -90,6 +90,13 @@ def test_contact_with_one_customer_named_twice_has_one() -> None:
 
 def test_contact_without_customer_is_refused() -> None:
     assert error_of(contact_spec(), contact(customers=[])) == ("NoCustomerForContactException", None)
+
+
+@pytest.mark.parametrize("only", [None, {"field": "customer.status", "is": "ACTIVE"}], ids=["no rules", "rules on its customer"])
+def test_contact_whose_customers_are_unknown_is_not_taken_for_one_without(only: Any) -> None:
+    raw = raw_frame({"email_address": "ana@ecolabs.example"}, unreadable=[CUSTOMERS_UNKNOWN])
+    frame = normalize(raw, spec=contact_spec(only=only), customers=pd.Series([{}], dtype=object)).frame
+    assert listed(frame["error_type"]) == ["CustomersUnknownException"]
 
 
 def test_unreadable_record_names_its_field() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import RAW, normalized_schema
+from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 from crm_pipeline.store import staging
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window, normalized_stream, raw_stream, stage_normalized, stage_raw
@@ -37,6 +38,25 @@ def test_an_equal_version_with_other_content_replaces(store: Store) -> None:
     stage(store, raw((1, 200, {"name": "before"})))
     stage(store, raw((1, 200, {"name": "after"})))
     assert staged(store) == [(1, 200, {"name": "after"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "version", "staged_then"),
+    [
+        ({"name": "Ana"}, 200, {"name": "Ana", "customers": [{"id": 41}]}),
+        ({"name": "Eva"}, 200, {"name": "Eva"}),
+        ({"name": "Ana"}, 201, {"name": "Ana"}),
+    ],
+    ids=["of the same state", "of a state of the same second", "of a newer state"],
+)
+def test_customers_that_qbench_does_not_tell_this_time_stay_known_of_the_same_state(
+    store: Store, content: dict[str, object], version: int, staged_then: dict[str, object]
+) -> None:
+    stage(store, raw((1, 200, {"name": "Ana", "customers": [{"id": 41}]})))
+    stage(store, raw((1, version, content)).assign(unreadable=CUSTOMERS_UNKNOWN))
+    assert staged(store) == [(1, version, staged_then)]
+    stage(store, raw((1, version, {**content, "customers": [{"id": 42}]})))
+    assert staged(store) == [(1, version, {**content, "customers": [{"id": 42}]})]
 
 
 def test_of_one_record_twice_in_a_frame_the_newest_is_staged(store: Store) -> None:

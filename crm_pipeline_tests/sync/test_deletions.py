@@ -206,7 +206,7 @@ def test_a_contact_that_cannot_be_read_keeps_no_other_contact_of_its_customer_ba
         tenant.add_contact(id=number, customer_ids=(1,), first_name="Ana", at=1_600)
     hour(salesforce, spec, None, 2_000)
     tenant.restore_customer(1, at=2_500)
-    salesforce.sandbox.faults.add(Fault(path="/contacts/11$", status=403))
+    salesforce.sandbox.faults.add(Fault(path="/contacts/11$", status=403, times=2))
     hour(salesforce, spec, 2_000, 3_000)
     customers = "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
     assert salesforce.rows(customers) == [(11, []), (12, [{"id": 1}])]
