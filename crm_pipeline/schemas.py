@@ -210,7 +210,9 @@ OUTCOMES = FrameSchema(
         ),
         Column("retryable", "bool", "trying again unchanged may help"),
         Column("state_digest", "Int64", "digest of the normalized state that the outcome speaks of; null: of none that is known"),
-        Column("write_digest", "str", "digest of the write that the CRM refused for good (sync.refused); null where it refused none"),
+        Column(
+            "write_digest", "str", "of what waits: digest of the settings, and of the write that the CRM refused for good (sync.refused)"
+        ),
     ),
 )
 """What became of each record in one CRM."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from typing import Annotated, ClassVar, Protocol
 
 import pandas as pd
@@ -68,8 +69,14 @@ class CrmSettings(AllowsHttp):
 
     @property
     def permits(self) -> str:
-        """What of these settings decides whether the CRM takes a record or refuses it, in a word; another word is worth another try."""
+        """What of these settings decides whether the CRM takes a write or refuses it, in a word; another word is worth another try."""
         return ""
+
+    @property
+    def decisive(self) -> str:
+        """A digest of what of these settings decides what becomes of a record; with another one, those that wait are planned again."""
+        said = (self.permits, self.country_format, self.external_key, self.external_key_prefix)
+        return blake2b(repr(said).encode(), digest_size=6).hexdigest()
 
 
 KEPT = "kept by the CRM"

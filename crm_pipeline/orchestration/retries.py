@@ -95,7 +95,7 @@ def _changed(store: Store, spec: IntegrationSpec, crm: str) -> Hours:
     for record_type in spec.records:
         state = CrmState(spec.name, crm, record_type)
         with store.transaction() as connection:
-            ids = awakened(connection, state, permits=spec.crms.configured[crm].permits)
+            ids = awakened(connection, state, settings=spec.crms.configured[crm].decisive)
             hours = hours_of(connection, state, ids=ids) if ids else set()
         mark = f"{datetime.now(UTC):%Y%m%dT%H}-{blake2b(repr(ids).encode(), digest_size=6).hexdigest()}"
         changed.update((partition_of(hour, spec.start), mark) for hour in hours)

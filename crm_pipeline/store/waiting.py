@@ -151,9 +151,9 @@ CAUSES = (
 _RELEASES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
 """The causes that make the very write go again which a CRM refused before."""
 
-_PERMITTED_ANEW = f"""
+_JUDGED_BY_OTHER_SETTINGS = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-WHERE {_OURS} AND waiting.write_digest IS NOT NULL AND split_part(waiting.write_digest, ':', 1) <> :permits
+WHERE {_OURS} AND waiting.write_digest IS NOT NULL AND split_part(waiting.write_digest, ':', 1) <> :settings
 """
 
 _OUT_OF_DATE = """
@@ -204,7 +204,7 @@ WHERE staged.integration = :integration AND staged.record_type = 'contact' AND c
 
 
 def ids_to_plan_again(
-    connection: Connection, state: CrmState, *, holding: Sequence[str], customers: Sequence[int] = (), permits: str | None = None
+    connection: Connection, state: CrmState, *, holding: Sequence[str], customers: Sequence[int] = (), settings: str | None = None
 ) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
@@ -213,8 +213,8 @@ def ids_to_plan_again(
     is planned: an outcome that is written anew does not tell any more who was a rival of whom.
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to
-    be written. ``permits``: what of the settings decides whether the CRM takes a record (crms.base.CrmSettings); records refused
-    under others are among the found. None: not asked.
+    be written. ``settings``: a digest of what of the settings decides what becomes of a record (crms.base.CrmSettings); records that
+    wait since they were judged by other ones are among the found. None: not asked.
     """
     refresh_statistics(connection)
     parameters = {
@@ -222,11 +222,11 @@ def ids_to_plan_again(
         "holding": list(holding),
         "customers": list(customers),
         "conflict": LinkConflictException.__name__,
-        "permits": permits,
+        "settings": settings,
         "deleted": DeletedInQBenchException.__name__,
     }
     found: set[int] = set()
-    for cause in CAUSES if permits is None else (*CAUSES, _PERMITTED_ANEW):
+    for cause in CAUSES if settings is None else (*CAUSES, _JUDGED_BY_OTHER_SETTINGS):
         found.update(connection.execute(text(cause), parameters).scalars())
     return sorted(found)
 

@@ -42,6 +42,7 @@ from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planner import Planner
 from crm_pipeline.sync.planning import Plan, by_verb, joined, verbs
 from crm_pipeline.sync.progress import progress
+from crm_pipeline.sync.refused import left_aside
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline.sync.selection import Selection, begun, how_many, taken
 from crm_pipeline.sync.stops import FirstRefusals
@@ -177,7 +178,7 @@ class Load:
         with self.report.timed("store"), self._store.transaction() as connection:
             done = self._saved(connection, done)
         self.report.add(done)
-        self.report.refused_before += int((planned.rows["operation"].eq(Operation.NONE) & planned.rows["write_digest"].notna()).sum())
+        self.report.refused_before += left_aside(planned.rows)
         writes = planned.take(planned.rows["operation"] != Operation.NONE)
         for part in emails.in_order(writes):
             self._buffer_in_turn(part)

@@ -120,7 +120,7 @@ class Planner:
         )
         key_of = order.key_of if order.settings.external_key else None
         planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
-        planned = self._without_refused(with_write_digests(planned, known.digests, permits=order.settings.permits))
+        planned = self._without_refused(with_write_digests(planned, known.digests, settings=order.settings))
         if self._record_type is RecordType.CONTACT:
             planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
         return self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))

@@ -38,7 +38,9 @@ PLAN = FrameSchema(
         Column("waits_on", "str", "what must change before the record is planned again"),
         Column("retryable", "bool", "trying again unchanged may help"),
         Column("content", "int64", "digest of all that is wanted of the record (mapping.digests.contents)"),
-        Column("write_digest", "str", "digest of the write (sync.refused); of operation none, of the one that was refused before"),
+        Column(
+            "write_digest", "str", "digest of settings and write (sync.refused); of operation none, of the write that was refused before"
+        ),
         Column("digests", "object", "dict of CRM field to digest that the link keeps once the operation succeeded; null without one"),
     ),
 )

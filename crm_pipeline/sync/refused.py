@@ -2,6 +2,9 @@
 
 A refusal for good is an answer to one write: these values to that record, under these settings. It is sent again when the write is
 another one (the record, the mapping, its link or account, or the settings changed), when what it waits on changed, or on demand.
+
+Each row that waits keeps ``<settings>:<write>``: a digest of the settings by which it was judged, and one of the write that was
+refused, nothing where none was made.
 """
 
 from __future__ import annotations
@@ -11,25 +14,28 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning import Plan
 
 _TARGET = ["version", "operation", "crm_id", "key", "parent_crm_id"]
-_SAID = ["outcome", "error_type", "reason", "waits_on", "write_digest"]
+_SAID = ["outcome", "error_type", "reason", "waits_on"]
 
 
-def with_write_digests(planned: Plan, digests: pd.DataFrame, *, permits: str) -> Plan:
+def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSettings) -> Plan:
     """The plan with a digest of each write: of its record, its values, and the settings by which the CRM takes or refuses them.
 
-    ``digests``: of the payload's values (mapping.digests), row by row. ``permits``: see crms.base.CrmSettings.
+    And of the settings alone, of rows that wait by the plan. ``digests``: of the payload's values (mapping.digests), row by row.
     """
     writes = planned.rows["operation"].ne(Operation.NONE)
+    waits = ~writes & planned.rows["waits_on"].notna() & ~planned.rows["retryable"]
     sent = planned.sent[writes]
     values = digests.loc[writes, sent.columns].where(sent, NO_DIGEST).assign(blanks=_blanks(digests[writes], sent))
     hashed = pd.util.hash_pandas_object(pd.concat([planned.rows.loc[writes, _TARGET].astype("str"), values], axis=1), index=False)
-    texts = pd.Series([f"{permits}:{one:016x}" for one in hashed.tolist()], index=hashed.index, dtype="str")
-    return Plan(planned.rows.assign(write_digest=texts.reindex(planned.rows.index)), planned.values, planned.sent)
+    made = [f"{settings.decisive}:{settings.permits}{one:016x}" for one in hashed.tolist()]
+    told = pd.Series(made, index=hashed.index, dtype="str").reindex(planned.rows.index).mask(waits, f"{settings.decisive}:")
+    return Plan(planned.rows.assign(write_digest=told), planned.values, planned.sent)
 
 
 def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection[int]) -> Plan:
@@ -53,8 +59,18 @@ def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection
 
 def repeats(planned: Plan, latest: pd.DataFrame) -> pd.Series:
     """Which rows would write what was refused before; ``latest``: the latest outcomes (schemas.OUTCOMES)."""
-    before = planned.rows["qbench_id"].map(latest.set_index("qbench_id")["write_digest"])
-    return planned.rows["operation"].ne(Operation.NONE) & before.notna() & planned.rows["write_digest"].eq(before)
+    before = _write(planned.rows["qbench_id"].map(latest.set_index("qbench_id")["write_digest"]).astype("str"))
+    return planned.rows["operation"].ne(Operation.NONE) & before.notna() & _write(planned.rows["write_digest"]).eq(before)
+
+
+def left_aside(rows: pd.DataFrame) -> int:
+    """How many of a plan's rows (planning.PLAN) are writes that were refused before and are not sent again."""
+    return int((rows["operation"].eq(Operation.NONE) & _write(rows["write_digest"]).notna()).sum())
+
+
+def _write(digests: pd.Series) -> pd.Series:
+    """What of these digests is of a write, null where there was none."""
+    return digests.str.extract(":(.+)", expand=False)
 
 
 def _blanks(digests: pd.DataFrame, sent: pd.DataFrame) -> np.ndarray:

@@ -53,7 +53,7 @@ def begun(
     follow_deletions(connection, order.state)
     if isinstance(selection, Named):
         return []
-    return awakened(connection, order.state, permits=order.settings.permits, accounts=accounts, written_before=written_before)
+    return awakened(connection, order.state, settings=order.settings.decisive, accounts=accounts, written_before=written_before)
 
 
 def taken(order: LoadOrder, selection: Selection, *, again: Sequence[int], store: Store, frame_rows: int = FRAME_ROWS) -> Iterator[Taken]:

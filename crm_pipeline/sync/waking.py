@@ -19,16 +19,16 @@ def awakened(
     connection: Connection,
     state: CrmState,
     *,
-    permits: str | None = None,
+    settings: str | None = None,
     accounts: Accounts | None = None,
     written_before: Sequence[int] = (),
 ) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
-    ``permits``: what of the settings decides whether the CRM takes a record, None: not asked. ``accounts``: the customers that
+    ``settings``: what of the CRM's settings decides what becomes of a record, None: not asked. ``accounts``: the customers that
     contacts refer to, as the state has them where left out. ``written_before``: those that are written before this load.
     """
-    found = set(ids_to_plan_again(connection, state, holding=eligibility.HOLDING, customers=written_before, permits=permits))
+    found = set(ids_to_plan_again(connection, state, holding=eligibility.HOLDING, customers=written_before, settings=settings))
     if state.record_type is RecordType.CONTACT:
         found.update(_judged_otherwise(connection, state, accounts or state.accounts))
     return sorted(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -49,3 +51,23 @@ def test_secrets_go_unencrypted_to_another_machine_only_where_the_yaml_says_so(n
 @pytest.mark.parametrize("url", NEAR_OR_SAFE)
 def test_what_stays_on_the_machine_or_is_encrypted_may_be_sent(url: str) -> None:
     assert not sends_in_clear(url)
+
+
+DECISIVE: dict[str, Any] = {"country_format": "code", "external_key": "Other_Key", "external_key_prefix": "uk-", "allow_duplicates": "all"}
+"""Settings by which another thing becomes of a record, each with a value that is no default."""
+
+WHERE_AND_HOW = {
+    "domain", "url", "allow_http", "client_id", "client_secret", "token", "api_version", "path_family",
+    "limits", "keep_free", "timeout_seconds", "late_seconds", "attempts", "waits", "association_batch_size", "search_lag_seconds",
+    "sensitive_properties",
+}  # fmt: skip
+"""Settings that say where the CRM is and how it is called. Without sensitive_properties a load that needs it stops; no record waits."""
+
+
+@pytest.mark.parametrize("name", list(crm_kinds()))
+def test_each_setting_says_what_becomes_of_a_record_or_how_the_crm_is_called(name: str) -> None:
+    settings = crm_kinds()[name].settings
+    assert set(settings.model_fields) - WHERE_AND_HOW - DECISIVE.keys() == set()
+    usual = settings.model_construct()
+    decisive = {key for key, value in DECISIVE.items() if settings.model_construct(**{key: value}).decisive != usual.decisive}
+    assert decisive == settings.model_fields.keys() & DECISIVE

@@ -132,6 +132,31 @@ def test_what_a_duplicate_rule_refused_is_taken_up_when_duplicates_are_allowed(s
     assert salesforce.outcomes() == {1: ("updated" if linked else "created", None)}
 
 
+def with_country(bench: Bench, **settings: Any) -> IntegrationSpec:
+    """The integration that sends customers' countries; a record fails where the CRM would refuse its country."""
+    country = {"from": "country_name", "on_invalid": "fail"}
+    return bench.spec(accounts={"map": {**LEAN_ACCOUNT_MAP, "address": {"country": country}}}, settings=settings)
+
+
+@pytest.mark.parametrize("told_by", ["the plan", "the CRM"])
+def test_what_failed_for_its_country_is_taken_up_when_countries_are_written_in_another_form(salesforce: Bench, told_by: str) -> None:
+    org, spec = salesforce.sandbox.org, with_country(salesforce)
+    if told_by == "the plan":
+        org.change_field("Account", "BillingCountry", length=2)
+    else:
+        org.add_validation_rule(ValidationRule("Account", lambda row: row.get("BillingCountry") == "Germany"))
+    org.add_validation_rule(ValidationRule("Account", lambda row: row["Name"] == "Lab 2"))
+    salesforce.stage(spec, ACCOUNT, customer(1, country_name="Germany"), customer(2))
+    salesforce.load(spec, ACCOUNT)
+    assert {outcome for outcome, _ in salesforce.outcomes().values()} == {"failed"}
+    assert writes(salesforce, spec, ACCOUNT, window=ELSEWHERE) == 0
+    coded = with_country(salesforce, country_format="code")
+    report = salesforce.load(coded, ACCOUNT, window=ELSEWHERE)
+    assert [record["BillingCountry"] for record in org.records("Account")] == ["DE"]
+    assert (salesforce.calls["write"], report.sent.total(), report.refused_before) == (1, 1, 1), "the other one is refused as before"
+    assert salesforce.load(coded, ACCOUNT, window=ELSEWHERE).accounted == 0, "it is asked once"
+
+
 @pytest.mark.parametrize(
     ("code", "fields"),
     [("INVALID_FIELD_FOR_INSERT_UPDATE", ("Description",)), ("INSUFFICIENT_ACCESS_OR_READONLY", ()), ("STRING_TOO_LONG", ("Phone",))],
