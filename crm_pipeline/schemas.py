@@ -153,6 +153,8 @@ INTENTS = FrameSchema(
         Column("qbench_id", "int64", "QBench id"),
         Column("sent", "object", "dict of CRM field to value as it was sent, parent id under 'parent_crm_id'"),
         Column("created_at", "datetime64[us, UTC]", "when the intent was written"),
+        Column("answered_at", "datetime64[us, UTC]", "when its call came back without telling what it made; null: it may not be over"),
+        Column("sent_with", "Int64", "how many creates its call carried; null where it was not kept"),
     ),
 )
 """Creates that were sent or about to be sent without an external key and whose answer is not known."""

@@ -256,8 +256,15 @@ class Crm(Protocol):
     call_lasts: timedelta
     """How long one ``write`` or ``associate`` tries to get its answers, as far as its settings tell."""
 
-    def settles_after(self, record_type: RecordType) -> timedelta:
-        """How old an intent must be so that what it created can be found, if it created something."""
+    def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:
+        """How old an intent must be so that what it created can be found, if it created something.
+
+        ``answered``: how long its call must be over, where it came back without telling what it made.
+        """
+        ...
+
+    def is_up(self) -> bool:
+        """Whether the CRM answers now, asked once with a cheap call."""
         ...
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:

@@ -88,7 +88,7 @@ def in_halves(
         try:
             answer = send(piece, again=again)
         except ServiceError as error:
-            judged, lost = isinstance(error, BatchRefusedError | FailedTogetherError), _may_be_lost(error)
+            judged, lost = isinstance(error, BatchRefusedError | FailedTogetherError), may_be_lost(error)
             if not judged and not isinstance(error, DoubtfulRefusalError) and not (lost and repeatable):
                 raise
             up, again = up or (judged and refused == "halved"), again or lost
@@ -141,7 +141,7 @@ def code_of(error: ServiceError) -> str:
     return error.code or type(error).__name__
 
 
-def _may_be_lost(error: ServiceError) -> bool:
+def may_be_lost(error: ServiceError) -> bool:
     """Whether the service may have failed inside, so that nobody knows what became of the items; one that says when to come is busy."""
     if isinstance(error, ServiceUnavailableError):
         return error.executed and error.wait_seconds is None

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordException, ServiceFailedException
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
@@ -83,8 +84,9 @@ SELECT qbench_id FROM settled WHERE given_up
 """
 
 _SAVE_INTENTS = """
-INSERT INTO crm_pipeline.intent (integration, crm, record_type, org_id, run_id, qbench_id, sent)
-SELECT :integration, :crm, :record_type, :org_id, :run_id, * FROM unnest(CAST(:ids AS bigint[]), CAST(:sent AS jsonb[]))
+INSERT INTO crm_pipeline.intent (integration, crm, record_type, org_id, run_id, sent_with, qbench_id, sent)
+SELECT :integration, :crm, :record_type, :org_id, :run_id, :sent_with, *
+FROM unnest(CAST(:ids AS bigint[]), CAST(:sent AS jsonb[]))
 ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 """
 
@@ -190,6 +192,14 @@ class CrmState:
         }
         return list(connection.execute(text(_SAVE_OUTCOMES), parameters).scalars())
 
+    def failed_inside(self, connection: Connection, *, ids: list[int]) -> list[int]:
+        """Which of these QBench ids are open because the CRM failed when they were sent last, alone or with others."""
+        statement = (
+            f"SELECT qbench_id FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids) AND retryable AND error_type = ANY(:errors)"
+        )
+        errors = [error.__name__ for error in (ServiceFailedException, CrmFailsOnRecordException, AssociationPendingException)]
+        return list(connection.execute(text(statement), {**self._key, "ids": ids, "errors": errors}).scalars())
+
     def forget_refusals(self, connection: Connection, *, run_id: str, error_type: str) -> None:
         """Let the writes that were refused in a run with this error be sent again: nobody wanted to know their own outcome yet."""
         statement = f"UPDATE crm_pipeline.outcome SET write_digest = NULL WHERE {_KEY} AND run_id = :run_id AND error_type = :error_type"
@@ -201,8 +211,14 @@ class CrmState:
         return fetch(connection, statement, self._key, INTENTS)
 
     def save_intents(self, connection: Connection, *, org_id: str, run_id: str, ids: list[int], sent: pd.Series) -> None:
-        """Store what is about to be created (a dict of CRM fields per row), before it is sent."""
-        execute_rows(connection, _SAVE_INTENTS, len(ids), **self._key, org_id=org_id, run_id=run_id, ids=ids, sent=json_column(sent))
+        """Store what is about to be created in one call (a dict of CRM fields per row), before it is sent."""
+        key = {**self._key, "org_id": org_id, "run_id": run_id, "sent_with": len(ids)}
+        execute_rows(connection, _SAVE_INTENTS, len(ids), **key, ids=ids, sent=json_column(sent))
+
+    def answer_intents(self, connection: Connection, *, ids: list[int]) -> None:
+        """Store that the call of these intents is over, without telling what it made."""
+        statement = f"UPDATE crm_pipeline.intent SET answered_at = now() WHERE {_KEY} AND qbench_id = ANY(:ids)"
+        connection.execute(text(statement), {**self._key, "ids": ids})
 
     def close_intents(self, connection: Connection, *, ids: list[int]) -> None:
         """Forget the intents whose answer is known."""

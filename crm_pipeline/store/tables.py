@@ -184,6 +184,8 @@ intent = Table(
     Column("sent", JSONB, nullable=False, comment="CRM field to value as sent, the parent under parent_crm_id"),
     Column("run_id", Text, nullable=False),
     _now("created_at"),
+    Column("answered_at", DateTime(timezone=True), comment="when the call came back without telling what it made"),
+    Column("sent_with", Integer, comment="how many creates the call carried"),
     comment="Creates without an external key whose answer is not stored yet",
 )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, WriteBatch
 from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, ServiceFailedException
-from crm_pipeline.model import LinkOrigin, LinkStatus
+from crm_pipeline.model import LinkOrigin, LinkStatus, RecordType
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
@@ -20,8 +22,22 @@ from crm_pipeline.sync.planning import Plan
 logger = logging.getLogger(__name__)
 
 
+SMALLER = 20
+"""How many parts creates are sent in that were not made by the call which carried them all."""
+
 UNDER_WAY = Undecided(ServiceFailedException, "the CRM may still be carrying out the create of an interrupted run")
 UNTOLD = Undecided(CrmFailsOnRecordException, "the CRM fails to tell what an interrupted run created")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of open intents. ``undecided``: by QBench id, why a create is not decided. ``parts``: by QBench id of one that
+
+    was not made, how many may go with it in one call: it, or another one, may be what the CRM failed on.
+    """
+
+    undecided: Mapping[int, Undecided] = field(default_factory=dict)
+    parts: Mapping[int, int] = field(default_factory=dict)
 
 
 def sent_fields(creates: Plan) -> pd.Series:
@@ -34,19 +50,19 @@ def sent_fields(creates: Plan) -> pd.Series:
     return pd.Series(dicts, index=creates.rows.index, dtype=object)
 
 
-def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> dict[int, Undecided]:
+def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> Settled:
     """Ask the CRM what became of every open intent: link what it made, forget what it did not make.
 
-    A record that is linked already was not made by an open intent. Returns, by QBench id, why a create is not decided:
-    several records could be meant or the record could be another's (AmbiguousMatchException), or nothing is found while it
-    may still be under way (ServiceFailedException),
-    or the CRM fails to tell (CrmFailsOnRecordException). Their intents stay open and nothing is sent for them.
+    A record that is linked already was not made by an open intent. A create is not decided where several records could be
+    meant or the record could be another's (AmbiguousMatchException), nothing is found while it may still be under way
+    (ServiceFailedException), or the CRM fails to tell (CrmFailsOnRecordException). These intents stay open, and nothing is
+    sent for them.
     """
     with store.transaction() as connection:
         intents = state.open_intents(connection)
     if intents.empty:
-        return {}
-    too_young = intents["created_at"] > datetime.now(UTC) - crm.settles_after(state.record_type)
+        return Settled()
+    too_young = _too_young(intents, crm, state.record_type)
     found = crm.resolve_intents(state.record_type, intents)
     untold = found.loc[found["crm_id"].isna(), "qbench_id"]
     found = found.dropna(subset="crm_id")
@@ -65,8 +81,16 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> d
         state.save_links(connection, org_id=org_id, links=_links(made))
         settled = intents[~intents["qbench_id"].isin(list(undecided))]
         state.close_intents(connection, ids=settled["qbench_id"].tolist())
-    logger.info("%d creates of an earlier run settled: %d were made, %d cannot be told", len(intents), len(made), len(undecided))
-    return undecided
+    logger.info("%d creates without an answer settled: %d were made, %d cannot be told", len(intents), len(made), len(undecided))
+    unmade = settled[~settled["qbench_id"].isin(made["qbench_id"])].dropna(subset="sent_with")
+    return Settled(undecided, dict(zip(unmade["qbench_id"], (unmade["sent_with"] // SMALLER).clip(lower=1), strict=True)))
+
+
+def _too_young(intents: pd.DataFrame, crm: Crm, record_type: RecordType) -> pd.Series:
+    """Which intents may have made a record that cannot be found yet."""
+    now = datetime.now(UTC)
+    found = intents["created_at"] <= now - crm.settles_after(record_type)
+    return ~(found | (intents["answered_at"] <= now - crm.settles_after(record_type, answered=True)))
 
 
 def _made(crm: Crm, state: CrmState, intents: pd.DataFrame, found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, reduce
@@ -18,11 +18,14 @@ from sqlalchemy import Connection
 
 from crm_pipeline.calls import spaced
 from crm_pipeline.crms.base import Crm, WriteBatch
+from crm_pipeline.crms.halving import code_of
 from crm_pipeline.errors import (
+    CrmFailsOnRecordException,
     CrmPipelineError,
     RecordLockedException,
     SameRefusalError,
     ServiceError,
+    ServiceFailedException,
 )
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS, WRITE_ROWS
@@ -44,8 +47,8 @@ from crm_pipeline.sync.planning import Plan, by_verb, joined, verbs
 from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.refused import left_aside
 from crm_pipeline.sync.report import LoadReport
-from crm_pipeline.sync.selection import Selection, begun, how_many, taken
-from crm_pipeline.sync.stops import FirstRefusals
+from crm_pipeline.sync.selection import Selection, begun, frames_by_id, how_many, taken
+from crm_pipeline.sync.stops import FailedCalls, FirstRefusals
 from crm_pipeline.sync.turns import Turns, run_of
 from crm_pipeline.sync.watching import Sent, Watch
 
@@ -65,13 +68,18 @@ class Load:
         self._crm = crm
         self._frame_rows = frame_rows
         self._record_type = order.spec.record_type
-        self._to_write: dict[str, Plan] = {}
+        self._to_write: dict[tuple[str, int], Plan] = {}
         self._to_repeat: list[Plan] = []
         self._locked = False
         self._to_link: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._to_associate: list[tuple[pd.DataFrame, pd.DataFrame]] = []
         self._unclear: set[int] = set()
         self._given_up: set[int] = set()
+        self._behind: set[int] = set()
+        self._last = False
+        self._parts: dict[int, int] = {}
+        self._failed_writes = FailedCalls(crm.batch_size(order.spec.record_type))
+        self._failed_associations = FailedCalls(crm.association_batch_size)
         self._watch = Watch(order.state, crm)
         self._refusals = FirstRefusals()
         self._lock: Lock
@@ -88,9 +96,14 @@ class Load:
         with run_of(self._store, self.order.integration, self.order.crm) as self._lock, ExitStack() as self._block:
             try:
                 for frame in self._frames(selection):
-                    self._take_turn()
-                    self._plan_and_write(frame)
+                    self._load_frame(self._sound(frame))
                 self._finish()
+                self._last = True
+                while self._behind:
+                    ids, self._behind = sorted(self._behind), set()
+                    for frame in frames_by_id(self.order, ids, store=self._store, frame_rows=self._frame_rows):
+                        self._load_frame(frame)
+                    self._finish()
             except CrmPipelineError as error:
                 self._leave_existing_alone()
                 self._leave_parents_open()
@@ -98,6 +111,18 @@ class Load:
                     self._open_again(error)
                 raise
         return self.report
+
+    def _load_frame(self, frame: pd.DataFrame) -> None:
+        if len(frame):
+            self._take_turn()
+            self._plan_and_write(frame)
+
+    def _sound(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame without the records that the CRM failed on last time: they go behind all others, lest they keep these away."""
+        with self._store.transaction() as connection:
+            suspect = self.order.state.failed_inside(connection, ids=frame["qbench_id"].tolist())
+        self._behind.update(suspect)
+        return frame[~frame["qbench_id"].isin(suspect)].reset_index(drop=True) if suspect else frame
 
     def _open_again(self, stop: SameRefusalError) -> None:
         """Let the next load send again what this one was stopped for: the stop asks people to mend that first."""
@@ -153,9 +178,11 @@ class Load:
         return replace(self._link_reader, state=self.order.parent)
 
     @cached_property
-    def _undecided(self) -> dict[int, Undecided]:
+    def _undecided(self) -> Mapping[int, Undecided]:
         """By QBench id, why an earlier create can neither be linked nor ruled out."""
-        return settle_intents(self.order.state, store=self._store, crm=self._crm, org_id=self._org_id)
+        settled = settle_intents(self.order.state, store=self._store, crm=self._crm, org_id=self._org_id)
+        self._parts.update(settled.parts)
+        return settled.undecided
 
     def _plan_and_write(self, frame: pd.DataFrame) -> None:
         planned = self._plan(frame)
@@ -189,7 +216,14 @@ class Load:
             self._write_rest()
         self._given_up |= emails.given_up(part.rows)
         for verb, of_verb in by_verb(part):
-            self._buffer(verb, of_verb)
+            sizes = self._most_in_a_call(of_verb.rows)
+            for size in sizes.unique():
+                self._buffer(verb, of_verb.take(sizes == size), size=int(size))
+
+    def _most_in_a_call(self, rows: pd.DataFrame) -> pd.Series:
+        """With how many others a row may go: as many as the CRM takes, fewer where a call failed that was to create it."""
+        full = self._crm.batch_size(self._record_type)
+        return rows["qbench_id"].map(self._parts).where(_unrepeatable(rows)).fillna(full).astype("int64")
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
@@ -199,13 +233,12 @@ class Load:
         crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
         return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
 
-    def _buffer(self, verb: str, part: Plan) -> None:
-        pending = self._to_write[verb].followed_by(part) if verb in self._to_write else part
-        size = self._crm.batch_size(self._record_type)
+    def _buffer(self, verb: str, part: Plan, *, size: int) -> None:
+        pending = self._to_write[verb, size].followed_by(part) if (verb, size) in self._to_write else part
         full = len(pending.rows) // size * size
         for start in range(0, full, size):
             self._write(pending.slice(start, start + size))
-        self._to_write[verb] = pending.slice(full, len(pending.rows))
+        self._to_write[verb, size] = pending.slice(full, len(pending.rows))
 
     def _finish(self) -> None:
         """Carry out everything that waits for a fuller batch."""
@@ -247,11 +280,12 @@ class Load:
                     self._record_type, WriteBatch(WRITE_ROWS.build(batch.rows[WRITE_ROWS.names]), batch.values, batch.sent)
                 )
         except ServiceError as error:
-            answer = results.failed(batch.rows)
-            with self._store.transaction() as connection:
-                self._watch.end(connection, sent, answer, error=error)
-            self._store_results(batch.rows, answer)
+            goes_on = self._goes_on(self._failed_writes, error, repeatable=not _unrepeatable(batch.rows).any())
+            self._store_failed(batch.rows, error, sent=sent, passed_over=goes_on)
+            if goes_on:
+                return
             raise
+        self._failed_writes.note(answer)
         answered = answer = results.account_for(batch.rows, answer)
         again = answer["error_type"].eq(RecordLockedException.__name__) & (attempt < ROUNDS)
         self._locked |= bool(again.any())
@@ -274,6 +308,22 @@ class Load:
         self._refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associate(at_least=self._crm.association_batch_size)
         self._tell_progress(f"wrote {len(batch.rows)}, {int(answer['error_type'].notna().sum())} of them refused")
+
+    def _goes_on(self, failed: FailedCalls, error: ServiceError, *, repeatable: bool = True) -> bool:
+        """Whether the load goes on behind a call that failed: the CRM is up, and may have failed for what was in it.
+
+        A call that could be sent in halves tells the service's trouble from that of records; only once these go behind all others,
+        nobody waits for what they cost.
+        """
+        return (self._last or not repeatable) and failed.are_few_with(error, repeatable=repeatable) and self._crm.is_up()
+
+    def _store_failed(self, rows: pd.DataFrame, error: ServiceError, *, sent: Sent, passed_over: bool) -> None:
+        """Store that a call failed. Of creates that it carried together nobody knows which one is to blame: they go in smaller parts."""
+        known_to_fail = len(rows) == 1 and rows["qbench_id"].iat[0] in self._parts
+        why = CrmFailsOnRecordException if passed_over and known_to_fail else ServiceFailedException
+        if passed_over and not known_to_fail and _unrepeatable(rows).any():
+            self._behind.update(rows["qbench_id"])
+        self._store_results(rows, results.failed(rows, why=why, code=code_of(error)), sent=sent, error=error)
 
     def _count_sent(self, batch: Plan) -> None:
         """Count the rows of a batch for which a call is needed (crms.base.Crm.write)."""
@@ -337,10 +387,19 @@ class Load:
         return pd.concat(rows, ignore_index=True), pd.concat(answers, ignore_index=True)
 
     def _store_results(
-        self, rows: pd.DataFrame, answer: pd.DataFrame, *, sent: Sent | None = None, answered: pd.DataFrame | None = None
+        self,
+        rows: pd.DataFrame,
+        answer: pd.DataFrame,
+        *,
+        sent: Sent | None = None,
+        answered: pd.DataFrame | None = None,
+        error: ServiceError | None = None,
     ) -> None:
-        """Store what became of rows; ``sent`` is the call that is over with it, ``answered`` what it said of all its rows."""
-        unclear = answer["error_type"].isin(results.UNCLEAR)
+        """Store what became of rows; ``sent`` is the call that is over with it, ``answered`` what it said of all its rows.
+
+        ``error``: what it failed with, so that nobody knows what it made.
+        """
+        unclear = answer["error_type"].isin(results.UNCLEAR) | (error is not None)
         self._unclear.update(rows.loc[unclear, "qbench_id"])
         with self.report.timed("store"), self._store.transaction() as connection:
             claimed = results.taken_over(rows, answer)
@@ -354,12 +413,14 @@ class Load:
             outcomes = results.outcomes(rows, answer)[~pending].reset_index(drop=True)
             self.order.state.save_links(connection, org_id=self._org_id, links=results.links(rows, answer))
             self.order.state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
-            self._watch.end(connection, sent, answer if answered is None else answered)
+            if sent is not None and self._watch.came_back(sent):
+                self.order.state.answer_intents(connection, ids=rows.loc[unclear, "qbench_id"].tolist())
+            self._watch.end(connection, sent, answer if answered is None else answered, error=error)
             self._watch.made_up_for(connection, answer, called_before=self._planner.called_before)
             outcomes = self._saved(connection, outcomes)
         if pending.any():
             self._to_associate.append((rows[pending], answer[pending]))
-        self.report.add(outcomes)
+        self.report.add(outcomes[~outcomes["qbench_id"].isin(self._behind)])
 
     def _associate(self, *, at_least: int) -> None:
         """Associate the written contacts with their accounts in full calls, while there are ``at_least`` as many."""
@@ -403,16 +464,18 @@ class Load:
         self.report.sent[ASSOCIATE] += len(rows)
         with self._store.transaction() as connection:
             sent = self._watch.begin(connection, rows)
+        failed: ServiceError | None = None
         try:
             with self.report.timed("associate"):
                 answer = results.account_for(rows, self._crm.associate(pairs))
+            self._failed_associations.note(answer)
         except ServiceError as error:
-            with self._store.transaction() as connection:
-                self._watch.end(connection, sent, results.failed(rows), error=error)
-            raise
+            failed, answer = error, results.failed(rows, code=code_of(error))
         with self._store.transaction() as connection:
-            self._watch.end(connection, sent, answer)
+            self._watch.end(connection, sent, answer, error=failed)
             self._watch.made_up_for(connection, answer, called_before=self._planner.called_before)
+        if failed is not None and not self._goes_on(self._failed_associations, failed):
+            raise failed
         return WRITE_RESULTS.build(
             answer.assign(
                 created=written["created"],
@@ -422,9 +485,9 @@ class Load:
             )
         )
 
-    def _begin(self, batch: Plan) -> Sent | None:
+    def _begin(self, batch: Plan) -> Sent:
         """Store what is about to be sent: creates that cannot be recognized when repeated as intents, the others as an open call."""
-        unrepeatable = (batch.rows["operation"] == Operation.CREATE) & batch.rows["key"].isna()
+        unrepeatable = _unrepeatable(batch.rows)
         creates = batch.take(unrepeatable)
         ids = creates.rows["qbench_id"].tolist()
         with self._store.transaction() as connection:
@@ -439,3 +502,8 @@ class Load:
             connection, outcomes=outcomes, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key
         )
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up))
+
+
+def _unrepeatable(rows: pd.DataFrame) -> pd.Series:
+    """Which rows (planning.PLAN) are creates that the CRM would not recognize when they were sent again."""
+    return (rows["operation"] == Operation.CREATE) & rows["key"].isna()

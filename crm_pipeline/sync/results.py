@@ -10,6 +10,7 @@ from crm_pipeline.errors import (
     EmailTakenException,
     ExistingRecordException,
     LinkConflictException,
+    RecordError,
     ServiceFailedException,
     UnaccountedException,
     record_errors,
@@ -145,10 +146,11 @@ def decided(rows: pd.DataFrame) -> pd.DataFrame:
     return OUTCOMES.build(rows[rows["operation"] == Operation.NONE][OUTCOMES.names])
 
 
-def failed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Results (schemas.WRITE_RESULTS) of rows whose call failed as a whole."""
-    name = ServiceFailedException.__name__
-    return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], "error_type": pd.Series(np.repeat(name, len(rows)), dtype="str")})
+def failed(rows: pd.DataFrame, *, why: type[RecordError] = ServiceFailedException, code: str | None = None) -> pd.DataFrame:
+    """Results (schemas.WRITE_RESULTS) of rows whose call failed as a whole; ``code``: of what it failed with."""
+    same = {"error_type": why.__name__, "error_code": code}
+    alike = {name: pd.Series(np.repeat(value, len(rows)), dtype="str") for name, value in same.items() if value}
+    return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], **alike})
 
 
 def _waits_on(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> pd.Series:

@@ -17,9 +17,9 @@ from crm_pipeline.sync.results import UNCLEAR
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that was stored before it was sent: its number, and how many calls had lost their answer until then."""
+    """A call that is about to be sent: its number, null where nothing was stored of it, and how many calls had lost their answer."""
 
-    number: int
+    number: int | None
     lost_before: int
 
 
@@ -30,10 +30,10 @@ class Watch:
         self._state = state
         self._crm = crm
 
-    def begin(self, connection: Connection, rows: pd.DataFrame) -> Sent | None:
-        """Store that these rows (planning.PLAN) are about to be sent; None where there are none."""
+    def begin(self, connection: Connection, rows: pd.DataFrame) -> Sent:
+        """Store that these rows (planning.PLAN) are about to be sent; nothing where there are none."""
         if rows.empty:
-            return None
+            return Sent(None, self._crm.calls.lost)
         lasts = self._crm.call_lasts + self._crm.late_after
         ids, contents = rows["qbench_id"].tolist(), rows["content"].tolist()
         return Sent(begin_call(connection, self._state, ids=ids, contents=contents, lasts=lasts), self._crm.calls.lost)
@@ -44,15 +44,19 @@ class Watch:
         Rows of which nobody knows whether they were stored stay in doubt. Where an attempt got no answer, all of them are
         watched until it must be over.
         """
-        if sent is None:
+        if sent is None or sent.number is None:
             return
         ids = answer["qbench_id"]
-        if self._crm.calls.lost > sent.lost_before:
+        if not self.came_back(sent):
             end_call(connection, call=sent.number, doubtful=ids.tolist(), over_after=self._crm.late_after)
         else:
             unclear = [*UNCLEAR, CrmFailsOnRecordException.__name__]
             doubtful = answer["error_type"].isin(unclear) & (error is None or error.executed)
             end_call(connection, call=sent.number, doubtful=ids[doubtful].tolist(), over_after=timedelta(0))
+
+    def came_back(self, sent: Sent) -> bool:
+        """Whether the CRM answered every attempt of the call, so that it carries out nothing of it any more."""
+        return self._crm.calls.lost == sent.lost_before
 
     def made_up_for(self, connection: Connection, answer: pd.DataFrame, *, called_before: set[int]) -> None:
         """Forget earlier calls that are over, of records that were written since; ``called_before``: the records that had some."""

@@ -90,6 +90,7 @@ def test_portal_without_a_key_is_not_asked_for_keyed_records(bench: Bench) -> No
 def test_interrupted_create_of_a_company_is_decided_once_it_is_over_and_in_the_search_index(bench: Bench) -> None:
     with closing(bench.connect(external_key=None, search_lag_seconds=30, timeout_seconds=60, late_seconds=600)) as crm:
         assert crm.settles_after(ACCOUNT) == timedelta(seconds=690)
+        assert crm.settles_after(ACCOUNT, answered=True) == timedelta(seconds=30), "search lags"
         assert crm.settles_after(CONTACT) == timedelta(0), "its email lets no second one be made"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Collection
@@ -10,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pytest
 
-from crm_pipeline.errors import SameRefusalError, StoreError
+from crm_pipeline.errors import RequestRefusedError, SameRefusalError, ServiceUnavailableError, StoreError
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
 from crm_pipeline.schemas import WRITE_RESULTS, WRITE_ROWS
-from crm_pipeline.sync.stops import EQUAL_REFUSALS, FirstRefusals
+from crm_pipeline.sync.stops import EQUAL_REFUSALS, FailedCalls, FirstRefusals
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
@@ -151,3 +152,34 @@ def test_a_head_of_records_that_break_a_rule_keeps_no_good_one_back(salesforce: 
         salesforce.load(spec, ACCOUNT)
     found = Counter(salesforce.outcomes().values())
     assert found == {("failed", "InvalidValueException"): old, ("unchanged", None): 50}
+
+
+FAILED_INSIDE = ServiceUnavailableError("failed", integration="acme", service="HubSpot")
+
+
+@pytest.mark.parametrize("batch_size", [1, 100, 200])
+def test_creates_that_fail_one_after_the_other_cost_no_more_calls_than_a_batch_in_halves_before_the_service_counts_as_down(
+    batch_size: int,
+) -> None:
+    failed, calls = FailedCalls(batch_size), 0
+    while failed.are_few_with(FAILED_INSIDE, repeatable=False):
+        calls += 2
+    assert calls <= 2 * math.log2(batch_size) + 2
+
+
+def test_call_that_gets_through_makes_up_for_those_that_failed_before() -> None:
+    failed = FailedCalls(100)
+    for _ in range(50):
+        assert failed.are_few_with(FAILED_INSIDE, repeatable=False)
+        failed.note(answer(None))
+
+
+def test_one_batch_that_failed_down_to_its_last_record_may_be_passed_over_and_two_in_a_row_may_not() -> None:
+    failed = FailedCalls(100)
+    assert failed.are_few_with(FAILED_INSIDE, repeatable=True)
+    failed.note(answer("CrmFailsOnRecordException"))
+    assert not failed.are_few_with(FAILED_INSIDE, repeatable=True)
+
+
+def test_refused_call_is_never_passed_over() -> None:
+    assert not FailedCalls(100).are_few_with(RequestRefusedError("no", integration="acme", service="HubSpot"), repeatable=False)

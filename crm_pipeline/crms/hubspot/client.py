@@ -150,12 +150,17 @@ class HubSpotCrm:
         """Which records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``."""
         return resolve(self._reader, record_type, _name(record_type), intents)
 
-    def settles_after(self, record_type: RecordType) -> timedelta:
+    def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:
         """Companies: until the create is carried out and search has caught up. A contact's email lets no second one be made."""
         if record_type is RecordType.CONTACT:
             return timedelta(0)
         settings = self._settings
-        return timedelta(seconds=settings.timeout_seconds + settings.late_seconds + settings.search_lag_seconds)
+        carried_out = 0 if answered else settings.timeout_seconds + settings.late_seconds
+        return timedelta(seconds=carried_out + settings.search_lag_seconds)
+
+    def is_up(self) -> bool:
+        """Whether HubSpot answers now, asked once for its account details."""
+        return self._transport.is_up()
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
         """The record's page in HubSpot; null until organization() was asked."""

@@ -160,9 +160,13 @@ class SalesforceCrm:
         """
         return matching_intents(self._transport, _sobject(record_type), record_type, intents)
 
-    def settles_after(self, record_type: RecordType) -> timedelta:  # noqa: ARG002 - the same for both objects
-        """Until the create's call must be over."""
-        return self.late_after + timedelta(seconds=self._settings.timeout_seconds)
+    def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:  # noqa: ARG002 - the same for both objects
+        """Until the create's call must be over: a query finds at once what was made."""
+        return timedelta(0) if answered else self.late_after + timedelta(seconds=self._settings.timeout_seconds)
+
+    def is_up(self) -> bool:
+        """Whether Salesforce answers now, asked once for the organization's id."""
+        return self._transport.is_up()
 
     def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
         """The record's page in Lightning Experience."""
