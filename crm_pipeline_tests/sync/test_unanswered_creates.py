@@ -14,7 +14,7 @@ from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, c
 
 CREATES = {"salesforce": "composite/sobjects$", "hubspot": "/(companies|contacts)/batch/create$"}
 WRITES = {"salesforce": "composite/sobjects", "hubspot": "/(companies|contacts)/batch/"}
-RECORDS, BAD = 24, 17
+RECORDS, BAD = 7, 4
 OPEN_BY_ITSELF = ("failed", "CrmFailsOnRecordException")
 
 
