@@ -685,7 +685,12 @@ def test_recent_check_looks_at_an_account_that_a_contact_could_not_be_given(met:
     assert met.found[DELETED_AWAY] == {"deleted"}
 
 
-@pytest.mark.parametrize("external_keys", [True, False], ids=["with keys", "without keys"])
+@pytest.mark.parametrize(
+    ("bench", "external_keys"),
+    [("salesforce", True), ("hubspot", False)],
+    ids=["salesforce, with keys", "hubspot, without"],
+    indirect=["bench"],
+)
 def test_rule_29_contacts_follow_accounts_that_change_between_the_loads(bench: Bench, *, external_keys: bool) -> None:
     spec = bench.spec(external_keys=external_keys)
     bench.given(spec, ACCOUNT, *(customer(number) for number in range(1, 7)))
@@ -714,7 +719,12 @@ def test_rule_29_contacts_follow_accounts_that_change_between_the_loads(bench: B
     assert later(bench, spec, CONTACT) == {}
 
 
-@pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "not noticed"])
+@pytest.mark.parametrize(
+    ("bench", "noticed"),
+    [("salesforce", True), ("hubspot", False)],
+    ids=["salesforce, noticed", "hubspot, not noticed"],
+    indirect=["bench"],
+)
 def test_an_account_restored_after_its_contacts_met_it_deleted_gets_them(bench: Bench, *, noticed: bool) -> None:
     spec = bench.spec()
     bench.given(spec, ACCOUNT, customer(1))
