@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,17 @@ from crm_pipeline.sandbox.hubspot.portal import SCOPES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+RULES = [int(number) for number in re.findall(r"^### (\d+)\. ", (ROOT / "docs/rules.md").read_text(), re.MULTILINE)]
+"""The numbers of the rules, as their headings have them."""
+SOURCES = [
+    file
+    for folder in ("crm_pipeline", "crm_pipeline_tests", "benchmarks")
+    for kind in ("py", "yaml")
+    for file in (ROOT / folder).rglob(f"*.{kind}")
+]
+DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "crm_pipeline").rglob("*.md")]
+CITATION = re.compile(r"\bdocs/rules\.md, (\d+)(?: to (\d+)|((?:, \d+)*(?: and \d+)?))")
+"""One rule, a row of them, or several: ``docs/rules.md, 18``, ``docs/rules.md, 18 to 20``, ``docs/rules.md, 4, 8 and 12``."""
 
 
 def commands(group: click.Group, *path: str) -> Iterator[str]:
@@ -47,3 +59,38 @@ def test_the_pinned_versions_name_no_registry() -> None:
     pinned = (ROOT / "constraints.txt").read_text()
     assert "://" not in pinned
     assert "--" not in pinned
+
+
+def cited(text: str) -> Iterator[int]:
+    """The rules that a text cites."""
+    for first, last, further in CITATION.findall(text):
+        yield from range(int(first), int(last or first) + 1)
+        yield from map(int, re.findall(r"\d+", further))
+    yield from map(int, re.findall(r"def test_rule_(\d+)_", text))
+
+
+def test_the_rules_are_numbered_in_order_from_one() -> None:
+    assert list(range(1, len(RULES) + 1)) == RULES
+
+
+def test_every_rule_that_the_code_cites_is_there() -> None:
+    citations = {str(file.relative_to(ROOT)): set(cited(file.read_text())) for file in (*SOURCES, *DOCUMENTS)}
+    assert sum(map(len, citations.values())) > len(RULES), "the code cites its rules: are they looked for in the right form?"
+    assert {file: unknown for file, numbers in citations.items() if (unknown := numbers.difference(RULES))} == {}
+
+
+def test_the_code_cites_rules_in_one_form() -> None:
+    others = {
+        f"{file.relative_to(ROOT)}:{number}": line.strip()
+        for file in SOURCES
+        if file != Path(__file__)
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
+        if re.search(r"rules\.md|\brules? \d+(?! *:)", CITATION.sub("", line), re.IGNORECASE) and "owner rule" not in line
+    }
+    assert others == {}
+
+
+def test_links_to_rules_lead_to_the_number_that_they_name() -> None:
+    links = [link for document in DOCUMENTS for link in re.findall(r"\[(?:rules? )?(\d+)\]\([^)]*#(\d+)-", document.read_text())]
+    assert links
+    assert [link for link in links if link[0] != link[1]] == []

@@ -1,4 +1,4 @@
-"""``crm-pipeline adopt-org``: the deliberate way to another organization (rules.md, 1)."""
+"""``crm-pipeline adopt-org``: the deliberate way to another organization (docs/rules.md, 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``crm-pipeline plan``: what a load would do, as tables or JSON; nothing is written (rules.md, 36)."""
+"""``crm-pipeline plan``: what a load would do, as tables or JSON; nothing is written (docs/rules.md, 36)."""
 
 from __future__ import annotations
 

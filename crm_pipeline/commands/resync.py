@@ -1,4 +1,4 @@
-"""``crm-pipeline resync``: sends staged records again on purpose, through the same load as a run (rules.md, 10 and 12)."""
+"""``crm-pipeline resync``: sends staged records again on purpose, through the same load as a run (docs/rules.md, 10 and 12)."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ class Crm(Protocol):
         ...
 
     def has_keyed_records(self, record_type: RecordType) -> bool:
-        """Whether any record carries the external key (rules.md, 3)."""
+        """Whether any record carries the external key (docs/rules.md, 3)."""
         ...
 
     def has_values(self, record_type: RecordType, field: str) -> bool:
@@ -182,7 +182,7 @@ class Crm(Protocol):
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
         """Records whose field equals one of the values by the CRM's own comparison (schemas.FOUND).
 
-        For the external key and email only: other fields are compared by ``scan`` (rules.md, 6).
+        For the external key and email only: other fields are compared by ``scan`` (docs/rules.md, 6).
         """
         ...
 
@@ -237,7 +237,7 @@ class Crm(Protocol):
         """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS).
 
         A contact that leaves an account stays associated with it where the CRM's users gave the two a label of their own: the
-        row's note says so (rules.md, 20). Only contacts that leave one cost further calls.
+        row's note says so (docs/rules.md, 20). Only contacts that leave one cost further calls.
         """
         ...
 

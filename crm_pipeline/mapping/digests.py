@@ -1,4 +1,4 @@
-"""Whether a mapped field's wanted value changed: one 64-bit digest per value (rules.md, 9)."""
+"""Whether a mapped field's wanted value changed: one 64-bit digest per value (docs/rules.md, 9)."""
 
 from __future__ import annotations
 

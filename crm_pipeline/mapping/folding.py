@@ -1,4 +1,4 @@
-"""When do two values mean the same? What match keys, filters and options are all compared by (rules.md, 6)."""
+"""When do two values mean the same? What match keys, filters and options are all compared by (docs/rules.md, 6)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fold(values: pd.Series, kind: FieldKind = "text", *, default_region: str | N
     """The comparable form of values of any type: str with the same index, null where there is nothing to compare.
 
     Text is folded by NFKC, case, white space (outer gone, inner to one space), quotes and dashes; characters that nobody
-    sees do not count. Emails are only trimmed and lower-cased, as the CRMs compare them (rules.md, 22); phones take E.164,
+    sees do not count. Emails are only trimmed and lower-cased, as the CRMs compare them (docs/rules.md, 22); phones take E.164,
     countries their alpha-2 code, numbers their digits, each where the value can be read so, else the folded text.
     ``default_region`` reads phones that carry no country. Folding twice changes nothing.
     """

@@ -46,7 +46,7 @@ def match_values(values: pd.Series, kind: FieldKind, *, default_region: str | No
     """Values as match keys compare them: folded (``folding.fold``), null where they name nobody.
 
     Web addresses are compared by their host, those of a shared host by host and path. ``meaningless``: further placeholders
-    and shared hosts, in any spelling. Look-up and scan both go through here (rules.md, 6).
+    and shared hosts, in any spelling. Look-up and scan both go through here (docs/rules.md, 6).
     """
     further = frozenset(map(fold_text, meaningless))
     if kind == "url":

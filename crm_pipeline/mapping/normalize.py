@@ -65,7 +65,7 @@ def normalize(
     customers: pd.Series | None = None,
     deleted_customers: frozenset[int] = frozenset(),
 ) -> Normalized:
-    """The normalized records of a raw frame (schemas.RAW), and why some of them may not sync (rules.md, *Order of reasons*).
+    """The normalized records of a raw frame (schemas.RAW), and why some of them may not sync (docs/rules.md, 38).
 
     ``default_region``: ISO alpha-2 for phones whose record names no country. ``customers``: the content of each contact's
     customer, in the order of ``raw``, where the rules of ``only:`` name ``customer.<field>``; ConfigurationError if they do and

@@ -25,7 +25,7 @@ class Target:
     ``source``: the normalized field, of several joined the first, or ``<crm>.<field>``. ``editable`` False: only with the
     create (and, with policy if_blank, once into an empty field when a record is linked). ``clear``: a blank empties the CRM
     field. ``group``: fields that are sent together or not at all. ``constant``: the same value for every record.
-    ``droppable``: may be left out without its group. ``protected``: never truncated or omitted (rules.md, 16). ``stands_for``:
+    ``droppable``: may be left out without its group. ``protected``: never truncated or omitted (docs/rules.md, 16). ``stands_for``:
     the field in whose place this one is written, by whose name the CRM may speak of it.
     """
 

@@ -46,7 +46,7 @@ def check_values(
     known: pd.DataFrame | None = None,
     zone: tzinfo = UTC,
 ) -> Checked:
-    """Values in their final form against the CRM's fields (schemas.CRM_FIELDS): type, options, length (rules.md, 16).
+    """Values in their final form against the CRM's fields (schemas.CRM_FIELDS): type, options, length (docs/rules.md, 16).
 
     A value the CRM would refuse follows its target's ``on_invalid``; truncating something that is not too long text means
     omitting it. Omitting takes the whole group along. Name, email and last name fail instead. ``known``: problems that the

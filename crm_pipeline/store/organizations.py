@@ -54,7 +54,7 @@ def require_organization(connection: Connection, integration: str, service: str,
 
     ``key_space``: the external key field and prefix the integration writes, null without a key. Raises WrongOrgError when
     another organization is stored, and ConfigurationError when another integration writes the same keys there: one's keys
-    would be taken for the other's (rules.md, 1 and 2).
+    would be taken for the other's (docs/rules.md, 1 and 2).
     """
     row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
     check_organization(connection, integration, service, org_id=org_id, key_space=key_space)

@@ -1,4 +1,4 @@
-"""For which records has what they waited for changed? One query per cause; ids only (rules.md, 25)."""
+"""For which records has what they waited for changed? One query per cause; ids only (docs/rules.md, 25)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ UNUSABLE = (LinkStatus.DELETED, LinkStatus.CONFLICT, LinkStatus.MERGED)
 def account_crm_ids(links: pd.DataFrame) -> pd.Series:
     """By QBench id of customers (schemas.LINKS), the CRM id that contacts get as their account; null without one.
 
-    Of a link that lost its record to another customer's in a merge, that is the winner's (rules.md, 27).
+    Of a link that lost its record to another customer's in a merge, that is the winner's (docs/rules.md, 27).
     """
     by_id = links.set_index("qbench_id")
     live, lost = by_id["status"].eq(LinkStatus.LIVE), by_id["status"].eq(LinkStatus.CONFLICT)

@@ -1,4 +1,4 @@
-"""Whose is an email address, and in which order do addresses change hands? Rules 22 and 23; no I/O."""
+"""Whose is an email address, and in which order do addresses change hands? No I/O (docs/rules.md, 22 and 23)."""
 
 from __future__ import annotations
 

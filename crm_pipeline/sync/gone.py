@@ -1,4 +1,4 @@
-"""What a load does when the CRM no longer has a record that it was to update (rules.md, 29).
+"""What a load does when the CRM no longer has a record that it was to update (docs/rules.md, 29).
 
 Linked records are written by their id, never by a key that might make a second one. So nothing needs to be asked before a
 write: only when the CRM refuses one, or says nothing of it, is its link compared with what the CRM has.

@@ -1,4 +1,4 @@
-"""What became of creates whose answer was lost, where no external key makes a repeat safe (rules.md, 4)."""
+"""What became of creates whose answer was lost, where no external key makes a repeat safe (docs/rules.md, 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares the links of one CRM with what the CRM has, and puts right what can be put right by itself (rules.md, 27 to 29).
+"""Compares the links of one CRM with what the CRM has, and puts right what can be put right by itself (docs/rules.md, 27 to 29).
 
 Runs under the lock of the loads, so that no record is written while its link changes. What is found is stored in one
 transaction per record type; whatever a check did not get to, the next one does.

@@ -17,7 +17,7 @@ A_HANDFUL = 5
 
 
 class LinkPolicy(YamlModel):
-    """What a check of links does about deleted records (rules.md, 28)."""
+    """What a check of links does about deleted records (docs/rules.md, 28)."""
 
     when_deleted: Annotated[
         WhenDeleted,

@@ -345,7 +345,7 @@ class Load:
         )
 
     def _is_in_our_own_way(self, answer: pd.DataFrame) -> pd.Series:
-        """Rows refused for a record that we linked: another row of this load may move that out of the way (rules.md, 23)."""
+        """Rows refused for a record that we linked: another row of this load may move that out of the way (docs/rules.md, 23)."""
         named = answer["error_ids"].where(answer["error_type"].isin(results.EXISTING))
         if named.isna().all():
             return pd.Series(False, index=answer.index)
@@ -355,7 +355,7 @@ class Load:
         return named.isin(ours)
 
     def _link_existing(self) -> None:
-        """Link the refused creates whose record carries their key, or a match key finds now; the others stay refused (rules.md, 8)."""
+        """Link the refused creates whose record carries their key, or a match key finds now; the others stay refused (docs/rules.md, 8)."""
         if not self._to_link:
             return
         rows, answer = self._waiting_to_link()

@@ -112,7 +112,7 @@ class Lookup:
     def _contested(self) -> pd.DataFrame:
         pairs = [pd.DataFrame({"qbench_id": pd.Series(dtype="int64"), "crm_id": pd.Series(dtype="str")})]
         for match_key in self._match_keys:
-            # Of contacts that share an email only one may sync (22): claims that are looked up do not compete.
+            # Of contacts that share an email only one may sync (docs/rules.md, 22): claims that are looked up do not compete.
             if not self._is_email(match_key):
                 kind = _kind(self._state, match_key.source)
                 fold_values = partial(self._fold, kind=kind)

@@ -31,7 +31,7 @@ LEFT_BEHIND = FrameSchema(
         Column("left_key", "str", "the external key that it wrote, null without one"),
     ),
 )
-"""CRM records that others may take over (rules.md, 26)."""
+"""CRM records that others may take over (docs/rules.md, 26)."""
 
 
 def choose(
@@ -47,10 +47,10 @@ def choose(
     ``claims``: columns ``qbench_id``, ``value`` (folded; null claims nothing), ``key`` (the key value the record would carry,
     null without one). ``candidates``: schemas.FOUND with folded values. ``holders``: schemas.HOLDERS.
 
-    A candidate that carries another key is no candidate (rules.md, 2); one that another record holds cannot be used (7);
-    several, or one claimed by several, is never guessed (7).
+    A CRM record that carries another key is no candidate (docs/rules.md, 2). A candidate that another record holds cannot be used;
+    between several, or among several that claim one, nothing is guessed (docs/rules.md, 7).
 
-    A candidate in ``left_behind`` (LEFT_BEHIND) is taken over: neither its holder nor its key stands in the way (26).
+    A candidate in ``left_behind`` (LEFT_BEHIND) is taken over: neither its holder nor its key stands in the way (docs/rules.md, 26).
     """
     pairs = claims.dropna(subset=["value"]).merge(
         candidates[["value", "crm_id", "key"]].drop_duplicates(), on="value", suffixes=("", "_held")
@@ -83,7 +83,7 @@ def same_key(held: pd.Series, own: pd.Series) -> pd.Series:
 
 
 def one_each(matches: pd.DataFrame) -> pd.DataFrame:
-    """The matches (MATCHES) without those of several records that lead, by different match keys, to one CRM record (rules.md, 7)."""
+    """The matches (MATCHES) without those of several records that lead, by different match keys, to one CRM record (docs/rules.md, 7)."""
     shared = matches["crm_id"].notna() & matches["crm_id"].duplicated(keep=False)
     if not shared.any():
         return matches

@@ -1,4 +1,4 @@
-"""Which of several records did which interrupted create make? Decided by all that was sent (rules.md, 4); no I/O."""
+"""Which of several records did which interrupted create make? Decided by all that was sent (docs/rules.md, 4); no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gives new CRM records their owners (rules.md, 34): resolved once per load, sent with the create, never later."""
+"""Gives new CRM records their owners (docs/rules.md, 34): resolved once per load, sent with the create, never later."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def previous_parent_crm_ids(normalized: pd.DataFrame, links: pd.DataFrame, forme
 
 
 def keep_parent(planned: Plan, current: pd.DataFrame, *, on_other_account: OnOtherAccount = "keep", several_accounts: bool = False) -> Plan:
-    """The plan with respect for the account that a contact has in the CRM already when it is linked (rules.md, 18).
+    """The plan with respect for the account that a contact has in the CRM already when it is linked (docs/rules.md, 18).
 
     ``current``: columns ``crm_id`` and ``parent_crm_id`` as read. The account that it has stays (keep), is left (move), or the
     contact is not linked (refuse). Where contacts may have ``several_accounts``, keep adds ours beside it.

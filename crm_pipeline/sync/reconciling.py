@@ -1,4 +1,4 @@
-"""What are links now, by what the CRM has? Links and what became of their records become findings; no I/O (rules.md, 27 and 28)."""
+"""What are links now, by what the CRM has? Links and what became of their records become findings; no I/O (docs/rules.md, 27 and 28)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def reconcile(
     """The findings (FINDINGS) about these links (``noteworthy``).
 
     ``holders``: schemas.HOLDERS of the records that merges lead to. A link follows a merge unless the winner is another
-    record's: linked to it, or carrying its key. Of several that lead to one record, one follows (rules.md, 27): whose key it
+    record's: linked to it, or carrying its key. Of several that lead to one record, one follows (docs/rules.md, 27): whose key it
     carries, else one that was live till now, whose values stand there, that is the oldest. ``standing``: by QBench id, how
     many values of a contested link its winner has. ``returned``: the customers whose accounts are there again since the last
     look, by QBench id, with the record that a merge had made of them, null after a deletion.

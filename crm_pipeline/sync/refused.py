@@ -1,4 +1,4 @@
-"""Was this very write refused before? Then it is not sent again by itself (rules.md, 8); no I/O.
+"""Was this very write refused before? Then it is not sent again by itself (docs/rules.md, 8); no I/O.
 
 A refusal for good is an answer to one write: these values to that record, under these settings. It is sent again when the write is
 another one (the record, the mapping, its link or account, or the settings changed), when what it waits on changed, or on demand.

@@ -15,10 +15,10 @@ ADDRESS = "address"
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """An order to send again. Without ``create_only`` every editable field of every record, whatever was sent before (rules.md, 10).
+    """An order to send again. Without ``create_only`` every editable field of every record, whatever was sent before (docs/rules.md, 10).
 
     ``create_only``: names of create-only fields as the mapping has them (``address``, ``phone_number`` …): only these are
-    sent, to linked records only, over what the CRM has (rules.md, 12).
+    sent, to linked records only, over what the CRM has (docs/rules.md, 12).
     """
 
     create_only: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ def _written_as(target: Target) -> str:
 
 
 def _blank_parts(payload: Payload, targets: tuple[Target, ...]) -> dict[str, pd.Series]:
-    """By CRM field, the records whose address goes and has nothing there: an address is sent whole (rules.md, 13)."""
+    """By CRM field, the records whose address goes and has nothing there: an address is sent whole (docs/rules.md, 13)."""
     parts = [target.crm_field for target in targets if target.editable and _written_as(target) == ADDRESS]
     goes = payload.values[parts].notna().any(axis=1)
     return {name: payload.values[name].isna() & goes for name in parts}

@@ -40,7 +40,7 @@ def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 
 
 def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
-    """The results with those as conflicts whose CRM record belongs to another QBench record, or to a row before (rules.md, 1).
+    """The results with those as conflicts whose CRM record belongs to another QBench record, or to a row before (docs/rules.md, 1).
 
     A merge in the CRM, or a key that a record there carried already, can lead a write to such a record. ``holders``:
     schemas.HOLDERS.
@@ -76,7 +76,7 @@ def named_as_existing(results: pd.DataFrame) -> list[str]:
 
 
 def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
-    """The results with those as conflicts where a record that was deleted in QBench holds the CRM record in the way (rules.md, 26).
+    """The results with those as conflicts where a record that was deleted in QBench holds the CRM record in the way (docs/rules.md, 26).
 
     ``left``: schemas.HOLDERS, the deleted ones.
     """
@@ -93,8 +93,8 @@ def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
 def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """The outcome (schemas.OUTCOMES) of each sent row (planning.PLAN) from its result, row by row in the same order.
 
-    An upsert that finds the record already there is a link, not a create (rules.md, 3). A contact whose parent is still to
-    be associated is failed for now, and retryable (19).
+    An upsert that finds the record already there is a link, not a create (docs/rules.md, 3). A contact whose parent is still to
+    be associated is failed for now, and retryable (docs/rules.md, 19).
     """
     error_type = results["error_type"].mask(results["error_type"].isna() & parent_open(rows, results), AssociationPendingException.__name__)
     done = rows["operation"].map(_OUTCOME_OF_OPERATION)

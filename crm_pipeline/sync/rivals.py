@@ -1,4 +1,4 @@
-"""Who else claims the CRM record that a record matches? Over all staged records, in whatever frame they come (rules.md, 7)."""
+"""Who else claims the CRM record that a record matches? Over all staged records, in whatever frame they come (docs/rules.md, 7)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import Outcome
 
 EQUAL_REFUSALS = 50
-"""Equal refusals in a row, before any record was written, after which a load stops (rules.md, 30)."""
+"""Equal refusals in a row, before any record was written, after which a load stops (docs/rules.md, 30)."""
 
 FAILED_INSIDE = [error.__name__ for error in (ServiceFailedException, UnaccountedException, CrmFailsOnRecordException)]
 """Errors by which the CRM neither took nor refused a record."""

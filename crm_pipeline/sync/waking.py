@@ -1,4 +1,4 @@
-"""Which records are planned again because what they waited for has changed? (rules.md, 25)"""
+"""Which records are planned again because what they waited for has changed? (docs/rules.md, 25)"""
 
 from __future__ import annotations
 

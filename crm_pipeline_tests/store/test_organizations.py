@@ -1,4 +1,4 @@
-"""One organization per integration and service, and one writer per external key there (rules 1 and 2)."""
+"""One organization per integration and service, and one writer per external key there (docs/rules.md, 1 and 2)."""
 
 from __future__ import annotations
 

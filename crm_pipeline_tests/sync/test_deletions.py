@@ -1,4 +1,4 @@
-"""What becomes of a record that is deleted in QBench: rule 26."""
+"""What becomes of a record that is deleted in QBench (docs/rules.md, 26)."""
 
 from __future__ import annotations
 

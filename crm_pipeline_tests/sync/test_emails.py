@@ -1,4 +1,4 @@
-"""Whose is an email address, and in which order addresses change hands: rules 22 and 23."""
+"""Whose is an email address, and in which order addresses change hands (docs/rules.md, 22 and 23)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creates that the CRM refuses because the record is there (rules.md, 8), and duplicate rules (33)."""
+"""Creates that the CRM refuses because the record is there, and duplicate rules (docs/rules.md, 8 and 33)."""
 
 from __future__ import annotations
 

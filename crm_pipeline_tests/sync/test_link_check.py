@@ -1,4 +1,4 @@
-"""Links are compared with the CRM: merges, deletions, restored records, lost keys and other accounts (rules 27 to 29)."""
+"""Links are compared with the CRM: merges, deletions, restored records, lost keys and other accounts (docs/rules.md, 27 to 29)."""
 
 from __future__ import annotations
 

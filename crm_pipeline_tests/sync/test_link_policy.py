@@ -1,4 +1,4 @@
-"""What is done about deleted records, and how many are too many (rule 28)."""
+"""What is done about deleted records, and how many are too many (docs/rules.md, 28)."""
 
 from __future__ import annotations
 

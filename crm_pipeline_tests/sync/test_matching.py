@@ -1,4 +1,4 @@
-"""Which CRM record a QBench record means: rules 2 and 7."""
+"""Which CRM record a QBench record means (docs/rules.md, 2 and 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who owns what a load creates (rules.md, 34)."""
+"""Who owns what a load creates (docs/rules.md, 34)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contact's account: on a match, and when its customer changes (rules.md, 18 to 20)."""
+"""A contact's account: on a match, and when its customer changes (docs/rules.md, 18 to 20)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of several reasons the first of rules.md, *Order of reasons*, is told; and what a linked record still gets."""
+"""Of several reasons the first is told (docs/rules.md, 38), and what a linked record still gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What links are now, by what the CRM has (rule 27)."""
+"""What links are now, by what the CRM has (docs/rules.md, 27)."""
 
 from __future__ import annotations
 

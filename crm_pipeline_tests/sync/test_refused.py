@@ -1,4 +1,4 @@
-"""What a CRM refused for good is not sent again by itself, while nothing about it changes (rules.md, 8)."""
+"""What a CRM refused for good is not sent again by itself, while nothing about it changes (docs/rules.md, 8)."""
 
 from __future__ import annotations
 

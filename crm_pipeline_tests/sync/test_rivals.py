@@ -1,4 +1,4 @@
-"""Of several records that claim one CRM record none is linked, however far apart they come (rules.md, 7)."""
+"""Of several records that claim one CRM record none is linked, however far apart they come (docs/rules.md, 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two integrations that write to one organization (rules.md, 1)."""
+"""Two integrations that write to one organization (docs/rules.md, 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a load stops because going on is of no use (rules.md, 30)."""
+"""When a load stops because going on is of no use (docs/rules.md, 30)."""
 
 from __future__ import annotations
 

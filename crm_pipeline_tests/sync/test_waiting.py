@@ -1,4 +1,4 @@
-"""What waits for what: records are taken up by a later load without an edit of their own (rule 25)."""
+"""What waits for what: records are taken up by a later load without an edit of their own (docs/rules.md, 25)."""
 
 from __future__ import annotations
 

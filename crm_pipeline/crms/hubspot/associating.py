@@ -67,7 +67,7 @@ class Associator:
         return ledger.frame()
 
     def _leave(self, pairs: dict[Pair, list[int]], ledger: Ledger) -> None:
-        """Take contacts from the companies they leave; a pair with labels of the users' own loses the primary label only (rules.md, 20)."""
+        """Take contacts from the companies they leave; pairs with users' own labels lose the primary label only (docs/rules.md, 20)."""
         labels, failed = self._reader.labels([contact for contact, _ in pairs])
         for pair in pairs:
             if pair[0] in failed:

@@ -79,7 +79,7 @@ class HubSpotCrm:
             return self._fields[record_type]
 
     def has_keyed_records(self, record_type: RecordType) -> bool:
-        """Whether any record carries the external key (rules.md, 3); False without a key.
+        """Whether any record carries the external key (docs/rules.md, 3); False without a key.
 
         A search, whose index lags by seconds: a key written a moment ago may be overlooked. That is harmless, because an
         upsert by the key finds the record itself.

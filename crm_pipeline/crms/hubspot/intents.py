@@ -1,4 +1,4 @@
-"""Finds what became of creates without an external key whose answer is not known (rules.md, 4 and 8)."""
+"""Finds what became of creates without an external key whose answer is not known (docs/rules.md, 4 and 8)."""
 
 from __future__ import annotations
 

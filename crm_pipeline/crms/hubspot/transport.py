@@ -79,7 +79,7 @@ class Transport:
         """What a POST answers with 2xx, 207 included. Raises ServiceError.
 
         ``divisible``: whether less can be asked for where this is too much. Raises LimitReachedError before a write when the
-        reserve of daily calls is reached (rules.md, 31).
+        reserve of daily calls is reached (docs/rules.md, 31).
         """
         repeated = False
 

@@ -187,7 +187,7 @@ class SalesforceCrm:
         )
 
     def _candidates(self, record_type: RecordType) -> list[str]:
-        """Conditions on records that may be matched: person accounts are no candidates for accounts (rules.md, 7)."""
+        """Conditions on records that may be matched: person accounts are no candidates for accounts (docs/rules.md, 7)."""
         if record_type is RecordType.ACCOUNT and self.fields(record_type)["name"].eq(PERSON_ACCOUNT).any():
             return [compare(PERSON_ACCOUNT, "=", False)]
         return []

@@ -1,4 +1,4 @@
-"""Which records the creates of open intents made (rules.md, 4): found by what was sent, who created it, and since when."""
+"""Which records the creates of open intents made (docs/rules.md, 4): found by what was sent, who created it, and since when."""
 
 from __future__ import annotations
 
