@@ -1,4 +1,4 @@
-"""How a batch that fails as a whole is sent again in halves, until what it fails on is alone; and when its service counts as down.
+"""How a batch that fails as a whole is sent again in halves, and when its service counts as down (docs/rules.md, 41).
 
 A CRM can fail on a whole batch for one item's sake: refuse it, fail inside, let the connection break, or answer the same
 error for each item. Each half goes out once; whatever gets through is done. An item that fails alone is to blame if the

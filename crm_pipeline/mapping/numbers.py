@@ -1,4 +1,4 @@
-"""Which number does a text write? Only what it can mean alone: of two readings, none."""
+"""Which number does a text write? Only what it can mean alone: of two readings, none (docs/rules.md, 39)."""
 
 from __future__ import annotations
 

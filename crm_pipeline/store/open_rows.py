@@ -1,4 +1,4 @@
-"""What is open? The one definition, by which loads, checks, the schedule and the retry sensor go.
+"""What is open? The one definition, by which loads, checks, the schedule and the retry sensor go (docs/rules.md, 40).
 
 A staged row is open in a CRM while no outcome there speaks of its state as it is now (of its version, content and mapping),
 or while its outcome is to be tried again. States are compared by their digests, not by clocks: a load may run for hours

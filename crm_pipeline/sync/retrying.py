@@ -1,4 +1,4 @@
-"""How long does what failed for a passing cause wait, and when is it given up? What the YAML says about it."""
+"""How long does what failed for a passing cause wait, and when is it given up? What the YAML says about it (docs/rules.md, 40)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the contacts again that are not known to have exactly one customer.
+"""Reads the contacts again that are not known to have exactly one customer (docs/rules.md, 43).
 
 Their customers may change in QBench without a new ``last_updated``, so that no window would show it. What has changed is
 staged; the next run of the hour normalizes it and loads it. Those whose customers QBench fails to tell are asked for each hour.

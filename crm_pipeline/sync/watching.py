@@ -1,4 +1,4 @@
-"""Which writes may still be carried out unseen? Keeps account of a load's calls, in the state, from before they are sent."""
+"""Which writes may still be carried out unseen? Notes each call of a load in the state before it is sent (docs/rules.md, 42)."""
 
 from __future__ import annotations
 

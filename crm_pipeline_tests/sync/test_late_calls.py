@@ -1,4 +1,4 @@
-"""Calls whose answer was lost, and that the CRM carries out after a newer one (docs/rules.md, 4)."""
+"""Calls whose answer was lost, and that the CRM carries out after a newer one (docs/rules.md, 42)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creates without an external key on which the CRM fails: for one record's sake no other one stays away (docs/rules.md, 4)."""
+"""Creates without an external key on which the CRM fails: for one record's sake no other one stays away (docs/rules.md, 4 and 41)."""
 
 from __future__ import annotations
 
