@@ -40,7 +40,7 @@ class Waits(YamlModel):
         float,
         Field(
             ge=0,
-            description="Seconds before the second attempt, where the service does not say; each further wait is three times as long.",
+            description="Seconds before the second attempt, if the service does not name a time; each further wait is three times as long.",
             examples=[2],
         ),
     ] = 2
@@ -48,7 +48,7 @@ class Waits(YamlModel):
         float,
         Field(
             ge=0,
-            description="The longest wait, in seconds. Where the service asks for more, the load ends, and a later run goes on.",
+            description="The longest wait, in seconds. If the service asks for more, the load ends, and a later run goes on.",
             examples=[300],
         ),
     ] = 300

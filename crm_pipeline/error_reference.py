@@ -14,11 +14,12 @@ _INTRODUCTION = """\
 # Errors by name
 
 ## What is wrong with one record
-Named in the record's outcome, in the metadata and check of the load, and by `crm-pipeline plan`. They never stop a run: the other
-records go on. *waits on* says what must change before the record is planned again: `record`, its own values in QBench; `customer`, its
-customer; `email`, an address that another one holds; `link`, its pair with the CRM record; `configuration`, the integration's YAML or the
-CRM's set-up; `time`, nothing but another try: first after as many minutes as `retries:` in the YAML says (5) unless another wait is
-named, then after longer ones, and given up after as many tries as it says (12) unless `never given up` is named.
+The record's outcome, the metadata and check of the load, and `crm-pipeline plan` name these errors. They never stop a run: the other
+records go on. *waits on* says what must change before the record is planned again ([rule 25](rules.md#25-records-that-wait)): `record`,
+its own values in QBench; `customer`, its customer; `email`, an address that another contact holds; `link`, its pair with the CRM record;
+`configuration`, the integration's YAML or the CRM's set-up; `time`, nothing: it is tried again ([rule 40](rules.md#40-trying-again)),
+first after the minutes that `retries:` in the YAML sets (5) unless another wait is named, and given up after its number of tries (12)
+unless `never given up` is named.
 
 | error | outcome | waits on | meaning | what to do |
 | --- | --- | --- | --- | --- |

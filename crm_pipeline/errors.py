@@ -38,7 +38,7 @@ class ConfigurationError(CrmPipelineError):
 
 
 class MissingCredentialError(ConfigurationError):
-    """An environment variable that should hold a credential is unset or blank, or holds what can be none."""
+    """An environment variable that should hold a credential is unset or blank, or cannot be a credential."""
 
     def __init__(self, *, integration: str, variable: str, fault: str = "is not set") -> None:
         self.integration = integration

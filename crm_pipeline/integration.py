@@ -127,7 +127,7 @@ class LinkChecks(LinkPolicy):
         str,
         AfterValidator(_cron),
         Field(
-            description="When to check every link, and read the contacts again that lack one customer: cron, in UTC.",
+            description="When to check every link, and to read the contacts again that do not have exactly one customer: cron, in UTC.",
             examples=["20 3 * * *"],
         ),
     ] = "20 3 * * *"
@@ -199,7 +199,7 @@ class IntegrationAttributes(YamlModel):
     ] = None
     retries: Annotated[
         RetrySettings,
-        Field(description="When what failed for a passing cause is tried again.", examples=[{"attempts": 12}]),
+        Field(description="When records that failed for a passing cause are tried again.", examples=[{"attempts": 12}]),
     ] = RetrySettings()
     links: Annotated[
         LinkChecks,

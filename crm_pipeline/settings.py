@@ -34,7 +34,7 @@ class EnvVariable(YamlModel):
     ]
 
     def read(self, *, integration: str) -> str:
-        """The variable's value now. Raises MissingCredentialError when it is unset or blank, or can be none."""
+        """The variable's value now. Raises MissingCredentialError when it is unset or blank, or cannot be a credential."""
         value = os.environ.get(self.env, "").strip()
         if not value:
             raise MissingCredentialError(integration=integration, variable=self.env)

@@ -100,12 +100,12 @@ class AlertSettings(AllowsHttp):
     ] = 1
     failed_records: Annotated[
         int | SkipJsonSchema[None],
-        Field(description="So many failed records in one CRM are an incident; without this key no number is.", examples=[50], ge=1),
+        Field(description="How many failed records in one CRM make an incident; left out, no number does.", examples=[50], ge=1),
     ] = None
     failed_share: Annotated[
         float | SkipJsonSchema[None],
         Field(
-            description="Such a share of failed records among all records of one CRM is an incident; without this key none is.",
+            description="What share of failed records among all records of one CRM makes an incident; left out, no share does.",
             examples=[0.05],
             gt=0,
             le=1,
@@ -114,7 +114,8 @@ class AlertSettings(AllowsHttp):
     stuck_after_tries: Annotated[
         int,
         Field(
-            description="A record that failed for a passing cause in so many tries, or was given up, is an incident of its CRM.",
+            description="After how many tries a record that fails for a passing cause is an incident of its CRM; "
+            "a record that was given up always is.",
             examples=[6],
             ge=1,
         ),
@@ -122,7 +123,7 @@ class AlertSettings(AllowsHttp):
     silent_hours: Annotated[
         float | SkipJsonSchema[None],
         Field(
-            description="A CRM whose loads have not been materialized for so many hours is an incident, from its first load on.",
+            description="After how many hours without a green load a CRM is an incident, from its first load on.",
             examples=[6],
             gt=0,
         ),

@@ -61,8 +61,8 @@ class CrmSettings(AllowsHttp):
         float,
         Field(
             ge=0,
-            description="How long the CRM may still carry out a call whose answer was lost, in seconds: so long its records get no "
-            "other values. Salesforce ends a call after 600 seconds; HubSpot says nothing, and the same is assumed.",
+            description="How long the CRM may still carry out a call whose answer was lost, in seconds; until then its records get no "
+            "other values. Salesforce ends a call after 600 seconds; HubSpot does not say, and the same is assumed.",
             examples=[600],
         ),
     ] = 600

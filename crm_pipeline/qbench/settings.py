@@ -62,7 +62,7 @@ class QBenchSettings(AllowsHttp):
     overlap_seconds: Annotated[
         int,
         Field(
-            description="How far before a window's start a read begins, in seconds, for records that QBench shows late.",
+            description="How many seconds before its window a read begins, for records that QBench shows late.",
             examples=[120],
             ge=0,
         ),

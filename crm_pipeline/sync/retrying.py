@@ -26,7 +26,7 @@ class RetrySettings(YamlModel):
         Field(
             ge=1,
             description="Tries after which a record is failed for good, until it changes or someone materializes its hour. "
-            "A service that is down uses up none, nor does an approval.",
+            "A service that is down, or an approval, uses up no try.",
             examples=[12],
         ),
     ] = 12
