@@ -77,5 +77,8 @@ def _without(planned: Plan, mask: pd.Series, *, error: type[RecordError], reason
         "retryable": error.retryable,
     }
     rows = planned.rows.assign(**{name: planned.rows[name].mask(mask, value) for name, value in decided.items()})
+    if error.retryable:
+        # It is to be tried again, so this write must not be taken for one that was refused for good.
+        rows = rows.assign(write_digest=rows["write_digest"].mask(mask))
     sent = planned.sent.mask(pd.Series(mask.to_numpy(), index=planned.sent.index), other=False)
     return Plan(PLAN.build(rows), planned.values, sent)

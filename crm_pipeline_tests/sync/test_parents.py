@@ -142,3 +142,20 @@ def test_a_move_that_broke_off_is_finished_by_the_next_load(hubspot: Bench) -> N
     hubspot.load(spec, CONTACT)
     assert accounts_of(hubspot, person) == (accounts[2], set())
     assert hubspot.rows("SELECT parent_qbench_id FROM crm_pipeline.link WHERE record_type = 'contact'") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("bench", "read"), [("salesforce", "/composite/sobjects/Contact$"), ("hubspot", "/contacts/batch/read$")], indirect=["bench"]
+)
+def test_a_match_whose_account_could_not_be_read_is_linked_by_the_next_load(bench: Bench, read: str) -> None:
+    spec = bench.spec(contacts=BY_EMAIL)
+    bench.given(spec, ACCOUNT, customer(1))
+    person = add_person(bench, 7, account=None)
+    bench.stage(spec, CONTACT, contact(7, of=1))
+    # The look-up by email before it reads HubSpot's in the same way.
+    bench.sandbox.faults.add(Fault(kind="bend", path=read, skip=int(bench.crm == "hubspot"), bend=lambda _: {}))
+    assert bench.load(spec, CONTACT).retryable == 1
+    assert bench.outcomes(CONTACT) == {7: ("failed", "CrmFailsOnRecordException")}
+    bench.load(spec, CONTACT)
+    assert bench.outcomes(CONTACT) == {7: ("linked", None)}
+    assert accounts_of(bench, person)[0] is not None
