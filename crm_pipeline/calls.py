@@ -119,12 +119,14 @@ def with_retries(
     attempts: int = DEFAULT_ATTEMPTS,
     waits: Waits = DEFAULT_WAITS,
     divisible: bool = False,
+    patient: bool = True,
 ) -> T:
     """Make a call, again and again while the service is unavailable or answers what its contract does not know.
 
     It waits as long as the service asks, or ever longer. A call that is not ``repeatable`` (a create that the service cannot
     recognize the second time) is made again only where the service certainly did not execute it; one that is ``divisible`` is
-    not made again as it is where it was too much.
+    not made again as it is where it was too much; one that is not ``patient`` is not made again where the service fails on it
+    without a word when to come back.
     Raises the last ServiceUnavailableError or UnexpectedAnswerError, at once where the service asks for a longer wait than
     ``waits`` allows.
     """
@@ -135,6 +137,8 @@ def with_retries(
         if divisible and isinstance(error, ServiceUnavailableError) and error.too_much:
             return False
         asked = error.wait_seconds if isinstance(error, ServiceUnavailableError) else None
+        if not patient and error.executed and asked is None:
+            return False
         if asked is not None and asked > waits.longest_seconds:
             logger.warning(
                 "integration %s: %s asks to wait %.0f seconds, longer than waits.longest_seconds allows; a later run goes on",

@@ -18,7 +18,7 @@ from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
-from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, log_checks, mapping_current, window_complete
+from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
 from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.links import build_links
 from crm_pipeline.orchestration.load_events import LoadEvents
@@ -30,6 +30,7 @@ from crm_pipeline.orchestration.metadata import (
     calls_since,
     column_lineage,
     column_schema,
+    gaps_listed,
     ids_listed,
     seconds_since,
 )
@@ -123,11 +124,15 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
 
         def complete() -> dg.AssetCheckResult:
             ahead = 0 if job.newest is None else job.newest - int(time.time())
-            return window_complete(seconds_missing=within.until - job.position, seconds_ahead=ahead)
+            return window_complete(
+                seconds_missing=within.until - job.position, seconds_ahead=ahead, gaps=gaps_listed(job.gaps, deletions=job.deletion_gaps)
+            )
 
         within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
         with failing_clearly(spec.name, metadata, before=lambda: log_checks(context, [complete()])):
             job.run(within)
+        if gaps := gaps_listed(job.gaps, deletions=job.deletion_gaps):
+            context.log.warning(f"integration {spec.name}: {gaps_told(gaps)}")
         if job.untold:
             context.log.warning(
                 f"integration {spec.name}: QBench does not tell the customers of contacts {ids_listed(job.untold)}; they are asked for "

@@ -35,7 +35,7 @@ _DESCRIPTIONS = {
     "counts_add_up": "Every staged record of the materialized hours has an outcome of its current version and mapping.",
     "links_consistent": "No two records share a CRM record, what is synced has a link, links belong to the integration's organization, "
     "and no create has been left undecided for a day.",
-    "window_complete": "QBench was read to the window's end, and has no record dated in the future.",
+    "window_complete": "QBench was read to the window's end, no record of its lists fails to be shown, and none is dated in the future.",
     "mapping_current": "Every staged record was normalized by the mapping as it is now, and the QBench fields that it names exist.",
 }
 LOAD_CHECKS = ("no_failed_records", "no_open_records", "counts_add_up", "links_consistent")
@@ -134,11 +134,16 @@ def links_consistent(faults: Mapping[LinkFault, int]) -> dg.AssetCheckResult:
     )
 
 
-def window_complete(*, seconds_missing: int, seconds_ahead: int) -> dg.AssetCheckResult:
-    """ERROR where the read stopped so long before the window's end; WARN where QBench's newest record is so far in the future."""
+def window_complete(*, seconds_missing: int, seconds_ahead: int, gaps: Sequence[str] = ()) -> dg.AssetCheckResult:
+    """ERROR where the read stopped so long before the window's end; WARN where records lack, or QBench's newest is so far in the future.
+
+    ``gaps``: where those stand which QBench fails to list, in words.
+    """
     said = None
     if seconds_missing > 0:
         said = "QBench was not read to the window's end; materialize it again, the read goes on where it stopped."
+    elif gaps:
+        said = f"{gaps_told(gaps)}."
     elif seconds_ahead > 0:
         said = "QBench has records dated in the future, which are read late; check this host's clock."
     return dg.AssetCheckResult(
@@ -146,7 +151,15 @@ def window_complete(*, seconds_missing: int, seconds_ahead: int) -> dg.AssetChec
         passed=said is None,
         severity=dg.AssetCheckSeverity.ERROR if seconds_missing > 0 else dg.AssetCheckSeverity.WARN,
         description=said,
-        metadata={"seconds_missing": max(seconds_missing, 0), "seconds_ahead": max(seconds_ahead, 0)},
+        metadata={"seconds_missing": max(seconds_missing, 0), "seconds_ahead": max(seconds_ahead, 0), "records_not_listed": len(gaps)},
+    )
+
+
+def gaps_told(gaps: Sequence[str]) -> str:
+    """What is said of records that QBench fails to list, and what to do."""
+    return (
+        f"QBench fails whenever its lists are to show one of {len(gaps)} records, which are left out and read again with the next hourly "
+        f"runs: {'; '.join(gaps[:_HOURS_SHOWN])}. Look at the records of that time in QBench, and ask QBench's support if it stays"
     )
 
 

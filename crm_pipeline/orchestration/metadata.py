@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -14,6 +15,9 @@ from crm_pipeline.frames import FrameSchema
 from crm_pipeline.model import Outcome
 from crm_pipeline.sync.link_check import LinkReport
 from crm_pipeline.sync.report import LoadReport
+
+if TYPE_CHECKING:
+    from crm_pipeline.qbench.listing import Gap
 
 ROW_COUNT = "dagster/row_count"
 COLUMN_SCHEMA = "dagster/column_schema"
@@ -92,6 +96,24 @@ def ids_listed(ids: Sequence[int]) -> str:
     """QBench ids as metadata and log name them, the first ``MOST_IDS``."""
     more = len(ids) - MOST_IDS
     return ", ".join(map(str, ids[:MOST_IDS])) + (f" and {more} more" if more > 0 else "")
+
+
+def gaps_listed(gaps: Sequence[Gap] = (), *, deletions: Sequence[Gap] = ()) -> list[str]:
+    """Where the records stand that QBench fails to list, in words: list, time and place, for their ids are not known.
+
+    ``deletions``: those of the lists of deleted records.
+    """
+    return [_gap(gap, gap.name) for gap in gaps] + [_gap(gap, f"deleted {gap.name}") for gap in deletions]
+
+
+def _gap(gap: Gap, of: str) -> str:
+    return (
+        f"{of} updated from {_moment(gap.since)} to {_moment(gap.until - 1)} (number {gap.place} of those from {_moment(gap.position)} on)"
+    )
+
+
+def _moment(seconds: float) -> str:
+    return "now" if seconds > time.time() else f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def seconds_since(started: float) -> float:

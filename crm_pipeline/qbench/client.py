@@ -60,7 +60,7 @@ class QBenchClient:
         self.calls = CallCounter()
         self.caller = Caller(integration=integration, host=urlsplit(settings.url).hostname or settings.url)
         self.zone: tzinfo = zone_of(settings.time_zone)
-        self._repeats = True
+        self._patient = True
         self._pace = Pace(calls=limits.calls, seconds=limits.seconds * PACE_MARGIN)
         self._places = threading.BoundedSemaphore(limits.concurrent)
         self._http = httpx.Client(
@@ -84,12 +84,12 @@ class QBenchClient:
 
     @property
     def once(self) -> QBenchClient:
-        """The same way to the tenant, on which a call that QBench may have carried out is not made again.
+        """The same way to the tenant, on which a call that QBench fails on, without a word when to come back, is not made again.
 
         For reads that are asked for in parts where they fail: the waits between the attempts of each would take hours.
         """
         other = copy.copy(self)
-        other._repeats = False
+        other._patient = False
         return other
 
     def list_page(self, path: str, *, page: int, size: int, parameters: Mapping[str, str] | None = None, holds: Form = LIST) -> Listing:
@@ -136,7 +136,11 @@ class QBenchClient:
     def _get(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:
         settings = self.settings
         return with_retries(
-            lambda: self._get_once(path, query, holds), repeatable=self._repeats, attempts=settings.attempts, waits=settings.waits
+            lambda: self._get_once(path, query, holds),
+            repeatable=True,
+            attempts=settings.attempts,
+            waits=settings.waits,
+            patient=self._patient,
         )
 
     def _get_once(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from crm_pipeline.errors import RequestRefusedError, ServiceError, UnexpectedAns
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.contracts import RELATED, record_id
+from crm_pipeline.qbench.listing import RowList
 from crm_pipeline.qbench.one_by_one import is_of_one_record, read_each
 
 CUSTOMERS_KEY, CONTACTS_KEY = "customers", "contacts"
@@ -113,8 +114,8 @@ def _tells_of_others(client: QBenchClient, failed: Mapping[int | None, ServiceEr
 
     Where there are none beside, that it lists them at all tells that it is up; but not that the tenant has such lists.
     """
-    listed = client.list_page("contacts", page=1, size=client.settings.page_size).records
-    others = [number for contact in listed if (number := record_id(contact["id"])) not in failed][:MOST_OTHERS]
+    listed = RowList(client, "contacts", since=0).page(1, position=0, size=client.settings.page_size).rows
+    others = [row.qbench_id for row in listed if row.qbench_id not in failed][:MOST_OTHERS]
     if not others:
         return not any(isinstance(error, RequestRefusedError) for error in failed.values())
     return any(_is_told(client.once, number) for number in others)

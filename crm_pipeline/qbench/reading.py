@@ -16,7 +16,7 @@ from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import asked_customer_ids, customers_of_each, with_customers, without_customers
-from crm_pipeline.qbench.listing import DELETED, VERSION_KEY, Row, RowList
+from crm_pipeline.qbench.listing import DELETED, VERSION_KEY, Gap, Row, RowList
 from crm_pipeline.qbench.one_by_one import read_each
 from crm_pipeline.qbench.walking import Walk
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW
@@ -97,7 +97,7 @@ def _read_each(
     client: QBenchClient, record_type: RecordType, ids: Sequence[int], *, read: Callable[[QBenchClient, int], dict[str, Any] | None]
 ) -> ReadById:
     rows = RowList(client, MODELS[record_type].qbench_object, since=0)
-    answers = read_each(client, ids, read, is_up=lambda _: bool(rows.page(1, position=0, size=1)))
+    answers = read_each(client, ids, read, is_up=lambda _: bool(rows.page(1, position=0, size=1).places))
     for qbench_id, error in answers.failed.items():
         logger.warning("%s %d cannot be read: %s", rows.name, qbench_id, error)
     found = [record for qbench_id in ids if (record := answers.read.get(qbench_id)) is not None]
@@ -106,15 +106,16 @@ def _read_each(
     )
 
 
-class Changes:
-    """A read of what changed (read_changes): an iterator of its pages.
+class Reading:
+    """A read of a list (read_changes, read_deletions): an iterator of its pages.
 
     ``newest``: the latest version that QBench showed while it was read, behind the window's end too; None where it showed none.
+    ``gaps``: the records of the window that QBench failed to list, so far.
     """
 
-    def __init__(self, walk: Walk, record_type: RecordType, *, start: int) -> None:
+    def __init__(self, walk: Walk, pages: Iterator[Page]) -> None:
         self._walk = walk
-        self._pages = (_page(walk, record_type, rows) for rows in _gathered(walk, start))
+        self._pages = pages
 
     def __iter__(self) -> Iterator[Page]:
         return self
@@ -127,8 +128,13 @@ class Changes:
         """The latest version seen so far."""
         return self._walk.newest
 
+    @property
+    def gaps(self) -> list[Gap]:
+        """The records that could not be listed so far."""
+        return self._walk.gaps
 
-def read_changes(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int, resume: int | None = None) -> Changes:
+
+def read_changes(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int, resume: int | None = None) -> Reading:
     """The records last updated in ``since <= version < until`` (Unix seconds), oldest first, as pages of about 2,000 rows.
 
     ``since`` None is the beginning of time; ``resume`` is the ``position`` of the last page of a read of the same window that
@@ -136,15 +142,16 @@ def read_changes(client: QBenchClient, record_type: RecordType, *, since: int | 
 
     Records are as QBench gave them, except that contacts have ``customers`` as ``[{"id": 41}, ...]``, and lack it where QBench fails
     to tell them, which ``unreadable`` says. One that is edited during the read may come twice, with two versions. One whose date
-    cannot be read takes the version of the one before it and names the field in ``unreadable``. Raises a ServiceError; an
-    UnexpectedAnswerError where a complete read cannot be had.
+    cannot be read takes the version of the one before it and names the field in ``unreadable``. One that QBench fails to list is left
+    out, and the read's ``gaps`` tell where it stands. Raises a ServiceError; an UnexpectedAnswerError where a complete read cannot be
+    had.
     """
     start = max(since or 0, 0)
     walk = Walk(RowList(client, MODELS[record_type].qbench_object, start), until=until)
-    return Changes(walk, record_type, start=max(start, resume or 0))
+    return Reading(walk, (_page(walk, record_type, rows) for rows in _gathered(walk, max(start, resume or 0))))
 
 
-def read_deletions(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int) -> Iterator[Page]:
+def read_deletions(client: QBenchClient, record_type: RecordType, *, since: int | None, until: int) -> Reading:
     """The records deleted in ``since <= version < until``, in pages as ``read_changes`` gives them, their customers left as they are.
 
     One call where nothing was deleted. A server that does not know the parameter, or adds deleted records to the live ones, must not
@@ -155,10 +162,20 @@ def read_deletions(client: QBenchClient, record_type: RecordType, *, since: int 
     start = max(since or 0, 0)
     live = RowList(client, MODELS[record_type].qbench_object, start)
     walk = Walk(replace(live, only=DELETED), until=until)
+    return Reading(walk, _deletions(walk, live, start))
+
+
+def _deletions(walk: Walk, live: RowList, start: int) -> Iterator[Page]:
+    client = live.client
     live_ids: set[int] | None = None
     for rows in _gathered(walk, start):
         if live_ids is None and _may_hold_live_ones(rows, total=walk.total, live=live):
-            live_ids = {row.qbench_id for found in Walk(live, until=sys.maxsize).rows(start) for row in found}
+            of_live = Walk(live, until=sys.maxsize)
+            live_ids = {row.qbench_id for found in of_live.rows(start) for row in found}
+            if of_live.gaps:
+                # Whether the record that is not listed is among these, nobody knows: none is called deleted.
+                walk.gaps += of_live.gaps
+                return
         deleted = [row for row in rows if live_ids is None or row.qbench_id not in live_ids]
         if len(deleted) < len(rows):
             logger.warning(

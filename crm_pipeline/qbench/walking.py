@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 from crm_pipeline.errors import UnexpectedAnswerError
-from crm_pipeline.qbench.listing import Row, RowList, RowPage
+from crm_pipeline.qbench.listing import Gap, Row, RowList, RowPage
 
 MOST_PASSES = 8
 """How often a list that time does not order is gone through before the read gives up."""
@@ -31,6 +31,7 @@ class Walk:
 
     ``position``: every row of a version below it has been yielded; right after each step of ``rows``. ``total``: how many
     records QBench announced at the start. ``newest``: the latest version seen, those behind the end included; None where none was.
+    ``gaps``: the records of the window that QBench failed to list, as far as they can be told from one another by their time.
     """
 
     def __init__(self, source: RowList, *, until: int) -> None:
@@ -38,8 +39,10 @@ class Walk:
         self.position = source.since
         self.total: int | None = None
         self.newest: int | None = None
+        self.gaps: list[Gap] = []
         self._until = until
         self._size = source.client.settings.page_size
+        self._by_time = True
         self._order_known = False
         self._zone_known = False
         self._inexact: dict[tuple[int, int | None], Row] = {}
@@ -57,13 +60,16 @@ class Walk:
                 self.source.name,
             )
             self.position = self.source.since
+            self._by_time, self.gaps = False, []
             yield from self._whole_window()
         self.position = self._until
 
     def _through_time(self) -> Iterator[Rows]:
         while self.position < self._until:
             begin = self.position
-            page = self.source.page(1, position=begin, size=self._size)
+            # What stands behind this second is met again.
+            self.gaps = [replace(gap, until=min(gap.until, begin + 1)) for gap in self.gaps]
+            page = self._page(1, position=begin, size=self._size)
             self.total = page.total if self.total is None else self.total
             self._note([row.version for row in page.rows if row.readable])
             self._check_order(page)
@@ -75,6 +81,22 @@ class Walk:
             self.position = page.last_place if page.more and page.last_place < self._until else self._until
             yield self._not_yet_given([row for row in page.rows if begin <= row.place < self.position])
 
+    def _page(self, number: int, *, position: int, size: int, begins: int | None = None) -> RowPage:
+        page = self.source.page(number, position=position, size=size, begins=begins)
+        for gap in page.gaps:
+            self._keep(gap)
+        return page
+
+    def _keep(self, gap: Gap) -> None:
+        """Keep a gap that may lie in the window; what overlaps others may be one of them met again, and is one with them."""
+        since, until = (gap.since, min(gap.until, self._until)) if self._by_time else (self.source.since, self._until)
+        if since >= until:
+            return
+        same = [known for known in self.gaps if known.since < until and since < known.until]
+        first = min([*same, gap], key=lambda known: known.since)
+        since, until = min([since, *(known.since for known in same)]), max([until, *(known.until for known in same)])
+        self.gaps = [*(known for known in self.gaps if known not in same), replace(first, since=since, until=until)]
+
     def _check_order(self, page: RowPage) -> None:
         """A page can look sorted by chance, so before relying on it, the list must begin with nothing older when read from its end.
 
@@ -82,7 +104,7 @@ class Walk:
         """
         if not page.in_order:
             raise _OutOfOrderError
-        if not page.more:
+        if not page.more or not page.rows:
             return
         if not any(row.readable for row in page.rows):
             raise _OutOfOrderError
@@ -147,13 +169,13 @@ class Walk:
         before: Rows = []
         while more and not complete():
             pages += 1
-            page = self.source.page(pages, position=position, size=self._size)
+            page = self._page(pages, position=position, size=self._size, begins=records)
             if page.rows and page.rows == before:
                 raise UnexpectedAnswerError(
                     f"page {pages} of {self.source.name} from {position} on is the page before it again", **self.source.client.caller.names
                 )
             before = page.rows
-            records, largest, more = records + len(page.rows), max(largest, len(page.rows)), page.more
+            records, largest, more = records + page.places, max(largest, page.places), page.more
             yield _unseen(chosen(page), seen)
         if pages == 1:
             return
@@ -161,7 +183,7 @@ class Walk:
             size = max(1, largest - number)
             known, places = len(seen), 0
             for page_number in range(math.ceil(records / size), 0, -1):
-                rows = chosen(self.source.page(page_number, position=position, size=size))
+                rows = chosen(self._page(page_number, position=position, size=size))
                 places += len(rows)
                 yield _unseen(rows, seen)
             if len(seen) == known and places <= known:

@@ -161,6 +161,8 @@ def page(
 
 def shown(tenant: QBenchTenant, kind: Kind, record_id: int) -> Record:
     """A record as the API answers it."""
+    if (kind, record_id) in tenant.unshowable:
+        raise refused(500, "internal_error", "the record cannot be shown")
     row = dict(tenant.tables[kind].rows[record_id])
     for name in ("date_created", "last_updated"):
         if isinstance(row.get(name), int):

@@ -42,13 +42,13 @@ EVERYTHING = Window(since=None, until=2**62)
 """From the beginning of time to its end."""
 
 _STAGE_RAW = """
-INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted)
-SELECT :integration, :record_type, *
+INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted, late)
+SELECT :integration, :record_type, *, :late
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]),
             CAST(:deleted AS boolean[]))
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now(),
-    revision = staged.revision + 1,
+    revision = staged.revision + 1, late = excluded.late,
     returned = staged.record_type = 'account' AND (staged.deleted OR staged.returned) AND NOT excluded.deleted
 WHERE staged.version < excluded.version
    OR (staged.version = excluded.version
@@ -149,9 +149,10 @@ UNLINKED_VALUES = FrameSchema(
 )
 
 
-def stage_raw(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame) -> int:
+def stage_raw(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame, late: bool = False) -> int:
     """Stage raw rows (schemas.RAW); an older state never replaces a newer one. Returns how many rows changed.
 
+    ``late``: rows that no window of a run holds, which the next runs take up all the same.
     Where QBench did not tell a contact's customers this time, those that are known of the same state stay.
     """
     newest = RAW.check(frame).sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
@@ -167,6 +168,7 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
         unreadable=column(newest["unreadable"]),
         deleted=column(newest["deleted"]),
         customers_unknown=CUSTOMERS_UNKNOWN,
+        late=late,
     )
 
 

@@ -57,6 +57,17 @@ reading = Table(
     comment="Reads of QBench that are under way or were interrupted; a finished read has no row",
 )
 
+gap = Table(
+    "gap",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("since", BigInteger, primary_key=True, comment="earliest last_updated of the record, Unix seconds"),
+    Column("until", BigInteger, primary_key=True, comment="latest, exclusive"),
+    _now("found_at"),
+    comment="Times in which records stand that QBench failed to list; read again each hour until it does",
+)
+
 raw_record = Table(
     "raw_record",
     metadata,
@@ -67,9 +78,17 @@ raw_record = Table(
     Column("deleted", Boolean, nullable=False, server_default=false(), comment="the record is deleted in QBench"),
     Column("returned", Boolean, nullable=False, server_default=false(), comment="a customer back from deletion, contacts not read since"),
     Column("revision", Integer, nullable=False, server_default="0", comment="counts the states that the record was staged in"),
+    Column(
+        "late",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="found where QBench had failed to list it before",
+    ),
     _now("read_at"),
     Index(None, "integration", "record_type", "version", "qbench_id"),
     Index("ix_raw_record_deleted", "integration", "record_type", "qbench_id", postgresql_where=text("deleted")),
+    Index("ix_raw_record_late", "integration", "record_type", "qbench_id", postgresql_where=text("late")),
     Index("ix_raw_record_returned", "integration", "qbench_id", postgresql_where=text("returned")),
     comment="The newest state of every record as QBench gave it",
 )

@@ -129,6 +129,16 @@ SELECT waiting.qbench_id FROM ambiguous AS waiting
 WHERE EXISTS (SELECT FROM ambiguous AS rival WHERE rival.changed AND rival.qbench_id <> waiting.qbench_id)
 """
 
+_NORMALIZED_LATE = """
+SELECT staged.qbench_id FROM crm_pipeline.raw_record AS source
+JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
+LEFT JOIN crm_pipeline.outcome AS planned
+  ON planned.integration = staged.integration AND planned.crm = :crm AND planned.record_type = staged.record_type
+ AND planned.qbench_id = staged.qbench_id
+WHERE source.integration = :integration AND source.record_type = :record_type AND source.late
+  AND (planned.qbench_id IS NULL OR planned.at < staged.normalized_at)
+"""
+
 CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException", "CustomersUnknownException")
 """What keeps back a contact that is not known to have exactly one customer. QBench may not touch ``last_updated`` when that changes."""
 
@@ -145,6 +155,7 @@ CAUSES = (
     _NORMALIZED_ANEW,
     _CUSTOMERS_COUNTED_ANEW,
     _DELETED,
+    _NORMALIZED_LATE,
     _RIVAL_CHANGED,
 )
 
@@ -195,6 +206,13 @@ JOIN crm_pipeline.raw_record AS source USING (integration, record_type, qbench_i
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.error_type = :deleted AND NOT source.deleted
 """
 
+_FOUND_LATE = """
+SELECT source.qbench_id FROM crm_pipeline.raw_record AS source
+LEFT JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
+WHERE source.integration = :integration AND source.record_type = :record_type AND source.late
+  AND (staged.qbench_id IS NULL OR (staged.version, staged.revision) < (source.version, source.revision))
+"""
+
 _CUSTOMER_CHANGED = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS customer
@@ -208,9 +226,9 @@ def ids_to_plan_again(
 ) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
-    And, whether they waited or not, of those that were deleted in QBench, and of contacts of several customers, one of which came or
-    went. Whether an email address is free by now is no question of one statement: sync.waking asks it. To be asked before anything
-    is planned: an outcome that is written anew does not tell any more who was a rival of whom.
+    And, whether they waited or not, of those that were deleted in QBench or found late, behind the run of their hour, and of contacts of
+    several customers, one of which came or went. Whether an email address is free by now is no question of one statement: sync.waking
+    asks it. To be asked before anything is planned: an outcome that is written anew does not tell any more who was a rival of whom.
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to
     be written. ``settings``: a digest of what of the settings decides what becomes of a record (crms.base.CrmSettings); records that
@@ -247,12 +265,12 @@ def ids_to_normalize_again(
     """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
 
     The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or the record
-    was deleted, or is back, without a new date; or one of
-    a contact's several customers was deleted, or is back; or a contact that lacked its one customer was read again with other ones; or,
-    where the rules look at customers (``follows_customers``), a contact's customer changed.
+    was deleted, or is back, without a new date; or it was found late, behind the run of its hour; or one of a contact's several
+    customers was deleted, or is back; or a contact that lacked its one customer was read again with other ones; or, where the rules
+    look at customers (``follows_customers``), a contact's customer changed.
     """
     refresh_statistics(connection)
-    causes = [_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD]
+    causes = [_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD, _FOUND_LATE]
     if record_type is RecordType.CONTACT:
         causes += [_CUSTOMER_CAME_OR_WENT, _CUSTOMERS_READ_ANEW]
         causes += [_CUSTOMER_CHANGED] if follows_customers else []

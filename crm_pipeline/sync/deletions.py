@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import dataclass
 
 import pandas as pd
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.listing import Gap
 from crm_pipeline.qbench.reading import organization, read_deletions, read_restored
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_as_deleted, staged_states
@@ -29,7 +31,8 @@ class Deletions:
     """One comparison over these record types. ``run`` does it; what it found, its attributes say, over all of them.
 
     ``listed``: records that QBench lists as deleted; ``deleted`` and ``restored``: staged records that were not known to be. ``failed``,
-    by record type: the QBench ids of those whose own reads fail; whether they are back is asked again the next time.
+    by record type: the QBench ids of those whose own reads fail; whether they are back is asked again the next time. ``gaps``: deleted
+    records that QBench fails to list; they are read again the next time.
     """
 
     def __init__(self, integration: str, *record_types: RecordType, store: Store, client: QBenchClient) -> None:
@@ -37,6 +40,7 @@ class Deletions:
         self.deleted = 0
         self.restored = 0
         self.failed: dict[RecordType, list[int]] = {record_type: [] for record_type in record_types}
+        self.gaps: list[Gap] = []
         self._integration = integration
         self._store = store
         self._client = client
@@ -48,10 +52,11 @@ class Deletions:
             with self._store.transaction() as connection:
                 require_organization(connection, self._integration, "qbench", org_id=tenant)
             for record_type in self.failed:
-                listed, news = stage_deleted(self._integration, record_type, store=self._store, client=self._client)
-                self.listed += len(listed)
-                self.deleted += news
-                self._stage_restored(record_type, listed)
+                found = stage_deleted(self._integration, record_type, store=self._store, client=self._client)
+                self.listed += len(found.ids)
+                self.deleted += found.news
+                self.gaps += found.gaps
+                self._stage_restored(record_type, found.ids)
         logger.info(
             "%s: QBench lists %d deleted records; %d of them were not known to be, %d known ones are back",
             self._integration,
@@ -72,18 +77,28 @@ class Deletions:
             self.failed[record_type] += answer.failed
 
 
-def stage_deleted(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> tuple[set[int], int]:
-    """Read QBench's whole list of deleted records and stage those not known to be; all ids listed, and how many were news."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """QBench's whole list of deleted records: the ids, how many of them were news, and the records that QBench fails to list."""
+
+    ids: set[int]
+    news: int
+    gaps: list[Gap]
+
+
+def stage_deleted(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> Listed:
+    """Read QBench's whole list of deleted records and stage those not known to be. Raises a ServiceError."""
     listed: set[int] = set()
     news = 0
-    for page in read_deletions(client, record_type, since=None, until=sys.maxsize):
+    deletions = read_deletions(client, record_type, since=None, until=sys.maxsize)
+    for page in deletions:
         ids = page.frame["qbench_id"].tolist()
         listed.update(ids)
         with store.transaction() as connection:
             known = staged_states(connection, integration, record_type, ids=ids).set_index("qbench_id")
             untold = page.frame[~page.frame["qbench_id"].isin(known.index[known["deleted"]])]
             news += stage_raw(connection, integration, record_type, frame=_at_their_versions(untold, known["version"]))
-    return listed, news
+    return Listed(listed, news, deletions.gaps)
 
 
 def _at_their_versions(frame: pd.DataFrame, versions: pd.Series) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A contact whose customers QBench does not tell keeps no other away, and follows by itself once they are told."""
+"""A contact whose customers QBench does not tell, or a record that its lists do not show, keeps no other away and follows by itself."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from crm_pipeline_tests.orchestration.test_open_records import Said, said_now
 from crm_pipeline_tests.tenants import BEFORE_START, FEW_FIELDS, FIRST, IN_SECOND, SECOND, attributes
 
 NEW, LINKED, SOUND, LATER = 1, 2, 3, 4
+UNLISTED = 5
+"""A customer that no list of QBench's shows in the first two hours."""
+
 HOURS = [FIRST, SECOND, "2026-11-01-02:00", "2026-11-01-03:00"]
 
 each_crm = pytest.mark.parametrize("crm", ["salesforce", "hubspot"])
@@ -70,6 +73,8 @@ def story(postgres: str) -> Story:
 
         for number in (NEW, LINKED, SOUND):
             add(number, at=BEFORE_START)
+        tenant.add_customer(id=UNLISTED, customer_name="Lab 5", at=BEFORE_START)
+        tenant.unshowable.add(("customers", UNLISTED))
         runs, said, seen, asked = [], [], [], []
         for hour in HOURS:
             if hour == FIRST:
@@ -80,6 +85,7 @@ def story(postgres: str) -> Story:
                 fails(LINKED)
             else:
                 sandbox.faults.clear()
+                tenant.unshowable.clear()
             sandbox.journal.clear()
             runs.append(world.dagster.run(spec, hour))
             said.append(said_now())
@@ -128,3 +134,14 @@ def test_both_follow_in_the_run_in_which_qbench_tells_their_customers(story: Sto
 
 def test_what_is_known_is_not_asked_for_again(story: Story) -> None:
     assert story.asked == [{"1", "2", "3"}, {"1", "2", "4"}, {"1", "2"}, set()]
+
+
+def test_a_record_that_is_not_listed_is_told_by_its_time(story: Story) -> None:
+    verdict = story.checks["qbench/customers", "window_complete"]
+    assert (verdict.passed, verdict.severity, numbers(verdict)["records_not_listed"]) == (False, dg.AssetCheckSeverity.WARN, 1)
+    assert "customers updated from 2026-10-3" in (verdict.description or "")
+
+
+@each_crm
+def test_a_record_that_is_not_listed_follows_once_it_is(story: Story, crm: str) -> None:
+    assert [said.get((crm, "account", UNLISTED)) for said in story.said[:3]] == [None, None, ("created", None)]

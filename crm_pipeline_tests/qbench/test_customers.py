@@ -102,7 +102,6 @@ TROUBLES: list[dict[str, Any]] = [
     {"status": 500},
     {"status": 403},
     {"status": 404},
-    {"status": 503, "headers": {"Retry-After": "0"}},
     {"kind": "drop_before"},
     {"kind": "html"},
     {"status": 200, "body": {"data": [{"name": "no id"}], "total_count": 1, "total_pages": 1}},
@@ -156,6 +155,12 @@ def test_qbench_that_tells_no_contacts_customers_stops_the_read_soon(qbench: Ben
     with pytest.raises(ServiceError):
         qbench.read(RecordType.CONTACT)
     assert asked(qbench) <= 2 * log2(64) + 2
+
+
+def test_a_contact_for_which_qbench_is_always_busy_is_read_without_its_customers(qbench: Bench) -> None:
+    contacts = add_contacts(qbench, 7)
+    fail_on(qbench, contacts[3], status=503, headers={"Retry-After": "0"})
+    assert untold(qbench) == [contacts[3]]
 
 
 def test_refused_credentials_stop_the_read_at_once(qbench: Bench) -> None:

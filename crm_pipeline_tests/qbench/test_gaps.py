@@ -1,0 +1,173 @@
+"""A list that QBench fails to show for one record's sake is read without that record, which is told by its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import log2
+from typing import Any
+
+import pytest
+
+from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.listing import Gap
+from crm_pipeline.qbench.reading import Reading, read_by_id, read_changes, read_deletions
+from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of
+
+ACCOUNT = RecordType.ACCOUNT
+T0 = 1_760_000_000
+
+
+def add(qbench: Bench, count: int, *, spread: int = 1, at: int = T0) -> list[int]:
+    return [qbench.tenant.add_customer(customer_name="Eco Labs", at=at + number * spread) for number in range(count)]
+
+
+def unshowable(qbench: Bench, *customers: int) -> None:
+    qbench.tenant.unshowable.update(("customers", number) for number in customers)
+
+
+def read(qbench: Bench, *, since: int | None = None, until: int = NOW) -> tuple[list[int], Reading]:
+    """The ids that are read, each once, and the read."""
+    changes = read_changes(qbench.client, ACCOUNT, since=since, until=until)
+    found = frame_of(list(changes))["qbench_id"].tolist()
+    assert len(found) == len(set(found))
+    return sorted(found), changes
+
+
+def holds(gap: Gap, at: int) -> bool:
+    return gap.since <= at < gap.until
+
+
+def lists(qbench: Bench) -> int:
+    return sum(call.path.endswith("/customers") for call in qbench.journal.calls())
+
+
+CASES = [
+    *((50, ">", broken) for broken in ({0}, {22}, {9}, {4, 5}, {3, 17}, set(range(6, 15)))),
+    *((3, ">=", broken) for broken in ({0}, {22}, {4, 5}, {3, 17})),
+]
+"""Page size, what the lower bound means, and the places of the records on which QBench fails, of 23."""
+
+
+@pytest.mark.parametrize("spread", [0, 1], ids=["in one second", "over time"])
+@pytest.mark.parametrize(("size", "bound", "broken"), CASES, ids=str)
+def test_the_others_are_read_and_each_gap_is_told(size: int, broken: set[int], spread: int, bound: str) -> None:
+    with bench(page_size=size) as qbench:
+        qbench.tenant.last_updated_bound = bound  # type: ignore[assignment]  # parametrized
+        ids = add(qbench, 23, spread=spread)
+        unshowable(qbench, *(ids[number] for number in broken))
+        found, changes = read(qbench)
+        assert found == [number for place, number in enumerate(ids) if place not in broken]
+        assert all(any(holds(gap, T0 + place * spread) for gap in changes.gaps) for place in broken)
+        assert len(changes.gaps) <= len(broken)
+        assert all(gap.until <= T0 + 30 for gap in changes.gaps) or not spread or len(ids) - 1 in broken
+
+
+def test_the_gap_is_told_by_list_place_and_time(qbench: Bench) -> None:
+    ids = add(qbench, 5, spread=10)
+    unshowable(qbench, ids[2])
+    _, changes = read(qbench, since=T0)
+    assert changes.gaps == [Gap("customers", place=3, position=T0, since=T0 + 10, until=T0 + 31)]
+
+
+def test_one_record_costs_few_calls(qbench: Bench) -> None:
+    ids = add(qbench, 45, at=T0)
+    read(qbench)
+    before = lists(qbench)
+    unshowable(qbench, ids[-9])
+    read(qbench)
+    assert lists(qbench) - 2 * before <= 2 * (2 * log2(50) + 2)
+
+
+def test_a_record_that_only_another_window_holds_is_no_gap(qbench: Bench) -> None:
+    ids = add(qbench, 6, spread=10)
+    unshowable(qbench, ids[4])
+    found, changes = read(qbench, until=T0 + 25)
+    assert (found, changes.gaps) == (ids[:3], [])
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_records_that_are_all_of_a_window_are_gaps_where_others_are_shown(small: Bench, count: int) -> None:
+    add(small, 2, at=T0 - 100)
+    ids = add(small, count)
+    unshowable(small, *ids)
+    found, changes = read(small, since=T0)
+    assert found == []
+    assert all(any(holds(gap, T0 + place) for gap in changes.gaps) for place in range(count))
+
+
+@pytest.mark.parametrize("trouble", [{"status": 500}, {"kind": "html"}, {"kind": "drop_before"}], ids=str)
+@pytest.mark.parametrize("count", [1, 50])
+def test_qbench_that_shows_nothing_stops_the_read_soon(qbench: Bench, count: int, trouble: dict[str, Any]) -> None:
+    add(qbench, count)
+    qbench.faults.add(Fault(path="/customers$", times=None, **trouble))
+    with pytest.raises(Exception, match="customers"):
+        read(qbench)
+    assert lists(qbench) <= 2 * log2(50) + 2 + qbench.client.settings.attempts + 4
+
+
+def test_a_failure_that_passes_leaves_no_gap(qbench: Bench) -> None:
+    ids = add(qbench, 60)
+    for skip, times in ((0, 1), (1, 3), (2, 16)):
+        qbench.faults.clear()
+        qbench.faults.add(Fault(path="/customers$", skip=skip, times=times, status=502))
+        found, changes = read(qbench)
+        assert (found, changes.gaps) == (ids, [])
+
+
+def test_a_list_that_time_does_not_order_is_read_without_the_record(small: Bench) -> None:
+    small.tenant.ignore_sort = True
+    ids = [small.tenant.add_customer(customer_name="Eco Labs", at=T0 + place) for place in (5, 3, 8, 1, 9, 2, 7)]
+    unshowable(small, ids[3])
+    found, changes = read(small, since=T0)
+    assert found == [number for number in ids if number != ids[3]]
+    assert [(gap.since, gap.until) for gap in changes.gaps] == [(T0, NOW)]
+
+
+@pytest.mark.parametrize("request_number", [3, 6, 9])
+@pytest.mark.parametrize("change", ["edit", "insert", "delete"])
+@pytest.mark.parametrize("spread", [0, 10], ids=["in one second", "over time"])
+def test_change_between_the_parts_hides_no_other_record(small: Bench, spread: int, change: str, request_number: int) -> None:
+    ids = add(small, 9, spread=spread)
+    unshowable(small, ids[4])
+    changes: Mapping[str, Callable[[], object]] = {
+        "edit": lambda: small.tenant.edit_customer(ids[1], comments="x", at=T0 + 500),
+        "insert": lambda: small.tenant.add_customer(customer_name="New", at=T0 + 500),
+        "delete": lambda: small.tenant.delete_customer(ids[1], at=T0 + 500),
+    }
+    left = [request_number]
+
+    def hook(_path: str, _query: Mapping[str, str]) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            changes[change]()
+
+    small.tenant.on_request = hook
+    found = frame_of(list(read_changes(small.client, ACCOUNT, since=None, until=NOW)))["qbench_id"].tolist()
+    assert set(ids) - {ids[4], ids[1]} <= set(found)
+
+
+def test_deletions_are_read_without_one_that_qbench_fails_to_list(qbench: Bench) -> None:
+    ids = add(qbench, 8)
+    for number in ids[:6]:
+        qbench.tenant.delete_customer(number, at=T0 + 100 + number)
+    unshowable(qbench, ids[2])
+    deletions = read_deletions(qbench.client, ACCOUNT, since=None, until=NOW)
+    found = frame_of(list(deletions))
+    assert sorted(found["qbench_id"]) == [number for number in ids[:6] if number != ids[2]]
+    assert found["deleted"].all()
+    assert [holds(gap, T0 + 100 + ids[2]) for gap in deletions.gaps] == [True]
+
+
+def test_the_oldest_record_does_not_stop_a_reading_by_ids(qbench: Bench) -> None:
+    ids = add(qbench, 9)
+    unshowable(qbench, *ids[:7])
+    answer = read_by_id(qbench.client, ACCOUNT, ids[:8])
+    assert (answer.frame["qbench_id"].tolist(), answer.failed) == (ids[7:8], ids[:7])
+
+
+def test_the_only_record_of_a_tenant_is_not_passed_over(qbench: Bench) -> None:
+    unshowable(qbench, *add(qbench, 1))
+    with pytest.raises(ServiceUnavailableError, match="status 500"):
+        read(qbench)
