@@ -32,6 +32,11 @@ def customer_ids(record: Mapping[str, Any]) -> tuple[int, ...] | None:
     return _listed_ids(record, CUSTOMERS_KEY)
 
 
+def named_contact_ids(customer: Mapping[str, Any]) -> tuple[int, ...]:
+    """The ids of a customer's contacts that its record names; it may name none, or not all."""
+    return _listed_ids(customer, CONTACTS_KEY) or ()
+
+
 def contact_ids(client: QBenchClient, customer: Mapping[str, Any]) -> tuple[int, ...]:
     """The ids of a customer's contacts, asked of QBench; where it has no such list, those that the record names.
 
@@ -41,7 +46,7 @@ def contact_ids(client: QBenchClient, customer: Mapping[str, Any]) -> tuple[int,
         return _related(client, f"customers/{record_id(customer['id'])}", CONTACTS_KEY)
     except RequestRefusedError as error:
         if error.code == NOT_FOUND:
-            return _listed_ids(customer, CONTACTS_KEY) or ()
+            return named_contact_ids(customer)
         raise
 
 

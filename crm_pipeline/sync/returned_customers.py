@@ -11,7 +11,8 @@ import logging
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.customers import contact_ids
+from crm_pipeline.qbench.customers import contact_ids, named_contact_ids
+from crm_pipeline.qbench.one_by_one import is_of_one_record
 from crm_pipeline.qbench.reading import read_by_id
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.returns import made_without, read_without, returned_customers, settle_returned
@@ -40,14 +41,23 @@ def read_contacts_of_returned(integration: str, *, store: Store, client: QBenchC
 def _read_contacts(integration: str, customer: int, *, store: Store, client: QBenchClient) -> int:
     with store.transaction() as connection:
         content = raw_contents(connection, integration, RecordType.ACCOUNT, ids=[customer])[customer]
-    ids = contact_ids(client.once, {**content, "id": customer})
+    record = {**content, "id": customer}
+    listed = True
+    try:
+        ids = contact_ids(client.once, record)
+    except ServiceError as error:
+        if not is_of_one_record(error):
+            raise
+        # For one contact's sake QBench may fail on the whole list.
+        logger.warning("%s: customer %d is back, only the contacts that its record names are read: %s", integration, customer, error)
+        ids, listed = named_contact_ids(record), False
     with store.transaction() as connection:
         missed = read_without(connection, integration, customer=customer, ids=list(ids))
     answer = read_by_id(client, RecordType.CONTACT, missed)
     with store.transaction() as connection:
         stage_raw(connection, integration, RecordType.CONTACT, frame=answer.frame)
         made_without(connection, integration, customer=customer, ids=sorted(set(missed).difference(answer.failed)))
-        if not answer.failed:
+        if listed and not answer.failed:
             settle_returned(connection, integration, customer=customer)
     logger.info(
         "%s: customer %d is back; read %d of its contacts again, %d are still to be read",

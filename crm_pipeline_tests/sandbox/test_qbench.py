@@ -339,6 +339,16 @@ def test_unknown_record_is_404_in_the_error_form(client: httpx.Client, path: str
     assert set(answer.json()) == {"error_description", "error_type", "error_token"}
 
 
+def test_record_that_cannot_be_shown_fails_every_answer_that_would_show_it(tenant: QBenchTenant, client: httpx.Client) -> None:
+    customer = tenant.add_customer(customer_name="Eco Labs")
+    other = tenant.add_customer(customer_name="Other")
+    contact = tenant.add_contact(first_name="Ana", customer_ids=[customer])
+    tenant.unshowable.add(("customers", customer))
+    paths = ("/customers", f"/customers/{customer}", f"/contacts/{contact}/customers", f"/customers/{other}", f"/contacts/{contact}")
+    assert [status(client, path) for path in paths] == [500, 500, 500, 200, 200]
+    assert (status(client, "/customers", page_size=1, page_num=2), status(client, "/customers", page_size=1)) == (200, 500)
+
+
 def test_deleted_record_is_404(tenant: QBenchTenant, client: httpx.Client) -> None:
     tenant.delete_customer(tenant.add_customer(customer_name="Lab"))
     assert status(client, "/customers/1") == 404

@@ -214,6 +214,23 @@ def test_a_contact_that_cannot_be_read_keeps_no_other_contact_of_its_customer_ba
     assert salesforce.rows(customers) == [(11, [{"id": 1}]), (12, [{"id": 1}])]
 
 
+def test_a_contact_that_no_list_shows_keeps_no_other_contact_of_its_customer_back(salesforce: Bench) -> None:
+    spec, tenant = salesforce.spec(), salesforce.sandbox.tenant
+    tenant.add_customer(id=1, customer_name="Eco Labs", at=1_000)
+    tenant.delete_customer(1, at=1_500)
+    for number in (11, 12):
+        tenant.add_contact(id=number, customer_ids=(1,), first_name="Ana", at=1_600)
+    hour(salesforce, spec, None, 2_000)
+    tenant.restore_customer(1, at=2_500)
+    tenant.unshowable.add(("contacts", 11))
+    hour(salesforce, spec, 2_000, 3_000)
+    customers = "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
+    assert salesforce.rows(customers) == [(11, []), (12, [{"id": 1}])]
+    tenant.unshowable.clear()
+    hour(salesforce, spec, 3_000, 4_000)
+    assert salesforce.rows(customers) == [(11, [{"id": 1}]), (12, [{"id": 1}])]
+
+
 # --- without a new last_updated
 
 
