@@ -119,5 +119,5 @@ def may_be_in_parts(error: ServiceError) -> bool:
 
 
 def most_failures(size: int) -> int:
-    """How many parts in a row may fail before QBench is asked whether it is up: one record costs two calls for each halving."""
-    return floor(2 * log2(max(2, size))) + 1
+    """How many parts in a row may fail before QBench is asked, in two calls, whether it is up: one record costs two for each halving."""
+    return floor(2 * log2(max(2, size)))
