@@ -32,6 +32,14 @@ class Operation(StrEnum):
     NONE = "none"
 
 
+class Verb(StrEnum):
+    """How a record is written: known ones by their id, new ones by the external key or, without one, plainly."""
+
+    CREATE = "create"
+    UPSERT = "upsert"
+    UPDATE = "update"
+
+
 class Outcome(StrEnum):
     """What became of one record in one CRM in one run."""
 

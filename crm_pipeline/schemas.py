@@ -67,6 +67,7 @@ WRITE_ROWS = FrameSchema(
     (
         Column("qbench_id", "int64", "QBench id"),
         Column("operation", "str", "create, update or link"),
+        Column("verb", "str", "how it is written: create, upsert or update (model.Verb); null where there is nothing to write"),
         Column("crm_id", "str", "the CRM record to change; null for create"),
         Column("key", "str", "value of the external key to write; null without one"),
         Column("parent_crm_id", "str", "CRM id of the account to set as parent; null: leave the parent alone"),

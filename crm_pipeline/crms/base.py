@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol, Self
 
 import pandas as pd
 from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter, Waits
-from crm_pipeline.model import CountryFormat, RecordType
+from crm_pipeline.model import CountryFormat, RecordType, Verb
 from crm_pipeline.settings import AllowsHttp
 
 ExternalKey = Annotated[
@@ -124,8 +124,8 @@ class Limits:
 class WriteBatch:
     """Rows for the CRM to write: three frames of one RangeIndex.
 
-    ``rows``: schemas.WRITE_ROWS. ``values``: a column per CRM field. ``sent``: bool, same columns; only cells that are True
-    are sent. A sent null clears the CRM's field.
+    ``rows``: schemas.WRITE_ROWS, with more columns where a load plans them. ``values``: a column per CRM field. ``sent``: bool,
+    same columns; only cells that are True are sent. A sent null clears the CRM's field.
     """
 
     rows: pd.DataFrame
@@ -135,9 +135,18 @@ class WriteBatch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, positions: pd.Index | list[int]) -> WriteBatch:
-        """The batch of these positions, indexed anew."""
-        return WriteBatch(*(frame.iloc[positions].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+    def take(self, mask: pd.Series) -> Self:
+        """The rows where the mask holds, indexed anew."""
+        return type(self)(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def slice(self, start: int, stop: int) -> Self:
+        """The rows from ``start`` up to, not including, ``stop``, indexed anew."""
+        return type(self)(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def followed_by(self, other: Self) -> Self:
+        """Both, one after the other; they have the same columns, made by the same mapping."""
+        pairs = ((self.rows, other.rows), (self.values, other.values), (self.sent, other.sent))
+        return type(self)(*(pd.concat(pair, ignore_index=True) for pair in pairs))
 
     def payloads(self) -> list[dict[str, object]]:
         """Per row, the CRM fields to send with their values; None clears."""
@@ -230,8 +239,8 @@ class Crm(Protocol):
     association_batch_size: int
     """The most rows that one ``associate`` call takes."""
 
-    parent_goes_with: frozenset[str]
-    """The verbs (sync.planning.verbs) of the writes that carry a contact's account; the others need an association."""
+    parent_goes_with: frozenset[Verb]
+    """The verbs of the writes that carry a contact's account; the others need an association."""
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS).

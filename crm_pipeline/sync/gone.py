@@ -6,6 +6,8 @@ write: only when the CRM refuses one, or says nothing of it, is its link compare
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from crm_pipeline.errors import (
@@ -49,27 +51,28 @@ def follow(reader: LinkReader, batch: Plan, answer: pd.DataFrame) -> tuple[Plan,
 
 
 def follow_parents(
-    reader: LinkReader, rows: pd.DataFrame, answer: pd.DataFrame, *, unless: pd.Series
+    accounts: Callable[[], LinkReader], rows: pd.DataFrame, answer: pd.DataFrame, *, unless: pd.Series
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
     """The contacts whose accounts were merged led to the winners, their answers, and which are to be sent again.
 
-    ``reader``: of accounts. ``rows``: planning.PLAN. ``answer``: schemas.WRITE_RESULTS, a row per row. ``unless``: rows that are
-    sent again anyway. What merges made of the accounts' links is stored. An account that was deleted is named as such. One call
-    for as many accounts as ``Crm.examine`` takes, none where no account may be gone.
+    ``accounts``: makes the reader of accounts' links. ``rows``: planning.PLAN. ``answer``: schemas.WRITE_RESULTS, a row per row.
+    ``unless``: rows that are sent again anyway. What merges made of the accounts' links is stored. An account that was deleted is
+    named as such. One call for as many accounts as ``Crm.examine`` takes, none where no account may be gone.
     """
     nothing = pd.Series(False, index=answer.index, dtype="bool")
     doubtful = answer["error_type"].isin(PARENT_MAY_BE_GONE) & rows["parent_crm_id"].notna() & ~unless
     if not doubtful.any():
         return rows, answer, nothing
     ids = rows.loc[doubtful, "parent_qbench_id"].astype("int64").unique().tolist()
+    reader = accounts()
     findings = _followed(reader, ids, told=[])
     with reader.store.transaction() as connection:
         # As they are now: an earlier batch may have followed the merge.
-        accounts = account_crm_ids(reader.state.links(connection, ids=ids))
+        winners = account_crm_ids(reader.state.links(connection, ids=ids))
     # Whether an unaccounted create was carried out only its intent tells.
     repeatable = answer["error_type"].eq(ParentNotFoundException.__name__) | rows["crm_id"].notna() | rows["key"].notna()
     gone = doubtful & repeatable & rows["parent_qbench_id"].isin(findings.loc[findings["status"].eq(LinkStatus.DELETED), "qbench_id"])
-    parent = rows["parent_qbench_id"].map(accounts).astype("str")
+    parent = rows["parent_qbench_id"].map(winners).astype("str")
     elsewhere = doubtful & parent.notna() & parent.ne(rows["parent_crm_id"])
     answer = answer.assign(
         error_type=answer["error_type"].mask(gone, CustomerNotSyncedException.__name__),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, WriteBatch
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, ServiceFailedException
 from crm_pipeline.model import LinkOrigin, LinkStatus, RecordType
 from crm_pipeline.schemas import LINKS
@@ -42,7 +42,7 @@ class Settled:
 
 def sent_fields(creates: Plan) -> pd.Series:
     """Per row, a dict of what the create sends: CRM field to value, and the account's id under ``parent_crm_id``."""
-    payloads = WriteBatch(creates.rows, creates.values, creates.sent).payloads()
+    payloads = creates.payloads()
     parents = creates.rows["parent_crm_id"]
     dicts = [
         {**payload, **({} if pd.isna(parent) else {"parent_crm_id": parent})} for payload, parent in zip(payloads, parents, strict=True)

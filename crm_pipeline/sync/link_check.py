@@ -17,7 +17,7 @@ from typing import Literal
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, WriteBatch
-from crm_pipeline.model import Operation, RecordType
+from crm_pipeline.model import Operation, RecordType, Verb
 from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
@@ -192,7 +192,9 @@ class LinkCheck:
         for start in range(0, len(keyless), size):
             part = keyless.iloc[start : start + size].reset_index(drop=True)
             rows = WRITE_ROWS.build(
-                part[["qbench_id", "crm_id"]].assign(operation=str(Operation.LINK), key=order.key_of(part["qbench_id"]))
+                part[["qbench_id", "crm_id"]].assign(
+                    operation=str(Operation.LINK), verb=str(Verb.UPDATE), key=order.key_of(part["qbench_id"])
+                )
             )
             nothing = pd.DataFrame(index=rows.index)
             answer = account_for(rows, self._crm.write(order.state.record_type, WriteBatch(rows, nothing, nothing)))

@@ -27,7 +27,7 @@ from crm_pipeline.sync.lookup import Lookup, Undecided
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.owners import Owners
 from crm_pipeline.sync.parents import former_customers, keep_parent, left_alone, previous_parent_crm_ids
-from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan
+from crm_pipeline.sync.planning import Inputs, Plan, blank_only, keep_filled, plan, with_verbs
 from crm_pipeline.sync.refused import repeats, with_write_digests, without_refused
 from crm_pipeline.sync.selection import frames_by_id
 
@@ -74,8 +74,6 @@ class Planner:
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
-        self.called_before: set[int] = set()
-        """QBench ids of planned records of which a call's answer was lost (schemas.OPEN_CALLS)."""
         self._org_id = org_id
         self.look_anew()
         self._owners = Owners(order, crm=crm, notes=notes, of_accounts=account_owners)
@@ -123,7 +121,8 @@ class Planner:
         planned = self._without_refused(with_write_digests(planned, known.digests, settings=order.settings))
         if self._record_type is RecordType.CONTACT:
             planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
-        return self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
+        planned = self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
+        return with_verbs(planned, parent_goes_with=self._crm.parent_goes_with)
 
     def _without_refused(self, planned: Plan) -> Plan:
         """The plan without what was refused before; an order to send everything, or what was refused, sends it again."""
@@ -155,7 +154,6 @@ class Planner:
                 parents = customers(connection, order.integration, accounts=self._accounts, ids=ids)
                 winners = claims.winners(frame["email"], found, parents)
             calls = open_calls(connection, order.state, ids=frame["qbench_id"].tolist())
-        self.called_before.update(calls["qbench_id"])
         verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=parents, email_winners=winners)
         return Known(payload, wanted, links, parents, former, verdicts, calls)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
+from crm_pipeline.crms.base import WriteBatch
 from crm_pipeline.errors import MissingFieldForContactException, ServiceFailedException, record_errors
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame
 from crm_pipeline.mapping.normalize import with_create_defaults
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
-from crm_pipeline.model import LinkOrigin, Operation, Outcome, RecordModel
+from crm_pipeline.model import LinkOrigin, Operation, Outcome, RecordModel, Verb
 from crm_pipeline.schemas import OPEN_CALLS
 
 PLAN = FrameSchema(
@@ -24,6 +25,7 @@ PLAN = FrameSchema(
         Column("version", "int64", "version planned"),
         Column("state_digest", "Int64", "digest of the normalized state planned"),
         Column("operation", "str", "create, update, link or none"),
+        Column("verb", "str", "how it is written (model.Verb); null where no write is needed"),
         Column("crm_id", "str", "CRM record to change; null for create"),
         Column("key", "str", "external key value to write, null without one"),
         Column("origin", "str", "origin of the link: of the stored one, or of the one to be made"),
@@ -52,26 +54,18 @@ UNDER_WAY = "an earlier call with other values may still be carried out"
 """Reason of a row that waits, so that an earlier call cannot undo it later."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Three frames of one RangeIndex: ``rows`` (PLAN), ``values`` (a column per CRM field) and ``sent`` (bool, the same columns)."""
+class Plan(WriteBatch):
+    """What is to be done to records: a batch whose ``rows`` are PLAN, those that need no write among them."""
 
-    rows: pd.DataFrame
-    values: pd.DataFrame
-    sent: pd.DataFrame
+    __slots__ = ()
 
-    def take(self, mask: pd.Series) -> Plan:
-        """The plan of the rows where the mask holds."""
-        return Plan(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+    def with_write(self) -> Plan:
+        """The rows that a write carries out."""
+        return self.take(self.rows["verb"].notna())
 
-    def slice(self, start: int, stop: int) -> Plan:
-        """The plan of the rows from ``start`` up to, not including, ``stop``."""
-        return Plan(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
-
-    def followed_by(self, other: Plan) -> Plan:
-        """Both plans, one after the other; they have the same columns, made by the same mapping."""
-        pairs = ((self.rows, other.rows), (self.values, other.values), (self.sent, other.sent))
-        return Plan(*(pd.concat(pair, ignore_index=True) for pair in pairs))
+    def without_write(self) -> Plan:
+        """The rows that change something without a write: a link to a record that is as wanted, a contact's account alone."""
+        return self.take(self.rows["verb"].isna() & (self.rows["operation"] != Operation.NONE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +154,11 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     )
 
 
+def unrepeatable(rows: pd.DataFrame) -> pd.Series:
+    """Which rows (PLAN) are creates that the CRM would not recognize when they were sent again."""
+    return (rows["operation"] == Operation.CREATE) & rows["key"].isna()
+
+
 def blank_only(payload: Payload) -> list[Target]:
     """The targets that may only be filled where the CRM has nothing; their current values must be read first."""
     return [target for target in payload.targets if target.policy == "if_blank"]
@@ -170,17 +169,15 @@ def left_parent(wanted: pd.Series, previous: pd.Series | None) -> pd.Series:
     return wanted.mask(wanted.notna()) if previous is None else previous.where(previous.ne(wanted)).astype("str")
 
 
-def verbs(rows: pd.DataFrame) -> pd.Series:
-    """Of rows to be written (PLAN): those that go in the same calls share a verb. Known records go by id, new ones by key or plainly."""
-    by_id = rows["crm_id"].notna()
-    return pd.Series("create", index=rows.index, dtype="str").mask(rows["key"].notna(), "upsert").mask(by_id, "update")
-
-
-def by_verb(writes: Plan) -> Iterator[tuple[str, Plan]]:
-    """The writes by their verb, each verb once."""
-    of_rows = verbs(writes.rows)
-    for verb in of_rows.unique():
-        yield str(verb), writes.take(of_rows == verb)
+def with_verbs(planned: Plan, *, parent_goes_with: Collection[Verb]) -> Plan:
+    """The plan with the verb of each row that needs a write: with something to send, a key to leave, or a parent that goes with it."""
+    rows = planned.rows
+    known, keyed = rows["crm_id"].notna(), rows["key"].notna()
+    verb = pd.Series(str(Verb.CREATE), index=rows.index, dtype="str").mask(keyed, str(Verb.UPSERT)).mask(known, str(Verb.UPDATE))
+    leaves_key = rows["operation"].eq(Operation.LINK) & keyed
+    carries_parent = rows["parent_crm_id"].notna() & verb.isin(list(parent_goes_with))
+    needed = ~known | planned.sent.any(axis=1) | leaves_key | carries_parent
+    return Plan(rows.assign(verb=verb.where(needed & rows["operation"].ne(Operation.NONE))), planned.values, planned.sent)
 
 
 def keep_filled(planned: Plan, current: pd.DataFrame, targets: list[Target]) -> Plan:

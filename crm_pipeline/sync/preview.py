@@ -22,7 +22,7 @@ from crm_pipeline.sync.normalizing import mapping_digest
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planned_accounts import TO_BE_CREATED, PlannedAccounts
 from crm_pipeline.sync.planner import Planner
-from crm_pipeline.sync.planning import Plan, verbs
+from crm_pipeline.sync.planning import Plan
 from crm_pipeline.sync.selection import Due, Named, Selection, begun, taken
 from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
@@ -182,10 +182,9 @@ class Preview:
 
     def _rows_per_call(self, rows: pd.DataFrame) -> Counter[str]:
         """Rows by the verb of their call, and under ``associate`` those whose account needs a call of its own."""
-        writes = rows[rows["operation"] != Operation.NONE]
-        verb = verbs(writes)
-        associated = writes["parent_crm_id"].notna() & ~verb.isin(list(self._crm.parent_goes_with))
-        return Counter({**verb.value_counts().to_dict(), ASSOCIATE: int(associated.sum())})
+        rows = rows[rows["operation"] != Operation.NONE]
+        associated = rows["parent_crm_id"].notna() & ~rows["verb"].isin(list(self._crm.parent_goes_with))
+        return Counter({**rows["verb"].value_counts().to_dict(), ASSOCIATE: int(associated.sum())})
 
 
 def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selection) -> int:

@@ -35,6 +35,13 @@ class LoadReport:
     sent: Counter[str] = field(default_factory=Counter)
     phases: dict[str, float] = field(default_factory=dict)
 
+    def take(self, rows: int, *, replanned: bool) -> None:
+        """Count rows that are planned; ``replanned``: not of the selection, what they waited for changed."""
+        if replanned:
+            self.replanned += rows
+        else:
+            self.rows += rows
+
     def add(self, outcomes: pd.DataFrame) -> None:
         """Count final outcomes (schemas.OUTCOMES)."""
         self.outcomes.update(outcomes["outcome"].tolist())

@@ -153,6 +153,11 @@ def failed(rows: pd.DataFrame, *, why: type[RecordError] = ServiceFailedExceptio
     return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], **alike})
 
 
+def kept(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results (schemas.WRITE_RESULTS) of rows that need no write: their records are as wanted, but for a contact's account."""
+    return WRITE_RESULTS.build(rows[["qbench_id", "crm_id"]])
+
+
 def _waits_on(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> pd.Series:
     """What must change for another try. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
     if error_type.isna().all():

@@ -58,7 +58,6 @@ class Watch:
         """Whether the CRM answered every attempt of the call, so that it carries out nothing of it any more."""
         return self._crm.calls.lost == sent.lost_before
 
-    def made_up_for(self, connection: Connection, answer: pd.DataFrame, *, called_before: set[int]) -> None:
-        """Forget earlier calls that are over, of records that were written since; ``called_before``: the records that had some."""
-        if written := called_before.intersection(answer.loc[answer["error_type"].isna(), "qbench_id"]):
-            forget_calls(connection, self._state, ids=list(written))
+    def made_up_for(self, connection: Connection, answer: pd.DataFrame) -> None:
+        """Forget earlier calls that are over, of records that were written since."""
+        forget_calls(connection, self._state, ids=answer.loc[answer["error_type"].isna(), "qbench_id"].tolist())

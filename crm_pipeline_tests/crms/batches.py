@@ -34,6 +34,7 @@ def batch_of(*rows: Put) -> WriteBatch:
         {
             "qbench_id": [row.qbench_id for row in rows],
             "operation": ["update" if row.crm_id else "create" for row in rows],
+            "verb": ["update" if row.crm_id else "upsert" if row.key else "create" for row in rows],
             "crm_id": [row.crm_id for row in rows],
             "key": [row.key for row in rows],
             "parent_crm_id": [row.parent for row in rows],

@@ -215,7 +215,7 @@ def test_a_country_is_written_in_the_form_that_the_crms_settings_choose(loaded: 
 
 
 def test_a_change_empties_only_what_the_mapping_clears_and_names_what_is_sent_at_the_creation_only(loaded: Loaded) -> None:
-    assert dict(loaded.changed.outcomes) == {"updated": 1, "created": 1}
+    assert dict(loaded.changed.outcomes) == {"updated": 1, "created": 1, "skipped": 2}, "other settings judge those without a name anew"
     before, after = loaded.accounts[CHANGES], loaded.accounts_changed[CHANGES]
     assert (before["description"], before["website"]) == ("Before", "https://lab.example.org")
     assert after == {**before, "name": "Renamed", "description": None}

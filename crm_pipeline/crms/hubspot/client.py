@@ -21,7 +21,7 @@ from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
 from crm_pipeline.errors import CrmFailsOnRecordException
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, Verb
 from crm_pipeline.schemas import OWNERS
 
 SENSITIVITIES = ("sensitive", "highly_sensitive")
@@ -49,7 +49,7 @@ class HubSpotCrm:
         self._account: dict[str, Any] | None = None
         self._fields: dict[RecordType, pd.DataFrame] = {}
         self.association_batch_size = settings.association_batch_size
-        self.parent_goes_with = frozenset({"create"})
+        self.parent_goes_with = frozenset({Verb.CREATE})
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
 

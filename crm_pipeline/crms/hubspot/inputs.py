@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal
 
 from crm_pipeline.crms.base import WriteBatch
@@ -18,7 +19,7 @@ from crm_pipeline.errors import (
     RecordRefusedException,
 )
 from crm_pipeline.letters import lowered
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, Verb
 
 UNLABELLED = 279
 """Association type contact to company without a label (source: HubSpot's associations guide)."""
@@ -49,6 +50,7 @@ class Action:
 UPDATE = Action("update", repeatable=True, id_name="id", not_found=DeletedInCrmException, email_taken=EmailTakenException)
 UPSERT = Action("upsert", repeatable=True, id_name="key", not_found=RecordRefusedException, email_taken=ExistingRecordException)
 CREATE = Action("create", repeatable=False, id_name="", not_found=ParentNotFoundException, email_taken=ExistingRecordException)
+ACTIONS: Mapping[str, Action] = MappingProxyType({Verb.UPDATE: UPDATE, Verb.UPSERT: UPSERT, Verb.CREATE: CREATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,10 @@ def plan(record_type: RecordType, batch: WriteBatch, *, key_name: str | None) ->
     for position, (row, payload) in enumerate(zip(rows, batch.payloads(), strict=True)):
         key = row["key"] if key_name is not None else None
         crm_id = row["crm_id"]
-        if crm_id is not None and not payload and (key is None or row["operation"] != "link"):
+        if row["verb"] is None or (crm_id is not None and not payload and (key is None or row["operation"] != "link")):
             idle[position] = crm_id
             continue
-        action = UPDATE if crm_id is not None else CREATE if key is None else UPSERT
+        action = ACTIONS[row["verb"]]
         properties = {name: to_wire(value) for name, value in payload.items()}
         if key is not None and key_name is not None:
             properties[key_name] = key

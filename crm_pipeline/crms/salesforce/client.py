@@ -22,7 +22,7 @@ from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, json_value, rows_of
 from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.letters import lowered
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, Verb
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 
 PERSON_ACCOUNT = "IsPersonAccount"
@@ -36,7 +36,7 @@ class SalesforceCrm:
     def __init__(self, settings: SalesforceSettings, integration: str) -> None:
         self.calls = CallCounter()
         self.association_batch_size = ROWS_PER_REQUEST
-        self.parent_goes_with = frozenset({"create", "upsert", "update"})
+        self.parent_goes_with = frozenset(Verb)
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
         self._settings = settings
@@ -148,7 +148,7 @@ class SalesforceCrm:
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them; the one before is left by that."""
         contacts = [
-            Row(qbench_id=int(row.qbench_id), crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
+            Row(qbench_id=int(row.qbench_id), verb=Verb.UPDATE, crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
             for row in rows.itertuples()
         ]
         return self._writer(RecordType.CONTACT, label="associate").write(contacts) if contacts else WRITE_RESULTS.empty()

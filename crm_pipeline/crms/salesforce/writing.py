@@ -48,6 +48,7 @@ from crm_pipeline.errors import (
     ServiceFailedException,
     UnaccountedException,
 )
+from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 
 ROWS_PER_REQUEST = 200
@@ -56,17 +57,17 @@ SAVE_DUPLICATES: Mapping[str, str] = MappingProxyType(
     {"Sforce-Duplicate-Rule-Header": "allowSave=true; includeRecordDetails=false; runAsCurrentUser=true"}
 )
 
-Verb = Literal["update", "upsert", "create"]
 ALLOWED_DUPLICATES: Mapping[str, frozenset[Verb]] = MappingProxyType(
-    {"none": frozenset(), "updates": frozenset({"update"}), "all": frozenset({"update", "upsert", "create"})}
+    {"none": frozenset(), "updates": frozenset({Verb.UPDATE}), "all": frozenset(Verb)}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row to write: the record to update or null, the external key's value or null, and the fields to send."""
+    """A row to write: how, the record to update or null, the external key's value or null, and the fields to send."""
 
     qbench_id: int
+    verb: Verb | None
     crm_id: str | None
     key: str | None
     values: Mapping[str, object]
@@ -74,7 +75,7 @@ class Row:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to send for the record."""
-        return self.crm_id is not None and self.key is None and not self.values
+        return self.verb is None or (self.crm_id is not None and self.key is None and not self.values)
 
     @property
     def carries_parent(self) -> bool:
@@ -141,10 +142,8 @@ class Writer:
         return WRITE_RESULTS.build(pd.DataFrame([answer.result() for answer in answers], columns=WRITE_RESULTS.names))
 
     def _requests(self, rows: list[Row]) -> Iterator[Request]:
-        by_verb: dict[Verb, list[Row]] = {"update": [], "upsert": [], "create": []}
-        for row in rows:
-            by_verb["update" if row.crm_id else "upsert" if row.key and self.key_field else "create"].append(row)
-        for verb, chosen in by_verb.items():
+        for verb in Verb:
+            chosen = [row for row in rows if row.verb == verb]
             for start in range(0, len(chosen), ROWS_PER_REQUEST):
                 yield Request(verb, tuple(chosen[start : start + ROWS_PER_REQUEST]))
 
@@ -174,7 +173,7 @@ class Writer:
         """What became of the rows of a request; where Salesforce fails on it as a whole, of its halves, down to the rows to blame."""
         rest: list[Row] = []
         send = partial(self._send, request.verb)
-        for part in in_halves(request.rows, send, repeatable=request.verb != "create", is_up=self.transport.is_up):
+        for part in in_halves(request.rows, send, repeatable=request.verb is not Verb.CREATE, is_up=self.transport.is_up):
             if isinstance(part, Alone):
                 yield [_alone(part)]
                 continue
@@ -196,7 +195,7 @@ class Writer:
             attempts += 1
             return client.restful(path, method=method, json=body, headers=headers)
 
-        repeatable = verb != "create"
+        repeatable = verb is not Verb.CREATE
         try:
             found = self.transport.call(
                 send,
@@ -217,7 +216,7 @@ class Writer:
 
     def _is_about_the_key_field(self, verb: Verb, problem: RowProblem) -> bool:
         """The external key is no such field, or not visible: no row of any request would be accepted."""
-        return verb == "upsert" and problem.code == "INVALID_FIELD" and problem.names(str(self.key_field))
+        return verb is Verb.UPSERT and problem.code == "INVALID_FIELD" and problem.names(str(self.key_field))
 
     def _key_refused(self, refusal: RowsRefusedError) -> RequestRefusedError:
         """The same refusal as that of the whole request, which no halving cures."""
@@ -230,12 +229,12 @@ class Writer:
         )
 
     def _route(self, verb: Verb) -> tuple[str, str]:
-        if verb == "upsert":
+        if verb is Verb.UPSERT:
             return "PATCH", f"composite/sobjects/{self.sobject}/{self.key_field}"
-        return ("PATCH" if verb == "update" else "POST"), "composite/sobjects"
+        return ("PATCH" if verb is Verb.UPDATE else "POST"), "composite/sobjects"
 
     def _record(self, verb: Verb, row: Row) -> dict[str, object]:
-        identity = {"id": row.crm_id} if verb == "update" else {}
+        identity = {"id": row.crm_id} if verb is Verb.UPDATE else {}
         key = {self.key_field: row.key} if self.key_field and row.key else {}
         return {"attributes": {"type": self.sobject}, **identity, **row.values, **key}
 
@@ -301,6 +300,7 @@ def rows_of(batch: WriteBatch) -> list[Row]:
     return [
         Row(
             qbench_id=int(row.qbench_id),
+            verb=None if pd.isna(row.verb) else Verb(row.verb),
             crm_id=_text(row.crm_id),
             key=_text(row.key),
             values={name: json_value(value) for name, value in payload.items()} | _parent(row.parent_crm_id),
@@ -335,7 +335,7 @@ def _text(value: object) -> str | None:
 
 
 def _answer(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) -> Answer:
-    if fault_of(said, UPSERTED_ROW if verb == "upsert" else SAVED_ROW):
+    if fault_of(said, UPSERTED_ROW if verb is Verb.UPSERT else SAVED_ROW):
         return Answer(row, error=UnaccountedException)
     if not said["success"]:
         return _refused(row, read_problem(said["errors"], sobject=sobject))
@@ -365,8 +365,8 @@ def _without_contradictions(answers: list[Answer]) -> list[Answer]:
 
 def _created(said: Mapping[str, Any], *, verb: Verb, repeated: bool) -> bool | None:
     """Whether the record is new. That a repeated upsert found it there may be our own doing: then nobody knows."""
-    if verb != "upsert":
-        return verb == "create"
+    if verb is not Verb.UPSERT:
+        return verb is Verb.CREATE
     created: bool = said["created"]
     return created if created or not repeated else None
 
