@@ -122,7 +122,8 @@ FOUND = FrameSchema(
 )
 """CRM records found by a key or a match field; a value with several records has several rows, one without has none.
 
-A value that the CRM fails to look up has one row, with its error and without a record.
+A value that the CRM fails to look up has one row, with its error and without a record; of a scan, a record that it fails to show has
+one without a value.
 """
 
 EXAMINED = FrameSchema(

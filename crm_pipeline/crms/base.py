@@ -191,12 +191,15 @@ class Crm(Protocol):
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
         """Records whose field equals one of the values by the CRM's own comparison (schemas.FOUND).
 
-        For the external key and email only: other fields are compared by ``scan`` (docs/rules.md, 6).
+        For the external key and email: other fields are compared by ``scan`` (docs/rules.md, 6), but for what that could not read.
         """
         ...
 
     def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
-        """Every record with a value in the field, in frames (schemas.FOUND, ``value`` as the CRM holds it)."""
+        """Every record with a value in the field, in frames (schemas.FOUND, ``value`` as the CRM holds it).
+
+        One that the CRM fails to show has a row with its error and without a value; some may come twice then.
+        """
         ...
 
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:

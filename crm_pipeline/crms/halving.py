@@ -89,7 +89,7 @@ def in_halves(
             answer = send(piece, again=again)
         except ServiceError as error:
             judged, lost = isinstance(error, BatchRefusedError | FailedTogetherError), may_be_lost(error)
-            if not judged and not isinstance(error, DoubtfulRefusalError) and not (lost and repeatable):
+            if not may_be_of_one(error) or (lost and not repeatable):
                 raise
             up, again = up or (judged and refused == "halved"), again or lost
             failures += refused == "counted" or not isinstance(error, BatchRefusedError)
@@ -126,6 +126,11 @@ def read_in_halves(items: Sequence[T], send: Send[T, A], *, is_up: Callable[[], 
         else:
             answers.append(part.answer)
     return answers, failed
+
+
+def may_be_of_one(error: ServiceError) -> bool:
+    """Whether a reading may fail with this for the sake of one record that it would give."""
+    return isinstance(error, BatchRefusedError | FailedTogetherError | DoubtfulRefusalError) or may_be_lost(error)
 
 
 def most_failures(items: int) -> int:

@@ -18,8 +18,9 @@ class Fault:
     """A failure of the next requests that match.
 
     A request matches when ``service`` and ``method`` are equal (None: any) and ``path``, a regular expression, is found
-    in its path (without the query), and ``holding``, a text (None: any), is in its query or body. The first ``skip`` matching
-    requests pass, the next ``times`` fail (None: all).
+    in its path (without the query), and ``holding``, a text (None: any), is in its query or body. With ``returning``, a text, it must
+    be in the answer that it would get: such a request is carried out, whatever the kind. The first ``skip`` matching requests pass,
+    the next ``times`` fail (None: all).
 
     | kind | what the client sees | executed |
     |---|---|---|
@@ -47,12 +48,14 @@ class Fault:
     until: threading.Event | None = None
     service: str | None = None
     holding: str | None = None
+    returning: str | None = None
     bend: Callable[[Any], Any] = lambda answer: answer
 
-    def concerns(self, *, service: str, method: str, path: str, content: str = "") -> bool:
-        """Whether a request is one of those that this fault is planned for."""
+    def concerns(self, *, service: str, method: str, path: str, content: str = "", answer: str | None = None) -> bool:
+        """Whether a request is one of those that this fault is planned for; ``answer``: what it would get, once that is known."""
         return (
-            self.service in (None, service)
+            (self.returning is None if answer is None else self.returning is not None and self.returning in answer)
+            and self.service in (None, service)
             and (self.method is None or self.method.upper() == method.upper())
             and re.search(self.path, path) is not None
             and (self.holding is None or self.holding in content)
@@ -88,11 +91,19 @@ class Faults:
                 if fault.times is None or seen < fault.skip + fault.times
             ]
 
-    def take(self, *, service: str, method: str, path: str, content: str = "") -> Fault | None:
-        """The fault to apply to a request, counted as applied; None when it passes. ``content``: its query and its body."""
+    def look_at_answers(self) -> bool:
+        """Whether any fault is planned for what is answered."""
+        with self._lock:
+            return any(fault.returning is not None for fault in self._planned)
+
+    def take(self, *, service: str, method: str, path: str, content: str = "", answer: str | None = None) -> Fault | None:
+        """The fault to apply to a request, counted as applied; None when it passes. ``content``: its query and its body.
+
+        ``answer``: None for the faults that look at the request alone, else what it would get, for the others.
+        """
         with self._lock:
             for position, fault in enumerate(self._planned):
-                if not fault.concerns(service=service, method=method, path=path, content=content):
+                if not fault.concerns(service=service, method=method, path=path, content=content, answer=answer):
                     continue
                 seen = self._seen[position]
                 if fault.times is not None and seen >= fault.skip + fault.times:

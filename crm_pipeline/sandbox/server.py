@@ -226,8 +226,17 @@ class _Breakable:
         content = f"{unquote_plus(scope['query_string'].decode())}\n{body.decode(errors='replace')}"
         fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"], content=content)
         if fault is None:
-            await self._app(scope, receive, send)
-            return
+            if not self._faults.look_at_answers():
+                await self._app(scope, receive, send)
+                return
+            parts = await _kept(self._app, scope, receive)
+            answer = b"".join(part.get("body", b"") for part in parts).decode(errors="replace")
+            fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"], content=content, answer=answer)
+            if fault is None:
+                for part in parts:
+                    await send(part)
+                return
+            receive = _heard(b"", receive)
         await asyncio.sleep(fault.seconds)
         if fault.kind == "late":
             self._late.append(asyncio.ensure_future(self._carry_out_later(fault, scope, receive, _discard)))
@@ -292,17 +301,23 @@ def _answer(fault: Fault, *, rows: int | None) -> Response:
 
 async def _bent(app: ASGIApp, scope: Scope, receive: Receive, fault: Fault) -> Response:
     """The app's answer, changed; one without a body stays as it is."""
+    parts = await _kept(app, scope, receive)
+    content = b"".join(part.get("body", b"") for part in parts)
+    kept = [(name, value) for name, value in parts[0].get("headers", ()) if name.lower() not in {b"content-length", b"content-encoding"}]
+    changed = Response(json.dumps(fault.bend(json.loads(content))) if content else b"", status_code=parts[0]["status"])
+    changed.raw_headers.extend(kept)
+    return changed
+
+
+async def _kept(app: ASGIApp, scope: Scope, receive: Receive) -> list[Message]:
+    """The messages of an app's answer."""
     parts: list[Message] = []
 
     async def keep(message: Message) -> None:
         parts.append(message)
 
     await app(scope, receive, keep)
-    content = b"".join(part.get("body", b"") for part in parts)
-    kept = [(name, value) for name, value in parts[0].get("headers", ()) if name.lower() not in {b"content-length", b"content-encoding"}]
-    changed = Response(json.dumps(fault.bend(json.loads(content))) if content else b"", status_code=parts[0]["status"])
-    changed.raw_headers.extend(kept)
-    return changed
+    return parts
 
 
 async def _drain(receive: Receive) -> None:

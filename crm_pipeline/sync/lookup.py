@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from crm_pipeline.store.deletions import left_behind
 from crm_pipeline.sync.matching import LEFT_BEHIND, MATCHES, choose, one_each
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.rivals import contested, pairs_of, rivals_of
+
+logger = logging.getLogger(__name__)
 
 FEW = 200
 """Emails that are looked up at once, in a call or two; for more it is asked first whether the CRM has any email at all."""
@@ -49,6 +52,8 @@ class Lookup:
         self.unread: set[str] = set()
         """Ids of CRM records that were in the way and that the CRM failed to read."""
         self._scans: dict[tuple[str, FieldKind], pd.DataFrame] = {}
+        self._unshown: set[tuple[str, FieldKind]] = set()
+        """Scans that could not show every record."""
         self._blank: dict[str, bool] = {}
         self._given_up: set[int] = set()
 
@@ -141,7 +146,22 @@ class Lookup:
             candidates = candidates.assign(value=self._fold(candidates["value"], kind))
         else:
             candidates = self._scanned(crm_field, kind)
+            if (crm_field, kind) in self._unshown:
+                asked = self._asked(crm_field, kind, rows[match_key.source][~claims["value"].isin(candidates["value"])])
+                candidates = pd.concat([candidates, asked], ignore_index=True)
         return self._choose(claims, candidates, origin=LinkOrigin.MATCHED)
+
+    def _asked(self, crm_field: str, kind: FieldKind, source: pd.Series) -> pd.DataFrame:
+        """Candidates (schemas.FOUND, folded) among the records that a scan could not show, by the values themselves.
+
+        The CRM compares them in its own way: such a record is not found by a value that it holds in quite another form.
+        """
+        wanted = texts(source).values
+        wanted = wanted[self._fold(source, kind).notna()]
+        if wanted.empty:
+            return FOUND.empty()
+        found = self._crm.find(self._state.record_type, crm_field, wanted.unique().tolist())
+        return found.assign(value=self._fold(found["value"], kind))
 
     def _claims(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
         values = self._fold(rows[match_key.source], _kind(self._state, match_key.source))
@@ -177,7 +197,18 @@ class Lookup:
         scan = crm_field, kind
         if scan not in self._scans:
             frames = [frame.assign(value=self._fold(frame["value"], kind)) for frame in self._crm.scan(self._state.record_type, crm_field)]
-            self._scans[scan] = pd.concat(frames, ignore_index=True) if frames else FOUND.empty()
+            found = pd.concat(frames, ignore_index=True) if frames else FOUND.empty()
+            unshown = found["error_type"].notna()
+            if unshown.any():
+                self._unshown.add(scan)
+                logger.warning(
+                    "integration %s: %s fails to show %d records by %s; values that no other has are asked for one by one",
+                    self._state.integration,
+                    self._state.crm,
+                    unshown.sum(),
+                    crm_field,
+                )
+            self._scans[scan] = found[~unshown].reset_index(drop=True)
         return self._scans[scan]
 
     def _choose(self, claims: pd.DataFrame, candidates: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -211,3 +211,74 @@ def test_service_that_refuses_every_write_for_what_may_be_no_records_fault_is_as
             with pytest.raises(ServiceError):
                 call(crm)
             assert sum(crm.calls.snapshot().values()) <= 1 + 1 + 2 * math.log2(MANY) + 2, way
+
+
+# --- readings that name no record: the CRM fails wherever its answer would hold one
+
+
+SCANNED = 130
+"""More than a page of either CRM holds, below."""
+
+
+DIGITS = 45
+"""Binary digits of a CRM's id, or fewer."""
+
+
+def scanned(crm: Crm, field: str) -> tuple[set[str], int]:
+    """The values that a scan shows, and how many records it cannot show."""
+    found = pd.concat(list(crm.scan(ACCOUNT, field)))
+    return set(found["value"].dropna()), int(found["error_type"].notna().sum())
+
+
+def unhurried(bench: Bench) -> Crm:
+    """An adapter that waits for no pace of searches."""
+    bench.sandbox.portal.search_calls = None
+    return bench.connect(**({"limits": {"searches_per_second": 1_000}} if bench.kind.name == "hubspot" else {}))
+
+
+def fill(bench: Bench, *, bad: Sequence[int]) -> list[str]:
+    """Accounts of which some are not like the others, by what their answers hold."""
+    bench.sandbox.org.page_size = 50
+    names = bench.fields[ACCOUNT]
+    values = [{names.match: f"{POISON if number in bad else 'Laboratory'} {number}"} for number in range(SCANNED)]
+    return [bench.add(ACCOUNT, value) for value in values]
+
+
+@pytest.mark.parametrize(("way", "bad"), [(500, [0]), (403, [SCANNED - 1]), ("html", [3, 70, 71])], ids=str)
+def test_record_that_breaks_its_page_of_a_scan_hides_no_other(bench: Bench, way: int | str, bad: list[int]) -> None:
+    field = bench.fields[ACCOUNT].match
+    fill(bench, bad=bad)
+    bench.sandbox.faults.add(replace(fault(bench, way), returning=POISON))
+    with closing(unhurried(bench)) as crm:
+        shown, hidden = scanned(crm, field)
+        calls = sum(crm.calls.snapshot().values())
+    assert shown == {f"Laboratory {number}" for number in range(SCANNED) if number not in bad}
+    assert hidden == len(bad)
+    assert calls <= 20 + len(bad) * 2 * DIGITS
+
+
+def test_service_that_fails_on_every_page_of_a_scan_is_down_after_a_few_calls(bench: Bench) -> None:
+    fill(bench, bad=[])
+    with closing(bench.connect()) as crm:
+        crm.fields(ACCOUNT)
+        bench.sandbox.faults.add(fault(bench, 500))
+        with pytest.raises(ServiceError):
+            list(crm.scan(ACCOUNT, bench.fields[ACCOUNT].match))
+        assert sum(crm.calls.snapshot().values()) <= ATTEMPTS + 4
+
+
+def test_whether_any_record_has_a_value_is_told_where_the_crm_fails_on_the_one_it_would_show(bench: Bench) -> None:
+    crm_id = fill(bench, bad=[0])[0]
+    bench.sandbox.faults.add(replace(fault(bench, 500), returning=f'"{crm_id}"'))
+    with closing(bench.connect()) as crm:
+        assert crm.has_values(ACCOUNT, bench.fields[ACCOUNT].match)
+
+
+def test_value_of_a_record_that_a_scan_cannot_show_is_told_apart_from_others(bench: Bench) -> None:
+    field = bench.fields[ACCOUNT].match
+    fill(bench, bad=[70])
+    bench.sandbox.faults.add(replace(fault(bench, 500), returning=f"{POISON} 70"))
+    with closing(unhurried(bench)) as crm:
+        wanted = [f"{POISON} 70", "LABORATORY 7", *(f"New {number}" for number in range(150))]
+        found = crm.find(ACCOUNT, field, wanted)
+    assert errors_by(found, "value") == {f"{POISON} 70": "CrmFailsOnRecordException", "LABORATORY 7": None}

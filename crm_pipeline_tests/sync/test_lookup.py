@@ -9,6 +9,7 @@ import pytest
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.folding import fold
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sync.lookup import FEW
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, LEAN_ACCOUNT_MAP, Bench, contact, customer
 
@@ -91,3 +92,16 @@ def test_a_link_survives_renames_on_either_side(hubspot: Bench) -> None:
     hubspot.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
     assert dict(hubspot.load(spec, ACCOUNT).outcomes) == {"updated": 1}
     assert hubspot.names() == ["Renamed"]
+
+
+def test_record_that_a_scan_cannot_show_keeps_only_those_of_its_value_waiting(bench: Bench) -> None:
+    spec = bench.spec(accounts=BY_NAME)
+    for name in ("Zaphod", "Lab 2", "Lab 4"):
+        bench.add_account(name)
+    bench.stage(spec, ACCOUNT, customer(1, customer_name="ZAPHOD"), customer(2), customer(3))
+    bench.sandbox.faults.add(Fault(service=bench.crm, status=500, returning='"Zaphod"', times=None))
+    assert bench.load(spec, ACCOUNT).outcomes == {"failed": 1, "linked": 1, "created": 1}
+    assert bench.outcomes(ACCOUNT)[1] == ("failed", "CrmFailsOnRecordException")
+    bench.sandbox.faults.clear()
+    bench.load(spec, ACCOUNT)
+    assert bench.outcomes(ACCOUNT)[1] == ("linked", None)

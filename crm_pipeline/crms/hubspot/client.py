@@ -89,7 +89,7 @@ class HubSpotCrm:
 
     def has_values(self, record_type: RecordType, field: str) -> bool:
         """Whether any record has a value in the property. A search, whose index lags by seconds."""
-        return self._reader.has_any(_name(record_type), field)
+        return self._reader.searcher.has_any(_name(record_type), field)
 
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
         """Records by the external key or email (schemas.FOUND); ``parent_crm_id`` is not asked, hence null."""

@@ -32,7 +32,7 @@ def examine(reader: Reader, record_type: RecordType, object_name: str, ids: Sequ
     properties = [*([key] if key else []), *([PRIMARY_COMPANY] if record_type is RecordType.CONTACT else [])]
     found, failed = reader.current(object_name, wanted, properties)
     if not found.keys() | failed >= set(wanted):
-        for record in reader.search_all(object_name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
+        for record in reader.searcher.records(object_name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
             found |= dict.fromkeys(merged_ids(record), record)
     rows = [_row(one, found.get(one), key=key) for one in wanted if one not in failed]
     return EXAMINED.build(pd.DataFrame(rows, columns=EXAMINED.names))
@@ -44,7 +44,7 @@ def merged_since(reader: Reader, record_type: RecordType, object_name: str, sinc
     HubSpot lists its bin by nothing but the id, hence in as many calls as there are hundreds in it: deletions are not asked for.
     """
     changed = {"propertyName": LAST_MODIFIED[record_type], "operator": "GTE", "value": str(int(since.timestamp() * 1000))}
-    winners = reader.search_all(object_name, [dict(HAS_MERGED), changed], [MERGED_IDS])
+    winners = reader.searcher.records(object_name, [dict(HAS_MERGED), changed], [MERGED_IDS])
     return [one for record in winners for one in merged_ids(record)]
 
 

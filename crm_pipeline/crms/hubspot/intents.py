@@ -67,7 +67,7 @@ def _companies(reader: Reader, object_name: str, intents: pd.DataFrame) -> Itera
         {"propertyName": CREATED, "operator": "LTE", "value": _milliseconds(intents["created_at"].max() + CLOCK_SKEW + SENDING)},
     ]
     by_name: dict[str, list[tuple[str, datetime]]] = {}
-    for record in reader.search_all(object_name, filters, ["name", CREATED]):
+    for record in reader.searcher.records(object_name, filters, ["name", CREATED]):
         name = record["properties"].get("name")
         by_name.setdefault(_folded(name), []).append((str(record["id"]), _created(reader, record)))
     for qbench_id, sent, since in zip(intents["qbench_id"], intents["sent"], intents["created_at"], strict=True):

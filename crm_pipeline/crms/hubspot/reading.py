@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from crm_pipeline.contracts import Form, Members
-from crm_pipeline.crms.halving import read_in_halves
+from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.hubspot.answers import SERVICE, NamelessError
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, LABELS_READ, LIST, PROPERTIES, at_most
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem
 from crm_pipeline.crms.hubspot.paths import Paths
+from crm_pipeline.crms.hubspot.searching import Searcher, has_value, next_page
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.wire import crm_field
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError, UnexpectedAnswerError
@@ -38,9 +39,6 @@ ASSOCIATION_READ_BATCH = 1000
 
 PAGE = 100
 """Records of a list page (source: HubSpot's object guides)."""
-
-SEARCH_PAGE = 200
-"""Records of a search page (source: HubSpot's search guide)."""
 
 NOBODY = "1"
 NOBODYS_EMAIL = "nobody@example.com"
@@ -111,6 +109,7 @@ class Reader:
         self._transport = transport
         self._paths = paths
         self._key = key
+        self.searcher = Searcher(transport, paths)
 
     def unexpected(self, what: str) -> UnexpectedAnswerError:
         """The error of an answer outside HubSpot's contract."""
@@ -132,20 +131,6 @@ class Reader:
         ]
         rows = {entry["name"]: crm_field(entry) for entry in described if not entry.get("archived")}
         return CRM_FIELDS.build({name: [row[name] for row in rows.values()] for name in CRM_FIELDS.names})
-
-    def has_any(self, object_name: str, property_name: str) -> bool:
-        """Whether search finds a record with a value in the property."""
-        answer = self._transport.search(
-            self._paths.search(object_name),
-            {
-                "filterGroups": [{"filters": [{"propertyName": property_name, "operator": "HAS_PROPERTY"}]}],
-                "properties": [property_name],
-                "sorts": [],
-                "limit": 1,
-                "after": "0",
-            },
-        )
-        return bool(answer["results"])
 
     def records(
         self,
@@ -189,9 +174,9 @@ class Reader:
         return {one: found[one] for one in ids if one in found}, failed
 
     def find(self, object_name: str, field: str, values: Sequence[str]) -> pd.DataFrame:
-        """Records by a unique property (schemas.FOUND), compared trimmed and lower-cased; of emails the additional ones too.
+        """Records by a property (schemas.FOUND), compared trimmed and lower-cased; of emails the additional ones too.
 
-        ``parent_crm_id`` is null throughout: batch reads carry no associations.
+        ``parent_crm_id`` is null throughout: batch reads carry no associations. Properties that are not unique are searched for.
         """
         folded = field == "email"
         asked: dict[str, list[str]] = {}
@@ -201,7 +186,10 @@ class Reader:
         # HubSpot keeps emails in lower case, and other values as they were given.
         sent = list(asked) if folded else [value for values in asked.values() for value in values]
         properties = [field, *([ADDITIONAL_EMAILS] if folded else []), *([self._key] if self._key else [])]
-        records, failed = self.records(object_name, sent, properties, id_property=field)
+        if folded or field == self._key:
+            records, failed = self.records(object_name, sent, properties, id_property=field)
+        else:
+            records, failed = self.searcher.with_values(object_name, field, sent, properties)
         rows = [
             {"value": value, "crm_id": str(record["id"]), "key": self._key_of(record)}
             for record in records
@@ -213,13 +201,31 @@ class Reader:
         return FOUND.build({name: [row.get(name) for row in rows] for name in FOUND.names})
 
     def scan(self, object_name: str, field: str) -> Iterator[pd.DataFrame]:
-        """Every record with a value in the property, page by page (schemas.FOUND, without parents)."""
-        query = {"limit": str(PAGE), "archived": "false", "properties": ",".join(filter(None, dict.fromkeys([field, self._key])))}
-        for page in pages(self._transport, self._paths.records(object_name), query, holds=LIST):
-            records = [(record, text(record["properties"].get(field))) for record in page]
-            rows = [(value, str(record["id"]), self._key_of(record)) for record, value in records if value is not None]
-            if rows:
-                yield FOUND.build(dict(zip(("value", "crm_id", "key"), map(list, zip(*rows, strict=True)), strict=True)))
+        """Every record with a value in the property, page by page (schemas.FOUND, without parents).
+
+        Where a page fails, by search: a page that one record makes fail leads to no next.
+        """
+        properties = list(filter(None, dict.fromkeys([field, self._key])))
+        query = {"limit": str(PAGE), "archived": "false", "properties": ",".join(properties)}
+        try:
+            for page in pages(self._transport, self._paths.records(object_name), query, holds=LIST):
+                yield from self._scanned(page, field)
+        except ServiceError as error:
+            wanted = [has_value(field)]
+            if not (may_be_of_one(error) and self.searcher.answers(object_name, wanted, properties)):
+                raise
+            for records, failed in self.searcher.around(object_name, wanted, properties):
+                further, unread = self.records(object_name, [str(one) for one in failed], properties)
+                yield from self._scanned([*records, *further], field)
+                if unread:
+                    yield FOUND.build({"crm_id": sorted(unread), "error_type": [CrmFailsOnRecordException.__name__] * len(unread)})
+
+    def _scanned(self, records: Sequence[dict[str, Any]], field: str) -> Iterator[pd.DataFrame]:
+        """The records that have a value, in one frame; none where there is none."""
+        held = [(record, text(record["properties"].get(field))) for record in records]
+        rows = [(value, str(record["id"]), self._key_of(record)) for record, value in held if value is not None]
+        if rows:
+            yield FOUND.build(dict(zip(("value", "crm_id", "key"), map(list, zip(*rows, strict=True)), strict=True)))
 
     def primary_companies(self, contact_ids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
         """The primary company of each contact that has one, and the contacts on which HubSpot fails."""
@@ -239,33 +245,6 @@ class Reader:
                 types = frozenset((kind["category"], kind["typeId"]) for kind in target["associationTypes"])
                 found[str(result["from"]["id"]), str(target["toObjectId"])] = types
         return found, failed
-
-    def search_all(self, object_name: str, filters: Sequence[dict[str, Any]], properties: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Every record that search finds, in the order of ids.
-
-        Each page asks for the ids after the last one: paging with ``after`` ends at 10,000 results. The last page is the one
-        that leads to no next, holds fewer records than were asked for, and all that it counts.
-        """
-        last = "0"
-        while True:
-            by_id = {"propertyName": "hs_object_id", "operator": "GT", "value": last}
-            answer = self._transport.search(
-                self._paths.search(object_name),
-                {
-                    "filterGroups": [{"filters": [*filters, by_id]}],
-                    "properties": list(properties),
-                    "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-                    "limit": SEARCH_PAGE,
-                    "after": "0",
-                },
-            )
-            records = answer["results"]
-            yield from records
-            if not records or (next_page(answer) is None and len(records) < SEARCH_PAGE and answer["total"] <= len(records)):
-                return
-            if str(records[-1]["id"]) == last:
-                raise self.unexpected("a search page leads to itself")
-            last = str(records[-1]["id"])
 
     def _key_of(self, record: dict[str, Any]) -> str | None:
         return text(record["properties"].get(self._key)) if self._key else None
@@ -318,11 +297,6 @@ class Reader:
             only_ids = not problem.codes and named and named <= set(asked)
             if not only_ids and not problem.says(allowed) and not problem.says(NOT_FOUND):
                 raise NamelessError(integration=self._transport.integration, problem=problem)
-
-
-def next_page(answer: dict[str, Any]) -> str | None:
-    """What the next page is asked for with, null on the last one."""
-    return text(((answer.get("paging") or {}).get("next") or {}).get("after"))
 
 
 def problems(answer: dict[str, Any]) -> list[Problem]:

@@ -106,12 +106,12 @@ class Transport:
             divisible=divisible,
         )
 
-    def search(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def search(self, path: str, body: Mapping[str, Any], *, repeatable: bool = True) -> dict[str, Any]:
         """The answer of a search, which has a pace of its own besides that of all calls. Raises ServiceError."""
 
         return with_retries(
             lambda: self._call("POST", path, body=body, label="read", holds=SEARCH, paces=(self._pace, self._search_pace)),
-            repeatable=True,
+            repeatable=repeatable,
             attempts=self._settings.attempts,
             waits=self._settings.waits,
         )

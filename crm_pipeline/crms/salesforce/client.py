@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import Limits, WriteBatch
+from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
@@ -20,7 +21,7 @@ from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, json_value, rows_of
-from crm_pipeline.errors import CrmFailsOnRecordException
+from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import RecordType, Verb
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
@@ -69,9 +70,14 @@ class SalesforceCrm:
         return key is not None and self.has_values(record_type, key)
 
     def has_values(self, record_type: RecordType, field: str) -> bool:
-        """Whether any record has a value in the field."""
+        """Whether any record has a value in the field; also where Salesforce fails on the one that it would show."""
         statement = select(_sobject(record_type), ["Id"], where=[compare(field, "!=", None)], limit=1)
-        return any(page for page in self._transport.query(statement))
+        try:
+            return any(page for page in self._transport.query(statement))
+        except ServiceError as error:
+            if not self._may_be_of_one(error, record_type, ["Id", field]):
+                raise
+            return True
 
     def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
         """Records whose field equals one of the values (schemas.FOUND); Salesforce compares Name and Email without case."""
@@ -92,10 +98,23 @@ class SalesforceCrm:
     def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND), in frames of at most 2,000 rows."""
         where = [compare(field, "!=", None), *self._candidates(record_type)]
-        statement = select(_sobject(record_type), self._found_fields(record_type, field), where=where)
-        for page in self._transport.query(statement):
-            if page:
-                yield self._found(record_type, field, page)
+        fields = self._found_fields(record_type, field)
+        try:
+            for page in self._transport.query(select(_sobject(record_type), fields, where=where)):
+                if page:
+                    yield self._found(record_type, field, page)
+        except ServiceError as error:
+            if not self._may_be_of_one(error, record_type, fields):
+                raise
+            for part, unread in self._transport.all_but_failing(_sobject(record_type), fields, where=where):
+                yield self._found(record_type, field, part)
+                if unread:
+                    yield FOUND.build({"error_type": [CrmFailsOnRecordException.__name__] * unread})
+
+    def _may_be_of_one(self, error: ServiceError, record_type: RecordType, fields: list[str]) -> bool:
+        """Whether a query failed for one of the records that it would show: it is answered where there is none."""
+        of_none = select(_sobject(record_type), fields, where=[compare("Id", "=", None)], limit=1)
+        return may_be_of_one(error) and self._transport.answers(of_none)
 
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), the fields as JSON gave them, and ``error_type``.

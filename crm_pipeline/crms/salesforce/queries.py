@@ -12,11 +12,13 @@ LONGEST_STRING = 4_000
 """Most characters of one string in a WHERE clause ("SOQL and SOSL limits")."""
 
 
-def select(sobject: str, fields: Iterable[str], *, where: Sequence[str] = (), limit: int | None = None) -> str:
+def select(
+    sobject: str, fields: Iterable[str], *, where: Sequence[str] = (), order: str | None = None, limit: int | None = None, offset: int = 0
+) -> str:
     """A statement over one object; conditions are joined by AND, a field named twice is asked for once."""
     names = ", ".join({name.lower(): name for name in fields}.values())
     conditions = f" WHERE {' AND '.join(where)}" if where else ""
-    rows = f" LIMIT {limit}" if limit else ""
+    rows = f"{f' ORDER BY {order}' if order else ''}{f' LIMIT {limit}' if limit else ''}{f' OFFSET {offset}' if offset else ''}"
     return f"SELECT {names} FROM {sobject}{conditions}{rows}"  # noqa: S608 - names are of the configuration, values are quoted
 
 

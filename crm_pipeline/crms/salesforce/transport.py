@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Literal
 from urllib.parse import quote_plus, urlsplit, urlunsplit
 
@@ -28,7 +29,7 @@ from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.crms.halving import read_in_halves
 from crm_pipeline.crms.salesforce.contracts import TOKEN, first_page, page, retrieved
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
-from crm_pipeline.crms.salesforce.queries import SelectIn, selected
+from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
@@ -39,6 +40,8 @@ CONNECT_SECONDS = 10.0
 IDS_PER_RETRIEVE = 2_000
 CONNECTIONS = 16
 ADDRESS_TOO_LONG = frozenset({414, 431})
+LARGEST_OFFSET = 2_000
+"""Of a query ("OFFSET" in the SOQL reference)."""
 URI_AND_HEADER_BYTES = 16_384
 """Most bytes of a request's address and headers together ("API Request Limits": 414 or 431 beyond)."""
 
@@ -128,6 +131,27 @@ class SalesforceTransport:
             found += chain.from_iterable(answers)
             failed |= failing.keys()
         return found, failed
+
+    def all_but_failing(self, sobject: str, fields: Sequence[str], *, where: Sequence[str]) -> Iterator[tuple[list[dict[str, Any]], int]]:
+        """The records that meet the conditions but for those on which Salesforce fails, and how many these are, in parts.
+
+        Some two calls for each halving of a part in which there is one: a query's own pages lead to no next where one fails.
+        """
+        of_none = select(sobject, fields, where=[compare("Id", "=", None), *where], limit=1)
+        last: list[str] = []
+
+        def send(places: Sequence[int], /, *, again: bool) -> tuple[int, list[dict[str, Any]]]:
+            soql = select(sobject, fields, where=[*where, *last], order="Id", limit=len(places), offset=places[0])
+            found = [record for page in self.query(soql, repeatable=not again, divisible=len(places) > 1) for record in page]
+            return places[0], found
+
+        while True:
+            answers, failed = read_in_halves(range(LARGEST_OFFSET), send, is_up=lambda: self.answers(of_none))
+            records = [record for _, found in sorted(answers, key=itemgetter(0)) for record in found]
+            yield records, len(failed)
+            if not records or len(records) + len(failed) < LARGEST_OFFSET:
+                return
+            last[:] = [compare("Id", ">", records[-1]["Id"])]
 
     def retrieve(self, sobject: str, record_ids: Sequence[str], fields: Sequence[str]) -> tuple[list[dict[str, Any]], set[str]]:
         """The records of these ids that exist and are visible, 2,000 a call, and the ids on which Salesforce fails."""
