@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crm_pipeline.component import CrmIntegration
+    from crm_pipeline.orchestration.translating import AssetProps
 
-__all__ = ["CrmIntegration"]
+__all__ = ["AssetProps", "CrmIntegration"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use, so that the pure parts of the package can be imported without Dagster.
-    if name == "CrmIntegration":
-        from crm_pipeline.component import CrmIntegration
+    if name in __all__:
+        import crm_pipeline.component as found
 
-        return CrmIntegration
+        return getattr(found, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import dagster as dg
+from dagster.components.resolved.core_models import AssetAttributesModel
 from dagster.components.resolved.errors import ResolutionException
+from dagster.components.utils.translation import TranslationFn, TranslatorResolvingInfo
 from pydantic import BaseModel, GetJsonSchemaHandler, RootModel, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from crm_pipeline.integration import NAME_PATTERN, IntegrationAttributes, IntegrationSpec
-from crm_pipeline.yaml_errors import KeyPath, Problem, problems_of, without_credentials
+from crm_pipeline.integration import NAME_PATTERN, IntegrationAttributes, IntegrationSpec, WrittenAttributes
+from crm_pipeline.orchestration.translating import TRANSLATION, AssetProps
+from crm_pipeline.translation import AssetTranslation, Translated
+from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, problems_of, without_credentials
 from crm_pipeline.yaml_files import YamlDocument, read_documents, refusal
 
 ATTRIBUTES = "attributes"
@@ -27,7 +31,7 @@ class _AsWritten(RootModel[dict[Any, Any]]):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The attributes' schema, which refuses nothing: for each fault ``dg check`` would print lines of the YAML, secrets included."""
-        described = handler.resolve_ref_schema(handler(IntegrationAttributes.__pydantic_core_schema__))
+        described = handler.resolve_ref_schema(handler(WrittenAttributes.__pydantic_core_schema__))
         told = ("title", "description", "examples", "default")
         return {name: described[name] for name in told if name in described} | {
             "properties": {
@@ -40,6 +44,9 @@ class _AsWritten(RootModel[dict[Any, Any]]):
 class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvable):
     """Keeps the CRMs of one integration current with one QBench tenant; the folder of its defs.yaml names the integration."""
 
+    translation: TranslationFn[AssetProps] | None = None
+    """Makes what Dagster shows of an asset, of the spec that it has and of its props; ``get_asset_spec`` may do the same."""
+
     @classmethod
     def model(cls) -> type[BaseModel]:
         """What Dagster and its tools know of the YAML: every key with its description and an example."""
@@ -50,19 +57,24 @@ class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvabl
         """Make the component of its YAML. Raises ConfigurationError with every problem's file and line."""
         raw = attributes.root if isinstance(attributes, _AsWritten) else {}
         document = _document(context)
-        rendered = {path: _rendered(text, context) for path, text in _templates(raw)}
+        # Its templates are rendered once for each asset.
+        now = {key: value for key, value in raw.items() if key != TRANSLATION}
+        rendered = {path: _rendered(text, context) for path, text in _templates(now)}
         filled = _filled(raw, {path: value for path, value in rendered.items() if value is not None})
         as_written = [
             *(document.traps(ATTRIBUTES) if document else ()),
             *(Problem(path, NO_VALUE) for path, value in rendered.items() if value is None),
         ]
-        problems = without_credentials(as_written, model=IntegrationAttributes) if as_written else []
-        try:
-            component = cls.model_validate(filled)
-        except ValidationError as error:
-            problems += problems_of(error, model=IntegrationAttributes, raw=filled)
-        problems = [*_place_problems(context), *(problem.below(ATTRIBUTES) for problem in problems)]
-        if problems:
+        problems = without_credentials(as_written, model=WrittenAttributes) if as_written else []
+        written, told = _validated(Translated, {key: value for key, value in filled.items() if key == TRANSLATION})
+        component, told_of_others = _validated(cls, {key: value for key, value in filled.items() if key != TRANSLATION})
+        problems += [*told, *told_of_others]
+        place = list(_place_problems(context))
+        if component and written and written.translation is not None and not place and not problems:
+            component = component.model_copy(update={TRANSLATION: _translation(written.translation, context)})
+            problems += component.translation_problems(_name(context))
+        problems = [*place, *(problem.below(ATTRIBUTES) for problem in problems)]
+        if problems or component is None:
             raise refusal(subject=f"integration {_name(context)}", document=document, problems=problems)
         return component
 
@@ -70,12 +82,50 @@ class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvabl
         """The integration's definitions. Pure: no I/O, no credential is read."""
         from crm_pipeline.orchestration.assets import build_integration
 
-        return build_integration(self.spec(_name(context)))
+        try:
+            return build_integration(self.spec(_name(context)), self.get_asset_spec)
+        except ProblemsError as error:  # of a component made in Python: a YAML was refused before
+            raise refusal(subject=f"integration {_name(context)}", document=None, problems=error.problems) from None
+
+    def get_asset_spec(self, props: AssetProps) -> dg.AssetSpec:
+        """What Dagster shows of one asset: the integration's own spec, changed by the YAML's ``translation``.
+
+        A subclass may change it further: ``super().get_asset_spec(props).replace_attributes(group_name=...)``.
+        """
+        return props.spec if self.translation is None else self.translation(props.spec, props)
 
     def spec(self, name: str) -> IntegrationSpec:
         """The integration of this name."""
         attributes = {key: getattr(self, key) for key in IntegrationAttributes.model_fields}
         return IntegrationSpec(name=name, **attributes)
+
+    def translation_problems(self, name: str) -> Sequence[Problem]:
+        """What is wrong with what the translation makes of the assets of the integration of this name."""
+        from crm_pipeline.orchestration.specs import AssetSpecs
+
+        try:
+            AssetSpecs(self.spec(name), self.get_asset_spec)
+        except ProblemsError as error:
+            return error.problems
+        return ()
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _validated(model: type[_Model], values: Mapping[str, Any]) -> tuple[_Model | None, list[Problem]]:
+    """What a model makes of values of the YAML, or what is wrong with them."""
+    try:
+        return model.model_validate(values), []
+    except ValidationError as error:
+        return None, problems_of(error, model=WrittenAttributes, raw=values)
+
+
+def _translation(written: AssetTranslation | str, context: dg.ComponentLoadContext) -> TranslationFn[AssetProps]:
+    """The YAML's translation as Dagster applies it."""
+    made = written if isinstance(written, str) else AssetAttributesModel(**written.model_dump(mode="json", exclude_unset=True))
+    resolving = TranslatorResolvingInfo(made, context.resolution_context.at_path(ATTRIBUTES), model_key=TRANSLATION)
+    return lambda spec, props: resolving.get_asset_spec(spec, {"spec": spec, "props": props})
 
 
 def _name(context: dg.ComponentLoadContext) -> str:

@@ -25,6 +25,7 @@ from crm_pipeline.sync.link_policy import LinkPolicy
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
 from crm_pipeline.sync.retrying import RetrySettings
+from crm_pipeline.translation import Translated
 from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, did_you_mean
 
 FirstLoad = Literal["manual", "automatic", "none"]
@@ -134,7 +135,7 @@ class LinkChecks(LinkPolicy):
 
 
 class IntegrationAttributes(YamlModel):
-    """The keys of an integration's YAML, below ``attributes:``."""
+    """What an integration is, of what its YAML says."""
 
     active: Annotated[
         bool,
@@ -238,6 +239,10 @@ class IntegrationAttributes(YamlModel):
         if problems:
             raise ProblemsError(problems)
         return self
+
+
+class WrittenAttributes(IntegrationAttributes, Translated):
+    """The keys of an integration's YAML, below ``attributes:``."""
 
 
 class IntegrationSpec(IntegrationAttributes):

@@ -111,6 +111,11 @@ def loaded(project: Project) -> CrmIntegration:
 
 # What is refused
 
+
+def translated(translation: str) -> tuple[str, str]:
+    return "  active: true", f"  translation: {translation}\n  active: true"
+
+
 CREDENTIAL = "a credential is never written here"
 REFUSED = {
     "unknown key": (("first_load: manual", "frist_load: manual"), "attributes.frist_load", "did you mean `first_load`?"),
@@ -198,6 +203,24 @@ REFUSED = {
     "secret as a template": (("{env: HUBSPOT_TOKEN}", '"{{ env.HUBSPOT_TOKEN }}"'), "attributes.crms.hubspot.token", CREDENTIAL),
     "secret as a variable's name": (("{env: HUBSPOT_TOKEN}", f"{{env: {SECRET}}}"), "attributes.crms.hubspot.token", CREDENTIAL),
     "secret as a key": (("{env: HUBSPOT_TOKEN}", f"{{{SECRET}}}"), "attributes.crms.hubspot.token", CREDENTIAL),
+    "unknown key of the translation": (translated("{grup_name: crm}"), "attributes.translation.grup_name", "did you mean `group_name`?"),
+    "translation of what the integration works by": (translated("{deps: [other]}"), "attributes.translation.deps", "known here: key,"),
+    "translation with an unknown variable": (
+        translated('{key: "{{ props.crm }}"}'),
+        "attributes.translation",
+        "`props` (integration, service",
+    ),
+    "translation with an owner that is none": (
+        translated(f"{{owners: [{SECRET}]}}"),
+        "attributes.translation",
+        "an owner an e-mail address",
+    ),
+    "translation to one key for all": (translated("{key: crm}"), "attributes.translation", "put `{{ props.service }}` and"),
+    "translation to keys whose steps have one name": (
+        translated("{key: \"{{ ['a', 'b__c'] if props.upkeep else ['a__b', 'c'] }}\"}"),
+        "attributes.translation",
+        "one key to several assets",
+    ),
     "template without a value": (("name: customer_name", 'name: "{{ nobody }}"'), "attributes.accounts.map.name", "gives no value"),
 }
 
@@ -271,7 +294,7 @@ def test_every_key_has_a_description_and_an_example_in_the_schema() -> None:
     model = CrmIntegration.get_model_cls()
     assert model is not None
     keys = dict(keys_of(model.model_json_schema()))
-    assert {"IntegrationAttributes.accounts", "QBenchSettings.url", "AccountMap.name", "EnvVariable.env"} <= set(keys)
+    assert {"WrittenAttributes.accounts", "QBenchSettings.url", "AccountMap.name", "EnvVariable.env"} <= set(keys)
     assert [key for key, described in keys.items() if not described.get("description") or not described.get("examples")] == []
 
 

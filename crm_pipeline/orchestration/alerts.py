@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from crm_pipeline.alerts.incidents import Facts, Failure, FailureKind, Incident, open_incidents
 from crm_pipeline.alerts.messages import Message
 from crm_pipeline.alerts.settings import AlertSettings
-from crm_pipeline.crms import crm_kinds
 from crm_pipeline.errors import AlertNotSentError, ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
@@ -24,13 +23,15 @@ from crm_pipeline.store import alerts as stored
 SECONDS_BETWEEN_LOOKS = 60
 
 
-def build_alerts(spec: IntegrationSpec, settings: AlertSettings, *, watched: dg.Definitions) -> dg.SensorDefinition:
-    """The integration's alert sensor; ``watched`` is what the integration has besides.
+def build_alerts(
+    spec: IntegrationSpec, settings: AlertSettings, *, watched: dg.Definitions, loads: Mapping[str, Sequence[dg.AssetKey]]
+) -> dg.SensorDefinition:
+    """The integration's alert sensor; ``watched`` is what the integration has besides; ``loads``: its load assets by CRM.
 
     A plain sensor that reads the instance's records: Dagster's own failure sensor moves on from a run whose alert could not be
     sent, sees no ticks, and one per location has no owner where a component is built once per integration.
     """
-    watch = AlertWatch(spec, settings, Watched.of(spec.name, watched))
+    watch = AlertWatch(spec, settings, Watched.of(spec.name, watched), loads)
 
     @dg.sensor(
         name=names.alerts_sensor_name(spec.name),
@@ -56,6 +57,7 @@ class AlertWatch:
     spec: IntegrationSpec
     settings: AlertSettings
     watched: Watched
+    loads: Mapping[str, Sequence[dg.AssetKey]]
 
     def look(self, instance: dg.DagsterInstance, repository: RemoteRepositoryOrigin | None, *, now: datetime) -> list[Incident]:
         """Store which incidents are open now."""
@@ -108,12 +110,8 @@ class AlertWatch:
             failures=stored.stored_failures(connection, self.spec.name),
             records=stored.record_counts(connection, self.spec.name) if counts_records else {},
             stuck=stored.stuck_records(connection, self.spec.name, tries=self.settings.stuck_after_tries),
-            last_loads=last_loads(instance, self._loads()) if self.settings.silent_hours is not None else {},
+            last_loads=last_loads(instance, self.loads) if self.settings.silent_hours is not None else {},
         )
-
-    def _loads(self) -> Mapping[str, list[dg.AssetKey]]:
-        kinds = [crm_kinds()[crm] for crm in self.spec.crms.configured]
-        return {kind.name: [dg.AssetKey(names.load_key(self.spec.name, kind, type_)) for type_ in self.spec.records] for kind in kinds}
 
 
 def _repository(context: dg.SensorEvaluationContext) -> RemoteRepositoryOrigin | None:

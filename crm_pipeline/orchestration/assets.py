@@ -13,9 +13,9 @@ import dagster as dg
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields
+from crm_pipeline.mapping.lineage import normalized_sources
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
 from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
@@ -24,12 +24,10 @@ from crm_pipeline.orchestration.links import build_links
 from crm_pipeline.orchestration.load_events import LoadEvents
 from crm_pipeline.orchestration.metadata import (
     COLUMN_LINEAGE,
-    COLUMN_SCHEMA,
     ROW_COUNT,
     calls_metadata,
     calls_since,
     column_lineage,
-    column_schema,
     gaps_listed,
     ids_listed,
     seconds_since,
@@ -39,40 +37,57 @@ from crm_pipeline.orchestration.resync import build_resync
 from crm_pipeline.orchestration.retries import build_retry_sensor
 from crm_pipeline.orchestration.running import INTEGRATION_TAG
 from crm_pipeline.orchestration.schedule import HourlyAssets, build_schedule
+from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
+from crm_pipeline.orchestration.translating import Translate, asset_of, untranslated
 from crm_pipeline.orchestration.windows import backfill_policy, hourly_partitions, partition_label, window
-from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
 from crm_pipeline.store.staging import count_of_other_mapping
 
 
-def build_integration(spec: IntegrationSpec) -> dg.Definitions:
-    """Everything Dagster needs for one integration: assets, resources, jobs, schedules and sensors. Does no I/O."""
-    definitions = _build_syncing(spec)
+def build_integration(spec: IntegrationSpec, translate: Translate = untranslated) -> dg.Definitions:
+    """Everything Dagster needs for one integration: assets, resources, jobs, schedules and sensors. Does no I/O.
+
+    ``translate`` may give the assets other keys, groups, owners and the like. Raises ProblemsError where these cannot be used.
+    """
+    specs = AssetSpecs(spec, translate)
+    hourly = _hourly_assets(spec, specs)
+    definitions = _build_syncing(spec, specs, hourly)
     if spec.alerts is None:
         return definitions
-    return dg.Definitions.merge(definitions, dg.Definitions(sensors=[build_alerts(spec, spec.alerts, watched=definitions)]))
+    alerts = build_alerts(spec, spec.alerts, watched=definitions, loads=hourly.loads)
+    return dg.Definitions.merge(definitions, dg.Definitions(sensors=[alerts]))
 
 
-def _build_syncing(spec: IntegrationSpec) -> dg.Definitions:
+def _hourly_assets(spec: IntegrationSpec, specs: AssetSpecs) -> HourlyAssets:
+    partitions = hourly_partitions(spec.start)
+    freshness = freshness_policy(spec)
+    records = spec.records.values()
+    return HourlyAssets(
+        read=[
+            *(_extract(spec, record, partitions, specs) for record in records),
+            *(_normalize(spec, record, partitions, specs) for record in records),
+        ],
+        loaded={kind.name: [_load(spec, kind, record, partitions, freshness, specs) for record in records] for kind in _kinds(spec)},
+    )
+
+
+def _kinds(spec: IntegrationSpec) -> list[CrmKind]:
+    return [crm_kinds()[name] for name in spec.crms.configured]
+
+
+def _build_syncing(spec: IntegrationSpec, specs: AssetSpecs, hourly: HourlyAssets) -> dg.Definitions:
     """What brings records from QBench to the CRMs."""
     partitions = hourly_partitions(spec.start)
-    kinds = [crm_kinds()[name] for name in spec.crms.configured]
-    freshness = freshness_policy(spec)
-    assets = [
-        *(_extract(spec, record, partitions) for record in spec.records.values()),
-        *(_normalize(spec, record, partitions) for record in spec.records.values()),
-        *(_load(spec, kind, record, partitions, freshness) for kind in kinds for record in spec.records.values()),
-    ]
+    kinds = _kinds(spec)
     job = dg.define_asset_job(
         names.job_name(spec.name),
-        selection=dg.AssetSelection.assets(*assets),
+        selection=dg.AssetSelection.assets(*hourly.assets),
         description=f"Brings what changed in QBench in one hour to {_listed(kinds)}.",
         executor_def=dg.in_process_executor,
         tags={INTEGRATION_TAG: spec.name},
     )
-    hourly = HourlyAssets(assets)
     definitions = dg.Definitions(
-        assets=[*assets, *(build_resync(spec, kind) for kind in kinds)],
+        assets=[*hourly.assets, *(build_resync(spec, kind, specs) for kind in kinds)],
         jobs=[job],
         schedules=[build_schedule(spec, job, partitions, hourly=hourly)],
         sensors=[build_retry_sensor(spec, job, partitions, hourly=hourly)],
@@ -81,31 +96,28 @@ def _build_syncing(spec: IntegrationSpec) -> dg.Definitions:
             **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
         },
     )
-    return dg.Definitions.merge(definitions, build_links(spec, kinds))
+    return dg.Definitions.merge(definitions, build_links(spec, kinds, specs))
 
 
 def _listed(kinds: Sequence[CrmKind]) -> str:
     return " and ".join(kind.title for kind in kinds)
 
 
-def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
+def _extract(
+    spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPartitionsDefinition, specs: AssetSpecs
+) -> dg.AssetsDefinition:
     record_type = record.record_type
     resource = names.resource_key(spec.name, "qbench")
+    shown = specs[names.raw_key(spec.name, record_type)]
 
-    @dg.asset(
-        key=names.raw_key(spec.name, record_type),
-        description=f"The {MODELS[record_type].qbench_object} that changed in QBench, staged as QBench gave them. "
-        "What all CRMs are fed from: QBench is read once for all of them.",
-        group_name=spec.name,
-        owners=list(spec.owners),
-        kinds={"python", "postgres"},
+    @asset_of(
+        shown,
         partitions_def=partitions,
         backfill_policy=backfill_policy(spec.hours_per_run),
         required_resource_keys={resource},
         pool=resource,
         retry_policy=dg.RetryPolicy(max_retries=1),
-        metadata={COLUMN_SCHEMA: column_schema(RAW, fields=dict.fromkeys(qbench_fields(record), "field of QBench, within content"))},
-        check_specs=check_specs(names.raw_key(spec.name, record_type), "window_complete"),
+        check_specs=check_specs(shown.key, "window_complete"),
     )
     def extract(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from crm_pipeline.sync.extract import Extract
@@ -143,29 +155,25 @@ def _extract(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPar
     return extract
 
 
-def _normalize(spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPartitionsDefinition) -> dg.AssetsDefinition:
+def _normalize(
+    spec: IntegrationSpec, record: RecordSpec, partitions: dg.HourlyPartitionsDefinition, specs: AssetSpecs
+) -> dg.AssetsDefinition:
     record_type = record.record_type
-    deps = [names.raw_key(spec.name, record_type)]
+    shown = specs[names.normalized_key(spec.name, record_type)]
+    raw = specs.key(names.raw_key(spec.name, record_type))
+    deps = [raw]
     if record_type is RecordType.CONTACT:
         # Which customers are deleted, and what rules on customer.<field> look at, is to be known first.
-        deps.append(names.raw_key(spec.name, RecordType.ACCOUNT))
-    sources = normalized_sources(record)
-    direct = dict.fromkeys((name for name in sources if "." in name), "value of a field outside the normalized model")
-    lineage = column_lineage(names.raw_key(spec.name, record_type), sources)
+        deps.append(specs.key(names.raw_key(spec.name, RecordType.ACCOUNT)))
+    lineage = column_lineage(raw, normalized_sources(record))
 
-    @dg.asset(
-        key=names.normalized_key(spec.name, record_type),
+    @asset_of(
+        shown,
         deps=deps,
-        description=f"The staged {MODELS[record_type].qbench_object} in the normalized model, through the integration's mapping. "
-        "What may not sync is named here, with the reason, for all CRMs.",
-        group_name=spec.name,
-        owners=list(spec.owners),
-        kinds={"pandas", "postgres"},
         partitions_def=partitions,
         backfill_policy=backfill_policy(spec.hours_per_run),
         retry_policy=dg.RetryPolicy(max_retries=1),
-        metadata={COLUMN_SCHEMA: column_schema(normalized_schema(record_type), fields=direct)},
-        check_specs=check_specs(names.normalized_key(spec.name, record_type), "mapping_current"),
+        check_specs=check_specs(shown.key, "mapping_current"),
     )
     def normalized(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from crm_pipeline.store.raw_fields import NEWEST
@@ -202,28 +210,24 @@ def _load(
     record: RecordSpec,
     partitions: dg.HourlyPartitionsDefinition,
     freshness: dg.FreshnessPolicy | None,
+    specs: AssetSpecs,
 ) -> dg.AssetsDefinition:
     record_type = record.record_type
     resource = names.resource_key(spec.name, kind.name)
-    deps = [names.normalized_key(spec.name, record_type)]
+    shown = specs[names.load_key(spec.name, kind, record_type)]
+    normalized = specs.key(names.normalized_key(spec.name, record_type))
+    deps = [normalized]
     if record_type is RecordType.CONTACT:
-        deps.append(names.load_key(spec.name, kind, RecordType.ACCOUNT))
-    written = crm_sources(record, crm=kind.name)
+        deps.append(specs.key(names.load_key(spec.name, kind, RecordType.ACCOUNT)))
 
-    @dg.asset(
-        key=names.load_key(spec.name, kind, record_type),
+    @asset_of(
+        shown,
         deps=deps,
-        description=f"The normalized {names.NORMALIZED_OBJECTS[record_type]} in {kind.title}, one outcome per record. "
-        "Green: all was done that can be. Red: materialize it again, only what is open is sent.",
-        group_name=spec.name,
-        owners=list(spec.owners),
-        kinds={kind.name},
         partitions_def=partitions,
         backfill_policy=backfill_policy(spec.hours_per_run),
         required_resource_keys={resource},
         pool=resource,
-        metadata={COLUMN_SCHEMA: column_schema(OUTCOMES, fields=dict.fromkeys(written, f"field of {kind.title} that is written"))},
-        check_specs=check_specs(names.load_key(spec.name, kind, record_type), *LOAD_CHECKS),
+        check_specs=check_specs(shown.key, *LOAD_CHECKS),
         freshness_policy=freshness,
     )
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -232,7 +236,7 @@ def _load(
         crm = getattr(context.resources, resource)
         order = spec.order(kind.name, record, run_id=context.run.run_id, partition_key=partition_label(context))
         job = Load(order, store=STORE, crm=crm)
-        events = LoadEvents(context, spec, kind, record, load=job, crm=crm)
+        events = LoadEvents(context, spec, kind, record, load=job, crm=crm, normalized=normalized)
         with failing_clearly(spec.name, events.counts, before=events.failing):
             job.run(events.selection)
             return events.finished()

@@ -54,9 +54,9 @@ OPEN_BY_PARTITION = FrameSchema(
 """What is open (store.open_rows), by partition."""
 
 
-def check_specs(asset_key: Sequence[str], *names: str) -> list[dg.AssetCheckSpec]:
+def check_specs(asset_key: dg.AssetKey, *names: str) -> list[dg.AssetCheckSpec]:
     """The specs of an asset's checks."""
-    return [dg.AssetCheckSpec(name, asset=dg.AssetKey(asset_key), description=_DESCRIPTIONS[name]) for name in names]
+    return [dg.AssetCheckSpec(name, asset=asset_key, description=_DESCRIPTIONS[name]) for name in names]
 
 
 def no_failed_records(errors: Mapping[str, int]) -> dg.AssetCheckResult:

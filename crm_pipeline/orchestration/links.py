@@ -22,7 +22,9 @@ from crm_pipeline.orchestration.metadata import (
 )
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import at_work
+from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
+from crm_pipeline.orchestration.translating import asset_of
 from crm_pipeline.sync.link_check import FINDINGS, LinkCheck, Scope
 
 SCOPE_TAG = "crm_pipeline/links"
@@ -31,10 +33,10 @@ SCOPE_TAG = "crm_pipeline/links"
 LINKS_CONSISTENT = "links_consistent"
 
 
-def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind]) -> dg.Definitions:
+def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind], specs: AssetSpecs) -> dg.Definitions:
     """The assets, the job and the schedules of an integration's checks of links. Does no I/O."""
-    checks = [_links(spec, kind) for kind in kinds]
-    nightly = [_deletions(spec), *([_waiting_contacts(spec)] if RecordType.CONTACT in spec.records else [])]
+    checks = [_links(spec, kind, specs) for kind in kinds]
+    nightly = [_deletions(spec, specs), *([_waiting_contacts(spec, specs)] if RecordType.CONTACT in spec.records else [])]
     job = dg.define_asset_job(
         names.links_job_name(spec.name),
         selection=dg.AssetSelection.assets(*checks, *nightly),
@@ -52,24 +54,19 @@ def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind]) -> dg.Definitio
     )
 
 
-def _links(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
+def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.AssetsDefinition:
     resource = names.resource_key(spec.name, kind.name)
-    key = dg.AssetKey(names.links_key(spec.name, kind))
+    shown = specs[names.links_key(spec.name, kind)]
 
-    @dg.asset(
-        key=key,
-        deps=[names.load_key(spec.name, kind, record_type) for record_type in spec.records],
-        description=f"The links between QBench records and {kind.title}'s, compared with what {kind.title} has: merged, deleted and "
-        "restored records, lost external keys, contacts in other accounts.",
-        group_name=names.upkeep_group(spec.name),
-        owners=list(spec.owners),
-        kinds={kind.name, "postgres"},
+    @asset_of(
+        shown,
+        deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records],
         required_resource_keys={resource},
         pool=resource,
         check_specs=[
             dg.AssetCheckSpec(
                 LINKS_CONSISTENT,
-                asset=key,
+                asset=shown.key,
                 description=f"Fails when so many linked records are gone from {kind.title} at once that they are reported only.",
             )
         ],
@@ -112,17 +109,12 @@ def links_consistent(job: LinkCheck) -> dg.AssetCheckResult:
     )
 
 
-def _waiting_contacts(spec: IntegrationSpec) -> dg.AssetsDefinition:
+def _waiting_contacts(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
     resource = names.resource_key(spec.name, "qbench")
 
-    @dg.asset(
-        key=names.waiting_contacts_key(spec.name),
-        deps=[names.normalized_key(spec.name, RecordType.CONTACT)],
-        description="The contacts that are not known to have exactly one customer, read again from QBench, which may change a "
-        "contact's customers without touching last_updated. The next hourly run takes up what changed.",
-        group_name=names.upkeep_group(spec.name),
-        owners=list(spec.owners),
-        kinds={"python", "postgres"},
+    @asset_of(
+        specs[names.waiting_contacts_key(spec.name)],
+        deps=[specs.key(names.normalized_key(spec.name, RecordType.CONTACT))],
         required_resource_keys={resource},
         pool=resource,
         retry_policy=dg.RetryPolicy(max_retries=1),
@@ -150,17 +142,12 @@ def _waiting_contacts(spec: IntegrationSpec) -> dg.AssetsDefinition:
     return waiting_contacts
 
 
-def _deletions(spec: IntegrationSpec) -> dg.AssetsDefinition:
+def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
     resource = names.resource_key(spec.name, "qbench")
 
-    @dg.asset(
-        key=names.deletions_key(spec.name),
-        deps=[names.normalized_key(spec.name, record_type) for record_type in spec.records],
-        description="The staged records compared with QBench's whole list of deleted ones: QBench may delete a record, or take that back, "
-        "without touching last_updated. The next hourly run takes up what changed.",
-        group_name=names.upkeep_group(spec.name),
-        owners=list(spec.owners),
-        kinds={"python", "postgres"},
+    @asset_of(
+        specs[names.deletions_key(spec.name)],
+        deps=[specs.key(names.normalized_key(spec.name, record_type)) for record_type in spec.records],
         required_resource_keys={resource},
         pool=resource,
         retry_policy=dg.RetryPolicy(max_retries=1),

@@ -14,7 +14,7 @@ from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.lineage import crm_sources
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.orchestration import checks, names
+from crm_pipeline.orchestration import checks
 from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, calls_since, column_lineage, error_table, load_metadata
 from crm_pipeline.orchestration.plot import HOURS, recent_plot
 from crm_pipeline.orchestration.resources import STORE
@@ -38,7 +38,15 @@ class LoadEvents:
     """The events of one load: ``counts`` at any time, ``finished`` at its end, ``failing`` before it raises."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, *, load: Load, crm: Crm
+        self,
+        context: dg.AssetExecutionContext,
+        spec: IntegrationSpec,
+        kind: CrmKind,
+        record: RecordSpec,
+        *,
+        load: Load,
+        crm: Crm,
+        normalized: dg.AssetKey,
     ) -> None:
         self._context = context
         self._spec = spec
@@ -47,6 +55,7 @@ class LoadEvents:
         self._state = CrmState(spec.name, kind.name, record.record_type)
         self._load = load
         self._crm = crm
+        self._normalized = normalized
         self._calls_before = crm.calls.snapshot()
 
     @cached_property
@@ -95,11 +104,10 @@ class LoadEvents:
         with STORE.transaction() as connection:
             recent = ledger.recent_outcomes(connection, self._state, hours=HOURS)
             pages = self._pages(connection)
-        normalized = names.normalized_key(self._spec.name, self._record.record_type)
         return {
             "errors": dg.MetadataValue.md(error_table(self._load.report, pages=pages)),
             "recent_outcomes": dg.MetadataValue.md(recent_plot(recent, now=datetime.now(UTC))),
-            COLUMN_LINEAGE: column_lineage(normalized, crm_sources(self._record, crm=self._kind.name)),
+            COLUMN_LINEAGE: column_lineage(self._normalized, crm_sources(self._record, crm=self._kind.name)),
         }
 
     def _pages(self, connection: Connection) -> dict[int, str]:

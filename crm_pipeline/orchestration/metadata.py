@@ -35,11 +35,10 @@ def column_schema(schema: FrameSchema, *, fields: Mapping[str, str] | None = Non
     return dg.TableSchema(columns=columns)
 
 
-def column_lineage(asset_key: Sequence[str], sources: Mapping[str, Sequence[str]]) -> dg.TableColumnLineage:
+def column_lineage(asset_key: dg.AssetKey, sources: Mapping[str, Sequence[str]]) -> dg.TableColumnLineage:
     """Where columns come from: of each, the columns of this other asset."""
-    other = dg.AssetKey(asset_key)
     return dg.TableColumnLineage(
-        {column: [dg.TableColumnDep(other, source) for source in names] for column, names in sources.items() if names}
+        {column: [dg.TableColumnDep(asset_key, source) for source in names] for column, names in sources.items() if names}
     )
 
 

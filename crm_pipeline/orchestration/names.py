@@ -1,12 +1,12 @@
-"""How the Dagster objects of an integration are called; everything is prefixed with the integration's name."""
+"""How the Dagster objects of an integration are called; everything is prefixed with the integration's name.
+
+Keys of assets are those without a translation (orchestration.specs knows what they are shown as).
+"""
 
 from __future__ import annotations
 
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.model import MODELS, RecordType
-
-READ_STEPS = ("qbench", "normalized")
-"""Second part of the keys of the assets that belong to no CRM."""
 
 NORMALIZED_OBJECTS = {RecordType.ACCOUNT: "accounts", RecordType.CONTACT: "contacts"}
 

@@ -12,22 +12,20 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, seconds_since
 from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
+from crm_pipeline.orchestration.translating import asset_of
 from crm_pipeline.store.staging import EVERYTHING
 
 
-def build_resync(spec: IntegrationSpec, kind: CrmKind) -> dg.AssetsDefinition:
+def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.AssetsDefinition:
     """The asset ``<name>/<crm>/resync``: unpartitioned and in no job, materialized by hand."""
     resource = names.resource_key(spec.name, kind.name)
 
-    @dg.asset(
-        key=names.resync_key(spec.name, kind),
-        description="Every staged record, normalized by today's mappings and planned against its link; sends only what differs, or "
-        f"was refused, to {kind.title}, and reads nothing from QBench. Materialize it after a change of the mappings, or once the cause of "
-        "refusals is gone.",
-        group_name=names.upkeep_group(spec.name),
-        owners=list(spec.owners),
-        kinds={kind.name},
+    @asset_of(
+        specs[names.resync_key(spec.name, kind)],
+        # It reads nothing of theirs, but stands behind them in the graph.
+        deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records],
         required_resource_keys={resource},
         pool=resource,
     )

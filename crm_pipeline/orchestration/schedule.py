@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
@@ -28,9 +29,15 @@ The rest follows with the next ticks. Dagster plans every hour of every asset be
 
 @dataclass(frozen=True)
 class HourlyAssets:
-    """The hourly assets of an integration, upstream before downstream."""
+    """The hourly assets of an integration: those that feed all CRMs, and the loads by CRM; upstream before downstream."""
 
-    assets: Sequence[dg.AssetsDefinition]
+    read: Sequence[dg.AssetsDefinition]
+    loaded: Mapping[str, Sequence[dg.AssetsDefinition]]
+
+    @property
+    def assets(self) -> list[dg.AssetsDefinition]:
+        """All of them."""
+        return [*self.read, *chain(*self.loaded.values())]
 
     @cached_property
     def keys(self) -> list[dg.AssetKey]:
@@ -49,11 +56,12 @@ class HourlyAssets:
     @cached_property
     def loads(self) -> dict[str, list[dg.AssetKey]]:
         """The loads, by CRM."""
-        found: dict[str, list[dg.AssetKey]] = {}
-        for key in self.keys:
-            if key.path[1] not in names.READ_STEPS:
-                found.setdefault(key.path[1], []).append(key)
-        return found
+        return {crm: [asset.key for asset in assets] for crm, assets in self.loaded.items()}
+
+    @cached_property
+    def reads(self) -> list[dg.AssetKey]:
+        """What belongs to no CRM."""
+        return [asset.key for asset in self.read]
 
 
 def build_schedule(
@@ -173,7 +181,7 @@ def held_back(hourly: HourlyAssets, never: set[dg.AssetKey]) -> set[dg.AssetKey]
     loads = [key for of_crm in hourly.loads.values() for key in of_crm]
     held = never.intersection(loads)
     needed = set().union(*(hourly.upstream[load] for load in loads if load not in held))
-    return held | {key for key in hourly.keys if key.path[1] in names.READ_STEPS and key not in needed}
+    return held | set(hourly.reads).difference(needed)
 
 
 def _never_materialized(instance: dg.DagsterInstance, open_hours: Mapping[dg.AssetKey, set[str]], first: str) -> set[dg.AssetKey]:
@@ -188,7 +196,7 @@ def _was_ever_materialized(instance: dg.DagsterInstance, key: dg.AssetKey, parti
 
 def _left_to_the_sensor(spec: IntegrationSpec, store: Store, standing: Standing, hourly: HourlyAssets) -> Mapping[dg.AssetKey, set[str]]:
     """The hours of loads in which every open record has a later try ahead; the database is asked only where loads alone are open."""
-    read = set().union(*(hours for key, hours in standing.open.items() if key.path[1] in names.READ_STEPS))
+    read = set().union(*(standing.open[key] for key in hourly.reads))
     open_hours = {crm: set().union(*(standing.open[key] for key in keys)) - read for crm, keys in hourly.loads.items()}
     if not any(open_hours.values()):
         return {}

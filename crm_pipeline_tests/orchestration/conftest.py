@@ -17,6 +17,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.names import job_name, schedule_name
 from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.translating import Translate, untranslated
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
@@ -52,6 +53,7 @@ class Dagster:
     """Runs integrations on a Dagster instance of the test's own."""
 
     instance: dg.DagsterInstance
+    translate: Translate = untranslated
     _built: list[tuple[IntegrationSpec, dg.Definitions]] = field(default_factory=list)
 
     def run(
@@ -93,7 +95,7 @@ class Dagster:
         for known, definitions in self._built:
             if known == spec:
                 return definitions
-        definitions = build_integration(spec)
+        definitions = build_integration(spec, self.translate)
         self._built.append((spec, definitions))
         return definitions
 

@@ -21,6 +21,7 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import text
 
 from crm_pipeline.alerts.settings import AlertSettings
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.errors import AlertNotSentError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.alerts import AlertWatch
@@ -100,6 +101,11 @@ class Alerted:
         assert self.spec.alerts is not None
         return self.spec.alerts
 
+    @property
+    def loads(self) -> dict[str, list[dg.AssetKey]]:
+        kinds = [crm_kinds()[crm] for crm in self.spec.crms.configured]
+        return {kind.name: [self.key(f"{kind.name}/{kind.objects[type_].asset}") for type_ in self.spec.records] for kind in kinds}
+
     def key(self, asset: str) -> dg.AssetKey:
         return dg.AssetKey([self.spec.name, *asset.split("/")])
 
@@ -112,7 +118,7 @@ class Alerted:
 
     def told(self, *, at: datetime = NOON) -> list[str]:
         """The lines that one tick of the sensor tells at a time."""
-        watch = AlertWatch(self.spec, self.settings, Watched.of(self.spec.name, self.definitions))
+        watch = AlertWatch(self.spec, self.settings, Watched.of(self.spec.name, self.definitions), loads=self.loads)
         watch.look(self.instance, REPOSITORY, now=at)
         watch.tell(now=at)
         return [line for text in self.deployment.hook.texts() for line in text.splitlines()[1:]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import dagster as dg
 import pytest
 
@@ -60,9 +62,20 @@ def test_assets_are_grouped_described_and_owned(specs: dict[str, dg.AssetSpec]) 
 
 def test_assets_show_what_they_are_made_with(specs: dict[str, dg.AssetSpec]) -> None:
     kinds = {name: spec.kinds for name, spec in specs.items()}
-    assert kinds["qbench/customers"] == {"python", "postgres"}
+    assert kinds["qbench/customers"] == {"qbench", "postgres"}
     assert kinds["normalized/accounts"] == {"pandas", "postgres"}
     assert (kinds["salesforce/contacts"], kinds["hubspot/companies"]) == ({"salesforce"}, {"hubspot"})
+
+
+def test_nodes_of_one_name_are_told_apart_by_what_they_show_as_kinds(definitions: dg.Definitions) -> None:
+    labels = Counter((spec.key.path[-1], frozenset(spec.kinds)) for spec in definitions.resolve_all_asset_specs())
+    assert [label for label, count in labels.items() if count > 1] == []
+
+
+def test_upkeep_stands_behind_what_it_looks_after_in_a_group_of_its_own(definitions: dg.Definitions) -> None:
+    upkeep = [spec for spec in definitions.resolve_all_asset_specs() if spec.partitions_def is None]
+    assert {spec.group_name for spec in upkeep} == {"acme_upkeep"}
+    assert [spec.key.to_user_string() for spec in upkeep if not spec.deps] == []
 
 
 def test_assets_show_the_columns_of_their_rows(specs: dict[str, dg.AssetSpec]) -> None:

@@ -1,0 +1,157 @@
+"""Which assets does an integration have, and how does Dagster show them? Keys, groups, kinds, descriptions and columns of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.crms.base import CrmKind
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields
+from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.metadata import COLUMN_SCHEMA, column_schema
+from crm_pipeline.orchestration.translating import AssetProps, Translate, translated, untranslated
+from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
+
+QBENCH = "qbench"
+"""The kind of what is read from QBench. Dagster shows the name of a kind that it has no picture of."""
+
+
+class AssetSpecs:
+    """The specs of an integration's assets, each found by the key that it has without a translation (orchestration.names)."""
+
+    def __init__(self, spec: IntegrationSpec, translate: Translate = untranslated) -> None:
+        self._specs = translated(_assets(spec), translate)
+
+    def __getitem__(self, key: Sequence[str]) -> dg.AssetSpec:
+        """The spec as Dagster shows it."""
+        return self._specs[dg.AssetKey(key)]
+
+    def key(self, key: Sequence[str]) -> dg.AssetKey:
+        """The key that Dagster knows the asset by."""
+        return self[key].key
+
+
+def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:
+    kinds = [crm_kinds()[name] for name in spec.crms.configured]
+    for record in spec.records.values():
+        yield _raw(spec, record)
+        yield _normalized(spec, record)
+        yield from (_load(spec, kind, record) for kind in kinds)
+    for kind in kinds:
+        yield _links(spec, kind)
+        yield _resync(spec, kind)
+    yield _deletions(spec)
+    if RecordType.CONTACT in spec.records:
+        yield _waiting_contacts(spec)
+
+
+def _raw(spec: IntegrationSpec, record: RecordSpec) -> AssetProps:
+    return _asset(
+        spec,
+        names.raw_key(spec.name, record.record_type),
+        record_type=record.record_type,
+        description=f"The {MODELS[record.record_type].qbench_object} that changed in QBench, staged as QBench gave them. "
+        "What all CRMs are fed from: QBench is read once for all of them.",
+        kinds={QBENCH, "postgres"},
+        columns=column_schema(RAW, fields=dict.fromkeys(qbench_fields(record), "field of QBench, within content")),
+    )
+
+
+def _normalized(spec: IntegrationSpec, record: RecordSpec) -> AssetProps:
+    direct = dict.fromkeys((name for name in normalized_sources(record) if "." in name), "value of a field outside the normalized model")
+    return _asset(
+        spec,
+        names.normalized_key(spec.name, record.record_type),
+        record_type=record.record_type,
+        description=f"The staged {MODELS[record.record_type].qbench_object} in the normalized model, through the integration's mapping. "
+        "What may not sync is named here, with the reason, for all CRMs.",
+        kinds={"pandas", "postgres"},
+        columns=column_schema(normalized_schema(record.record_type), fields=direct),
+    )
+
+
+def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec) -> AssetProps:
+    written = crm_sources(record, crm=kind.name)
+    return _asset(
+        spec,
+        names.load_key(spec.name, kind, record.record_type),
+        record_type=record.record_type,
+        description=f"The normalized {names.NORMALIZED_OBJECTS[record.record_type]} in {kind.title}, one outcome per record. "
+        "Green: all was done that can be. Red: materialize it again, only what is open is sent.",
+        kinds={kind.name},
+        columns=column_schema(OUTCOMES, fields=dict.fromkeys(written, f"field of {kind.title} that is written")),
+    )
+
+
+def _links(spec: IntegrationSpec, kind: CrmKind) -> AssetProps:
+    return _asset(
+        spec,
+        names.links_key(spec.name, kind),
+        description=f"The links between QBench records and {kind.title}'s, compared with what {kind.title} has: merged, deleted and "
+        "restored records, lost external keys, contacts in other accounts.",
+        kinds={kind.name, "postgres"},
+    )
+
+
+def _resync(spec: IntegrationSpec, kind: CrmKind) -> AssetProps:
+    return _asset(
+        spec,
+        names.resync_key(spec.name, kind),
+        description="Every staged record, normalized by today's mappings and planned against its link; sends only what differs, or "
+        f"was refused, to {kind.title}, and reads nothing from QBench. Materialize it after a change of the mappings, or once the cause of "
+        "refusals is gone.",
+        kinds={kind.name},
+    )
+
+
+def _deletions(spec: IntegrationSpec) -> AssetProps:
+    return _asset(
+        spec,
+        names.deletions_key(spec.name),
+        description="The staged records compared with QBench's whole list of deleted ones: QBench may delete a record, or take that back, "
+        "without touching last_updated. The next hourly run takes up what changed.",
+        kinds={QBENCH, "postgres"},
+    )
+
+
+def _waiting_contacts(spec: IntegrationSpec) -> AssetProps:
+    return _asset(
+        spec,
+        names.waiting_contacts_key(spec.name),
+        description="The contacts that are not known to have exactly one customer, read again from QBench, which may change a "
+        "contact's customers without touching last_updated. The next hourly run takes up what changed.",
+        kinds={QBENCH, "postgres"},
+    )
+
+
+def _asset(
+    spec: IntegrationSpec,
+    key: Sequence[str],
+    *,
+    description: str,
+    kinds: set[str],
+    record_type: RecordType | None = None,
+    columns: dg.TableSchema | None = None,
+) -> AssetProps:
+    """An hourly asset, of one record type; without one an asset of the upkeep."""
+    integration, service, name = key
+    return AssetProps(
+        dg.AssetSpec(
+            key,
+            description=description,
+            group_name=names.upkeep_group(integration) if record_type is None else integration,
+            owners=list(spec.owners),
+            kinds=kinds,
+            metadata={} if columns is None else {COLUMN_SCHEMA: columns},
+        ),
+        integration=integration,
+        service=service,
+        object=name,
+        record_type=record_type,
+        upkeep=record_type is None,
+    )
