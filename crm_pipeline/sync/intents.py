@@ -102,8 +102,13 @@ def _made(crm: Crm, state: CrmState, intents: pd.DataFrame, found: pd.DataFrame)
     sent = {int(qbench_id): values for qbench_id, values in zip(intents["qbench_id"], intents["sent"], strict=True)}
     fields = {name for qbench_id in asked["qbench_id"].unique() for name in sent[qbench_id]} - {"parent_crm_id"}
     held = crm.read(state.record_type, asked["crm_id"].unique().tolist(), sorted(fields))
-    told, unsure = told_apart(asked, sent=sent, held=held)
-    return PAIRS.build(pd.concat([found[~doubt], told], ignore_index=True)), unsure
+    unread = asked["crm_id"].isin(held.loc[held["error_type"].notna(), "crm_id"])
+    open_yet = asked["qbench_id"].isin(asked.loc[unread, "qbench_id"])
+    told, unsure = told_apart(asked[~open_yet].reset_index(drop=True), sent=sent, held=held)
+    return (
+        PAIRS.build(pd.concat([found[~doubt], told], ignore_index=True)),
+        PAIRS.build(pd.concat([unsure, asked[open_yet]], ignore_index=True)),
+    )
 
 
 def _ambiguous(records: pd.Series) -> Undecided:
