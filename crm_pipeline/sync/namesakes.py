@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -29,9 +29,11 @@ def told_apart(pairs: pd.DataFrame, *, sent: Mapping[int, Mapping[str, object]],
     """
     folded = _folded_records(held)
     wanted = {qbench_id: _folded(values) for qbench_id, values in sent.items()}
+    # A field that one of them left blank, but not the others, tells them apart as well.
+    names = frozenset().union(*(wanted[qbench_id] for qbench_id in pairs["qbench_id"].unique()))
     differing = pd.Series(
         [
-            _differing(wanted[qbench_id], folded.get(crm_id, {}))
+            _differing(wanted[qbench_id], folded.get(crm_id, {}), names)
             for qbench_id, crm_id in zip(pairs["qbench_id"], pairs["crm_id"], strict=True)
         ],
         index=pairs.index,
@@ -66,5 +68,5 @@ def _folded_records(held: pd.DataFrame) -> dict[str, dict[str, str]]:
     return {str(row["crm_id"]): _folded({str(name): value for name, value in row.items()}) for row in rows}
 
 
-def _differing(sent: Mapping[str, str], held: Mapping[str, str]) -> int:
-    return sum(held.get(name) != value for name, value in sent.items())
+def _differing(sent: Mapping[str, str], held: Mapping[str, str], names: Iterable[str]) -> int:
+    return sum(held.get(name) != sent.get(name) for name in names)
