@@ -149,6 +149,20 @@ def test_values_in_messages_are_dropped(message: str) -> None:
     assert "Zaphod" not in repr(read_problem(row_error("STRING_TOO_LONG", message, "Name")))
 
 
+@pytest.mark.parametrize("code", ["UNKNOWN_EXCEPTION", "APEX_ERROR", "invalid_client", "unsupported_grant_type", "API_DISABLED_FOR_ORG"])
+@pytest.mark.parametrize("member", ["statusCode", "errorCode", "error"])
+def test_code_is_read_from_whichever_member_holds_it(member: str, code: str) -> None:
+    assert read_problem([{member: code}]).code == code
+
+
+@pytest.mark.parametrize(
+    "text", ["Beeblebrox", "3MVG9lKcPoNINVBIPJjdw1J9LLM82Hn", "zaphod", "S3cretOfZaphod", "Zaphod Beeblebrox", "Z" * 81]
+)
+@pytest.mark.parametrize("member", ["statusCode", "errorCode", "error"])
+def test_what_stands_for_a_code_without_its_form_is_dropped(member: str, text: str) -> None:
+    assert read_problem([{member: text}]).code is None
+
+
 @pytest.mark.parametrize("entries", [None, [], "refused", [None], {"statusCode": "X"}])
 def test_refusal_without_a_reason_is_refused_without_a_code(entries: object) -> None:
     problem = read_problem(entries)

@@ -105,7 +105,8 @@ VALUE_CODES = frozenset(
 
 _CODES_OF_RECORDS = RECORD_ERRORS.keys() | DUPLICATE_CODES | REFERENCE_CODES | NO_ACCESS_CODES
 
-_CODE = re.compile(r"[A-Za-z0-9_]{1,80}")
+_CODE = re.compile(r"(?=.{1,80}$)(?:[A-Z][A-Z0-9_]*|[a-z][a-z0-9]*(?:_[a-z0-9]+)+)")
+"""Codes of the API (UNKNOWN_EXCEPTION) and of signing in (invalid_client); a name, a token or a password has seldom their form."""
 _FIELD_NAME = re.compile(r"[A-Za-z]\w{0,79}")
 _FIELDS_IN_MESSAGE = (
     re.compile(r"\bcolumn '(\w+)'"),
