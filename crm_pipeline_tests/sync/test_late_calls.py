@@ -14,7 +14,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import await_that
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, Bench, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
 
 WRITES = {"salesforce": "composite/sobjects", "hubspot": "batch/(upsert|update)"}
 OF_THE_SERVICE = "ServiceFailedException"
@@ -198,6 +198,24 @@ def test_association_that_lands_late_is_not_the_last_word(hubspot: Bench) -> Non
         await_that(lambda: main_company() == companies[2], "the late call is carried out")
     hubspot.load(spec, CONTACT)
     assert main_company() == companies[3]
+
+
+@pytest.mark.parametrize("crm", ["salesforce", "hubspot"])
+def test_contact_without_a_key_gets_no_second_record_where_its_email_changed_before_the_create_landed(stories: Stories, crm: str) -> None:
+    with stories(crm) as bench:
+        spec = bench.spec(external_keys=False)
+        bench.given(spec, ACCOUNT, customer(1))
+        bench.stage(spec, CONTACT, contact(7, 100, of=1))
+        with late(bench, path={"salesforce": "composite/sobjects", "hubspot": "contacts/batch/create"}[crm]) as lands:
+            with suppress(ServiceError):
+                bench.load(spec, CONTACT)
+            bench.stage(spec, CONTACT, contact(7, 200, of=1, email_address="another@labs.example.org"))
+            assert bench.load(spec, CONTACT, at_once=True).retryable == 1
+            assert not bench.emails(), "no unique value would refuse the one of them that comes last"
+            lands.set()
+            await_that(lambda: bench.emails() == ["person7@labs.example.org"], "the late call is carried out")
+        bench.load(spec, CONTACT)
+        assert bench.emails() == ["another@labs.example.org"]
 
 
 def test_call_that_the_crm_answered_itself_is_over(bench: Bench) -> None:

@@ -151,12 +151,14 @@ class HubSpotCrm:
         return resolve(self._reader, record_type, _name(record_type), intents)
 
     def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:
-        """Companies: until the create is carried out and search has caught up. A contact's email lets no second one be made."""
-        if record_type is RecordType.CONTACT:
-            return timedelta(0)
+        """Until the create's call must be over, and for companies until search has caught up.
+
+        A contact's email lets no second one be made, but only while QBench leaves it as it was sent.
+        """
         settings = self._settings
         carried_out = 0 if answered else settings.timeout_seconds + settings.late_seconds
-        return timedelta(seconds=carried_out + settings.search_lag_seconds)
+        found = settings.search_lag_seconds if record_type is RecordType.ACCOUNT else 0
+        return timedelta(seconds=carried_out + found)
 
     def is_up(self) -> bool:
         """Whether HubSpot answers now, asked once for its account details."""
