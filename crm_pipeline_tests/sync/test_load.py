@@ -16,6 +16,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
+from crm_pipeline.sandbox.salesforce.ids import new_id
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.report import LoadReport
 from crm_pipeline_tests.sync.conftest import (
@@ -292,18 +293,22 @@ def test_creates_of_one_name_that_broke_off_are_told_apart_by_all_that_was_sent(
     assert bench.names() == ["Eco Labs", "Eco Labs"]
 
 
-def test_creates_of_one_name_wait_where_hubspot_fails_to_show_what_they_made(hubspot: Bench) -> None:
-    spec, phones = hubspot.spec(external_keys=False), {11: "+15125550111", 12: "+15125550112"}
-    first_made = int(hubspot.add_account("Before")) + 1
-    hubspot.stage(spec, ACCOUNT, *(customer(number, customer_name="Eco Labs", phone=phone) for number, phone in phones.items()))
-    # Two of one name go in two calls.
-    break_create(hubspot, "drop_after", times=2)
-    hubspot.sandbox.faults.add(Fault(service="hubspot", path="companies/batch/read", times=None, status=500, holding=str(first_made)))
-    hubspot.load(spec, ACCOUNT)
-    assert {error for _, error in hubspot.outcomes().values()} == {"AmbiguousMatchException"}
-    hubspot.sandbox.faults.clear()
-    hubspot.load(spec, ACCOUNT)
-    assert {number: record["phone_number"][-4:] for number, record in held(hubspot).items()} == {11: "0111", 12: "0112"}
+def test_creates_of_one_name_wait_where_salesforce_fails_to_show_what_one_of_them_made(salesforce: Bench) -> None:
+    spec, phones = salesforce.spec(external_keys=False), {11: "+15125550111", 12: "+15125550112"}
+    salesforce.stage(spec, ACCOUNT, *(customer(number, customer_name="Eco Labs", phone=phone) for number, phone in phones.items()))
+    break_create(salesforce, "bend", bend=lambda _: {})
+    unreadable = new_id("001", 1)
+    salesforce.sandbox.faults.add(
+        Fault(service="salesforce", path="composite/sobjects/Account$", method="POST", times=None, status=500, holding=unreadable)
+    )
+    salesforce.load(spec, ACCOUNT)
+    salesforce.load(spec, ACCOUNT)
+    assert unreadable in {record["Id"] for record in salesforce.sandbox.org.records("Account")}
+    assert salesforce.names() == ["Eco Labs", "Eco Labs"]
+    salesforce.sandbox.faults.clear()
+    salesforce.load(spec, ACCOUNT)
+    assert {number: record["phone_number"][-4:] for number, record in held(salesforce).items()} == {11: "0111", 12: "0112"}
+    assert salesforce.names() == ["Eco Labs", "Eco Labs"]
 
 
 def test_a_create_without_key_that_salesforce_may_still_carry_out_is_left_for_a_later_load(salesforce: Bench) -> None:
