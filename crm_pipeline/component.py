@@ -17,6 +17,7 @@ from pydantic_core import CoreSchema
 
 from crm_pipeline.integration import NAME_PATTERN, IntegrationAttributes, IntegrationSpec, WrittenAttributes
 from crm_pipeline.orchestration.translating import TRANSLATION, AssetProps
+from crm_pipeline.scaffolding import IntegrationScaffolder
 from crm_pipeline.translation import AssetTranslation, Translated
 from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, problems_of, without_credentials
 from crm_pipeline.yaml_files import YamlDocument, read_documents, refusal
@@ -41,6 +42,7 @@ class _AsWritten(RootModel[dict[Any, Any]]):
         }
 
 
+@dg.scaffold_with(IntegrationScaffolder)
 class CrmIntegration(IntegrationAttributes, dg.Component, dg.Model, dg.Resolvable):
     """Keeps the CRMs of one integration current with one QBench tenant; the folder of its defs.yaml names the integration."""
 

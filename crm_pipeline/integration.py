@@ -241,7 +241,7 @@ class IntegrationAttributes(YamlModel):
         return self
 
 
-class WrittenAttributes(IntegrationAttributes, Translated):
+class WrittenAttributes(Translated, IntegrationAttributes):
     """The keys of an integration's YAML, below ``attributes:``."""
 
 

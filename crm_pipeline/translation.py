@@ -48,7 +48,7 @@ class AssetTranslation(YamlModel):
     ] = None
     kinds: Annotated[
         str | tuple[str, ...] | SkipJsonSchema[None],
-        Field(description="What the asset shows as its kinds, at most three, instead of ours.", examples=[["{{ props.service }}"]]),
+        Field(description="What the asset shows as its kinds, instead of ours.", examples=[["{{ props.service }}"]]),
     ] = None
     metadata: Annotated[
         str | Mapping[str, Any] | SkipJsonSchema[None],

@@ -145,7 +145,15 @@ class AccountMap(_FieldMap):
         AccountAddress | list[AccountAddress] | None,
         Field(
             description="The address, or a list of at most one per type; sent with the create only.",
-            examples=[{"street_1": "address"}],
+            examples=[
+                {
+                    "street_1": "address",
+                    "city": "city_name",
+                    "state": "state_name",
+                    "postal_code": "zip_postal_code",
+                    "country": "country_name",
+                }
+            ],
         ),
     ] = None
 
@@ -169,7 +177,18 @@ class ContactMap(_FieldMap):
     ] = None
     address: Annotated[
         ContactAddress | None,
-        Field(description="The mailing address; sent with the create only.", examples=[{"street": "contact_street"}]),
+        Field(
+            description="The mailing address; sent with the create only.",
+            examples=[
+                {
+                    "street": "contact_street",
+                    "city": "contact_city",
+                    "state": "contact_state",
+                    "postal_code": "contact_zip",
+                    "country": "contact_country",
+                }
+            ],
+        ),
     ] = None
 
     @property
