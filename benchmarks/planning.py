@@ -29,9 +29,9 @@ from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, start_sandbox
 from crm_pipeline.sandbox.seed import seed_tenant
 from crm_pipeline.schemas import LINKS, RAW
 from crm_pipeline.store.staging import FRAME_ROWS
-from crm_pipeline.sync import eligibility
-from crm_pipeline.sync.matching import MATCHES
-from crm_pipeline.sync.planning import Inputs, Plan, plan
+from crm_pipeline.sync.planning import eligibility
+from crm_pipeline.sync.planning.matching import MATCHES
+from crm_pipeline.sync.planning.plan import Inputs, Plan, plan
 
 CONTACTS = 100_000
 CONTACTS_PER_CUSTOMER = 10

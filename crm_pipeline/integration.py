@@ -21,10 +21,10 @@ from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, Record
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.settings import YamlModel
-from crm_pipeline.sync.link_policy import LinkPolicy
+from crm_pipeline.sync.backoff import RetrySettings
+from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline.sync.retrying import RetrySettings
 from crm_pipeline.translation import Translated
 from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, did_you_mean
 

@@ -20,8 +20,8 @@ from crm_pipeline.orchestration.windows import window_of
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import EVERYTHING, Window
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planning.selection import Named, Selection
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline.sync.selection import Named, Selection
 from crm_pipeline.yaml_errors import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -29,9 +29,9 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import normalized_by_id
-from crm_pipeline.sync.planned_accounts import PlannedAccounts
-from crm_pipeline.sync.preview import Forecast, Preview
-from crm_pipeline.sync.selection import Named, Selection
+from crm_pipeline.sync.loading.preview import Forecast, Preview
+from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
+from crm_pipeline.sync.planning.selection import Named, Selection
 
 OPERATIONS = ("create", "update", "link")
 

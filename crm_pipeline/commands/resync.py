@@ -21,9 +21,9 @@ from crm_pipeline.commands.options import (
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.staging import EVERYTHING
-from crm_pipeline.sync.load import Load
+from crm_pipeline.sync.loading.load import Load
+from crm_pipeline.sync.planning.selection import Named
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline.sync.selection import Named
 
 
 @click.command()

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Annotated, ClassVar, Protocol, Self
+from typing import Annotated, ClassVar, Protocol
 
 import pandas as pd
 from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter, Waits
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.model import CountryFormat, RecordType, Verb
 from crm_pipeline.settings import AllowsHttp
 
@@ -118,45 +119,6 @@ class Limits:
     daily_used: int | None
     daily_total: int | None
     calls_per_second: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class WriteBatch:
-    """Rows for the CRM to write: three frames of one RangeIndex.
-
-    ``rows``: schemas.WRITE_ROWS, with more columns where a load plans them. ``values``: a column per CRM field. ``sent``: bool,
-    same columns; only cells that are True are sent. A sent null clears the CRM's field.
-    """
-
-    rows: pd.DataFrame
-    values: pd.DataFrame
-    sent: pd.DataFrame
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def take(self, mask: pd.Series) -> Self:
-        """The rows where the mask holds, indexed anew."""
-        return type(self)(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
-
-    def slice(self, start: int, stop: int) -> Self:
-        """The rows from ``start`` up to, not including, ``stop``, indexed anew."""
-        return type(self)(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
-
-    def followed_by(self, other: Self) -> Self:
-        """Both, one after the other; they have the same columns, made by the same mapping."""
-        pairs = ((self.rows, other.rows), (self.values, other.values), (self.sent, other.sent))
-        return type(self)(*(pd.concat(pair, ignore_index=True) for pair in pairs))
-
-    def payloads(self) -> list[dict[str, object]]:
-        """Per row, the CRM fields to send with their values; None clears."""
-        columns = list(self.values.columns)
-        values = self.values.astype(object).where(self.values.notna(), None).to_numpy()
-        sent = self.sent[columns].to_numpy()
-        return [
-            {column: value for column, value, send in zip(columns, row, mask, strict=True) if send}
-            for row, mask in zip(values, sent, strict=True)
-        ]
 
 
 class Crm(Protocol):

@@ -62,3 +62,8 @@ def _fold_one(text: str, kind: FieldKind, region: str | None) -> str:
         number = integer_form(folded)
         return folded if number is None else str(number)
     return folded
+
+
+def same_key(held: pd.Series, own: pd.Series) -> pd.Series:
+    """Where two external key values are one (bool; null equals nothing): the CRMs' unique fields do not tell case apart."""
+    return fold(held).eq(fold(own)).fillna(value=False).astype(bool)

@@ -120,7 +120,7 @@ def _extract(
         check_specs=check_specs(shown.key, "window_complete"),
     )
     def extract(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from crm_pipeline.sync.extract import Extract
+        from crm_pipeline.sync.extracting.extract import Extract
 
         client = getattr(context.resources, resource)
         before = client.calls.snapshot()
@@ -176,8 +176,9 @@ def _normalize(
         check_specs=check_specs(shown.key, "mapping_current"),
     )
     def normalized(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        from crm_pipeline.mapping.revision import mapping_digest
         from crm_pipeline.store.raw_fields import NEWEST
-        from crm_pipeline.sync.normalizing import mapping_digest, normalize_staged
+        from crm_pipeline.sync.extracting.normalizing import normalize_staged
         from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
         started = time.monotonic()
@@ -231,7 +232,7 @@ def _load(
         freshness_policy=freshness,
     )
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        from crm_pipeline.sync.load import Load
+        from crm_pipeline.sync.loading.load import Load
 
         crm = getattr(context.resources, resource)
         order = spec.order(kind.name, record, run_id=context.run.run_id, partition_key=partition_label(context))

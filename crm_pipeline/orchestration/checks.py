@@ -17,7 +17,7 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.store.ledger import LinkFault, OpenRecords
-from crm_pipeline.sync.report import LoadReport
+from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.unknown_fields import told
 
 NOTHING_WRONG: tuple[type[RecordError], ...] = (

@@ -25,7 +25,7 @@ from crm_pipeline.orchestration.running import at_work
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import asset_of
-from crm_pipeline.sync.link_check import FINDINGS, LinkCheck, Scope
+from crm_pipeline.sync.links.check import FINDINGS, LinkCheck, Scope
 
 SCOPE_TAG = "crm_pipeline/links"
 """Which links a run checks: recent or full. A run without the tag, started by hand, checks all."""
@@ -120,7 +120,7 @@ def _waiting_contacts(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefi
         retry_policy=dg.RetryPolicy(max_retries=1),
     )
     def waiting_contacts(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from crm_pipeline.sync.waiting_contacts import WaitingContacts
+        from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
 
         client = getattr(context.resources, resource)
         before = client.calls.snapshot()
@@ -153,7 +153,7 @@ def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
         retry_policy=dg.RetryPolicy(max_retries=1),
     )
     def deletions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from crm_pipeline.sync.deletions import Deletions
+        from crm_pipeline.sync.extracting.deletions import Deletions
 
         client = getattr(context.resources, resource)
         before = client.calls.snapshot()

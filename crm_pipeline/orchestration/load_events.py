@@ -11,6 +11,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import CrmKind
+from crm_pipeline.crms.fewest_calls import fewest_calls
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.lineage import crm_sources
 from crm_pipeline.mapping.spec import RecordSpec
@@ -24,12 +25,11 @@ from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import open_rows
 from crm_pipeline.store.staging import Window
-from crm_pipeline.sync.floor import fewest_calls
-from crm_pipeline.sync.selection import Due, Selection
+from crm_pipeline.sync.planning.selection import Due, Selection
 
 if TYPE_CHECKING:
     from crm_pipeline.crms.base import Crm
-    from crm_pipeline.sync.load import Load
+    from crm_pipeline.sync.loading.load import Load
 
 DONE = "The run failed for other hours; every record of this one has its outcome."
 

@@ -13,8 +13,8 @@ from crm_pipeline.crms.base import Limits
 from crm_pipeline.errors import record_errors
 from crm_pipeline.frames import FrameSchema
 from crm_pipeline.model import Outcome
-from crm_pipeline.sync.link_check import LinkReport
-from crm_pipeline.sync.report import LoadReport
+from crm_pipeline.sync.links.check import LinkReport
+from crm_pipeline.sync.loading.report import LoadReport
 
 if TYPE_CHECKING:
     from crm_pipeline.qbench.listing import Gap
@@ -48,7 +48,7 @@ def load_metadata(report: LoadReport, calls: Mapping[str, int], *, floor: Mappin
     ``open_records`` are those among the failed ones that are tried again by themselves; ``refused_before`` those that were not sent,
     because the CRM refused the same write before.
 
-    ``floor``: the fewest write calls that the API allows for the rows sent (sync.floor).
+    ``floor``: the fewest write calls that the API allows for the rows sent (crms.fewest_calls).
     """
     return {
         ROW_COUNT: report.accounted,

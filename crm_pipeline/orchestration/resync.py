@@ -30,8 +30,8 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.
         pool=resource,
     )
     def resync(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from crm_pipeline.sync.load import Load
-        from crm_pipeline.sync.normalizing import normalize_staged
+        from crm_pipeline.sync.extracting.normalizing import normalize_staged
+        from crm_pipeline.sync.loading.load import Load
 
         started = time.monotonic()
         crm = getattr(context.resources, resource)

@@ -21,7 +21,7 @@ from crm_pipeline.orchestration.windows import partition_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import hours_of, waiting_hours
-from crm_pipeline.sync.waking import awakened
+from crm_pipeline.sync.planning.replanned import awakened
 
 INTERVAL_SECONDS = 60
 MOST_REQUESTS = 10

@@ -12,8 +12,8 @@ from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline.sync.retrying import RetrySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, INTENTS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline_tests.crms.bench import Bench

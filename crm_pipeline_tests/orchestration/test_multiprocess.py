@@ -18,8 +18,8 @@ from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratorie
 IMPORTED = [
     __name__,
     "crm_pipeline.qbench.client",
-    "crm_pipeline.sync.extract",
-    "crm_pipeline.sync.load",
+    "crm_pipeline.sync.extracting.extract",
+    "crm_pipeline.sync.loading.load",
     "crm_pipeline.crms.hubspot.client",
 ]
 FORKED = dg.multiprocess_executor.configured({"start_method": {"forkserver": {"preload_modules": IMPORTED}}})

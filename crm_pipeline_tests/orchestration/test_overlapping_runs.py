@@ -27,7 +27,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import Window
-from crm_pipeline.sync.extract import Extract
+from crm_pipeline.sync.extracting.extract import Extract
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.orchestration.conftest import READS, Dagster, failures, in_crms, outcomes
 from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, add_laboratories, attributes, customized, let_intents_settle

@@ -26,10 +26,10 @@ from crm_pipeline.schemas import LINKS, OUTCOMES, RAW
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, stage_raw
-from crm_pipeline.sync.load import Load
-from crm_pipeline.sync.normalizing import normalize_staged
+from crm_pipeline.sync.extracting.normalizing import normalize_staged
+from crm_pipeline.sync.loading.load import Load
+from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.report import LoadReport
 from crm_pipeline_tests.conftest import empty, own_database
 from crm_pipeline_tests.tenants import attributes, let_intents_settle
 

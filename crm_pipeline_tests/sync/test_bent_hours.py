@@ -19,12 +19,12 @@ from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.staging import Window
-from crm_pipeline.sync.extract import Extract
+from crm_pipeline.sync.extracting.extract import Extract
 from crm_pipeline_tests.bending import Way, bent, member, others, planned, recorded, ways
 from crm_pipeline_tests.crms.test_answers import FREE, NULLABLE, is_read
 from crm_pipeline_tests.qbench.test_answers import READ
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
-from crm_pipeline_tests.sync.test_link_check import account_of, delete, links, merge, records, reports
+from crm_pipeline_tests.sync.links.test_check import account_of, delete, links, merge, records, reports
 
 MORE = int(os.environ.get("CRM_PIPELINE_MORE_EXAMPLES", "0"))
 """How many bent hours are tried for each CRM; without it, a fixed one."""

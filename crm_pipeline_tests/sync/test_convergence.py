@@ -31,7 +31,7 @@ from crm_pipeline_tests.sync.conftest import (
     customer,
     empty_sandbox,
 )
-from crm_pipeline_tests.sync.test_deletions import delete
+from crm_pipeline_tests.sync.extracting.test_deletions import delete
 
 MORE = int(os.environ.get("CRM_PIPELINE_MORE_EXAMPLES", "0"))
 """How many examples are tried; without it, a few fixed ones."""

@@ -17,9 +17,9 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.sandbox.tenant import QBenchTenant
 from crm_pipeline.store.staging import Window
-from crm_pipeline.sync.extract import Extract
+from crm_pipeline.sync.extracting.extract import Extract
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, Bench, own_bench
-from crm_pipeline_tests.sync.test_link_check import delete, links, records, reports, restore
+from crm_pipeline_tests.sync.links.test_check import delete, links, records, reports, restore
 
 HOUR = 3600
 

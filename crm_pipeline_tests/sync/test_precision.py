@@ -16,7 +16,7 @@ import pytest
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.model import FieldKind, LinkOrigin
 from crm_pipeline.schemas import FOUND
-from crm_pipeline.sync.matching import choose
+from crm_pipeline.sync.planning.matching import choose
 
 NO_HOLDER = pd.DataFrame({"crm_id": pd.Series(dtype="str"), "integration": pd.Series(dtype="str"), "qbench_id": pd.Series(dtype="int64")})
 

@@ -10,10 +10,10 @@ import pytest
 
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.sync.load import Load
-from crm_pipeline.sync.report import LoadReport
+from crm_pipeline.sync.loading.load import Load
+from crm_pipeline.sync.loading.report import LoadReport
+from crm_pipeline.sync.planning.selection import Named, Selection
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline.sync.selection import Named, Selection
 from crm_pipeline_tests.sync.conftest import ACCOUNT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, Stories, customer
 
 PLACE: dict[str, Any] = {"address": "1 Main St", "city_name": "Austin", "zip_postal_code": "78701"}

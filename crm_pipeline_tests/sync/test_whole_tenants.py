@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from crm_pipeline.crms.base import Crm, WriteBatch
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
@@ -33,7 +34,7 @@ from crm_pipeline_tests.sync.conftest import (
     Staged,
     empty_sandbox,
 )
-from crm_pipeline_tests.sync.test_deletions import delete
+from crm_pipeline_tests.sync.extracting.test_deletions import delete
 
 ACCOUNT_MAP = {**LEAN_ACCOUNT_MAP, "number_of_employees": "employees", "address": {"city": "city_name"}}
 CONTACT_MAP = {**LEAN_CONTACT_MAP, "address": {"city": "contact_city"}}

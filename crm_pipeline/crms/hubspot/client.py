@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Limits, WriteBatch
+from crm_pipeline.crms.base import Limits
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.examining import examine, merged_since

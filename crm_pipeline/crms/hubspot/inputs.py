@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, MERGED_IDS, PRIMARY
 from crm_pipeline.crms.hubspot.wire import to_wire
 from crm_pipeline.errors import (

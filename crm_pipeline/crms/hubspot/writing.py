@@ -17,7 +17,8 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.contracts import fault_of
-from crm_pipeline.crms.base import KEPT, WriteBatch
+from crm_pipeline.crms.base import KEPT
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.calls import CallCounter
-from crm_pipeline.crms.base import Limits, WriteBatch
+from crm_pipeline.crms.base import Limits
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED

@@ -19,7 +19,7 @@ import pandas as pd
 from simple_salesforce.api import Salesforce
 
 from crm_pipeline.contracts import fault_of
-from crm_pipeline.crms.base import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
 from crm_pipeline.crms.salesforce.contracts import SAVED, SAVED_ROW, UPSERTED_ROW
 from crm_pipeline.crms.salesforce.errors import (

@@ -1,0 +1,60 @@
+"""What a CRM is handed to write, and how each row of it is accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import pandas as pd
+
+from crm_pipeline.errors import UnaccountedException
+from crm_pipeline.schemas import WRITE_RESULTS
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBatch:
+    """Rows for the CRM to write: three frames of one RangeIndex.
+
+    ``rows``: schemas.WRITE_ROWS, with more columns where a load plans them. ``values``: a column per CRM field. ``sent``: bool,
+    same columns; only cells that are True are sent. A sent null clears the CRM's field.
+    """
+
+    rows: pd.DataFrame
+    values: pd.DataFrame
+    sent: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, mask: pd.Series) -> Self:
+        """The rows where the mask holds, indexed anew."""
+        return type(self)(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def slice(self, start: int, stop: int) -> Self:
+        """The rows from ``start`` up to, not including, ``stop``, indexed anew."""
+        return type(self)(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def followed_by(self, other: Self) -> Self:
+        """Both, one after the other; they have the same columns, made by the same mapping."""
+        pairs = ((self.rows, other.rows), (self.values, other.values), (self.sent, other.sent))
+        return type(self)(*(pd.concat(pair, ignore_index=True) for pair in pairs))
+
+    def payloads(self) -> list[dict[str, object]]:
+        """Per row, the CRM fields to send with their values; None clears."""
+        columns = list(self.values.columns)
+        values = self.values.astype(object).where(self.values.notna(), None).to_numpy()
+        sent = self.sent[columns].to_numpy()
+        return [
+            {column: value for column, value, send in zip(columns, row, mask, strict=True) if send}
+            for row, mask in zip(values, sent, strict=True)
+        ]
+
+
+def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """Exactly one result (schemas.WRITE_RESULTS) per sent row, in the rows' order; a row without an answer is unaccounted."""
+    answered = WRITE_RESULTS.check(results).drop_duplicates("qbench_id").set_index("qbench_id").reindex(rows["qbench_id"])
+    silent = answered["error_type"].isna() & answered["crm_id"].isna()
+    answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
+    for name in ("parent_sent", "value_refused"):
+        answered[name] = answered[name].eq(True)
+    return WRITE_RESULTS.build(answered.reset_index())

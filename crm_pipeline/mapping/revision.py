@@ -1,0 +1,14 @@
+"""By which mapping was a record normalized? One that carries another digest is out of date."""
+
+from __future__ import annotations
+
+import hashlib
+
+from crm_pipeline.mapping.reading import RULES, Reading
+from crm_pipeline.mapping.spec import RecordSpec
+
+
+def mapping_digest(spec: RecordSpec, reading: Reading) -> str:
+    """A digest of all that decides what a raw record becomes: a row that carries another one is out of date."""
+    decides = f"{spec.model_dump_json()}|{reading.default_region}|{reading.time_zone}|{RULES}"
+    return hashlib.blake2b(decides.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""From QBench into the state: what changed is staged, and normalized."""

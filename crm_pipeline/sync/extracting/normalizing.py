@@ -1,0 +1,91 @@
+"""Turns staged raw records into staged normalized ones, frame by frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+
+import pandas as pd
+
+from crm_pipeline.mapping.filters import names_customer
+from crm_pipeline.mapping.normalize import customer_ids_of, live_customers, normalize
+from crm_pipeline.mapping.reading import Reading
+from crm_pipeline.mapping.revision import mapping_digest
+from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.rows import column
+from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_id, raw_stream, stage_normalized
+from crm_pipeline.store.waiting import ids_to_normalize_again
+
+
+def normalize_staged(store: Store, integration: str, spec: RecordSpec, *, window: Window, reading: Reading, counts: Counter[str]) -> None:
+    """Normalize the window's staged raw records and add what was met to ``counts`` (mapping.normalize.Normalized).
+
+    And those outside of it whose normalized state is out of date for another cause than their own change; they are counted
+    as ``again`` too.
+    """
+    digest = mapping_digest(spec, reading)
+    frames = raw_stream(store, integration, spec.record_type, window=window)
+    looks_at_customers = any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner))))
+    for frame in chain(frames, _out_of_date(store, integration, spec, window=window, digest=digest, counts=counts)):
+        deleted = _deleted_customers(store, integration, frame) if spec.record_type is RecordType.CONTACT else frozenset()
+        customers = _customers(store, integration, frame, deleted) if looks_at_customers else None
+        contents = None if customers is None else customers["content"]
+        result = normalize(frame, spec=spec, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
+        several = _several_customers(frame, deleted) if spec.record_type is RecordType.CONTACT else None
+        with store.transaction() as connection:
+            stage_normalized(
+                connection,
+                integration,
+                spec.record_type,
+                frame=result.frame,
+                mapping_digest=digest,
+                customers=several,
+                revisions=frame["revision"].tolist(),
+                customer_revisions=None if customers is None else column(customers["revision"]),
+            )
+        counts.update(result.counts)
+
+
+def _out_of_date(
+    store: Store, integration: str, spec: RecordSpec, *, window: Window, digest: str, counts: Counter[str]
+) -> Iterator[pd.DataFrame]:
+    with store.transaction() as connection:
+        follows_customers = names_customer(spec.only)
+        ids = ids_to_normalize_again(connection, integration, spec.record_type, mapping_digest=digest, follows_customers=follows_customers)
+    for start in range(0, len(ids), FRAME_ROWS):
+        with store.transaction() as connection:
+            frame = raw_by_id(connection, integration, spec.record_type, ids=ids[start : start + FRAME_ROWS])
+        frame = frame[~window.covers(frame["version"])].reset_index(drop=True)
+        counts["again"] += len(frame)
+        if len(frame):
+            yield frame
+
+
+def _deleted_customers(store: Store, integration: str, contacts: pd.DataFrame) -> frozenset[int]:
+    ids = {number for content in contacts["content"] if isinstance(content, dict) for number in customer_ids_of(content.get("customers"))}
+    with store.transaction() as connection:
+        return deleted_ids(connection, integration, RecordType.ACCOUNT, ids=sorted(ids))
+
+
+def _several_customers(contacts: pd.DataFrame, deleted: frozenset[int]) -> list[list[int] | None]:
+    """Per contact its customers where they are several, negative where left out as deleted; else None."""
+    ids = [customer_ids_of(content.get("customers")) if isinstance(content, dict) else () for content in contacts["content"]]
+    return [[-number if number in deleted else number for number in of_one] if len(of_one) > 1 else None for of_one in ids]
+
+
+def _customers(store: Store, integration: str, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.DataFrame:
+    """Content and revision of each contact's first customer as staged; an empty dict and null where there is none."""
+    ids = [_first_customer(content, deleted) for content in contacts["content"]]
+    with store.transaction() as connection:
+        wanted = sorted({customer_id for customer_id in ids if customer_id is not None})
+        staged = raw_by_id(connection, integration, RecordType.ACCOUNT, ids=wanted).set_index("qbench_id")
+    contents, revisions = staged["content"].to_dict(), staged["revision"].to_dict()
+    content = pd.Series([contents.get(customer_id, {}) for customer_id in ids], index=contacts.index, dtype=object)
+    return pd.DataFrame({"content": content, "revision": pd.array([revisions.get(customer_id) for customer_id in ids], dtype="Int64")})
+
+
+def _first_customer(content: object, deleted: frozenset[int]) -> int | None:
+    return next(iter(live_customers(customer_ids_of(content.get("customers")), deleted)), None) if isinstance(content, dict) else None

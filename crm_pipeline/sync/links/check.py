@@ -1,0 +1,236 @@
+"""Compares the links of one CRM with what the CRM has, and puts right what can be put right by itself (docs/rules.md, 27 to 29).
+
+Runs under the lock of the loads, so that no record is written while its link changes. What is found is stored in one
+transaction per record type; whatever a check did not get to, the next one does.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.batch import WriteBatch, account_for
+from crm_pipeline.model import Operation, RecordType, Verb
+from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.link_checks import (
+    contacts_of,
+    count_links,
+    forget_links,
+    gone_links,
+    hold_links,
+    ids_in_doubt,
+    last_check,
+    links_after,
+    save_check,
+    set_parents,
+)
+from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.store.staging import FRAME_ROWS
+from crm_pipeline.sync.links.findings import outcomes, returned, without_account
+from crm_pipeline.sync.links.policy import LinkPolicy, judge
+from crm_pipeline.sync.links.reader import LinkReader
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.turns import run_of, turn_at
+
+logger = logging.getLogger(__name__)
+
+Scope = Literal["recent", "full"]
+
+OVERLAP = timedelta(minutes=10)
+"""How much earlier than the last check's begin a recent one looks: clocks differ, and HubSpot's search lags."""
+
+FIRST_LOOK_BACK = timedelta(days=1)
+"""How far back the first recent check looks; a full one sees the rest."""
+
+FINDINGS = (
+    *("relinked", "conflict", "deleted", "restored", "forgotten", "key_lost", "key_refused", "other_key"),
+    *("other_account", "account_lost", "account_refused", "too_many"),
+)
+"""Everything that is counted beside ``checked``."""
+
+SAMPLE_IDS = 5
+
+
+@dataclass(slots=True)
+class LinkReport:
+    """The counts of one check of one record type, by finding, and a few of their QBench ids."""
+
+    record_type: RecordType
+    counts: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, finding: str, qbench_ids: Sequence[int]) -> None:
+        """Count these records."""
+        self.counts[finding] += len(qbench_ids)
+        known = self.samples.setdefault(finding, [])
+        known.extend(qbench_ids[: SAMPLE_IDS - len(known)])
+
+
+class LinkCheck:
+    """One check of the links of one CRM. ``run`` does it; ``reports`` say what was found, also after ``run`` raised.
+
+    ``orders``: one per record type, accounts first, so that contacts are compared with accounts as they are now.
+    """
+
+    def __init__(self, orders: Sequence[LoadOrder], *, policy: LinkPolicy, store: Store, crm: Crm) -> None:
+        self.reports = [LinkReport(order.state.record_type) for order in orders]
+        self._orders = orders
+        self._policy = policy
+        self._store = store
+        self._crm = crm
+        self._returned: dict[int, str | None] = {}
+
+    @property
+    def too_many_gone(self) -> bool:
+        """Whether so many records were gone that they are reported only."""
+        return any(report.counts["too_many"] for report in self.reports)
+
+    def run(self, scope: Scope) -> None:
+        """Check all links, or those that may have changed since the last check.
+
+        Raises the ServiceError or ConfigurationError that stopped it.
+        """
+        first = self._orders[0]
+        with run_of(self._store, first.integration, first.crm):
+            org_id = self._crm.organization()
+            with self._store.transaction() as connection:
+                require_organization(connection, first.integration, first.crm, org_id=org_id, key_space=first.key_space)
+            for order, report in zip(self._orders, self.reports, strict=True):
+                self._check(LinkReader(order, self._store, self._crm, org_id, order.state), report, scope=scope)
+
+    def _check(self, reader: LinkReader, report: LinkReport, *, scope: Scope) -> None:
+        order, started, clock = reader.order, datetime.now(UTC), time.monotonic()
+        with self._store.transaction() as connection:
+            follow_deletions(connection, order.state)
+        found = [self._looked_at(reader, links, report) for links in self._links(order, scope)]
+        rows = pd.concat(found, ignore_index=True) if found else None
+        # What is linked is decided in turn; looking at all links first would keep other integrations waiting.
+        with turn_at(self._store, order.crm, org_id=reader.org_id, record_type=order.state.record_type):
+            findings = None if rows is None else reader.reconcile(rows, returned=self._returned)
+            if rows is not None and findings is not None:
+                self._store_findings(reader, findings, report)
+                self._write_keys(order, findings[findings["key_lost"]], report)
+                self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
+                if order.state.record_type is RecordType.ACCOUNT:
+                    self._returned = returned(rows, findings)
+            self._apply_policy(order, report, new=[] if findings is None else _ids(findings, findings["finding"].eq("deleted")))
+        with self._store.transaction() as connection:
+            save_check(connection, order.state, scope=scope, started_at=started, counts=report.counts)
+        logger.info(
+            "%s %s %ss: checked %d links (%s) in %.1f s: %s",
+            order.integration,
+            order.crm,
+            order.state.record_type,
+            report.counts["checked"],
+            scope,
+            time.monotonic() - clock,
+            ", ".join(f"{report.counts[name]} {name}" for name in FINDINGS if report.counts[name]) or "all as they were",
+        )
+
+    def _links(self, order: LoadOrder, scope: Scope) -> Iterator[pd.DataFrame]:
+        yield from self._all(order) if scope == "full" else self._in_doubt(order)
+
+    def _all(self, order: LoadOrder) -> Iterator[pd.DataFrame]:
+        after = -1
+        while True:
+            with self._store.transaction() as connection:
+                links = links_after(connection, order.state, after=after, rows=FRAME_ROWS)
+            if links.empty:
+                return
+            yield links
+            after = int(links["qbench_id"].iloc[-1])
+
+    def _in_doubt(self, order: LoadOrder) -> Iterator[pd.DataFrame]:
+        with self._store.transaction() as connection:
+            before = last_check(connection, order.state)
+        since = before - OVERLAP if before is not None else datetime.now(UTC) - FIRST_LOOK_BACK
+        gone = self._crm.merged_or_deleted(order.state.record_type, since=since)
+        with self._store.transaction() as connection:
+            ids = sorted(
+                {
+                    *ids_in_doubt(connection, order.state, crm_ids=gone),
+                    *contacts_of(connection, order.state, customers=list(self._returned)),
+                }
+            )
+        for start in range(0, len(ids), FRAME_ROWS):
+            with self._store.transaction() as connection:
+                yield order.state.links(connection, ids=ids[start : start + FRAME_ROWS])
+
+    def _looked_at(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport) -> pd.DataFrame:
+        report.counts["checked"] += len(links)
+        return reader.look(LINKS.check(links))
+
+    def _store_findings(self, reader: LinkReader, findings: pd.DataFrame, report: LinkReport) -> None:
+        order = reader.order
+        with self._store.transaction() as connection:
+            latest = order.state.outcomes(connection, ids=findings["qbench_id"].tolist())
+            reader.store_changes(connection, findings[findings["changed"]])
+            lost = _ids(findings, findings["account_lost"])
+            set_parents(connection, order.state, ids=lost, customers=[None] * len(lost))
+            skipped = outcomes(findings, latest)
+            order.state.save_outcomes(
+                connection, outcomes=skipped, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key
+            )
+        for name, rows in findings.groupby("finding"):
+            report.add(str(name), rows["qbench_id"].tolist())
+        for name in ("key_lost", "other_key", "other_account", "account_lost"):
+            report.add(name, _ids(findings, findings[name]))
+
+    def _write_keys(self, order: LoadOrder, keyless: pd.DataFrame, report: LinkReport) -> None:
+        """Give records their external keys back, and nothing else."""
+        size = self._crm.batch_size(order.state.record_type)
+        for start in range(0, len(keyless), size):
+            part = keyless.iloc[start : start + size].reset_index(drop=True)
+            rows = WRITE_ROWS.build(
+                part[["qbench_id", "crm_id"]].assign(
+                    operation=str(Operation.LINK), verb=str(Verb.UPDATE), key=order.key_of(part["qbench_id"])
+                )
+            )
+            nothing = pd.DataFrame(index=rows.index)
+            answer = account_for(rows, self._crm.write(order.state.record_type, WriteBatch(rows, nothing, nothing)))
+            report.add("key_refused", _ids(answer, answer["error_type"].notna()))
+
+    def _give_accounts_back(self, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:
+        """Put contacts and accounts together again; a contact whose account is not taken is open, so that a load sends it."""
+        size = self._crm.association_batch_size
+        for start in range(0, len(lost), size):
+            part = lost.iloc[start : start + size].reset_index(drop=True)
+            pairs = ASSOCIATIONS.build(
+                part[["qbench_id", "crm_id"]].assign(parent_crm_id=part["account"], beside=False, previous_crm_id=None)
+            )
+            answer = account_for(pairs, self._crm.associate(pairs))
+            given, refused = part[answer["error_type"].isna()], part[answer["error_type"].notna()]
+            with self._store.transaction() as connection:
+                set_parents(connection, order.state, ids=given["qbench_id"].tolist(), customers=given["customer_id"].tolist())
+                latest = order.state.outcomes(connection, ids=refused["qbench_id"].tolist())
+                order.state.save_outcomes(
+                    connection,
+                    outcomes=without_account(refused, latest),
+                    backoff=order.retries.backoff,
+                    run_id=order.run_id,
+                    partition_key=order.partition_key,
+                )
+            report.add("account_refused", refused["qbench_id"].tolist())
+
+    def _apply_policy(self, order: LoadOrder, report: LinkReport, *, new: list[int]) -> None:
+        with self._store.transaction() as connection:
+            gone = gone_links(connection, order.state)
+            verdict = judge(gone, new=new, links=count_links(connection, order.state), policy=self._policy)
+            hold_links(connection, order.state, ids=verdict.held)
+            forget_links(connection, order.state, ids=verdict.forget)
+        report.add("forgotten", verdict.forget)
+        report.counts["too_many"] += verdict.reported
+
+
+def _ids(frame: pd.DataFrame, rows: pd.Series) -> list[int]:
+    return [int(qbench_id) for qbench_id in frame.loc[rows, "qbench_id"]]

@@ -1,0 +1,75 @@
+"""What became of the records behind some links? Asked of the CRM, compared with the state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import left_behind, release
+from crm_pipeline.store.link_checks import change_links
+from crm_pipeline.sync.links.findings import NOBODY, contested, noteworthy, reconcile
+from crm_pipeline.sync.links.usable import account_crm_ids
+from crm_pipeline.sync.order import LoadOrder
+
+
+@dataclass(frozen=True, slots=True)
+class LinkReader:
+    """Looks at links on behalf of an order, for a check and for a load that met a record which is gone.
+
+    ``state``: whose links they are, the order's own or its accounts'.
+    """
+
+    order: LoadOrder
+    store: Store
+    crm: Crm
+    org_id: str
+    state: CrmState
+
+    def look(self, links: pd.DataFrame) -> pd.DataFrame:
+        """Those of these links (schemas.LINKS) about which there is something to say (findings.noteworthy)."""
+        order = self.order
+        examined = self.crm.examine(self.state.record_type, links["crm_id"].tolist())
+        links = links[links["crm_id"].isin(examined["crm_id"])].reset_index(drop=True)
+        accounts = None
+        if self.state.record_type is RecordType.CONTACT:
+            with self.store.transaction() as connection:
+                ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
+                accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
+        return noteworthy(links, examined, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
+
+    def reconcile(self, rows: pd.DataFrame, *, returned: Mapping[int, str | None] = NOBODY) -> pd.DataFrame:
+        """The findings (findings.FINDINGS) about these links (findings.noteworthy); ``returned``: as findings.reconcile has it.
+
+        Where several lead to one record that nobody holds, and its key does not say whose it is, its values are read.
+        """
+        state, winners = self.state, rows.loc[rows["state"].eq("merged"), "leads_to"].tolist()
+        with self.store.transaction() as connection:
+            holders = state.holders(connection, org_id=self.org_id, crm_ids=winners)
+            left = left_behind(connection, state, org_id=self.org_id, crm_ids=winners)
+        holders = holders[~holders["crm_id"].isin(left["crm_id"])].reset_index(drop=True)
+        standing = self._standing(contested(rows, holders))
+        return reconcile(rows, holders, integration=self.order.integration, standing=standing, returned=returned)
+
+    def store_changes(self, connection: Connection, findings: pd.DataFrame) -> None:
+        """Store what the links of these findings (findings.FINDINGS) are now; of a record deleted in QBench, a winner is taken over."""
+        release(connection, self.state, org_id=self.org_id, crm_ids=findings.loc[findings["finding"].eq("relinked"), "crm_id"].tolist())
+        change_links(connection, self.state, changes=findings)
+
+    def _standing(self, rivals: pd.DataFrame) -> pd.Series | None:
+        """By QBench id, how many of the values last sent the winner has: a merge keeps those of the primary record."""
+        fields = sorted({name for row in rivals["digests"] for name in row})
+        if rivals.empty or not fields:
+            return None
+        held = self.crm.read(self.state.record_type, rivals["leads_to"].unique().tolist(), fields)
+        now = digests(held[fields]).set_index(held["crm_id"].rename(None)).reindex(rivals["leads_to"], fill_value=NO_DIGEST)
+        last = digest_frame(rivals["digests"], fields)
+        equal = (last.to_numpy() == now.to_numpy()) & (last.to_numpy() != NO_DIGEST)
+        return pd.Series(equal.sum(axis=1), index=rivals["qbench_id"])

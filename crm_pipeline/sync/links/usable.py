@@ -1,0 +1,20 @@
+"""Which links can be used? By them records are updated, and contacts find their accounts; no I/O."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crm_pipeline.model import LinkStatus
+
+UNUSABLE = (LinkStatus.DELETED, LinkStatus.CONFLICT, LinkStatus.MERGED)
+"""What a link is that keeps back its own record."""
+
+
+def account_crm_ids(links: pd.DataFrame) -> pd.Series:
+    """By QBench id of customers (schemas.LINKS), the CRM id that contacts get as their account; null without one.
+
+    Of a link that lost its record to another customer's in a merge, that is the winner's (docs/rules.md, 27).
+    """
+    by_id = links.set_index("qbench_id")
+    live, lost = by_id["status"].eq(LinkStatus.LIVE), by_id["status"].eq(LinkStatus.CONFLICT)
+    return by_id["crm_id"].where(live).mask(lost, by_id["merged_into"])

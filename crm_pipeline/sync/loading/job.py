@@ -1,0 +1,70 @@
+"""What the stages of one load share: what is to be loaded where, its report, and the right to write there."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.database import Lock, Store
+from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.sync.loading.report import LoadReport
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.turns import Turns, run_of
+
+
+class Job:
+    """One load while it runs, between entering and leaving: nobody else writes for its integration to its CRM meanwhile."""
+
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, report: LoadReport) -> None:
+        self.order = order
+        self.store = store
+        self.crm = crm
+        self.report = report
+        self._block = ExitStack()
+        self._lock: Lock
+        self._turns: Turns | None = None
+
+    def __enter__(self) -> Job:
+        self._lock = self._block.enter_context(run_of(self.store, self.order.integration, self.order.crm))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._block.close()
+
+    @property
+    def record_type(self) -> RecordType:
+        """What is loaded."""
+        return self.order.spec.record_type
+
+    @cached_property
+    def org_id(self) -> str:
+        """The CRM organization, proven to be the one that the integration's links belong to. Raises WrongOrgError."""
+        org_id = self.crm.organization()
+        with self.store.transaction() as connection:
+            require_organization(connection, self.order.integration, self.order.crm, org_id=org_id, key_space=self.order.key_space)
+        return org_id
+
+    @property
+    def turn_is_wanted(self) -> bool:
+        """Whether another integration waits for the organization's object."""
+        return self._turns is not None and self._turns.wanted
+
+    def take_turn(self) -> None:
+        """Have the organization's object."""
+        if self._turns is None:
+            order = self.order
+            turns = Turns(self.store, integration=order.integration, service=order.crm, org_id=self.org_id, record_type=self.record_type)
+            self._turns = self._block.enter_context(turns)
+
+    def pass_turn_on(self) -> bool:
+        """Let those who wait have the object first; whether they linked records, so that what was looked up is out of date."""
+        return self._turns is not None and self._turns.pass_on()
+
+    def require_locks(self) -> None:
+        """Raises StoreError when a lock was lost with its connection."""
+        self._lock.require()
+        if self._turns is not None:
+            self._turns.require()

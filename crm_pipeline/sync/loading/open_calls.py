@@ -1,0 +1,63 @@
+"""Which writes may still be carried out unseen? Notes each call of a load in the state before it is sent (docs/rules.md, 42)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.open_calls import begin_call, end_call, forget_calls
+from crm_pipeline.sync.loading.results import UNCLEAR
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A call that is about to be sent: its number, null where nothing was stored of it, and how many calls had lost their answer."""
+
+    number: int | None
+    lost_before: int
+
+
+class Watch:
+    """The calls of one load. A call whose answer came is forgotten with its results; what is left is store.open_calls' matter."""
+
+    def __init__(self, state: CrmState, crm: Crm) -> None:
+        self._state = state
+        self._crm = crm
+
+    def begin(self, connection: Connection, rows: pd.DataFrame) -> Sent:
+        """Store that these rows (plan.PLAN) are about to be sent; nothing where there are none."""
+        if rows.empty:
+            return Sent(None, self._crm.calls.lost)
+        lasts = self._crm.call_lasts + self._crm.late_after
+        ids, contents = rows["qbench_id"].tolist(), rows["content"].tolist()
+        return Sent(begin_call(connection, self._state, ids=ids, contents=contents, lasts=lasts), self._crm.calls.lost)
+
+    def end(self, connection: Connection, sent: Sent | None, answer: pd.DataFrame, *, error: ServiceError | None = None) -> None:
+        """Store that a call came back, with an answer (schemas.WRITE_RESULTS of its rows) or with an error.
+
+        Rows of which nobody knows whether they were stored stay in doubt. Where an attempt got no answer, all of them are
+        watched until it must be over.
+        """
+        if sent is None or sent.number is None:
+            return
+        ids = answer["qbench_id"]
+        if not self.came_back(sent):
+            end_call(connection, call=sent.number, doubtful=ids.tolist(), over_after=self._crm.late_after)
+        else:
+            unclear = [*UNCLEAR, CrmFailsOnRecordException.__name__]
+            doubtful = answer["error_type"].isin(unclear) & (error is None or error.executed)
+            end_call(connection, call=sent.number, doubtful=ids[doubtful].tolist(), over_after=timedelta(0))
+
+    def came_back(self, sent: Sent) -> bool:
+        """Whether the CRM answered every attempt of the call, so that it carries out nothing of it any more."""
+        return self._crm.calls.lost == sent.lost_before
+
+    def made_up_for(self, connection: Connection, answer: pd.DataFrame) -> None:
+        """Forget earlier calls that are over, of records that were written since."""
+        forget_calls(connection, self._state, ids=answer.loc[answer["error_type"].isna(), "qbench_id"].tolist())

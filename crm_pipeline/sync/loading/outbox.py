@@ -1,0 +1,85 @@
+"""Writes on their way to the CRM: gathered until a batch is full, in the order in which email addresses change hands; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import reduce
+
+import pandas as pd
+
+from crm_pipeline.sync.planning import emails
+from crm_pipeline.sync.planning.plan import Plan, unrepeatable
+
+
+class Outbox:
+    """The writes of one load that are planned and not sent. Whoever takes a batch from it sends that before taking the next."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._smaller: dict[int, int] = {}
+        self._gathered: dict[tuple[str, int], Plan] = {}
+        self._again: list[Plan] = []
+        self.is_locked = False
+        """Whether the CRM had locked one of the rows that go again."""
+        self._given_up: set[int] = set()
+
+    def send_apart(self, parts: Mapping[int, int]) -> None:
+        """Let creates of these QBench ids go with so few others in one call: one of them may be what a call failed on."""
+        self._smaller.update(parts)
+
+    def goes_apart(self, qbench_id: int) -> bool:
+        """Whether a call failed before that was to create the record."""
+        return qbench_id in self._smaller
+
+    def add(self, writes: Plan) -> Iterator[Plan]:
+        """Gather writes that have a verb; the batches that are full by that, each of one verb.
+
+        A write that takes an email address goes behind the one that gives it up (docs/rules.md, 23).
+        """
+        for part in emails.in_order(writes):
+            if emails.takes(part.rows, self._given_up).any():
+                yield from self.rest()
+            self._given_up |= emails.given_up(part.rows)
+            yield from self._full(part)
+
+    def rest(self) -> Iterator[Plan]:
+        """What is gathered, however little."""
+        while self._gathered:
+            gathered = self._gathered.pop(next(iter(self._gathered)))
+            if len(gathered):
+                yield gathered
+        self._given_up.clear()
+
+    def put_back(self, rows: Plan, *, locked: bool) -> None:
+        """Let rows go again that were sent; ``locked``: one of them was in use."""
+        if len(rows):
+            self._again.append(rows)
+        self.is_locked |= locked
+
+    def again(self) -> Iterator[Plan]:
+        """What goes again: first what gives up an address, then what takes it."""
+        if not self._again:
+            return
+        rows, self._again, self.is_locked = reduce(Plan.followed_by, self._again), [], False
+        for part in emails.in_order(rows):
+            for verb in part.rows["verb"].unique():
+                yield from _batches(part.take(part.rows["verb"] == verb), self._batch_size)
+
+    @property
+    def waiting(self) -> list[pd.DataFrame]:
+        """The rows (plan.PLAN) of all that is not sent."""
+        return [part.rows for part in (*self._gathered.values(), *self._again)]
+
+    def _full(self, part: Plan) -> Iterator[Plan]:
+        most = part.rows["qbench_id"].map(self._smaller).where(unrepeatable(part.rows)).fillna(self._batch_size).astype("int64")
+        for verb, size in dict.fromkeys(zip(part.rows["verb"], most, strict=True)):
+            kind, added = (verb, size), part.take(part.rows["verb"].eq(verb) & most.eq(size))
+            gathered = self._gathered.pop(kind).followed_by(added) if kind in self._gathered else added
+            full = len(gathered) // size * size
+            self._gathered[kind] = gathered.slice(full, len(gathered))
+            yield from _batches(gathered.slice(0, full), size)
+
+
+def _batches(rows: Plan, size: int) -> Iterator[Plan]:
+    for start in range(0, len(rows), size):
+        yield rows.slice(start, start + size)

@@ -1,0 +1,208 @@
+"""What would a load do? The same plan as a load's, counted instead of carried out; stores nothing and writes to no CRM."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.fewest_calls import ASSOCIATE, fewest_calls
+from crm_pipeline.errors import LinkConflictException
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
+from crm_pipeline.mapping.revision import mapping_digest
+from crm_pipeline.model import Operation, Outcome, RecordType
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.organizations import check_organization
+from crm_pipeline.store.staging import FRAME_ROWS, count_of_other_mapping
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planning.plan import Plan
+from crm_pipeline.sync.planning.planned_accounts import TO_BE_CREATED, PlannedAccounts
+from crm_pipeline.sync.planning.planner import Planner
+from crm_pipeline.sync.planning.selection import Due, Named, Selection, begun, taken
+from crm_pipeline.sync.unknown_fields import told, unknown_fields
+
+SAMPLE_IDS = 5
+OTHER_MAPPING = "records are shown as another mapping made them; materialize the normalized assets, then plan again"
+AFTER_ACCOUNT = "after their account, which the same load creates first"
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many records, and a few of their QBench ids."""
+
+    count: int = 0
+    sample_ids: list[int] = field(default_factory=list)
+
+    def add(self, qbench_ids: pd.Series) -> None:
+        """Count these records."""
+        self.count += len(qbench_ids)
+        self.sample_ids.extend(qbench_ids.head(SAMPLE_IDS - len(self.sample_ids)).tolist() if len(self.sample_ids) < SAMPLE_IDS else [])
+
+
+Reason = tuple[str, str | None]
+"""What is planned (create, update, link, or the outcome of a record that is left alone) and the record error behind it."""
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What a load would do, counted. ``fields``: by CRM field and operation, the records that would get a new value there.
+
+    ``reads``: the calls that the look-ups made, which the load makes again; ``writes``: those that it would make besides.
+    """
+
+    integration: str
+    crm: str
+    record_type: RecordType
+    rows: int = 0
+    replanned: int = 0
+    planned: dict[Reason, Tally] = field(default_factory=dict)
+    fields: dict[str, Counter[str]] = field(default_factory=dict)
+    after_account: int = 0
+    open_intents: int = 0
+    other_mapping: int = 0
+    unknown_fields: list[str] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
+    reads: dict[str, int] = field(default_factory=dict)
+    writes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> list[str]:
+        """What else is to be known."""
+        notes = []
+        if self.after_account:
+            notes.append(f"{self.after_account} contacts are written {AFTER_ACCOUNT}")
+        if self.open_intents:
+            notes.append(f"{self.open_intents} creates of an interrupted run are settled first; they may become updates")
+        if self.other_mapping:
+            notes.append(f"{self.other_mapping} {OTHER_MAPPING}")
+        if self.unknown_fields:
+            notes.append(told(self.unknown_fields))
+        return notes + [f"{note} ({count} records)" for note, count in self.noted.most_common()]
+
+    def as_json(self) -> dict[str, Any]:
+        """The forecast in plain values."""
+        return {
+            "integration": self.integration,
+            "crm": self.crm,
+            "record_type": str(self.record_type),
+            "rows": self.rows,
+            "replanned": self.replanned,
+            "plan": [
+                {"operation": operation, "reason": reason, "count": tally.count, "sample_ids": tally.sample_ids}
+                for (operation, reason), tally in self.planned.items()
+            ],
+            "fields": {name: dict(counts) for name, counts in self.fields.items()},
+            "calls": {"reads": self.reads, "writes": self.writes},
+            "notes": self.notes,
+        }
+
+
+class Preview:
+    """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then."""
+
+    def __init__(self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = FRAME_ROWS) -> None:
+        self._store = store
+        self._crm = crm
+        self._accounts = accounts
+        self._frame_rows = frame_rows
+
+    def forecast(self, order: LoadOrder, selection: Selection) -> Forecast:
+        """What a load of this order would do with these rows. Raises what stops a load before its first write."""
+        forecast = Forecast(order.integration, order.crm, order.spec.record_type)
+        before = Counter(self._crm.calls.snapshot())
+        org_id = self._org_id(order)
+        accounts, noted, owners = self._accounts, forecast.noted, self._accounts.owners
+        planner = Planner(order, store=self._store, crm=self._crm, org_id=org_id, notes=noted, accounts=accounts, account_owners=owners)
+        again = self._begin(order, selection, forecast)
+        taken_crm_ids: set[str] = set()
+        written: Counter[str] = Counter()
+        for part in taken(order, selection, again=again, store=self._store, frame_rows=self._frame_rows):
+            forecast.replanned += len(part.frame) if part.replanned else 0
+            forecast.rows += 0 if part.replanned else len(part.frame)
+            planned = _without_taken(planner.plan(part.frame, undecided={}), taken_crm_ids)
+            taken_crm_ids.update(planned.rows["crm_id"].dropna())
+            self._count(forecast, planned, order)
+            written.update(self._rows_per_call(planned.rows))
+            if order.spec.record_type is RecordType.ACCOUNT:
+                accounts.add(planned)
+        forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
+        forecast.writes = fewest_calls(self._crm, order.spec.record_type, written)
+        return forecast
+
+    def _begin(self, order: LoadOrder, selection: Selection, forecast: Forecast) -> list[int]:
+        """The records that a load takes besides its window's, as it finds them when it begins; what beginning changes is undone."""
+        with self._store.trial() as connection:
+            forecast.open_intents = len(order.state.open_intents(connection))
+            forecast.other_mapping = _of_other_mapping(connection, order, selection)
+            forecast.unknown_fields = unknown_fields(connection, order.integration, order.spec)
+            if order.spec.record_type is RecordType.ACCOUNT:
+                return begun(connection, order, selection, accounts=self._accounts)
+            # As the load of accounts does before.
+            follow_deletions(connection, order.parent)
+            return begun(connection, order, selection, accounts=self._accounts, written_before=sorted(self._accounts.written))
+
+    def _org_id(self, order: LoadOrder) -> str:
+        org_id = self._crm.organization()
+        with self._store.transaction() as connection:
+            check_organization(connection, order.integration, order.crm, org_id=org_id, key_space=order.key_space)
+        return org_id
+
+    def _count(self, forecast: Forecast, planned: Plan, order: LoadOrder) -> None:
+        rows = planned.rows
+        shown = rows["operation"].where(rows["operation"] != Operation.NONE, rows["outcome"])
+        for (operation, reason), ids in rows["qbench_id"].groupby([shown, rows["error_type"].fillna("")], sort=True):
+            forecast.planned.setdefault((str(operation), str(reason) or None), Tally()).add(ids)
+        forecast.after_account += int(rows["parent_crm_id"].str.startswith(TO_BE_CREATED).fillna(value=False).sum())
+        changed = self._changed(planned, order)
+        for operation in (Operation.CREATE, Operation.UPDATE, Operation.LINK):
+            counts = changed[rows["operation"].eq(operation).to_numpy()].sum()
+            for name, count in counts[counts > 0].items():
+                forecast.fields.setdefault(str(name), Counter())[str(operation)] += int(count)
+
+    def _changed(self, planned: Plan, order: LoadOrder) -> pd.DataFrame:
+        """Per row and CRM field, whether a new value goes there: of an update only what differs from what was sent before."""
+        updates = planned.rows["operation"].eq(Operation.UPDATE).to_numpy()
+        if not updates.any():
+            return planned.sent
+        rows = planned.rows[updates]
+        with self._store.transaction() as connection:
+            links = order.state.links(connection, ids=rows["qbench_id"].tolist())
+        columns = list(planned.sent.columns)
+        stored = digest_frame(rows["qbench_id"].map(links.set_index("qbench_id")["digests"]), columns)
+        differs = digest_frame(rows["digests"], columns).ne(stored)
+        cleared = planned.values[updates].isna() & stored.eq(NO_DIGEST)
+        changed = planned.sent.copy()
+        changed.loc[updates] = planned.sent[updates] & differs & ~cleared
+        return changed
+
+    def _rows_per_call(self, rows: pd.DataFrame) -> Counter[str]:
+        """Rows by the verb of their call, and under ``associate`` those whose account needs a call of its own."""
+        rows = rows[rows["operation"] != Operation.NONE]
+        associated = rows["parent_crm_id"].notna() & ~rows["verb"].isin(list(self._crm.parent_goes_with))
+        return Counter({**rows["verb"].value_counts().to_dict(), ASSOCIATE: int(associated.sum())})
+
+
+def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selection) -> int:
+    digest = mapping_digest(order.spec, order.reading)
+    ids = selection.ids if isinstance(selection, Named) else None
+    window = None if isinstance(selection, Named) else selection.window if isinstance(selection, Due) else selection
+    return count_of_other_mapping(connection, order.integration, order.spec.record_type, mapping_digest=digest, window=window, ids=ids)
+
+
+def _without_taken(planned: Plan, crm_ids: set[str]) -> Plan:
+    """The plan in which no record links to a CRM record that an earlier frame's would hold by then."""
+    rows = planned.rows
+    held = rows["operation"].eq(Operation.LINK) & rows["crm_id"].isin(crm_ids)
+    if not held.any():
+        return planned
+    decided = rows.assign(
+        operation=rows["operation"].mask(held, str(Operation.NONE)),
+        outcome=rows["outcome"].mask(held, str(Outcome.SKIPPED)),
+        error_type=rows["error_type"].mask(held, LinkConflictException.__name__),
+    )
+    return Plan(decided, planned.values, planned.sent & ~held.to_numpy()[:, None])

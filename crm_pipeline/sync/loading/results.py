@@ -1,0 +1,188 @@
+"""What became of the rows that were sent: the CRM's results become outcomes and links; no I/O."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from crm_pipeline.errors import (
+    AssociationPendingException,
+    CrmFailsOnRecordException,
+    EmailTakenException,
+    ExistingRecordException,
+    LinkConflictException,
+    RecordError,
+    ServiceFailedException,
+    UnaccountedException,
+    record_errors,
+)
+from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome
+from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
+
+_OUTCOME_OF_OPERATION = {
+    Operation.CREATE: Outcome.CREATED,
+    Operation.UPDATE: Outcome.UPDATED,
+    Operation.LINK: Outcome.LINKED,
+}
+
+
+UNCLEAR = [ServiceFailedException.__name__, UnaccountedException.__name__]
+"""Errors after which nobody knows whether the CRM stored the row."""
+
+
+def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
+    """The results with those as conflicts whose CRM record belongs to another QBench record, or to a row before (docs/rules.md, 1).
+
+    A merge in the CRM, or a key that a record there carried already, can lead a write to such a record. ``holders``:
+    schemas.HOLDERS.
+    """
+    written = results["crm_id"].where(results["error_type"].isna())
+    holder = holders.set_index("crm_id").reindex(written).reset_index(drop=True)
+    own = holder["qbench_id"].eq(results["qbench_id"]) & holder["integration"].eq(integration)
+    held = holder["qbench_id"].notna() & ~own
+    conflict = held | (written.notna() & written.duplicated())
+    names_both = written + (" is linked to QBench id " + holder["qbench_id"].astype("Int64").astype("str")).where(held, "")
+    return WRITE_RESULTS.build(
+        results.assign(
+            error_type=results["error_type"].mask(conflict, LinkConflictException.__name__),
+            error_ids=results["error_ids"].mask(conflict, names_both),
+        )
+    )
+
+
+def taken_over(rows: pd.DataFrame, results: pd.DataFrame) -> list[str]:
+    """The CRM records that were written for a row which takes them over from a record deleted in QBench."""
+    taken = rows["origin"].eq(str(LinkOrigin.TAKEN_OVER)).to_numpy() & results["error_type"].isna().to_numpy()
+    ids: list[str] = rows.loc[taken, "crm_id"].dropna().tolist()
+    return ids
+
+
+EXISTING = [ExistingRecordException.__name__, EmailTakenException.__name__]
+
+
+def named_as_existing(results: pd.DataFrame) -> list[str]:
+    """The CRM records that stand in the way of these rows, as far as an answer names exactly one."""
+    ids: list[str] = results.loc[results["error_type"].isin(EXISTING), "error_ids"].dropna().tolist()
+    return ids
+
+
+def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
+    """The results with those as conflicts where a record that was deleted in QBench holds the CRM record in the way (docs/rules.md, 26).
+
+    ``left``: schemas.HOLDERS, the deleted ones.
+    """
+    in_the_way = results["error_ids"].where(results["error_type"].isin(EXISTING))
+    deleted = in_the_way.map(left.set_index("crm_id")["qbench_id"]).astype("Int64")
+    held = deleted.notna()
+    if not held.any():
+        return results
+    names_both = in_the_way + " is linked to QBench id " + deleted.astype("str")
+    error_type = results["error_type"].mask(held, LinkConflictException.__name__)
+    return WRITE_RESULTS.build(results.assign(error_type=error_type, error_ids=results["error_ids"].mask(held, names_both)))
+
+
+def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """The outcome (schemas.OUTCOMES) of each sent row (plan.PLAN) from its result, row by row in the same order.
+
+    An upsert that finds the record already there is a link, not a create (docs/rules.md, 3). A contact whose parent is still to
+    be associated is failed for now, and retryable (docs/rules.md, 19).
+    """
+    error_type = results["error_type"].mask(results["error_type"].isna() & parent_open(rows, results), AssociationPendingException.__name__)
+    done = rows["operation"].map(_OUTCOME_OF_OPERATION)
+    done = done.mask(rows["operation"].eq(Operation.CREATE) & results["created"].eq(False).fillna(False).astype(bool), str(Outcome.LINKED))
+    errors = record_errors()
+    return OUTCOMES.build(
+        {
+            "qbench_id": rows["qbench_id"],
+            "version": rows["version"],
+            "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done),
+            "error_type": error_type,
+            "reason": _reasons(rows, results),
+            "waits_on": _waits_on(error_type, results["error_ids"], customer=rows["parent_qbench_id"]),
+            "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
+            "state_digest": rows["state_digest"],
+            "write_digest": rows["write_digest"].where(error_type.isin([name for name, error in errors.items() if not error.retryable])),
+        }
+    )
+
+
+def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
+    """The links (schemas.LINKS) of the rows that the CRM wrote; the parent is kept only once it was really sent."""
+    written = results["error_type"].isna() & results["crm_id"].notna()
+    kept, answers = rows[written], results[written]
+    found = kept["operation"].eq(Operation.CREATE) & answers["created"].eq(False).fillna(False).astype(bool)
+    # A row with no parent to send keeps the parent it has; one whose parent is still to be associated has none yet.
+    # Of a move that is still open the former one is kept: it is to be left later.
+    parent = kept["parent_qbench_id"].mask(parent_open(kept, answers), kept["previous_parent_qbench_id"])
+    return LINKS.build(
+        {
+            "qbench_id": kept["qbench_id"],
+            "crm_id": answers["crm_id"],
+            "origin": kept["origin"].mask(found, str(LinkOrigin.KEY)),
+            "version": kept["version"],
+            "digests": kept["digests"],
+            "parent_qbench_id": parent,
+            "status": pd.Series(str(LinkStatus.LIVE), index=kept.index, dtype="str"),
+        }
+    )
+
+
+def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
+    """Written rows whose wanted parent did not go with the write."""
+    return results["error_type"].isna() & rows["parent_crm_id"].notna() & ~results["parent_sent"]
+
+
+def decided(rows: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes (schemas.OUTCOMES) of the plan's rows that need no call."""
+    return OUTCOMES.build(rows[rows["operation"] == Operation.NONE][OUTCOMES.names])
+
+
+def failed(rows: pd.DataFrame, *, why: type[RecordError] = ServiceFailedException, code: str | None = None) -> pd.DataFrame:
+    """Results (schemas.WRITE_RESULTS) of rows whose call failed as a whole; ``code``: of what it failed with."""
+    same = {"error_type": why.__name__, "error_code": code}
+    alike = {name: pd.Series(np.repeat(value, len(rows)), dtype="str") for name, value in same.items() if value}
+    return WRITE_RESULTS.build({"qbench_id": rows["qbench_id"], **alike})
+
+
+def kept(rows: pd.DataFrame) -> pd.DataFrame:
+    """Results (schemas.WRITE_RESULTS) of rows that need no write: their records are as wanted, but for a contact's account."""
+    return WRITE_RESULTS.build(rows[["qbench_id", "crm_id"]])
+
+
+def existing(rows: pd.DataFrame, answer: pd.DataFrame) -> pd.Series:
+    """Which of the sent rows (plan.PLAN) are creates whose result (schemas.WRITE_RESULTS) says that the record is there."""
+    return rows["operation"].eq(Operation.CREATE) & answer["error_type"].eq(ExistingRecordException.__name__)
+
+
+def named_ids(answer: pd.DataFrame) -> list[str]:
+    """Every CRM id that the results name."""
+    named = answer["error_ids"].dropna().str.split(", ").explode()
+    return [str(crm_id) for crm_id in named.unique()]
+
+
+def unread(answer: pd.DataFrame, crm_ids: set[str]) -> pd.DataFrame:
+    """The results with those open that name one of these records, which the CRM fails to read: a match key may find them later."""
+    named = answer["error_ids"].fillna("").map(lambda ids: not crm_ids.isdisjoint(ids.split(", "))).astype("bool")
+    return WRITE_RESULTS.build(answer.assign(error_type=answer["error_type"].mask(named, CrmFailsOnRecordException.__name__)))
+
+
+def _waits_on(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> pd.Series:
+    """What must change for another try. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
+    if error_type.isna().all():
+        return error_type
+    waits_on = error_type.map({name: error.waits_on for name, error in record_errors().items()})
+    one_in_the_way = error_type.isin(EXISTING) & ids.notna() & ~ids.str.contains(",", na=False)
+    waits_on = waits_on.mask(waits_on.eq("customer"), "customer:" + customer.astype("Int64").astype("str"))
+    return waits_on.mask(one_in_the_way, "holder:" + ids)
+
+
+def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
+    reason = rows["reason"].fillna("")
+    for label, name in (("code", "error_code"), ("fields", "error_fields"), ("ids", "error_ids")):
+        part = results[name]
+        if part.isna().all():
+            continue
+        reason = reason.mask(part.notna(), reason + "; " + label + ": " + part.fillna(""))
+    reason = reason.mask(results["note"].notna(), reason + "; " + results["note"].fillna(""))
+    reason = reason.str.removeprefix("; ")
+    return reason.mask(reason == "")

@@ -1,0 +1,94 @@
+"""Sends one batch of writes, or of associations, and accounts for each of its rows.
+
+A call that fails as a whole is not always the service's trouble: what of it may be passed over is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crm_pipeline.crms.batch import account_for
+from crm_pipeline.crms.fewest_calls import ASSOCIATE
+from crm_pipeline.crms.halving import code_of
+from crm_pipeline.errors import ServiceError
+from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS
+from crm_pipeline.sync.loading import results
+from crm_pipeline.sync.loading.failed_calls import FailedCalls
+from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.open_calls import Sent
+from crm_pipeline.sync.loading.storing import Storing
+from crm_pipeline.sync.planning.plan import Plan, joined, unrepeatable
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call that is over, and what became of each of its rows (schemas.WRITE_RESULTS, in the rows' order).
+
+    ``error``: what it failed with; then nobody knows what it made.
+    """
+
+    sent: Sent
+    results: pd.DataFrame
+    error: ServiceError | None = None
+
+
+class Sending:
+    """The calls of one load. ``suspects_only``: what goes out now are records that the CRM failed on before."""
+
+    def __init__(self, job: Job, storing: Storing) -> None:
+        self._job = job
+        self._storing = storing
+        self._failed_writes = FailedCalls(job.crm.batch_size(job.record_type))
+        self._failed_associations = FailedCalls(job.crm.association_batch_size)
+        self.suspects_only = False
+
+    def write(self, batch: Plan) -> Answered:
+        """Send one batch of writes; the open calls and intents are stored before.
+
+        An answer with an error is one behind which the load goes on. Raises any other ServiceError, after storing that the
+        rows are open for it.
+        """
+        self._job.require_locks()
+        sent = self._storing.begin(batch)
+        try:
+            with self._job.report.timed("write"):
+                answer = account_for(batch.rows, self._job.crm.write(self._job.record_type, batch))
+        except ServiceError as error:
+            answer = results.failed(batch.rows, code=code_of(error))
+            if not self._goes_on(self._failed_writes, error, repeatable=not unrepeatable(batch.rows).any()):
+                self._storing.written(batch.rows, answer, sent=sent, error=error)
+                raise
+            return Answered(sent, answer, error)
+        self._failed_writes.note(answer)
+        return Answered(sent, answer)
+
+    def associate(self, rows: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
+        """Send the accounts of written contacts (plan.PLAN, and their results); what became of them (schemas.WRITE_RESULTS)."""
+        pairs = ASSOCIATIONS.build(
+            rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
+        )
+        self._job.require_locks()
+        self._job.report.sent[ASSOCIATE] += len(rows)
+        sent, failed = self._storing.begin_association(rows), None
+        try:
+            with self._job.report.timed("associate"):
+                answer = account_for(rows, self._job.crm.associate(pairs))
+            self._failed_associations.note(answer)
+        except ServiceError as error:
+            answer, failed = results.failed(rows, code=code_of(error)), error
+        self._storing.end_association(sent, answer, error=failed)
+        if failed is not None and not self._goes_on(self._failed_associations, failed, repeatable=True):
+            raise failed
+        done, note = answer["error_type"].isna(), joined(written["note"], answer["note"])
+        return WRITE_RESULTS.build(answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=done, note=note))
+
+    def _goes_on(self, failed: FailedCalls, error: ServiceError, *, repeatable: bool) -> bool:
+        """Whether the load goes on behind a call that failed: the CRM is up, and may have failed for what was in it.
+
+        A call that could be sent in halves tells the service's trouble from that of records; only when suspects are left, nobody
+        waits for what they cost.
+        """
+        may = self.suspects_only or not repeatable
+        return may and failed.are_few_with(error, repeatable=repeatable) and self._job.crm.is_up()

@@ -1,0 +1,122 @@
+"""Stores what became of records, each batch in one transaction: links, outcomes, intents, and which calls are over.
+
+The only writer of a load. It stores right after an answer, so that a crash costs one batch at most.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.errors import SameRefusalError, ServiceError
+from crm_pipeline.store.deletions import left_behind, release
+from crm_pipeline.sync.loading import results
+from crm_pipeline.sync.loading.intents import sent_fields
+from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.open_calls import Sent, Watch
+from crm_pipeline.sync.planning.plan import Plan, unrepeatable
+from crm_pipeline.sync.planning.refused_writes import left_aside
+
+
+class Storing:
+    """The state of one load. ``unclear``: QBench ids of which nobody knows whether the CRM stored what was sent."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._state = job.order.state
+        self._watch = Watch(job.order.state, job.crm)
+        self.unclear: set[int] = set()
+
+    def decided(self, planned: Plan) -> None:
+        """Store the outcomes that the plan decided itself."""
+        outcomes = results.decided(planned.rows)
+        with self._job.report.timed("store"), self._job.store.transaction() as connection:
+            outcomes = self._save(connection, outcomes)
+        self._job.report.add(outcomes)
+        self._job.report.refused_before += left_aside(planned.rows)
+
+    def begin(self, batch: Plan) -> Sent:
+        """Store what is about to be sent: creates that cannot be recognized when repeated as intents, the others as an open call."""
+        lone = unrepeatable(batch.rows)
+        creates, order = batch.take(lone), self._job.order
+        with self._job.store.transaction() as connection:
+            if len(creates):
+                ids = creates.rows["qbench_id"].tolist()
+                self._state.save_intents(connection, org_id=self._job.org_id, run_id=order.run_id, ids=ids, sent=sent_fields(creates))
+            return self._watch.begin(connection, batch.rows[~lone])
+
+    def written(
+        self,
+        rows: pd.DataFrame,
+        answer: pd.DataFrame,
+        *,
+        sent: Sent | None = None,
+        answered: pd.DataFrame | None = None,
+        error: ServiceError | None = None,
+        goes_again: bool = False,
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Store what became of rows (plan.PLAN), by their results (schemas.WRITE_RESULTS), and count it unless it ``goes_again``.
+
+        ``sent``: the call that is over with it; ``answered``: what that said of all its rows; ``error``: what it failed with, so
+        that nobody knows what it made. Returns the rows and results of contacts whose account is still to be sent.
+        """
+        unclear = answer["error_type"].isin(results.UNCLEAR) | (error is not None)
+        self.unclear.update(rows.loc[unclear, "qbench_id"])
+        with self._job.report.timed("store"), self._job.store.transaction() as connection:
+            answer = self._judged(connection, rows, answer)
+            pending = results.parent_open(rows, answer)
+            self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
+            self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
+            if sent is not None and self._watch.came_back(sent):
+                self._state.answer_intents(connection, ids=rows.loc[unclear, "qbench_id"].tolist())
+            self._watch.end(connection, sent, answer if answered is None else answered, error=error)
+            self._watch.made_up_for(connection, answer)
+            outcomes = self._save(connection, results.outcomes(rows, answer)[~pending].reset_index(drop=True))
+        if not goes_again:
+            self._job.report.add(outcomes)
+        return rows[pending], answer[pending]
+
+    def begin_association(self, rows: pd.DataFrame) -> Sent:
+        """Store that the accounts of contacts are about to be sent."""
+        with self._job.store.transaction() as connection:
+            return self._watch.begin(connection, rows)
+
+    def end_association(self, sent: Sent, answer: pd.DataFrame, *, error: ServiceError | None) -> None:
+        """Store that a call of associations came back, with an answer (schemas.WRITE_RESULTS) or an error."""
+        with self._job.store.transaction() as connection:
+            self._watch.end(connection, sent, answer, error=error)
+            self._watch.made_up_for(connection, answer)
+
+    def associated(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
+        """Store what became of the accounts of written contacts."""
+        with self._job.store.transaction() as connection:
+            self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
+            outcomes = self._save(connection, results.outcomes(rows, answer))
+        self._job.report.add(outcomes)
+
+    def close_intents(self, ids: list[int]) -> None:
+        """Forget creates that were refused: no record of theirs needs to be looked for."""
+        with self._job.store.transaction() as connection:
+            self._state.close_intents(connection, ids=ids)
+
+    def open_again(self, stop: SameRefusalError) -> None:
+        """Let the next load send again what this one was stopped for: the stop asks people to mend that first."""
+        with self._job.store.transaction() as connection:
+            self._state.forget_refusals(connection, run_id=self._job.order.run_id, error_type=stop.error_type)
+
+    def _judged(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame) -> pd.DataFrame:
+        """The results, those as conflicts whose CRM record is another's; what is taken over from deleted records is theirs no more."""
+        org_id = self._job.org_id
+        release(connection, self._state, org_id=org_id, crm_ids=results.taken_over(rows, answer))
+        if wanted := results.named_as_existing(answer):
+            answer = results.name_left_behind(answer, left_behind(connection, self._state, org_id=org_id, crm_ids=wanted))
+        holders = self._state.holders(connection, org_id=org_id, crm_ids=answer["crm_id"].dropna().tolist())
+        return results.refuse_held(answer, holders, integration=self._job.order.integration)
+
+    def _save(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
+        """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
+        order = self._job.order
+        given_up = self._state.save_outcomes(
+            connection, outcomes=outcomes, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key
+        )
+        return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up))

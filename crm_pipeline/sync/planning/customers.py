@@ -1,0 +1,32 @@
+"""What are contacts' customers in a CRM? Asks the state, decides nothing (sync.eligibility does)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.staging import staged_errors
+from crm_pipeline.sync.planning import eligibility
+
+
+class Accounts(Protocol):
+    """What became of customers in the CRM, or will be by the time that their contacts are written."""
+
+    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links (schemas.LINKS) of these QBench ids."""
+        ...
+
+    def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The latest outcomes (schemas.OUTCOMES) of these QBench ids."""
+        ...
+
+
+def customers(connection: Connection, integration: str, *, accounts: Accounts, ids: pd.Series) -> pd.DataFrame:
+    """What these customers are in the CRM (eligibility.PARENTS); ``ids``: QBench ids, which may repeat and be null."""
+    unique = ids.dropna().astype("int64").unique().tolist()
+    errors = staged_errors(connection, integration, RecordType.ACCOUNT, ids=unique)
+    links, outcomes = accounts.links(connection, ids=unique), accounts.outcomes(connection, ids=unique)
+    return eligibility.parents(ids, links, outcomes, errors=errors)

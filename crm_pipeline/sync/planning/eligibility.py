@@ -1,0 +1,170 @@
+"""May this record be synced to this CRM? Decided from the record, its link and its customer; no I/O."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crm_pipeline.errors import (
+    CustomerNotSyncedException,
+    CustomerNotYetSyncedException,
+    DeletedInCrmException,
+    DeletedInQBenchException,
+    DuplicateEmailException,
+    FilteredOutException,
+    InactiveCustomerException,
+    LinkConflictException,
+    RecordError,
+    record_errors,
+)
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import LinkStatus, RecordType
+from crm_pipeline.sync.links.usable import UNUSABLE, account_crm_ids
+
+VERDICTS = FrameSchema(
+    "verdicts",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("error_type", "str", "record error that keeps the record from this CRM, null when it may sync"),
+        Column("reason", "str", "field names and ids that the error names"),
+        Column("waits_on", "str", "what must change before the record is planned again, null when it may sync"),
+        Column("after_match", "bool", "an error that comes after those of a match in the order of reasons"),
+    ),
+)
+
+PARENTS = FrameSchema(
+    "parents",
+    (
+        Column("customer_id", "int64", "QBench id of the customer"),
+        Column("parent_crm_id", "str", "its CRM id when it has a usable link, else null"),
+        Column("blocked", "bool", "it has no link and will not get one without a change of its own"),
+        Column("held", "bool", "it may not sync, linked or not: it is filtered, inactive or deleted"),
+        Column("cause", "str", "the record error that keeps it back, else null"),
+    ),
+)
+
+
+HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, InactiveCustomerException, FilteredOutException))
+"""Errors of a customer that keep back its contacts too, whether it is linked or not."""
+
+
+def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame, *, errors: pd.Series | None = None) -> pd.DataFrame:
+    """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there.
+
+    ``errors``: the customers' own record errors by QBench id, where they have one.
+    """
+    unique = pd.DataFrame({"customer_id": customer_ids.dropna().astype("int64").unique()})
+    known = unique.assign(crm_id=unique["customer_id"].map(account_crm_ids(links)).astype("str"))
+    latest = outcomes[["qbench_id", "outcome", "retryable", "error_type"]]
+    known = known.merge(latest, left_on="customer_id", right_on="qbench_id", how="left")
+    # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
+    ended = known["outcome"].notna() & ~known["retryable"].eq(True)
+    own = pd.Series(None, index=known.index, dtype="str") if errors is None else known["customer_id"].map(errors)
+    held = own.isin(HOLDING)
+    return PARENTS.build(
+        {
+            "customer_id": known["customer_id"],
+            "parent_crm_id": known["crm_id"].mask(held),
+            "held": held,
+            "cause": known["error_type"].mask(held, own),
+            "blocked": (ended & known["crm_id"].isna()).astype("bool"),
+        }
+    )
+
+
+def parent_crm_ids(customer_ids: pd.Series, customers: pd.DataFrame | None) -> pd.Series:
+    """The CRM id of each row's account, null without one; ``customers``: PARENTS, None for accounts."""
+    if customers is None:
+        return pd.Series(None, index=customer_ids.index, dtype="str")
+    return customer_ids.map(customers.set_index("customer_id")["parent_crm_id"]).astype("str")
+
+
+def assess(
+    normalized: pd.DataFrame,
+    links: pd.DataFrame,
+    *,
+    record_type: RecordType,
+    customers: pd.DataFrame | None,
+    email_winners: pd.Series | None = None,
+) -> pd.DataFrame:
+    """The verdict on each normalized row (VERDICTS, in the rows' order).
+
+    ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts. ``email_winners``: per
+    row the QBench id to which its email belongs (emails), null where nobody claims it.
+    """
+    verdicts = pd.DataFrame(
+        {"qbench_id": normalized["qbench_id"], "error_type": normalized["error_type"], "reason": normalized["error_fields"]}
+    )
+    verdicts["waits_on"] = verdicts["error_type"].map(_waits_on())
+    verdicts["after_match"] = False
+    if record_type is RecordType.CONTACT and customers is not None:
+        known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
+        verdicts = _with_held_customer(verdicts, known)
+        if email_winners is not None:
+            # What keeps back a record with such a link is the link, which claims no address either.
+            without_claim = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"]).isin(UNUSABLE)
+            verdicts = _with_duplicate_email(verdicts, email_winners.mask(without_claim))
+        verdicts = _without_customer(verdicts, known)
+    return VERDICTS.build(_with_unusable_link(verdicts, links))
+
+
+def _with_held_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    rows = verdicts["error_type"].isna() & known["held"].eq(True)
+    return _kept_by_customer(verdicts, rows, CustomerNotSyncedException, known)
+
+
+def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.DataFrame:
+    lost = winners.notna() & winners.ne(verdicts["qbench_id"]).fillna(value=False).astype(bool)
+    rows = verdicts["error_type"].isna() & lost
+    winner = winners[rows].astype("str")
+    return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_on="email:" + winner)
+
+
+def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    orphaned = verdicts["error_type"].isna() & known["parent_crm_id"].isna()
+    blocked = known["blocked"].eq(True)
+    verdicts = _kept_by_customer(verdicts, orphaned & blocked, CustomerNotSyncedException, known)
+    verdicts = _kept_by_customer(verdicts, orphaned & ~blocked, CustomerNotYetSyncedException, known)
+    return verdicts.assign(after_match=orphaned)
+
+
+def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], known: pd.DataFrame) -> pd.DataFrame:
+    if not rows.any():
+        return verdicts
+    these = known[rows]
+    customer = "customer:" + these["customer_id"].astype("str")
+    reason = customer.mask(these["cause"].notna(), customer + " (" + these["cause"] + ")")
+    return _judged(verdicts, rows, error, reason=reason, waits_on=customer)
+
+
+def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
+    status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
+    if not status.isin(UNUSABLE).any():
+        return verdicts
+    merged = ", merged into " + links["merged_into"]
+    named = links["crm_id"].mask(merged.notna(), links["crm_id"] + merged)
+    crm_id = verdicts["qbench_id"].map(named.set_axis(links["qbench_id"]))
+    open_rows = verdicts["error_type"].isna()
+    for error, statuses in (
+        (DeletedInCrmException, [LinkStatus.DELETED]),
+        (LinkConflictException, [LinkStatus.CONFLICT, LinkStatus.MERGED]),
+    ):
+        verdicts = _judged(verdicts, open_rows & status.isin(statuses), error, reason=crm_id, waits_on=error.waits_on)
+    return verdicts
+
+
+def _judged(
+    verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], *, reason: pd.Series, waits_on: pd.Series | str
+) -> pd.DataFrame:
+    """``reason`` and ``waits_on``: of these rows at least."""
+    if not rows.any():
+        return verdicts
+    judged = {
+        "error_type": verdicts["error_type"].mask(rows, error.__name__),
+        "reason": verdicts["reason"].mask(rows, reason),
+        "waits_on": verdicts["waits_on"].mask(rows, waits_on),
+    }
+    return verdicts.assign(**judged)
+
+
+def _waits_on() -> dict[str, str]:
+    return {name: error.waits_on for name, error in record_errors().items()}

@@ -1,0 +1,73 @@
+"""Whose email address is whose in one CRM? The one place that gathers the claims; emails.py decides between them.
+
+A claim rests on the staged records and on links only, never on outcomes: who wins does not depend on the order in which records
+were loaded, and two contacts can never wait for each other. So a create that the CRM refused for good keeps its claim until its
+record changes.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests, nullable
+from crm_pipeline.mapping.presets import preset_field
+from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.store import emails as store_emails
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.sync.links.usable import UNUSABLE
+from crm_pipeline.sync.planning import emails
+from crm_pipeline.sync.planning.eligibility import parent_crm_ids
+from crm_pipeline.sync.planning.plan import Plan
+
+
+def contenders(connection: Connection, state: CrmState, *, addresses: pd.Series) -> pd.DataFrame:
+    """Who could claim these addresses (store.emails.CONTENDERS), over all staged contacts."""
+    return store_emails.contenders(
+        connection,
+        state,
+        emails=addresses.dropna().unique().tolist(),
+        email_field=_field(state.crm),
+        required=MODELS[RecordType.CONTACT].required_to_create,
+        unusable=UNUSABLE,
+    )
+
+
+def winners(addresses: pd.Series, found: pd.DataFrame, customers: pd.DataFrame) -> pd.Series:
+    """Per row the QBench id to which its address belongs (Int64), null where nobody claims it.
+
+    ``found``: their contenders. ``customers``: eligibility.PARENTS of the contenders' customers.
+    """
+    eligible = found["able"] & parent_crm_ids(found["customer_id"], customers).notna()
+    wanted = nullable(digests(addresses.to_frame("email"))["email"])
+    return emails.winners(addresses, wanted, emails.CLAIMS.build(found.assign(eligible=eligible)))
+
+
+def given_up(crm: str, *, frame: pd.DataFrame, links: pd.DataFrame, digests: pd.DataFrame, verdicts: pd.DataFrame) -> set[int]:
+    """The addresses (digests) that linked contacts, which may sync, held so far and are given another one for.
+
+    ``frame``: normalized rows, of which ``digests`` (of their payload) and ``verdicts`` (eligibility.VERDICTS) have one row each.
+    ``links``: schemas.LINKS.
+    """
+    field = _field(crm)
+    if field not in digests or links.empty:
+        return set()
+    held = frame["qbench_id"].map(digest_frame(links["digests"], [field])[field].set_axis(links["qbench_id"])).fillna(NO_DIGEST)
+    older = frame["version"] < frame["qbench_id"].map(links.set_index("qbench_id")["version"])
+    leaves = verdicts["error_type"].isna() & ~older & held.ne(NO_DIGEST) & digests[field].ne(NO_DIGEST) & held.ne(digests[field])
+    return {int(address) for address in held[leaves]}
+
+
+def marked(planned: Plan, crm: str, *, links: pd.DataFrame, digests: pd.DataFrame) -> Plan:
+    """A plan of contacts with the addresses that its writes give up and take (emails.with_emails).
+
+    ``links``: schemas.LINKS. ``digests``: of the rows' payload.
+    """
+    field = _field(crm)
+    held = nullable(digest_frame(links["digests"], [field])[field]).set_axis(links["qbench_id"])
+    none = pd.Series(NO_DIGEST, index=digests.index, dtype="int64")
+    return emails.with_emails(planned, held=held, wanted=nullable(digests.get(field, none)))
+
+
+def _field(crm: str) -> str:
+    return preset_field(crm, RecordType.CONTACT, "email") or ""

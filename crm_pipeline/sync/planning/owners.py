@@ -1,0 +1,101 @@
+"""Gives new CRM records their owners (docs/rules.md, 34): resolved once per load, sent with the create, never later."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.mapping.owners import OWNER_RULES, applying_rule
+from crm_pipeline.mapping.presets import OWNER_FIELDS
+from crm_pipeline.model import Operation, RecordType
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planning.plan import PLAN, Plan, joined
+
+logger = logging.getLogger(__name__)
+
+
+class Owners:
+    """The owners of one load's new records. Nothing is asked of the CRM before a record needs it.
+
+    ``notes``: takes, by rule that gives no owner, how many records lack one. ``of_accounts``: owners known beforehand, by the CRM
+    id of their account.
+    """
+
+    def __init__(self, order: LoadOrder, *, crm: Crm, notes: Counter[str], of_accounts: Mapping[str, str | None]) -> None:
+        self._order = order
+        self._crm = crm
+        self._notes = notes
+        self._rules = [rule for rule in order.spec.owner if order.crm in rule.users or rule.takes_accounts_owner]
+        self._of_accounts = dict(of_accounts)
+
+    def give(self, planned: Plan, normalized: pd.DataFrame) -> Plan:
+        """The plan whose creates carry their owner; every plan of a load gets the owner's column.
+
+        An owner that is unknown, inactive or ambiguous is left out: the row's reason names the field, a note the rule.
+        """
+        if not self._rules:
+            return planned
+        met = normalized.get(OWNER_RULES, pd.Series(None, index=normalized.index, dtype=object))
+        rule = applying_rule(met, self._order.spec.owner, crm=self._order.crm).where(planned.rows["operation"] == Operation.CREATE)
+        owner_ids, problems = self._users(rule)
+        if rule.isin(self._taking_accounts_owner).any():
+            owner_ids, problems = self._owners_of_accounts(planned.rows, rule, owner_ids, problems)
+        self._note_problems(rule, problems)
+        return with_owner(planned, owner_ids, field=OWNER_FIELDS[self._order.crm], left_out=problems.notna())
+
+    @property
+    def _taking_accounts_owner(self) -> list[int]:
+        return [position for position, rule in enumerate(self._order.spec.owner) if rule.takes_accounts_owner]
+
+    @cached_property
+    def _resolved(self) -> pd.DataFrame:
+        """schemas.OWNERS of every user that a rule names, by rule position."""
+        users = {
+            position: rule.users[self._order.crm] for position, rule in enumerate(self._order.spec.owner) if self._order.crm in rule.users
+        }
+        owners = self._crm.owners(list(users.values())).set_index("user")
+        return owners.reindex(list(users.values())).set_axis(list(users))
+
+    def _users(self, rule: pd.Series) -> tuple[pd.Series, pd.Series]:
+        named = rule.where(~rule.isin(self._taking_accounts_owner))
+        if not named.notna().any():
+            nothing = pd.Series(None, index=rule.index, dtype="str")
+            return nothing, nothing
+        return named.map(self._resolved["owner_id"]).astype("str"), named.map(self._resolved["problem"]).astype("str")
+
+    def _owners_of_accounts(
+        self, rows: pd.DataFrame, rule: pd.Series, owner_ids: pd.Series, problems: pd.Series
+    ) -> tuple[pd.Series, pd.Series]:
+        accounts = rows["parent_crm_id"].where(rule.isin(self._taking_accounts_owner))
+        self._ask_accounts([account for account in accounts.dropna().unique() if account not in self._of_accounts])
+        owners = accounts.map(self._of_accounts).astype("str")
+        asked = self._crm.owners(owners.dropna().unique().tolist()).set_index("user") if owners.notna().any() else None
+        if asked is None:
+            return owner_ids, problems
+        return owner_ids.fillna(owners.map(asked["owner_id"])), problems.fillna(owners.map(asked["problem"]))
+
+    def _ask_accounts(self, accounts: list[str]) -> None:
+        field = OWNER_FIELDS[self._order.crm]
+        held = self._crm.read(RecordType.ACCOUNT, accounts, [field]) if accounts else pd.DataFrame(columns=["crm_id", field])
+        self._of_accounts.update(dict(zip(held["crm_id"], held[field], strict=True)))
+
+    def _note_problems(self, rule: pd.Series, problems: pd.Series) -> None:
+        for (position, problem), count in rule.groupby([rule, problems]).size().items():
+            note = f"owner rule {int(position) + 1}: the user is {problem}, the owner is left out"
+            if note not in self._notes:
+                logger.warning("%s %s %ss: %s", self._order.integration, self._order.crm, self._order.spec.record_type, note)
+            self._notes[note] += int(count)
+
+
+def with_owner(planned: Plan, owner_ids: pd.Series, *, field: str, left_out: pd.Series) -> Plan:
+    """The plan with a column for the owner, sent where there is one; the reason names it where it was ``left_out``."""
+    omitted = pd.Series(f"omitted: {field}", index=planned.rows.index, dtype="str").where(left_out)
+    rows = planned.rows.assign(reason=joined(planned.rows["reason"], omitted))
+    return Plan(
+        PLAN.build(rows), planned.values.assign(**{field: owner_ids.astype("str")}), planned.sent.assign(**{field: owner_ids.notna()})
+    )

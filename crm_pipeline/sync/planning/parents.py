@@ -1,0 +1,84 @@
+"""Which account does a contact get, and which does it leave? Decided from links and from what the CRM has; no I/O."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crm_pipeline.errors import CrmFailsOnRecordException, OtherAccountException, RecordError
+from crm_pipeline.mapping.spec import OnOtherAccount
+from crm_pipeline.model import LinkStatus, Operation
+from crm_pipeline.sync.planning.plan import PLAN, Plan, joined
+
+
+def former_customers(normalized: pd.DataFrame, links: pd.DataFrame) -> list[int]:
+    """QBench ids of the customers that linked contacts (schemas.LINKS) belonged to before."""
+    now = links["qbench_id"].map(normalized.set_index("qbench_id")["customer_id"])
+    moved = links["parent_qbench_id"].notna() & now.notna() & links["parent_qbench_id"].ne(now)
+    return [int(customer) for customer in links.loc[moved, "parent_qbench_id"].unique()]
+
+
+def previous_parent_crm_ids(normalized: pd.DataFrame, links: pd.DataFrame, former: pd.DataFrame) -> pd.Series:
+    """The CRM id of the account that each row's contact was given before; null without one, or where it is gone from the CRM.
+
+    ``former``: schemas.LINKS of the former customers.
+    """
+    there = former[~former["status"].isin([LinkStatus.DELETED])].set_index("qbench_id")
+    customers = normalized["qbench_id"].map(links.set_index("qbench_id")["parent_qbench_id"])
+    return customers.map(there["merged_into"].fillna(there["crm_id"])).astype("str")
+
+
+def keep_parent(planned: Plan, current: pd.DataFrame, *, on_other_account: OnOtherAccount = "keep", several_accounts: bool = False) -> Plan:
+    """The plan with respect for the account that a contact has in the CRM already when it is linked (docs/rules.md, 18).
+
+    ``current``: columns ``crm_id`` and ``parent_crm_id`` as read. The account that it has stays (keep), is left (move), or the
+    contact is not linked (refuse). Where contacts may have ``several_accounts``, keep adds ours beside it.
+    """
+    rows = planned.rows
+    held = current.drop_duplicates("crm_id").set_index("crm_id")["parent_crm_id"].reindex(rows["crm_id"]).reset_index(drop=True)
+    wanted = rows["parent_crm_id"]
+    has_one = rows["operation"].eq(Operation.LINK) & held.notna() & wanted.notna()
+    other = has_one & held.ne(wanted)
+    rows = rows.assign(parent_crm_id=wanted.mask(has_one & ~other))
+    if on_other_account == "refuse":
+        return _refused(Plan(rows, planned.values, planned.sent), other, held)
+    if on_other_account == "move":
+        rows = rows.assign(previous_parent_crm_id=rows["previous_parent_crm_id"].mask(other, held))
+    else:
+        note = ("not_pushed: account (" + wanted + " wanted, " + held + " kept)").where(other)
+        rows = rows.assign(reason=joined(rows["reason"], note), beside=other & several_accounts)
+        if not several_accounts:
+            rows = rows.assign(parent_crm_id=rows["parent_crm_id"].mask(other))
+    return Plan(PLAN.build(rows), planned.values, planned.sent)
+
+
+def left_alone(planned: Plan, unread: pd.Series) -> Plan:
+    """The plan without the writes to CRM records that the CRM fails to read: what is there could be written over."""
+    fails = planned.rows["crm_id"].isin(unread) & planned.rows["operation"].ne(Operation.NONE)
+    if not fails.any():
+        return planned
+    return _without(
+        planned, fails, error=CrmFailsOnRecordException, reason="the CRM fails whenever it is asked for " + planned.rows["crm_id"]
+    )
+
+
+def _refused(planned: Plan, other: pd.Series, held: pd.Series) -> Plan:
+    """The plan without the links of contacts that belong to another account."""
+    return _without(planned, other, error=OtherAccountException, reason="ids: " + planned.rows["crm_id"] + ", " + held)
+
+
+def _without(planned: Plan, mask: pd.Series, *, error: type[RecordError], reason: pd.Series) -> Plan:
+    """The plan in which the rows of the mask are not written, for this error."""
+    decided = {
+        "operation": str(Operation.NONE),
+        "outcome": str(error.outcome),
+        "error_type": error.__name__,
+        "reason": reason.astype("str"),
+        "waits_on": error.waits_on,
+        "retryable": error.retryable,
+    }
+    rows = planned.rows.assign(**{name: planned.rows[name].mask(mask, value) for name, value in decided.items()})
+    if error.retryable:
+        # It is to be tried again, so this write must not be taken for one that was refused for good.
+        rows = rows.assign(write_digest=rows["write_digest"].mask(mask))
+    sent = planned.sent.mask(pd.Series(mask.to_numpy(), index=planned.sent.index), other=False)
+    return Plan(PLAN.build(rows), planned.values, sent)

@@ -1,0 +1,199 @@
+"""Plans staged rows for one CRM: gathers what a plan is made from, and makes it. Reads the state and the CRM, writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import MappingError
+from crm_pipeline.mapping.digests import digests
+from crm_pipeline.mapping.payload import Payload, build_payload
+from crm_pipeline.mapping.spec import ContactSpec
+from crm_pipeline.mapping.targets import Target, targets
+from crm_pipeline.mapping.validity import mapping_problems
+from crm_pipeline.model import MODELS, Operation, RecordType
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.open_calls import open_calls
+from crm_pipeline.store.waiting import ids_released
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planning import eligibility
+from crm_pipeline.sync.planning import email_claims as claims
+from crm_pipeline.sync.planning.customers import Accounts, customers
+from crm_pipeline.sync.planning.lookup import Lookup, Undecided
+from crm_pipeline.sync.planning.owners import Owners
+from crm_pipeline.sync.planning.parents import former_customers, keep_parent, left_alone, previous_parent_crm_ids
+from crm_pipeline.sync.planning.plan import Inputs, Plan, blank_only, keep_filled, plan, with_verbs
+from crm_pipeline.sync.planning.refused_writes import repeats, with_write_digests, without_refused
+from crm_pipeline.sync.planning.selection import frames_by_id
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of normalized rows before they are looked for in the CRM.
+
+    ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
+    schemas.LINKS, a row per linked record. ``customers``: eligibility.PARENTS, None for accounts. ``former_accounts``:
+    schemas.LINKS of the customers that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS.
+    """
+
+    payload: Payload
+    digests: pd.DataFrame
+    links: pd.DataFrame
+    customers: pd.DataFrame | None
+    former_accounts: pd.DataFrame
+    verdicts: pd.DataFrame
+    open_calls: pd.DataFrame
+
+
+class Planner:
+    """The plans of one order, for the load that carries them out and the preview that shows them.
+
+    ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``notes``: takes what is to
+    be told beside the plans, and of how many records. ``accounts``: the customers that contacts refer to. ``account_owners``:
+    owners of accounts that are known beforehand, by CRM id.
+    """
+
+    def __init__(
+        self,
+        order: LoadOrder,
+        *,
+        store: Store,
+        crm: Crm,
+        org_id: str,
+        notes: Counter[str],
+        accounts: Accounts,
+        account_owners: Mapping[str, str | None] = MappingProxyType({}),
+    ) -> None:
+        self._order = order
+        self._accounts = accounts
+        self._store = store
+        self._crm = crm
+        self._record_type = order.spec.record_type
+        self._org_id = org_id
+        self.look_anew()
+        self._owners = Owners(order, crm=crm, notes=notes, of_accounts=account_owners)
+
+    @cached_property
+    def fields(self) -> pd.DataFrame:
+        """The CRM object's fields (schemas.CRM_FIELDS)."""
+        return self._crm.fields(self._record_type)
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """The CRM fields that the order writes."""
+        country_format = self._order.settings.country_format
+        return targets(self._order.spec, crm=self._order.crm, crm_fields=self.fields, country_format=country_format)
+
+    def look_anew(self) -> None:
+        """Forget what was looked up in the CRM: others have written to it meanwhile."""
+        self.lookup = Lookup(self._order, crm=self._crm, store=self._store, org_id=self._org_id)
+
+    def plan(self, frame: pd.DataFrame, *, undecided: Mapping[int, Undecided], matches: pd.DataFrame | None = None) -> Plan:
+        """The plan of normalized rows; ``undecided``: by QBench id, why an earlier create can neither be linked nor ruled out.
+
+        ``matches``: matching.MATCHES where they are known already.
+        Raises MappingError for mappings that can never work in this CRM, and the CRM's ServiceError.
+        """
+        order = self._order
+        known = self._known(frame)
+        payload, links = known.payload, known.links
+        if order.resend is not None:
+            payload, links = order.resend.applied(payload, links)
+        inputs = Inputs(
+            normalized=frame,
+            payload=payload,
+            digests=known.digests,
+            verdicts=known.verdicts,
+            links=links,
+            matches=self._matches(frame, known, undecided=undecided) if matches is None else matches,
+            parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.customers),
+            previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
+            match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
+            open_calls=known.open_calls,
+        )
+        key_of = order.key_of if order.settings.external_key else None
+        planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
+        planned = self._without_refused(with_write_digests(planned, known.digests, settings=order.settings))
+        if self._record_type is RecordType.CONTACT:
+            planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
+        planned = self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
+        return with_verbs(planned, parent_goes_with=self._crm.parent_goes_with)
+
+    def _without_refused(self, planned: Plan) -> Plan:
+        """The plan without what was refused before; an order to send everything, or what was refused, sends it again."""
+        order = self._order
+        writes = planned.rows.loc[planned.rows["operation"].ne(Operation.NONE), "qbench_id"].tolist()
+        if not writes or order.refused == "again" or order.resend is not None:
+            return planned
+        with self._store.transaction() as connection:
+            latest = order.state.outcomes(connection, ids=writes)
+            again = planned.rows.loc[repeats(planned, latest), "qbench_id"].tolist()
+            released = ids_released(connection, order.state, ids=again, holding=eligibility.HOLDING) if again else frozenset()
+        return without_refused(planned, latest, released=released)
+
+    def _known(self, frame: pd.DataFrame) -> Known:
+        """What the state says of normalized rows, and whether they may sync."""
+        order = self._order
+        country_format = order.settings.country_format
+        zone = order.reading.zone
+        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self.fields, country_format=country_format, zone=zone)
+        self._require_possible(payload)
+        wanted = digests(payload.values)
+        parents, winners = None, None
+        with self._store.transaction() as connection:
+            links = order.state.links(connection, ids=frame["qbench_id"].tolist())
+            former = self._accounts.links(connection, ids=former_customers(frame, links))
+            if self._record_type is RecordType.CONTACT:
+                found = claims.contenders(connection, order.state, addresses=frame["email"])
+                ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
+                parents = customers(connection, order.integration, accounts=self._accounts, ids=ids)
+                winners = claims.winners(frame["email"], found, parents)
+            calls = open_calls(connection, order.state, ids=frame["qbench_id"].tolist())
+        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=parents, email_winners=winners)
+        return Known(payload, wanted, links, parents, former, verdicts, calls)
+
+    def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
+        """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
+        if self._record_type is RecordType.CONTACT:
+            leaving = claims.given_up(self._order.crm, frame=frame, links=known.links, digests=known.digests, verdicts=known.verdicts)
+            self.lookup.expect_given_up(leaving)
+        unlinked = self._to_match(frame, known)
+        rivals = [
+            self._to_match(others, self._known(others))
+            for others in frames_by_id(self._order, self.lookup.rivals(unlinked), store=self._store)
+        ]
+        found = self.lookup.matches(pd.concat([unlinked, *rivals], ignore_index=True), undecided=undecided)
+        return found[found["qbench_id"].isin(unlinked["qbench_id"])].reset_index(drop=True)
+
+    def _to_match(self, frame: pd.DataFrame, known: Known) -> pd.DataFrame:
+        """The rows that are looked for in the CRM: those that may sync and, where match keys can tell, that lack only their account."""
+        may = known.verdicts["error_type"].isna()
+        if self.lookup.has_match_keys:
+            may |= known.verdicts["after_match"]
+        return frame[may & ~frame["qbench_id"].isin(known.links["qbench_id"])]
+
+    def _require_possible(self, payload: Payload) -> None:
+        order, key = self._order, self._order.settings.external_key
+        problems = mapping_problems(payload.targets, self.fields, spec=order.spec, crm=order.crm, external_key=key)
+        if problems:
+            raise MappingError(integration=order.integration, service=order.crm, problems=problems)
+
+    def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
+        """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""
+        fields = [target.crm_field for target in targets]
+        known = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
+        linking_contacts = (planned.rows["operation"] == Operation.LINK) & planned.rows["parent_crm_id"].notna()
+        asked = (planned.sent[fields].any(axis=1) & known) | linking_contacts
+        if not asked.any():
+            return planned
+        current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
+        planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
+        several, spec = self._crm.several_accounts, self._order.spec
+        policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"
+        return keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)

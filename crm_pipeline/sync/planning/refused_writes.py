@@ -1,0 +1,79 @@
+"""Was this very write refused before? Then it is not sent again by itself (docs/rules.md, 8); no I/O.
+
+A refusal for good is an answer to one write: these values to that record, under these settings. It is sent again when the write is
+another one (the record, the mapping, its link or account, or the settings changed), when what it waits on changed, or on demand.
+
+Each row that waits keeps ``<settings>:<write>``: a digest of the settings by which it was judged, and one of the write that was
+refused, nothing where none was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.mapping.digests import NO_DIGEST
+from crm_pipeline.model import Operation
+from crm_pipeline.sync.planning.plan import Plan
+
+_TARGET = ["version", "operation", "crm_id", "key", "parent_crm_id"]
+_SAID = ["outcome", "error_type", "reason", "waits_on"]
+
+
+def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSettings) -> Plan:
+    """The plan with a digest of each write: of its record, its values, and the settings by which the CRM takes or refuses them.
+
+    And of the settings alone, of rows that wait by the plan. ``digests``: of the payload's values (mapping.digests), row by row.
+    """
+    writes = planned.rows["operation"].ne(Operation.NONE)
+    waits = ~writes & planned.rows["waits_on"].notna() & ~planned.rows["retryable"]
+    sent = planned.sent[writes]
+    values = digests.loc[writes, sent.columns].where(sent, NO_DIGEST).assign(blanks=_blanks(digests[writes], sent))
+    hashed = pd.util.hash_pandas_object(pd.concat([planned.rows.loc[writes, _TARGET].astype("str"), values], axis=1), index=False)
+    made = [f"{settings.decisive}:{settings.permits}{one:016x}" for one in hashed.tolist()]
+    told = pd.Series(made, index=hashed.index, dtype="str").reindex(planned.rows.index).mask(waits, f"{settings.decisive}:")
+    return Plan(planned.rows.assign(write_digest=told), planned.values, planned.sent)
+
+
+def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection[int]) -> Plan:
+    """The plan without the writes that were refused before, which keep their outcomes.
+
+    ``latest``: the latest outcomes (schemas.OUTCOMES). ``released``: QBench ids of records for which what they wait on has changed.
+    """
+    before = latest.set_index("qbench_id").reindex(planned.rows["qbench_id"]).reset_index(drop=True)
+    refused = repeats(planned, latest) & ~planned.rows["qbench_id"].isin(released)
+    if not refused.any():
+        return planned
+    said = {name: planned.rows[name].mask(refused, before[name]) for name in _SAID}
+    rows = planned.rows.assign(
+        **said,
+        operation=planned.rows["operation"].mask(refused, str(Operation.NONE)),
+        parent_crm_id=planned.rows["parent_crm_id"].mask(refused),
+        previous_parent_crm_id=planned.rows["previous_parent_crm_id"].mask(refused),
+    )
+    return Plan(rows, planned.values, planned.sent & ~refused.to_numpy()[:, None])
+
+
+def repeats(planned: Plan, latest: pd.DataFrame) -> pd.Series:
+    """Which rows would write what was refused before; ``latest``: the latest outcomes (schemas.OUTCOMES)."""
+    before = _write(planned.rows["qbench_id"].map(latest.set_index("qbench_id")["write_digest"]).astype("str"))
+    return planned.rows["operation"].ne(Operation.NONE) & before.notna() & _write(planned.rows["write_digest"]).eq(before)
+
+
+def left_aside(rows: pd.DataFrame) -> int:
+    """How many of a plan's rows (plan.PLAN) are writes that were refused before and are not sent again."""
+    return int((rows["operation"].eq(Operation.NONE) & _write(rows["write_digest"]).notna()).sum())
+
+
+def _write(digests: pd.Series) -> pd.Series:
+    """What of these digests is of a write, null where there was none."""
+    return digests.str.extract(":(.+)", expand=False)
+
+
+def _blanks(digests: pd.DataFrame, sent: pd.DataFrame) -> np.ndarray:
+    """How many fields each row empties, which have no digest."""
+    emptied: np.ndarray = (sent.to_numpy() & digests[sent.columns].eq(NO_DIGEST).to_numpy()).sum(axis=1)
+    return emptied
