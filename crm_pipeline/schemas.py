@@ -167,6 +167,7 @@ OPEN_CALLS = FrameSchema(
         Column("qbench_id", "int64", "QBench id"),
         Column("content", "int64", "digest of what the call makes of the record (mapping.digests.contents)"),
         Column("over", "bool", "the CRM cannot carry the call out any more"),
+        Column("over_at", "int64", "when that is so, Unix seconds"),
     ),
 )
 """Writes whose answer was lost, or is not stored yet; a record may have several."""
@@ -213,6 +214,7 @@ OUTCOMES = FrameSchema(
             "the link of the CRM record in the way; else null",
         ),
         Column("retryable", "bool", "trying again unchanged may help"),
+        Column("due_at", "Int64", "of a retryable one that was not tried: when it can be, Unix seconds; null: as the back-off says"),
         Column("state_digest", "Int64", "digest of the normalized state that the outcome speaks of; null: of none that is known"),
         Column(
             "write_digest", "str", "of what waits: digest of the settings, and of the write that the CRM refused for good (sync.refused)"

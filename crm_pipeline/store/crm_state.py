@@ -17,6 +17,7 @@ from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _LINK_COLUMNS = ", ".join(LINKS.names)
+_OUTCOME_COLUMNS = ", ".join(name for name in OUTCOMES.names if name != "due_at")
 
 _SAVE_LINKS = """
 INSERT INTO crm_pipeline.link AS stored
@@ -37,15 +38,15 @@ WITH row AS (
     coalesce(CAST(CAST(:own_first_seconds AS jsonb) ->> row.error_type AS double precision), :first_seconds) AS first_seconds,
     CASE WHEN latest.version = row.version
       AND (latest.error_type = ANY(CAST(:never_given_up AS text[]))) = (row.error_type = ANY(CAST(:never_given_up AS text[])))
-      THEN latest.attempts ELSE 0 END + 1 AS attempt,
+      THEN latest.attempts ELSE 0 END + CASE WHEN row.due_at IS NULL THEN 1 ELSE 0 END AS attempt, latest.attempts AS attempts_before,
     row.outcome IN ('unchanged', 'skipped', 'deferred', 'failed') AND NOT row.retryable
       AND (latest.version, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.retryable, latest.state_digest)
         IS NOT DISTINCT FROM
           (row.version, row.outcome, row.error_type, row.reason, row.waits_on, row.retryable, row.state_digest) AS repeated
   FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:outcomes AS text[]), CAST(:error_types AS text[]),
-    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]), CAST(:state_digests AS bigint[]),
-    CAST(:write_digests AS text[]))
-  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable, state_digest, write_digest)
+    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]), CAST(:due AS bigint[]),
+    CAST(:state_digests AS bigint[]), CAST(:write_digests AS text[]))
+  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable, due_at, state_digest, write_digest)
   LEFT JOIN crm_pipeline.outcome AS latest ON latest.integration = :integration AND latest.crm = :crm
     AND latest.record_type = :record_type AND latest.qbench_id = row.qbench_id
 ), judged AS (
@@ -54,7 +55,9 @@ WITH row AS (
   SELECT qbench_id, version, outcome, error_type,
     CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
     CASE WHEN given_up THEN 'record' ELSE waits_on END AS waits_on, retryable AND NOT given_up AS retryable,
-    CASE WHEN retryable THEN attempt ELSE 0 END AS attempts, first_seconds, given_up, state_digest, write_digest, repeated
+    -- One that was given up stays so while it is left aside.
+    CASE WHEN retryable THEN attempt WHEN repeated THEN attempts_before ELSE 0 END AS attempts, first_seconds, due_at, given_up,
+    state_digest, CASE WHEN given_up OR NOT retryable THEN write_digest END AS write_digest, repeated
   FROM judged
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history
@@ -67,8 +70,8 @@ WITH row AS (
      state_digest, write_digest, run_id, partition_key)
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts,
     CASE WHEN retryable
-      THEN now() + make_interval(
-        secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1))) END,
+      THEN coalesce(to_timestamp(due_at), now() + make_interval(
+        secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1)))) END,
     state_digest, write_digest, :run_id, :partition_key
   FROM settled
   -- What waits keeps the time at which it was looked at last: what changed before that is no cause to plan it again.
@@ -161,7 +164,7 @@ class CrmState:
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The latest outcomes of these QBench ids (schemas.OUTCOMES)."""
-        statement = f"SELECT {', '.join(OUTCOMES.names)} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)"
+        statement = f"SELECT {_OUTCOME_COLUMNS} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)"
         return fetch(connection, statement, {**self._key, "ids": ids}, OUTCOMES)
 
     def save_outcomes(
@@ -187,6 +190,7 @@ class CrmState:
             "reasons": column(outcomes["reason"]),
             "waits": column(outcomes["waits_on"]),
             "retryable": column(outcomes["retryable"]),
+            "due": column(outcomes["due_at"]),
             "write_digests": column(outcomes["write_digest"]),
             "state_digests": column(outcomes["state_digest"]),
         }

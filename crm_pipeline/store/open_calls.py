@@ -43,7 +43,7 @@ _FORGET = _END.format(
 )
 
 _OPEN = f"""
-SELECT qbench_id, content, over_at <= now() AS over
+SELECT qbench_id, content, over_at <= now() AS over, CAST(ceil(extract(epoch FROM over_at)) AS bigint) AS over_at
 FROM crm_pipeline.open_call, unnest(qbench_ids, contents) AS one (qbench_id, content)
 WHERE {_KEY} AND qbench_ids && CAST(:ids AS bigint[]) AND qbench_id = ANY(:ids)
 """

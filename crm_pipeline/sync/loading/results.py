@@ -101,7 +101,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
             "waits_on": _waits_on(error_type, results["error_ids"], customer=rows["parent_qbench_id"]),
             "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
             "state_digest": rows["state_digest"],
-            "write_digest": rows["write_digest"].where(error_type.isin([name for name, error in errors.items() if not error.retryable])),
+            "write_digest": rows["write_digest"].where(error_type.notna()),
         }
     )
 

@@ -39,6 +39,7 @@ PLAN = FrameSchema(
         Column("reason", "str", "field names and ids: what an error names, what was not pushed or omitted"),
         Column("waits_on", "str", "what must change before the record is planned again"),
         Column("retryable", "bool", "trying again unchanged may help"),
+        Column("due_at", "Int64", "of a row that waits for an earlier call: when that is over, Unix seconds; else null"),
         Column("content", "int64", "digest of all that is wanted of the record (mapping.digests.contents)"),
         Column(
             "write_digest", "str", "digest of settings and write (sync.refused); of operation none, of the write that was refused before"
@@ -101,11 +102,11 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     content = contents(inputs.digests, rows["customer_id"])
     # A parent that is still to be sent is none that the link is wrong about.
     told = contents(stored, rows["link_parent"].fillna(rows["customer_id"]))
-    held, doubtful = _called_before(inputs.open_calls, rows["qbench_id"], wanted=content, stored=told)
+    over_at, doubtful = _called_before(inputs.open_calls, rows["qbench_id"], wanted=content, stored=told)
     linked, matched = rows["stored"].notna(), rows["matched"].notna()
     problems = _problems_in_what_is_sent(inputs.payload, linked=linked, matched=matched)
     stale = rows["version"] < rows["link_version"]
-    rows = _with_errors(rows, inputs, problems=problems, model=model, under_way=held & ~stale)
+    rows = _with_errors(rows, inputs, problems=problems, model=model, under_way=over_at.notna() & ~stale)
     may = rows["error_type"].isna()
     changed = (_changed(inputs.payload, inputs.digests, stored) | doubtful) & ~stale
     same_parent = rows["customer_id"].eq(rows["link_parent"]).fillna(False).astype(bool) & ~doubtful
@@ -145,6 +146,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 ),
                 "waits_on": rows["waits_on"],
                 "retryable": rows["retryable"],
+                "due_at": over_at.where(rows["reason"].eq(UNDER_WAY)),
                 "content": content,
                 "digests": pd.Series(digest_dicts(digests), index=digests.index, dtype=object).reindex(rows.index),
             }
@@ -238,15 +240,15 @@ def _problems_in_what_is_sent(payload: Payload, *, linked: pd.Series, matched: p
 
 
 def _called_before(open_calls: pd.DataFrame, qbench_ids: pd.Series, *, wanted: pd.Series, stored: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Rows that must wait because a call with other values may still be carried out, and rows whose link may be wrong.
+    """When a call with other values is over that may still be carried out (Int64, null: none), and rows whose link may be wrong.
 
     A call with the same values does no harm whenever it comes. One that is over and has other values than the link tells of
     may have been carried out last: what the link says is no reason to leave the record alone.
     """
     calls = open_calls.merge(pd.DataFrame({"qbench_id": qbench_ids, "wanted": wanted, "stored": stored}), on="qbench_id")
-    held = calls.loc[~calls["over"] & calls["content"].ne(calls["wanted"]), "qbench_id"]
+    held = calls[~calls["over"] & calls["content"].ne(calls["wanted"])]
     doubtful = calls.loc[calls["over"] & calls["content"].ne(calls["stored"]), "qbench_id"]
-    return qbench_ids.isin(held), qbench_ids.isin(doubtful)
+    return qbench_ids.map(held.groupby("qbench_id")["over_at"].max()).astype("Int64"), qbench_ids.isin(doubtful)
 
 
 def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, model: RecordModel, under_way: pd.Series) -> pd.DataFrame:

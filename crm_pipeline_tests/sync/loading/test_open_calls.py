@@ -85,6 +85,19 @@ def test_what_lands_late_is_not_the_last_word(bench: Bench, verb: str) -> None:
     assert "write" not in bench.calls, "it is watched no more"
 
 
+def test_record_that_waits_for_an_earlier_call_is_due_once_that_is_over_and_it_counts_as_no_try(salesforce: Bench) -> None:
+    bench, spec = salesforce, salesforce.spec(settings={"late_seconds": 40})
+    with_one(bench, spec, "update")
+    with late(bench):
+        bench.stage(spec, ACCOUNT, customer(1, 200, comments="second"))
+        lost(bench, spec)
+        bench.stage(spec, ACCOUNT, customer(1, 300, comments="third"))
+        for _ in range(2):
+            held(bench, spec)
+    due = "extract(epoch FROM next_attempt_at - over_at) BETWEEN 0 AND 1"
+    assert bench.rows(f"SELECT {due}, attempts FROM crm_pipeline.outcome, crm_pipeline.open_call") == [(True, 0)]
+
+
 def test_record_that_is_as_before_again_is_sent_all_the_same_after_a_lost_call(salesforce: Bench) -> None:
     bench, spec = salesforce, salesforce.spec()
     with_one(bench, spec, "update")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from crm_pipeline.errors import SameRefusalError
+from crm_pipeline.errors import SameRefusalError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
 from crm_pipeline.store.staging import Window
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, OBJECTS, Bench, contact, customer
 
 EMAIL = "person7@labs.example.org"
 ELSEWHERE = Window(since=900_000, until=900_001)
@@ -167,6 +169,49 @@ def test_no_refusal_of_any_kind_is_sent_again(salesforce: Bench, code: str, fiel
     salesforce.stage(spec, ACCOUNT, customer(1))
     assert writes(salesforce, spec, ACCOUNT) >= 1
     assert writes(salesforce, spec, ACCOUNT) == 0
+
+
+PASSING = {"salesforce": "UNABLE_TO_LOCK_ROW", "hubspot": "INTERNAL_ERROR"}
+
+
+@pytest.mark.parametrize("linked", [False, True], ids=["create", "update"])
+def test_what_was_given_up_is_sent_again_by_no_overlap_but_by_a_change_and_on_demand(bench: Bench, *, linked: bool) -> None:
+    spec = bench.spec(retries={"attempts": 1})
+    obstacles: list[Any] = bench.sandbox.org.obstacles if bench.crm == "salesforce" else bench.sandbox.portal.obstacles
+    if linked:
+        bench.given(spec, ACCOUNT, customer(1))
+    obstacles.append(Obstacle(OBJECTS[bench.crm, ACCOUNT], bool, PASSING[bench.crm]))
+    bench.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
+    bench.load(spec, ACCOUNT)
+    said = "SELECT outcome, error_type, reason, retryable, attempts FROM crm_pipeline.outcome"
+    before = bench.rows(said)
+    assert before[0][3:] == (False, 1)
+    for _ in range(2):
+        bench.normalize(spec, ACCOUNT, window=EVERYTHING)
+        assert (writes(bench, spec, ACCOUNT), bench.rows(said)) == (0, before), "it is as stuck as before"
+    obstacles.clear()
+    if linked:
+        bench.stage(spec, ACCOUNT, customer(1, 300, customer_name="Renamed"))
+        bench.load(spec, ACCOUNT)
+    else:
+        bench.load(spec, ACCOUNT, refused="again")
+    assert bench.names() == ["Renamed"]
+
+
+def test_association_that_was_given_up_is_sent_again_by_no_overlap(hubspot: Bench) -> None:
+    spec = hubspot.spec(retries={"attempts": 2})
+    hubspot.given(spec, ACCOUNT, customer(1), customer(2))
+    hubspot.given(spec, CONTACT, contact(7, of=1))
+    hubspot.stage(spec, CONTACT, contact(7, 200, of=2))
+    hubspot.sandbox.faults.add(Fault(path="associations/.*batch/create", times=None, status=500, service="hubspot"))
+    for _ in range(2):
+        with suppress(ServiceError):
+            hubspot.load(spec, CONTACT)
+    assert hubspot.outcomes(CONTACT)[7][0] == "failed"
+    assert writes(hubspot, spec, CONTACT) == 0
+    hubspot.sandbox.faults.clear()
+    hubspot.load(spec, CONTACT, refused="again")
+    assert hubspot.outcomes(CONTACT) == {7: ("updated", None)}
 
 
 def test_what_a_load_was_stopped_for_is_sent_again_by_the_next(salesforce: Bench) -> None:
