@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
@@ -12,7 +13,10 @@ from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.turns import Turns, run_of
+
+logger = logging.getLogger(__name__)
 
 
 class Job:
@@ -23,6 +27,7 @@ class Job:
         self.store = store
         self.crm = crm
         self.report = report
+        self._calls_before = sum(crm.calls.snapshot().values())
         self._block = ExitStack()
         self._lock: Lock
         self._turns: Turns | None = None
@@ -62,6 +67,19 @@ class Job:
     def pass_turn_on(self) -> bool:
         """Let those who wait have the object first; whether they linked records, so that what was looked up is out of date."""
         return self._turns is not None and self._turns.pass_on()
+
+    def tell(self, what: str) -> None:
+        """Log what was done just now, and how far the load is."""
+        report, order = self.report, self.order
+        logger.info(
+            "%s %s %ss: %s; %s; %d calls",
+            order.integration,
+            order.crm,
+            self.record_type,
+            what,
+            progress(report.accounted, report.total, seconds=report.seconds),
+            sum(self.crm.calls.snapshot().values()) - self._calls_before,
+        )
 
     def require_locks(self) -> None:
         """Raises StoreError when a lock was lost with its connection."""

@@ -1,41 +1,36 @@
 """Loads one record type into one CRM: plans the staged rows frame by frame and carries the plan out batch by batch.
 
-Planner decides, Outbox gathers, Sending calls, Sorting judges the answer, Storing keeps it, Associating gives contacts their accounts.
+Deciding plans, Outbox gathers, Sending calls, Sorting judges the answer, Storing keeps it, Associating gives contacts their accounts.
 """
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import pandas as pd
 
 from crm_pipeline.calls import spaced
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import CrmFailsOnRecordException, CrmPipelineError, SameRefusalError
+from crm_pipeline.errors import CrmPipelineError, SameRefusalError
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import FRAME_ROWS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
+from crm_pipeline.sync.loading.deciding import Deciding
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
-from crm_pipeline.sync.loading.intents import settle_intents
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.outbox import Outbox
 from crm_pipeline.sync.loading.refused_creates import RefusedCreates
 from crm_pipeline.sync.loading.report import LoadReport
-from crm_pipeline.sync.loading.sending import Answered, Sending
+from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.sorting import Sorting
 from crm_pipeline.sync.loading.storing import Storing
+from crm_pipeline.sync.loading.suspects import Suspects
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.planning.lookup import Undecided
-from crm_pipeline.sync.planning.plan import Plan, unrepeatable
-from crm_pipeline.sync.planning.planner import Planner
-from crm_pipeline.sync.planning.selection import Selection, begun, frames_by_id, how_many, taken
-from crm_pipeline.sync.progress import progress
-
-logger = logging.getLogger(__name__)
+from crm_pipeline.sync.planning.plan import Plan
+from crm_pipeline.sync.planning.selection import Selection, begun, how_many, taken
 
 TIMES = 3
 """How often a row is sent within one load, where the CRM had it locked, after waits that grow."""
@@ -51,12 +46,12 @@ class Load:
         self._job = Job(order, store=store, crm=crm, report=self.report)
         self._storing = Storing(self._job)
         self._sending = Sending(self._job, self._storing)
-        self._outbox = Outbox(crm.batch_size(order.spec.record_type))
+        self._suspects = Suspects(self._job, self._storing)
+        self._deciding = Deciding(self._job, apart=self._suspects.apart)
+        self._outbox = Outbox(crm.batch_size(order.spec.record_type), apart=self._suspects.apart)
         self._associating = Associating(self._job, self._sending, self._storing, accounts=lambda: self._sorting.account_reader)
         self._refused_creates = RefusedCreates(self._job, self._storing)
         self._first_refusals = FirstRefusals()
-        self._suspects: set[int] = set()
-        self._calls_before = sum(crm.calls.snapshot().values())
 
     def run(self, selection: Selection) -> LoadReport:
         """Load the window's rows and those for which what they waited for has changed, or the named rows.
@@ -66,11 +61,10 @@ class Load:
         """
         with self._job:
             try:
-                self._load(self._without_suspects(frame) for frame in self._frames(selection))
+                self._load(map(self._suspects.without, self._frames(selection)))
                 self._sending.suspects_only = True
-                while self._suspects:
-                    ids, self._suspects = sorted(self._suspects), set()
-                    self._load(frames_by_id(self.order, ids, store=self._job.store, frame_rows=self._frame_rows))
+                for frames in self._suspects.rounds(frame_rows=self._frame_rows):
+                    self._load(frames)
             except CrmPipelineError as error:
                 self._refused_creates.leave_refused()
                 self._associating.leave_open()
@@ -83,12 +77,12 @@ class Load:
         for frame in frames:
             if len(frame):
                 self._take_turn()
-                planned = self._plan(frame)
+                planned = self._deciding.plan(frame)
                 if self._is_under_way(planned.rows):
                     # Only once that is written are its links known, without which a record would be created, or linked, twice.
                     self._drain()
-                    del self._undecided
-                    planned = self._plan(frame)
+                    self._deciding.settle_anew()
+                    planned = self._deciding.plan(frame)
                 self._carry_out(planned)
         self._drain()
 
@@ -101,40 +95,17 @@ class Load:
             self.report.take(len(part.frame), replanned=part.replanned)
             yield part.frame
 
-    def _without_suspects(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame without the records that the CRM failed on last time: they go behind all others, lest they keep these away."""
-        with self._job.store.transaction() as connection:
-            suspects = self.order.state.failed_inside(connection, ids=frame["qbench_id"].tolist())
-        self._suspects.update(suspects)
-        return frame[~frame["qbench_id"].isin(suspects)].reset_index(drop=True) if suspects else frame
-
     def _take_turn(self) -> None:
         """Have the organization's object for a frame; one who waits for it goes first, once nothing of ours is half done."""
         self._job.take_turn()
         if self._job.turn_is_wanted:
             self._drain()
             if self._job.pass_turn_on():
-                self._planner.look_anew()
-
-    @cached_property
-    def _planner(self) -> Planner:
-        job = self._job
-        return Planner(self.order, store=job.store, crm=job.crm, org_id=job.org_id, notes=self.report.notes, accounts=self.order.parent)
+                self._deciding.planner.look_anew()
 
     @cached_property
     def _sorting(self) -> Sorting:
-        return Sorting(self._job, self._planner)
-
-    @cached_property
-    def _undecided(self) -> Mapping[int, Undecided]:
-        """By QBench id, why an earlier create can neither be linked nor ruled out."""
-        settled = settle_intents(self.order.state, store=self._job.store, crm=self._job.crm, org_id=self._job.org_id)
-        self._outbox.send_apart(settled.parts)
-        return settled.undecided
-
-    def _plan(self, frame: pd.DataFrame) -> Plan:
-        with self.report.timed("plan"):
-            return self._planner.plan(frame, undecided=self._undecided)
+        return Sorting(self._job, self._deciding.planner)
 
     def _is_under_way(self, rows: pd.DataFrame) -> bool:
         """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
@@ -152,13 +123,13 @@ class Load:
         for batch in self._outbox.add(writes):
             self._send(batch)
         if not len(writes):
-            self._tell_progress("nothing to write for these")
+            self._job.tell("nothing to write for these")
 
     def _drain(self) -> None:
         """Carry out everything that waits for a fuller batch."""
         self._send_rest()
         if self._refused_creates.waiting:
-            self._carry_out(self._refused_creates.found(self._planner, undecided=self._undecided))
+            self._carry_out(self._refused_creates.found(self._deciding))
             self._send_rest()
         self._associating.send(at_least=1)
 
@@ -177,7 +148,7 @@ class Load:
             self.report.sent.update(batch.rows["verb"])
         answered = self._sending.write(batch)
         if answered.error is not None:
-            self._pass_over(batch, answered)
+            self._suspects.pass_over(batch, answered)
             return
         found = self._sorting.sort(batch, answered.results, first=turn == 1, last=turn == TIMES)
         self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
@@ -187,27 +158,4 @@ class Load:
         self._first_refusals = self._first_refusals.followed_by(found.results, rows=found.batch.rows, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associating.send_full()
-        self._tell_progress(f"wrote {len(batch)}, {int(found.results['error_type'].notna().sum())} of them refused")
-
-    def _pass_over(self, batch: Plan, failed: Answered) -> None:
-        """Go on behind a call that failed. Of creates that it carried together nobody knows which one is to blame: they go apart."""
-        rows, answer = batch.rows, failed.results
-        to_blame = len(rows) == 1 and self._outbox.goes_apart(rows["qbench_id"].iat[0])
-        apart = not to_blame and bool(unrepeatable(rows).any())
-        if apart:
-            self._suspects.update(rows["qbench_id"])
-        if to_blame:
-            answer = answer.assign(error_type=CrmFailsOnRecordException.__name__)
-        self._storing.written(rows, answer, sent=failed.sent, error=failed.error, goes_again=apart)
-
-    def _tell_progress(self, what: str) -> None:
-        report = self.report
-        logger.info(
-            "%s %s %ss: %s; %s; %d calls",
-            self.order.integration,
-            self.order.crm,
-            self.order.spec.record_type,
-            what,
-            progress(report.accounted, report.total, seconds=report.seconds),
-            sum(self._job.crm.calls.snapshot().values()) - self._calls_before,
-        )
+        self._job.tell(f"wrote {len(batch)}, {int(found.results['error_type'].notna().sum())} of them refused")

@@ -12,24 +12,19 @@ from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 
 
 class Outbox:
-    """The writes of one load that are planned and not sent. Whoever takes a batch from it sends that before taking the next."""
+    """The writes of one load that are planned and not sent. Whoever takes a batch from it sends that before taking the next.
 
-    def __init__(self, batch_size: int) -> None:
+    ``apart``: by QBench id of a create, how many may go with it in one call; all others go in batches of ``batch_size``.
+    """
+
+    def __init__(self, batch_size: int, *, apart: Mapping[int, int]) -> None:
         self._batch_size = batch_size
-        self._smaller: dict[int, int] = {}
+        self._apart = apart
         self._gathered: dict[tuple[str, int], Plan] = {}
         self._again: list[Plan] = []
         self.is_locked = False
         """Whether the CRM had locked one of the rows that go again."""
         self._given_up: set[int] = set()
-
-    def send_apart(self, parts: Mapping[int, int]) -> None:
-        """Let creates of these QBench ids go with so few others in one call: one of them may be what a call failed on."""
-        self._smaller.update(parts)
-
-    def goes_apart(self, qbench_id: int) -> bool:
-        """Whether a call failed before that was to create the record."""
-        return qbench_id in self._smaller
 
     def add(self, writes: Plan) -> Iterator[Plan]:
         """Gather writes that have a verb; the batches that are full by that, each of one verb.
@@ -71,7 +66,7 @@ class Outbox:
         return [part.rows for part in (*self._gathered.values(), *self._again)]
 
     def _full(self, part: Plan) -> Iterator[Plan]:
-        most = part.rows["qbench_id"].map(self._smaller).where(unrepeatable(part.rows)).fillna(self._batch_size).astype("int64")
+        most = part.rows["qbench_id"].map(self._apart).where(unrepeatable(part.rows)).fillna(self._batch_size).astype("int64")
         for verb, size in dict.fromkeys(zip(part.rows["verb"], most, strict=True)):
             kind, added = (verb, size), part.take(part.rows["verb"].eq(verb) & most.eq(size))
             gathered = self._gathered.pop(kind).followed_by(added) if kind in self._gathered else added

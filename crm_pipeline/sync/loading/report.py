@@ -18,8 +18,8 @@ class LoadReport:
     """The counts of one load, added up as it runs.
 
     ``expected``: rows that its selection holds; None while they are not counted. ``sent``: rows that needed a call, by verb
-    (crms.fewest_calls), repeats left out. ``refused_before``: rows not sent because the CRM refused the same write before. ``phases``: seconds
-    spent, by what for.
+    (crms.fewest_calls), repeats left out. ``refused_before``: rows not sent because the CRM refused the same write before.
+    ``phases``: seconds spent, by what for.
     """
 
     started: float = field(default_factory=time.monotonic)

@@ -1,0 +1,45 @@
+"""Decides what is done with the frames of one load, creates of earlier loads that got no answer included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import pandas as pd
+
+from crm_pipeline.sync.loading.intents import settle_intents
+from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.planning.lookup import Undecided
+from crm_pipeline.sync.planning.plan import Plan
+from crm_pipeline.sync.planning.planner import Planner
+
+
+class Deciding:
+    """The plans of one load. ``apart``: takes by QBench id of a create that was not made, how many may go with it in one call."""
+
+    def __init__(self, job: Job, *, apart: dict[int, int]) -> None:
+        self._job = job
+        self._apart = apart
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Makes the plans; the CRM's organization is proven by then."""
+        job, order = self._job, self._job.order
+        return Planner(order, store=job.store, crm=job.crm, org_id=job.org_id, notes=job.report.notes, accounts=order.parent)
+
+    def plan(self, frame: pd.DataFrame, *, matches: pd.DataFrame | None = None) -> Plan:
+        """The plan of normalized rows; ``matches``: matching.MATCHES where they are known already."""
+        with self._job.report.timed("plan"):
+            return self.planner.plan(frame, undecided=self._undecided, matches=matches)
+
+    def settle_anew(self) -> None:
+        """Ask again, before the next plan, what became of creates that got no answer: some were sent since."""
+        del self._undecided
+
+    @cached_property
+    def _undecided(self) -> Mapping[int, Undecided]:
+        """By QBench id, why an earlier create can neither be linked nor ruled out."""
+        job = self._job
+        settled = settle_intents(job.order.state, store=job.store, crm=job.crm, org_id=job.org_id)
+        self._apart.update(settled.parts)
+        return settled.undecided

@@ -1,0 +1,83 @@
+"""When planned writes go out, and with which others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.sync.loading.outbox import Outbox
+from crm_pipeline.sync.planning.emails import HELD, WANTED
+from crm_pipeline.sync.planning.plan import PLAN, Plan
+
+
+def writes(*ids: int, **columns: Any) -> Plan:
+    """Planned writes of these QBench ids: updates, unless the columns say another thing."""
+    known = {"version": 1, "operation": "update", "verb": "update", "content": 0, "crm_id": [f"crm-{one}" for one in ids]}
+    rows = PLAN.build(pd.DataFrame({"qbench_id": list(ids)}).assign(**{**known, **columns}))
+    nothing = pd.DataFrame(index=rows.index)
+    return Plan(rows, nothing, nothing)
+
+
+def creates(*ids: int, key: str | None = None) -> Plan:
+    """Planned creates."""
+    return writes(*ids, operation="create", verb="create" if key is None else "upsert", crm_id=None, key=key)
+
+
+def outbox(*, apart: dict[int, int] | None = None) -> Outbox:
+    """An outbox of a CRM that takes three rows in a call."""
+    return Outbox(3, apart=apart or {})
+
+
+def ids(batches: Iterator[Plan]) -> Sequence[list[int]]:
+    """The QBench ids of each batch."""
+    return [batch.rows["qbench_id"].tolist() for batch in batches]
+
+
+def test_writes_wait_until_a_batch_is_full() -> None:
+    box = outbox()
+    assert ids(box.add(writes(1, 2))) == []
+    assert ids(box.add(writes(3, 4))) == [[1, 2, 3]]
+    assert ids(box.rest()) == [[4]]
+    assert ids(box.rest()) == []
+
+
+def test_a_batch_holds_writes_of_one_verb() -> None:
+    box = outbox()
+    for part in (writes(1, 2), creates(3, 4), creates(5, 6, key="5")):
+        assert ids(box.add(part)) == []
+    assert ids(box.rest()) == [[1, 2], [3, 4], [5, 6]]
+
+
+@pytest.mark.parametrize(("key", "batches"), [(None, [[1], [3], [2, 4]]), ("k", [[1, 2, 3], [4]])])
+def test_a_create_that_a_call_failed_on_goes_apart_where_it_cannot_be_recognized_when_repeated(
+    key: str | None, batches: list[list[int]]
+) -> None:
+    box = outbox(apart={1: 1, 3: 1})
+    assert [*ids(box.add(creates(1, 2, 3, 4, key=key))), *ids(box.rest())] == batches
+
+
+def test_what_takes_an_address_goes_behind_what_gives_it_up() -> None:
+    box, no_address = outbox(), pd.array([None], dtype="Int64")
+    assert ids(box.add(writes(1, **{HELD: 7, WANTED: 8}))) == []
+    assert ids(box.add(writes(2, **{HELD: no_address, WANTED: 7}))) == [[1]]
+    assert ids(box.rest()) == [[2]]
+
+
+def test_what_goes_again_waits_to_be_asked_for_and_keeps_its_verb() -> None:
+    box = outbox()
+    box.put_back(writes(1), locked=False)
+    box.put_back(creates(2), locked=True)
+    assert ids(box.rest()) == []
+    assert box.is_locked
+    assert ids(box.again()) == [[1], [2]]
+    assert (ids(box.again()), box.is_locked) == ([], False)
+
+
+def test_all_that_is_not_sent_is_named() -> None:
+    box = outbox()
+    list(box.add(writes(1, 2)))
+    box.put_back(writes(3), locked=False)
+    assert [rows["qbench_id"].tolist() for rows in box.waiting] == [[1, 2], [3]]
