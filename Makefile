@@ -57,5 +57,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$$(sed -n 's/^uv==//p' constraints.txt)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[test]'
-	@$(BIN)/python -c 'import dagster._cli, dagster_postgres, crm_pipeline.component, crm_pipeline.sync.load'
+	@$(BIN)/python -c 'import dagster._cli, dagster_postgres, crm_pipeline.component, crm_pipeline.sync.loading.load'
 	@touch $@

@@ -69,11 +69,13 @@ def test_the_tests_that_run_commands_are_there(test: str) -> None:
     assert f"def {name}(" in (TESTS / file).read_text()
 
 
-def test_the_chores_are_there() -> None:
+def test_the_chores_and_the_modules_that_they_name_are_there() -> None:
     chores = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     texts = [document.read_text() for document in DOCUMENTS]
     named = {name for text in texts for name in re.findall(r"(?:`|\$ )make ([a-z]+)", text)}
     assert named <= set(chores)
+    modules = set(re.findall(r"crm_pipeline(?:\.\w+)+", (ROOT / "Makefile").read_text()))
+    assert [module for module in sorted(modules) if find_spec(module) is None] == []
     folders = {words[3] for words in map(shlex.split, COMMANDS) if words[:3] == [".venv/bin/python", "-m", "pytest"]}
     assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
 

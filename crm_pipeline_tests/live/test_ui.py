@@ -38,7 +38,7 @@ def page() -> Iterator[Page]:
     expect.set_options(timeout=PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1600, "height": 1000}, reduced_motion="reduce")
+        page = browser.new_page(viewport={"width": 1600, "height": 1300}, reduced_motion="reduce")
         page.set_default_timeout(PATIENCE_MILLISECONDS)
         yield page
         browser.close()
