@@ -101,7 +101,7 @@ ASSOCIATIONS = FrameSchema(
         Column("crm_id", "str", "CRM id of the contact"),
         Column("parent_crm_id", "str", "CRM id of the account"),
         Column("beside", "bool", "the contact keeps its main account and belongs to this one too; else this becomes the main one"),
-        Column("previous_crm_id", "str", "CRM id of the account that the contact leaves; null when it leaves none"),
+        Column("previous_crm_id", "str", "CRM ids of the accounts that the contact leaves, joined by ', '; null when it leaves none"),
     ),
 )
 """Contacts to associate with their accounts, where a write cannot carry the parent."""
@@ -166,6 +166,7 @@ OPEN_CALLS = FrameSchema(
     (
         Column("qbench_id", "int64", "QBench id"),
         Column("content", "int64", "digest of what the call makes of the record (mapping.digests.contents)"),
+        Column("parent_crm_id", "str", "contacts: CRM id of the account that the call gives them; null where it gives none"),
         Column("over", "bool", "the CRM cannot carry the call out any more"),
         Column("over_at", "int64", "when that is so, Unix seconds"),
     ),

@@ -18,17 +18,19 @@ from crm_pipeline.store.rows import fetch
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
 _BEGIN = """
-INSERT INTO crm_pipeline.open_call (integration, crm, record_type, qbench_ids, contents, over_at)
-VALUES (:integration, :crm, :record_type, :ids, :contents, now() + :lasts) RETURNING id
+INSERT INTO crm_pipeline.open_call (integration, crm, record_type, qbench_ids, contents, parents, over_at)
+VALUES (:integration, :crm, :record_type, :ids, :contents, :parents, now() + :lasts) RETURNING id
 """
 
 _END = """
 WITH kept AS (
-  SELECT id, array_agg(qbench_id ORDER BY qbench_id) AS qbench_ids, array_agg(content ORDER BY qbench_id) AS contents
-  FROM crm_pipeline.open_call, unnest(qbench_ids, contents) AS one (qbench_id, content)
+  SELECT id, array_agg(qbench_id ORDER BY qbench_id) AS qbench_ids, array_agg(content ORDER BY qbench_id) AS contents,
+    array_agg(parent ORDER BY qbench_id) AS parents
+  FROM crm_pipeline.open_call, unnest(qbench_ids, contents, parents) AS one (qbench_id, content, parent)
   WHERE {which} AND {stays} GROUP BY id
 ), changed AS (
-  UPDATE crm_pipeline.open_call AS call SET qbench_ids = kept.qbench_ids, contents = kept.contents, over_at = {over_at}
+  UPDATE crm_pipeline.open_call AS call
+  SET qbench_ids = kept.qbench_ids, contents = kept.contents, parents = kept.parents, over_at = {over_at}
   FROM kept WHERE call.id = kept.id
 )
 DELETE FROM crm_pipeline.open_call WHERE {which} AND id NOT IN (SELECT id FROM kept)
@@ -43,16 +45,18 @@ _FORGET = _END.format(
 )
 
 _OPEN = f"""
-SELECT qbench_id, content, over_at <= now() AS over, CAST(ceil(extract(epoch FROM over_at)) AS bigint) AS over_at
-FROM crm_pipeline.open_call, unnest(qbench_ids, contents) AS one (qbench_id, content)
+SELECT qbench_id, content, parent AS parent_crm_id, over_at <= now() AS over, CAST(ceil(extract(epoch FROM over_at)) AS bigint) AS over_at
+FROM crm_pipeline.open_call, unnest(qbench_ids, contents, parents) AS one (qbench_id, content, parent)
 WHERE {_KEY} AND qbench_ids && CAST(:ids AS bigint[]) AND qbench_id = ANY(:ids)
 """
 
 
-def begin_call(connection: Connection, state: CrmState, *, ids: list[int], contents: list[int], lasts: timedelta) -> int:
+def begin_call(
+    connection: Connection, state: CrmState, *, ids: list[int], contents: list[int], parents: list[str | None], lasts: timedelta
+) -> int:
     """Store that a write is about to be sent, which ``lasts`` at most; returns its number."""
     row = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
-    found = connection.execute(text(_BEGIN), {**row, "ids": ids, "contents": contents, "lasts": lasts})
+    found = connection.execute(text(_BEGIN), {**row, "ids": ids, "contents": contents, "parents": parents, "lasts": lasts})
     return int(found.scalar_one())
 
 

@@ -217,6 +217,7 @@ open_call = Table(
     Column("record_type", Text, nullable=False),
     Column("qbench_ids", ARRAY(BigInteger), nullable=False),
     Column("contents", ARRAY(BigInteger), nullable=False, comment="per record, digest of what the call makes of it"),
+    Column("parents", ARRAY(Text), comment="per contact, CRM id of the account that the call gives it, null where it gives none"),
     Column("over_at", DateTime(timezone=True), nullable=False, comment="when the CRM cannot carry the call out any more"),
     Index(None, "integration", "crm", "record_type"),
     comment="Writes that are under way, or whose answer was lost so that they may be carried out later",

@@ -57,7 +57,8 @@ class Associator:
             for pairs in chunks(positions, self._batch_size):
                 self._carry_out(partial(self._associate, positions=positions, ledger=ledger, beside=beside), pairs, positions, ledger)
             stored = rows["previous_crm_id"].notna() & pd.Series(map(ledger.is_stored, range(len(rows))), index=rows.index, dtype="bool")
-            leaving = _positions(rows["crm_id"].where(stored), rows["previous_crm_id"].where(stored))
+            left = rows["previous_crm_id"].where(stored).str.split(", ").explode()
+            leaving = _positions(rows["crm_id"].loc[left.index], left)
             self._leave(leaving, ledger)
         except ServiceError as error:
             if not ledger.wrote_something:
@@ -165,9 +166,9 @@ class Associator:
 
 
 def _positions(contacts: pd.Series, companies: pd.Series) -> dict[Pair, list[int]]:
-    """The rows of each pair; rows without one are left out."""
+    """The rows (by index) of each pair; rows without one are left out."""
     positions: dict[Pair, list[int]] = {}
-    for position, (contact, company) in enumerate(zip(contacts, companies, strict=True)):
+    for position, contact, company in zip(contacts.index, contacts, companies, strict=True):
         if pd.notna(contact) and pd.notna(company):
             positions.setdefault((str(contact), str(company)), []).append(position)
     return positions

@@ -12,6 +12,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_calls import begin_call, end_call, forget_calls
+from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading.results import UNCLEAR
 
 
@@ -36,7 +37,8 @@ class Watch:
             return Sent(None, self._crm.calls.lost)
         lasts = self._crm.call_lasts + self._crm.late_after
         ids, contents = rows["qbench_id"].tolist(), rows["content"].tolist()
-        return Sent(begin_call(connection, self._state, ids=ids, contents=contents, lasts=lasts), self._crm.calls.lost)
+        number = begin_call(connection, self._state, ids=ids, contents=contents, parents=column(rows["parent_crm_id"]), lasts=lasts)
+        return Sent(number, self._crm.calls.lost)
 
     def end(self, connection: Connection, sent: Sent | None, answer: pd.DataFrame, *, error: ServiceError | None = None) -> None:
         """Store that a call came back, with an answer (schemas.WRITE_RESULTS of its rows) or with an error.

@@ -33,7 +33,7 @@ PLAN = FrameSchema(
         Column("parent_crm_id", "str", "contacts: CRM id to send as parent; null: leave the parent alone"),
         Column("beside", "bool", "contacts: the parent is added beside the main one that the contact has"),
         Column("previous_parent_qbench_id", "Int64", "contacts: customer last sent as parent, null when none was"),
-        Column("previous_parent_crm_id", "str", "contacts: CRM id of the account to leave, null when there is none to leave"),
+        Column("previous_parent_crm_id", "str", "contacts: CRM ids of accounts to leave, joined by ', '; null when there is none"),
         Column("outcome", "str", "the outcome where the plan itself decides it (operation none), else null"),
         Column("error_type", "str", "record error that decided it, else null"),
         Column("reason", "str", "field names and ids: what an error names, what was not pushed or omitted"),
@@ -133,7 +133,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "parent_qbench_id": rows["customer_id"],
                 "parent_crm_id": inputs.parent_crm_ids.where(writes & new_parent),
                 "previous_parent_qbench_id": rows["link_parent"],
-                "previous_parent_crm_id": left_parent(inputs.parent_crm_ids, inputs.previous_parent_crm_ids).where(update & new_parent),
+                "previous_parent_crm_id": _parents_to_leave(inputs).where(update & new_parent),
                 "outcome": rows["outcome"].mask(may & ~writes, str(Outcome.UNCHANGED)),
                 "error_type": rows["error_type"],
                 "reason": joined(
@@ -249,6 +249,19 @@ def _called_before(open_calls: pd.DataFrame, qbench_ids: pd.Series, *, wanted: p
     held = calls[~calls["over"] & calls["content"].ne(calls["wanted"])]
     doubtful = calls.loc[calls["over"] & calls["content"].ne(calls["stored"]), "qbench_id"]
     return qbench_ids.map(held.groupby("qbench_id")["over_at"].max()).astype("Int64"), qbench_ids.isin(doubtful)
+
+
+def _parents_to_leave(inputs: Inputs) -> pd.Series:
+    """Per row, the CRM ids of the account it had before and of those that calls, which are over, may have given it unseen."""
+    calls, wanted = inputs.open_calls, inputs.parent_crm_ids
+    before = left_parent(wanted, inputs.previous_parent_crm_ids)
+    if calls.empty:
+        return before
+    ids = inputs.normalized["qbench_id"]
+    given = calls[calls["over"] & calls["parent_crm_id"].ne(calls["qbench_id"].map(wanted.set_axis(ids)))]
+    late = ids.map(given.dropna(subset="parent_crm_id").groupby("qbench_id")["parent_crm_id"].agg(lambda ids: ", ".join(ids.unique())))
+    both = before + ", " + late.astype("str")
+    return both.fillna(before).fillna(late.astype("str"))
 
 
 def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, model: RecordModel, under_way: pd.Series) -> pd.DataFrame:

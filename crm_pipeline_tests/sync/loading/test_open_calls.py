@@ -211,6 +211,7 @@ def test_association_that_lands_late_is_not_the_last_word(hubspot: Bench) -> Non
         await_that(lambda: main_company() == companies[2], "the late call is carried out")
     hubspot.load(spec, CONTACT)
     assert main_company() == companies[3]
+    assert [company for who, company, _ in hubspot.sandbox.portal.associations() if who == person] == [companies[3]], "none is beside"
 
 
 @pytest.mark.parametrize("crm", ["salesforce", "hubspot"])
