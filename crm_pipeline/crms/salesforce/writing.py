@@ -142,7 +142,7 @@ class Writer:
         return WRITE_RESULTS.build(pd.DataFrame([answer.result() for answer in answers], columns=WRITE_RESULTS.names))
 
     def _requests(self, rows: list[Row]) -> Iterator[Request]:
-        for verb in Verb:
+        for verb in (Verb.UPDATE, Verb.UPSERT, Verb.CREATE):
             chosen = [row for row in rows if row.verb == verb]
             for start in range(0, len(chosen), ROWS_PER_REQUEST):
                 yield Request(verb, tuple(chosen[start : start + ROWS_PER_REQUEST]))
