@@ -24,7 +24,7 @@ class PostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        """Open it. Raises DatabaseVariableError where the variable is unset or blank."""
+        """Open it, its events over a connection that is kept. Raises DatabaseVariableError where the variable is unset or blank."""
         variable = config_value["url_variable"]
         url = os.environ.get(variable, "").strip()
         if not url:
@@ -32,4 +32,7 @@ class PostgresStorage(DagsterPostgresStorage):
                 f"{variable} is not set; name a PostgreSQL database in it, as in postgresql://user:password@host:5432/crm_pipeline, "
                 "or use `crm-pipeline dev`, which brings one"
             )
-        return cls(inst_data=inst_data, postgres_url=url)
+        storage = cls(inst_data=inst_data, postgres_url=url)
+        # Else each event opens connections of its own, which takes most of the time that a run over many hours needs to begin.
+        storage.event_log_storage.optimize_for_webserver(statement_timeout=0, pool_recycle=60, max_overflow=20)
+        return storage
