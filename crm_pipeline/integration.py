@@ -15,7 +15,7 @@ from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.addresses import possible_types
-from crm_pipeline.mapping.presets import OWNER_FIELDS
+from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
@@ -230,7 +230,8 @@ class IntegrationAttributes(YamlModel):
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
         crms = list(self.crms.configured)
-        problems = [
+        problems = [*_key_problems(self.crms.configured)]
+        problems += [
             Problem((section, *problem.path), problem.message)
             for section, spec in (("accounts", self.accounts), ("contacts", self.contacts))
             if spec is not None
@@ -270,6 +271,12 @@ class IntegrationSpec(IntegrationAttributes):
             resend=resend,
             retries=self.retries,
         )
+
+
+def _key_problems(crms: Mapping[str, CrmSettings]) -> Iterator[Problem]:
+    for crm, settings in crms.items():
+        if settings.external_key is not None and not crm_kinds()[crm].capabilities.unique_keys:
+            yield Problem(("crms", crm, "external_key"), f"{crm_kinds()[crm].title} keeps no field unique; leave external_key away")
 
 
 def _map_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
@@ -314,8 +321,10 @@ def _owner_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
         for crm in rule.users:
             if crm not in crms:
                 yield Problem(("owner", position, crm), _not_configured(crm, crms))
-            elif f"{crm}.{OWNER_FIELDS[crm]}" in spec.map.direct:
-                yield Problem(("owner", position, crm), f"`map` gives {crm}.{OWNER_FIELDS[crm]} a value already; keep one of the two")
+            elif owner_field(crm) is None:
+                yield Problem(("owner", position, crm), f"{crm_kinds()[crm].title} takes no owners; leave {crm} out of the rule")
+            elif f"{crm}.{owner_field(crm)}" in spec.map.direct:
+                yield Problem(("owner", position, crm), f"`map` gives {crm}.{owner_field(crm)} a value already; keep one of the two")
 
 
 def _row_problems(row: MatchKey, *, spec: RecordSpec, crms: list[str]) -> Iterator[tuple[KeyPath, str]]:

@@ -60,7 +60,7 @@ CRM_FIELDS = FrameSchema(
         Column("options", "object", "list of (value, label), empty when there are none"),
     ),
 )
-"""A CRM object's fields as the CRM describes them (Salesforce describe, HubSpot properties)."""
+"""A CRM object's fields as the CRM describes them."""
 
 WRITE_ROWS = FrameSchema(
     "write_rows",
@@ -115,7 +115,7 @@ FOUND = FrameSchema(
         Column(
             "parent_crm_id",
             "str",
-            "contacts: CRM id of its account (HubSpot: primary company), null when it has none or it was not asked",
+            "contacts: CRM id of its account (of several its main one), null when it has none or it was not asked",
         ),
         Column("error_type", "str", "why the CRM does not tell which records have the value, else null"),
     ),
@@ -133,7 +133,7 @@ EXAMINED = FrameSchema(
         Column("state", "str", "live, merged (into a record that is live) or deleted"),
         Column("leads_to", "str", "id of the record that it is now: its own, or the one that it was merged into; null when deleted"),
         Column("key", "str", "the external key that this record carries, null without one"),
-        Column("parent_crm_id", "str", "contacts: CRM id of this record's account (HubSpot: primary company), null without one"),
+        Column("parent_crm_id", "str", "contacts: CRM id of this record's account (of several its main one), null without one"),
         Column("absorbed", "str", "ids of all records merged into this one, joined by ', ', as far as they came along with it"),
     ),
 )

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter, Waits
 from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.preset import Preset
 from crm_pipeline.model import CountryFormat, RecordType, Verb
 from crm_pipeline.settings import AllowsHttp
 
@@ -63,7 +64,7 @@ class CrmSettings(AllowsHttp):
         Field(
             ge=0,
             description="How long the CRM may still carry out a call whose answer was lost, in seconds; until then its records get no "
-            "other values. Salesforce ends a call after 600 seconds; HubSpot does not say, and the same is assumed.",
+            "other values. Where a CRM does not say, 600 seconds are assumed.",
             examples=[600],
         ),
     ] = 600
@@ -92,6 +93,29 @@ class CrmObject:
     asset: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What one CRM takes and another does not; whoever plans or loads asks this, never which CRM it is.
+
+    ``batch_size``: the most rows that one ``write`` call takes. ``association_batch_size``: likewise of ``associate``.
+    ``several_accounts``: a contact may belong to several accounts, one of them its main one; else it has one.
+    ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
+    ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
+    became of a create is told by ``resolve_intents`` alone.
+    ``validates``: a value that its field cannot take is refused, with the field's name; else it is stored as it is.
+    ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (white space, characters).
+    Owners, merges: see OwnersCrm and MergingCrm.
+    """
+
+    batch_size: int
+    association_batch_size: int
+    several_accounts: bool = False
+    parent_goes_with: frozenset[Verb] = frozenset(Verb)
+    unique_keys: bool = True
+    validates: bool = True
+    keeps_text: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class CrmKind:
     """One CRM as the rest of the package knows it. Each folder under ``crms`` exports exactly one, as ``KIND``."""
@@ -99,6 +123,11 @@ class CrmKind:
     name: str
     title: str
     objects: Mapping[RecordType, CrmObject]
+    presets: Mapping[RecordType, Preset]
+    """Where it keeps the normalized fields."""
+    owner_field: str | None
+    """The field of its accounts and contacts that says who owns them; null: no owner can be given (see OwnersCrm)."""
+    capabilities: Capabilities
     settings: type[CrmSettings]
     connect: Callable[[CrmSettings, str], Crm]
     """Makes the client of one integration (its name is the second argument). Does no I/O; the first call signs in."""
@@ -129,6 +158,9 @@ class Crm(Protocol):
 
     calls: CallCounter
     """The HTTP calls made so far; labels: sign_in, describe, read, write, associate."""
+
+    capabilities: Capabilities
+    """Those of its kind, as far as the settings leave them."""
 
     def limits(self) -> Limits:
         """The limits on calls, as far as they are known by now; makes no call."""
@@ -171,25 +203,6 @@ class Crm(Protocol):
         """
         ...
 
-    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
-        """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted.
-
-        One that the CRM fails to read has no row.
-        """
-        ...
-
-    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
-        """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
-        ...
-
-    def owners(self, users: list[str]) -> pd.DataFrame:
-        """Who these users (ids, usernames, emails: as the CRM names them) are as owners of records (schemas.OWNERS)."""
-        ...
-
-    def batch_size(self, record_type: RecordType) -> int:
-        """The most rows that one ``write`` call takes."""
-        ...
-
     def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
         """Write one batch and account for every row of it (schemas.WRITE_RESULTS, in any order).
 
@@ -197,15 +210,6 @@ class Crm(Protocol):
         nothing to send and a parent that this write cannot carry costs no call.
         """
         ...
-
-    several_accounts: bool
-    """Whether a contact may belong to several accounts, one of them its main one; else it has one, and a write carries it."""
-
-    association_batch_size: int
-    """The most rows that one ``associate`` call takes."""
-
-    parent_goes_with: frozenset[Verb]
-    """The verbs of the writes that carry a contact's account; the others need an association."""
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS).
@@ -247,4 +251,29 @@ class Crm(Protocol):
 
     def close(self) -> None:
         """Give the connections back."""
+        ...
+
+
+@runtime_checkable
+class OwnersCrm(Protocol):
+    """A CRM whose records can be given owners: ``CrmKind.owner_field`` names a field."""
+
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Who these users (ids, usernames, emails: as the CRM names them) are as owners of records (schemas.OWNERS)."""
+        ...
+
+
+@runtime_checkable
+class MergingCrm(Protocol):
+    """A CRM that tells what became of records that are gone. Of another, ``crms.examining`` tells only whether they are there."""
+
+    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
+        """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted.
+
+        One that the CRM fails to read has no row.
+        """
+        ...
+
+    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
+        """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
         ...

@@ -29,7 +29,7 @@ _PHONE = re.compile(
 def phone_form(text: str, region: str | None) -> str | None:
     """E.164, an extension behind it as in ``+15125550101 x12``; null when the text is not one dialable number alone.
 
-    ``region``: ISO alpha-2 that a number without its country is read with. The mark "x" is what Salesforce and HubSpot users
+    ``region``: ISO alpha-2 that a number without its country is read with. The mark "x" is what the CRMs' users
     type and what libphonenumber reads back. Of what stands beside the number only a label ("Tel.") is passed over: letters
     are not dialled ("555-0101 Bob", 1-800-FLOWERS), and two numbers are not one. A number that is too short to dial from
     outside its area ("555 0101") is not understood, since its E.164 form would be a wrong number.

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
 from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
 from crm_pipeline.mapping.countries import country_code, country_name, name_key, state_code, state_name
 from crm_pipeline.mapping.normalize import PHONE_FIELDS
-from crm_pipeline.mapping.presets import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset, preset
+from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.spec import FieldSource, OnInvalid, Policy, RecordSpec, as_source
 from crm_pipeline.mapping.values import over_uniques
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat

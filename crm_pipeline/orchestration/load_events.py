@@ -70,9 +70,9 @@ class LoadEvents:
 
     def counts(self) -> dict[str, Any]:
         """What the load did, in numbers and ids; asks nobody."""
-        report, record_type = self._load.report, self._record.record_type
+        report = self._load.report
         calls = calls_since(self._calls_before, self._crm.calls.snapshot())
-        floor = fewest_calls(self._crm, record_type, report.sent)
+        floor = fewest_calls(self._crm, report.sent)
         metadata = load_metadata(report, calls, floor=floor, limits=self._crm.limits())
         return {**metadata, "errors": dg.MetadataValue.md(error_table(report))}
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pytest
 
 from crm_pipeline.contracts import May, members_of
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, OwnersCrm
+from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.crms.hubspot.contracts import CONTRACTS as HUBSPOT
 from crm_pipeline.crms.salesforce.contracts import CONTRACTS as SALESFORCE
 from crm_pipeline.errors import ServiceError
@@ -118,10 +119,10 @@ CALLS: Mapping[str, Ask] = {
     "find by email": lambda crm, _: frame(crm.find(CONTACT, "email", ["person0@example.com", "person9@example.com"])),
     "scan": lambda crm, world: frame(pd.concat(crm.scan(ACCOUNT, world.bench.fields[ACCOUNT].match))),
     "read": lambda crm, world: frame(crm.read(CONTACT, world.contacts, [world.bench.fields[CONTACT].match])),
-    "examine": lambda crm, world: frame(crm.examine(ACCOUNT, world.accounts)),
-    "examine contacts": lambda crm, world: frame(crm.examine(CONTACT, world.contacts)),
-    "merged_or_deleted": lambda crm, _: sorted(crm.merged_or_deleted(ACCOUNT, since=LONG_AGO)),
-    "owners": lambda crm, _: frame(crm.owners(list(OWNERS))),
+    "examine": lambda crm, world: frame(examined(crm, ACCOUNT, world.accounts, key=None)),
+    "examine contacts": lambda crm, world: frame(examined(crm, CONTACT, world.contacts, key=None)),
+    "merged_or_deleted": lambda crm, _: sorted(left_since(crm, ACCOUNT, LONG_AGO)),
+    "owners": lambda crm, _: frame(cast(OwnersCrm, crm).owners(list(OWNERS))),
     "resolve_intents": lambda crm, world: frame(crm.resolve_intents(ACCOUNT, intents_of((1, valid(world.bench, ACCOUNT, 1))))),
     "resolve_intents of contacts": lambda crm, world: frame(crm.resolve_intents(CONTACT, intents_of((1, valid(world.bench, CONTACT, 1))))),
     "update": update,

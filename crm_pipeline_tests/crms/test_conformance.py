@@ -17,6 +17,7 @@ import pytest
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.errors import (
     AuthenticationError,
     CrmPipelineError,
@@ -257,7 +258,7 @@ def test_rows_of_every_kind_in_one_batch_are_accounted_for(bench: Bench, crm: Cr
 
 @both_types
 def test_full_batch_costs_one_call(bench: Bench, crm: Crm, record_type: RecordType) -> None:
-    size = crm.batch_size(record_type)
+    size = crm.capabilities.batch_size
     rows = [Put(number, valid(bench, record_type, number), key=str(number)) for number in range(size)]
     results = results_by_id(crm.write(record_type, batch_of(*rows)))
     by_key = {record[bench.key]: record["id"] for record in bench.records(record_type)}
@@ -610,7 +611,7 @@ def test_record_that_the_crm_fails_to_read_is_told_and_keeps_no_other_from_being
 def test_record_that_the_crm_fails_to_read_is_not_examined_as_deleted(bench: Bench, crm: Crm, record_type: RecordType) -> None:
     ids = [bench.add(record_type, valid(bench, record_type, number)) for number in range(9)]
     fail_on(bench, f'"{ids[4]}"')
-    states = crm.examine(record_type, ids).set_index("crm_id")["state"]
+    states = examined(crm, record_type, ids, key=bench.key).set_index("crm_id")["state"]
     assert states.to_dict() == {crm_id: "live" for crm_id in ids if crm_id != ids[4]}
 
 
@@ -681,9 +682,9 @@ def test_whether_any_record_has_a_value_costs_one_call(bench: Bench, crm: Crm, r
 # --- what became of linked records
 
 
-def examined(crm: Crm, record_type: RecordType, *crm_ids: str) -> dict[str, tuple[str, str | None, str | None]]:
+def states_of(bench: Bench, crm: Crm, record_type: RecordType, *crm_ids: str) -> dict[str, tuple[str, str | None, str | None]]:
     """By id asked for: state, the record it leads to, and the key there."""
-    found = EXAMINED.check(crm.examine(record_type, list(crm_ids))).astype("object")
+    found = EXAMINED.check(examined(crm, record_type, list(crm_ids), key=bench.key)).astype("object")
     rows = found.where(found.notna(), None).itertuples()
     return {row.crm_id: (row.state, row.leads_to, row.key) for row in rows}
 
@@ -694,7 +695,7 @@ def test_examined_records_are_live_merged_or_deleted(bench: Bench, crm: Crm, rec
     keyed = bench.add(record_type, valid(bench, record_type, 5) | {bench.key: "5"})
     merged = bench.merge(record_type, winner, loser)
     bench.delete(record_type, gone)
-    assert examined(crm, record_type, kept, loser, gone, keyed, merged) == {
+    assert states_of(bench, crm, record_type, kept, loser, gone, keyed, merged) == {
         kept: ("live", kept, None),
         loser: ("merged", merged, None),
         gone: ("deleted", None, None),
@@ -707,9 +708,9 @@ def test_examined_records_are_live_merged_or_deleted(bench: Bench, crm: Crm, rec
 def test_examined_merges_are_followed_to_the_end(bench: Bench, crm: Crm, record_type: RecordType) -> None:
     first, second, third = (bench.add(record_type, valid(bench, record_type, number)) for number in range(3))
     end = bench.merge(record_type, third, bench.merge(record_type, second, first))
-    assert examined(crm, record_type, first)[first] == ("merged", end, None)
+    assert states_of(bench, crm, record_type, first)[first] == ("merged", end, None)
     bench.delete(record_type, end)
-    assert examined(crm, record_type, first)[first] == ("deleted", None, None)
+    assert states_of(bench, crm, record_type, first)[first] == ("deleted", None, None)
 
 
 @both_types
@@ -717,22 +718,22 @@ def test_restored_record_is_examined_as_live(bench: Bench, crm: Crm, record_type
     crm_id = bench.add(record_type, valid(bench, record_type))
     bench.delete(record_type, crm_id)
     bench.restore(record_type, crm_id)
-    assert examined(crm, record_type, crm_id) == {crm_id: ("live", crm_id, None)}
+    assert states_of(bench, crm, record_type, crm_id) == {crm_id: ("live", crm_id, None)}
 
 
 def test_examined_contact_has_its_account(bench: Bench, crm: Crm) -> None:
     account, contact = bench.add(ACCOUNT, valid(bench, ACCOUNT)), bench.add(CONTACT, valid(bench, CONTACT))
     alone = bench.add(CONTACT, valid(bench, CONTACT, 2))
     crm.associate(associations_of((7, contact, account)))
-    found = crm.examine(CONTACT, [contact, alone]).set_index("crm_id")["parent_crm_id"]
+    found = examined(crm, CONTACT, [contact, alone], key=bench.key).set_index("crm_id")["parent_crm_id"]
     assert (found[contact], bool(pd.isna(found[alone]))) == (account, True)
 
 
 def test_examining_a_full_batch_of_live_records_costs_one_call(bench: Bench, crm: Crm) -> None:
     ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(100)]
-    assert {state for state, _, _ in examined(crm, ACCOUNT, *ids, ids[0]).values()} == {"live"}
+    assert {state for state, _, _ in states_of(bench, crm, ACCOUNT, *ids, ids[0]).values()} == {"live"}
     assert crm.calls.snapshot()["read"] == 1
-    assert examined(crm, ACCOUNT) == {}
+    assert states_of(bench, crm, ACCOUNT) == {}
     assert crm.calls.snapshot()["read"] == 1
 
 
@@ -740,7 +741,7 @@ def test_examining_a_full_batch_of_live_records_costs_one_call(bench: Bench, crm
 def test_records_merged_away_since_are_told_in_one_call(bench: Bench, crm: Crm, record_type: RecordType) -> None:
     ids = [bench.add(record_type, valid(bench, record_type, number)) for number in range(3)]
     bench.merge(record_type, ids[0], ids[1])
-    found = crm.merged_or_deleted(record_type, since=datetime.now(UTC) - timedelta(minutes=5))
+    found = left_since(crm, record_type, datetime.now(UTC) - timedelta(minutes=5))
     assert (ids[1] in found, ids[2] in found) == (True, False)
-    assert crm.merged_or_deleted(record_type, since=datetime.now(UTC) + timedelta(minutes=5)) == []
+    assert left_since(crm, record_type, datetime.now(UTC) + timedelta(minutes=5)) == []
     assert crm.calls.snapshot()["read"] == 2

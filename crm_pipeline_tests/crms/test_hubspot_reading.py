@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.examining import examined
 from crm_pipeline.errors import RequestRefusedError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
@@ -143,7 +144,7 @@ def test_merged_record_is_no_deleted_one_though_it_is_in_the_bin(bench: Bench, s
     merged = portal.merge("contacts", winner, loser)
     body = {"results": [{"id": loser, "properties": {}, "archived": True}]}
     sandbox.faults.add(Fault(path="batch/read", status=200, body=body, skip=1))
-    assert crm.examine(CONTACT, [loser])[["state", "leads_to"]].to_numpy().tolist() == [["merged", merged]]
+    assert examined(crm, CONTACT, [loser], key=None)[["state", "leads_to"]].to_numpy().tolist() == [["merged", merged]]
 
 
 def test_merged_record_that_names_only_its_latest_merge_is_read_under_the_id_that_leads_to_it(sandbox: Sandbox, crm: Crm) -> None:
@@ -160,6 +161,6 @@ def test_merged_record_is_examined_though_batch_reads_do_not_follow_merges(bench
     first, second, gone = (bench.add(CONTACT, valid(bench, CONTACT, number)) for number in (1, 2, 3))
     merged = portal.merge("contacts", first, second)
     portal.archive("contacts", gone)
-    found = crm.examine(CONTACT, [first, second, gone]).set_index("crm_id")
+    found = examined(crm, CONTACT, [first, second, gone], key=None).set_index("crm_id")
     assert found["state"].to_dict() == {first: "merged", second: "merged", gone: "deleted"}
     assert found.loc[[first, second], "leads_to"].tolist() == [merged, merged]

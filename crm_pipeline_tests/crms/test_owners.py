@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import cast
 
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, OwnersCrm
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import OWNERS
 from crm_pipeline_tests.crms.hubspot_bench import connect_hubspot
@@ -16,7 +17,7 @@ Found = dict[str, tuple[str | None, str | None]]
 def asked(crm: Crm, *users: str) -> Found:
     """Owner id and problem by user."""
     with closing(crm):
-        frame = OWNERS.check(crm.owners(list(users))).astype(object)
+        frame = OWNERS.check(cast(OwnersCrm, crm).owners(list(users))).astype(object)
     return {row.user: (row.owner_id, row.problem) for row in frame.where(frame.notna(), None).itertuples()}
 
 

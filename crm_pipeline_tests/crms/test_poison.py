@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.examining import examined
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
@@ -91,7 +92,7 @@ def examine(bench: Bench, record_type: RecordType) -> Reading:
     ids = made(bench, record_type)
 
     def states(crm: Crm) -> dict[str, str | None]:
-        found = crm.examine(record_type, ids)
+        found = examined(crm, record_type, ids, key=bench.key)
         assert set(found["state"]) <= {"live"}
         return {one: None if one in set(found["crm_id"]) else "unread" for one in ids}
 

@@ -349,7 +349,7 @@ def test_answer_that_does_not_say_which_record_is_gone_is_looked_into(sandbox: S
 
 def test_associations_are_counted_apart(sandbox: Sandbox, crm: Crm) -> None:
     parent = sandbox.org.add("Account", {"Name": "Laboratory"})
-    contacts = [sandbox.org.add("Contact", {"LastName": str(number)}) for number in range(crm.association_batch_size)]
+    contacts = [sandbox.org.add("Contact", {"LastName": str(number)}) for number in range(crm.capabilities.association_batch_size)]
     rows = associations_of(*((number, contact, parent) for number, contact in enumerate(contacts)))
     assert results_by_id(crm.associate(rows))[0]["parent_sent"]
     assert {record["AccountId"] for record in sandbox.org.records("Contact")} == {parent}

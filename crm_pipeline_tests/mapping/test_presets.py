@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.mapping.presets import PRESETS, preset, preset_field
+from crm_pipeline.mapping.presets import preset, preset_field
 from crm_pipeline.model import CONTACT_ADDRESS_PARTS, MODELS, RecordType
 
 
@@ -13,8 +14,8 @@ def test_unknown_crm_is_refused_by_name() -> None:
 
 
 def test_every_preset_field_is_a_normalized_one() -> None:
-    for tables in PRESETS.values():
-        for record_type, table in tables.items():
+    for kind in crm_kinds().values():
+        for record_type, table in kind.presets.items():
             names = set(MODELS[record_type].by_name)
             assert set(table.fields) <= names
             for address in table.addresses:
@@ -22,8 +23,8 @@ def test_every_preset_field_is_a_normalized_one() -> None:
 
 
 def test_every_address_part_has_a_crm_field() -> None:
-    for tables in PRESETS.values():
-        for address in tables[RecordType.CONTACT].addresses:
+    for kind in crm_kinds().values():
+        for address in kind.presets[RecordType.CONTACT].addresses:
             assert {part for parts in address.fields.values() for part in parts} == set(CONTACT_ADDRESS_PARTS)
 
 

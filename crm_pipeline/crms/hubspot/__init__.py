@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from crm_pipeline.crms.base import CrmKind, CrmObject
+from crm_pipeline.crms.base import Capabilities, CrmKind, CrmObject
+from crm_pipeline.crms.hubspot.preset import OWNER_FIELD, PRESETS
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, Verb
 
 if TYPE_CHECKING:
     from crm_pipeline.crms.base import Crm, CrmSettings
@@ -39,6 +40,11 @@ KIND = CrmKind(
             RecordType.ACCOUNT: CrmObject(name="companies", asset="companies"),
             RecordType.CONTACT: CrmObject(name="contacts", asset="contacts"),
         }
+    ),
+    presets=PRESETS,
+    owner_field=OWNER_FIELD,
+    capabilities=Capabilities(
+        batch_size=100, association_batch_size=1000, several_accounts=True, parent_goes_with=frozenset({Verb.CREATE})
     ),
     settings=HubSpotSettings,
     connect=_connect,

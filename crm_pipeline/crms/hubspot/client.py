@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,12 +18,12 @@ from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
 from crm_pipeline.crms.hubspot.owners import find_owners
 from crm_pipeline.crms.hubspot.paths import PATHS
-from crm_pipeline.crms.hubspot.reading import OBJECT_BATCH, Reader, text
+from crm_pipeline.crms.hubspot.reading import Reader, text
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
 from crm_pipeline.errors import CrmFailsOnRecordException
-from crm_pipeline.model import RecordType, Verb
+from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OWNERS
 
 SENSITIVITIES = ("sensitive", "highly_sensitive")
@@ -34,8 +35,6 @@ TYPE_IDS = {RecordType.ACCOUNT: "0-2", RecordType.CONTACT: "0-1"}
 
 class HubSpotCrm:
     """One portal's companies and contacts. Safe over threads."""
-
-    several_accounts = True
 
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         paths = PATHS[settings.path_family]
@@ -49,8 +48,7 @@ class HubSpotCrm:
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
         self._fields: dict[RecordType, pd.DataFrame] = {}
-        self.association_batch_size = settings.association_batch_size
-        self.parent_goes_with = frozenset({Verb.CREATE})
+        self.capabilities = replace(KIND.capabilities, association_batch_size=settings.association_batch_size)
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
 
@@ -131,10 +129,6 @@ class HubSpotCrm:
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, self._paths, list(dict.fromkeys(users))), columns=OWNERS.names))
-
-    def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the same for both objects
-        """Inputs of an object batch call."""
-        return OBJECT_BATCH
 
     def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
         """Write one batch and account for every row (schemas.WRITE_RESULTS).

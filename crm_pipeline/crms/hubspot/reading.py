@@ -16,6 +16,7 @@ import pandas as pd
 
 from crm_pipeline.contracts import Form, Members
 from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
+from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE, NamelessError
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, LABELS_READ, LIST, PROPERTIES, at_most
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-OBJECT_BATCH = 100
+OBJECT_BATCH = KIND.capabilities.batch_size
 """Inputs of an object batch call (source: HubSpot's object guides)."""
 
 ASSOCIATION_READ_BATCH = 1000

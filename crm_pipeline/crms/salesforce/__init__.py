@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from crm_pipeline.crms.base import Crm, CrmKind, CrmObject, CrmSettings
+from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings
 from crm_pipeline.crms.salesforce.ids import record_id
+from crm_pipeline.crms.salesforce.preset import OWNER_FIELD, PRESETS
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.model import RecordType
 
@@ -25,6 +26,10 @@ KIND = CrmKind(
     name="salesforce",
     title="Salesforce",
     objects=MappingProxyType({RecordType.ACCOUNT: CrmObject("Account", "accounts"), RecordType.CONTACT: CrmObject("Contact", "contacts")}),
+    presets=PRESETS,
+    owner_field=OWNER_FIELD,
+    # sObject Collections take 200 rows a request, a contact's account with any of them.
+    capabilities=Capabilities(batch_size=200, association_batch_size=200),
     settings=SalesforceSettings,
     connect=_connect,
     record_id=record_id,

@@ -21,7 +21,7 @@ from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, ROWS_PER_REQUEST, Row, Writer, json_value, rows_of
+from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, Row, Writer, json_value, rows_of
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import RecordType, Verb
@@ -33,12 +33,10 @@ PERSON_ACCOUNT = "IsPersonAccount"
 class SalesforceCrm:
     """One Salesforce organization (``crm_pipeline.crms.base.Crm``). Signs in with the first call."""
 
-    several_accounts = False
+    capabilities = KIND.capabilities
 
     def __init__(self, settings: SalesforceSettings, integration: str) -> None:
         self.calls = CallCounter()
-        self.association_batch_size = ROWS_PER_REQUEST
-        self.parent_goes_with = frozenset(Verb)
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
         self._settings = settings
@@ -150,10 +148,6 @@ class SalesforceCrm:
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Users by id or username, who must be active (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
-
-    def batch_size(self, record_type: RecordType) -> int:  # noqa: ARG002 - the protocol asks per record type
-        """The most rows of one ``write``: sObject Collections take 200 a request."""
-        return ROWS_PER_REQUEST
 
     def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
         """Write a batch, one request per verb that its rows need (schemas.WRITE_RESULTS); the parent goes with the row."""

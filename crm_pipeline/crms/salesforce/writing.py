@@ -21,6 +21,7 @@ from simple_salesforce.api import Salesforce
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
+from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import SAVED, SAVED_ROW, UPSERTED_ROW
 from crm_pipeline.crms.salesforce.errors import (
     GONE_CODES,
@@ -51,7 +52,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 
-ROWS_PER_REQUEST = 200
+ROWS_PER_REQUEST = KIND.capabilities.batch_size
 PARENT_FIELD = "AccountId"
 SAVE_DUPLICATES: Mapping[str, str] = MappingProxyType(
     {"Sforce-Duplicate-Rule-Header": "allowSave=true; includeRecordDetails=false; runAsCurrentUser=true"}

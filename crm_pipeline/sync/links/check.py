@@ -18,6 +18,7 @@ import pandas as pd
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.batch import WriteBatch, account_for
+from crm_pipeline.crms.examining import left_since
 from crm_pipeline.model import Operation, RecordType, Verb
 from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
 from crm_pipeline.store.database import Store
@@ -47,7 +48,7 @@ logger = logging.getLogger(__name__)
 Scope = Literal["recent", "full"]
 
 OVERLAP = timedelta(minutes=10)
-"""How much earlier than the last check's begin a recent one looks: clocks differ, and HubSpot's search lags."""
+"""How much earlier than the last check's begin a recent one looks: clocks differ, and a CRM's search may lag."""
 
 FIRST_LOOK_BACK = timedelta(days=1)
 """How far back the first recent check looks; a full one sees the rest."""
@@ -154,7 +155,7 @@ class LinkCheck:
         with self._store.transaction() as connection:
             before = last_check(connection, order.state)
         since = before - OVERLAP if before is not None else datetime.now(UTC) - FIRST_LOOK_BACK
-        gone = self._crm.merged_or_deleted(order.state.record_type, since=since)
+        gone = left_since(self._crm, order.state.record_type, since)
         with self._store.transaction() as connection:
             ids = sorted(
                 {
@@ -188,7 +189,7 @@ class LinkCheck:
 
     def _write_keys(self, order: LoadOrder, keyless: pd.DataFrame, report: LinkReport) -> None:
         """Give records their external keys back, and nothing else."""
-        size = self._crm.batch_size(order.state.record_type)
+        size = self._crm.capabilities.batch_size
         for start in range(0, len(keyless), size):
             part = keyless.iloc[start : start + size].reset_index(drop=True)
             rows = WRITE_ROWS.build(
@@ -202,7 +203,7 @@ class LinkCheck:
 
     def _give_accounts_back(self, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:
         """Put contacts and accounts together again; a contact whose account is not taken is open, so that a load sends it."""
-        size = self._crm.association_batch_size
+        size = self._crm.capabilities.association_batch_size
         for start in range(0, len(lost), size):
             part = lost.iloc[start : start + size].reset_index(drop=True)
             pairs = ASSOCIATIONS.build(

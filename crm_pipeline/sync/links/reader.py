@@ -9,6 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.examining import examined
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
@@ -36,14 +37,14 @@ class LinkReader:
     def look(self, links: pd.DataFrame) -> pd.DataFrame:
         """Those of these links (schemas.LINKS) about which there is something to say (findings.noteworthy)."""
         order = self.order
-        examined = self.crm.examine(self.state.record_type, links["crm_id"].tolist())
-        links = links[links["crm_id"].isin(examined["crm_id"])].reset_index(drop=True)
+        found = examined(self.crm, self.state.record_type, links["crm_id"].tolist(), key=self.order.settings.external_key)
+        links = links[links["crm_id"].isin(found["crm_id"])].reset_index(drop=True)
         accounts = None
         if self.state.record_type is RecordType.CONTACT:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
                 accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
-        return noteworthy(links, examined, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
+        return noteworthy(links, found, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
 
     def reconcile(self, rows: pd.DataFrame, *, returned: Mapping[int, str | None] = NOBODY) -> pd.DataFrame:
         """The findings (findings.FINDINGS) about these links (findings.noteworthy); ``returned``: as findings.reconcile has it.

@@ -18,7 +18,7 @@ class Associating:
     """The associations of one load. ``accounts``: makes what looks at their accounts' links."""
 
     def __init__(self, job: Job, sending: Sending, storing: Storing, *, accounts: Callable[[], LinkReader]) -> None:
-        self._batch_size = job.crm.association_batch_size
+        self._batch_size = job.crm.capabilities.association_batch_size
         self._sending = sending
         self._storing = storing
         self._accounts = accounts

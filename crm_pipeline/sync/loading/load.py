@@ -48,7 +48,7 @@ class Load:
         self._sending = Sending(self._job, self._storing)
         self._suspects = Suspects(self._job, self._storing)
         self._deciding = Deciding(self._job, apart=self._suspects.apart)
-        self._outbox = Outbox(crm.batch_size(order.spec.record_type), apart=self._suspects.apart)
+        self._outbox = Outbox(crm.capabilities.batch_size, apart=self._suspects.apart)
         self._associating = Associating(self._job, self._sending, self._storing, accounts=lambda: self._sorting.account_reader)
         self._refused_creates = RefusedCreates(self._job, self._storing)
         self._first_refusals = FirstRefusals()

@@ -33,7 +33,7 @@ def follow(reader: LinkReader, batch: Plan, answer: pd.DataFrame) -> tuple[Plan,
 
     ``answer``: schemas.WRITE_RESULTS, a row per row of the batch. What merges made of the links is stored, and a row whose
     winner is another record's is a conflict; deletions are left to the check of links, which sees how many there are. One
-    call for as many rows as ``Crm.examine`` takes, none where no record may be gone.
+    call for as many rows as ``examine`` takes, none where no record may be gone.
     """
     nothing = pd.Series(False, index=answer.index, dtype="bool")
     doubtful = answer["error_type"].isin(MAY_BE_GONE) & batch.rows["crm_id"].notna()
@@ -57,7 +57,7 @@ def follow_parents(
 
     ``accounts``: makes the reader of accounts' links. ``rows``: plan.PLAN. ``answer``: schemas.WRITE_RESULTS, a row per row.
     ``unless``: rows that are sent again anyway. What merges made of the accounts' links is stored. An account that was deleted is
-    named as such. One call for as many accounts as ``Crm.examine`` takes, none where no account may be gone.
+    named as such. One call for as many accounts as ``examine`` takes, none where no account may be gone.
     """
     nothing = pd.Series(False, index=answer.index, dtype="bool")
     doubtful = answer["error_type"].isin(PARENT_MAY_BE_GONE) & rows["parent_crm_id"].notna() & ~unless

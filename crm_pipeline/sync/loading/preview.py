@@ -131,7 +131,7 @@ class Preview:
             if order.spec.record_type is RecordType.ACCOUNT:
                 accounts.add(planned)
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
-        forecast.writes = fewest_calls(self._crm, order.spec.record_type, written)
+        forecast.writes = fewest_calls(self._crm, written)
         return forecast
 
     def _begin(self, order: LoadOrder, selection: Selection, forecast: Forecast) -> list[int]:
@@ -183,7 +183,7 @@ class Preview:
     def _rows_per_call(self, rows: pd.DataFrame) -> Counter[str]:
         """Rows by the verb of their call, and under ``associate`` those whose account needs a call of its own."""
         rows = rows[rows["operation"] != Operation.NONE]
-        associated = rows["parent_crm_id"].notna() & ~rows["verb"].isin(list(self._crm.parent_goes_with))
+        associated = rows["parent_crm_id"].notna() & ~rows["verb"].isin(list(self._crm.capabilities.parent_goes_with))
         return Counter({**rows["verb"].value_counts().to_dict(), ASSOCIATE: int(associated.sum())})
 
 

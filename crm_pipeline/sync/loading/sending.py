@@ -40,8 +40,8 @@ class Sending:
     def __init__(self, job: Job, storing: Storing) -> None:
         self._job = job
         self._storing = storing
-        self._failed_writes = FailedCalls(job.crm.batch_size(job.record_type))
-        self._failed_associations = FailedCalls(job.crm.association_batch_size)
+        self._failed_writes = FailedCalls(job.crm.capabilities.batch_size)
+        self._failed_associations = FailedCalls(job.crm.capabilities.association_batch_size)
         self.suspects_only = False
 
     def write(self, batch: Plan) -> Answered:

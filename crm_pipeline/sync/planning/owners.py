@@ -9,9 +9,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, OwnersCrm
 from crm_pipeline.mapping.owners import OWNER_RULES, applying_rule
-from crm_pipeline.mapping.presets import OWNER_FIELDS
+from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import Operation, RecordType
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.plan import PLAN, Plan, joined
@@ -30,6 +30,7 @@ class Owners:
         self._order = order
         self._crm = crm
         self._notes = notes
+        self._field = owner_field(order.crm)
         self._rules = [rule for rule in order.spec.owner if order.crm in rule.users or rule.takes_accounts_owner]
         self._of_accounts = dict(of_accounts)
 
@@ -38,15 +39,15 @@ class Owners:
 
         An owner that is unknown, inactive or ambiguous is left out: the row's reason names the field, a note the rule.
         """
-        if not self._rules:
+        if not self._rules or self._field is None:
             return planned
         met = normalized.get(OWNER_RULES, pd.Series(None, index=normalized.index, dtype=object))
         rule = applying_rule(met, self._order.spec.owner, crm=self._order.crm).where(planned.rows["operation"] == Operation.CREATE)
         owner_ids, problems = self._users(rule)
         if rule.isin(self._taking_accounts_owner).any():
-            owner_ids, problems = self._owners_of_accounts(planned.rows, rule, owner_ids, problems)
+            owner_ids, problems = self._owners_of_accounts(planned.rows, rule, owner_ids, problems, field=self._field)
         self._note_problems(rule, problems)
-        return with_owner(planned, owner_ids, field=OWNER_FIELDS[self._order.crm], left_out=problems.notna())
+        return with_owner(planned, owner_ids, field=self._field, left_out=problems.notna())
 
     @property
     def _taking_accounts_owner(self) -> list[int]:
@@ -58,8 +59,13 @@ class Owners:
         users = {
             position: rule.users[self._order.crm] for position, rule in enumerate(self._order.spec.owner) if self._order.crm in rule.users
         }
-        owners = self._crm.owners(list(users.values())).set_index("user")
+        owners = self._asked(list(users.values())).set_index("user")
         return owners.reindex(list(users.values())).set_axis(list(users))
+
+    def _asked(self, users: list[str]) -> pd.DataFrame:
+        if not isinstance(self._crm, OwnersCrm):
+            raise TypeError(f"{self._order.crm} has a field for owners, so its client needs the method owners")
+        return self._crm.owners(users)
 
     def _users(self, rule: pd.Series) -> tuple[pd.Series, pd.Series]:
         named = rule.where(~rule.isin(self._taking_accounts_owner))
@@ -69,18 +75,17 @@ class Owners:
         return named.map(self._resolved["owner_id"]).astype("str"), named.map(self._resolved["problem"]).astype("str")
 
     def _owners_of_accounts(
-        self, rows: pd.DataFrame, rule: pd.Series, owner_ids: pd.Series, problems: pd.Series
+        self, rows: pd.DataFrame, rule: pd.Series, owner_ids: pd.Series, problems: pd.Series, *, field: str
     ) -> tuple[pd.Series, pd.Series]:
         accounts = rows["parent_crm_id"].where(rule.isin(self._taking_accounts_owner))
-        self._ask_accounts([account for account in accounts.dropna().unique() if account not in self._of_accounts])
+        self._ask_accounts([account for account in accounts.dropna().unique() if account not in self._of_accounts], field=field)
         owners = accounts.map(self._of_accounts).astype("str")
-        asked = self._crm.owners(owners.dropna().unique().tolist()).set_index("user") if owners.notna().any() else None
+        asked = self._asked(owners.dropna().unique().tolist()).set_index("user") if owners.notna().any() else None
         if asked is None:
             return owner_ids, problems
         return owner_ids.fillna(owners.map(asked["owner_id"])), problems.fillna(owners.map(asked["problem"]))
 
-    def _ask_accounts(self, accounts: list[str]) -> None:
-        field = OWNER_FIELDS[self._order.crm]
+    def _ask_accounts(self, accounts: list[str], *, field: str) -> None:
         held = self._crm.read(RecordType.ACCOUNT, accounts, [field]) if accounts else pd.DataFrame(columns=["crm_id", field])
         self._of_accounts.update(dict(zip(held["crm_id"], held[field], strict=True)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.mapping.presets import OWNER_FIELDS
+from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation
 from crm_pipeline.schemas import LINKS, OUTCOMES
 from crm_pipeline.store.crm_state import CrmState
@@ -39,7 +39,7 @@ class PlannedAccounts:
         self._decided = pd.concat([self._decided, rows.loc[~writes, OUTCOMES.names]], ignore_index=True)
         creates = rows["operation"].eq(Operation.CREATE)
         nobody = pd.Series(None, index=rows.index, dtype="str")
-        owners = planned.values.get(OWNER_FIELDS[self._state.crm], nobody)[creates]
+        owners = planned.values.get(owner_field(self._state.crm), nobody)[creates]
         self.owners.update(zip(crm_ids[creates].tolist(), owners.astype(object).where(owners.notna(), None).tolist(), strict=True))
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:

@@ -123,7 +123,7 @@ class Planner:
         if self._record_type is RecordType.CONTACT:
             planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
         planned = self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
-        return with_verbs(planned, parent_goes_with=self._crm.parent_goes_with)
+        return with_verbs(planned, parent_goes_with=self._crm.capabilities.parent_goes_with)
 
     def _without_refused(self, planned: Plan) -> Plan:
         """The plan without what was refused before; an order to send everything, or what was refused, sends it again."""
@@ -194,6 +194,6 @@ class Planner:
             return planned
         current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
         planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
-        several, spec = self._crm.several_accounts, self._order.spec
+        several, spec = self._crm.capabilities.several_accounts, self._order.spec
         policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"
         return keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)

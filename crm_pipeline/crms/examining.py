@@ -1,0 +1,41 @@
+"""What became of records in a CRM, also in one that does not tell merges."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm, MergingCrm
+from crm_pipeline.model import RecordType
+from crm_pipeline.schemas import EXAMINED
+
+
+def examined(crm: Crm, record_type: RecordType, crm_ids: list[str], *, key: str | None) -> pd.DataFrame:
+    """What became of these records (schemas.EXAMINED); one that the CRM fails to read has no row.
+
+    ``key``: the external key's field. In a CRM that tells no merges, a record that is not there is deleted.
+    """
+    if isinstance(crm, MergingCrm):
+        return crm.examine(record_type, crm_ids)
+    asked = list(dict.fromkeys(crm_ids))
+    if not asked:
+        return EXAMINED.empty()
+    held = crm.read(record_type, asked, [] if key is None else [key])
+    live = held[held["error_type"].isna()]
+    gone = [crm_id for crm_id in asked if crm_id not in set(held["crm_id"])]
+    found = pd.DataFrame(
+        {
+            "crm_id": live["crm_id"],
+            "state": "live",
+            "leads_to": live["crm_id"],
+            "key": None if key is None else live[key],
+            "parent_crm_id": live["parent_crm_id"],
+        }
+    )
+    return EXAMINED.build(pd.concat([found, pd.DataFrame({"crm_id": gone, "state": "deleted"})], ignore_index=True).astype("object"))
+
+
+def left_since(crm: Crm, record_type: RecordType, since: datetime) -> list[str]:
+    """Ids of records that left since then, as far as the CRM tells it at all."""
+    return crm.merged_or_deleted(record_type, since=since) if isinstance(crm, MergingCrm) else []

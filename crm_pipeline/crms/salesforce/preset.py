@@ -1,0 +1,63 @@
+"""Where Salesforce keeps the normalized fields, by its standard objects Account and Contact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
+from crm_pipeline.model import RecordType
+
+OWNER_FIELD = "OwnerId"
+
+# Assumed: the countries for which Salesforce fills the state picklist when it is switched on.
+STATE_COUNTRIES = frozenset({"AU", "BR", "CA", "CN", "IE", "IN", "IT", "MX", "US"})
+
+
+def _address(prefix: str, *streets: str) -> AddressPreset:
+    name = prefix.capitalize()
+    return AddressPreset(
+        types=(prefix,),
+        fields=MappingProxyType(
+            {
+                f"{name}Street": streets,
+                f"{name}City": ("city",),
+                f"{name}State": ("state",),
+                f"{name}PostalCode": ("postal_code",),
+                f"{name}Country": ("country",),
+            }
+        ),
+        codes=AddressCodes(
+            country=f"{name}CountryCode",
+            state=f"{name}StateCode",
+            replaces=(f"{name}Country", f"{name}State"),
+            state_countries=STATE_COUNTRIES,
+        ),
+    )
+
+
+PRESETS: Mapping[RecordType, Preset] = MappingProxyType(
+    {
+        RecordType.ACCOUNT: Preset(
+            fields=MappingProxyType(
+                {
+                    "name": "Name",
+                    "description": "Description",
+                    "industry": "Industry",
+                    "website": "Website",
+                    "number_of_employees": "NumberOfEmployees",
+                }
+            ),
+            phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", OTHER_PHONE_TYPE: "Phone"}),
+            addresses=(
+                _address("billing", "street_1", "street_2"),
+                _address("shipping", "street_1", "street_2"),
+            ),
+        ),
+        RecordType.CONTACT: Preset(
+            fields=MappingProxyType({"email": "Email", "first_name": "FirstName", "last_name": "LastName"}),
+            phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", "MOBILE": "MobilePhone", OTHER_PHONE_TYPE: "Phone"}),
+            addresses=(_address("mailing", "street"),),
+        ),
+    }
+)
