@@ -40,9 +40,9 @@ format: $(INSTALLED) ## Tidy up the code
 	@$(BIN)/ruff format .
 
 docs: $(INSTALLED) ## Write the documents that come from the code
-	@$(BIN)/python -m crm_pipeline.answer_reference
-	@$(BIN)/python -m crm_pipeline.error_reference
-	@$(BIN)/python -m crm_pipeline.yaml_reference
+	@$(BIN)/python -m crm_pipeline.reference.answers
+	@$(BIN)/python -m crm_pipeline.reference.errors
+	@$(BIN)/python -m crm_pipeline.reference.yaml
 
 lock: $(INSTALLED) ## Pin the newest versions that agree
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-emit-index-url --no-annotate pyproject.toml --output-file constraints.txt

@@ -16,8 +16,8 @@ from pydantic import Field
 from pyrate_limiter import AbstractBucket, BucketFactory, Duration, InMemoryBucket, Limiter, Rate, RateItem
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
+from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
-from crm_pipeline.settings import YamlModel
 
 logger = logging.getLogger(__name__)
 

@@ -15,12 +15,12 @@ from pydantic import BaseModel, GetJsonSchemaHandler, RootModel, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from crm_pipeline.configuration.files import YamlDocument, read_documents, refusal
+from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError, problems_of, without_credentials
 from crm_pipeline.integration import NAME_PATTERN, IntegrationAttributes, IntegrationSpec, WrittenAttributes
 from crm_pipeline.orchestration.translating import TRANSLATION, AssetProps
 from crm_pipeline.scaffolding import IntegrationScaffolder
 from crm_pipeline.translation import AssetTranslation, Translated
-from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, problems_of, without_credentials
-from crm_pipeline.yaml_files import YamlDocument, read_documents, refusal
 
 ATTRIBUTES = "attributes"
 NO_VALUE = "the template gives no value; is the variable that it names defined?"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from crm_pipeline.yaml_files import checked_files
+from crm_pipeline.configuration.files import checked_files
 
 PACKAGE = Path(__file__).parent
 

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model, model
 from pydantic.json_schema import SkipJsonSchema
 
 from crm_pipeline.alerts.settings import AlertSettings
+from crm_pipeline.configuration.model import YamlModel
+from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError, did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.addresses import possible_types
@@ -20,13 +22,11 @@ from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
-from crm_pipeline.settings import YamlModel
 from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
 from crm_pipeline.translation import Translated
-from crm_pipeline.yaml_errors import KeyPath, Problem, ProblemsError, did_you_mean
 
 FirstLoad = Literal["manual", "automatic", "none"]
 

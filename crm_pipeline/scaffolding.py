@@ -15,13 +15,13 @@ from dagster.components.scaffold.scaffold import ScaffoldRequest
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic.fields import FieldInfo
 
+from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.integration import NAME_PATTERN, WrittenAttributes
 from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
-from crm_pipeline.yaml_errors import did_you_mean
 
 HEAD = """\
 # An integration of crm-pipeline; its name is that of this folder. Fill in what is yours, and take away what you do not need.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from crm_pipeline.settings import YamlModel
+from crm_pipeline.configuration.model import YamlModel
 
 
 class AssetTranslation(YamlModel):

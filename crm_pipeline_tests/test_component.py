@@ -21,10 +21,10 @@ from pydantic import ValidationError
 
 import crm_pipeline
 from crm_pipeline.component import CrmIntegration
+from crm_pipeline.configuration.problems import problems_of, without_credentials
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.integration import IntegrationAttributes, IntegrationSpec
 from crm_pipeline.model import RecordType
-from crm_pipeline.yaml_errors import problems_of, without_credentials
 from crm_pipeline_tests.integration_projects import COMPLETE, COMPLETE_ASSETS, Project, complete_with, line_of
 
 REPOSITORY = Path(crm_pipeline.__file__).parents[1]

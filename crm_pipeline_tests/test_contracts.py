@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crm_pipeline.answer_reference import contracts
 from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, ID, TEXT, Form, May, Members, Nullable, One, Rows, fault_of, members_of
 from crm_pipeline.crms.hubspot import contracts as hubspot
 from crm_pipeline.crms.salesforce import contracts as salesforce
 from crm_pipeline.qbench import contracts as qbench
+from crm_pipeline.reference.answers import contracts
 from crm_pipeline_tests.bending import bent
 
 CONTRACTS = {f"{service}: {call}": form for service, table in contracts().items() for call, form in table.items()}

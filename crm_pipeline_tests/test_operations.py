@@ -85,7 +85,7 @@ def test_the_python_of_the_runbook_frees_what_a_dead_run_holds(tmp_path: Path, m
 
 
 def test_the_alerts_of_the_runbook_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from crm_pipeline.code_location import integrations
+    from crm_pipeline.commands.integrations import integrations
 
     [alerts] = blocks("yaml")
     project = Project.create(tmp_path, "runbook_alerts")

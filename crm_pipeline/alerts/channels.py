@@ -17,8 +17,8 @@ import httpx
 from crm_pipeline.alerts.messages import Message
 from crm_pipeline.alerts.settings import AlertSettings, EmailSettings
 from crm_pipeline.calls import with_retries
+from crm_pipeline.configuration.model import EnvVariable, sends_in_clear
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceError, ServiceUnavailableError
-from crm_pipeline.settings import EnvVariable, sends_in_clear
 
 logger = logging.getLogger(__name__)
 

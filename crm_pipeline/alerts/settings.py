@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from crm_pipeline.settings import AllowsHttp, EnvVariable, YamlModel
+from crm_pipeline.configuration.model import AllowsHttp, EnvVariable, YamlModel
 
 _ADDRESS = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 

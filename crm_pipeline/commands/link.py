@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from crm_pipeline.code_location import DEFS_MODULE
+from crm_pipeline.commands.integrations import DEFS_MODULE
 from crm_pipeline.commands.options import (
     connected,
     crm_names,

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from crm_pipeline.code_location import DEFS_MODULE, chosen
+from crm_pipeline.commands.integrations import DEFS_MODULE, chosen
+from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
@@ -22,7 +23,6 @@ from crm_pipeline.store.staging import EVERYTHING, Window
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named, Selection
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline.yaml_errors import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from crm_pipeline.code_location import chosen
+from crm_pipeline.commands.integrations import chosen
 from crm_pipeline.commands.options import (
     connected,
     crm_names,

@@ -12,10 +12,10 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter, Waits
+from crm_pipeline.configuration.model import AllowsHttp
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.preset import Preset
 from crm_pipeline.model import CountryFormat, RecordType, Verb
-from crm_pipeline.settings import AllowsHttp
 
 ExternalKey = Annotated[
     str | None,

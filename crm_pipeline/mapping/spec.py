@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
+from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.model import RecordType
-from crm_pipeline.settings import YamlModel
 
 Policy = Literal["always", "if_blank", "create_only", "never"]
 OnInvalid = Literal["omit", "fail", "truncate"]

@@ -13,7 +13,7 @@ from dagster.components.resolved.errors import ResolutionException
 from dagster_shared.check import CheckError
 from pydantic import ValidationError
 
-from crm_pipeline.yaml_errors import Problem, ProblemsError
+from crm_pipeline.configuration.problems import Problem, ProblemsError
 
 TRANSLATION = "translation"
 """The key of the YAML."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from crm_pipeline.calls import Waits
-from crm_pipeline.settings import AllowsHttp, EnvVariable, YamlModel, web_address
+from crm_pipeline.configuration.model import AllowsHttp, EnvVariable, YamlModel, web_address
 
 LARGEST_PAGE = 50
 

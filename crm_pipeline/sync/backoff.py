@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.errors import record_errors
-from crm_pipeline.settings import YamlModel
 from crm_pipeline.store.crm_state import Backoff
 
 

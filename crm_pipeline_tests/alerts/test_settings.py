@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from crm_pipeline.alerts.settings import AlertSettings
-from crm_pipeline.yaml_errors import dotted, problems_of
+from crm_pipeline.configuration.problems import dotted, problems_of
 
 MAIL: dict[str, Any] = {"host": "smtp.example.org", "from": "crm@example.org", "to": ["data@example.org"]}
 

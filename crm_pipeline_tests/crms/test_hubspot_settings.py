@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.crms.hubspot import HubSpotSettings
 from crm_pipeline.crms.hubspot.settings import HubSpotLimits
-from crm_pipeline.settings import YamlModel
 
 TOKEN = {"token": {"env": "HUBSPOT_TOKEN"}}
 

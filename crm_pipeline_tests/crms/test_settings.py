@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from crm_pipeline.configuration.model import sends_in_clear
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
-from crm_pipeline.settings import sends_in_clear
 
 
 @pytest.mark.parametrize("name", list(crm_kinds()))

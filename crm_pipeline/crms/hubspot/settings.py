@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
+from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
 from crm_pipeline.crms.base import CrmSettings, ExternalKey
 from crm_pipeline.crms.hubspot.paths import PathFamily
-from crm_pipeline.settings import EnvVariable, YamlModel, web_address
 
 
 class HubSpotLimits(YamlModel):

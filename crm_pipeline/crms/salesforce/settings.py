@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
+from crm_pipeline.configuration.model import EnvVariable, web_address
 from crm_pipeline.crms.base import CrmSettings, ExternalKey
-from crm_pipeline.settings import EnvVariable, web_address
 
 
 class SalesforceSettings(CrmSettings):

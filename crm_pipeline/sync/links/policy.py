@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import Field
 
-from crm_pipeline.settings import YamlModel
+from crm_pipeline.configuration.model import YamlModel
 
 WhenDeleted = Literal["report", "recreate", "unlink"]
 

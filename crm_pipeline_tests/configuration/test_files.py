@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from crm_pipeline.configuration.files import YamlDocument, checked_files, read_documents, refusal
+from crm_pipeline.configuration.problems import Problem, dotted
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.yaml_errors import Problem, dotted
-from crm_pipeline.yaml_files import YamlDocument, checked_files, read_documents, refusal
 
 
 def document(folder: Path, text: str) -> YamlDocument:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from crm_pipeline.answer_reference import DOCUMENT, answer_reference, contracts
 from crm_pipeline.crms import crm_kinds
+from crm_pipeline.reference.answers import DOCUMENT, answer_reference, contracts
 
 
 def test_the_answer_reference_is_what_make_docs_would_write() -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 import pytest
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from crm_pipeline.settings import EnvVariable, YamlModel
-from crm_pipeline.yaml_errors import Problem, ProblemsError, did_you_mean, dotted, problems_of, without_credentials
+from crm_pipeline.configuration.model import EnvVariable, YamlModel
+from crm_pipeline.configuration.problems import Problem, ProblemsError, did_you_mean, dotted, problems_of, without_credentials
 
 VALUE = "Zq81"
 

@@ -11,10 +11,10 @@ from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.core.defs_module import ComponentPath
 
 from crm_pipeline.component import CrmIntegration
+from crm_pipeline.configuration.files import checked_files
+from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.errors import ConfigurationError, CrmPipelineError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.yaml_errors import did_you_mean
-from crm_pipeline.yaml_files import checked_files
 
 DEFS_MODULE = "crm_pipeline.defs"
 """The module whose folder holds this package's integrations."""

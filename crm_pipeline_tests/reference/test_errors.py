@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crm_pipeline.error_reference import DOCUMENT, error_reference
 from crm_pipeline.errors import RecordError, record_errors
+from crm_pipeline.reference.errors import DOCUMENT, error_reference
 
 
 def test_the_error_reference_is_what_make_docs_would_write() -> None:

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from crm_pipeline.code_location import integrations
+from crm_pipeline.commands.integrations import integrations
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.integration import IntegrationSpec, WrittenAttributes
 from crm_pipeline.model import MODELS
-from crm_pipeline.yaml_reference import DOCUMENT, keys, places, with_key_reference
+from crm_pipeline.reference.yaml import DOCUMENT, keys, places, with_key_reference
 from crm_pipeline_tests.integration_projects import Project
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crm_pipeline.code_location import chosen, integrations
+from crm_pipeline.commands.integrations import chosen, integrations
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline_tests.integration_projects import Project, complete_with
 

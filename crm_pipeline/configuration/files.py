@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from crm_pipeline.configuration.problems import KeyPath, Problem, did_you_mean, dotted, one_per_key
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.yaml_errors import KeyPath, Problem, did_you_mean, dotted, one_per_key
 
 DOCUMENT_KEYS = ("type", "attributes", "template_vars_module", "requirements", "post_processing")
 """What may stand at the top of a defs.yaml (dagster.components.core.defs_module.ComponentFileModel)."""
