@@ -42,8 +42,8 @@ def answer_reference() -> str:
 
 
 def contracts() -> Mapping[str, Mapping[str, Form]]:
-    """The tables of all services by the service's title: QBench's, then those of the CRMs."""
-    tables = {kind.title: import_module(f"{crms.__name__}.{name}.contracts").CONTRACTS for name, kind in crms.crm_kinds().items()}
+    """The tables of all services by the service's title: QBench's, then those of this package's CRMs."""
+    tables = {kind.title: import_module(f"{crms.__name__}.{name}.contracts").CONTRACTS for name, kind in crms.own_kinds().items()}
     return {"QBench": QBENCH, **tables}
 
 
