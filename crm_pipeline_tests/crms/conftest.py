@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.crms import hubspot_bench, salesforce_bench
-from crm_pipeline_tests.crms.bench import Bench
 
 BENCHES: Mapping[str, Callable[[Sandbox], Bench]] = {
     "salesforce": salesforce_bench.open_bench,

@@ -12,7 +12,7 @@ from crm_pipeline.crms.hubspot.wire import LONGEST_TEXT
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.hubspot.properties import BY_NAME, external_key
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.bench import Bench, FieldNames, Request
+from crm_pipeline.testing.bench import Bench, FieldNames, Request
 from crm_pipeline_tests.tenants import SHORT_WAITS
 
 KEY = "qbench_id"
@@ -74,7 +74,8 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
 
     return Bench(
         kind=KIND,
-        sandbox=sandbox,
+        faults=sandbox.faults,
+        journal=sandbox.journal,
         key=KEY,
         connect=connect,
         fields=FIELDS,

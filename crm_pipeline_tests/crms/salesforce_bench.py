@@ -9,7 +9,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.salesforce import KIND, SalesforceSettings
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.bench import Bench, FieldNames, Request
+from crm_pipeline.testing.bench import Bench, FieldNames, Request
 from crm_pipeline_tests.tenants import SHORT_WAITS
 
 KEY = "QBench_Id__c"
@@ -69,7 +69,8 @@ def open_bench(sandbox: Sandbox) -> Bench:
 
     return Bench(
         kind=KIND,
-        sandbox=sandbox,
+        faults=sandbox.faults,
+        journal=sandbox.journal,
         key=KEY,
         connect=connect,
         fields=FIELDS,

@@ -24,9 +24,9 @@ from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, start_sandbox
+from crm_pipeline.testing.batches import Put, associations_of, batch_of, intents_of, results_by_id, valid
+from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.bending import Way, bending, planned, recorded, ways
-from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, intents_of, results_by_id, valid
-from crm_pipeline_tests.crms.bench import Bench
 from crm_pipeline_tests.crms.conftest import BENCHES
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
@@ -154,7 +154,7 @@ def is_read(way: Way) -> bool:
 def test_answer_without_a_member_is_an_error_or_makes_no_difference(world: World, call: str) -> None:
     ask = CALLS[call]
     asked(world, ask)
-    faults = world.bench.sandbox.faults
+    faults = world.bench.faults
     with recorded(faults) as answers:
         whole = asked(world, ask)
     believed = []

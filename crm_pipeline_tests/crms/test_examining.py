@@ -10,8 +10,8 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import EXAMINED
-from crm_pipeline_tests.crms.batches import valid
-from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline.testing.batches import valid
+from crm_pipeline.testing.bench import Bench
 
 ACCOUNT = RecordType.ACCOUNT
 

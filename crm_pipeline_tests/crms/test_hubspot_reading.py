@@ -16,8 +16,8 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.hubspot.properties import Property
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.batches import intents_of, valid
-from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline.testing.batches import intents_of, valid
+from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.crms.hubspot_bench import open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT

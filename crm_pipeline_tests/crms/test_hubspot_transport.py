@@ -27,8 +27,8 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.hubspot.limits import RateLimits
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, results_by_id, valid
-from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline.testing.batches import Put, associations_of, batch_of, results_by_id, valid
+from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.crms.hubspot_bench import open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT

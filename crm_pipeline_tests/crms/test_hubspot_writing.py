@@ -16,8 +16,8 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.batches import Put, batch_of, results_by_id, valid
-from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline.testing.batches import Put, batch_of, results_by_id, valid
+from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.crms.hubspot_bench import open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT

@@ -17,8 +17,9 @@ from crm_pipeline.crms.examining import examined
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, intents_of, valid
-from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.testing.batches import Put, associations_of, batch_of, intents_of, valid
+from crm_pipeline.testing.bench import Bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
 MANY = 12
@@ -126,7 +127,7 @@ READINGS: Mapping[str, Callable[[Bench], Reading]] = MappingProxyType(
 
 @pytest.mark.parametrize("path", READINGS)
 def test_record_on_which_a_reading_fails_is_named_and_the_others_are_read(bench: Bench, path: str) -> None:
-    reading, journal, faults = READINGS[path](bench), bench.sandbox.journal, bench.sandbox.faults
+    reading, journal, faults = READINGS[path](bench), bench.journal, bench.faults
     with closing(bench.connect()) as crm:
         undisturbed = reading.call(crm)
         usual = len(journal.calls())
@@ -145,7 +146,7 @@ def test_record_on_which_a_reading_fails_is_named_and_the_others_are_read(bench:
 
 @pytest.mark.parametrize("path", READINGS)
 def test_service_that_fails_on_every_reading_is_down_after_a_few_calls(bench: Bench, path: str) -> None:
-    reading, journal, faults = READINGS[path](bench), bench.sandbox.journal, bench.sandbox.faults
+    reading, journal, faults = READINGS[path](bench), bench.journal, bench.faults
     for way in ways_of(path)[::2]:
         faults.clear()
         with closing(bench.connect()) as crm:
@@ -159,7 +160,7 @@ def test_service_that_fails_on_every_reading_is_down_after_a_few_calls(bench: Be
 
 @pytest.mark.parametrize("way", [400, 403, 404, 409, 500])
 def test_value_that_is_asked_for_alone_is_to_blame_while_others_are_answered(bench: Bench, way: int) -> None:
-    bench.sandbox.faults.add(fault(bench, way, holding="zaphod@"))
+    bench.faults.add(fault(bench, way, holding="zaphod@"))
     with closing(bench.connect()) as crm:
         found = errors_by(crm.find(CONTACT, bench.fields[CONTACT].match, ["zaphod@example.com"]), "value")
         assert found == {"zaphod@example.com": "CrmFailsOnRecordException"}
@@ -192,8 +193,8 @@ WRITES = ("upsert", "update", "create", "association")
 def test_record_for_which_a_write_is_refused_or_fails_is_named_and_the_others_arrive(bench: Bench, kind: str) -> None:
     call, poison = written(bench, kind)
     for way in REFUSALS if kind == "create" else ways_of(kind):
-        bench.sandbox.faults.clear()
-        bench.sandbox.faults.add(fault(bench, way, holding=poison))
+        bench.faults.clear()
+        bench.faults.add(fault(bench, way, holding=poison))
         with closing(bench.connect()) as crm:
             told = call(crm)
             made_calls = sum(crm.calls.snapshot().values())
@@ -206,8 +207,8 @@ def test_record_for_which_a_write_is_refused_or_fails_is_named_and_the_others_ar
 def test_service_that_refuses_every_write_for_what_may_be_no_records_fault_is_asked_a_few_times(bench: Bench, kind: str) -> None:
     call, _ = written(bench, kind)
     for way in (403, 404, 415):
-        bench.sandbox.faults.clear()
-        bench.sandbox.faults.add(fault(bench, way))
+        bench.faults.clear()
+        bench.faults.add(fault(bench, way))
         with closing(bench.connect(attempts=1)) as crm:
             with pytest.raises(ServiceError):
                 call(crm)
@@ -231,26 +232,26 @@ def scanned(crm: Crm, field: str) -> tuple[set[str], int]:
     return set(found["value"].dropna()), int(found["error_type"].notna().sum())
 
 
-def unhurried(bench: Bench) -> Crm:
+def unhurried(bench: Bench, sandbox: Sandbox) -> Crm:
     """An adapter that waits for no pace of searches."""
-    bench.sandbox.portal.search_calls = None
+    sandbox.portal.search_calls = None
     return bench.connect(**({"limits": {"searches_per_second": 1_000}} if bench.kind.name == "hubspot" else {}))
 
 
-def fill(bench: Bench, *, bad: Sequence[int]) -> list[str]:
+def fill(bench: Bench, sandbox: Sandbox, *, bad: Sequence[int]) -> list[str]:
     """Accounts of which some are not like the others, by what their answers hold."""
-    bench.sandbox.org.page_size = 50
+    sandbox.org.page_size = 50
     names = bench.fields[ACCOUNT]
     values = [{names.match: f"{POISON if number in bad else 'Laboratory'} {number}"} for number in range(SCANNED)]
     return [bench.add(ACCOUNT, value) for value in values]
 
 
 @pytest.mark.parametrize(("way", "bad"), [(500, [0]), (403, [SCANNED - 1]), ("html", [3, 70, 71])], ids=str)
-def test_record_that_breaks_its_page_of_a_scan_hides_no_other(bench: Bench, way: int | str, bad: list[int]) -> None:
+def test_record_that_breaks_its_page_of_a_scan_hides_no_other(bench: Bench, sandbox: Sandbox, way: int | str, bad: list[int]) -> None:
     field = bench.fields[ACCOUNT].match
-    fill(bench, bad=bad)
-    bench.sandbox.faults.add(replace(fault(bench, way), returning=POISON))
-    with closing(unhurried(bench)) as crm:
+    fill(bench, sandbox, bad=bad)
+    bench.faults.add(replace(fault(bench, way), returning=POISON))
+    with closing(unhurried(bench, sandbox)) as crm:
         shown, hidden = scanned(crm, field)
         calls = sum(crm.calls.snapshot().values())
     assert shown == {f"Laboratory {number}" for number in range(SCANNED) if number not in bad}
@@ -258,28 +259,28 @@ def test_record_that_breaks_its_page_of_a_scan_hides_no_other(bench: Bench, way:
     assert calls <= 20 + len(bad) * 2 * DIGITS
 
 
-def test_service_that_fails_on_every_page_of_a_scan_is_down_after_a_few_calls(bench: Bench) -> None:
-    fill(bench, bad=[])
+def test_service_that_fails_on_every_page_of_a_scan_is_down_after_a_few_calls(bench: Bench, sandbox: Sandbox) -> None:
+    fill(bench, sandbox, bad=[])
     with closing(bench.connect()) as crm:
         crm.fields(ACCOUNT)
-        bench.sandbox.faults.add(fault(bench, 500))
+        bench.faults.add(fault(bench, 500))
         with pytest.raises(ServiceError):
             list(crm.scan(ACCOUNT, bench.fields[ACCOUNT].match))
         assert sum(crm.calls.snapshot().values()) <= ATTEMPTS + 4
 
 
-def test_whether_any_record_has_a_value_is_told_where_the_crm_fails_on_the_one_it_would_show(bench: Bench) -> None:
-    crm_id = fill(bench, bad=[0])[0]
-    bench.sandbox.faults.add(replace(fault(bench, 500), returning=f'"{crm_id}"'))
+def test_whether_any_record_has_a_value_is_told_where_the_crm_fails_on_the_one_it_would_show(bench: Bench, sandbox: Sandbox) -> None:
+    crm_id = fill(bench, sandbox, bad=[0])[0]
+    bench.faults.add(replace(fault(bench, 500), returning=f'"{crm_id}"'))
     with closing(bench.connect()) as crm:
         assert crm.has_values(ACCOUNT, bench.fields[ACCOUNT].match)
 
 
-def test_value_of_a_record_that_a_scan_cannot_show_is_told_apart_from_others(bench: Bench) -> None:
+def test_value_of_a_record_that_a_scan_cannot_show_is_told_apart_from_others(bench: Bench, sandbox: Sandbox) -> None:
     field = bench.fields[ACCOUNT].match
-    fill(bench, bad=[70])
-    bench.sandbox.faults.add(replace(fault(bench, 500), returning=f"{POISON} 70"))
-    with closing(unhurried(bench)) as crm:
+    fill(bench, sandbox, bad=[70])
+    bench.faults.add(replace(fault(bench, 500), returning=f"{POISON} 70"))
+    with closing(unhurried(bench, sandbox)) as crm:
         wanted = [f"{POISON} 70", "LABORATORY 7", *(f"New {number}" for number in range(150))]
         found = crm.find(ACCOUNT, field, wanted)
     assert errors_by(found, "value") == {f"{POISON} 70": "CrmFailsOnRecordException", "LABORATORY 7": None}

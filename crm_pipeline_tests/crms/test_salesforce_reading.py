@@ -11,7 +11,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
-from crm_pipeline_tests.crms.batches import intents_of
+from crm_pipeline.testing.batches import intents_of
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT

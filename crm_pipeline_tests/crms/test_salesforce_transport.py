@@ -20,7 +20,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.batches import Put, batch_of, intents_of
+from crm_pipeline.testing.batches import Put, batch_of, intents_of
 from crm_pipeline_tests.crms.salesforce_bench import connect_salesforce
 
 ACCOUNT = RecordType.ACCOUNT

@@ -16,7 +16,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce import DuplicateRule
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.batches import Put, associations_of, batch_of, results_by_id
+from crm_pipeline.testing.batches import Put, associations_of, batch_of, results_by_id
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT

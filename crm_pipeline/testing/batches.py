@@ -12,7 +12,7 @@ import pandas as pd
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, INTENTS, WRITE_RESULTS, WRITE_ROWS
-from crm_pipeline_tests.crms.bench import Bench
+from crm_pipeline.testing.bench import Bench
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What the conformance suite needs to know of one CRM: its adapter, its stand-in seen from the CRM's side, and field names.
 
-A CRM joins the suite with a module ``<crm>_bench.py`` that exports ``open_bench(sandbox) -> Bench`` and its line in
-``conftest.py``. Credentials are in the environment (SANDBOX_CREDENTIALS) before ``open_bench`` is called.
+A CRM joins the suite with a pytest fixture ``bench`` that gives one, fresh and empty, with its credentials in the environment,
+and with a module of tests that holds ``from crm_pipeline.testing.suite import *``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import Any, Protocol
 
 from crm_pipeline.crms.base import Crm, CrmKind
 from crm_pipeline.model import RecordType
-from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.sandbox.faults import Faults
+from crm_pipeline.sandbox.journal import Journal
 
 
 class Connect(Protocol):
     """Makes an adapter on the stand-in; keywords replace settings of the YAML (``external_key=None``, ``url=...``)."""
 
-    def __call__(self, **settings: Any) -> Crm: ...
+    def __call__(self, **settings: Any) -> Crm:
+        """Make it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class Request:
 class Bench:
     """One CRM under test.
 
+    ``faults`` and ``journal``: those of the server on which the stand-in runs (``crm_pipeline.sandbox.server.serve``), whose name of
+    the service is the CRM's. ``key``: the CRM's unique field for the external key, set by ``connect`` unless told otherwise; a field
+    that is like any other where the CRM keeps none unique, and never set.
     ``records`` lists live records as flat dicts, the CRM id under ``id``, other values under the CRM's field names, a field
     without a value None or absent. ``add`` makes a record as a user of the CRM would and returns its id; ``delete`` deletes
     it, ``restore`` takes it out of the bin and ``merge`` merges the second into the first and returns the merged one's id, likewise;
@@ -61,7 +67,8 @@ class Bench:
     """
 
     kind: CrmKind
-    sandbox: Sandbox
+    faults: Faults
+    journal: Journal
     key: str
     connect: Connect
     fields: Mapping[RecordType, FieldNames]
