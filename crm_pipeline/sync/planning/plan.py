@@ -245,6 +245,8 @@ def _called_before(open_calls: pd.DataFrame, qbench_ids: pd.Series, *, wanted: p
     A call with the same values does no harm whenever it comes. One that is over and has other values than the link tells of
     may have been carried out last: what the link says is no reason to leave the record alone.
     """
+    if open_calls.empty:
+        return pd.Series(None, index=qbench_ids.index, dtype="Int64"), pd.Series(False, index=qbench_ids.index)
     calls = open_calls.merge(pd.DataFrame({"qbench_id": qbench_ids, "wanted": wanted, "stored": stored}), on="qbench_id")
     held = calls[~calls["over"] & calls["content"].ne(calls["wanted"])]
     doubtful = calls.loc[calls["over"] & calls["content"].ne(calls["stored"]), "qbench_id"]
