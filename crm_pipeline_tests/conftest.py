@@ -27,7 +27,20 @@ TEMPLATE = "crm_pipeline_template"
 KEPT = "crm_pipeline_tests"
 """Name, in PostgreSQL, of the connections that outlive a test."""
 
-LONGEST_FIRST = ("live", "test_demo.py", "orchestration", "test_cli.py", "test_definitions.py", "crms", "qbench", "sync")
+LONGEST_FIRST = (
+    *(),
+    *(),
+)
+    "live",
+    "test_demo.py",
+    "test_another_crm.py",
+    "orchestration",
+    "test_cli.py",
+    "test_definitions.py",
+    "crms",
+    "qbench",
+    "sync",
+)
 """Folders and files of the tests, by how long they take or wait; all others are quick, and what waits runs beside what computes."""
 
 
