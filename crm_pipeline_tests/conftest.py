@@ -28,18 +28,8 @@ KEPT = "crm_pipeline_tests"
 """Name, in PostgreSQL, of the connections that outlive a test."""
 
 LONGEST_FIRST = (
-    *(),
-    *(),
-)
-    "live",
-    "test_demo.py",
-    "test_another_crm.py",
-    "orchestration",
-    "test_cli.py",
-    "test_definitions.py",
-    "crms",
-    "qbench",
-    "sync",
+    *("live", "test_demo.py", "test_another_crm.py", "orchestration", "test_cli.py", "test_definitions.py"),
+    *("crms", "qbench", "sync"),
 )
 """Folders and files of the tests, by how long they take or wait; all others are quick, and what waits runs beside what computes."""
 
