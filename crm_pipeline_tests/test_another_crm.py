@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import crm_pipeline
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS
 from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.rolodex.server import TOKEN
 
 ROLODEX = Path(__file__).with_name("rolodex")
+ROOT = ROLODEX.parents[1]
+PROJECT = tomllib.loads(re.findall(r"^```toml\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL | re.MULTILINE)[0])
+"""The pyproject.toml that CONTRIBUTING.md gives to a CRM's package."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of installed packages that holds Rolodex's."""
+    """A folder of installed packages that holds Rolodex's, made as CONTRIBUTING.md says."""
     folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(ROLODEX, folder / "crm_rolodex", ignore=shutil.ignore_patterns("__pycache__"))
-    metadata = folder / "crm_rolodex-1.0.dist-info"
+    shutil.copytree(ROLODEX, folder / "crm_mine", ignore=shutil.ignore_patterns("__pycache__"))
+    metadata = folder / "crm_mine-0.1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: crm-rolodex\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[crm_pipeline.crms]\nrolodex = crm_rolodex:KIND\n")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: crm-mine\nVersion: 0.1.0\n")
+    points = PROJECT["project"]["entry-points"]["crm_pipeline.crms"]
+    (metadata / "entry_points.txt").write_text("[crm_pipeline.crms]\n" + "".join(f"{name} = {at}\n" for name, at in points.items()))
     return folder
 
 
@@ -47,7 +55,7 @@ def run(site: Path, *command: str, **environment: str) -> str:
 
 
 def test_it_passes_the_conformance_suite(site: Path) -> None:
-    told = run(site, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "crm_rolodex/conformance.py")
+    told = run(site, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "crm_mine/conformance.py")
     assert "passed" in told
     assert "skipped" not in told
 
@@ -58,7 +66,7 @@ def told(site: Path, postgres: str, tmp_path_factory: pytest.TempPathFactory) ->
     credentials = {**SANDBOX_CREDENTIALS, "ROLODEX_TOKEN": TOKEN}
     with own_database(postgres) as url:
         printed = run(
-            site, "-m", "crm_rolodex.whole_integration", str(tmp_path_factory.mktemp("project")), **credentials, **{URL_VARIABLE: url}
+            site, "-m", "crm_mine.whole_integration", str(tmp_path_factory.mktemp("project")), **credentials, **{URL_VARIABLE: url}
         )
     return json.loads(printed.splitlines()[-1])  # type: ignore[no-any-return]
 
@@ -98,3 +106,15 @@ def test_record_that_is_gone_is_found_though_the_crm_tells_no_merges(told: dict[
 
 def test_owner_rule_for_a_crm_without_owners_is_refused(told: dict[str, Any]) -> None:
     assert "Rolodex takes no owners; leave rolodex out of the rule" in told["owner_refused"]
+
+
+def test_the_suite_is_shipped_and_our_own_tests_are_not() -> None:
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    shipped = [name for name in ("crm_pipeline.testing", "crm_pipeline_tests") if any(fnmatch(name, pattern) for pattern in ours)]
+    assert shipped == ["crm_pipeline.testing"]
+
+
+def test_the_suite_needs_nothing_of_our_tests(tmp_path: Path) -> None:
+    shutil.copytree(Path(crm_pipeline.__file__).parent, tmp_path / "crm_pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    ask = "import sys, crm_pipeline.testing.suite as suite; print(suite.__file__, 'crm_pipeline_tests' in sys.modules)"
+    assert run(tmp_path, "-c", ask).split() == [str(tmp_path / "crm_pipeline" / "testing" / "suite.py"), "False"]
