@@ -1,7 +1,7 @@
 """What every CRM's client does alike: the Crm protocol, tried on a stand-in of the CRM over real HTTP.
 
 A module of tests takes all of it with ``from crm_pipeline.testing.suite import *``; a fixture ``bench`` (testing.bench.Bench) says which
-CRM. What a CRM cannot do, its capabilities say, and then the tests ask for what holds instead.
+CRM. One that has no owners, or does not tell merges, is asked for what holds instead.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def test_progress_says_rows_seconds_and_what_is_left(said: str, expected: str) -
 def test_load_logs_one_line_per_batch_with_rows_total_and_calls(hubspot: Bench, caplog: pytest.LogCaptureFixture) -> None:
     spec = hubspot.spec()
     hubspot.stage(spec, ACCOUNT, *(customer(number) for number in range(1, 251)))
-    with caplog.at_level(logging.INFO, "crm_pipeline.sync.loading.load"):
+    with caplog.at_level(logging.INFO, "crm_pipeline.sync.loading.job"):
         hubspot.load(spec, ACCOUNT)
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split("%")[0] for line in lines] == [
@@ -42,7 +42,7 @@ def test_load_logs_one_line_per_batch_with_rows_total_and_calls(hubspot: Bench, 
 def test_load_without_a_write_logs_one_line_per_frame(hubspot: Bench, caplog: pytest.LogCaptureFixture) -> None:
     spec = hubspot.spec()
     hubspot.given(spec, ACCOUNT, *(customer(number) for number in range(1, 4)))
-    with caplog.at_level(logging.INFO, "crm_pipeline.sync.loading.load"):
+    with caplog.at_level(logging.INFO, "crm_pipeline.sync.loading.job"):
         hubspot.load(spec, ACCOUNT)
     (line,) = [record.getMessage() for record in caplog.records]
     assert "nothing to write for these; 3 of 3 rows" in line
