@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import cached_property, partial
+from itertools import chain
 from typing import NamedTuple
 
 import pandas as pd
@@ -16,6 +17,7 @@ from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.meaningless import match_values
 from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.mapping.spec import MatchKey
+from crm_pipeline.mapping.spellings import spellings
 from crm_pipeline.mapping.values import texts
 from crm_pipeline.model import MODELS, FieldKind, LinkOrigin
 from crm_pipeline.schemas import FOUND
@@ -151,15 +153,11 @@ class Lookup:
         return self._choose(claims, candidates, origin=LinkOrigin.MATCHED)
 
     def _asked(self, crm_field: str, kind: FieldKind, source: pd.Series) -> pd.DataFrame:
-        """Candidates (schemas.FOUND, folded) among the records that a scan could not show, by the values themselves.
-
-        The CRM compares them in its own way: such a record is not found by a value that it holds in quite another form.
-        """
-        wanted = texts(source).values
-        wanted = wanted[self._fold(source, kind).notna()]
-        if wanted.empty:
-            return FOUND.empty()
-        found = self._crm.find(self._state.record_type, crm_field, wanted.unique().tolist())
+        """Candidates (schemas.FOUND, folded) among the records that a scan could not show, by the values in their usual spellings."""
+        values = texts(source).values[self._fold(source, kind).notna()].unique()
+        region = self._order.reading.default_region
+        wanted = chain.from_iterable(spellings(value, kind, default_region=region) for value in values)
+        found = self._crm.find(self._state.record_type, crm_field, list(dict.fromkeys(wanted)))
         return found.assign(value=self._fold(found["value"], kind))
 
     def _claims(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
@@ -201,7 +199,7 @@ class Lookup:
             if unshown.any():
                 self._unshown.add(scan)
                 logger.warning(
-                    "integration %s: %s fails to show %d records by %s; values that no other has are asked for one by one",
+                    "integration %s: %s fails to show %d records by %s; values that no other has are asked for by their usual spellings",
                     self._state.integration,
                     self._state.crm,
                     unshown.sum(),

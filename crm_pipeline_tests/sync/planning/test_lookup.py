@@ -105,3 +105,24 @@ def test_record_that_a_scan_cannot_show_keeps_only_those_of_its_value_waiting(be
     bench.sandbox.faults.clear()
     bench.load(spec, ACCOUNT)
     assert bench.outcomes(ACCOUNT)[1] == ("linked", None)
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "held", "ours"),
+    [
+        ("phone_number", {"salesforce": "Phone", "hubspot": "phone"}, "(512) 555-0142", "+1 512 555 0142"),
+        ("website", {"salesforce": "Website", "hubspot": "website"}, "https://www.zaphod.dev", "zaphod.dev"),
+    ],
+)
+def test_no_second_record_is_made_of_one_that_a_scan_cannot_show_and_that_writes_the_value_in_another_way(
+    bench: Bench, source: str, fields: dict[str, str], held: str, ours: str
+) -> None:
+    spec = bench.spec(accounts={"map": {**LEAN_ACCOUNT_MAP, source: source.removesuffix("_number")}, "sync_on": [{source: fields}]})
+    crm_id = bench.add(ACCOUNT, {CRM_FIELDS[bench.crm, ACCOUNT]["name"]: "Zaphod", fields[bench.crm]: held})
+    bench.add_account("Lab 4")
+    bench.stage(spec, ACCOUNT, customer(1, **{source.removesuffix("_number"): ours}), customer(2))
+    bench.sandbox.faults.add(Fault(service=bench.crm, status=500, returning=f'"{held}"', times=None))
+    assert bench.load(spec, ACCOUNT).outcomes == {"failed": 1, "created": 1}
+    bench.sandbox.faults.clear()
+    bench.load(spec, ACCOUNT)
+    assert bench.rows("SELECT qbench_id FROM crm_pipeline.link WHERE crm_id = '" + crm_id + "'") == [(1,)]
