@@ -120,7 +120,7 @@ def test_no_second_record_is_made_of_one_that_a_scan_cannot_show_and_that_writes
     spec = bench.spec(accounts={"map": {**LEAN_ACCOUNT_MAP, source: source.removesuffix("_number")}, "sync_on": [{source: fields}]})
     crm_id = bench.add(ACCOUNT, {CRM_FIELDS[bench.crm, ACCOUNT]["name"]: "Zaphod", fields[bench.crm]: held})
     bench.add_account("Lab 4")
-    bench.stage(spec, ACCOUNT, customer(1, **{source.removesuffix("_number"): ours}), customer(2))
+    bench.stage(spec, ACCOUNT, customer(1, 100, **{source.removesuffix("_number"): ours}), customer(2))
     bench.sandbox.faults.add(Fault(service=bench.crm, status=500, returning=f'"{held}"', times=None))
     assert bench.load(spec, ACCOUNT).outcomes == {"failed": 1, "created": 1}
     bench.sandbox.faults.clear()
