@@ -224,17 +224,15 @@ class IntegrationAttributes(YamlModel):
     @property
     def records(self) -> Mapping[RecordType, RecordSpec]:
         """The record types that sync with what is written about each, accounts first."""
-        both = {RecordType.ACCOUNT: self.accounts, RecordType.CONTACT: self.contacts}
-        return MappingProxyType({record_type: spec for record_type, spec in both.items() if spec is not None})
+        return MappingProxyType({spec.record_type: spec for spec in (self.accounts, self.contacts) if spec is not None})
 
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
         crms = list(self.crms.configured)
         problems = [*_key_problems(self.crms.configured)]
         problems += [
-            Problem((section, *problem.path), problem.message)
-            for section, spec in (("accounts", self.accounts), ("contacts", self.contacts))
-            if spec is not None
+            Problem((MODELS[record_type].plural, *problem.path), problem.message)
+            for record_type, spec in self.records.items()
             for problem in (*_map_problems(spec, crms=crms), *_sync_on_problems(spec, crms=crms), *_owner_problems(spec, crms=crms))
         ]
         if problems:
@@ -281,9 +279,9 @@ def _key_problems(crms: Mapping[str, CrmSettings]) -> Iterator[Problem]:
 
 def _map_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
     mapped = spec.map.sources()
-    for name in MODELS[spec.record_type].required_to_sync:
-        if name not in mapped:
-            yield Problem(("map",), f"no mapping for `{name}`, without which no record can sync; name its QBench field: `{name}: <field>`")
+    name = MODELS[spec.record_type].identifying
+    if name not in mapped:
+        yield Problem(("map",), f"no mapping for `{name}`, without which no record can sync; name its QBench field: `{name}: <field>`")
     known = [field.alias or name for name, field in type(spec.map).model_fields.items()]
     for key in spec.map.direct:
         crm, dot, field = key.partition(".")

@@ -88,12 +88,18 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class RecordModel:
-    """The fields of one record type and where its records come from in QBench."""
+    """What the records of one type are, and where they come from in QBench.
+
+    ``plural``: what several are called, in the YAML and in assets. ``identifying``: the field without which a record does not sync.
+    ``phone``: the field of its phone. ``required_to_create``: fields without which it is not created in a CRM.
+    """
 
     record_type: RecordType
+    plural: str
     qbench_object: str
     fields: tuple[Field, ...]
-    required_to_sync: tuple[str, ...]
+    identifying: str
+    phone: str
     required_to_create: tuple[str, ...]
 
     @property
@@ -142,6 +148,7 @@ def _address(prefix: str, parts: Mapping[str, str]) -> tuple[Field, ...]:
 
 ACCOUNT = RecordModel(
     record_type=RecordType.ACCOUNT,
+    plural="accounts",
     qbench_object="customers",
     fields=(
         Field("name", "text", True, "the customer's name"),
@@ -154,12 +161,14 @@ ACCOUNT = RecordModel(
         *_address("billing", ACCOUNT_ADDRESS_PARTS),
         *_address("shipping", ACCOUNT_ADDRESS_PARTS),
     ),
-    required_to_sync=("name",),
+    identifying="name",
+    phone="phone_number",
     required_to_create=("name",),
 )
 
 CONTACT = RecordModel(
     record_type=RecordType.CONTACT,
+    plural="contacts",
     qbench_object="contacts",
     fields=(
         Field("email", "email", True, "email address, trimmed and lower-cased"),
@@ -169,7 +178,8 @@ CONTACT = RecordModel(
         Field("phone_number_type", "choice", True, "WORK by default; decides the CRM field", "phone"),
         *_address("mailing", CONTACT_ADDRESS_PARTS),
     ),
-    required_to_sync=("email",),
+    identifying="email",
+    phone="phone",
     required_to_create=("email", "first_name", "last_name", "phone"),
 )
 

@@ -98,7 +98,7 @@ def _records(spec: type[AccountSpec | ContactSpec], mapped: type[BaseModel], crm
 
 
 def _match_key(record_type: RecordType, crms: Sequence[str]) -> dict[str, dict[str, str]]:
-    name = MODELS[record_type].required_to_sync[0]
+    name = MODELS[record_type].identifying
     fields = {crm: preset_field(crm, record_type, name) for crm in crms}
     return {name: {crm: field for crm, field in fields.items() if field is not None}}
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from crm_pipeline.mapping.addresses import parts_of, possible_types
 from crm_pipeline.mapping.filters import CUSTOMER_PREFIX, fields_named
-from crm_pipeline.mapping.normalize import PHONE_FIELDS
 from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.spec import FieldEntry, RecordSpec, as_source
 from crm_pipeline.mapping.targets import targets
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 
 PHONE_TYPE = "phone_number_type"
 OF_EVERY_RECORD = frozenset({"qbench_id", "version", "customer_id"})
@@ -48,7 +47,7 @@ def crm_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for target in targets(spec, crm=crm, crm_fields=None):
         names = [target.source]
-        if target.source == PHONE_FIELDS[spec.record_type]:
+        if target.source == MODELS[spec.record_type].phone:
             names.append(PHONE_TYPE)
         elif target.group is not None:
             names = parts[target.crm_field]

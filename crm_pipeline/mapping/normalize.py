@@ -32,11 +32,9 @@ from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 
 DEFAULT_PREFIX = "default."
 UNUSABLE = "unusable"
-PHONE_FIELDS = {RecordType.ACCOUNT: "phone_number", RecordType.CONTACT: "phone"}
 STATUS_FIELD = "status"
 ACTIVE_STATUS = "active"
 """A customer's status in QBench that means that it is active, folded (the source's reference knows no other)."""
-IDENTIFYING_FIELDS = {RecordType.ACCOUNT: "name", RecordType.CONTACT: "email"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ def _read_fields(content: list[dict[str, Any]], spec: RecordSpec, *, regions: pd
     fields = {
         name: read_field(content, source, kind=model[name].kind, regions=regions, meaningless=hosts) for name, source in sources.items()
     }
-    phone = fields.get(PHONE_FIELDS[spec.record_type])
+    phone = fields.get(MODELS[spec.record_type].phone)
     if phone is not None:
         without_phone = phone.values.isna() & (True if phone.create_default is None else phone.create_default.isna())
         fields["phone_number_type"] = _typed(fields["phone_number_type"], without_phone)
@@ -145,7 +143,7 @@ def _typed(phone_type: FieldColumn, without_phone: pd.Series) -> FieldColumn:
 def _with_phone_type(record_map: AccountMap | ContactMap, record_type: RecordType) -> dict[str, FieldSource]:
     """The mapped fields; a mapped phone has a type, and a type alone is nothing."""
     sources = {name: source for name, source in record_map.sources().items() if name != "phone_number_type"}
-    if PHONE_FIELDS[record_type] in sources:
+    if MODELS[record_type].phone in sources:
         mapped = record_map.sources().get("phone_number_type")
         sources["phone_number_type"] = mapped or FieldSource(constant=DEFAULT_CONTACT_PHONE_TYPE)
     return sources
@@ -232,7 +230,7 @@ def _first_error(
     held_back: list[tuple[type[RecordError], pd.Series]],
 ) -> tuple[pd.Series, pd.Series]:
     """Error type and the fields or ids it names, per record: the first reason of the list that applies."""
-    identifying = IDENTIFYING_FIELDS[spec.record_type]
+    identifying = MODELS[spec.record_type].identifying
     qbench_field = _qbench_field(spec.map, identifying)
     untold = raw["unreadable"].eq(CUSTOMERS_UNKNOWN).fillna(value=False).astype(bool)
     reasons: list[tuple[type[RecordError], pd.Series, Any]] = [

@@ -10,7 +10,6 @@ import pandas as pd
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
 from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
 from crm_pipeline.mapping.countries import country_code, country_name, name_key, state_code, state_name
-from crm_pipeline.mapping.normalize import PHONE_FIELDS
 from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.spec import FieldSource, OnInvalid, Policy, RecordSpec, as_source
 from crm_pipeline.mapping.values import over_uniques
@@ -151,7 +150,7 @@ def _phones(spec: RecordSpec, table: Preset) -> Iterator[Route]:
 
     A blank clears a phone field only where the type is fixed: else a number that moved to another field would look like one.
     """
-    name = PHONE_FIELDS[spec.record_type]
+    name = MODELS[spec.record_type].phone
     sources = spec.map.sources()
     if name not in sources:
         return

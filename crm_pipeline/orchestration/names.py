@@ -8,8 +8,6 @@ from __future__ import annotations
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.model import MODELS, RecordType
 
-NORMALIZED_OBJECTS = {RecordType.ACCOUNT: "accounts", RecordType.CONTACT: "contacts"}
-
 
 def raw_key(integration: str, record_type: RecordType) -> list[str]:
     """Asset key of the extract."""
@@ -18,7 +16,7 @@ def raw_key(integration: str, record_type: RecordType) -> list[str]:
 
 def normalized_key(integration: str, record_type: RecordType) -> list[str]:
     """Asset key of the normalized records."""
-    return [integration, "normalized", NORMALIZED_OBJECTS[record_type]]
+    return [integration, "normalized", MODELS[record_type].plural]
 
 
 def load_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[str]:

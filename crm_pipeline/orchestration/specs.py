@@ -81,7 +81,7 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec) -> AssetProp
         spec,
         names.load_key(spec.name, kind, record.record_type),
         record_type=record.record_type,
-        description=f"The normalized {names.NORMALIZED_OBJECTS[record.record_type]} in {kind.title}, one outcome per record. "
+        description=f"The normalized {MODELS[record.record_type].plural} in {kind.title}, one outcome per record. "
         "Green: all was done that can be. Red: materialize it again, only what is open is sent.",
         kinds={kind.name},
         columns=column_schema(OUTCOMES, fields=dict.fromkeys(written, f"field of {kind.title} that is written")),

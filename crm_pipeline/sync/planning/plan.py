@@ -313,7 +313,7 @@ def _attribute(name: str) -> dict[str, object]:
 
 
 def _missing_to_create(normalized: pd.DataFrame, model: RecordModel) -> pd.Series:
-    required = [name for name in model.required_to_create if name not in model.required_to_sync]
+    required = [name for name in model.required_to_create if name != model.identifying]
     return _names(with_create_defaults(normalized)[required].isna()) if required else pd.Series(None, index=normalized.index, dtype="str")
 
 
