@@ -1,25 +1,115 @@
-"""Keeps Salesforce and HubSpot current with a QBench LIMS, as a Dagster code location and as a library."""
+"""Keeps Salesforce and HubSpot current with a QBench LIMS, as a Dagster code location and as a library.
+
+Here is the component, and all that a package needs that brings a CRM of its own (CONTRIBUTING.md, "A CRM of another package").
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from crm_pipeline.calls import CallCounter, Waits, retry_after, with_retries
     from crm_pipeline.component import CrmIntegration
+    from crm_pipeline.configuration.model import EnvVariable, web_address
+    from crm_pipeline.crms.base import (
+        Capabilities,
+        Crm,
+        CrmKind,
+        CrmObject,
+        CrmSettings,
+        ExternalKey,
+        Limits,
+        MergingCrm,
+        OwnersCrm,
+    )
+    from crm_pipeline.crms.batch import WriteBatch
+    from crm_pipeline.crms.halving import Alone, BatchRefusedError, DoubtfulRefusalError, code_of, in_halves, read_in_halves
+    from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
+    from crm_pipeline.errors import (
+        AuthenticationError,
+        CrmFailsOnRecordException,
+        RecordError,
+        ServiceError,
+        ServiceUnavailableError,
+        UnexpectedAnswerError,
+    )
+    from crm_pipeline.model import RecordType, Verb
     from crm_pipeline.orchestration.translating import AssetProps
+    from crm_pipeline.schemas import ASSOCIATIONS, CRM_FIELDS, EXAMINED, FOUND, INTENTS, OWNERS, WRITE_RESULTS, WRITE_ROWS
 
-__all__ = ["AssetProps", "CrmIntegration"]
+__all__ = [
+    "ASSOCIATIONS",
+    "CRM_FIELDS",
+    "EXAMINED",
+    "FOUND",
+    "INTENTS",
+    "OTHER_PHONE_TYPE",
+    "OWNERS",
+    "WRITE_RESULTS",
+    "WRITE_ROWS",
+    "AddressCodes",
+    "AddressPreset",
+    "Alone",
+    "AssetProps",
+    "AuthenticationError",
+    "BatchRefusedError",
+    "CallCounter",
+    "Capabilities",
+    "Crm",
+    "CrmFailsOnRecordException",
+    "CrmIntegration",
+    "CrmKind",
+    "CrmObject",
+    "CrmSettings",
+    "DoubtfulRefusalError",
+    "EnvVariable",
+    "ExternalKey",
+    "Limits",
+    "MergingCrm",
+    "OwnersCrm",
+    "Preset",
+    "RecordError",
+    "RecordType",
+    "ServiceError",
+    "ServiceUnavailableError",
+    "UnexpectedAnswerError",
+    "Verb",
+    "Waits",
+    "WriteBatch",
+    "code_of",
+    "in_halves",
+    "read_in_halves",
+    "retry_after",
+    "web_address",
+    "with_retries",
+]
+
+_MODULES = (
+    "errors",
+    "model",
+    "configuration.model",
+    "calls",
+    "crms.halving",
+    "crms.preset",
+    "schemas",
+    "crms.batch",
+    "crms.base",
+    "component",
+)
+"""Where the names are, the quickest to import first."""
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use, so that the pure parts of the package can be imported without Dagster.
     if name in __all__:
-        import crm_pipeline.component as found
-
-        return getattr(found, name)
+        for module in _MODULES:
+            found = import_module(f"{__name__}.{module}")
+            if hasattr(found, name):
+                return getattr(found, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    # Dagster finds a package's components with dir().
-    return sorted({*globals(), *__all__})
+    # Dagster finds a package's components with dir(), and loads every name that it tells.
+    return sorted({*globals(), "AssetProps", "CrmIntegration"})

@@ -10,10 +10,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from crm_pipeline.configuration.model import EnvVariable, web_address
-from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey
-from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressPreset, Preset
-from crm_pipeline.model import RecordType
+from crm_pipeline import (
+    OTHER_PHONE_TYPE,
+    AddressPreset,
+    Capabilities,
+    Crm,
+    CrmKind,
+    CrmObject,
+    CrmSettings,
+    EnvVariable,
+    ExternalKey,
+    Preset,
+    RecordType,
+    web_address,
+)
 
 
 class RolodexSettings(CrmSettings):

@@ -9,12 +9,20 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Limits
-from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.halving import Alone, code_of, in_halves, read_in_halves
-from crm_pipeline.errors import CrmFailsOnRecordException, UnexpectedAnswerError
-from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import CRM_FIELDS, FOUND, WRITE_RESULTS
+from crm_pipeline import (
+    CRM_FIELDS,
+    FOUND,
+    WRITE_RESULTS,
+    Alone,
+    CrmFailsOnRecordException,
+    Limits,
+    RecordType,
+    UnexpectedAnswerError,
+    WriteBatch,
+    code_of,
+    in_halves,
+    read_in_halves,
+)
 
 from . import KIND, RolodexSettings
 from .transport import SERVICE, Transport

@@ -10,9 +10,17 @@ from typing import Any, Literal
 
 import httpx
 
-from crm_pipeline.calls import CallCounter, retry_after, with_retries
-from crm_pipeline.crms.halving import BatchRefusedError, DoubtfulRefusalError
-from crm_pipeline.errors import AuthenticationError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline import (
+    AuthenticationError,
+    BatchRefusedError,
+    CallCounter,
+    DoubtfulRefusalError,
+    ServiceError,
+    ServiceUnavailableError,
+    UnexpectedAnswerError,
+    retry_after,
+    with_retries,
+)
 
 from . import RolodexSettings
 

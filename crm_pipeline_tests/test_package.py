@@ -1,0 +1,43 @@
+"""What the package offers by its own name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import crm_pipeline
+
+INVENTED_CRM = Path(__file__).parent / "rolodex"
+OF_A_CRM = ("__init__.py", "client.py", "transport.py")
+"""What such a package installs with; the rest tries it."""
+
+
+def imported(path: Path) -> Iterator[tuple[str, str]]:
+    """Module and name of every import of a file from this package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").split(".")[0] == "crm_pipeline":
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("name", sorted(crm_pipeline.__all__))
+def test_every_name_that_is_offered_is_there(name: str) -> None:
+    assert getattr(crm_pipeline, name) is not None
+
+
+@pytest.mark.parametrize("file", OF_A_CRM)
+def test_a_crm_of_another_package_needs_nothing_that_lies_deeper(file: str) -> None:
+    found = set(imported(INVENTED_CRM / file))
+    assert found
+    assert {module for module, _ in found} == {"crm_pipeline"}
+    assert {name for _, name in found} <= set(crm_pipeline.__all__)
+
+
+def test_every_frame_that_the_protocol_of_a_crm_speaks_of_is_offered() -> None:
+    text = (Path(crm_pipeline.__file__).parent / "crms" / "base.py").read_text(encoding="utf-8")
+    frames = set(re.findall(r"schemas\.([A-Z_]+)", text))
+    assert frames
+    assert frames <= set(crm_pipeline.__all__)
