@@ -91,7 +91,8 @@ class RecordModel:
     """What the records of one type are, and where they come from in QBench.
 
     ``plural``: what several are called, in the YAML and in assets. ``identifying``: the field without which a record does not sync.
-    ``phone``: the field of its phone. ``required_to_create``: fields without which it is not created in a CRM.
+    ``phone``: the field of its phone. ``required_to_create``: fields without which it is not created in a CRM. ``parent``: the type of
+    the record that it belongs to, None where it belongs to none. ``exclusive``: the field whose value only one record may have.
     """
 
     record_type: RecordType
@@ -101,6 +102,8 @@ class RecordModel:
     identifying: str
     phone: str
     required_to_create: tuple[str, ...]
+    parent: RecordType | None = None
+    exclusive: str | None = None
 
     @property
     def by_name(self) -> Mapping[str, Field]:
@@ -181,6 +184,14 @@ CONTACT = RecordModel(
     identifying="email",
     phone="phone",
     required_to_create=("email", "first_name", "last_name", "phone"),
+    parent=RecordType.ACCOUNT,
+    exclusive="email",
 )
 
-MODELS: Mapping[RecordType, RecordModel] = MappingProxyType({RecordType.ACCOUNT: ACCOUNT, RecordType.CONTACT: CONTACT})
+MODELS: Mapping[RecordType, RecordModel] = MappingProxyType({model.record_type: model for model in (ACCOUNT, CONTACT)})
+"""Parents stand before those that belong to them."""
+
+
+def children(record_type: RecordType) -> tuple[RecordType, ...]:
+    """The types of the records that belong to one of this type."""
+    return tuple(model.record_type for model in MODELS.values() if model.parent is record_type)

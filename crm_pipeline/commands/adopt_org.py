@@ -13,11 +13,9 @@ from crm_pipeline.commands.options import (
     module_option,
     only_integration,
     opened_store,
-    order_of,
 )
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.reading import organization
 from crm_pipeline.store.organizations import LinksThen, adopt_organization, stored_organization
@@ -64,4 +62,4 @@ def _organization(spec: IntegrationSpec, service: str) -> tuple[str, str | None]
             return organization(client), None
     [name] = crm_names(spec, service)
     with connected(spec, name) as crm:
-        return crm.organization(), order_of(spec, name, RecordType.ACCOUNT, run_id="by hand").key_space
+        return crm.organization(), spec.order(name, spec.accounts, run_id="by hand").key_space

@@ -26,7 +26,7 @@ from crm_pipeline.commands.options import (
 )
 from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import normalized_by_id
 from crm_pipeline.sync.loading.preview import Forecast, Preview
@@ -109,21 +109,22 @@ def _told(
 
 def _forecasts(spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType]) -> Iterator[Forecast]:
     """Accounts are planned also where only contacts are wanted: they decide which contacts have a parent."""
-    orders = {record_type: order_of(spec, crm, record_type, run_id="plan") for record_type in {RecordType.ACCOUNT, *wanted}}
-    account = orders[RecordType.ACCOUNT]
+    [first] = {MODELS[record_type].parent or record_type for record_type in wanted}
+    orders = {record_type: order_of(spec, crm, record_type, run_id="plan") for record_type in {first, *wanted}}
+    account = orders[first]
     with connected(spec, crm) as client:
         preview = Preview(store=store, crm=client, accounts=PlannedAccounts(account.state))
         customers = selection
-        if isinstance(selection, Named) and RecordType.ACCOUNT not in wanted:
-            customers = _customers_of(spec, selection, store=store)
+        if isinstance(selection, Named) and first not in wanted:
+            customers = _customers_of(spec, wanted[0], contacts=selection, store=store)
         accounts = preview.forecast(account, customers)
         for record_type in wanted:
-            yield accounts if record_type is RecordType.ACCOUNT else preview.forecast(orders[record_type], selection)
+            yield accounts if record_type is first else preview.forecast(orders[record_type], selection)
 
 
-def _customers_of(spec: IntegrationSpec, contacts: Named, *, store: Store) -> Named:
+def _customers_of(spec: IntegrationSpec, record_type: RecordType, *, contacts: Named, store: Store) -> Named:
     with store.transaction() as connection:
-        frame = normalized_by_id(connection, spec.name, RecordType.CONTACT, ids=list(contacts.ids))
+        frame = normalized_by_id(connection, spec.name, record_type, ids=list(contacts.ids))
     return Named(tuple(frame["customer_id"].dropna().astype("int64").unique().tolist()))
 
 

@@ -29,7 +29,7 @@ def normalized_sources(spec: RecordSpec) -> Mapping[str, tuple[str, ...]]:
                 name = f"{kind.lower()}_{part}"
                 sources[name] = tuple(dict.fromkeys((*sources.get(name, ()), *_fields(entry), *decides)))
     keys = {key.source: (key.field,) for key in spec.sync_on if key.field is not None}
-    customer = {"customer_id": ("customers",)} if spec.record_type is RecordType.CONTACT else {}
+    customer = {"customer_id": ("customers",)} if MODELS[spec.record_type].parent is not None else {}
     return {"qbench_id": ("qbench_id",), "version": ("version",), **customer, **sources, **keys}
 
 

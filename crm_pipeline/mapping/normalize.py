@@ -77,7 +77,7 @@ def normalize(
     extra_sources = _extra_sources(spec)
     hosts = tuple(map(fold_text, spec.meaningless))
     extras = {name: read_field(content, source, kind="text", meaningless=hosts) for name, source in extra_sources.items()}
-    customer_ids = _customer_ids(content, deleted_customers) if spec.record_type is RecordType.CONTACT else None
+    customer_ids = _customer_ids(content, deleted_customers) if MODELS[spec.record_type].parent is not None else None
     held_back = [(InactiveCustomerException, _inactive(content, spec)), (FilteredOutException, ~_meets_rules(content, spec, customers))]
     error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, held_back=held_back)
 
@@ -230,7 +230,8 @@ def _first_error(
     held_back: list[tuple[type[RecordError], pd.Series]],
 ) -> tuple[pd.Series, pd.Series]:
     """Error type and the fields or ids it names, per record: the first reason of the list that applies."""
-    identifying = MODELS[spec.record_type].identifying
+    model = MODELS[spec.record_type]
+    identifying = model.identifying
     qbench_field = _qbench_field(spec.map, identifying)
     untold = raw["unreadable"].eq(CUSTOMERS_UNKNOWN).fillna(value=False).astype(bool)
     reasons: list[tuple[type[RecordError], pd.Series, Any]] = [
@@ -241,15 +242,15 @@ def _first_error(
         *((error, applies, None) for error, applies in held_back),
     ]
     missing = _missing(fields.get(identifying), raw.index)
-    if customer_ids is None:
-        reasons.append((NoNameForCustomerException, missing, qbench_field))
-    else:
+    if model.by_name[identifying].kind == "email":
         invalid = fields[identifying].missed if identifying in fields else ~missing
+        reasons += [(NoEmailForContactException, missing, qbench_field), (InvalidEmailException, invalid, qbench_field)]
+    else:
+        reasons.append((NoNameForCustomerException, missing, qbench_field))
+    if customer_ids is not None:
         several = customer_ids.map(len).astype("int64")
         named = customer_ids.map(lambda ids: ", ".join(map(str, ids)) if len(ids) > 1 else None)
         reasons += [
-            (NoEmailForContactException, missing, qbench_field),
-            (InvalidEmailException, invalid, qbench_field),
             (ContactWithMoreThanOneCustomerException, several > 1, named),
             (NoCustomerForContactException, several == 0, None),
         ]

@@ -15,7 +15,7 @@ from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.lineage import normalized_sources
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
 from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
@@ -162,9 +162,9 @@ def _normalize(
     shown = specs[names.normalized_key(spec.name, record_type)]
     raw = specs.key(names.raw_key(spec.name, record_type))
     deps = [raw]
-    if record_type is RecordType.CONTACT:
+    if (parent := MODELS[record_type].parent) is not None:
         # Which customers are deleted, and what rules on customer.<field> look at, is to be known first.
-        deps.append(specs.key(names.raw_key(spec.name, RecordType.ACCOUNT)))
+        deps.append(specs.key(names.raw_key(spec.name, parent)))
     lineage = column_lineage(raw, normalized_sources(record))
 
     @asset_of(
@@ -218,8 +218,8 @@ def _load(
     shown = specs[names.load_key(spec.name, kind, record_type)]
     normalized = specs.key(names.normalized_key(spec.name, record_type))
     deps = [normalized]
-    if record_type is RecordType.CONTACT:
-        deps.append(specs.key(names.load_key(spec.name, kind, RecordType.ACCOUNT)))
+    if (parent := MODELS[record_type].parent) is not None:
+        deps.append(specs.key(names.load_key(spec.name, kind, parent)))
 
     @asset_of(
         shown,

@@ -9,7 +9,7 @@ from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import (
     MOST_IDS,
@@ -36,7 +36,8 @@ LINKS_CONSISTENT = "links_consistent"
 def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind], specs: AssetSpecs) -> dg.Definitions:
     """The assets, the job and the schedules of an integration's checks of links. Does no I/O."""
     checks = [_links(spec, kind, specs) for kind in kinds]
-    nightly = [_deletions(spec, specs), *([_waiting_contacts(spec, specs)] if RecordType.CONTACT in spec.records else [])]
+    waiting = [_waiting_contacts(spec, record_type, specs) for record_type in spec.records if MODELS[record_type].parent is not None]
+    nightly = [_deletions(spec, specs), *waiting]
     job = dg.define_asset_job(
         names.links_job_name(spec.name),
         selection=dg.AssetSelection.assets(*checks, *nightly),
@@ -109,12 +110,12 @@ def links_consistent(job: LinkCheck) -> dg.AssetCheckResult:
     )
 
 
-def _waiting_contacts(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
+def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: AssetSpecs) -> dg.AssetsDefinition:
     resource = names.resource_key(spec.name, "qbench")
 
     @asset_of(
-        specs[names.waiting_contacts_key(spec.name)],
-        deps=[specs.key(names.normalized_key(spec.name, RecordType.CONTACT))],
+        specs[names.waiting_key(spec.name, record_type)],
+        deps=[specs.key(names.normalized_key(spec.name, record_type))],
         required_resource_keys={resource},
         pool=resource,
         retry_policy=dg.RetryPolicy(max_retries=1),
@@ -125,7 +126,7 @@ def _waiting_contacts(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefi
         client = getattr(context.resources, resource)
         before = client.calls.snapshot()
         started = time.monotonic()
-        job = WaitingContacts(spec.name, store=STORE, client=client)
+        job = WaitingContacts(spec.name, record_type, store=STORE, client=client)
 
         def metadata() -> dict[str, Any]:
             counts = {"dagster/row_count": job.read, "changed": job.changed, **_failed(job.failed)}

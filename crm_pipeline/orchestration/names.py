@@ -29,9 +29,9 @@ def links_key(integration: str, crm: CrmKind) -> list[str]:
     return [integration, crm.name, "links"]
 
 
-def waiting_contacts_key(integration: str) -> list[str]:
-    """Asset key of the contacts that are read again for their customers."""
-    return [integration, "qbench", "waiting_contacts"]
+def waiting_key(integration: str, record_type: RecordType) -> list[str]:
+    """Asset key of the records that are read again for their customers."""
+    return [integration, "qbench", f"waiting_{MODELS[record_type].qbench_object}"]
 
 
 def deletions_key(integration: str) -> list[str]:

@@ -46,8 +46,7 @@ def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:
         yield _links(spec, kind)
         yield _resync(spec, kind)
     yield _deletions(spec)
-    if RecordType.CONTACT in spec.records:
-        yield _waiting_contacts(spec)
+    yield from (_waiting(spec, record_type) for record_type in spec.records if MODELS[record_type].parent is not None)
 
 
 def _raw(spec: IntegrationSpec, record: RecordSpec) -> AssetProps:
@@ -119,10 +118,10 @@ def _deletions(spec: IntegrationSpec) -> AssetProps:
     )
 
 
-def _waiting_contacts(spec: IntegrationSpec) -> AssetProps:
+def _waiting(spec: IntegrationSpec, record_type: RecordType) -> AssetProps:
     return _asset(
         spec,
-        names.waiting_contacts_key(spec.name),
+        names.waiting_key(spec.name, record_type),
         description="The contacts that are not known to have exactly one customer, read again from QBench, which may change a "
         "contact's customers without touching last_updated. The next hourly run takes up what changed.",
         kinds={QBENCH, "postgres"},

@@ -64,7 +64,7 @@ def read_one(client: QBenchClient, record_type: RecordType, qbench_id: int) -> d
         if error.code == NOT_FOUND:
             return None
         raise
-    if record_type is not RecordType.CONTACT:
+    if MODELS[record_type].parent is None:
         return record
     customers = asked_customer_ids(client, record)
     return None if customers is None else with_customers(record, customers)
@@ -230,7 +230,7 @@ def _gathered(walk: Walk, start: int) -> Iterator[list[Row]]:
 
 def _page(walk: Walk, record_type: RecordType, rows: list[Row]) -> Page:
     client = walk.source.client
-    frame = _contacts(client, rows) if record_type is RecordType.CONTACT else _frame([(row, row.content) for row in rows])
+    frame = _frame([(row, row.content) for row in rows]) if MODELS[record_type].parent is None else _contacts(client, rows)
     logger.debug("integration %s: read %d %s of QBench, up to %d", client.integration, len(frame), walk.source.name, walk.position)
     return Page(frame, walk.position, walk.total)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordException, ServiceFailedException
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
@@ -124,8 +124,8 @@ class CrmState:
 
     @property
     def accounts(self) -> CrmState:
-        """The state of the accounts that contacts refer to."""
-        return replace(self, record_type=RecordType.ACCOUNT)
+        """The state of the accounts that contacts refer to; that of accounts is their own."""
+        return replace(self, record_type=MODELS[self.record_type].parent or self.record_type)
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links of these QBench ids (schemas.LINKS)."""

@@ -26,6 +26,7 @@ CONTENDERS = FrameSchema(
 )
 
 # A link follows the deletion of its record, and the end of that, only once a load begins: the record itself tells sooner.
+# The type stands in the statement, and is not bound to it, so that the planner may take the index of those records alone.
 _CONTENDERS = """
 SELECT * FROM (
   SELECT staged.fields ->> 'email' AS email, staged.qbench_id, staged.customer_id,
@@ -37,8 +38,8 @@ SELECT * FROM (
     CAST(own.digests ->> CAST(:email_field AS text) AS bigint) AS digest
   FROM crm_pipeline.normalized_record AS staged
   LEFT JOIN crm_pipeline.link AS own
-    ON own.integration = staged.integration AND own.crm = :crm AND own.record_type = 'contact' AND own.qbench_id = staged.qbench_id
-  WHERE staged.integration = :integration AND staged.record_type = 'contact' AND staged.fields ->> 'email' = ANY(:emails)
+    ON own.integration = staged.integration AND own.crm = :crm AND own.record_type = :record_type AND own.qbench_id = staged.qbench_id
+  WHERE staged.integration = :integration AND staged.record_type = '{record_type}' AND staged.fields ->> 'email' = ANY(:emails)
 ) AS claim WHERE able OR linked
 """
 
@@ -59,7 +60,7 @@ SELECT staged.qbench_id, staged.customer_id, staged.error_type, staged.error_fie
 FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
-WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = 'contact'
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
   AND waiting.waits_on LIKE 'email:%' AND waiting.error_type = :duplicate
 """
 
@@ -80,7 +81,7 @@ def contenders(
         "unusable": list(unusable),
         "deleted": DeletedInQBenchException.__name__,
     }
-    return fetch(connection, _CONTENDERS, parameters, CONTENDERS)
+    return fetch(connection, _CONTENDERS.format(record_type=state.record_type), parameters, CONTENDERS)
 
 
 def waiting_for_email(connection: Connection, state: CrmState) -> pd.DataFrame:

@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.errors import CustomerNotSyncedException, ParentNotFoundException
 from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import children
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
@@ -43,13 +45,13 @@ SELECT link.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
 JOIN crm_pipeline.link
-  ON link.integration = waiting.integration AND link.crm = waiting.crm AND link.record_type = 'account'
+  ON link.integration = waiting.integration AND link.crm = waiting.crm AND link.record_type = :record_type
  AND link.qbench_id = staged.customer_id
 JOIN crm_pipeline.normalized_record AS customer
-  ON customer.integration = link.integration AND customer.record_type = 'account' AND customer.qbench_id = link.qbench_id
-WHERE :record_type = 'account' AND waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = 'contact'
+  ON customer.integration = link.integration AND customer.record_type = :record_type AND customer.qbench_id = link.qbench_id
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = ANY(:children)
   AND link.status = 'live' AND customer.error_type IS NULL
-  AND waiting.error_type IN ('ParentNotFoundException', 'CustomerNotSyncedException')
+  AND waiting.error_type = ANY(:without_account)
 """
 
 _CHANGE = """
@@ -94,7 +96,13 @@ def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str])
     Those of the named CRM records, those that were not live before, and those that a load met something wrong with: their
     record waits for its link, or a contact found no account by it, or a deleted one.
     """
-    return sorted(connection.execute(text(_IN_DOUBT), {**asdict(state), "crm_ids": crm_ids}).scalars())
+    parameters = {
+        **asdict(state),
+        "crm_ids": crm_ids,
+        "children": list(children(state.record_type)),
+        "without_account": [error.__name__ for error in (ParentNotFoundException, CustomerNotSyncedException)],
+    }
+    return sorted(connection.execute(text(_IN_DOUBT), parameters).scalars())
 
 
 def contacts_of(connection: Connection, state: CrmState, *, customers: list[int]) -> list[int]:

@@ -4,45 +4,47 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from crm_pipeline.model import RecordType
+
 _RETURNED = """
 SELECT qbench_id FROM crm_pipeline.raw_record
-WHERE integration = :integration AND record_type = 'account' AND returned ORDER BY qbench_id
+WHERE integration = :integration AND record_type = :record_type AND returned ORDER BY qbench_id
 """
 
 _READ_WITHOUT = """
 SELECT qbench_id FROM crm_pipeline.raw_record
-WHERE integration = :integration AND record_type = 'contact' AND qbench_id = ANY(:ids) AND NOT deleted
+WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids) AND NOT deleted
   AND NOT coalesce(content -> 'customers' @> jsonb_build_array(jsonb_build_object('id', CAST(:customer AS bigint))), false)
 ORDER BY qbench_id
 """
 
 _MADE_WITHOUT = """
 UPDATE crm_pipeline.normalized_record SET customers = coalesce(customers, '{}') || -CAST(:customer AS bigint)
-WHERE integration = :integration AND record_type = 'contact' AND qbench_id = ANY(:ids)
+WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids)
 """
 
 _SETTLE = """
 UPDATE crm_pipeline.raw_record SET returned = false
-WHERE integration = :integration AND record_type = 'account' AND qbench_id = :customer
+WHERE integration = :integration AND record_type = :record_type AND qbench_id = :customer
 """
 
 
-def returned_customers(connection: Connection, integration: str) -> list[int]:
+def returned_customers(connection: Connection, integration: str, record_type: RecordType) -> list[int]:
     """QBench ids of the customers that are back after a deletion and whose contacts were not looked at since, in ascending order."""
-    return list(connection.execute(text(_RETURNED), {"integration": integration}).scalars())
+    return list(connection.execute(text(_RETURNED), {"integration": integration, "record_type": record_type}).scalars())
 
 
-def read_without(connection: Connection, integration: str, *, customer: int, ids: list[int]) -> list[int]:
+def read_without(connection: Connection, integration: str, record_type: RecordType, *, customer: int, ids: list[int]) -> list[int]:
     """Those of these contacts that are staged without this customer, in ascending order; deleted ones left out."""
-    parameters = {"integration": integration, "customer": customer, "ids": ids}
+    parameters = {"integration": integration, "record_type": record_type, "customer": customer, "ids": ids}
     return list(connection.execute(text(_READ_WITHOUT), parameters).scalars())
 
 
-def made_without(connection: Connection, integration: str, *, customer: int, ids: list[int]) -> None:
+def made_without(connection: Connection, integration: str, record_type: RecordType, *, customer: int, ids: list[int]) -> None:
     """Store that these contacts of a returned customer were read anew: their normalized state was made without it."""
-    connection.execute(text(_MADE_WITHOUT), {"integration": integration, "customer": customer, "ids": ids})
+    connection.execute(text(_MADE_WITHOUT), {"integration": integration, "record_type": record_type, "customer": customer, "ids": ids})
 
 
-def settle_returned(connection: Connection, integration: str, *, customer: int) -> None:
+def settle_returned(connection: Connection, integration: str, record_type: RecordType, *, customer: int) -> None:
     """Store that all contacts of a returned customer were looked at."""
-    connection.execute(text(_SETTLE), {"integration": integration, "customer": customer})
+    connection.execute(text(_SETTLE), {"integration": integration, "record_type": record_type, "customer": customer})

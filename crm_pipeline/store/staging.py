@@ -11,7 +11,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import Column, FrameSchema, FrameStream
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, children
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
@@ -49,7 +49,7 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents 
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now(),
     revision = staged.revision + 1, late = excluded.late,
-    returned = staged.record_type = 'account' AND (staged.deleted OR staged.returned) AND NOT excluded.deleted
+    returned = :has_children AND (staged.deleted OR staged.returned) AND NOT excluded.deleted
 WHERE staged.version < excluded.version
    OR (staged.version = excluded.version
        AND (staged.content, staged.deleted) IS DISTINCT FROM (excluded.content, excluded.deleted)
@@ -168,6 +168,7 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
         unreadable=column(newest["unreadable"]),
         deleted=column(newest["deleted"]),
         customers_unknown=CUSTOMERS_UNKNOWN,
+        has_children=bool(children(record_type)),
         late=late,
     )
 

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, MetaData, Table, Text, false, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from crm_pipeline.model import MODELS
+
 SCHEMA = "crm_pipeline"
 
 metadata = MetaData(
@@ -111,8 +113,15 @@ normalized_record = Table(
     Index(None, "integration", "record_type", "version", "qbench_id"),
     Index(None, "integration", "customer_id"),
     Index("ix_normalized_record_customers", "integration", "qbench_id", postgresql_where=text("customers IS NOT NULL")),
-    Index(
-        "ix_normalized_record_email", "integration", text("(fields ->> 'email'::text)"), postgresql_where=text("record_type = 'contact'")
+    *(
+        Index(
+            f"ix_normalized_record_{model.exclusive}",
+            "integration",
+            text(f"(fields ->> '{model.exclusive}'::text)"),
+            postgresql_where=text(f"record_type = '{model.record_type}'"),
+        )
+        for model in MODELS.values()
+        if model.exclusive is not None
     ),
     comment="The newest normalized state of every record",
 )

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-from crm_pipeline.errors import CustomersUnknownException, DeletedInQBenchException, LinkConflictException
-from crm_pipeline.model import RecordType
+from crm_pipeline.errors import (
+    AmbiguousMatchException,
+    ContactWithMoreThanOneCustomerException,
+    CustomersUnknownException,
+    DeletedInCrmException,
+    DeletedInQBenchException,
+    LinkConflictException,
+    NoCustomerForContactException,
+)
+from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.statistics import refresh_statistics
 
@@ -18,18 +27,18 @@ _OURS = "waiting.integration = :integration AND waiting.crm = :crm AND waiting.r
 _CUSTOMER_IS_SYNCED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.link AS parent
-  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = 'account'
+  ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = :account
  AND parent.qbench_id = CASE WHEN waiting.waits_on LIKE 'customer:%' THEN CAST(substr(waiting.waits_on, 10) AS bigint) END
  AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
 LEFT JOIN crm_pipeline.normalized_record AS customer
-  ON customer.integration = parent.integration AND customer.record_type = 'account' AND customer.qbench_id = parent.qbench_id
+  ON customer.integration = parent.integration AND customer.record_type = :account AND customer.qbench_id = parent.qbench_id
 WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:holding))
 """
 
 _CUSTOMER_ENDED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.outcome AS customer
-  ON customer.integration = waiting.integration AND customer.crm = waiting.crm AND customer.record_type = 'account'
+  ON customer.integration = waiting.integration AND customer.crm = waiting.crm AND customer.record_type = :account
  AND customer.qbench_id = CASE WHEN waiting.waits_on LIKE 'customer:%' THEN CAST(substr(waiting.waits_on, 10) AS bigint) END
 WHERE {_OURS} AND waiting.outcome = 'deferred' AND customer.outcome IN ('failed', 'skipped') AND NOT customer.retryable
   AND customer.at > waiting.at
@@ -68,7 +77,7 @@ SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
 JOIN crm_pipeline.link AS account
-  ON account.integration = waiting.integration AND account.crm = waiting.crm AND account.record_type = 'account'
+  ON account.integration = waiting.integration AND account.crm = waiting.crm AND account.record_type = :account
  AND account.qbench_id = staged.customer_id
 WHERE {_OURS} AND waiting.waits_on = 'link' AND account.updated_at > waiting.at
 """
@@ -87,7 +96,7 @@ WHERE {_OURS} AND waiting.waits_on = 'link' AND staged.customer_id = ANY(:custom
 
 _LINK_FORGOTTEN = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = 'DeletedInCrmException' AND NOT EXISTS (
+WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = :gone AND NOT EXISTS (
   SELECT FROM crm_pipeline.link AS forgotten
   WHERE forgotten.integration = waiting.integration AND forgotten.crm = waiting.crm AND forgotten.record_type = waiting.record_type
     AND forgotten.qbench_id = waiting.qbench_id)
@@ -123,7 +132,7 @@ WITH ambiguous AS (
   SELECT waiting.qbench_id, staged.normalized_at > waiting.at AS changed FROM crm_pipeline.outcome AS waiting
   JOIN crm_pipeline.normalized_record AS staged
     ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
-  WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = 'AmbiguousMatchException'
+  WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = :ambiguous
 )
 SELECT waiting.qbench_id FROM ambiguous AS waiting
 WHERE EXISTS (SELECT FROM ambiguous AS rival WHERE rival.changed AND rival.qbench_id <> waiting.qbench_id)
@@ -139,7 +148,9 @@ WHERE source.integration = :integration AND source.record_type = :record_type AN
   AND (planned.qbench_id IS NULL OR planned.at < staged.normalized_at)
 """
 
-CUSTOMER_ERRORS = ("NoCustomerForContactException", "ContactWithMoreThanOneCustomerException", "CustomersUnknownException")
+CUSTOMER_ERRORS = tuple(
+    error.__name__ for error in (NoCustomerForContactException, ContactWithMoreThanOneCustomerException, CustomersUnknownException)
+)
 """What keeps back a contact that is not known to have exactly one customer. QBench may not touch ``last_updated`` when that changes."""
 
 CAUSES = (
@@ -170,7 +181,7 @@ WHERE {_OURS} AND waiting.write_digest IS NOT NULL AND split_part(waiting.write_
 _OUT_OF_DATE = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.mapping_digest <> :mapping_digest
-  AND (staged.record_type = 'account' OR EXISTS (
+  AND (:has_children OR EXISTS (
     SELECT FROM crm_pipeline.outcome AS waiting
     WHERE waiting.integration = staged.integration AND waiting.record_type = staged.record_type
       AND waiting.qbench_id = staged.qbench_id AND waiting.waits_on IS NOT NULL))
@@ -181,7 +192,7 @@ SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.customers IS NOT NULL AND EXISTS (
   SELECT FROM unnest(staged.customers) AS held (id)
   JOIN crm_pipeline.raw_record AS customer
-    ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = abs(held.id)
+    ON customer.integration = staged.integration AND customer.record_type = :account AND customer.qbench_id = abs(held.id)
   WHERE customer.deleted = (held.id > 0))
 """
 
@@ -189,7 +200,7 @@ _CUSTOMERS_READ_ANEW = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS contact
   ON contact.integration = staged.integration AND contact.record_type = staged.record_type AND contact.qbench_id = staged.qbench_id
-WHERE staged.integration = :integration AND staged.record_type = 'contact' AND staged.error_type = ANY(:customer_errors)
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.error_type = ANY(:customer_errors)
   AND contact.revision <> staged.revision
 """
 
@@ -216,8 +227,9 @@ WHERE source.integration = :integration AND source.record_type = :record_type AN
 _CUSTOMER_CHANGED = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS customer
-  ON customer.integration = staged.integration AND customer.record_type = 'account' AND customer.qbench_id = staged.customer_id
-WHERE staged.integration = :integration AND staged.record_type = 'contact' AND customer.revision IS DISTINCT FROM staged.customer_revision
+  ON customer.integration = staged.integration AND customer.record_type = :account AND customer.qbench_id = staged.customer_id
+WHERE staged.integration = :integration AND staged.record_type = :record_type
+  AND customer.revision IS DISTINCT FROM staged.customer_revision
 """
 
 
@@ -236,12 +248,12 @@ def ids_to_plan_again(
     """
     refresh_statistics(connection)
     parameters = {
-        **asdict(state),
-        "holding": list(holding),
+        **_parameters(state, holding=holding),
         "customers": list(customers),
-        "conflict": LinkConflictException.__name__,
         "settings": settings,
         "deleted": DeletedInQBenchException.__name__,
+        "gone": DeletedInCrmException.__name__,
+        "ambiguous": AmbiguousMatchException.__name__,
     }
     found: set[int] = set()
     for cause in CAUSES if settings is None else (*CAUSES, _JUDGED_BY_OTHER_SETTINGS):
@@ -254,9 +266,15 @@ def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int],
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked.
     """
-    parameters = {**asdict(state), "ids": list(ids), "conflict": LinkConflictException.__name__, "holding": list(holding)}
+    parameters = {**_parameters(state, holding=holding), "ids": list(ids)}
     statements = (f"{cause} AND waiting.qbench_id = ANY(:ids)" for cause in _RELEASES)
     return frozenset(found for statement in statements for found in connection.execute(text(statement), parameters).scalars())
+
+
+def _parameters(state: CrmState, *, holding: Sequence[str]) -> dict[str, Any]:
+    """What the causes are bound to that release a refused write."""
+    account = state.accounts.record_type
+    return {**asdict(state), "account": account, "holding": list(holding), "conflict": LinkConflictException.__name__}
 
 
 def ids_to_normalize_again(
@@ -271,12 +289,15 @@ def ids_to_normalize_again(
     """
     refresh_statistics(connection)
     causes = [_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD, _FOUND_LATE]
-    if record_type is RecordType.CONTACT:
+    parent = MODELS[record_type].parent
+    if parent is not None:
         causes += [_CUSTOMER_CAME_OR_WENT, _CUSTOMERS_READ_ANEW]
         causes += [_CUSTOMER_CHANGED] if follows_customers else []
     parameters = {
         "integration": integration,
         "record_type": record_type,
+        "account": parent,
+        "has_children": bool(children(record_type)),
         "mapping_digest": mapping_digest,
         "customer_errors": list(CUSTOMER_ERRORS),
         "deleted": DeletedInQBenchException.__name__,
@@ -287,21 +308,21 @@ def ids_to_normalize_again(
     return sorted(found)
 
 
-def ids_without_one_customer(connection: Connection, integration: str) -> list[int]:
+def ids_without_one_customer(connection: Connection, integration: str, record_type: RecordType) -> list[int]:
     """QBench ids of the contacts that are not known to have exactly one customer, in ascending order."""
     statement = text(
-        "SELECT qbench_id FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = 'contact' "
+        "SELECT qbench_id FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = :record_type "
         "AND error_type = ANY(:errors) ORDER BY qbench_id"
     )
-    return list(connection.execute(statement, {"integration": integration, "errors": list(CUSTOMER_ERRORS)}).scalars())
+    parameters = {"integration": integration, "record_type": record_type, "errors": list(CUSTOMER_ERRORS)}
+    return list(connection.execute(statement, parameters).scalars())
 
 
-def ids_of_unknown_customers(connection: Connection, integration: str, *, most: int) -> list[int]:
+def ids_of_unknown_customers(connection: Connection, integration: str, record_type: RecordType, *, most: int) -> list[int]:
     """QBench ids of contacts whose customers QBench did not tell; of more than ``most``, others each time."""
     statement = text(
-        "SELECT qbench_id FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = 'contact' "
+        "SELECT qbench_id FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = :record_type "
         "AND error_type = :error ORDER BY random() LIMIT :most"
     )
-    return list(
-        connection.execute(statement, {"integration": integration, "error": CustomersUnknownException.__name__, "most": most}).scalars()
-    )
+    parameters = {"integration": integration, "record_type": record_type, "error": CustomersUnknownException.__name__, "most": most}
+    return list(connection.execute(statement, parameters).scalars())

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, INTENTS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.testing.bench import Bench
 
@@ -48,7 +48,7 @@ def batch_of(*rows: Put) -> WriteBatch:
 def valid(bench: Bench, record_type: RecordType, number: int = 1) -> dict[str, Any]:
     """Values that the CRM accepts for a new record, unlike those of any other number."""
     names = bench.fields[record_type]
-    match = f"Laboratory {number}" if record_type is RecordType.ACCOUNT else f"person{number}@example.com"
+    match = f"Laboratory {number}" if MODELS[record_type].exclusive is None else f"person{number}@example.com"
     return {names.match: match, **names.required}
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.listing import Gap
 from crm_pipeline.qbench.reading import Page, deleted_since, organization, read_changes, read_deletions
@@ -82,10 +82,10 @@ class Extract:
             finish(connection, self._integration, self._record_type, window=window)
         self.position = window.until
         self._read_gaps()
-        if self._record_type is RecordType.ACCOUNT:
-            self.read_again += read_contacts_of_returned(self._integration, store=self._store, client=self._client)
-        else:
-            again = read_untold(self._integration, store=self._store, client=self._client)
+        if children(self._record_type):
+            self.read_again += read_contacts_of_returned(self._integration, self._record_type, store=self._store, client=self._client)
+        if MODELS[self._record_type].parent is not None:
+            again = read_untold(self._integration, self._record_type, store=self._store, client=self._client)
             self.untold = sorted({*self.untold, *again})
 
     def _read_deleted(self, window: Window) -> None:

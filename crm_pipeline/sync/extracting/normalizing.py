@@ -13,7 +13,7 @@ from crm_pipeline.mapping.normalize import customer_ids_of, live_customers, norm
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.revision import mapping_digest
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.rows import column
 from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_id, raw_stream, stage_normalized
@@ -28,13 +28,14 @@ def normalize_staged(store: Store, integration: str, spec: RecordSpec, *, window
     """
     digest = mapping_digest(spec, reading)
     frames = raw_stream(store, integration, spec.record_type, window=window)
-    looks_at_customers = any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner))))
+    parent = MODELS[spec.record_type].parent
+    looked_at = parent if any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner)))) else None
     for frame in chain(frames, _out_of_date(store, integration, spec, window=window, digest=digest, counts=counts)):
-        deleted = _deleted_customers(store, integration, frame) if spec.record_type is RecordType.CONTACT else frozenset()
-        customers = _customers(store, integration, frame, deleted) if looks_at_customers else None
+        deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, contacts=frame)
+        customers = None if looked_at is None else _customers(store, integration, looked_at, contacts=frame, deleted=deleted)
         contents = None if customers is None else customers["content"]
         result = normalize(frame, spec=spec, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
-        several = _several_customers(frame, deleted) if spec.record_type is RecordType.CONTACT else None
+        several = None if parent is None else _several_customers(frame, deleted)
         with store.transaction() as connection:
             stage_normalized(
                 connection,
@@ -64,10 +65,10 @@ def _out_of_date(
             yield frame
 
 
-def _deleted_customers(store: Store, integration: str, contacts: pd.DataFrame) -> frozenset[int]:
+def _deleted_customers(store: Store, integration: str, record_type: RecordType, *, contacts: pd.DataFrame) -> frozenset[int]:
     ids = {number for content in contacts["content"] if isinstance(content, dict) for number in customer_ids_of(content.get("customers"))}
     with store.transaction() as connection:
-        return deleted_ids(connection, integration, RecordType.ACCOUNT, ids=sorted(ids))
+        return deleted_ids(connection, integration, record_type, ids=sorted(ids))
 
 
 def _several_customers(contacts: pd.DataFrame, deleted: frozenset[int]) -> list[list[int] | None]:
@@ -76,12 +77,12 @@ def _several_customers(contacts: pd.DataFrame, deleted: frozenset[int]) -> list[
     return [[-number if number in deleted else number for number in of_one] if len(of_one) > 1 else None for of_one in ids]
 
 
-def _customers(store: Store, integration: str, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.DataFrame:
+def _customers(store: Store, integration: str, record_type: RecordType, *, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.DataFrame:
     """Content and revision of each contact's first customer as staged; an empty dict and null where there is none."""
     ids = [_first_customer(content, deleted) for content in contacts["content"]]
     with store.transaction() as connection:
         wanted = sorted({customer_id for customer_id in ids if customer_id is not None})
-        staged = raw_by_id(connection, integration, RecordType.ACCOUNT, ids=wanted).set_index("qbench_id")
+        staged = raw_by_id(connection, integration, record_type, ids=wanted).set_index("qbench_id")
     contents, revisions = staged["content"].to_dict(), staged["revision"].to_dict()
     content = pd.Series([contents.get(customer_id, {}) for customer_id in ids], index=contacts.index, dtype=object)
     return pd.DataFrame({"content": content, "revision": pd.array([revisions.get(customer_id) for customer_id in ids], dtype="Int64")})

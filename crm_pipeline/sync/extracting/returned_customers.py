@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from crm_pipeline.errors import ServiceError
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, children
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import contact_ids, named_contact_ids
 from crm_pipeline.qbench.one_by_one import is_of_one_record
@@ -21,26 +21,28 @@ from crm_pipeline.store.staging import raw_contents, stage_raw
 logger = logging.getLogger(__name__)
 
 
-def read_contacts_of_returned(integration: str, *, store: Store, client: QBenchClient) -> int:
-    """Stage anew the contacts that were read without a customer that is back; returns how many were read.
+def read_contacts_of_returned(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> int:
+    """Stage anew the contacts that were read without a customer (``record_type``) that is back; returns how many were read.
 
     A call per customer and one per contact, none where no customer is back. Each customer is settled by itself: one with
     contacts that cannot be read now keeps neither another nor its other contacts back, and is taken up by the next read of customers.
     """
     with store.transaction() as connection:
-        customers = returned_customers(connection, integration)
+        customers = returned_customers(connection, integration, record_type)
     read = 0
     for customer in customers:
         try:
-            read += _read_contacts(integration, customer, store=store, client=client)
+            read += _read_contacts(integration, record_type, customer, store=store, client=client)
         except ServiceError as error:
             logger.warning("%s: customer %d is back, its contacts are still to be read: %s", integration, customer, error)
     return read
 
 
-def _read_contacts(integration: str, customer: int, *, store: Store, client: QBenchClient) -> int:
+def _read_contacts(integration: str, record_type: RecordType, customer: int, *, store: Store, client: QBenchClient) -> int:
+    # Nothing else belongs to a customer of QBench.
+    [contacts] = children(record_type)
     with store.transaction() as connection:
-        content = raw_contents(connection, integration, RecordType.ACCOUNT, ids=[customer])[customer]
+        content = raw_contents(connection, integration, record_type, ids=[customer])[customer]
     record = {**content, "id": customer}
     listed = True
     try:
@@ -52,13 +54,13 @@ def _read_contacts(integration: str, customer: int, *, store: Store, client: QBe
         logger.warning("%s: customer %d is back, only the contacts that its record names are read: %s", integration, customer, error)
         ids, listed = named_contact_ids(record), False
     with store.transaction() as connection:
-        missed = read_without(connection, integration, customer=customer, ids=list(ids))
-    answer = read_by_id(client, RecordType.CONTACT, missed)
+        missed = read_without(connection, integration, contacts, customer=customer, ids=list(ids))
+    answer = read_by_id(client, contacts, missed)
     with store.transaction() as connection:
-        stage_raw(connection, integration, RecordType.CONTACT, frame=answer.frame)
-        made_without(connection, integration, customer=customer, ids=sorted(set(missed).difference(answer.failed)))
+        stage_raw(connection, integration, contacts, frame=answer.frame)
+        made_without(connection, integration, contacts, customer=customer, ids=sorted(set(missed).difference(answer.failed)))
         if listed and not answer.failed:
-            settle_returned(connection, integration, customer=customer)
+            settle_returned(connection, integration, record_type, customer=customer)
     logger.info(
         "%s: customer %d is back; read %d of its contacts again, %d are still to be read",
         integration,

@@ -25,18 +25,18 @@ MOST_OF_AN_HOUR = 50
 """Contacts of unknown customers that one hourly run asks for; the night asks for all of them."""
 
 
-def read_untold(integration: str, *, store: Store, client: QBenchClient) -> list[int]:
+def read_untold(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> list[int]:
     """Read contacts again whose customers QBench failed to tell, and stage those that it tells now; the ids of the others.
 
     No call where there are none, two or three for each. Raises the ServiceError of a QBench that is down.
     """
     with store.transaction() as connection:
-        ids = ids_of_unknown_customers(connection, integration, most=MOST_OF_AN_HOUR)
+        ids = ids_of_unknown_customers(connection, integration, record_type, most=MOST_OF_AN_HOUR)
     if not ids:
         return []
-    answer = read_by_id(client, RecordType.CONTACT, ids)
+    answer = read_by_id(client, record_type, ids)
     with store.transaction() as connection:
-        stage_raw(connection, integration, RecordType.CONTACT, frame=answer.frame)
+        stage_raw(connection, integration, record_type, frame=answer.frame)
     logger.info("%s: QBench tells the customers of %d contacts now, of %d still not", integration, len(answer.frame), len(answer.failed))
     return answer.failed
 
@@ -48,11 +48,12 @@ class WaitingContacts:
     reads fail, which are tried again the next time.
     """
 
-    def __init__(self, integration: str, *, store: Store, client: QBenchClient) -> None:
+    def __init__(self, integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> None:
         self.read = 0
         self.changed = 0
         self.failed: list[int] = []
         self._integration = integration
+        self._record_type = record_type
         self._store = store
         self._client = client
 
@@ -62,11 +63,11 @@ class WaitingContacts:
         with self._store.lock(f"reading {tenant}"):
             with self._store.transaction() as connection:
                 require_organization(connection, self._integration, "qbench", org_id=tenant)
-                ids = ids_without_one_customer(connection, self._integration)
+                ids = ids_without_one_customer(connection, self._integration, self._record_type)
             for start in range(0, len(ids), BATCH):
-                answer = read_by_id(self._client, RecordType.CONTACT, ids[start : start + BATCH])
+                answer = read_by_id(self._client, self._record_type, ids[start : start + BATCH])
                 with self._store.transaction() as connection:
-                    self.changed += stage_raw(connection, self._integration, RecordType.CONTACT, frame=answer.frame)
+                    self.changed += stage_raw(connection, self._integration, self._record_type, frame=answer.frame)
                 self.read += len(answer.frame)
                 self.failed += answer.failed
                 logger.info("%s: read %d of %d contacts without one customer again", self._integration, self.read, len(ids))

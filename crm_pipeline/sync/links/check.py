@@ -19,7 +19,7 @@ import pandas as pd
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.batch import WriteBatch, account_for
 from crm_pipeline.crms.examining import left_since
-from crm_pipeline.model import Operation, RecordType, Verb
+from crm_pipeline.model import Operation, RecordType, Verb, children
 from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
@@ -122,7 +122,7 @@ class LinkCheck:
                 self._store_findings(reader, findings, report)
                 self._write_keys(order, findings[findings["key_lost"]], report)
                 self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
-                if order.state.record_type is RecordType.ACCOUNT:
+                if children(order.state.record_type):
                     self._returned = returned(rows, findings)
             self._apply_policy(order, report, new=[] if findings is None else _ids(findings, findings["finding"].eq("deleted")))
         with self._store.transaction() as connection:

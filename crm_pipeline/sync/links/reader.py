@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
@@ -40,7 +40,7 @@ class LinkReader:
         found = examined(self.crm, self.state.record_type, links["crm_id"].tolist(), key=self.order.settings.external_key)
         links = links[links["crm_id"].isin(found["crm_id"])].reset_index(drop=True)
         accounts = None
-        if self.state.record_type is RecordType.CONTACT:
+        if MODELS[self.state.record_type].parent is not None:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
                 accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))

@@ -14,7 +14,7 @@ from crm_pipeline.crms.fewest_calls import ASSOCIATE, fewest_calls
 from crm_pipeline.errors import LinkConflictException
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
 from crm_pipeline.mapping.revision import mapping_digest
-from crm_pipeline.model import Operation, Outcome, RecordType
+from crm_pipeline.model import MODELS, Operation, Outcome, RecordType, children
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.organizations import check_organization
@@ -128,7 +128,7 @@ class Preview:
             taken_crm_ids.update(planned.rows["crm_id"].dropna())
             self._count(forecast, planned, order)
             written.update(self._rows_per_call(planned.rows))
-            if order.spec.record_type is RecordType.ACCOUNT:
+            if children(order.spec.record_type):
                 accounts.add(planned)
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
         forecast.writes = fewest_calls(self._crm, written)
@@ -140,7 +140,7 @@ class Preview:
             forecast.open_intents = len(order.state.open_intents(connection))
             forecast.other_mapping = _of_other_mapping(connection, order, selection)
             forecast.unknown_fields = unknown_fields(connection, order.integration, order.spec)
-            if order.spec.record_type is RecordType.ACCOUNT:
+            if MODELS[order.spec.record_type].parent is None:
                 return begun(connection, order, selection, accounts=self._accounts)
             # As the load of accounts does before.
             follow_deletions(connection, order.parent)

@@ -7,7 +7,7 @@ from typing import Protocol
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.staging import staged_errors
 from crm_pipeline.sync.planning import eligibility
 
@@ -24,9 +24,12 @@ class Accounts(Protocol):
         ...
 
 
-def customers(connection: Connection, integration: str, *, accounts: Accounts, ids: pd.Series) -> pd.DataFrame:
-    """What these customers are in the CRM (eligibility.PARENTS); ``ids``: QBench ids, which may repeat and be null."""
+def customers(connection: Connection, state: CrmState, *, accounts: Accounts, ids: pd.Series) -> pd.DataFrame:
+    """What the customers of contacts, whose state it is, are in the CRM (eligibility.PARENTS).
+
+    ``ids``: their QBench ids, which may repeat and be null.
+    """
     unique = ids.dropna().astype("int64").unique().tolist()
-    errors = staged_errors(connection, integration, RecordType.ACCOUNT, ids=unique)
+    errors = staged_errors(connection, state.integration, state.accounts.record_type, ids=unique)
     links, outcomes = accounts.links(connection, ids=unique), accounts.outcomes(connection, ids=unique)
     return eligibility.parents(ids, links, outcomes, errors=errors)

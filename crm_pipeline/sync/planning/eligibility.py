@@ -17,7 +17,7 @@ from crm_pipeline.errors import (
     record_errors,
 )
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.model import LinkStatus, RecordType
+from crm_pipeline.model import LinkStatus
 from crm_pipeline.sync.links.usable import UNUSABLE, account_crm_ids
 
 VERDICTS = FrameSchema(
@@ -82,7 +82,6 @@ def assess(
     normalized: pd.DataFrame,
     links: pd.DataFrame,
     *,
-    record_type: RecordType,
     customers: pd.DataFrame | None,
     email_winners: pd.Series | None = None,
 ) -> pd.DataFrame:
@@ -96,7 +95,7 @@ def assess(
     )
     verdicts["waits_on"] = verdicts["error_type"].map(_waits_on())
     verdicts["after_match"] = False
-    if record_type is RecordType.CONTACT and customers is not None:
+    if customers is not None:
         known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
         verdicts = _with_held_customer(verdicts, known)
         if email_winners is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests, nullable
 from crm_pipeline.mapping.presets import preset_field
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import MODELS
 from crm_pipeline.store import emails as store_emails
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync.links.usable import UNUSABLE
@@ -27,8 +27,8 @@ def contenders(connection: Connection, state: CrmState, *, addresses: pd.Series)
         connection,
         state,
         emails=addresses.dropna().unique().tolist(),
-        email_field=_field(state.crm),
-        required=MODELS[RecordType.CONTACT].required_to_create,
+        email_field=_field(state),
+        required=MODELS[state.record_type].required_to_create,
         unusable=UNUSABLE,
     )
 
@@ -43,13 +43,13 @@ def winners(addresses: pd.Series, found: pd.DataFrame, customers: pd.DataFrame) 
     return emails.winners(addresses, wanted, emails.CLAIMS.build(found.assign(eligible=eligible)))
 
 
-def given_up(crm: str, *, frame: pd.DataFrame, links: pd.DataFrame, digests: pd.DataFrame, verdicts: pd.DataFrame) -> set[int]:
+def given_up(state: CrmState, *, frame: pd.DataFrame, links: pd.DataFrame, digests: pd.DataFrame, verdicts: pd.DataFrame) -> set[int]:
     """The addresses (digests) that linked contacts, which may sync, held so far and are given another one for.
 
     ``frame``: normalized rows, of which ``digests`` (of their payload) and ``verdicts`` (eligibility.VERDICTS) have one row each.
     ``links``: schemas.LINKS.
     """
-    field = _field(crm)
+    field = _field(state)
     if field not in digests or links.empty:
         return set()
     held = frame["qbench_id"].map(digest_frame(links["digests"], [field])[field].set_axis(links["qbench_id"])).fillna(NO_DIGEST)
@@ -58,16 +58,16 @@ def given_up(crm: str, *, frame: pd.DataFrame, links: pd.DataFrame, digests: pd.
     return {int(address) for address in held[leaves]}
 
 
-def marked(planned: Plan, crm: str, *, links: pd.DataFrame, digests: pd.DataFrame) -> Plan:
+def marked(planned: Plan, state: CrmState, *, links: pd.DataFrame, digests: pd.DataFrame) -> Plan:
     """A plan of contacts with the addresses that its writes give up and take (emails.with_emails).
 
     ``links``: schemas.LINKS. ``digests``: of the rows' payload.
     """
-    field = _field(crm)
+    field = _field(state)
     held = nullable(digest_frame(links["digests"], [field])[field]).set_axis(links["qbench_id"])
     none = pd.Series(NO_DIGEST, index=digests.index, dtype="int64")
     return emails.with_emails(planned, held=held, wanted=nullable(digests.get(field, none)))
 
 
-def _field(crm: str) -> str:
-    return preset_field(crm, RecordType.CONTACT, "email") or ""
+def _field(state: CrmState) -> str:
+    return preset_field(state.crm, state.record_type, "email") or ""

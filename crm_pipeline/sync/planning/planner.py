@@ -17,7 +17,7 @@ from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.mapping.targets import Target, targets
 from crm_pipeline.mapping.validity import mapping_problems
-from crm_pipeline.model import MODELS, Operation, RecordType
+from crm_pipeline.model import MODELS, Operation
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_calls
 from crm_pipeline.store.waiting import ids_released
@@ -75,6 +75,7 @@ class Planner:
         self._store = store
         self._crm = crm
         self._record_type = order.spec.record_type
+        self._model = MODELS[order.spec.record_type]
         self._org_id = org_id
         self.look_anew()
         self._owners = Owners(order, crm=crm, notes=notes, of_accounts=account_owners)
@@ -118,10 +119,10 @@ class Planner:
             open_calls=known.open_calls,
         )
         key_of = order.key_of if order.settings.external_key else None
-        planned = plan(inputs, model=MODELS[self._record_type], key_of=key_of)
+        planned = plan(inputs, model=self._model, key_of=key_of)
         planned = self._without_refused(with_write_digests(planned, known.digests, settings=order.settings))
-        if self._record_type is RecordType.CONTACT:
-            planned = claims.marked(planned, order.crm, links=links, digests=known.digests)
+        if self._model.exclusive is not None:
+            planned = claims.marked(planned, order.state, links=links, digests=known.digests)
         planned = self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
         return with_verbs(planned, parent_goes_with=self._crm.capabilities.parent_goes_with)
 
@@ -149,19 +150,19 @@ class Planner:
         with self._store.transaction() as connection:
             links = order.state.links(connection, ids=frame["qbench_id"].tolist())
             former = self._accounts.links(connection, ids=former_customers(frame, links))
-            if self._record_type is RecordType.CONTACT:
+            if self._model.parent is not None:
                 found = claims.contenders(connection, order.state, addresses=frame["email"])
                 ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
-                parents = customers(connection, order.integration, accounts=self._accounts, ids=ids)
+                parents = customers(connection, order.state, accounts=self._accounts, ids=ids)
                 winners = claims.winners(frame["email"], found, parents)
             calls = open_calls(connection, order.state, ids=frame["qbench_id"].tolist())
-        verdicts = eligibility.assess(frame, links, record_type=self._record_type, customers=parents, email_winners=winners)
+        verdicts = eligibility.assess(frame, links, customers=parents, email_winners=winners)
         return Known(payload, wanted, links, parents, former, verdicts, calls)
 
     def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
-        if self._record_type is RecordType.CONTACT:
-            leaving = claims.given_up(self._order.crm, frame=frame, links=known.links, digests=known.digests, verdicts=known.verdicts)
+        if self._model.exclusive is not None:
+            leaving = claims.given_up(self._order.state, frame=frame, links=known.links, digests=known.digests, verdicts=known.verdicts)
             self.lookup.expect_given_up(leaving)
         unlinked = self._to_match(frame, known)
         rivals = [

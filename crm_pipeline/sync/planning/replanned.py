@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.emails import waiting_for_email
 from crm_pipeline.store.waiting import ids_to_plan_again
@@ -30,7 +30,7 @@ def awakened(
     contacts refer to, as the state has them where left out. ``written_before``: those that are written before this load.
     """
     found = set(ids_to_plan_again(connection, state, holding=eligibility.HOLDING, customers=written_before, settings=settings))
-    if state.record_type is RecordType.CONTACT:
+    if MODELS[state.record_type].exclusive is not None:
         found.update(_judged_otherwise(connection, state, accounts or state.accounts))
     return sorted(found)
 
@@ -42,12 +42,11 @@ def _judged_otherwise(connection: Connection, state: CrmState, accounts: Account
         return []
     found = claims.contenders(connection, state, addresses=waiting["email"])
     known = customers(
-        connection, state.integration, accounts=accounts, ids=pd.concat([waiting["customer_id"], found["customer_id"]], ignore_index=True)
+        connection, state, accounts=accounts, ids=pd.concat([waiting["customer_id"], found["customer_id"]], ignore_index=True)
     )
     verdicts = eligibility.assess(
         waiting,
         state.links(connection, ids=waiting["qbench_id"].tolist()),
-        record_type=state.record_type,
         customers=known,
         email_winners=claims.winners(waiting["email"], found, known),
     )

@@ -46,7 +46,7 @@ def outcomes(*given: dict[str, Any]) -> pd.DataFrame:
 def verdict(customer_links: pd.DataFrame, customer_outcomes: pd.DataFrame) -> tuple[str | None, str | None]:
     contacts = rows(41)
     known = parents(contacts["customer_id"], customer_links, customer_outcomes)
-    judged = assess(contacts, links(), record_type=CONTACT, customers=known).astype(object).where(lambda frame: frame.notna(), None)
+    judged = assess(contacts, links(), customers=known).astype(object).where(lambda frame: frame.notna(), None)
     return judged.loc[0, "error_type"], judged.loc[0, "waits_on"]
 
 
@@ -73,7 +73,7 @@ def test_a_contact_is_deferred_only_if_its_customer_can_still_sync_by_itself(
 def test_the_record_s_own_error_comes_before_its_customer_s() -> None:
     contacts = rows(41, error="InvalidEmailException")
     known = parents(contacts["customer_id"], links(), outcomes())
-    assert assess(contacts, links(), record_type=CONTACT, customers=known)["error_type"].tolist() == ["InvalidEmailException"]
+    assert assess(contacts, links(), customers=known)["error_type"].tolist() == ["InvalidEmailException"]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_record_s_own_error_comes_before_its_customer_s() -> None:
 def test_a_link_that_cannot_be_used_keeps_the_record_back(status: str, expected: str | None) -> None:
     contacts = rows(41)
     known = parents(contacts["customer_id"], links(link(41)), outcomes())
-    judged = assess(contacts, links(link(1, status)), record_type=CONTACT, customers=known)
+    judged = assess(contacts, links(link(1, status)), customers=known)
     assert judged["error_type"].astype(object).where(judged["error_type"].notna(), None).tolist() == [expected]
 
 

@@ -65,7 +65,7 @@ def planned(
         normalized=frame,
         payload=payload,
         digests=digests(payload.values),
-        verdicts=eligibility.assess(frame, links, record_type=spec.record_type, customers=customers),
+        verdicts=eligibility.assess(frame, links, customers=customers),
         links=links,
         matches=MATCHES.empty() if matches is None else matches,
         parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
