@@ -56,7 +56,6 @@ class LinkStatus(StrEnum):
     """What state a link is in."""
 
     LIVE = "live"
-    MERGED = "merged"
     DELETED = "deleted"
     CONFLICT = "conflict"
     SOURCE_DELETED = "source_deleted"

@@ -182,7 +182,7 @@ LINKS = FrameSchema(
         Column("version", "int64", "version last sent"),
         Column("digests", "object", "dict of CRM field to digest of the value last wanted"),
         Column("parent_qbench_id", "Int64", "contacts: QBench id of the customer last sent as parent; null: none sent yet"),
-        Column("status", "str", "live, merged, deleted, conflict or source_deleted"),
+        Column("status", "str", "live, deleted, conflict or source_deleted"),
         Column("merged_into", "str", "of a conflict after a merge in the CRM: id of the record that it was merged into, else null"),
         Column("held", "bool", "deleted in the CRM with too many others at once: reported only, whatever the policy"),
         Column("linked_at", "datetime64[us, UTC]", "when the two were linked; set by the store"),

@@ -6,7 +6,7 @@ import pandas as pd
 
 from crm_pipeline.model import LinkStatus
 
-UNUSABLE = (LinkStatus.DELETED, LinkStatus.CONFLICT, LinkStatus.MERGED)
+UNUSABLE = (LinkStatus.DELETED, LinkStatus.CONFLICT)
 """What a link is that keeps back its own record."""
 
 

@@ -145,7 +145,7 @@ def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataF
     open_rows = verdicts["error_type"].isna()
     for error, statuses in (
         (DeletedInCrmException, [LinkStatus.DELETED]),
-        (LinkConflictException, [LinkStatus.CONFLICT, LinkStatus.MERGED]),
+        (LinkConflictException, [LinkStatus.CONFLICT]),
     ):
         verdicts = _judged(verdicts, open_rows & status.isin(statuses), error, reason=crm_id, waits_on=error.waits_on)
     return verdicts

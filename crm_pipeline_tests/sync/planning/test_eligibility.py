@@ -82,7 +82,6 @@ def test_the_record_s_own_error_comes_before_its_customer_s() -> None:
         ("live", None),
         ("deleted", "DeletedInCrmException"),
         ("conflict", "LinkConflictException"),
-        ("merged", "LinkConflictException"),
     ],
 )
 def test_a_link_that_cannot_be_used_keeps_the_record_back(status: str, expected: str | None) -> None:
