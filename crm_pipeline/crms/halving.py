@@ -3,12 +3,13 @@
 A CRM can fail on a whole batch for one item's sake: refuse it, fail inside, let the connection break, or answer the same
 error for each item. Each half goes out once; whatever gets through is done. An item that fails alone is to blame if the
 service is up: something else got through, or a cheap question is answered. A service that fails again and again
-(``most_failures``) is down, unless a part of the batch got through and the cheap question is answered still.
+(``most_failures``) is down, unless the cheap question is answered still, and a part of the batch got through. Of readings, which
+change nothing, one batch after the last that got through may be such that it fails on every item.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import floor, log2
 from typing import Generic, Literal, Protocol, TypeVar
@@ -19,6 +20,8 @@ T = TypeVar("T")
 A = TypeVar("A")
 HURRY = 4
 """So many failures before a service counts as down, the largest pieces are tried too."""
+TURNS = 3
+"""How often a reading of which nothing gets through goes on while the service is up, each time for twice as many failures."""
 
 A_co = TypeVar("A_co", covariant=True)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -70,18 +73,21 @@ def in_halves(
     repeatable: bool,
     is_up: Callable[[], bool],
     refused: Literal["halved", "counted"] = "halved",
+    turns: int = 0,
 ) -> Iterator[Answered[T, A] | Alone[T]]:
     """Send the items in one call, or in as many as it takes to part them from those that a call fails on.
 
     ``repeatable``: whether a call that may have been carried out may be made again; else only one that certainly was not is
     sent in halves. ``is_up`` makes one cheap call, where an item failed alone and nothing got through, or too many calls failed.
     ``refused``: whether refused calls are halved to the end, or count like those on which the service fails and leave open
-    whether it is up for others; doubtful refusals always do.
+    whether it is up for others; doubtful refusals always do. ``turns``: how often too many failures do not count while the
+    service is up although nothing got through.
     Raises the ServiceError of credentials, limits, an unreachable service at once, and of a service that counts as down.
     """
     pieces: list[Sequence[T]] = [items] if items else []
     alone: list[Alone[T]] = []
-    failures, most = -1, most_failures(len(items))
+    usual = most_failures(len(items))
+    failures, most = -1, usual
     up = again = some_through = False
     while pieces:
         piece = pieces.pop(_next(pieces, hurry=failures > most - HURRY and failures % 2 == 0))
@@ -99,11 +105,13 @@ def in_halves(
                 middle = len(piece) // 2
                 pieces += [piece[middle:], piece[:middle]]
             if pieces and failures >= most:
-                if not (some_through and is_up()):
+                if not ((some_through or turns) and is_up()):
                     raise
                 failures = 0
+                if not some_through:
+                    turns, most = turns - 1, 2 * most
         else:
-            failures, up, some_through = 0, True, True
+            failures, most, up, some_through = 0, usual, True, True
             yield Answered(piece, answer)
         if up:
             yield from alone
@@ -113,18 +121,22 @@ def in_halves(
     yield from alone
 
 
-def read_in_halves(items: Sequence[T], send: Send[T, A], *, is_up: Callable[[], bool]) -> tuple[list[A], dict[T, ServiceError]]:
-    """What a reading of these items is answered, part by part, and the items on which the service fails.
+def read_in_halves(batches: Iterable[Sequence[T]], send: Send[T, A], *, is_up: Callable[[], bool]) -> tuple[list[A], dict[T, ServiceError]]:
+    """What a reading of these batches is answered, part by part, and the items on which the service fails.
 
     ``is_up`` asks the like for none of them: a refusal that meets that too is no item's. Raises the ServiceError of ``in_halves``.
     """
     answers: list[A] = []
     failed: dict[T, ServiceError] = {}
-    for part in in_halves(items, send, repeatable=True, is_up=is_up, refused="counted"):
-        if isinstance(part, Alone):
-            failed[part.item] = part.error
-        else:
-            answers.append(part.answer)
+    turns = TURNS
+    for batch in batches:
+        before = len(answers)
+        for part in in_halves(batch, send, repeatable=True, is_up=is_up, refused="counted", turns=turns):
+            if isinstance(part, Alone):
+                failed[part.item] = part.error
+            else:
+                answers.append(part.answer)
+        turns = TURNS if len(answers) > before else 0
     return answers, failed
 
 

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crm_pipeline.crms.halving import (
+    TURNS,
     Alone,
     Answered,
     BatchRefusedError,
@@ -173,9 +174,42 @@ def test_no_items_are_no_call() -> None:
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_reading_blames_an_item_only_while_the_service_answers_the_like_for_others(error: ServiceError, size: int) -> None:
     service = Service(0, error=error)
-    answers, failed = read_in_halves(range(size), service.send, is_up=service.is_up)
+    answers, failed = read_in_halves([range(size)], service.send, is_up=service.is_up)
     assert (sum(answers), set(failed)) == (size - 1, {0})
     down = Service(error=error, down=True)
     with pytest.raises(type(error)):
-        read_in_halves(range(size), down.send, is_up=down.is_up)
+        read_in_halves([range(size)], down.send, is_up=down.is_up)
     assert len(down.sizes) - 1 + down.asked <= 2 * log2(size) + 2
+
+
+@pytest.mark.parametrize("size", [2, 4, 9, 100])
+@pytest.mark.parametrize("error", INSIDE, ids=lambda error: type(error).__name__)
+def test_reading_that_fails_on_every_item_leaves_each_open_by_itself_while_the_service_is_up(error: ServiceError, size: int) -> None:
+    service = Service(*range(size), error=error)
+    answers, failed = read_in_halves([range(size)], service.send, is_up=service.is_up)
+    assert (answers, set(failed)) == ([], set(range(size)))
+    assert len(service.sizes) + service.asked <= 2 * size + TURNS + 1
+
+
+def test_item_that_gets_through_is_found_among_ever_so_many_on_which_a_reading_fails() -> None:
+    service = Service(*(set(range(100)) - {61}))
+    answers, failed = read_in_halves([range(100)], service.send, is_up=service.is_up)
+    assert (sum(answers), set(failed)) == (1, set(range(100)) - {61})
+
+
+def test_reading_that_fails_on_one_batch_after_the_other_is_down_after_a_few_more_calls() -> None:
+    batches = [range(start, start + 100) for start in range(0, 1_000, 100)]
+    service = Service(*range(1_000))
+    with pytest.raises(ServiceUnavailableError):
+        read_in_halves(batches, service.send, is_up=service.is_up)
+    assert len(service.sizes) <= 2 * 100 + 2 * log2(100) + 2
+    service = Service(*range(0, 100), *range(200, 300), *range(999, 1_000))
+    answers, failed = read_in_halves(batches, service.send, is_up=service.is_up)
+    assert (sum(answers), set(failed)) == (799, service.poison)
+
+
+def test_reading_of_so_many_items_that_none_gets_through_is_not_halved_to_death() -> None:
+    service = Service(*range(2_000))
+    with pytest.raises(ServiceUnavailableError):
+        read_in_halves([range(2_000)], service.send, is_up=service.is_up)
+    assert len(service.sizes) <= 2 ** (TURNS + 1) * (2 * log2(2_000) + 2)

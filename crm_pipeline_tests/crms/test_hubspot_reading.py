@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,23 @@ def test_batch_read_refused_for_another_reason_than_a_missing_record_is_no_empty
     with pytest.raises(RequestRefusedError) as raised:
         crm.find(CONTACT, "email", ["ada@example.com"])
     assert "ada" not in str(raised.value)
+
+
+@pytest.mark.parametrize("code", ["INTERNAL_ERROR", "VALIDATION_ERROR", "SOMETHING_NEW"])
+@pytest.mark.parametrize("times", [None, 1])
+def test_ids_that_an_error_of_a_batch_read_names_are_asked_for_once_more_and_fail_by_themselves(
+    bench: Bench, sandbox: Sandbox, crm: Crm, code: str, times: int | None
+) -> None:
+    emails = [f"person{number}@example.com" for number in range(8)]
+    ids = [bench.add(CONTACT, valid(bench, CONTACT, number)) for number in range(8)]
+    body = {"status": "COMPLETE", "results": [], "errors": [{"category": code, "context": {"ids": emails}}]}
+    sandbox.faults.add(Fault(path="batch/read", status=207, body=body, times=times))
+    found = crm.find(CONTACT, "email", emails)
+    assert crm.calls.snapshot() == {"read": 2}
+    if times:
+        assert dict(zip(found["value"], found["crm_id"], strict=True)) == dict(zip(emails, ids, strict=True))
+    else:
+        assert found["error_type"].tolist() == ["CrmFailsOnRecordException"] * 8
 
 
 def test_ids_that_a_batch_read_refuses_without_a_code_are_missing_if_they_were_asked_for(sandbox: Sandbox, crm: Crm) -> None:
@@ -164,3 +182,34 @@ def test_merged_record_is_examined_though_batch_reads_do_not_follow_merges(bench
     found = examined(crm, CONTACT, [first, second, gone], key=None).set_index("crm_id")
     assert found["state"].to_dict() == {first: "merged", second: "merged", gone: "deleted"}
     assert found.loc[[first, second], "leads_to"].tolist() == [merged, merged]
+
+
+@pytest.mark.parametrize("way", [{"status": 500}, {"kind": "drop_before"}])
+def test_merged_record_that_cannot_be_shown_leaves_open_what_may_be_part_of_it_and_nothing_else(
+    bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, way: dict[str, Any]
+) -> None:
+    portal.batch_read_follows_merges, portal.search_calls = False, None
+    ids = [bench.add(CONTACT, valid(bench, CONTACT, number)) for number in range(6)]
+    hidden, shown = portal.merge("contacts", ids[0], ids[1]), portal.merge("contacts", ids[2], ids[3])
+    portal.archive("contacts", ids[4])
+    sandbox.faults.add(Fault(returning=f'"{hidden}"', times=None, **way))
+    found = examined(crm, CONTACT, ids, key=None)
+    assert dict(zip(found["crm_id"], found["leads_to"], strict=True)) == {ids[2]: shown, ids[3]: shown, ids[5]: ids[5]}
+    sandbox.faults.clear()
+    assert set(examined(crm, CONTACT, ids, key=None)["crm_id"]) == set(ids)
+
+
+def test_company_that_does_not_say_when_it_was_made_leaves_the_create_of_its_name_open_and_no_other(bench: Bench, sandbox: Sandbox) -> None:
+    sent = {number: valid(bench, ACCOUNT, number) for number in (1, 2)}
+    ids = {number: bench.add(ACCOUNT, values) for number, values in sent.items()}
+
+    def without(answer: Any) -> Any:
+        for record in answer["results"]:
+            if record["id"] == ids[1]:
+                del record["properties"]["createdate"], record["createdAt"]
+        return answer
+
+    sandbox.faults.add(Fault(path="companies/search", kind="bend", bend=without))
+    with closing(bench.connect(external_key=None)) as crm:
+        found = crm.resolve_intents(ACCOUNT, intents_of(*sent.items())).astype(object)
+    assert dict(zip(found["qbench_id"], found["crm_id"].where(found["crm_id"].notna(), None), strict=True)) == {1: None, 2: ids[2]}

@@ -194,13 +194,9 @@ class RolodexCrm:
             records: list[Row] = answer[0]
             return records
 
-        records: list[Row] = []
-        failed: set[str] = set()
-        for start in range(0, len(items), ASKED_AT_ONCE):
-            answers, without = read_in_halves(items[start : start + ASKED_AT_ONCE], send, is_up=self.is_up)
-            records += [record for answer in answers for record in answer]
-            failed |= set(without)
-        return records, failed
+        batches = (items[start : start + ASKED_AT_ONCE] for start in range(0, len(items), ASKED_AT_ONCE))
+        answers, failed = read_in_halves(batches, send, is_up=self.is_up)
+        return [record for answer in answers for record in answer], set(failed)
 
     def _write(self, path: str, rows: list[Row], *, label: str, repeatable: bool) -> list[Row]:
         def send(part: Sequence[Row], /, *, again: bool) -> list[Row]:

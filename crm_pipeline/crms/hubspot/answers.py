@@ -78,7 +78,12 @@ class NamelessError(FailedTogetherError):
 
     def __init__(self, *, integration: str, problem: Problem) -> None:
         self.problem = problem
-        super().__init__(f"an error ({problem.code}) names none of its batch", integration=integration, service=SERVICE, code=problem.code)
+        super().__init__(
+            f"an error ({problem.code}) does not say which inputs of its batch it is about",
+            integration=integration,
+            service=SERVICE,
+            code=problem.code,
+        )
 
 
 def problem_of(error: ServiceError) -> Problem | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.hubspot.reading import Reader
+from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 
 CREATED = "createdate"
@@ -20,6 +22,7 @@ CLOCK_SKEW = timedelta(minutes=5)
 SENDING = timedelta(minutes=10)
 """How long after its intent a create can still be carried out: pacing, a time-out and HubSpot's own delay. Assumed."""
 
+Record = Mapping[str, Any]
 Found = tuple[int, str | None]
 """A QBench id and the id of a record that its create may have made, null where HubSpot fails to tell."""
 
@@ -52,13 +55,12 @@ def _contacts(reader: Reader, object_name: str, intents: pd.DataFrame) -> Iterat
     unread = set(owners.loc[owners["error_type"].notna(), "value"])
     ids = {value: crm_id for value, crm_id in zip(owners["value"], owners["crm_id"], strict=True) if value not in unread}
     held, failed = reader.current(object_name, list(ids.values()), [CREATED])
-    created = {crm_id: _created(reader, record) for crm_id, record in held.items()}
     for (qbench_id, since), email in emails.items():
         crm_id = ids.get(email)
         if email in unread or crm_id in failed:
             yield qbench_id, None
-        elif crm_id is not None and _is_ours(created.get(crm_id), since):
-            yield qbench_id, crm_id
+        elif crm_id in held:
+            yield from _ours(qbench_id, crm_id, _created(held[crm_id]), since=since)
 
 
 def _companies(reader: Reader, object_name: str, intents: pd.DataFrame) -> Iterator[Found]:
@@ -66,14 +68,28 @@ def _companies(reader: Reader, object_name: str, intents: pd.DataFrame) -> Itera
         {"propertyName": CREATED, "operator": "GTE", "value": _milliseconds(intents["created_at"].min() - CLOCK_SKEW)},
         {"propertyName": CREATED, "operator": "LTE", "value": _milliseconds(intents["created_at"].max() + CLOCK_SKEW + SENDING)},
     ]
-    by_name: dict[str, list[tuple[str, datetime]]] = {}
-    for record in reader.searcher.records(object_name, filters, ["name", CREATED]):
-        name = record["properties"].get("name")
-        by_name.setdefault(_folded(name), []).append((str(record["id"]), _created(reader, record)))
+    properties = ["name", CREATED]
+    records: Sequence[Record]
+    untold: set[str] = set()
+    try:
+        records = list(reader.searcher.records(object_name, filters, properties))
+    except ServiceError as error:
+        if not (may_be_of_one(error) and reader.searcher.answers(object_name, filters, properties)):
+            raise
+        # By name only the creates are untold whose own record HubSpot fails to show.
+        names = [str(sent["name"]).strip() for sent in intents["sent"] if _folded(sent.get("name"))]
+        records, failed = reader.searcher.with_values(object_name, "name", names, properties, filters=filters)
+        untold = set(map(_folded, failed))
+    by_name: dict[str, list[Record]] = {}
+    for record in records:
+        by_name.setdefault(_folded(record["properties"].get("name")), []).append(record)
     for qbench_id, sent, since in zip(intents["qbench_id"], intents["sent"], intents["created_at"], strict=True):
-        for crm_id, created in by_name.get(_folded(sent.get("name")), ()):
-            if sent.get("name") and _is_ours(created, since):
-                yield int(qbench_id), crm_id
+        name = _folded(sent.get("name"))
+        if name in untold:
+            yield int(qbench_id), None
+        elif name:
+            for record in by_name.get(name, ()):
+                yield from _ours(int(qbench_id), str(record["id"]), _created(record), since=since)
 
 
 def _windows(intents: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -84,14 +100,18 @@ def _windows(intents: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield window
 
 
-def _is_ours(created: datetime | None, since: datetime) -> bool:
-    return created is not None and created >= since - CLOCK_SKEW
+def _ours(qbench_id: int, crm_id: str, created: datetime | None, *, since: datetime) -> Iterator[Found]:
+    """The record if our create may have made it. One that does not say when it was made would only be guessed: it is not told."""
+    if created is None:
+        yield qbench_id, None
+    elif created >= since - CLOCK_SKEW:
+        yield qbench_id, crm_id
 
 
-def _created(reader: Reader, record: Mapping[str, Any]) -> datetime:
-    """When a record was created: its property may hold milliseconds, the record's own member is a moment in ISO 8601.
+def _created(record: Record) -> datetime | None:
+    """When a record was created; null where it does not say it.
 
-    Raises UnexpectedAnswerError where neither says it: whose record it is would only be guessed.
+    Its property may hold milliseconds, the record's own member is a moment in ISO 8601.
     """
     for value in (record["properties"].get(CREATED), record.get("createdAt")):
         with suppress(ValueError):
@@ -99,7 +119,7 @@ def _created(reader: Reader, record: Mapping[str, Any]) -> datetime:
             # Some counts of milliseconds read as a date long ago, without a time zone.
             if moment.tzinfo is not None:
                 return moment
-    raise reader.unexpected(f"a record does not say when it was created, neither in {CREATED} nor in createdAt")
+    return None
 
 
 def _folded(name: object) -> str:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -21,7 +21,7 @@ from crm_pipeline.crms.hubspot.answers import SERVICE, NamelessError
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, LABELS_READ, LIST, PROPERTIES, at_most
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem
 from crm_pipeline.crms.hubspot.paths import Paths
-from crm_pipeline.crms.hubspot.searching import Searcher, has_value, next_page
+from crm_pipeline.crms.hubspot.searching import Filter, Searcher, has_value, next_page
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.wire import crm_field
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError, UnexpectedAnswerError
@@ -103,6 +103,14 @@ class BatchRead:
     nobody: str = NOBODY
 
 
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """What a batch read gave, and the ids that it was asked for and that HubSpot fails on, each by itself."""
+
+    results: list[dict[str, Any]]
+    failed: set[str]
+
+
 class Reader:
     """Reads records of one portal. ``key`` is the external key property, if the portal has one."""
 
@@ -111,10 +119,6 @@ class Reader:
         self._paths = paths
         self._key = key
         self.searcher = Searcher(transport, paths)
-
-    def unexpected(self, what: str) -> UnexpectedAnswerError:
-        """The error of an answer outside HubSpot's contract."""
-        return UnexpectedAnswerError(what, integration=self._transport.integration, service=SERVICE)
 
     def account(self) -> dict[str, Any]:
         """The account that the token leads to."""
@@ -215,11 +219,22 @@ class Reader:
             wanted = [has_value(field)]
             if not (may_be_of_one(error) and self.searcher.answers(object_name, wanted, properties)):
                 raise
-            for records, failed in self.searcher.around(object_name, wanted, properties):
-                further, unread = self.records(object_name, [str(one) for one in failed], properties)
-                yield from self._scanned([*records, *further], field)
+            for records, unread in self.searched(object_name, wanted, properties):
+                yield from self._scanned(records, field)
                 if unread:
                     yield FOUND.build({"crm_id": sorted(unread), "error_type": [CrmFailsOnRecordException.__name__] * len(unread)})
+
+    def searched(
+        self, object_name: str, filters: Sequence[Filter], properties: Sequence[str]
+    ) -> Iterator[tuple[list[dict[str, Any]], set[str]]]:
+        """The records that filters admit, in parts, with the ids of those that HubSpot shows neither by search nor by id."""
+        for records, failed in self.searcher.around(object_name, filters, properties):
+            further, unread = self.records(object_name, [str(one) for one in failed], properties)
+            if unread:
+                logger.warning(
+                    "integration %s: hubspot fails to show %s %s", self._transport.integration, object_name, ", ".join(sorted(unread))
+                )
+            yield [*records, *further], unread
 
     def _scanned(self, records: Sequence[dict[str, Any]], field: str) -> Iterator[pd.DataFrame]:
         """The records that have a value, in one frame; none where there is none."""
@@ -253,8 +268,8 @@ class Reader:
     def _batches(self, path: str, body: Mapping[str, Any], ids: Iterable[str], read: BatchRead) -> tuple[list[dict[str, Any]], set[str]]:
         """What is read of these ids, and those on which HubSpot fails."""
 
-        def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
-            return list(self._batch(path, body, part, read, again=again))
+        def send(part: Sequence[str], /, *, again: bool) -> BatchAnswer:
+            return self._batch(path, body, part, read, again=again)
 
         def answers_for_others() -> bool:
             try:
@@ -263,41 +278,52 @@ class Reader:
                 return False
             return True
 
-        found: list[dict[str, Any]] = []
-        failed: set[str] = set()
-        for batch in chunks(dict.fromkeys(ids), read.size):
-            answers, failing = read_in_halves(batch, send, is_up=answers_for_others)
-            found += chain.from_iterable(answers)
-            failed |= failing.keys()
-        return found, failed
+        answers, failed = read_in_halves(chunks(dict.fromkeys(ids), read.size), send, is_up=answers_for_others)
+        return [result for answer in answers for result in answer.results], failed.keys() | {
+            one for answer in answers for one in answer.failed
+        }
 
-    def _batch(self, path: str, body: Mapping[str, Any], asked: Sequence[str], read: BatchRead, *, again: bool) -> Iterator[dict[str, Any]]:
-        """The results of a batch read, and where it leaves ids out without a word, those of one more for these.
+    def _batch(self, path: str, body: Mapping[str, Any], asked: Sequence[str], read: BatchRead, *, again: bool) -> BatchAnswer:
+        """The answer of a batch read, and where it leaves ids out without a word, or fails on them, that of one more for these.
 
         HubSpot names every id for which there is nothing (seen by others), and no answer is to be taken for a nothing. An id
         that is left out twice is believed to be missing.
         """
-        left_out = list(asked)
+        results: list[dict[str, Any]] = []
+        failed: set[str] = set()
+        open_ids = list(asked)
         for _ in range(2):
-            inputs = [{"id": one} for one in left_out]
+            inputs = [{"id": one} for one in open_ids]
             holds = at_most(read.holds, len(inputs))
             answer = self._transport.post(
                 path, {**body, "inputs": inputs}, label="read", repeatable=not again, divisible=len(inputs) > 1, holds=holds
             ).content
-            self._refuse_other_errors(answer, allowed=read.missing, asked=left_out)
-            yield from answer["results"]
-            left_out = _left_out(answer, left_out, read.names)
-            if not left_out:
-                return
-            logger.warning("integration %s: hubspot: a batch read says nothing of %d ids", self._transport.integration, len(left_out))
+            results += answer["results"]
+            failing, left_out = self._failing(answer, open_ids, read), _left_out(answer, open_ids, read.names)
+            failed = failing | failed.intersection(left_out)
+            open_ids = [one for one in open_ids if one in failing or one in left_out]
+            if not open_ids:
+                break
+            logger.warning("integration %s: hubspot: a batch read tells nothing of %d ids", self._transport.integration, len(open_ids))
+        return BatchAnswer(results, failed)
 
-    def _refuse_other_errors(self, answer: dict[str, Any], *, allowed: str, asked: Sequence[str]) -> None:
-        """Raise NamelessError for any other reason than ``allowed`` or a missing record; ids without a code are missing ones."""
+    def _failing(self, answer: dict[str, Any], asked: Sequence[str], read: BatchRead) -> set[str]:
+        """The ids for which an answer has another error than that there is nothing.
+
+        Raises NamelessError where one names none of them, or others.
+        """
+        told = {lowered(name.strip()) for result in answer["results"] for name in read.names(result)}
+        by_name = {lowered(one.strip()): one for one in asked}
+        failing: set[str] = set()
         for problem in problems(answer):
-            named = problem.ids | problem.from_ids
-            only_ids = not problem.codes and named and named <= set(asked)
-            if not only_ids and not problem.says(allowed) and not problem.says(NOT_FOUND):
+            if problem.says(read.missing) or problem.says(NOT_FOUND):
+                continue
+            named = {lowered(one.strip()) for one in problem.ids | problem.from_ids}
+            if not named or not named <= by_name.keys():
                 raise NamelessError(integration=self._transport.integration, problem=problem)
+            # Ids without a code are missing ones.
+            failing |= {by_name[name] for name in named - told} if problem.codes else set()
+        return failing
 
 
 def problems(answer: dict[str, Any]) -> list[Problem]:

@@ -83,7 +83,8 @@ class Searcher:
         """The records that filters admit but for those on which HubSpot fails, with these records' ids, in parts.
 
         Behind the last record before a page that fails, ranges of ids are searched, ever longer ones, and in halves the one that
-        holds what it fails on: some two calls for each binary digit of the distance.
+        holds what it fails on: some two calls for each binary digit of the distance. Raises the ServiceError of a HubSpot that
+        answers no such search.
         """
         last = 0
         while True:
@@ -92,7 +93,7 @@ class Searcher:
                     yield page, set()
                     last = int(page[-1]["id"])
             except ServiceError as error:
-                if not may_be_of_one(error):
+                if not (may_be_of_one(error) and self.answers(object_name, filters, properties)):
                     raise
             else:
                 return
@@ -112,7 +113,7 @@ class Searcher:
             within = [*filters, _id("LTE", part[-1])]
             return list(chain.from_iterable(self._pages(object_name, within, properties, after=part[0] - 1, repeatable=not again)))
 
-        answers, failed = read_in_halves(ids, send, is_up=lambda: self.answers(object_name, filters, properties))
+        answers, failed = read_in_halves([ids], send, is_up=lambda: self.answers(object_name, filters, properties))
         return list(chain.from_iterable(answers)), set(failed)
 
     def with_values(
@@ -128,13 +129,8 @@ class Searcher:
         def is_up() -> bool:
             return self.answers(object_name, [*filters, has_value(field)], properties)
 
-        found: list[Record] = []
-        failed: set[str] = set()
-        for portion in _portions(values):
-            answers, failing = read_in_halves(portion, send, is_up=is_up)
-            found += chain.from_iterable(answers)
-            failed |= failing.keys()
-        return found, failed
+        answers, failed = read_in_halves(_portions(values), send, is_up=is_up)
+        return list(chain.from_iterable(answers)), set(failed)
 
     def answers(self, object_name: str, filters: Sequence[Filter], properties: Sequence[str]) -> bool:
         """Whether HubSpot answers such a search now, asked once, for no record."""

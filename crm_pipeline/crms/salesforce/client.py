@@ -74,7 +74,8 @@ class SalesforceCrm:
         try:
             return any(page for page in self._transport.query(statement))
         except ServiceError as error:
-            if not self._may_be_of_one(error, record_type, ["Id", field]):
+            of_none = select(_sobject(record_type), ["Id", field], where=[compare("Id", "=", None)], limit=1)
+            if not (may_be_of_one(error) and self._transport.answers(of_none)):
                 raise
             return True
 
@@ -98,22 +99,11 @@ class SalesforceCrm:
         """Every record with a value in the field (schemas.FOUND), in frames of at most 2,000 rows."""
         where = [compare(field, "!=", None), *self._candidates(record_type)]
         fields = self._found_fields(record_type, field)
-        try:
-            for page in self._transport.query(select(_sobject(record_type), fields, where=where)):
-                if page:
-                    yield self._found(record_type, field, page)
-        except ServiceError as error:
-            if not self._may_be_of_one(error, record_type, fields):
-                raise
-            for part, unread in self._transport.all_but_failing(_sobject(record_type), fields, where=where):
+        for part, unread in self._transport.all_records(_sobject(record_type), fields, where=where):
+            if part:
                 yield self._found(record_type, field, part)
-                if unread:
-                    yield FOUND.build({"error_type": [CrmFailsOnRecordException.__name__] * unread})
-
-    def _may_be_of_one(self, error: ServiceError, record_type: RecordType, fields: list[str]) -> bool:
-        """Whether a query failed for one of the records that it would show: it is answered where there is none."""
-        of_none = select(_sobject(record_type), fields, where=[compare("Id", "=", None)], limit=1)
-        return may_be_of_one(error) and self._transport.answers(of_none)
+            if unread:
+                yield FOUND.build({"error_type": [CrmFailsOnRecordException.__name__] * unread})
 
     def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), the fields as JSON gave them, and ``error_type``.

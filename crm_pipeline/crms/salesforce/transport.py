@@ -7,6 +7,7 @@ checked in a hook before it reads them. And its fixed ``https://`` hosts are led
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from urllib3.exceptions import NewConnectionError
 
 from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.contracts import Form, fault_of
-from crm_pipeline.crms.halving import read_in_halves
+from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.salesforce.contracts import TOKEN, first_page, page, retrieved
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected
@@ -34,6 +35,8 @@ from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 Deleted = Literal["left_out", "included"]
+
+logger = logging.getLogger(__name__)
 
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 CONNECT_SECONDS = 10.0
@@ -124,30 +127,42 @@ class SalesforceTransport:
                     self._longest_query = min(self._longest_query, len(quote_plus(soql)) // 2)
                 raise
 
-        found: list[dict[str, Any]] = []
-        failed: set[str] = set()
-        for portion in statement.portions(values, room=self.query_room):
-            answers, failing = read_in_halves(portion, send, is_up=lambda: self.answers(statement.of_none()))
-            found += chain.from_iterable(answers)
-            failed |= failing.keys()
-        return found, failed
+        portions = statement.portions(values, room=self.query_room)
+        answers, failed = read_in_halves(portions, send, is_up=lambda: self.answers(statement.of_none()))
+        return list(chain.from_iterable(answers)), set(failed)
 
-    def all_but_failing(self, sobject: str, fields: Sequence[str], *, where: Sequence[str]) -> Iterator[tuple[list[dict[str, Any]], int]]:
-        """The records that meet the conditions but for those on which Salesforce fails, and how many these are, in parts.
+    def all_records(
+        self, sobject: str, fields: Sequence[str], *, where: Sequence[str], deleted: Deleted = "left_out"
+    ) -> Iterator[tuple[list[dict[str, Any]], int]]:
+        """The records that meet the conditions, in parts, and how many there are besides that Salesforce fails to show.
 
-        Some two calls for each halving of a part in which there is one: a query's own pages lead to no next where one fails.
+        Where a page of the query fails for a record's sake, all are read in parts, and some come twice.
         """
         of_none = select(sobject, fields, where=[compare("Id", "=", None), *where], limit=1)
+        try:
+            for found in self.query(select(sobject, fields, where=where), deleted=deleted):
+                yield found, 0
+        except ServiceError as error:
+            if not (may_be_of_one(error) and self.answers(of_none)):
+                raise
+            yield from self._all_but_failing(sobject, fields, where=where, deleted=deleted, of_none=of_none)
+
+    def _all_but_failing(
+        self, sobject: str, fields: Sequence[str], *, where: Sequence[str], deleted: Deleted, of_none: str
+    ) -> Iterator[tuple[list[dict[str, Any]], int]]:
+        """Some two calls for each halving of a part in which there is one: a query's own pages lead to no next where one fails."""
         last: list[str] = []
 
         def send(places: Sequence[int], /, *, again: bool) -> tuple[int, list[dict[str, Any]]]:
             soql = select(sobject, fields, where=[*where, *last], order="Id", limit=len(places), offset=places[0])
-            found = [record for page in self.query(soql, repeatable=not again, divisible=len(places) > 1) for record in page]
-            return places[0], found
+            pages = self.query(soql, deleted=deleted, repeatable=not again, divisible=len(places) > 1)
+            return places[0], list(chain.from_iterable(pages))
 
         while True:
-            answers, failed = read_in_halves(range(LARGEST_OFFSET), send, is_up=lambda: self.answers(of_none))
+            answers, failed = read_in_halves([range(LARGEST_OFFSET)], send, is_up=lambda: self.answers(of_none))
             records = [record for _, found in sorted(answers, key=itemgetter(0)) for record in found]
+            if failed:
+                logger.warning("integration %s: salesforce fails to show %d records of %s", self.integration, len(failed), sobject)
             yield records, len(failed)
             if not records or len(records) + len(failed) < LARGEST_OFFSET:
                 return
@@ -165,13 +180,9 @@ class SalesforceTransport:
             found = self.call(ask, label="read", holds=holds, repeatable=not again, divisible=len(part) > 1)
             return [record for record in found if record is not None]
 
-        found: list[dict[str, Any]] = []
-        failed: set[str] = set()
-        for start in range(0, len(record_ids), IDS_PER_RETRIEVE):
-            answers, failing = read_in_halves(record_ids[start : start + IDS_PER_RETRIEVE], send, is_up=lambda: self.answers(of_none))
-            found += chain.from_iterable(answers)
-            failed |= failing.keys()
-        return found, failed
+        portions = (record_ids[start : start + IDS_PER_RETRIEVE] for start in range(0, len(record_ids), IDS_PER_RETRIEVE))
+        answers, failed = read_in_halves(portions, send, is_up=lambda: self.answers(of_none))
+        return list(chain.from_iterable(answers)), set(failed)
 
     def query_room(self) -> int:
         """How many bytes a query may take, URL-encoded, beside the request's own address and headers; fewer once one was too long."""

@@ -65,7 +65,7 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
     too_young = _too_young(intents, crm, state.record_type)
     found = crm.resolve_intents(state.record_type, intents)
     untold = found.loc[found["crm_id"].isna(), "qbench_id"]
-    found = found.dropna(subset="crm_id")
+    found = found[~found["qbench_id"].isin(untold)]
     with store.transaction() as connection:
         holders = state.holders(connection, org_id=org_id, crm_ids=found["crm_id"].tolist())
     found = PAIRS.build(found.loc[~found["crm_id"].isin(holders["crm_id"])].drop_duplicates().reset_index(drop=True))
