@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from crm_pipeline.errors import MissingCredentialError
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NOT_OF_A_CREDENTIAL = re.compile(r"[^\x20-\x7e]")
 
 
 class YamlModel(BaseModel):
@@ -38,10 +38,10 @@ class EnvVariable(YamlModel):
         value = os.environ.get(self.env, "").strip()
         if not value:
             raise MissingCredentialError(integration=integration, variable=self.env)
-        if _CONTROL_CHARACTER.search(value):
-            # A client library's refusal would repeat it.
+        if _NOT_OF_A_CREDENTIAL.search(value):
+            # Neither a header nor a sign-in takes them, and a client library's refusal would repeat them.
             raise MissingCredentialError(
-                integration=integration, variable=self.env, fault="holds a line break or another control character"
+                integration=integration, variable=self.env, fault="holds a line break, a control character or one that is not ASCII"
             )
         return value
 

@@ -498,8 +498,10 @@ def test_missing_credential_names_its_variable(bench: Bench, monkeypatch: pytest
         crm.organization()
 
 
-@pytest.mark.parametrize("broken", ["\n", "\r", "\x7f", "\x85"])
-def test_credential_with_a_control_character_names_its_variable_only(bench: Bench, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+@pytest.mark.parametrize("broken", ["\n", "\r", "\x7f", "\x85", "\u200b", "–", "ключ"])
+def test_credential_with_a_character_that_no_credential_has_names_its_variable_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
     monkeypatch.setenv(bench.secret, f"{SECRET_WORDS}{broken}x")
     with closing(bench.connect()) as crm, pytest.raises(MissingCredentialError, match=f"{bench.secret} holds a line break") as raised:
         crm.organization()

@@ -102,6 +102,10 @@ def test_refused_request_names_code_and_correlation_but_no_words_of_the_answer()
     )
 
 
+def test_address_that_knows_no_such_path_is_told_with_the_settings_to_check() -> None:
+    assert "check the url and path_family settings" in str(error_of(404, {"status": "error", "message": "resource not found"}))
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"\xff\xfe", b""])
 def test_answer_that_is_no_json_object_is_unexpected(body: bytes) -> None:
     for status in (200, 400):

@@ -114,9 +114,17 @@ def test_too_many_calls_at_once_are_waited_for(sandbox: Sandbox, crm: Crm) -> No
     assert crm.organization()
 
 
-def test_missing_permission_is_an_authentication_error(sandbox: Sandbox, crm: Crm) -> None:
-    refuse(sandbox, DATA, 403, "API_DISABLED_FOR_ORG")
-    with pytest.raises(AuthenticationError, match=r"API_DISABLED_FOR_ORG.*run-as user"):
+@pytest.mark.parametrize("code", ["API_DISABLED_FOR_ORG", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "LOGIN_DURING_RESTRICTED_TIME"])
+def test_missing_permission_is_an_authentication_error_of_the_user_not_of_a_row(sandbox: Sandbox, crm: Crm, code: str) -> None:
+    refuse(sandbox, "/composite/", 403, code)
+    with pytest.raises(AuthenticationError, match=rf"{code}.*run-as user"):
+        crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"}), Put(2, {"Name": "Clinic"})))
+    assert crm.calls.snapshot()["write"] == 1
+
+
+def test_address_that_gives_no_tokens_is_told_as_a_wrong_address(sandbox: Sandbox, crm: Crm) -> None:
+    sandbox.faults.add(Fault(path="/oauth2/token", status=404, body="<html>URL no longer exists</html>", times=None))
+    with pytest.raises(RequestRefusedError, match=r"gives no token: 404; check url"):
         crm.organization()
 
 

@@ -145,7 +145,7 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
         return AuthenticationError(f"{says}: the token in {token} is refused; set a valid one", integration=integration, service=SERVICE)
     if answer.status == 403 and (problem.scopes or problem.says(MISSING_SCOPES)):
         scopes = f": {', '.join(problem.scopes)}" if problem.scopes else ""
-        return AuthenticationError(f"{says}: the token in {token} lacks scopes{scopes}", integration=integration, service=SERVICE)
+        return AuthenticationError(f"{says}: the token in {token} lacks scopes{scopes}; add them", integration=integration, service=SERVICE)
     if answer.status == 423:
         wait = max(LOCKED_WAIT, retry_after(answer.headers) or 0)
         return ServiceUnavailableError(says, integration=integration, service=SERVICE, code=_code(problem, answer), wait_seconds=wait)
@@ -168,6 +168,7 @@ def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, tok
         return InputsForbiddenError(
             f"{says}: the token in {token} may not do this; check its scopes", integration=integration, problem=problem
         )
+    says = f"{says}; check the url and path_family settings"
     return InputsDoubtedError(says, integration=integration, problem=problem, status=answer.status)
 
 

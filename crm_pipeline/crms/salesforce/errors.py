@@ -52,7 +52,13 @@ RIGHTS_CODES = frozenset(
         "API_DISABLED_FOR_ORG",
         "CLIENT_NOT_ACCESSIBLE_FOR_USER",
         "FUNCTIONALITY_NOT_ENABLED",
+        "INVALID_OPERATION_WITH_EXPIRED_PASSWORD",
         "INVALID_SESSION_ID",
+        "LOGIN_DURING_RESTRICTED_DOMAIN",
+        "LOGIN_DURING_RESTRICTED_TIME",
+        "ORG_LOCKED",
+        "PASSWORD_LOCKOUT",
+        "TRIAL_EXPIRED",
     }
 )
 """Codes of a 403 that every call would get: what the organization, the app or its user may not do at all."""
@@ -283,7 +289,9 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
     if status in {400, 403} and not isinstance(body, list):
         return errors.UnexpectedAnswerError(f"answered {status} in a form that is not Salesforce's; check {remedy}", **where)
     if status == 403:
-        denied = f"does not allow this: {said}; check the permissions of the app's run-as user (API Enabled, object access)"
+        denied = (
+            f"does not allow this: {said}; check the app's run-as user: permissions (API Enabled, object access), password, login hours"
+        )
         if code in RIGHTS_CODES:
             return errors.AuthenticationError(denied, **where)
         return RowsForbiddenError(denied, integration=integration, problem=problem)
@@ -292,9 +300,9 @@ def refused_request(response: requests.Response, *, integration: str, signing_in
         return RowsRefusedError(_refusal(said, problem), integration=integration, problem=problem, status=status)
     if status < 400:
         return errors.UnexpectedAnswerError(f"answered {status}, a redirection; check {remedy}", **where)
-    refusal = f"{_refusal(said, problem)}; check api_version and external_key"
     if signing_in:
-        return errors.RequestRefusedError(refusal, **where)
+        return errors.RequestRefusedError(f"gives no token: {said}; check {remedy}", **where)
+    refusal = f"{_refusal(said, problem)}; check api_version, external_key and the run-as user's access to the object"
     return RowsDoubtedError(refusal, integration=integration, problem=problem, status=status)
 
 
