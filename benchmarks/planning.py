@@ -122,6 +122,6 @@ def _integration() -> tuple[IntegrationSpec, pd.DataFrame]:
         spec = IntegrationSpec.model_validate({"name": INTEGRATION, **attributes(sandbox, start=NOW, crm_limits=True)})
         crm = crm_kinds()[CRM].connect(spec.crms.configured[CRM], INTEGRATION)
         try:
-            return spec, crm.fields(RecordType.CONTACT)
+            return spec, crm.fields(crm_kinds()[CRM].usual(RecordType.CONTACT))
         finally:
             crm.close()

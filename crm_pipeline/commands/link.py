@@ -72,7 +72,7 @@ def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id
     """Link a QBench record to a CRM record that is there."""
     with _desk(module, integration, crm, record_type) as (order, store, client, org_id):
         wanted = _typed(order.crm, crm_id)
-        read = client.read(order.spec.record_type, [wanted], [])
+        read = client.read(order.crm_object, [wanted], [])
         found = read.loc[read["error_type"].isna(), "crm_id"].tolist()
         if len(found) != 1:
             raise LinkRefusedError(f"{crm} has no {record_type} {wanted}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, ClassVar, Protocol, runtime_checkable
@@ -85,12 +85,18 @@ KEPT = "kept by the CRM"
 """Begins the note on the fields of a written row that the answer shows with another value than was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrmObject:
-    """A CRM's object for one record type: its API name, and the plural that names its asset."""
+    """An object of a CRM that takes records of one type; a record type may have several, leads beside contacts for instance.
 
+    ``name``: its API name. ``asset``: the plural that names the asset of its record type. ``preset``: where it keeps the
+    normalized fields.
+    """
+
+    record_type: RecordType
     name: str
     asset: str
+    preset: Preset = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,9 +124,8 @@ class CrmKind:
 
     name: str
     title: str
-    objects: Mapping[RecordType, CrmObject]
-    presets: Mapping[RecordType, Preset]
-    """Where it keeps the normalized fields."""
+    objects: Mapping[RecordType, tuple[CrmObject, ...]]
+    """The objects that take each record type. The first is the usual one: all records are there that nothing says otherwise of."""
     owner_field: str | None
     """The field of its accounts and contacts that says who owns them; null: no owner can be given (see OwnersCrm)."""
     capabilities: Capabilities
@@ -131,6 +136,10 @@ class CrmKind:
     """The id of a record as links keep it, of one that a person typed. Raises ValueError that says what is wrong with it."""
     client_loggers: tuple[str, ...]
     """Loggers of the libraries that the client calls with. Below warnings they write addresses, which can hold records' values."""
+
+    def usual(self, record_type: RecordType) -> CrmObject:
+        """The usual object of a record type."""
+        return self.objects[record_type][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +158,8 @@ class Limits:
 class Crm(Protocol):
     """One organization's records, read and written in the CRM's largest safe batches.
 
-    Every method may raise a ServiceError; none raises for what is wrong with one record: that is a result row.
+    A method that is told an object speaks of that object's records. Every method may raise a
+    ServiceError; none raises for what is wrong with one record: that is a result row.
     """
 
     calls: CallCounter
@@ -166,40 +176,40 @@ class Crm(Protocol):
         """The id of the organization that the credentials lead to."""
         ...
 
-    def fields(self, record_type: RecordType) -> pd.DataFrame:
+    def fields(self, crm_object: CrmObject) -> pd.DataFrame:
         """The object's fields (schemas.CRM_FIELDS); asked of the CRM once."""
         ...
 
-    def has_keyed_records(self, record_type: RecordType) -> bool:
+    def has_keyed_records(self, crm_object: CrmObject) -> bool:
         """Whether any record carries the external key (docs/rules.md, 3)."""
         ...
 
-    def has_values(self, record_type: RecordType, field: str) -> bool:
+    def has_values(self, crm_object: CrmObject, field: str) -> bool:
         """Whether any record has a value in the field, one that may be asked with ``find``; one call, whatever the CRM holds."""
         ...
 
-    def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
+    def find(self, crm_object: CrmObject, field: str, values: list[str]) -> pd.DataFrame:
         """Records whose field equals one of the values by the CRM's own comparison (schemas.FOUND).
 
         For the external key and email: other fields are compared by ``scan`` (docs/rules.md, 6), but for what that could not read.
         """
         ...
 
-    def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
+    def scan(self, crm_object: CrmObject, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field, in frames (schemas.FOUND, ``value`` as the CRM holds it).
 
         One that the CRM fails to show has a row with its error and without a value; some may come twice then.
         """
         ...
 
-    def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+    def read(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values of some fields: columns ``crm_id``, ``parent_crm_id``, the fields, and ``error_type``.
 
         A record that is gone has no row; one that the CRM fails to read has a row with nothing but its error.
         """
         ...
 
-    def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
         """Write one batch and account for every row of it (schemas.WRITE_RESULTS, in any order).
 
         A create with a key is an upsert by it; a create without one is a plain create, never repeated blindly. A row with
@@ -215,7 +225,7 @@ class Crm(Protocol):
         """
         ...
 
-    def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+    def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """Which CRM records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``.
 
         A row per record found: none means it was not created, once the intent is ``settles_after`` old, several that it
@@ -230,7 +240,7 @@ class Crm(Protocol):
     call_lasts: timedelta
     """How long one ``write`` or ``associate`` tries to get its answers, as far as its settings tell."""
 
-    def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:
+    def settles_after(self, crm_object: CrmObject, *, answered: bool = False) -> timedelta:
         """How old an intent must be so that what it created can be found, if it created something.
 
         ``answered``: how long its call must be over, where it came back without telling what it made.
@@ -241,7 +251,7 @@ class Crm(Protocol):
         """Whether the CRM answers now, asked once with a cheap call."""
         ...
 
-    def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
+    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
         """The page of a record in the CRM's own UI; null while the organization's address is not known."""
         ...
 
@@ -263,13 +273,13 @@ class OwnersCrm(Protocol):
 class MergingCrm(Protocol):
     """A CRM that tells what became of records that are gone. Of another, ``crms.examining`` tells only whether they are there."""
 
-    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
+    def examine(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
         """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted.
 
         One that the CRM fails to read has no row.
         """
         ...
 
-    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
+    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
         ...

@@ -6,22 +6,21 @@ from datetime import datetime
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, MergingCrm
-from crm_pipeline.model import RecordType
+from crm_pipeline.crms.base import Crm, CrmObject, MergingCrm
 from crm_pipeline.schemas import EXAMINED
 
 
-def examined(crm: Crm, record_type: RecordType, crm_ids: list[str], *, key: str | None) -> pd.DataFrame:
+def examined(crm: Crm, crm_object: CrmObject, crm_ids: list[str], *, key: str | None) -> pd.DataFrame:
     """What became of these records (schemas.EXAMINED); one that the CRM fails to read has no row.
 
     ``key``: the external key's field. In a CRM that tells no merges, a record that is not there is deleted.
     """
     if isinstance(crm, MergingCrm):
-        return crm.examine(record_type, crm_ids)
+        return crm.examine(crm_object, crm_ids)
     asked = list(dict.fromkeys(crm_ids))
     if not asked:
         return EXAMINED.empty()
-    held = crm.read(record_type, asked, [] if key is None else [key])
+    held = crm.read(crm_object, asked, [] if key is None else [key])
     live = held[held["error_type"].isna()]
     gone = [crm_id for crm_id in asked if crm_id not in set(held["crm_id"])]
     found = pd.DataFrame(
@@ -36,6 +35,6 @@ def examined(crm: Crm, record_type: RecordType, crm_ids: list[str], *, key: str 
     return EXAMINED.build(pd.concat([found, pd.DataFrame({"crm_id": gone, "state": "deleted"})], ignore_index=True).astype("object"))
 
 
-def left_since(crm: Crm, record_type: RecordType, since: datetime) -> list[str]:
+def left_since(crm: Crm, crm_object: CrmObject, since: datetime) -> list[str]:
     """Ids of records that left since then, as far as the CRM tells it at all."""
-    return crm.merged_or_deleted(record_type, since=since) if isinstance(crm, MergingCrm) else []
+    return crm.merged_or_deleted(crm_object, since=since) if isinstance(crm, MergingCrm) else []

@@ -12,7 +12,7 @@ def preset(crm: str, record_type: RecordType) -> Preset:
     """The table of one CRM and record type. Raises ConfigurationError for a CRM that is not known."""
     if crm not in crm_kinds():
         raise ConfigurationError(f"there is no CRM {crm}; known are: {', '.join(crm_kinds())}")
-    return crm_kinds()[crm].presets[record_type]
+    return crm_kinds()[crm].usual(record_type).preset
 
 
 def preset_field(crm: str, record_type: RecordType, field: str) -> str | None:

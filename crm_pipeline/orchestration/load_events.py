@@ -117,7 +117,7 @@ class LoadEvents:
             return {}
         links = self._state.links(connection, ids=ids)
         pairs = zip(links["qbench_id"].tolist(), links["crm_id"].tolist(), strict=True)
-        pages = {qbench_id: self._crm.record_url(self._record.record_type, crm_id) for qbench_id, crm_id in pairs}
+        pages = {qbench_id: self._crm.record_url(self._kind.usual(self._record.record_type), crm_id) for qbench_id, crm_id in pairs}
         return {qbench_id: page for qbench_id, page in pages.items() if page is not None}
 
     def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:

@@ -21,7 +21,7 @@ def normalized_key(integration: str, record_type: RecordType) -> list[str]:
 
 def load_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[str]:
     """Asset key of a load."""
-    return [integration, crm.name, crm.objects[record_type].asset]
+    return [integration, crm.name, crm.usual(record_type).asset]
 
 
 def links_key(integration: str, crm: CrmKind) -> list[str]:

@@ -274,7 +274,7 @@ def _table(title: str, *headings: str) -> Table:
 
 def _load(row: Row[Any]) -> str:
     kind = crm_kinds()[row.crm]
-    return f"{kind.name}/{kind.objects[RecordType(row.record_type)].asset}"
+    return f"{kind.name}/{kind.usual(RecordType(row.record_type)).asset}"
 
 
 def _key(hour: datetime) -> str:

@@ -8,7 +8,8 @@ from typing import Literal
 
 import pandas as pd
 
-from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.crms.base import CrmObject, CrmSettings
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.store.crm_state import CrmState
@@ -41,6 +42,11 @@ class LoadOrder:
         return CrmState(self.integration, self.crm, self.spec.record_type)
 
     @property
+    def crm_object(self) -> CrmObject:
+        """The CRM's object that new records go to, and are looked for in."""
+        return usual_object(self.state)
+
+    @property
     def parent(self) -> CrmState:
         """The state of the accounts that contacts refer to."""
         return self.state.accounts
@@ -55,3 +61,8 @@ class LoadOrder:
     def key_of(self, qbench_ids: pd.Series) -> pd.Series:
         """The external key value of each QBench id."""
         return (self.settings.external_key_prefix + qbench_ids.astype("str")).astype("str")
+
+
+def usual_object(state: CrmState) -> CrmObject:
+    """The CRM's usual object for the records of a state."""
+    return crm_kinds()[state.crm].usual(state.record_type)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from crm_pipeline.crms.base import Crm, CrmKind
+from crm_pipeline.crms.base import Crm, CrmKind, CrmObject
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Faults
 from crm_pipeline.sandbox.journal import Journal
@@ -82,3 +82,7 @@ class Bench:
     keyed_create: Callable[[RecordType], Request]
     plain_create: Callable[[RecordType], Request]
     update: Callable[[RecordType], Request]
+
+    def object(self, record_type: RecordType) -> CrmObject:
+        """The CRM's object for these records."""
+        return self.kind.usual(record_type)

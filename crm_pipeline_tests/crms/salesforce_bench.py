@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.crms.salesforce import KIND, SalesforceSettings
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, SalesforceSettings
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.testing.bench import Bench, FieldNames, Request
@@ -40,7 +40,7 @@ FIELDS = {
 def open_bench(sandbox: Sandbox) -> Bench:
     """The organization with an external key and a restricted choice field on both objects."""
     org = sandbox.org
-    for crm_object in KIND.objects.values():
+    for crm_object in (ACCOUNTS, CONTACTS):
         org.add_field(crm_object.name, name=KEY, type="string", length=64, external_id=True, unique=True)
         org.add_field(crm_object.name, name="Lab_Tier__c", type="picklist", length=255, picklist=TIERS, restricted_picklist=True)
 
@@ -48,19 +48,19 @@ def open_bench(sandbox: Sandbox) -> Bench:
         return connect_salesforce(sandbox, **settings)
 
     def add(record_type: RecordType, values: Mapping[str, object]) -> str:
-        return org.add(KIND.objects[record_type].name, dict(values))
+        return org.add(KIND.usual(record_type).name, dict(values))
 
     def records(record_type: RecordType) -> list[dict[str, Any]]:
-        return [{**record, "id": record["Id"]} for record in org.records(KIND.objects[record_type].name)]
+        return [{**record, "id": record["Id"]} for record in org.records(KIND.usual(record_type).name)]
 
     def delete(record_type: RecordType, crm_id: str) -> None:
-        org.delete(KIND.objects[record_type].name, crm_id)
+        org.delete(KIND.usual(record_type).name, crm_id)
 
     def restore(record_type: RecordType, crm_id: str) -> None:
-        org.undelete(KIND.objects[record_type].name, crm_id)
+        org.undelete(KIND.usual(record_type).name, crm_id)
 
     def merge(record_type: RecordType, winner: str, loser: str) -> str:
-        org.merge(KIND.objects[record_type].name, winner, [loser])
+        org.merge(KIND.usual(record_type).name, winner, [loser])
         return winner
 
     def parent(crm_id: str) -> str | None:
@@ -81,7 +81,7 @@ def open_bench(sandbox: Sandbox) -> Bench:
         merge=merge,
         parent=parent,
         secret="SALESFORCE_CLIENT_SECRET",
-        keyed_create=lambda record_type: Request("PATCH", f"/composite/sobjects/{KIND.objects[record_type].name}/{KEY}$"),
+        keyed_create=lambda record_type: Request("PATCH", f"/composite/sobjects/{KIND.usual(record_type).name}/{KEY}$"),
         plain_create=lambda _: Request("POST", "/composite/sobjects$"),
         update=lambda _: Request("PATCH", "/composite/sobjects$"),
     )

@@ -89,12 +89,14 @@ def written(results: pd.DataFrame) -> dict[int, object]:
 
 def update(crm: Crm, world: World) -> object:
     text = world.bench.fields[ACCOUNT].text
-    return written(crm.write(ACCOUNT, batch_of(*(Put(number, {text: "x"}, crm_id=world.accounts[number]) for number in (0, 1)))))
+    return written(
+        crm.write(world.bench.object(ACCOUNT), batch_of(*(Put(number, {text: "x"}, crm_id=world.accounts[number]) for number in (0, 1))))
+    )
 
 
 def upsert(crm: Crm, world: World) -> object:
     rows = (Put(number, valid(world.bench, ACCOUNT, number), key=f"k{number}") for number in (0, 1))
-    return written(crm.write(ACCOUNT, batch_of(*rows)))
+    return written(crm.write(world.bench.object(ACCOUNT), batch_of(*rows)))
 
 
 def associate(crm: Crm, world: World) -> object:
@@ -113,18 +115,24 @@ def leave(crm: Crm, world: World) -> object:
 
 CALLS: Mapping[str, Ask] = {
     "organization": lambda crm, _: crm.organization(),
-    "fields": lambda crm, _: frame(crm.fields(ACCOUNT).drop(columns="options")),
-    "has_keyed_records": lambda crm, _: crm.has_keyed_records(ACCOUNT),
-    "find by key": lambda crm, world: frame(crm.find(ACCOUNT, world.bench.key, ["k0", "k1", "k9"])),
-    "find by email": lambda crm, _: frame(crm.find(CONTACT, "email", ["person0@example.com", "person9@example.com"])),
-    "scan": lambda crm, world: frame(pd.concat(crm.scan(ACCOUNT, world.bench.fields[ACCOUNT].match))),
-    "read": lambda crm, world: frame(crm.read(CONTACT, world.contacts, [world.bench.fields[CONTACT].match])),
-    "examine": lambda crm, world: frame(examined(crm, ACCOUNT, world.accounts, key=None)),
-    "examine contacts": lambda crm, world: frame(examined(crm, CONTACT, world.contacts, key=None)),
-    "merged_or_deleted": lambda crm, _: sorted(left_since(crm, ACCOUNT, LONG_AGO)),
+    "fields": lambda crm, world: frame(crm.fields(world.bench.object(ACCOUNT)).drop(columns="options")),
+    "has_keyed_records": lambda crm, world: crm.has_keyed_records(world.bench.object(ACCOUNT)),
+    "find by key": lambda crm, world: frame(crm.find(world.bench.object(ACCOUNT), world.bench.key, ["k0", "k1", "k9"])),
+    "find by email": lambda crm, world: frame(
+        crm.find(world.bench.object(CONTACT), "email", ["person0@example.com", "person9@example.com"])
+    ),
+    "scan": lambda crm, world: frame(pd.concat(crm.scan(world.bench.object(ACCOUNT), world.bench.fields[ACCOUNT].match))),
+    "read": lambda crm, world: frame(crm.read(world.bench.object(CONTACT), world.contacts, [world.bench.fields[CONTACT].match])),
+    "examine": lambda crm, world: frame(examined(crm, world.bench.object(ACCOUNT), world.accounts, key=None)),
+    "examine contacts": lambda crm, world: frame(examined(crm, world.bench.object(CONTACT), world.contacts, key=None)),
+    "merged_or_deleted": lambda crm, world: sorted(left_since(crm, world.bench.object(ACCOUNT), LONG_AGO)),
     "owners": lambda crm, _: frame(cast(OwnersCrm, crm).owners(list(OWNERS))),
-    "resolve_intents": lambda crm, world: frame(crm.resolve_intents(ACCOUNT, intents_of((1, valid(world.bench, ACCOUNT, 1))))),
-    "resolve_intents of contacts": lambda crm, world: frame(crm.resolve_intents(CONTACT, intents_of((1, valid(world.bench, CONTACT, 1))))),
+    "resolve_intents": lambda crm, world: frame(
+        crm.resolve_intents(world.bench.object(ACCOUNT), intents_of((1, valid(world.bench, ACCOUNT, 1))))
+    ),
+    "resolve_intents of contacts": lambda crm, world: frame(
+        crm.resolve_intents(world.bench.object(CONTACT), intents_of((1, valid(world.bench, CONTACT, 1))))
+    ),
     "update": update,
     "upsert": upsert,
     "associate": associate,

@@ -28,20 +28,20 @@ def test_records_of_a_crm_that_tells_no_merges_are_live_or_deleted(bench: Bench)
     bench.delete(ACCOUNT, gone)
     with closing(bench.connect()) as crm:
         plain = cast(Crm, WithoutMerges(crm))
-        found = EXAMINED.check(examined(plain, ACCOUNT, [live, keyed, gone, live], key=bench.key)).astype("object")
+        found = EXAMINED.check(examined(plain, bench.object(ACCOUNT), [live, keyed, gone, live], key=bench.key)).astype("object")
         assert found.where(found.notna(), None)[["crm_id", "state", "leads_to", "key"]].to_numpy().tolist() == [
             [live, "live", live, None],
             [keyed, "live", keyed, "7"],
             [gone, "deleted", None, None],
         ]
-        assert examined(plain, ACCOUNT, [], key=bench.key).empty
-        assert left_since(plain, ACCOUNT, datetime.now(UTC)) == []
+        assert examined(plain, bench.object(ACCOUNT), [], key=bench.key).empty
+        assert left_since(plain, bench.object(ACCOUNT), datetime.now(UTC)) == []
         assert crm.calls.snapshot()["read"] == 1
 
 
-def test_record_that_such_a_crm_fails_to_read_has_no_row() -> None:
+def test_record_that_such_a_crm_fails_to_read_has_no_row(bench: Bench) -> None:
     class Failing:
         def read(self, *_: object) -> pd.DataFrame:
             return pd.DataFrame({"crm_id": ["1"], "parent_crm_id": [None], "error_type": ["CrmFailsOnRecordException"]})
 
-    assert examined(cast(Crm, Failing()), ACCOUNT, ["1"], key=None).empty
+    assert examined(cast(Crm, Failing()), bench.object(ACCOUNT), ["1"], key=None).empty

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from crm_pipeline.contracts import OBJECT
+from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS
 from crm_pipeline.crms.hubspot.answers import Answer, InputsRefusedError, content
 from crm_pipeline.crms.hubspot.paths import PathFamily
 from crm_pipeline.errors import (
@@ -119,7 +120,7 @@ def test_answer_that_is_no_json_object_is_unexpected(body: bytes) -> None:
 def test_rate_limited_create_is_made_again_after_the_wait(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault(path="batch/create", status=429, body={"errorType": "RATE_LIMIT", "policyName": "SECONDLY"}))
     with closing(bench.connect(external_key=None)) as crm:
-        result = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT)))))[1]
+        result = results_by_id(crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT)))))[1]
     assert result["error_type"] is None
     assert [call.status for call in sandbox.journal.calls("hubspot")] == [429, 201]
 
@@ -129,7 +130,7 @@ def test_calls_keep_within_the_limit(bench: Bench, portal: HubSpotPortal, sandbo
     hurry(portal, times=50)
     with closing(bench.connect(limits={"calls": 4, "seconds": 0.5})) as crm:
         for _ in range(7):
-            crm.find(ACCOUNT, bench.key, ["1"])
+            crm.find(COMPANIES, bench.key, ["1"])
     assert {call.status for call in sandbox.journal.calls("hubspot")} == {207}
 
 
@@ -138,7 +139,7 @@ def test_searches_keep_within_their_own_limit(bench: Bench, portal: HubSpotPorta
     hurry(portal, times=10)
     with closing(bench.connect(limits={"searches_per_second": 3})) as crm:
         for _ in range(5):
-            crm.has_keyed_records(ACCOUNT)
+            crm.has_keyed_records(COMPANIES)
     assert {call.status for call in sandbox.journal.calls("hubspot")} == {200}
 
 
@@ -153,7 +154,7 @@ def test_reserve_of_daily_calls_stops_the_next_write_before_it_is_sent(bench: Be
     with closing(bench.connect(keep_free=0.2)) as crm:
         crm.organization()
         with pytest.raises(LimitReachedError, match="integration demo"):
-            crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
+            crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
         with pytest.raises(LimitReachedError):
             crm.associate(associations_of((1, "1", "2")))
     assert [call.method for call in sandbox.journal.calls("hubspot")] == ["GET"]
@@ -172,7 +173,7 @@ def test_used_up_day_is_a_reached_limit_and_not_asked_again(bench: Bench, portal
 def test_missing_scopes_are_named(bench: Bench, portal: HubSpotPortal) -> None:
     portal.scopes -= {"crm.objects.companies.write"}
     with closing(bench.connect()) as crm, pytest.raises(AuthenticationError, match=r"crm\.objects\.companies\.write"):
-        crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
+        crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
 
 
 # --- paths and connections
@@ -188,14 +189,14 @@ def test_missing_scopes_are_named(bench: Bench, portal: HubSpotPortal) -> None:
 def test_path_family_is_that_of_every_call(bench: Bench, sandbox: Sandbox, family: PathFamily, starts: tuple[str, ...]) -> None:
     with closing(bench.connect(path_family=family)) as crm:
         crm.organization()
-        crm.fields(CONTACT)
-        crm.has_keyed_records(CONTACT)
-        company = results_by_id(crm.write(ACCOUNT, batch_of(Put(1, valid(bench, ACCOUNT), key="1"))))[1]["crm_id"]
-        contact = results_by_id(crm.write(CONTACT, batch_of(Put(1, valid(bench, CONTACT), parent=company))))[1]["crm_id"]
+        crm.fields(CONTACTS)
+        crm.has_keyed_records(CONTACTS)
+        company = results_by_id(crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT), key="1"))))[1]["crm_id"]
+        contact = results_by_id(crm.write(CONTACTS, batch_of(Put(1, valid(bench, CONTACT), parent=company))))[1]["crm_id"]
         crm.associate(associations_of((1, contact, company)))
-        crm.write(CONTACT, batch_of(Put(1, {"firstname": "Ada"}, crm_id=contact)))
-        assert [len(frame) for frame in crm.scan(CONTACT, "email")] == [1]
-        current = crm.read(CONTACT, [contact], ["firstname"])
+        crm.write(CONTACTS, batch_of(Put(1, {"firstname": "Ada"}, crm_id=contact)))
+        assert [len(frame) for frame in crm.scan(CONTACTS, "email")] == [1]
+        current = crm.read(CONTACTS, [contact], ["firstname"])
     assert current.drop(columns="error_type").to_dict("records") == [{"crm_id": contact, "parent_crm_id": company, "firstname": "Ada"}]
     paths = [call.path for call in sandbox.journal.calls("hubspot")]
     assert [path for path in paths if not path.startswith(starts)] == []
@@ -231,9 +232,9 @@ def test_unreachable_host_says_to_check_the_url_and_that_nothing_was_done(bench:
 def test_one_connection_serves_every_call(bench: Bench) -> None:
     with counting_server() as (url, connections), closing(bench.connect(url=url)) as crm:
         crm.organization()
-        crm.fields(ACCOUNT)
-        crm.fields(CONTACT)
-        crm.find(CONTACT, "email", ["ada@example.com"])
+        crm.fields(COMPANIES)
+        crm.fields(CONTACTS)
+        crm.find(CONTACTS, "email", ["ada@example.com"])
     assert len(connections) == 1
 
 

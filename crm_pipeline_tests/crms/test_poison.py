@@ -107,19 +107,21 @@ def made(bench: Bench, record_type: RecordType) -> list[str]:
 def find(bench: Bench, record_type: RecordType, field: str, form: str) -> Reading:
     made(bench, record_type)
     values = [form.format(number) for number in range(10, 10 + MANY)]
-    return Reading(lambda crm: errors_by(crm.find(record_type, field, values), "value"), values, values[BAD])
+    return Reading(lambda crm: errors_by(crm.find(bench.object(record_type), field, values), "value"), values, values[BAD])
 
 
 def read(bench: Bench, record_type: RecordType) -> Reading:
     ids = made(bench, record_type)
-    return Reading(lambda crm: errors_by(crm.read(record_type, ids, [bench.fields[record_type].match]), "crm_id"), ids, ids[BAD])
+    return Reading(
+        lambda crm: errors_by(crm.read(bench.object(record_type), ids, [bench.fields[record_type].match]), "crm_id"), ids, ids[BAD]
+    )
 
 
 def examine(bench: Bench, record_type: RecordType) -> Reading:
     ids = made(bench, record_type)
 
     def states(crm: Crm) -> dict[str, str | None]:
-        found = examined(crm, record_type, ids, key=bench.key)
+        found = examined(crm, bench.object(record_type), ids, key=bench.key)
         assert set(found["state"]) <= {"live"}
         return dict.fromkeys(found["crm_id"])
 
@@ -133,17 +135,17 @@ def left(bench: Bench) -> Reading:
     for winner, loser in zip(winners, ids, strict=True):
         bench.merge(ACCOUNT, winner, loser)
     since = datetime.now(UTC) - timedelta(days=1)
-    return Reading(lambda crm: dict.fromkeys(set(left_since(crm, ACCOUNT, since)) & set(ids)), ids, ids[BAD], shows=True)
+    return Reading(lambda crm: dict.fromkeys(set(left_since(crm, bench.object(ACCOUNT), since)) & set(ids)), ids, ids[BAD], shows=True)
 
 
 def intents(bench: Bench, record_type: RecordType) -> Reading:
     match = bench.fields[record_type].match
     sent = {number: valid(bench, record_type, number) for number in range(10, 10 + MANY)}
     with closing(bench.connect(external_key=None)) as crm:
-        crm.write(record_type, batch_of(*(Put(number, values) for number, values in sent.items())))
+        crm.write(bench.object(record_type), batch_of(*(Put(number, values) for number, values in sent.items())))
 
     def told(crm: Crm) -> dict[str, str | None]:
-        found = crm.resolve_intents(record_type, intents_of(*sent.items()))
+        found = crm.resolve_intents(bench.object(record_type), intents_of(*sent.items()))
         return {str(row.qbench_id): "untold" if pd.isna(row.crm_id) else None for row in found.itertuples()}
 
     return Reading(told, [str(number) for number in sent], str(sent[10 + BAD][match]), shows=record_type is ACCOUNT, key=None)
@@ -226,7 +228,7 @@ def test_each_record_is_open_by_itself_where_a_reading_fails_on_all_of_them(benc
 def test_value_that_is_asked_for_alone_is_to_blame_while_others_are_answered(bench: Bench, way: int) -> None:
     bench.faults.add(fault(bench, way, holding="zaphod@"))
     with closing(bench.connect()) as crm:
-        found = errors_by(crm.find(CONTACT, bench.fields[CONTACT].match, ["zaphod@example.com"]), "value")
+        found = errors_by(crm.find(bench.object(CONTACT), bench.fields[CONTACT].match, ["zaphod@example.com"]), "value")
         assert found == {"zaphod@example.com": "CrmFailsOnRecordException"}
 
 
@@ -247,7 +249,7 @@ def written(bench: Bench, kind: str) -> tuple[Callable[[Crm], Mapping[str, str |
         )
         for number, crm_id in enumerate(ids)
     ]
-    return lambda crm: errors_by(crm.write(ACCOUNT, batch_of(*puts)), "qbench_id"), POISON
+    return lambda crm: errors_by(crm.write(bench.object(ACCOUNT), batch_of(*puts)), "qbench_id"), POISON
 
 
 WRITES = ("upsert", "update", "create", "association")
@@ -290,9 +292,9 @@ DIGITS = 45
 """Binary digits of a CRM's id, or fewer."""
 
 
-def scanned(crm: Crm, field: str) -> tuple[set[str], int]:
+def scanned(bench: Bench, crm: Crm, field: str) -> tuple[set[str], int]:
     """The values that a scan shows, and how many records it cannot show."""
-    found = pd.concat(list(crm.scan(ACCOUNT, field)))
+    found = pd.concat(list(crm.scan(bench.object(ACCOUNT), field)))
     return set(found["value"].dropna()), int(found["error_type"].notna().sum())
 
 
@@ -310,7 +312,7 @@ def test_record_that_breaks_its_page_of_a_scan_hides_no_other(bench: Bench, sand
     fill(bench, sandbox, bad=bad)
     bench.faults.add(replace(fault(bench, way), returning=POISON))
     with closing(unhurried(bench)) as crm:
-        shown, hidden = scanned(crm, field)
+        shown, hidden = scanned(bench, crm, field)
         calls = sum(crm.calls.snapshot().values())
     assert shown == {f"Laboratory {number}" for number in range(SCANNED) if number not in bad}
     assert hidden == len(bad)
@@ -320,10 +322,10 @@ def test_record_that_breaks_its_page_of_a_scan_hides_no_other(bench: Bench, sand
 def test_service_that_fails_on_every_page_of_a_scan_is_down_after_a_few_calls(bench: Bench, sandbox: Sandbox) -> None:
     fill(bench, sandbox, bad=[])
     with closing(bench.connect()) as crm:
-        crm.fields(ACCOUNT)
+        crm.fields(bench.object(ACCOUNT))
         bench.faults.add(fault(bench, 500))
         with pytest.raises(ServiceError):
-            list(crm.scan(ACCOUNT, bench.fields[ACCOUNT].match))
+            list(crm.scan(bench.object(ACCOUNT), bench.fields[ACCOUNT].match))
         assert sum(crm.calls.snapshot().values()) <= ATTEMPTS + 4
 
 
@@ -331,7 +333,7 @@ def test_whether_any_record_has_a_value_is_told_where_the_crm_fails_on_the_one_i
     crm_id = fill(bench, sandbox, bad=[0])[0]
     bench.faults.add(replace(fault(bench, 500), returning=f'"{crm_id}"'))
     with closing(bench.connect()) as crm:
-        assert crm.has_values(ACCOUNT, bench.fields[ACCOUNT].match)
+        assert crm.has_values(bench.object(ACCOUNT), bench.fields[ACCOUNT].match)
 
 
 def test_value_of_a_record_that_a_scan_cannot_show_is_told_apart_from_others(bench: Bench, sandbox: Sandbox) -> None:
@@ -340,5 +342,5 @@ def test_value_of_a_record_that_a_scan_cannot_show_is_told_apart_from_others(ben
     bench.faults.add(replace(fault(bench, 500), returning=f"{POISON} 70"))
     with closing(unhurried(bench)) as crm:
         wanted = [f"{POISON} 70", "LABORATORY 7", *(f"New {number}" for number in range(150))]
-        found = crm.find(ACCOUNT, field, wanted)
+        found = crm.find(bench.object(ACCOUNT), field, wanted)
     assert errors_by(found, "value") == {f"{POISON} 70": "CrmFailsOnRecordException", "LABORATORY 7": None}

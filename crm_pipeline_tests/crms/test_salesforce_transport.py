@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.salesforce import ACCOUNTS
 from crm_pipeline.errors import (
     AuthenticationError,
     LimitReachedError,
@@ -69,7 +70,7 @@ def test_sign_in_that_fails_for_the_moment_is_tried_again(sandbox: Sandbox, crm:
 
 def test_create_is_made_after_a_sign_in_that_failed_for_the_moment(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.faults.add(Fault(path=TOKEN, kind="drop_after"))
-    crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+    crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
     assert len(sandbox.org.records("Account")) == 1
 
 
@@ -91,7 +92,7 @@ def test_reserve_of_daily_calls_is_kept_before_a_write(sandbox: Sandbox, crm: Cr
     for _ in range(4):
         crm.organization()
     with pytest.raises(LimitReachedError, match="4 of the organization's 4 daily API calls"):
-        crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+        crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
     assert "write" not in crm.calls.snapshot()
 
 
@@ -99,7 +100,7 @@ def test_writes_go_on_while_the_reserve_is_whole(sandbox: Sandbox, crm: Crm) -> 
     sandbox.org.daily_limit = 4
     for _ in range(3):
         crm.organization()
-    crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+    crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
     assert len(sandbox.org.records("Account")) == 1
 
 
@@ -135,7 +136,7 @@ def test_unknown_version_or_object_is_a_refused_request(sandbox: Sandbox) -> Non
 
 def test_key_field_that_is_not_there_is_named(sandbox: Sandbox) -> None:
     with closing(connect_salesforce(sandbox, external_key="Nope__c")) as crm, pytest.raises(RequestRefusedError, match="Nope__c"):
-        crm.has_keyed_records(ACCOUNT)
+        crm.has_keyed_records(ACCOUNTS)
 
 
 def test_silent_service_is_unavailable_after_the_time_out(sandbox: Sandbox) -> None:
@@ -148,14 +149,14 @@ def test_silent_service_is_unavailable_after_the_time_out(sandbox: Sandbox) -> N
 def test_plain_create_whose_answer_is_lost_is_not_repeated(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.faults.add(Fault(method="POST", path="/composite/sobjects$", kind="drop_after"))
     with pytest.raises(ServiceUnavailableError):
-        crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"})))
+        crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
     assert len(sandbox.org.records("Account")) == 1
 
 
 def test_intents_of_other_users_records_are_not_taken(sandbox: Sandbox, crm: Crm) -> None:
     someone = sandbox.org.add_user(username="sales@sandbox.example", last_name="Sales")
     sandbox.org.add("Account", {"Name": "Laboratory", "CreatedById": someone})
-    assert crm.resolve_intents(ACCOUNT, intents_of((7, {"Name": "Laboratory"}))).empty
+    assert crm.resolve_intents(ACCOUNTS, intents_of((7, {"Name": "Laboratory"}))).empty
 
 
 def test_address_may_hold_a_path(sandbox: Sandbox) -> None:

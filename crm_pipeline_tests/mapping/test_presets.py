@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from crm_pipeline.crms import crm_kinds
@@ -15,8 +17,8 @@ def test_unknown_crm_is_refused_by_name() -> None:
 
 def test_every_preset_field_is_a_normalized_one() -> None:
     for kind in crm_kinds().values():
-        for record_type, table in kind.presets.items():
-            names = set(MODELS[record_type].by_name)
+        for crm_object in chain.from_iterable(kind.objects.values()):
+            table, names = crm_object.preset, set(MODELS[crm_object.record_type].by_name)
             assert set(table.fields) <= names
             for address in table.addresses:
                 assert {f"{kind}_{part}" for kind in address.types for parts in address.fields.values() for part in parts} <= names
@@ -24,7 +26,7 @@ def test_every_preset_field_is_a_normalized_one() -> None:
 
 def test_every_address_part_has_a_crm_field() -> None:
     for kind in crm_kinds().values():
-        for address in kind.presets[RecordType.CONTACT].addresses:
+        for address in kind.usual(RecordType.CONTACT).preset.addresses:
             assert {part for parts in address.fields.values() for part in parts} == set(CONTACT_ADDRESS_PARTS)
 
 

@@ -104,7 +104,7 @@ class Alerted:
     @property
     def loads(self) -> dict[str, list[dg.AssetKey]]:
         kinds = [crm_kinds()[crm] for crm in self.spec.crms.configured]
-        return {kind.name: [self.key(f"{kind.name}/{kind.objects[type_].asset}") for type_ in self.spec.records] for kind in kinds}
+        return {kind.name: [self.key(f"{kind.name}/{kind.usual(type_).asset}") for type_ in self.spec.records] for kind in kinds}
 
     def key(self, asset: str) -> dg.AssetKey:
         return dg.AssetKey([self.spec.name, *asset.split("/")])

@@ -61,24 +61,31 @@ _PLACE = AddressPreset(
     separator=", ",
 )
 
+FIRMS = CrmObject(
+    record_type=RecordType.ACCOUNT,
+    name="firms",
+    asset="firms",
+    preset=Preset(
+        fields=MappingProxyType({"name": "name", "description": "notes", "number_of_employees": "headcount"}),
+        phones=MappingProxyType({OTHER_PHONE_TYPE: "phone"}),
+        addresses=(_PLACE,),
+    ),
+)
+PEOPLE = CrmObject(
+    record_type=RecordType.CONTACT,
+    name="people",
+    asset="people",
+    preset=Preset(
+        fields=MappingProxyType({"email": "email", "first_name": "first", "last_name": "last"}),
+        phones=MappingProxyType({OTHER_PHONE_TYPE: "phone"}),
+        addresses=(),
+    ),
+)
+
 KIND = CrmKind(
     name="rolodex",
     title="Rolodex",
-    objects=MappingProxyType({RecordType.ACCOUNT: CrmObject("firms", "firms"), RecordType.CONTACT: CrmObject("people", "people")}),
-    presets=MappingProxyType(
-        {
-            RecordType.ACCOUNT: Preset(
-                fields=MappingProxyType({"name": "name", "description": "notes", "number_of_employees": "headcount"}),
-                phones=MappingProxyType({OTHER_PHONE_TYPE: "phone"}),
-                addresses=(_PLACE,),
-            ),
-            RecordType.CONTACT: Preset(
-                fields=MappingProxyType({"email": "email", "first_name": "first", "last_name": "last"}),
-                phones=MappingProxyType({OTHER_PHONE_TYPE: "phone"}),
-                addresses=(),
-            ),
-        }
-    ),
+    objects=MappingProxyType({RecordType.ACCOUNT: (FIRMS,), RecordType.CONTACT: (PEOPLE,)}),
     owner_field=None,
     capabilities=Capabilities(batch_size=50, association_batch_size=50),
     settings=RolodexSettings,

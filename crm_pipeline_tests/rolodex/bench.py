@@ -29,7 +29,7 @@ def running_bench() -> Iterator[Bench]:
     rolodex, faults, journal = Rolodex(), Faults(), Journal()
 
     def name(record_type: RecordType) -> str:
-        return KIND.objects[record_type].name
+        return KIND.usual(record_type).name
 
     def records(record_type: RecordType) -> list[dict[str, Any]]:
         return [{**record["values"], "id": crm_id} for crm_id, record in rolodex.records[name(record_type)].items()]

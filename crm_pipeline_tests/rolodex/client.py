@@ -15,8 +15,8 @@ from crm_pipeline import (
     WRITE_RESULTS,
     Alone,
     CrmFailsOnRecordException,
+    CrmObject,
     Limits,
-    RecordType,
     UnexpectedAnswerError,
     WriteBatch,
     code_of,
@@ -24,7 +24,7 @@ from crm_pipeline import (
     read_in_halves,
 )
 
-from . import KIND, RolodexSettings
+from . import KIND, PEOPLE, RolodexSettings
 from .transport import SERVICE, Transport
 
 ASKED_AT_ONCE = 200
@@ -57,7 +57,7 @@ class RolodexCrm:
         self._settings = settings
         self._integration = integration
         self._transport = Transport(settings, integration)
-        self._fields: dict[RecordType, pd.DataFrame] = {}
+        self._fields: dict[str, pd.DataFrame] = {}
         self.calls = self._transport.calls
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
@@ -70,42 +70,42 @@ class RolodexCrm:
         """The organization's id."""
         return str(self._transport.ask("GET", "/me", label="sign_in", holds="organization")[0])
 
-    def fields(self, record_type: RecordType) -> pd.DataFrame:
+    def fields(self, crm_object: CrmObject) -> pd.DataFrame:
         """The object's fields (schemas.CRM_FIELDS), asked once."""
-        if record_type not in self._fields:
-            told, _ = self._transport.ask("GET", f"/{_name(record_type)}/fields", label="describe", holds="fields")
-            self._fields[record_type] = CRM_FIELDS.build(pd.DataFrame(told))
-        return self._fields[record_type]
+        if crm_object.name not in self._fields:
+            told, _ = self._transport.ask("GET", f"/{crm_object.name}/fields", label="describe", holds="fields")
+            self._fields[crm_object.name] = CRM_FIELDS.build(pd.DataFrame(told))
+        return self._fields[crm_object.name]
 
-    def has_keyed_records(self, record_type: RecordType) -> bool:
+    def has_keyed_records(self, crm_object: CrmObject) -> bool:
         """Whether any record carries the external key."""
         key = self._settings.external_key
-        return key is not None and self.has_values(record_type, key)
+        return key is not None and self.has_values(crm_object, key)
 
-    def has_values(self, record_type: RecordType, field: str) -> bool:
+    def has_values(self, crm_object: CrmObject, field: str) -> bool:
         """Whether any record has a value in the field."""
-        return bool(self._page(record_type, field, after="", rows=1))
+        return bool(self._page(crm_object, field, after="", rows=1))
 
-    def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
+    def find(self, crm_object: CrmObject, field: str, values: list[str]) -> pd.DataFrame:
         """Records whose field equals one of the values (schemas.FOUND); Rolodex compares emails without case."""
         asked = list(dict.fromkeys(values))
-        records, failed = self._having(record_type, field, asked)
+        records, failed = self._having(crm_object, field, asked)
         by_value: dict[str, list[Row]] = {}
         for record in records:
             by_value.setdefault(record["values"][field].lower(), []).append(record)
         found = [self._found(record, value) for value in asked for record in by_value.get(value.lower(), [])]
         return FOUND.build(pd.DataFrame([*found, *({"value": value, "error_type": FAILS} for value in failed)], columns=FOUND.names))
 
-    def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
+    def scan(self, crm_object: CrmObject, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND)."""
         after = ""
-        while page := self._page(record_type, field, after=after, rows=ASKED_AT_ONCE):
+        while page := self._page(crm_object, field, after=after, rows=ASKED_AT_ONCE):
             yield FOUND.build(pd.DataFrame([self._found(record, record["values"][field]) for record in page], columns=FOUND.names))
             after = page[-1]["id"]
 
-    def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+    def read(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values; no row for a record that is gone."""
-        records, failed = self._asked(f"/{_name(record_type)}/read", "ids", list(dict.fromkeys(crm_ids)), {})
+        records, failed = self._asked(f"/{crm_object.name}/read", "ids", list(dict.fromkeys(crm_ids)), {})
         rows = [
             {"crm_id": one["id"], "parent_crm_id": one["firm_id"], **{name: one["values"].get(name) for name in fields}, "error_type": None}
             for one in records
@@ -115,7 +115,7 @@ class RolodexCrm:
             {"crm_id": "str", "parent_crm_id": "str", "error_type": "str"}
         )
 
-    def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
         """Write a batch (schemas.WRITE_RESULTS), a call for each kind of row; a person's firm goes with the row."""
         key_field, results = self._settings.external_key, []
         groups: dict[str, list[Row]] = {}
@@ -130,7 +130,7 @@ class RolodexCrm:
             sent = {"id": row["crm_id"], "by": key_field if action == "upsert" else None, "values": {**values, **keyed}}
             groups.setdefault(action, []).append({"qbench_id": row["qbench_id"], "sent": {**sent, "firm_id": row["parent_crm_id"]}})
         for action, rows in groups.items():
-            results += self._write(f"/{_name(record_type)}/{action}", rows, label="write", repeatable=action != "create")
+            results += self._write(f"/{crm_object.name}/{action}", rows, label="write", repeatable=action != "create")
         return _results(results)
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -141,11 +141,11 @@ class RolodexCrm:
         ]
         return _results(self._write("/people/update", moved, label="associate", repeatable=True))
 
-    def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+    def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records made since the intents with the name, or email, that was sent: columns ``qbench_id``, ``crm_id``."""
-        field = "email" if record_type is RecordType.CONTACT else "name"
+        field = "email" if crm_object == PEOPLE else "name"
         names = [str(sent[field]) for sent in intents["sent"]]
-        records, failed = self._having(record_type, field, list(dict.fromkeys(names)))
+        records, failed = self._having(crm_object, field, list(dict.fromkeys(names)))
         found: list[tuple[int, str | None]] = []
         for qbench_id, name, since in zip(intents["qbench_id"], names, intents["created_at"], strict=True):
             made = [one for one in records if one["values"][field].lower() == name.lower() and one["created"] >= since.timestamp()]
@@ -157,7 +157,7 @@ class RolodexCrm:
             }
         )
 
-    def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:  # noqa: ARG002 - alike for both
+    def settles_after(self, crm_object: CrmObject, *, answered: bool = False) -> timedelta:  # noqa: ARG002 - alike for both
         """Until the create's call must be over: what it made is found at once."""
         return timedelta(0) if answered else self.late_after + timedelta(seconds=self._settings.timeout_seconds)
 
@@ -165,25 +165,25 @@ class RolodexCrm:
         """Whether Rolodex answers now."""
         return self._transport.is_up()
 
-    def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
+    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
         """The record's page."""
-        return f"{self._settings.url}/{_name(record_type)}/{crm_id}"
+        return f"{self._settings.url}/{crm_object.name}/{crm_id}"
 
     def close(self) -> None:
         """Give the connections back."""
         self._transport.close()
 
-    def _page(self, record_type: RecordType, field: str, *, after: str, rows: int) -> list[Row]:
+    def _page(self, crm_object: CrmObject, field: str, *, after: str, rows: int) -> list[Row]:
         body = {"field": field, "after": after, "rows": rows}
-        records: list[Row] = self._transport.ask("POST", f"/{_name(record_type)}/scan", body, label="read", holds="records")[0]
+        records: list[Row] = self._transport.ask("POST", f"/{crm_object.name}/scan", body, label="read", holds="records")[0]
         return records
 
     def _found(self, record: Row, value: str) -> Row:
         key = record["values"].get(self._settings.external_key)
         return {"value": value, "crm_id": record["id"], "key": key, "parent_crm_id": record["firm_id"]}
 
-    def _having(self, record_type: RecordType, field: str, values: list[str]) -> tuple[list[Row], set[str]]:
-        return self._asked(f"/{_name(record_type)}/find", "values", values, {"field": field})
+    def _having(self, crm_object: CrmObject, field: str, values: list[str]) -> tuple[list[Row], set[str]]:
+        return self._asked(f"/{crm_object.name}/find", "values", values, {"field": field})
 
     def _asked(self, path: str, name: str, items: list[str], more: Mapping[str, Any]) -> tuple[list[Row], set[str]]:
         """The records that are answered, and the items on which Rolodex fails."""
@@ -241,7 +241,3 @@ def _result(row: Row, answer: Row, *, repeated: bool) -> Row:
 def _results(results: list[Row]) -> pd.DataFrame:
     frame = pd.DataFrame(results, columns=WRITE_RESULTS.names)
     return WRITE_RESULTS.build(frame.assign(parent_sent=frame["parent_sent"].eq(True), value_refused=frame["value_refused"].eq(True)))
-
-
-def _name(record_type: RecordType) -> str:
-    return KIND.objects[record_type].name

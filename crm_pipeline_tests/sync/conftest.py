@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.digests import digest_dicts, digests
 from crm_pipeline.mapping.reading import Reading
@@ -84,6 +84,10 @@ class Bench:
     store: Store
     crm: str
     calls: dict[str, int] = field(default_factory=dict)
+
+    def object(self, record_type: RecordType) -> CrmObject:
+        """The CRM's object for these records."""
+        return crm_kinds()[self.crm].usual(record_type)
 
     def spec(
         self, *, name: str = "acme", external_keys: bool = True, settings: Mapping[str, Any] = MappingProxyType({}), **overrides: Any

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
@@ -170,11 +170,13 @@ class Story:
             def __getattr__(self, name: str) -> Any:
                 return getattr(crm, name)
 
-            def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
-                answer = crm.write(record_type, batch)
+            def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
+                answer = crm.write(crm_object, batch)
                 written = answer[answer["error_type"].isna()].set_index("qbench_id")["crm_id"]
                 rows = zip(batch.rows["qbench_id"], batch.payloads(), strict=True)
-                stored.extend((record_type, written[number], frozenset(sent)) for number, sent in rows if number in written.index)
+                stored.extend(
+                    (crm_object.record_type, written[number], frozenset(sent)) for number, sent in rows if number in written.index
+                )
                 return answer
 
             def close(self) -> None:

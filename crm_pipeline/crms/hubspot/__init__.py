@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crm_pipeline.crms.base import Capabilities, CrmKind, CrmObject
-from crm_pipeline.crms.hubspot.preset import OWNER_FIELD, PRESETS
+from crm_pipeline.crms.hubspot.preset import COMPANY_PRESET, CONTACT_PRESET, OWNER_FIELD
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.model import RecordType, Verb
 
@@ -32,16 +32,13 @@ def _record_id(typed: str) -> str:
     return given
 
 
+COMPANIES = CrmObject(record_type=RecordType.ACCOUNT, name="companies", asset="companies", preset=COMPANY_PRESET)
+CONTACTS = CrmObject(record_type=RecordType.CONTACT, name="contacts", asset="contacts", preset=CONTACT_PRESET)
+
 KIND = CrmKind(
     name="hubspot",
     title="HubSpot",
-    objects=MappingProxyType(
-        {
-            RecordType.ACCOUNT: CrmObject(name="companies", asset="companies"),
-            RecordType.CONTACT: CrmObject(name="contacts", asset="contacts"),
-        }
-    ),
-    presets=PRESETS,
+    objects=MappingProxyType({RecordType.ACCOUNT: (COMPANIES,), RecordType.CONTACT: (CONTACTS,)}),
     owner_field=OWNER_FIELD,
     capabilities=Capabilities(
         batch_size=100, association_batch_size=1000, several_accounts=True, parent_goes_with=frozenset({Verb.CREATE})

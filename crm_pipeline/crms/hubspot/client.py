@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Limits
+from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.hubspot import KIND
+from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
@@ -23,13 +23,12 @@ from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
 from crm_pipeline.errors import CrmFailsOnRecordException
-from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OWNERS
 
 SENSITIVITIES = ("sensitive", "highly_sensitive")
 
 UI_DOMAIN = "app.hubspot.com"
-TYPE_IDS = {RecordType.ACCOUNT: "0-2", RecordType.CONTACT: "0-1"}
+TYPE_IDS = {COMPANIES.name: "0-2", CONTACTS.name: "0-1"}
 """HubSpot's numbers of its object types, as the pages of records carry them."""
 
 
@@ -47,7 +46,7 @@ class HubSpotCrm:
         self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
-        self._fields: dict[RecordType, pd.DataFrame] = {}
+        self._fields: dict[str, pd.DataFrame] = {}
         self.capabilities = replace(KIND.capabilities, association_batch_size=settings.association_batch_size)
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
@@ -65,47 +64,47 @@ class HubSpotCrm:
                 self._account = self._reader.account()
             return str(self._account["portalId"])
 
-    def fields(self, record_type: RecordType) -> pd.DataFrame:
+    def fields(self, crm_object: CrmObject) -> pd.DataFrame:
         """The object's properties (schemas.CRM_FIELDS); asked once.
 
         Properties that hold sensitive data are listed only with the setting sensitive_properties: HubSpot leaves them out
         unless asked, and a property is not to be called missing before it was.
         """
         with self._lock:
-            if record_type not in self._fields:
+            if crm_object.name not in self._fields:
                 sensitivities = SENSITIVITIES if self._settings.sensitive_properties else ()
-                self._fields[record_type] = self._reader.fields(_name(record_type), sensitivities=sensitivities)
-            return self._fields[record_type]
+                self._fields[crm_object.name] = self._reader.fields(crm_object.name, sensitivities=sensitivities)
+            return self._fields[crm_object.name]
 
-    def has_keyed_records(self, record_type: RecordType) -> bool:
+    def has_keyed_records(self, crm_object: CrmObject) -> bool:
         """Whether any record carries the external key (docs/rules.md, 3); False without a key.
 
         A search, whose index lags by seconds: a key written a moment ago may be overlooked. That is harmless, because an
         upsert by the key finds the record itself.
         """
         key = self._settings.external_key
-        return key is not None and self.has_values(record_type, key)
+        return key is not None and self.has_values(crm_object, key)
 
-    def has_values(self, record_type: RecordType, field: str) -> bool:
+    def has_values(self, crm_object: CrmObject, field: str) -> bool:
         """Whether any record has a value in the property. A search, whose index lags by seconds."""
-        return self._reader.searcher.has_any(_name(record_type), field)
+        return self._reader.searcher.has_any(crm_object.name, field)
 
-    def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
+    def find(self, crm_object: CrmObject, field: str, values: list[str]) -> pd.DataFrame:
         """Records by the external key or email (schemas.FOUND); ``parent_crm_id`` is not asked, hence null."""
-        return self._reader.find(_name(record_type), field, values)
+        return self._reader.find(crm_object.name, field, values)
 
-    def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
+    def scan(self, crm_object: CrmObject, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND); ``parent_crm_id`` is not asked, hence null."""
-        return self._reader.scan(_name(record_type), field)
+        return self._reader.scan(crm_object.name, field)
 
-    def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+    def read(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values, under the ids that were asked for even where a merge gave the record another.
 
         Columns ``crm_id``, ``parent_crm_id`` (contacts: the primary company), the fields, all text, and ``error_type``.
         """
-        records, failed = self._reader.current(_name(record_type), crm_ids, fields)
+        records, failed = self._reader.current(crm_object.name, crm_ids, fields)
         parents: dict[str, str] = {}
-        if record_type is RecordType.CONTACT and records:
+        if crm_object == CONTACTS and records:
             parents, failing = self._reader.primary_companies([str(record["id"]) for record in records.values()])
             failed |= {asked for asked, record in records.items() if str(record["id"]) in failing}
         records |= {asked: {"id": asked, "properties": {}} for asked in failed}
@@ -118,59 +117,55 @@ class HubSpotCrm:
         columns["error_type"] = [CrmFailsOnRecordException.__name__ if asked in failed else None for asked in records]
         return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
 
-    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
+    def examine(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
         """What became of these records (schemas.EXAMINED), 100 a call."""
-        return examine(self._reader, record_type, _name(record_type), crm_ids, key=self._settings.external_key)
+        return examine(self._reader, crm_object, crm_ids, key=self._settings.external_key)
 
-    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
+    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were merged away since then; a search, whose index lags by seconds. Deletions are not among them."""
-        return merged_since(self._reader, record_type, _name(record_type), since)
+        return merged_since(self._reader, crm_object, since)
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, self._paths, list(dict.fromkeys(users))), columns=OWNERS.names))
 
-    def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
         """Write one batch and account for every row (schemas.WRITE_RESULTS).
 
         Costs one call for each of: rows with an id, rows with a key only, rows with neither.
         """
-        return self._writer.write(record_type, _name(record_type), batch)
+        return self._writer.write(crm_object, batch)
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Associate contacts (schemas.ASSOCIATIONS) with their companies, and take them from those they leave (schemas.WRITE_RESULTS)."""
         return self._associator.associate(rows)
 
-    def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+    def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """Which records the creates of these intents (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``."""
-        return resolve(self._reader, record_type, _name(record_type), intents)
+        return resolve(self._reader, crm_object, intents)
 
-    def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:
+    def settles_after(self, crm_object: CrmObject, *, answered: bool = False) -> timedelta:
         """Until the create's call must be over, and for companies until search has caught up.
 
         A contact's email lets no second one be made, but only while QBench leaves it as it was sent.
         """
         settings = self._settings
         carried_out = 0 if answered else settings.timeout_seconds + settings.late_seconds
-        found = settings.search_lag_seconds if record_type is RecordType.ACCOUNT else 0
+        found = settings.search_lag_seconds if crm_object == COMPANIES else 0
         return timedelta(seconds=carried_out + found)
 
     def is_up(self) -> bool:
         """Whether HubSpot answers now, asked once for its account details."""
         return self._transport.is_up()
 
-    def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
+    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
         """The record's page in HubSpot; null until organization() was asked."""
         account = self._account
         if account is None:
             return None
         domain = account.get("uiDomain") or UI_DOMAIN
-        return f"https://{domain}/contacts/{account['portalId']}/record/{TYPE_IDS[record_type]}/{crm_id}"
+        return f"https://{domain}/contacts/{account['portalId']}/record/{TYPE_IDS[crm_object.name]}/{crm_id}"
 
     def close(self) -> None:
         """Give the connections back."""
         self._transport.close()
-
-
-def _name(record_type: RecordType) -> str:
-    return KIND.objects[record_type].name

@@ -9,20 +9,20 @@ from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.crms.base import CrmObject
+from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS
 from crm_pipeline.crms.hubspot.reading import MERGED_IDS, Reader, merged_ids, text
-from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import EXAMINED
 
 PRIMARY_COMPANY = "associatedcompanyid"
 """HubSpot's own property of a contact: the id of its primary company, so that no association needs to be read."""
 
-LAST_MODIFIED: Mapping[RecordType, str] = MappingProxyType(
-    {RecordType.ACCOUNT: "hs_lastmodifieddate", RecordType.CONTACT: "lastmodifieddate"}
-)
+LAST_MODIFIED: Mapping[str, str] = MappingProxyType({COMPANIES.name: "hs_lastmodifieddate", CONTACTS.name: "lastmodifieddate"})
+"""By object, the property that says when a record was changed last."""
 HAS_MERGED: Mapping[str, object] = MappingProxyType({"propertyName": MERGED_IDS, "operator": "HAS_PROPERTY"})
 
 
-def examine(reader: Reader, record_type: RecordType, object_name: str, ids: Sequence[str], *, key: str | None) -> pd.DataFrame:
+def examine(reader: Reader, crm_object: CrmObject, ids: Sequence[str], *, key: str | None) -> pd.DataFrame:
     """What became of these records (schemas.EXAMINED), 100 a call; ``key``: the external key property or null.
 
     That a batch read follows merges is assumed. Ids that it does not find are looked for among all merged records, by search.
@@ -30,10 +30,10 @@ def examine(reader: Reader, record_type: RecordType, object_name: str, ids: Sequ
     a merged record, nothing is said of the ids that are not found.
     """
     wanted = list(dict.fromkeys(ids))
-    properties = [*([key] if key else []), *([PRIMARY_COMPANY] if record_type is RecordType.CONTACT else [])]
-    found, failed = reader.current(object_name, wanted, properties)
+    properties = [*([key] if key else []), *([PRIMARY_COMPANY] if crm_object == CONTACTS else [])]
+    found, failed = reader.current(crm_object.name, wanted, properties)
     if not found.keys() | failed >= set(wanted):
-        for records, unread in reader.searched(object_name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
+        for records, unread in reader.searched(crm_object.name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
             for record in records:
                 found |= dict.fromkeys(merged_ids(record), record)
             if unread:
@@ -44,14 +44,14 @@ def examine(reader: Reader, record_type: RecordType, object_name: str, ids: Sequ
     return EXAMINED.build(pd.DataFrame(rows, columns=EXAMINED.names))
 
 
-def merged_since(reader: Reader, record_type: RecordType, object_name: str, since: datetime) -> list[str]:
+def merged_since(reader: Reader, crm_object: CrmObject, since: datetime) -> list[str]:
     """The ids of records that were merged away, the winner of which changed since then; one search a 200.
 
     HubSpot lists its bin by nothing but the id, hence in as many calls as there are hundreds in it: deletions are not asked for.
     What was merged into a record that HubSpot fails to show is left out; a look at all links tells it.
     """
-    changed = {"propertyName": LAST_MODIFIED[record_type], "operator": "GTE", "value": str(int(since.timestamp() * 1000))}
-    winners = reader.searched(object_name, [dict(HAS_MERGED), changed], [MERGED_IDS])
+    changed = {"propertyName": LAST_MODIFIED[crm_object.name], "operator": "GTE", "value": str(int(since.timestamp() * 1000))}
+    winners = reader.searched(crm_object.name, [dict(HAS_MERGED), changed], [MERGED_IDS])
     return [one for records, _ in winners for record in records for one in merged_ids(record)]
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS
 from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, MERGED_IDS, PRIMARY
 from crm_pipeline.crms.hubspot.wire import to_wire
 from crm_pipeline.errors import (
@@ -19,7 +21,7 @@ from crm_pipeline.errors import (
     RecordRefusedException,
 )
 from crm_pipeline.letters import lowered
-from crm_pipeline.model import RecordType, Verb
+from crm_pipeline.model import Verb
 
 UNLABELLED = 279
 """Association type contact to company without a label (source: HubSpot's associations guide)."""
@@ -32,8 +34,8 @@ ASSOCIATION_TYPES: tuple[Mapping[str, object], ...] = tuple(
 STANDARD_LABELS = frozenset({(HUBSPOT_DEFINED, UNLABELLED), (HUBSPOT_DEFINED, PRIMARY)})
 """What an association carries without any label of the users' own, as category and type."""
 
-NATURAL_NAMES: Mapping[RecordType, str] = {RecordType.ACCOUNT: "name", RecordType.CONTACT: "email"}
-"""The property by which a record created without a key is recognized in the answer."""
+NATURAL_NAMES: Mapping[str, str] = {COMPANIES.name: "name", CONTACTS.name: "email"}
+"""By object, the property by which a record created without a key is recognized in the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Plan:
     inputs: Mapping[Action, Sequence[Input]]
 
 
-def plan(record_type: RecordType, batch: WriteBatch, *, key_name: str | None) -> Plan:
+def plan(crm_object: CrmObject, batch: WriteBatch, *, key_name: str | None) -> Plan:
     """What each row of a batch needs.
 
     A row with an id is updated by it and carries its key along; one without an id is upserted by its key or, without a
@@ -109,7 +111,7 @@ def plan(record_type: RecordType, batch: WriteBatch, *, key_name: str | None) ->
             Input(
                 position=position,
                 trace=trace,
-                names=frozenset(_names(action, trace, properties, crm_id=crm_id, key=key, natural=NATURAL_NAMES[record_type])),
+                names=frozenset(_names(action, trace, properties, crm_id=crm_id, key=key, natural=NATURAL_NAMES[crm_object.name])),
                 body=_body(action, properties, crm_id=crm_id, key=key, key_name=key_name, parent=row["parent_crm_id"]),
                 key=key,
                 crm_id=crm_id,
@@ -133,10 +135,10 @@ def rounds(inputs: Iterable[Input]) -> list[list[Input]]:
     return requests
 
 
-def names_of(result: Mapping[str, Any], record_type: RecordType, *, key_name: str | None) -> list[str]:
+def names_of(result: Mapping[str, Any], crm_object: CrmObject, *, key_name: str | None) -> list[str]:
     """Every name by which a result says whose it is, surest first; the trace id is not promised in answers."""
     properties = result.get("properties") or {}
-    natural = str(properties.get(NATURAL_NAMES[record_type]) or "").strip().casefold()
+    natural = str(properties.get(NATURAL_NAMES[crm_object.name]) or "").strip().casefold()
     merged = [one.strip() for one in str(properties.get(MERGED_IDS) or "").split(";") if one.strip()]
     return [
         f"trace:{result.get('objectWriteTraceId')}",

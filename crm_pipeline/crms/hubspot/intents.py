@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.halving import may_be_of_one
+from crm_pipeline.crms.hubspot import CONTACTS
 from crm_pipeline.crms.hubspot.reading import Reader
 from crm_pipeline.errors import ServiceError
-from crm_pipeline.model import RecordType
 
 CREATED = "createdate"
 
@@ -27,16 +28,16 @@ Found = tuple[int, str | None]
 """A QBench id and the id of a record that its create may have made, null where HubSpot fails to tell."""
 
 
-def resolve(reader: Reader, record_type: RecordType, object_name: str, intents: pd.DataFrame) -> pd.DataFrame:
+def resolve(reader: Reader, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
     """The records that the creates of these intents made: columns ``qbench_id``, ``crm_id``, a row per record found.
 
     Contacts are read by email, which is exact at once. Companies are searched by creation time and compared by name; the
     search index lags, so that one may be missing that is there already.
     """
-    if record_type is RecordType.CONTACT:
-        found = list(_contacts(reader, object_name, intents))
+    if crm_object == CONTACTS:
+        found = list(_contacts(reader, crm_object.name, intents))
     else:
-        found = [pair for window in _windows(intents) for pair in _companies(reader, object_name, window)]
+        found = [pair for window in _windows(intents) for pair in _companies(reader, crm_object.name, window)]
     return pd.DataFrame(
         {
             "qbench_id": pd.Series([qbench_id for qbench_id, _ in found], dtype="int64"),

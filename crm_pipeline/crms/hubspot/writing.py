@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.contracts import fault_of
-from crm_pipeline.crms.base import KEPT
+from crm_pipeline.crms.base import KEPT, CrmObject
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.halving import Alone, code_of, in_halves
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
@@ -36,7 +36,6 @@ from crm_pipeline.errors import (
     ServiceFailedException,
 )
 from crm_pipeline.letters import lowered
-from crm_pipeline.model import RecordType
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +48,17 @@ class Writer:
     paths: Paths
     key_name: str | None
 
-    def write(self, record_type: RecordType, object_name: str, batch: WriteBatch) -> pd.DataFrame:
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
         """Write a batch and account for every row (schemas.WRITE_RESULTS).
 
         Raises ServiceError when the service fails before anything is stored; afterwards the rows left are failed, so that
         what is stored is not lost.
         """
         ledger = Ledger(batch.rows["qbench_id"].tolist())
-        planned = plan(record_type, batch, key_name=self.key_name)
+        planned = plan(crm_object, batch, key_name=self.key_name)
         for position, crm_id in planned.idle.items():
             ledger.idle(position, crm_id=crm_id)
-        work = _Work(self, record_type, object_name, ledger)
+        work = _Work(self, crm_object, ledger)
         try:
             work.carry_out(planned)
         except ServiceError as error:
@@ -75,8 +74,7 @@ class _Work:
     """One batch being written; what becomes of its rows goes into the ledger."""
 
     writer: Writer
-    record_type: RecordType
-    object_name: str
+    crm_object: CrmObject
     ledger: Ledger
 
     def carry_out(self, planned: Plan) -> None:
@@ -103,7 +101,7 @@ class _Work:
     def _send(self, action: Action, inputs: Sequence[Input], /, *, again: bool) -> list[Input]:
         """Make one request and note what became of its inputs; those that an error without a name speaks of, to be sent again."""
         reply = self.writer.transport.post(
-            self.writer.paths.batch(self.object_name, action.verb),
+            self.writer.paths.batch(self.crm_object.name, action.verb),
             {"inputs": [one.wire() for one in inputs]},
             label="write",
             holds=WRITTEN,
@@ -147,12 +145,12 @@ class _Work:
         found: dict[tuple[int, str], tuple[Input, dict[str, Any]]] = {}
         for result in results:
             if fault_of(result, WRITTEN_ROW) is None:
-                known = (by_name.get(name) for name in names_of(result, self.record_type, key_name=self.writer.key_name))
+                known = (by_name.get(name) for name in names_of(result, self.crm_object, key_name=self.writer.key_name))
                 one = next(filter(None, known), None)
                 if one is not None:
                     found[one.position, str(result["id"])] = (one, result)
         if len(found) < len(results):
-            logger.warning("%s: %d of %d results of a write cannot be told", self.object_name, len(results) - len(found), len(results))
+            logger.warning("%s: %d of %d results of a write cannot be told", self.crm_object.name, len(results) - len(found), len(results))
         claims = Counter(position for position, _ in found)
         holders = Counter(crm_id for _, crm_id in found)
         yield from (pair for (position, crm_id), pair in found.items() if claims[position] == 1 and holders[crm_id] == 1)

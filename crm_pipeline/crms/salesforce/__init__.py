@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings
 from crm_pipeline.crms.salesforce.ids import record_id
-from crm_pipeline.crms.salesforce.preset import OWNER_FIELD, PRESETS
+from crm_pipeline.crms.salesforce.preset import ACCOUNT_PRESET, CONTACT_PRESET, OWNER_FIELD
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.model import RecordType
 
@@ -22,11 +22,13 @@ def _connect(settings: CrmSettings, integration: str) -> Crm:
     return SalesforceCrm(settings, integration)
 
 
+ACCOUNTS = CrmObject(record_type=RecordType.ACCOUNT, name="Account", asset="accounts", preset=ACCOUNT_PRESET)
+CONTACTS = CrmObject(record_type=RecordType.CONTACT, name="Contact", asset="contacts", preset=CONTACT_PRESET)
+
 KIND = CrmKind(
     name="salesforce",
     title="Salesforce",
-    objects=MappingProxyType({RecordType.ACCOUNT: CrmObject("Account", "accounts"), RecordType.CONTACT: CrmObject("Contact", "contacts")}),
-    presets=PRESETS,
+    objects=MappingProxyType({RecordType.ACCOUNT: (ACCOUNTS,), RecordType.CONTACT: (CONTACTS,)}),
     owner_field=OWNER_FIELD,
     # sObject Collections take 200 rows a request, a contact's account with any of them.
     capabilities=Capabilities(batch_size=200, association_batch_size=200),

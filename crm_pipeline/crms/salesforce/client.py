@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.calls import CallCounter
-from crm_pipeline.crms.base import Limits
+from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.halving import may_be_of_one
-from crm_pipeline.crms.salesforce import KIND
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
@@ -24,7 +24,7 @@ from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, Row, Writer, json_value, rows_of
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
 from crm_pipeline.letters import lowered
-from crm_pipeline.model import RecordType, Verb
+from crm_pipeline.model import Verb
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 
 PERSON_ACCOUNT = "IsPersonAccount"
@@ -41,7 +41,7 @@ class SalesforceCrm:
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
-        self._fields: dict[RecordType, pd.DataFrame] = {}
+        self._fields: dict[str, pd.DataFrame] = {}
 
     def limits(self) -> Limits:
         """The daily calls; Salesforce limits no pace."""
@@ -55,38 +55,38 @@ class SalesforceCrm:
                 return str(record["Id"])
         raise self._transport.unexpected("does not show its organization")
 
-    def fields(self, record_type: RecordType) -> pd.DataFrame:
+    def fields(self, crm_object: CrmObject) -> pd.DataFrame:
         """The object's fields (schemas.CRM_FIELDS) that the run-as user sees; described once."""
-        if record_type not in self._fields:
-            path = f"sobjects/{_sobject(record_type)}/describe"
+        if crm_object.name not in self._fields:
+            path = f"sobjects/{crm_object.name}/describe"
             answer = self._transport.call(lambda client: client.restful(path), label="describe", holds=DESCRIBED)
-            self._fields[record_type] = crm_fields(answer["fields"])
-        return self._fields[record_type]
+            self._fields[crm_object.name] = crm_fields(answer["fields"])
+        return self._fields[crm_object.name]
 
-    def has_keyed_records(self, record_type: RecordType) -> bool:
+    def has_keyed_records(self, crm_object: CrmObject) -> bool:
         """Whether any record carries the external key; false without one."""
         key = self._settings.external_key
-        return key is not None and self.has_values(record_type, key)
+        return key is not None and self.has_values(crm_object, key)
 
-    def has_values(self, record_type: RecordType, field: str) -> bool:
+    def has_values(self, crm_object: CrmObject, field: str) -> bool:
         """Whether any record has a value in the field; also where Salesforce fails on the one that it would show."""
-        statement = select(_sobject(record_type), ["Id"], where=[compare(field, "!=", None)], limit=1)
+        statement = select(crm_object.name, ["Id"], where=[compare(field, "!=", None)], limit=1)
         try:
             return any(page for page in self._transport.query(statement))
         except ServiceError as error:
-            of_none = select(_sobject(record_type), ["Id", field], where=[compare("Id", "=", None)], limit=1)
+            of_none = select(crm_object.name, ["Id", field], where=[compare("Id", "=", None)], limit=1)
             if not (may_be_of_one(error) and self._transport.answers(of_none)):
                 raise
             return True
 
-    def find(self, record_type: RecordType, field: str, values: list[str]) -> pd.DataFrame:
+    def find(self, crm_object: CrmObject, field: str, values: list[str]) -> pd.DataFrame:
         """Records whose field equals one of the values (schemas.FOUND); Salesforce compares Name and Email without case."""
         asked = list(dict.fromkeys(value for value in values if isinstance(value, str) and value.strip()))
         if not asked:
             return FOUND.empty()
-        statement = SelectIn(_sobject(record_type), self._found_fields(record_type, field), field, self._candidates(record_type))
+        statement = SelectIn(crm_object.name, self._found_fields(crm_object, field), field, self._candidates(crm_object))
         records, failed = self._transport.query_in(statement, asked)
-        found = self._found(record_type, field, records)
+        found = self._found(crm_object, field, records)
         wanted = pd.DataFrame({"asked": pd.Series(asked, dtype="str")})
         matched = found.merge(wanted.assign(folded=_folded(wanted["asked"])), left_on=_folded(found["value"]), right_on="folded")
         told = matched.assign(value=matched["asked"])[FOUND.names].drop_duplicates()
@@ -95,24 +95,24 @@ class SalesforceCrm:
         untold = pd.DataFrame({"value": sorted(failed), "error_type": CrmFailsOnRecordException.__name__})
         return FOUND.build(pd.concat([told, untold], ignore_index=True))
 
-    def scan(self, record_type: RecordType, field: str) -> Iterator[pd.DataFrame]:
+    def scan(self, crm_object: CrmObject, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND), in frames of at most 2,000 rows."""
-        where = [compare(field, "!=", None), *self._candidates(record_type)]
-        fields = self._found_fields(record_type, field)
-        for part, unread in self._transport.all_records(_sobject(record_type), fields, where=where):
+        where = [compare(field, "!=", None), *self._candidates(crm_object)]
+        fields = self._found_fields(crm_object, field)
+        for part, unread in self._transport.all_records(crm_object.name, fields, where=where):
             if part:
-                yield self._found(record_type, field, part)
+                yield self._found(crm_object, field, part)
             if unread:
                 yield FOUND.build({"error_type": [CrmFailsOnRecordException.__name__] * unread})
 
-    def read(self, record_type: RecordType, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+    def read(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values: columns ``crm_id``, ``parent_crm_id`` (null for accounts), the fields as JSON gave them, and ``error_type``.
 
         Salesforce writes a whole number of a Number field as 4711.0: it is 4711 here.
         """
-        parent = [PARENT_FIELD] if record_type is RecordType.CONTACT else []
+        parent = [PARENT_FIELD] if crm_object == CONTACTS else []
         wanted = list({name.lower(): name for name in ["Id", *parent, *fields]}.values())
-        records, failed = self._transport.retrieve(_sobject(record_type), list(dict.fromkeys(crm_ids)), wanted)
+        records, failed = self._transport.retrieve(crm_object.name, list(dict.fromkeys(crm_ids)), wanted)
         records += [{"Id": one} for one in failed]
         return pd.DataFrame(
             {
@@ -125,28 +125,28 @@ class SalesforceCrm:
             }
         )
 
-    def examine(self, record_type: RecordType, crm_ids: list[str]) -> pd.DataFrame:
+    def examine(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
         """What became of these records (schemas.EXAMINED), 2,000 live ones a call."""
         key = self._settings.external_key
-        further = [*([key] if key else []), *([PARENT_FIELD] if record_type is RecordType.CONTACT else [])]
-        return examine(self._transport, _sobject(record_type), crm_ids, further=further, key=key)
+        further = [*([key] if key else []), *([PARENT_FIELD] if crm_object == CONTACTS else [])]
+        return examine(self._transport, crm_object.name, crm_ids, further=further, key=key)
 
-    def merged_or_deleted(self, record_type: RecordType, *, since: datetime) -> list[str]:
+    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were deleted or merged away since then, as far back as the recycle bin reaches."""
-        return deleted_since(self._transport, _sobject(record_type), since)
+        return deleted_since(self._transport, crm_object.name, since)
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Users by id or username, who must be active (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
 
-    def write(self, record_type: RecordType, batch: WriteBatch) -> pd.DataFrame:
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
         """Write a batch, one request per verb that its rows need (schemas.WRITE_RESULTS); the parent goes with the row."""
         rows = rows_of(batch)
         idle = [row for row in rows if row.is_idle]
         untouched = WRITE_RESULTS.build({"qbench_id": [row.qbench_id for row in idle], "crm_id": [row.crm_id for row in idle]})
         if len(idle) == len(rows):
             return untouched
-        written = self._writer(record_type, label="write").write([row for row in rows if not row.is_idle])
+        written = self._writer(crm_object, label="write").write([row for row in rows if not row.is_idle])
         return pd.concat([written, untouched], ignore_index=True) if idle else written
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -155,16 +155,16 @@ class SalesforceCrm:
             Row(qbench_id=int(row.qbench_id), verb=Verb.UPDATE, crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
             for row in rows.itertuples()
         ]
-        return self._writer(RecordType.CONTACT, label="associate").write(contacts) if contacts else WRITE_RESULTS.empty()
+        return self._writer(CONTACTS, label="associate").write(contacts) if contacts else WRITE_RESULTS.empty()
 
-    def resolve_intents(self, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+    def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records that these creates made: created by our user since the intent, with the identifying values sent.
 
         A query sees a record as soon as its create is carried out.
         """
-        return matching_intents(self._transport, _sobject(record_type), record_type, intents)
+        return matching_intents(self._transport, crm_object, intents)
 
-    def settles_after(self, record_type: RecordType, *, answered: bool = False) -> timedelta:  # noqa: ARG002 - the same for both objects
+    def settles_after(self, crm_object: CrmObject, *, answered: bool = False) -> timedelta:  # noqa: ARG002 - the same for both objects
         """Until the create's call must be over: a query finds at once what was made."""
         return timedelta(0) if answered else self.late_after + timedelta(seconds=self._settings.timeout_seconds)
 
@@ -172,49 +172,45 @@ class SalesforceCrm:
         """Whether Salesforce answers now, asked once for the organization's id."""
         return self._transport.is_up()
 
-    def record_url(self, record_type: RecordType, crm_id: str) -> str | None:
+    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
         """The record's page in Lightning Experience."""
         host = self._settings.url or f"https://{self._settings.domain}.salesforce.com"
-        return f"{host}/lightning/r/{_sobject(record_type)}/{crm_id}/view"
+        return f"{host}/lightning/r/{crm_object.name}/{crm_id}/view"
 
     def close(self) -> None:
         """Give the connections back."""
         self._transport.close()
 
-    def _writer(self, record_type: RecordType, *, label: str) -> Writer:
+    def _writer(self, crm_object: CrmObject, *, label: str) -> Writer:
         return Writer(
             transport=self._transport,
-            sobject=_sobject(record_type),
+            sobject=crm_object.name,
             key_field=self._settings.external_key,
             allow_duplicates=self._settings.allow_duplicates,
             label=label,
         )
 
-    def _candidates(self, record_type: RecordType) -> list[str]:
+    def _candidates(self, crm_object: CrmObject) -> list[str]:
         """Conditions on records that may be matched: person accounts are no candidates for accounts (docs/rules.md, 7)."""
-        if record_type is RecordType.ACCOUNT and self.fields(record_type)["name"].eq(PERSON_ACCOUNT).any():
+        if crm_object == ACCOUNTS and self.fields(crm_object)["name"].eq(PERSON_ACCOUNT).any():
             return [compare(PERSON_ACCOUNT, "=", False)]
         return []
 
-    def _found_fields(self, record_type: RecordType, field: str) -> list[str]:
+    def _found_fields(self, crm_object: CrmObject, field: str) -> list[str]:
         key = [self._settings.external_key] if self._settings.external_key else []
-        return ["Id", field, *key, *([PARENT_FIELD] if record_type is RecordType.CONTACT else [])]
+        return ["Id", field, *key, *([PARENT_FIELD] if crm_object == CONTACTS else [])]
 
-    def _found(self, record_type: RecordType, field: str, page: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-        asked = {name.lower(): name for name in self._found_fields(record_type, field)}
+    def _found(self, crm_object: CrmObject, field: str, page: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+        asked = {name.lower(): name for name in self._found_fields(crm_object, field)}
         frame = pd.DataFrame(page).rename(columns=lambda name: asked.get(name.lower(), name))
         if len(frame) and frame[field].isna().any():
             raise self._transport.unexpected(f"found a record by {field} that has no value in it")
         columns = {"value": field, "crm_id": "Id", "key": self._settings.external_key, "parent_crm_id": PARENT_FIELD}
-        if record_type is RecordType.ACCOUNT:
+        if crm_object == ACCOUNTS:
             columns["parent_crm_id"] = None
         return FOUND.build(
             {name: _as_text(frame[source]) for name, source in columns.items() if source in frame.columns} if len(frame) else {}
         )
-
-
-def _sobject(record_type: RecordType) -> str:
-    return KIND.objects[record_type].name
 
 
 def _as_text(values: pd.Series) -> pd.Series:

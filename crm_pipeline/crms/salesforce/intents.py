@@ -7,15 +7,16 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from crm_pipeline.crms.base import CrmObject
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.model import RecordType
 
-IDENTIFYING_FIELDS: Mapping[RecordType, tuple[str, ...]] = MappingProxyType(
-    {RecordType.ACCOUNT: ("Name",), RecordType.CONTACT: ("Email", "LastName", "AccountId")}
+IDENTIFYING_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {ACCOUNTS.name: ("Name",), CONTACTS.name: ("Email", "LastName", "AccountId")}
 )
-"""What tells a record that an intent made; the first field is the one asked for, every record that syncs has it."""
+"""By object, what tells a record that an intent made; the first field is the one asked for, every record that syncs has it."""
 
 PARENT_IN_INTENT: Mapping[str, str] = MappingProxyType({"AccountId": "parent_crm_id"})
 CLOCK_SKEW = pd.Timedelta(minutes=5)
@@ -27,13 +28,13 @@ RESOLVED = FrameSchema(
 )
 
 
-def matching_intents(transport: SalesforceTransport, sobject: str, record_type: RecordType, intents: pd.DataFrame) -> pd.DataFrame:
+def matching_intents(transport: SalesforceTransport, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
     """The records (columns ``qbench_id``, ``crm_id``) that may be the intents' (schemas.INTENTS), a row for each."""
     if intents.empty:
         return RESOLVED.empty()
-    fields = IDENTIFYING_FIELDS[record_type]
+    fields = IDENTIFYING_FIELDS[crm_object.name]
     wanted = _wanted(intents, fields)
-    records, failed = _created_by_us(transport, sobject, fields, wanted, since=intents["created_at"].min() - CLOCK_SKEW)
+    records, failed = _created_by_us(transport, crm_object.name, fields, wanted, since=intents["created_at"].min() - CLOCK_SKEW)
     matches = wanted.merge(records, on=list(fields))
     matches = matches[matches["CreatedDate"] >= matches["created_at"] - CLOCK_SKEW]
     untold = wanted.loc[wanted["asked"].isin(failed), ["qbench_id"]].assign(crm_id=None)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
-from crm_pipeline.model import RecordType
 
 OWNER_FIELD = "OwnerId"
 
@@ -36,28 +34,24 @@ def _address(prefix: str, *streets: str) -> AddressPreset:
     )
 
 
-PRESETS: Mapping[RecordType, Preset] = MappingProxyType(
-    {
-        RecordType.ACCOUNT: Preset(
-            fields=MappingProxyType(
-                {
-                    "name": "Name",
-                    "description": "Description",
-                    "industry": "Industry",
-                    "website": "Website",
-                    "number_of_employees": "NumberOfEmployees",
-                }
-            ),
-            phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", OTHER_PHONE_TYPE: "Phone"}),
-            addresses=(
-                _address("billing", "street_1", "street_2"),
-                _address("shipping", "street_1", "street_2"),
-            ),
-        ),
-        RecordType.CONTACT: Preset(
-            fields=MappingProxyType({"email": "Email", "first_name": "FirstName", "last_name": "LastName"}),
-            phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", "MOBILE": "MobilePhone", OTHER_PHONE_TYPE: "Phone"}),
-            addresses=(_address("mailing", "street"),),
-        ),
-    }
+ACCOUNT_PRESET = Preset(
+    fields=MappingProxyType(
+        {
+            "name": "Name",
+            "description": "Description",
+            "industry": "Industry",
+            "website": "Website",
+            "number_of_employees": "NumberOfEmployees",
+        }
+    ),
+    phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", OTHER_PHONE_TYPE: "Phone"}),
+    addresses=(
+        _address("billing", "street_1", "street_2"),
+        _address("shipping", "street_1", "street_2"),
+    ),
+)
+CONTACT_PRESET = Preset(
+    fields=MappingProxyType({"email": "Email", "first_name": "FirstName", "last_name": "LastName"}),
+    phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", "MOBILE": "MobilePhone", OTHER_PHONE_TYPE: "Phone"}),
+    addresses=(_address("mailing", "street"),),
 )

@@ -155,7 +155,7 @@ class LinkCheck:
         with self._store.transaction() as connection:
             before = last_check(connection, order.state)
         since = before - OVERLAP if before is not None else datetime.now(UTC) - FIRST_LOOK_BACK
-        gone = left_since(self._crm, order.state.record_type, since)
+        gone = left_since(self._crm, order.crm_object, since)
         with self._store.transaction() as connection:
             ids = sorted(
                 {
@@ -198,7 +198,7 @@ class LinkCheck:
                 )
             )
             nothing = pd.DataFrame(index=rows.index)
-            answer = account_for(rows, self._crm.write(order.state.record_type, WriteBatch(rows, nothing, nothing)))
+            answer = account_for(rows, self._crm.write(order.crm_object, WriteBatch(rows, nothing, nothing)))
             report.add("key_refused", _ids(answer, answer["error_type"].notna()))
 
     def _give_accounts_back(self, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:

@@ -18,7 +18,7 @@ from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import change_links
 from crm_pipeline.sync.links.findings import NOBODY, contested, noteworthy, reconcile
 from crm_pipeline.sync.links.usable import account_crm_ids
-from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.order import LoadOrder, usual_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class LinkReader:
     def look(self, links: pd.DataFrame) -> pd.DataFrame:
         """Those of these links (schemas.LINKS) about which there is something to say (findings.noteworthy)."""
         order = self.order
-        found = examined(self.crm, self.state.record_type, links["crm_id"].tolist(), key=self.order.settings.external_key)
+        found = examined(self.crm, usual_object(self.state), links["crm_id"].tolist(), key=self.order.settings.external_key)
         links = links[links["crm_id"].isin(found["crm_id"])].reset_index(drop=True)
         accounts = None
         if MODELS[self.state.record_type].parent is not None:
@@ -69,7 +69,7 @@ class LinkReader:
         fields = sorted({name for row in rivals["digests"] for name in row})
         if rivals.empty or not fields:
             return None
-        held = self.crm.read(self.state.record_type, rivals["leads_to"].unique().tolist(), fields)
+        held = self.crm.read(usual_object(self.state), rivals["leads_to"].unique().tolist(), fields)
         now = digests(held[fields]).set_index(held["crm_id"].rename(None)).reindex(rivals["leads_to"], fill_value=NO_DIGEST)
         last = digest_frame(rivals["digests"], fields)
         equal = (last.to_numpy() == now.to_numpy()) & (last.to_numpy() != NO_DIGEST)

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, ServiceFailedException
-from crm_pipeline.model import LinkOrigin, LinkStatus, RecordType
+from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.sync.loading.namesakes import PAIRS, doubtful, told_apart
+from crm_pipeline.sync.order import usual_object
 from crm_pipeline.sync.planning.lookup import Undecided
 from crm_pipeline.sync.planning.plan import Plan
 
@@ -62,8 +63,9 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
         intents = state.open_intents(connection)
     if intents.empty:
         return Settled()
-    too_young = _too_young(intents, crm, state.record_type)
-    found = crm.resolve_intents(state.record_type, intents)
+    crm_object = usual_object(state)
+    too_young = _too_young(intents, crm, crm_object)
+    found = crm.resolve_intents(crm_object, intents)
     untold = found.loc[found["crm_id"].isna(), "qbench_id"]
     found = found[~found["qbench_id"].isin(untold)]
     with store.transaction() as connection:
@@ -86,11 +88,11 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
     return Settled(undecided, dict(zip(unmade["qbench_id"], (unmade["sent_with"] // SMALLER).clip(lower=1), strict=True)))
 
 
-def _too_young(intents: pd.DataFrame, crm: Crm, record_type: RecordType) -> pd.Series:
+def _too_young(intents: pd.DataFrame, crm: Crm, crm_object: CrmObject) -> pd.Series:
     """Which intents may have made a record that cannot be found yet."""
     now = datetime.now(UTC)
-    found = intents["created_at"] <= now - crm.settles_after(record_type)
-    return ~(found | (intents["answered_at"] <= now - crm.settles_after(record_type, answered=True)))
+    found = intents["created_at"] <= now - crm.settles_after(crm_object)
+    return ~(found | (intents["answered_at"] <= now - crm.settles_after(crm_object, answered=True)))
 
 
 def _made(crm: Crm, state: CrmState, intents: pd.DataFrame, found: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -101,7 +103,7 @@ def _made(crm: Crm, state: CrmState, intents: pd.DataFrame, found: pd.DataFrame)
     asked = found[doubt].reset_index(drop=True)
     sent = {int(qbench_id): values for qbench_id, values in zip(intents["qbench_id"], intents["sent"], strict=True)}
     fields = {name for qbench_id in asked["qbench_id"].unique() for name in sent[qbench_id]} - {"parent_crm_id"}
-    held = crm.read(state.record_type, asked["crm_id"].unique().tolist(), sorted(fields))
+    held = crm.read(usual_object(state), asked["crm_id"].unique().tolist(), sorted(fields))
     unread = asked["crm_id"].isin(held.loc[held["error_type"].notna(), "crm_id"])
     open_yet = asked["qbench_id"].isin(asked.loc[unread, "qbench_id"])
     told, unsure = told_apart(asked[~open_yet].reset_index(drop=True), sent=sent, held=held)

@@ -54,7 +54,7 @@ class Sending:
         sent = self._storing.begin(batch)
         try:
             with self._job.report.timed("write"):
-                answer = account_for(batch.rows, self._job.crm.write(self._job.record_type, batch))
+                answer = account_for(batch.rows, self._job.crm.write(self._job.order.crm_object, batch))
         except ServiceError as error:
             answer = results.failed(batch.rows, code=code_of(error))
             if not self._goes_on(self._failed_writes, error, repeatable=not unrepeatable(batch.rows).any()):

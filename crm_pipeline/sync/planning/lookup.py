@@ -128,11 +128,11 @@ class Lookup:
 
     @cached_property
     def _has_keyed_records(self) -> bool:
-        return self._crm.has_keyed_records(self._state.record_type)
+        return self._crm.has_keyed_records(self._order.crm_object)
 
     def _by_key(self, rows: pd.DataFrame, external_key: str) -> pd.DataFrame:
         keys = self._order.key_of(rows["qbench_id"])
-        candidates = self._crm.find(self._state.record_type, external_key, keys.tolist())
+        candidates = self._crm.find(self._order.crm_object, external_key, keys.tolist())
         claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": fold(keys), "key": keys})
         return self._choose(claims, candidates.assign(value=fold(candidates["value"])), origin=LinkOrigin.KEY)
 
@@ -157,7 +157,7 @@ class Lookup:
         values = texts(source).values[self._fold(source, kind).notna()].unique()
         region = self._order.reading.default_region
         wanted = chain.from_iterable(spellings(value, kind, default_region=region) for value in values)
-        found = self._crm.find(self._state.record_type, crm_field, list(dict.fromkeys(wanted)))
+        found = self._crm.find(self._order.crm_object, crm_field, list(dict.fromkeys(wanted)))
         return found.assign(value=self._fold(found["value"], kind))
 
     def _claims(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
@@ -173,10 +173,10 @@ class Lookup:
         """Candidates (schemas.FOUND, folded): by email also those that the CRM did not name, else those of the ids."""
         kind, crm_field = _kind(self._state, match_key.source), match_key.targets[self._state.crm]
         if self._is_email(match_key):
-            found = self._crm.find(self._state.record_type, crm_field, self._claims(rows, match_key)["value"].dropna().unique().tolist())
+            found = self._crm.find(self._order.crm_object, crm_field, self._claims(rows, match_key)["value"].dropna().unique().tolist())
         elif crm_ids:
             key = self._order.settings.external_key
-            held = self._crm.read(self._state.record_type, crm_ids, [crm_field, *([key] if key else [])])
+            held = self._crm.read(self._order.crm_object, crm_ids, [crm_field, *([key] if key else [])])
             self.unread |= set(held.loc[held["error_type"].notna(), "crm_id"])
             found = FOUND.build({"value": held[crm_field], "crm_id": held["crm_id"], "key": held[key] if key else None})
         else:
@@ -185,15 +185,15 @@ class Lookup:
 
     def _found(self, crm_field: str, wanted: list[str]) -> pd.DataFrame:
         if crm_field not in self._blank and len(wanted) > FEW:
-            self._blank[crm_field] = not self._crm.has_values(self._state.record_type, crm_field)
+            self._blank[crm_field] = not self._crm.has_values(self._order.crm_object, crm_field)
         if not wanted or self._blank.get(crm_field):
             return FOUND.empty()
-        return self._crm.find(self._state.record_type, crm_field, wanted)
+        return self._crm.find(self._order.crm_object, crm_field, wanted)
 
     def _scanned(self, crm_field: str, kind: FieldKind) -> pd.DataFrame:
         scan = crm_field, kind
         if scan not in self._scans:
-            frames = [frame.assign(value=self._fold(frame["value"], kind)) for frame in self._crm.scan(self._state.record_type, crm_field)]
+            frames = [frame.assign(value=self._fold(frame["value"], kind)) for frame in self._crm.scan(self._order.crm_object, crm_field)]
             found = pd.concat(frames, ignore_index=True) if frames else FOUND.empty()
             unshown = found["error_type"].notna()
             if unshown.any():

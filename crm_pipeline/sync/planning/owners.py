@@ -13,7 +13,7 @@ from crm_pipeline.crms.base import Crm, OwnersCrm
 from crm_pipeline.mapping.owners import OWNER_RULES, applying_rule
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import Operation
-from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.order import LoadOrder, usual_object
 from crm_pipeline.sync.planning.plan import PLAN, Plan, joined
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Owners:
         return owner_ids.fillna(owners.map(asked["owner_id"])), problems.fillna(owners.map(asked["problem"]))
 
     def _ask_accounts(self, accounts: list[str], *, field: str) -> None:
-        held = self._crm.read(self._order.parent.record_type, accounts, [field]) if accounts else pd.DataFrame(columns=["crm_id", field])
+        held = self._crm.read(usual_object(self._order.parent), accounts, [field]) if accounts else pd.DataFrame(columns=["crm_id", field])
         self._of_accounts.update(dict(zip(held["crm_id"], held[field], strict=True)))
 
     def _note_problems(self, rule: pd.Series, problems: pd.Series) -> None:

@@ -74,7 +74,6 @@ class Planner:
         self._accounts = accounts
         self._store = store
         self._crm = crm
-        self._record_type = order.spec.record_type
         self._model = MODELS[order.spec.record_type]
         self._org_id = org_id
         self.look_anew()
@@ -83,7 +82,7 @@ class Planner:
     @cached_property
     def fields(self) -> pd.DataFrame:
         """The CRM object's fields (schemas.CRM_FIELDS)."""
-        return self._crm.fields(self._record_type)
+        return self._crm.fields(self._order.crm_object)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
@@ -193,7 +192,7 @@ class Planner:
         asked = (planned.sent[fields].any(axis=1) & known) | linking_contacts
         if not asked.any():
             return planned
-        current = self._crm.read(self._record_type, planned.rows.loc[asked, "crm_id"].tolist(), fields)
+        current = self._crm.read(self._order.crm_object, planned.rows.loc[asked, "crm_id"].tolist(), fields)
         planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
         several, spec = self._crm.capabilities.several_accounts, self._order.spec
         policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"

@@ -24,7 +24,7 @@ def spec_of(bench: Bench, **mapped: Any) -> IntegrationSpec:
 def load_after(bench: Bench, spec: IntegrationSpec, change: Callable[[], None]) -> None:
     """Load with a client that read the fields before they changed in the CRM."""
     crm = bench.connect(spec)
-    crm.fields(ACCOUNT)
+    crm.fields(bench.object(ACCOUNT))
     change()
     bench.load(spec, ACCOUNT, connect=lambda _: crm)
 

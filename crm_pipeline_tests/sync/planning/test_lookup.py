@@ -47,8 +47,8 @@ def test_look_up_and_scan_find_the_same_records_by_email(bench: Bench) -> None:
         bench.add(CONTACT, {last_name: f"Ruiz {number}", field: email})
     asked = fold(pd.Series([*held, "dora@labs.example.org", "cleo_x@labs.example.org", "bea@labs.example.org"]), "email")
     with closing(bench.connect(bench.spec())) as crm:
-        looked_up = crm.find(CONTACT, field, asked.tolist())
-        scanned = pd.concat(list(crm.scan(CONTACT, field)))
+        looked_up = crm.find(bench.object(CONTACT), field, asked.tolist())
+        scanned = pd.concat(list(crm.scan(bench.object(CONTACT), field)))
     pairs = [set(zip(fold(found["value"], "email"), found["crm_id"], strict=True)) for found in (looked_up, scanned)]
     assert pairs[0] == {pair for pair in pairs[1] if pair[0] in set(asked)}
     assert len(pairs[0]) == len(held)
