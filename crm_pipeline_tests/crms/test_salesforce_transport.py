@@ -119,7 +119,7 @@ def test_too_many_calls_at_once_are_waited_for(sandbox: Sandbox, crm: Crm) -> No
 def test_missing_permission_is_an_authentication_error_of_the_user_not_of_a_row(sandbox: Sandbox, crm: Crm, code: str) -> None:
     refuse(sandbox, "/composite/", 403, code)
     with pytest.raises(AuthenticationError, match=rf"{code}.*run-as user"):
-        crm.write(ACCOUNT, batch_of(Put(1, {"Name": "Laboratory"}), Put(2, {"Name": "Clinic"})))
+        crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"}), Put(2, {"Name": "Clinic"})))
     assert crm.calls.snapshot()["write"] == 1
 
 
