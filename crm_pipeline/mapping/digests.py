@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,15 @@ def digests(values: pd.DataFrame) -> pd.DataFrame:
     A digest is of the value's text: 5, 5.0 and "5" have one digest, whatever the column's dtype or the frame it stands in.
     Stored digests depend on HASH_KEY and on pandas' hash of text: change neither.
     """
-    return pd.DataFrame({name: _column_digests(column) for name, column in values.items()}, index=values.index, dtype="int64")
+    columns = [_column_digests(column) for _, column in values.items()]
+    return pd.DataFrame(np.array(columns, dtype="int64").reshape(len(columns), len(values)).T, index=values.index, columns=values.columns)
 
 
 def contents(digests: pd.DataFrame, parents: pd.Series) -> pd.Series:
     """One digest per row (int64) of all its fields' digests and of its parent (Int64): equal for rows that make the same of a record."""
     fields = sorted(digests.columns)
-    whole = digests[fields].assign(**{"": parents.fillna(-1).astype("int64")})
+    of_fields = digests.to_numpy()[:, [digests.columns.get_loc(name) for name in fields]]
+    whole = pd.DataFrame(np.column_stack([of_fields, parents.fillna(-1).astype("int64")]), columns=pd.RangeIndex(len(fields) + 1))
     named = pd.util.hash_array(np.array([", ".join(fields)], dtype=object), hash_key=HASH_KEY)
     hashed: np.ndarray = pd.util.hash_pandas_object(whole, index=False).to_numpy() ^ named
     return pd.Series(hashed.view(np.int64), index=digests.index)
@@ -46,13 +47,12 @@ def digest_dicts(digests: pd.DataFrame) -> list[dict[str, int]]:
 
 def digest_frame(dicts: pd.Series, columns: Sequence[str]) -> pd.DataFrame:
     """Stored digests as a frame (int64, index of ``dicts``): a column for every name asked, NO_DIGEST where a row has none of it."""
-    none = dict.fromkeys(columns, NO_DIGEST)
-    if not none:
-        return pd.DataFrame(index=dicts.index)
-    # One lookup in C per row; twice the first name, because of a single one it would give no tuple.
-    digests_of = itemgetter(*none, columns[0])
-    rows = [digests_of(none if not isinstance(row, dict) else row if none.keys() <= row.keys() else none | row) for row in dicts]
-    return pd.DataFrame(np.array(rows, dtype="int64").reshape(len(rows), len(none) + 1)[:, :-1], index=dicts.index, columns=list(none))
+    kept = [row if isinstance(row, dict) else {} for row in dicts]
+    names = list(dict.fromkeys(columns))
+    found = np.empty((len(kept), len(names)), dtype="int64")
+    for position, name in enumerate(names):
+        found[:, position] = np.fromiter((row.get(name, NO_DIGEST) for row in kept), "int64", len(kept))
+    return pd.DataFrame(found, index=dicts.index, columns=names)
 
 
 def nullable(digests: pd.Series) -> pd.Series:
@@ -62,6 +62,10 @@ def nullable(digests: pd.Series) -> pd.Series:
 
 def _column_digests(column: pd.Series) -> np.ndarray:
     text = column if column.dtype == "str" else texts(column).values
-    hashed: Any = pd.util.hash_array(text.to_numpy(dtype=object, na_value=""), hash_key=HASH_KEY, categorize=True)
+    # Each text once, and told apart by Arrow, without a Python object for every row.
+    told_apart = text.array.__arrow_array__().combine_chunks().dictionary_encode()
+    hashed: Any = pd.util.hash_array(told_apart.dictionary.to_numpy(zero_copy_only=False), hash_key=HASH_KEY, categorize=False)
     digested: np.ndarray = hashed.view(np.int64)
-    return np.where(text.isna().to_numpy(), NO_DIGEST, np.where(digested == NO_DIGEST, 1, digested))
+    with_none = np.append(np.where(digested == NO_DIGEST, 1, digested), NO_DIGEST)
+    chosen: np.ndarray = with_none[told_apart.indices.fill_null(-1).to_numpy()]
+    return chosen

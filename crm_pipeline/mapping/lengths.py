@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Callable
 
 import pandas as pd
+import pyarrow.compute as pc
 
 _BEYOND_16_BITS = "[\U00010000-\U0010ffff]"
 _JOINER = "\u200d"
@@ -18,6 +19,12 @@ def crm_lengths(texts: pd.Series) -> pd.Series:
     """
     characters = texts.str.len()
     return characters + texts.str.count(_BEYOND_16_BITS)
+
+
+def may_exceed(texts: pd.Series, length: int) -> bool:
+    """Whether any of the texts (str) can be longer than this: none has more UTF-16 units than bytes in UTF-8. A quick look."""
+    longest = pc.max(pc.binary_length(texts.array.__arrow_array__())).as_py()
+    return longest is not None and bool(longest > length)
 
 
 def crm_length(text: str) -> int:

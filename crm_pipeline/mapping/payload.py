@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
+import numpy as np
 import pandas as pd
 
-from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, is_unusable, with_create_defaults
+from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, UNUSABLE, is_unusable, with_create_defaults
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Route, Target, routes
 from crm_pipeline.mapping.validity import Action, Checked, check_values, gather, problem, required_problems
@@ -102,19 +103,21 @@ def _only_in_create(create: Checked, checked: Checked) -> list[pd.DataFrame]:
 def _left_out(normalized: pd.DataFrame, plan: Sequence[Route]) -> pd.DataFrame:
     """What QBench holds and never reaches the CRM (PROBLEMS): it has no form in this CRM, or was not understood at all."""
     found = []
+    some_unusable = UNUSABLE in normalized
     for route in plan:
         target = route.target
         action: Action = "failed" if target.must_be_valid else "omitted"
         if route.dropped is not None:
             found.append(problem(route.dropped(normalized), target.crm_field, error="InvalidOptionException", action=action))
-        unusable = is_unusable(normalized, target.source)
-        found.append(problem(unusable, target.crm_field, error="InvalidValueException", action=action))
+        if some_unusable:
+            unusable = is_unusable(normalized, target.source)
+            found.append(problem(unusable, target.crm_field, error="InvalidValueException", action=action))
     return gather(found)
 
 
 def _clears(normalized: pd.DataFrame, mapped: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:
-    columns = {}
-    for target in targets:
-        blank = mapped[target.crm_field].isna() if target.clear else pd.Series(False, index=mapped.index)
-        columns[target.crm_field] = blank & ~is_unusable(normalized, target.source) if target.clear else blank
-    return pd.DataFrame(columns, index=mapped.index)
+    clears = np.zeros((len(mapped), len(targets)), dtype=bool)
+    for position, target in enumerate(targets):
+        if target.clear:
+            clears[:, position] = mapped[target.crm_field].isna() & ~is_unusable(normalized, target.source)
+    return pd.DataFrame(clears, index=mapped.index, columns=[target.crm_field for target in targets])

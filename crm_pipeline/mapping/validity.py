@@ -11,7 +11,7 @@ import pandas as pd
 
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.conversions import convert
-from crm_pipeline.mapping.lengths import crm_lengths, cut
+from crm_pipeline.mapping.lengths import crm_lengths, cut, may_exceed
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.values import over_uniques
@@ -54,11 +54,11 @@ def check_values(
     """
     columns: dict[str, pd.Series] = {}
     problems: list[pd.DataFrame] = [] if known is None else [known]
-    described = None if crm_fields is None else crm_fields.set_index("name")
+    described = _described(crm_fields, targets)
     for target in targets:
         column = values[target.crm_field]
-        if described is not None and target.crm_field in described.index:
-            column, found = _check_column(column, target, described.loc[target.crm_field], zone)
+        if target.crm_field in described:
+            column, found = _check_column(column, target, described[target.crm_field], zone)
             problems += found
         columns[target.crm_field] = column
     checked = pd.DataFrame(columns, index=values.index)
@@ -98,8 +98,10 @@ def mapping_problems(
 
 def problem(where: pd.Series, crm_field: str, *, error: str, action: Action) -> pd.DataFrame:
     """The PROBLEMS rows of one field: one per True of ``where``, which has the frame's RangeIndex."""
-    positions = where.index[where.to_numpy(dtype=bool)]
-    return PROBLEMS.build({"position": positions, "crm_field": crm_field, "error_type": error, "action": action})
+    here = where.to_numpy(dtype=bool)
+    if not here.any():
+        return PROBLEMS.empty()
+    return PROBLEMS.build({"position": where.index[here], "crm_field": crm_field, "error_type": error, "action": action})
 
 
 def gather(problems: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -110,21 +112,48 @@ def gather(problems: Iterable[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(filled).drop_duplicates().sort_values("position", kind="stable", ignore_index=True)
 
 
-def _check_column(column: pd.Series, target: Target, field: pd.Series, zone: tzinfo) -> tuple[pd.Series, list[pd.DataFrame]]:
-    converted = convert(column, type_=field["type"], options=list(field["options"]), restricted=bool(field["restricted"]), zone=zone)
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """What of a CRM's field (schemas.CRM_FIELDS) says which values it takes."""
+
+    type: str
+    options: list[tuple[str, str]]
+    restricted: bool
+    length: int | None
+
+    @property
+    def is_text(self) -> bool:
+        return self.type in ("text", "other")
+
+
+def _described(crm_fields: pd.DataFrame | None, targets: Sequence[Target]) -> dict[str, _Described]:
+    """Of each target that the CRM knows, by name."""
+    if crm_fields is None:
+        return {}
+    wanted = {target.crm_field for target in targets}
+    columns = (crm_fields[name].tolist() for name in ("name", "type", "options", "restricted", "length"))
+    return {
+        name: _Described(type_, list(options), bool(restricted), None if length is pd.NA else int(length))
+        for name, type_, options, restricted, length in zip(*columns, strict=True)
+        if name in wanted
+    }
+
+
+def _check_column(column: pd.Series, target: Target, field: _Described, zone: tzinfo) -> tuple[pd.Series, list[pd.DataFrame]]:
+    converted = convert(column, type_=field.type, options=field.options, restricted=field.restricted, zone=zone)
     fails = target.must_be_valid
     invalid = converted.invalid
     values, found = converted.values, []
     if invalid.any():
         values = values if fails else values.where(~invalid, None)
         found.append(problem(invalid, target.crm_field, error=converted.error, action="failed" if fails else "omitted"))
-    if values.dtype != "str" or pd.isna(field["length"]) or field["length"] <= 0:
+    length = field.length or 0
+    if values.dtype != "str" or length <= 0 or not may_exceed(values, length):
         return values, found
-    length = int(field["length"])
     too_long = crm_lengths(values).fillna(0) > length
     if not too_long.any():
         return values, found
-    action: Action = "failed" if fails else "truncated" if target.on_invalid == "truncate" and _is_text(field) else "omitted"
+    action: Action = "failed" if fails else "truncated" if target.on_invalid == "truncate" and field.is_text else "omitted"
     found.append(problem(too_long, target.crm_field, error="ValueTooLongException", action=action))
     if action == "truncated":
         values = values.where(~too_long, over_uniques(values.where(too_long, None), lambda text: cut(text, length) or None))
@@ -133,12 +162,10 @@ def _check_column(column: pd.Series, target: Target, field: pd.Series, zone: tzi
     return values, found
 
 
-def _is_text(field: pd.Series) -> bool:
-    return field["type"] in ("text", "other")
-
-
 def _without_split_groups(values: pd.DataFrame, targets: Sequence[Target], problems: pd.DataFrame) -> pd.DataFrame:
     omitted = problems[problems["action"] == "omitted"]
+    if omitted.empty:
+        return values
     groups = {target.group for target in targets if target.group is not None}
     blanked: dict[str, pd.Series] = {}
     for group in groups:

@@ -93,7 +93,8 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
 def _texts_again(values: pd.Series) -> Texts:
     """Texts that went through Arrow before; most of them are clean already, so that no Python loop is worth its time."""
     given = values.array.__arrow_array__()
-    if pc.any(pc.match_substring_regex(given, ANY_INVISIBLE)).as_py():
+    unplain = given.filter(pc.invert(pc.ascii_is_printable(given)))
+    if len(unplain) and pc.any(pc.match_substring_regex(unplain, ANY_INVISIBLE)).as_py():
         values = over_uniques(values, without_invisible)
         given = values.array.__arrow_array__()
     trimmed = pc.utf8_trim_whitespace(given)

@@ -4,7 +4,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipeline.mapping.lengths import crm_length, crm_lengths, cut, strictest_length
+from crm_pipeline.mapping.lengths import crm_length, crm_lengths, cut, may_exceed, strictest_length
 from crm_pipeline_tests.mapping.builders import FREE_TEXT, account_spec, crm_fields, customer, listed, payload, problem_rows, quickly
 
 TESTING, FAMILY, WAVE = "\U0001f9ea", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f44b\U0001f3fd"
@@ -13,6 +13,13 @@ TESTING, FAMILY, WAVE = "\U0001f9ea", "\U0001f468\u200d\U0001f469\u200d\U0001f46
 def test_an_emoji_is_as_long_as_the_crms_take_it_to_be() -> None:
     texts = pd.Series(["lab", TESTING, FAMILY, "e\u0301", None], dtype="str")
     assert listed(crm_lengths(texts)) == [3, 2, 8, 2, None]
+
+
+@quickly
+@given(st.lists(st.one_of(st.none(), FREE_TEXT.map(lambda text: text.encode("utf-8", "ignore").decode()))), st.integers(0, 20))
+def test_a_quick_look_misses_no_text_that_is_too_long(texts: list[str | None], length: int) -> None:
+    column = pd.Series(texts, dtype="str")
+    assert may_exceed(column, length) or not (crm_lengths(column) > length).any()
 
 
 def test_a_text_is_cut_between_characters_as_people_see_them() -> None:

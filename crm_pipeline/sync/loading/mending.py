@@ -10,7 +10,8 @@ import pandas as pd
 from crm_pipeline.errors import ValueTooLongException
 from crm_pipeline.mapping.lengths import cut, strictest_length
 from crm_pipeline.mapping.targets import Target
-from crm_pipeline.sync.planning.plan import Plan, joined
+from crm_pipeline.sync.planning.plan import Plan
+from crm_pipeline.sync.planning.reasons import joined
 
 
 def mend(batch: Plan, answer: pd.DataFrame, targets: Sequence[Target], crm_fields: pd.DataFrame) -> tuple[Plan, pd.Series]:

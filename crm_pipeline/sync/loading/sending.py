@@ -19,7 +19,8 @@ from crm_pipeline.sync.loading.failed_calls import FailedCalls
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Sent
 from crm_pipeline.sync.loading.storing import Storing
-from crm_pipeline.sync.planning.plan import Plan, joined, unrepeatable
+from crm_pipeline.sync.planning.plan import Plan, unrepeatable
+from crm_pipeline.sync.planning.reasons import joined
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,9 +136,9 @@ def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[Recor
 
 
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
-    status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
-    if not status.isin(UNUSABLE).any():
+    if not links["status"].isin(UNUSABLE).any():
         return verdicts
+    status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
     merged = ", merged into " + links["merged_into"]
     named = links["crm_id"].mask(merged.notna(), links["crm_id"] + merged)
     crm_id = verdicts["qbench_id"].map(named.set_axis(links["qbench_id"]))

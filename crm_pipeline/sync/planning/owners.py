@@ -14,7 +14,8 @@ from crm_pipeline.mapping.owners import OWNER_RULES, applying_rule
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.order import LoadOrder, usual_object
-from crm_pipeline.sync.planning.plan import PLAN, Plan, joined
+from crm_pipeline.sync.planning.plan import PLAN, Plan
+from crm_pipeline.sync.planning.reasons import joined
 
 logger = logging.getLogger(__name__)
 

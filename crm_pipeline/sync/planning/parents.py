@@ -7,7 +7,8 @@ import pandas as pd
 from crm_pipeline.errors import CrmFailsOnRecordException, OtherAccountException, RecordError
 from crm_pipeline.mapping.spec import OnOtherAccount
 from crm_pipeline.model import LinkStatus, Operation
-from crm_pipeline.sync.planning.plan import PLAN, Plan, joined
+from crm_pipeline.sync.planning.plan import PLAN, Plan
+from crm_pipeline.sync.planning.reasons import joined
 
 
 def former_customers(normalized: pd.DataFrame, links: pd.DataFrame) -> list[int]:

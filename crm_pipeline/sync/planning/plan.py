@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.errors import MissingFieldForContactException, ServiceFailedException, record_errors
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, aligned, no_text, text_where
 from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame
-from crm_pipeline.mapping.normalize import with_create_defaults
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.model import LinkOrigin, Operation, Outcome, RecordModel, Verb
 from crm_pipeline.schemas import OPEN_CALLS
+from crm_pipeline.sync.planning.reasons import UNDER_WAY, first_errors, joined, names, omitted
 
 PLAN = FrameSchema(
     "plan",
@@ -51,8 +50,8 @@ PLAN = FrameSchema(
 STALE = "a newer version was sent before"
 """Reason of a row that is left alone because its link holds a newer version."""
 
-UNDER_WAY = "an earlier call with other values may still be carried out"
-"""Reason of a row that waits, so that an earlier call cannot undo it later."""
+Mask = np.ndarray
+"""A bool for each normalized row, in order."""
 
 
 class Plan(WriteBatch):
@@ -97,58 +96,67 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
 
     ``key_of`` makes external key values from QBench ids; None where the integration names no external key.
     """
+    index, payload = inputs.normalized.index, inputs.payload
     rows = _with_links(inputs)
-    stored = digest_frame(rows.pop("stored_digests"), list(inputs.payload.values.columns))
+    stored = digest_frame(rows["stored_digests"], list(payload.values.columns))
     content = contents(inputs.digests, rows["customer_id"])
-    # A parent that is still to be sent is none that the link is wrong about.
-    told = contents(stored, rows["link_parent"].fillna(rows["customer_id"]))
-    over_at, doubtful = _called_before(inputs.open_calls, rows["qbench_id"], wanted=content, stored=told)
-    linked, matched = rows["stored"].notna(), rows["matched"].notna()
-    problems = _problems_in_what_is_sent(inputs.payload, linked=linked, matched=matched)
-    stale = rows["version"] < rows["link_version"]
-    rows = _with_errors(rows, inputs, problems=problems, model=model, under_way=over_at.notna() & ~stale)
-    may = rows["error_type"].isna()
-    changed = (_changed(inputs.payload, inputs.digests, stored) | doubtful) & ~stale
-    same_parent = rows["customer_id"].eq(rows["link_parent"]).fillna(False).astype(bool) & ~doubtful
-    new_parent = inputs.parent_crm_ids.notna() & ~same_parent & ~stale
+    over_at, doubtful = _called_before(inputs.open_calls, rows, wanted=content, stored=stored)
+    linked, matched = (rows[name].notna().to_numpy() for name in ("stored", "matched"))
+    stale = (rows["version"] < rows["link_version"]).to_numpy()
+    problems = _problems_in_what_is_sent(payload, linked=linked, matched=matched)
+    errors = first_errors(
+        inputs.verdicts,
+        matches=rows,
+        problems=problems,
+        create_problems=payload.create_problems,
+        normalized=inputs.normalized,
+        required=[name for name in model.required_to_create if name != model.identifying],
+        linked=linked,
+        matched=matched,
+        under_way=over_at.notna().to_numpy() & ~stale,
+    )
+    may = errors["error_type"].isna().to_numpy()
+    changed = (_changed(payload, inputs.digests, stored) | doubtful) & ~stale
+    same_parent = rows["customer_id"].eq(rows["link_parent"]).to_numpy(dtype=bool, na_value=False) & ~doubtful
+    new_parent = inputs.parent_crm_ids.notna().to_numpy() & ~same_parent & ~stale
 
     create, link = may & ~linked & ~matched, may & ~linked & matched
     update = may & linked & (changed | new_parent)
     operation = np.select([create, link, update], [Operation.CREATE, Operation.LINK, Operation.UPDATE], Operation.NONE)
-    values, sent = _to_send(inputs.payload, create=create, link=link, update=update & changed)
+    values, sent = _to_send(payload, create=create, link=link, update=update & changed)
     writes = create | link | update
-    not_pushed = _names(_not_pushed(inputs.payload, inputs.digests, stored))
-    keep = sent.to_numpy() | (link.to_numpy()[:, None] & inputs.digests.ne(NO_DIGEST).to_numpy())
-    digests = inputs.digests.where(keep, stored)[writes]
+    wanted = inputs.digests.to_numpy()
+    keep = sent.to_numpy() | (link[:, None] & (wanted != NO_DIGEST))
+    kept = pd.DataFrame(np.where(keep, wanted, stored.to_numpy())[writes], index=index[writes], columns=inputs.digests.columns)
     return Plan(
         rows=PLAN.build(
             {
                 "qbench_id": rows["qbench_id"],
                 "version": rows["version"],
                 "state_digest": inputs.normalized["state_digest"],
-                "operation": pd.Series(operation, index=rows.index),
+                "operation": pd.Series(operation, index=index),
                 "crm_id": rows["stored"].fillna(rows["matched"]),
-                "key": key_of(rows["qbench_id"]) if key_of else pd.Series(None, index=rows.index, dtype="str"),
+                "key": key_of(rows["qbench_id"]) if key_of else no_text(index),
                 "origin": rows["link_origin"].fillna(rows["match_origin"]).fillna(str(LinkOrigin.CREATED)),
                 "parent_qbench_id": rows["customer_id"],
                 "parent_crm_id": inputs.parent_crm_ids.where(writes & new_parent),
                 "previous_parent_qbench_id": rows["link_parent"],
                 "previous_parent_crm_id": _parents_to_leave(inputs).where(update & new_parent),
-                "outcome": rows["outcome"].mask(may & ~writes, str(Outcome.UNCHANGED)),
-                "error_type": rows["error_type"],
+                "outcome": errors["outcome"].mask(may & ~writes, str(Outcome.UNCHANGED)),
+                "error_type": errors["error_type"],
                 "reason": joined(
-                    rows["reason"],
+                    errors["reason"],
                     rows["match_reason"].where(link),
                     *([] if inputs.match_notes is None else [inputs.match_notes.where(create)]),
-                    pd.Series(STALE, index=rows.index, dtype="str").where(may & stale),
-                    ("not_pushed: " + not_pushed).where(may),
-                    _omitted(problems, rows.index).where(may),
+                    text_where(pd.Series(may & stale, index=index), STALE),
+                    ("not_pushed: " + names(_not_pushed(payload, inputs.digests, stored))).where(may),
+                    omitted(problems, index).where(may),
                 ),
-                "waits_on": rows["waits_on"],
-                "retryable": rows["retryable"],
-                "due_at": over_at.where(rows["reason"].eq(UNDER_WAY)),
+                "waits_on": errors["waits_on"],
+                "retryable": errors["retryable"],
+                "due_at": over_at.where(errors["reason"].eq(UNDER_WAY)),
                 "content": content,
-                "digests": pd.Series(digest_dicts(digests), index=digests.index, dtype=object).reindex(rows.index),
+                "digests": pd.Series(digest_dicts(kept), index=kept.index, dtype=object).reindex(index),
             }
         ),
         values=values,
@@ -204,53 +212,58 @@ def _groups(targets: list[Target]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _with_links(inputs: Inputs) -> pd.DataFrame:
-    rows = inputs.normalized[["qbench_id", "version", "customer_id"]].copy()
-    links = inputs.links.rename(
-        columns={
-            "crm_id": "stored",
-            "origin": "link_origin",
-            "version": "link_version",
-            "parent_qbench_id": "link_parent",
-            "digests": "stored_digests",
-        }
-    )
-    rows = rows.merge(links.drop(columns=["status", "merged_into", "held", "linked_at"]), on="qbench_id", how="left")
-    matches = inputs.matches.rename(
-        columns={
-            "crm_id": "matched",
-            "origin": "match_origin",
-            "error_type": "match_error",
-            "reason": "match_reason",
-            "waits_on": "match_waits_on",
-        }
-    )
-    return rows.merge(matches, on="qbench_id", how="left")
+def _with_links(inputs: Inputs) -> dict[str, pd.Series]:
+    """Each row's ids and version, its link and its match: columns, null where it has none."""
+    ids = inputs.normalized["qbench_id"]
+    links = {
+        "stored": "crm_id",
+        "link_origin": "origin",
+        "link_version": "version",
+        "link_parent": "parent_qbench_id",
+        "stored_digests": "digests",
+    }
+    matches = {
+        "matched": "crm_id",
+        "match_origin": "origin",
+        "match_error": "error_type",
+        "match_reason": "reason",
+        "match_waits_on": "waits_on",
+    }
+    own = {"qbench_id": ids, "version": inputs.normalized["version"], "customer_id": inputs.normalized["customer_id"]}
+    return {**own, **aligned(inputs.links, ids, columns=links), **aligned(inputs.matches, ids, columns=matches)}
 
 
-def _problems_in_what_is_sent(payload: Payload, *, linked: pd.Series, matched: pd.Series) -> pd.DataFrame:
+def _problems_in_what_is_sent(payload: Payload, *, linked: Mask, matched: Mask) -> pd.DataFrame:
     """The problems of values that may go out: a create-only field's never hold up a record that is in the CRM already."""
     problems = payload.problems
+    if problems.empty:
+        return problems
     at = problems["position"].to_numpy()
     editable, fills = (
         problems["crm_field"].isin([target.crm_field for target in payload.targets if fits(target)]) for fits in (_is_editable, _may_fill)
     )
-    creating, linking = (~linked & ~matched).to_numpy()[at], (~linked & matched).to_numpy()[at]
+    creating, linking = (~linked & ~matched)[at], (~linked & matched)[at]
     return problems[editable | creating | (fills & linking)]
 
 
-def _called_before(open_calls: pd.DataFrame, qbench_ids: pd.Series, *, wanted: pd.Series, stored: pd.Series) -> tuple[pd.Series, pd.Series]:
+def _called_before(
+    open_calls: pd.DataFrame, rows: dict[str, pd.Series], *, wanted: pd.Series, stored: pd.DataFrame
+) -> tuple[pd.Series, Mask]:
     """When a call with other values is over that may still be carried out (Int64, null: none), and rows whose link may be wrong.
 
     A call with the same values does no harm whenever it comes. One that is over and has other values than the link tells of
-    may have been carried out last: what the link says is no reason to leave the record alone.
+    may have been carried out last: what the link says is no reason to leave the record alone. ``wanted``: the rows' contents.
+    ``stored``: the links' digests.
     """
+    ids = rows["qbench_id"]
     if open_calls.empty:
-        return pd.Series(None, index=qbench_ids.index, dtype="Int64"), pd.Series(False, index=qbench_ids.index)
-    calls = open_calls.merge(pd.DataFrame({"qbench_id": qbench_ids, "wanted": wanted, "stored": stored}), on="qbench_id")
+        return pd.Series(pd.NA, index=ids.index, dtype="Int64"), np.zeros(len(ids), dtype=bool)
+    # A parent that is still to be sent is none that the link is wrong about.
+    told = contents(stored, rows["link_parent"].fillna(rows["customer_id"]))
+    calls = open_calls.merge(pd.DataFrame({"qbench_id": ids, "wanted": wanted, "stored": told}), on="qbench_id")
     held = calls[~calls["over"] & calls["content"].ne(calls["wanted"])]
     doubtful = calls.loc[calls["over"] & calls["content"].ne(calls["stored"]), "qbench_id"]
-    return qbench_ids.map(held.groupby("qbench_id")["over_at"].max()).astype("Int64"), qbench_ids.isin(doubtful)
+    return ids.map(held.groupby("qbench_id")["over_at"].max()).astype("Int64"), ids.isin(doubtful).to_numpy()
 
 
 def _parents_to_leave(inputs: Inputs) -> pd.Series:
@@ -264,72 +277,6 @@ def _parents_to_leave(inputs: Inputs) -> pd.Series:
     late = ids.map(given.dropna(subset="parent_crm_id").groupby("qbench_id")["parent_crm_id"].agg(lambda ids: ", ".join(ids.unique())))
     both = before + ", " + late.astype("str")
     return both.fillna(before).fillna(late.astype("str"))
-
-
-def _with_errors(rows: pd.DataFrame, inputs: Inputs, *, problems: pd.DataFrame, model: RecordModel, under_way: pd.Series) -> pd.DataFrame:
-    """Columns error_type, reason, waits_on, outcome, retryable: the first error that applies, in the order of reasons."""
-    unlinked = rows["stored"].isna()
-    unmatchable = unlinked & rows["match_error"].notna()
-    errors = inputs.verdicts[["error_type", "reason", "waits_on"]]
-    outranked = inputs.verdicts["after_match"] & unmatchable
-    if outranked.any():
-        errors = errors.mask(outranked)
-    creating = unlinked & rows["matched"].isna()
-    failed = _failed_values(problems, rows.index)
-    failed_create = _failed_values(inputs.payload.create_problems, rows.index)
-    missing = _missing_to_create(inputs.normalized, model) if creating.any() else pd.Series(None, index=rows.index, dtype="str")
-
-    def every(name: str) -> pd.Series:
-        return pd.Series(name, index=rows.index, dtype="str")
-
-    for applies, error_type, reason in (
-        (unmatchable, rows["match_error"], rows["match_reason"]),
-        (failed["error_type"].notna(), failed["error_type"], failed["fields"]),
-        (creating & missing.notna(), every(MissingFieldForContactException.__name__), missing),
-        (creating & failed_create["error_type"].notna(), failed_create["error_type"], failed_create["fields"]),
-        (under_way, every(ServiceFailedException.__name__), every(UNDER_WAY)),
-    ):
-        here = applies & errors["error_type"].isna()
-        if not here.any():
-            continue
-        errors = pd.DataFrame(
-            {
-                "error_type": errors["error_type"].mask(here, error_type),
-                "reason": errors["reason"].mask(here, reason),
-                "waits_on": errors["waits_on"].mask(here, error_type.map(_attribute("waits_on"))),
-            }
-        )
-    told = errors["error_type"].eq(rows["match_error"]) & rows["match_waits_on"].notna()
-    errors = errors.assign(waits_on=errors["waits_on"].mask(told, rows["match_waits_on"]))
-    # Looked up for the few that have an error.
-    wrong = errors["error_type"].dropna()
-    judged = pd.DataFrame({"outcome": wrong.map(_attribute("outcome")), "retryable": wrong.map(_attribute("retryable"))})
-    judged = judged.reindex(rows.index)
-    return pd.concat([rows, errors, judged["outcome"].astype("str"), judged["retryable"].eq(True)], axis=1)
-
-
-def _attribute(name: str) -> dict[str, object]:
-    return {error_name: getattr(error, name) for error_name, error in record_errors().items()}
-
-
-def _missing_to_create(normalized: pd.DataFrame, model: RecordModel) -> pd.Series:
-    required = [name for name in model.required_to_create if name != model.identifying]
-    return _names(with_create_defaults(normalized)[required].isna()) if required else pd.Series(None, index=normalized.index, dtype="str")
-
-
-def _failed_values(problems: pd.DataFrame, index: pd.Index) -> pd.DataFrame:
-    """Per row the first failed value's error and the names of all failed fields (columns ``error_type``, ``fields``)."""
-    failed = problems[problems["action"] == "failed"]
-    if failed.empty:
-        return pd.DataFrame({"error_type": None, "fields": None}, index=index, dtype="str")
-    by_row = failed.groupby("position").agg(error_type=("error_type", "first"), fields=("crm_field", ", ".join))
-    return by_row.reindex(index).astype("str")
-
-
-def _omitted(problems: pd.DataFrame, index: pd.Index) -> pd.Series:
-    spared = problems[problems["action"] != "failed"]
-    notes = (spared["action"] + ": " + spared["crm_field"]).groupby(spared["position"]).agg("; ".join)
-    return notes.reindex(index).astype("str")
 
 
 def _is_editable(target: Target) -> bool:
@@ -353,11 +300,12 @@ def _sendable(payload: Payload) -> np.ndarray:
     return sendable
 
 
-def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.Series:
+def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> Mask:
     """Rows of which an editable field differs from what the link keeps; a blank counts only where it clears."""
     editable = _columns(payload, _is_editable)
     differs = digests.to_numpy() != stored.to_numpy()
-    return pd.Series((differs & _sendable(payload) & editable).any(axis=1), index=digests.index)
+    changed: Mask = (differs & _sendable(payload) & editable).any(axis=1)
+    return changed
 
 
 def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
@@ -368,33 +316,15 @@ def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -
     return pd.DataFrame(differs & create_only, index=digests.index, columns=digests.columns)
 
 
-def _to_send(payload: Payload, *, create: pd.Series, link: pd.Series, update: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _to_send(payload: Payload, *, create: Mask, link: Mask, update: Mask) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The values, and which of them go: all that a create has; what may be edited; with a link, also what may fill a blank."""
-    create_values = payload.create_values()[payload.values.columns]
-    creating, linking, editing = (rows.to_numpy()[:, None] for rows in (create, link, link | update))
-    values = payload.values
+    creating, linking, editing = (rows[:, None] for rows in (create, link, link | update))
+    values = created = payload.values
     if not payload.create_defaults.empty:
-        values = values.where(~np.broadcast_to(creating, values.shape), create_values)
+        created = payload.create_values()[values.columns]
+        values = values.where(~np.broadcast_to(creating, values.shape), created)
     editable = _columns(payload, _is_editable)
     fills = _columns(payload, _may_fill)
     sendable = _sendable(payload)
-    sent = (creating & create_values.notna().to_numpy()) | (editing & sendable & editable) | (linking & sendable & fills)
+    sent = (creating & created.notna().to_numpy()) | (editing & sendable & editable) | (linking & sendable & fills)
     return values, pd.DataFrame(sent, index=values.index, columns=values.columns)
-
-
-def _names(marked: pd.DataFrame) -> pd.Series:
-    """Per row the names of the marked columns, joined by ', '; null where none is."""
-    joined = pd.Series("", index=marked.index, dtype="str")
-    for name in marked.columns[marked.any()]:
-        joined = joined.mask(marked[name], joined + ", " + name)
-    joined = joined.str.removeprefix(", ")
-    return joined.mask(joined == "")
-
-
-def joined(*parts: pd.Series) -> pd.Series:
-    """Texts of one index joined row by row by '; '; null where all are null."""
-    text = pd.Series("", index=parts[0].index, dtype="str")
-    for part in (part for part in parts if part.notna().any()):
-        text = text.mask(part.notna(), text + "; " + part.astype("str"))
-    text = text.str.removeprefix("; ")
-    return text.mask(text == "")
