@@ -27,6 +27,12 @@ PROJECT = tomllib.loads(re.findall(r"^```toml\n(.*?)^```", (ROOT / "CONTRIBUTING
 """The pyproject.toml that CONTRIBUTING.md gives to a CRM's package."""
 
 
+LIGHT = {"rolodex_light": "crm_mine.light:KIND"}
+"""The entry point of the edition that can do less."""
+
+editions = pytest.mark.parametrize("crm", ["rolodex", "rolodex_light"])
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of installed packages that holds Rolodex's, made as CONTRIBUTING.md says."""
@@ -36,7 +42,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: crm-mine\nVersion: 0.1.0\n")
     points = PROJECT["project"]["entry-points"]["crm_pipeline.crms"]
-    (metadata / "entry_points.txt").write_text("[crm_pipeline.crms]\n" + "".join(f"{name} = {at}\n" for name, at in points.items()))
+    lines = "".join(f"{name} = {at}\n" for name, at in {**points, **LIGHT}.items())
+    (metadata / "entry_points.txt").write_text(f"[crm_pipeline.crms]\n{lines}")
     return folder
 
 
@@ -55,7 +62,9 @@ def run(site: Path, *command: str, **environment: str) -> str:
 
 
 def test_it_passes_the_conformance_suite(site: Path) -> None:
-    told = run(site, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "crm_mine/conformance.py")
+    """It and its edition that keeps no field unique, takes two records at a time, checks no value and keeps no text as it was sent."""
+    files = ("crm_mine/conformance.py", "crm_mine/conformance_light.py")
+    told = run(site, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files)
     assert "passed" in told
     assert "skipped" not in told
 
@@ -78,34 +87,50 @@ def test_yaml_schema_and_scaffold_know_it(told: dict[str, Any]) -> None:
     assert attributes["accounts"]["sync_on"] == [{"name": {"rolodex": "name"}}]
 
 
-def test_it_has_the_assets_and_checks_of_every_crm(told: dict[str, Any]) -> None:
-    ours = {key for key in told["assets"] if key.startswith("acme/rolodex/")}
-    assert ours == {f"acme/rolodex/{name}" for name in ("firms", "people", "links", "resync")}
-    assert {name for name in told["checks"] if name.startswith("rolodex/firms")} == {
-        f"rolodex/firms {check}" for check in ("no_failed_records", "no_open_records", "counts_add_up", "links_consistent")
+@editions
+def test_it_has_the_assets_and_checks_of_every_crm(told: dict[str, Any], crm: str) -> None:
+    ours = {key for key in told["assets"] if key.startswith(f"acme/{crm}/")}
+    assert ours == {f"acme/{crm}/{name}" for name in ("firms", "people", "links", "resync")}
+    assert {name for name in told["checks"] if name.startswith(f"{crm}/firms")} == {
+        f"{crm}/firms {check}" for check in ("no_failed_records", "no_open_records", "counts_add_up", "links_consistent")
     }
     assert all(told["checks"].values())
 
 
-def test_its_plan_tells_what_the_load_does(told: dict[str, Any]) -> None:
-    accounts, contacts = told["plan"]
+@editions
+def test_its_plan_tells_what_the_load_does(told: dict[str, Any], crm: str) -> None:
+    accounts, contacts = told["plan"][crm]
     assert {row["operation"]: row["count"] for row in accounts["plan"]} == {"create": 2, "link": 1}
     assert {row["operation"]: row["count"] for row in contacts["plan"]} == {"create": 3}
     assert told["written_by_the_plan"] == 0
 
 
 def test_records_arrive_once_with_their_keys_and_accounts(told: dict[str, Any]) -> None:
-    assert (told["names"], told["keyed"]) == (["Lab 1", "Lab 2", "Lab 3"], True), "LAB 2 was there and is linked"
-    assert told["firms_of_people"] == told["names"]
+    held = told["held"]["rolodex"]
+    assert (held["names"], len(held["keys"])) == (["Lab 1", "Lab 2", "Lab 3"], 3), "LAB 2 was there and is linked"
+    assert held["firms_of_people"] == held["names"]
     assert told["written_again"] == 0
 
 
-def test_record_that_is_gone_is_found_though_the_crm_tells_no_merges(told: dict[str, Any]) -> None:
-    assert (told["links"]["deleted"], told["links"]["scope"]) == (1, "full")
+def test_records_arrive_once_where_the_crm_can_do_less(told: dict[str, Any]) -> None:
+    held = told["held"]["rolodex_light"]
+    assert (held["names"], held["keys"]) == (["LAB 1", "LAB 2", "LAB 3"], [])
+    assert held["firms_of_people"] == held["names"]
+    assert told["largest_calls"] == {"rolodex": 3, "rolodex_light": 2}
+    assert told["written_again"] == 0
+
+
+@editions
+def test_record_that_is_gone_is_found_though_the_crm_tells_no_merges(told: dict[str, Any], crm: str) -> None:
+    assert (told["links"][crm]["deleted"], told["links"][crm]["scope"]) == (1, "full")
 
 
 def test_owner_rule_for_a_crm_without_owners_is_refused(told: dict[str, Any]) -> None:
     assert "Rolodex takes no owners; leave rolodex out of the rule" in told["owner_refused"]
+
+
+def test_external_key_for_a_crm_that_keeps_no_field_unique_is_refused(told: dict[str, Any]) -> None:
+    assert "Rolodex Light keeps no field unique; leave external_key away" in told["key_refused"]
 
 
 def test_the_suite_is_shipped_and_our_own_tests_are_not() -> None:

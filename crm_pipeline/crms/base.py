@@ -108,6 +108,10 @@ class Capabilities:
     ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
     ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
     became of a create is told by ``resolve_intents`` alone.
+    ``validates``: a value that its field cannot take is refused, with the field's name; else the CRM may take it. What ``Crm.fields``
+    describes is checked before it is sent, in every CRM.
+    ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
+    finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
     Owners, merges: see OwnersCrm and MergingCrm.
     """
 
@@ -116,6 +120,8 @@ class Capabilities:
     several_accounts: bool = False
     parent_goes_with: frozenset[Verb] = frozenset(Verb)
     unique_keys: bool = True
+    validates: bool = True
+    keeps_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)

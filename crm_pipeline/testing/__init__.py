@@ -5,4 +5,4 @@ A CRM's author gives a bench (``testing.bench``) and takes the tests in (``testi
 
 import pytest
 
-pytest.register_assert_rewrite(f"{__name__}.suite", f"{__name__}.batches")
+pytest.register_assert_rewrite(f"{__name__}.conformance", f"{__name__}.batches")

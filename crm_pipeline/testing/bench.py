@@ -56,8 +56,8 @@ class Bench:
     """One CRM under test.
 
     ``faults`` and ``journal``: those of the server on which the stand-in runs (``crm_pipeline.sandbox.server.serve``), whose name of
-    the service is the CRM's. ``key``: the CRM's unique field for the external key, set by ``connect`` unless told otherwise; a field
-    that is like any other where the CRM keeps none unique, and never set.
+    the service is the CRM's. ``key``: the CRM's unique field for the external key, set by ``connect`` unless told otherwise. Where the
+    CRM keeps no field unique, the suite connects without one; ``key`` is then never asked for, nor ``keyed_create`` called.
     ``records`` lists live records as flat dicts, the CRM id under ``id``, other values under the CRM's field names, a field
     without a value None or absent. ``add`` makes a record as a user of the CRM would and returns its id; ``delete`` deletes
     it, ``restore`` takes it out of the bin and ``merge`` merges the second into the first and returns the merged one's id, likewise;

@@ -1,6 +1,6 @@
 """Rolodex, a small CRM that there is not: what a package that brings a CRM looks like. CONTRIBUTING.md walks through it.
 
-It has no owners and tells no merges. Tests install a copy of this folder beside crm-pipeline, as ``crm_mine``.
+It has no owners and tells no merges; ``light`` can do less still. Tests install a copy of this folder beside crm-pipeline, as ``crm_mine``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from crm_pipeline.crms.base import Crm
+from crm_pipeline import Crm, CrmKind
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Faults
 from crm_pipeline.sandbox.journal import Journal
@@ -14,7 +14,7 @@ from crm_pipeline.sandbox.server import serve
 from crm_pipeline.testing.bench import Bench, FieldNames, Request
 
 from . import KIND, RolodexSettings
-from .server import GRADES, KEY, Rolodex, rolodex_app
+from .server import FULL, GRADES, KEY, Edition, Rolodex, rolodex_app
 
 SHARED: dict[str, Any] = {"short_length": 40, "choice": "grade", "option": GRADES[0], "required": {}}
 FIELDS = {
@@ -24,12 +24,12 @@ FIELDS = {
 
 
 @contextmanager
-def running_bench() -> Iterator[Bench]:
+def running_bench(kind: CrmKind = KIND, edition: Edition = FULL) -> Iterator[Bench]:
     """An empty Rolodex; the variable ROLODEX_TOKEN must hold its token."""
-    rolodex, faults, journal = Rolodex(), Faults(), Journal()
+    rolodex, faults, journal = Rolodex(edition), Faults(), Journal()
 
     def name(record_type: RecordType) -> str:
-        return KIND.usual(record_type).name
+        return kind.usual(record_type).name
 
     def records(record_type: RecordType) -> list[dict[str, Any]]:
         return [{**record["values"], "id": crm_id} for crm_id, record in rolodex.records[name(record_type)].items()]
@@ -45,14 +45,14 @@ def running_bench() -> Iterator[Bench]:
         firm_id: str | None = rolodex.records["people"][crm_id]["firm_id"]
         return firm_id
 
-    with serve({KIND.name: rolodex_app(rolodex)}, journal=journal, faults=faults) as urls:
+    with serve({kind.name: rolodex_app(rolodex)}, journal=journal, faults=faults) as urls:
 
         def connect(**settings: Any) -> Crm:
-            given = {"url": urls[KIND.name], "token": {"env": "ROLODEX_TOKEN"}, "external_key": KEY, "attempts": 2}
-            return KIND.connect(RolodexSettings.model_validate({**given, "waits": {"first_seconds": 0.01}, **settings}), "demo")
+            given = {"url": urls[kind.name], "token": {"env": "ROLODEX_TOKEN"}, "external_key": KEY, "attempts": 2}
+            return kind.connect(RolodexSettings.model_validate({**given, "waits": {"first_seconds": 0.01}, **settings}), "demo")
 
         yield Bench(
-            kind=KIND,
+            kind=kind,
             faults=faults,
             journal=journal,
             key=KEY,

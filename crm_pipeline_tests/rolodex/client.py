@@ -14,6 +14,7 @@ from crm_pipeline import (
     FOUND,
     WRITE_RESULTS,
     Alone,
+    Capabilities,
     CrmFailsOnRecordException,
     CrmObject,
     Limits,
@@ -51,9 +52,8 @@ Row = dict[str, Any]
 class RolodexCrm:
     """One organization of Rolodex."""
 
-    capabilities = KIND.capabilities
-
-    def __init__(self, settings: RolodexSettings, integration: str) -> None:
+    def __init__(self, settings: RolodexSettings, integration: str, *, capabilities: Capabilities = KIND.capabilities) -> None:
+        self.capabilities = capabilities
         self._settings = settings
         self._integration = integration
         self._transport = Transport(settings, integration)
@@ -87,13 +87,13 @@ class RolodexCrm:
         return bool(self._page(crm_object, field, after="", rows=1))
 
     def find(self, crm_object: CrmObject, field: str, values: list[str]) -> pd.DataFrame:
-        """Records whose field equals one of the values (schemas.FOUND); Rolodex compares emails without case."""
+        """Records whose field equals one of the values (schemas.FOUND); Rolodex compares without case."""
         asked = list(dict.fromkeys(values))
         records, failed = self._having(crm_object, field, asked)
         by_value: dict[str, list[Row]] = {}
         for record in records:
-            by_value.setdefault(record["values"][field].lower(), []).append(record)
-        found = [self._found(record, value) for value in asked for record in by_value.get(value.lower(), [])]
+            by_value.setdefault(_compared(record["values"][field]), []).append(record)
+        found = [self._found(record, value) for value in asked for record in by_value.get(_compared(value), [])]
         return FOUND.build(pd.DataFrame([*found, *({"value": value, "error_type": FAILS} for value in failed)], columns=FOUND.names))
 
     def scan(self, crm_object: CrmObject, field: str) -> Iterator[pd.DataFrame]:
@@ -116,19 +116,20 @@ class RolodexCrm:
         )
 
     def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
-        """Write a batch (schemas.WRITE_RESULTS), a call for each kind of row; a person's firm goes with the row."""
+        """Write a batch (schemas.WRITE_RESULTS), a call for each kind of row; a person's firm goes with the verbs that may carry it."""
         key_field, results = self._settings.external_key, []
         groups: dict[str, list[Row]] = {}
         for row, values in zip(
             batch.rows.astype("object").where(batch.rows.notna(), None).to_dict("records"), batch.payloads(), strict=True
         ):
             keyed = {key_field: row["key"]} if key_field and row["key"] is not None else {}
-            if row["crm_id"] and not values and not keyed and row["parent_crm_id"] is None:
+            firm_id = row["parent_crm_id"] if row["verb"] in self.capabilities.parent_goes_with else None
+            if row["crm_id"] and not values and not keyed and firm_id is None:
                 results.append({"qbench_id": row["qbench_id"], "crm_id": row["crm_id"], "parent_sent": False})
                 continue
             action = "update" if row["crm_id"] else "upsert" if keyed else "create"
             sent = {"id": row["crm_id"], "by": key_field if action == "upsert" else None, "values": {**values, **keyed}}
-            groups.setdefault(action, []).append({"qbench_id": row["qbench_id"], "sent": {**sent, "firm_id": row["parent_crm_id"]}})
+            groups.setdefault(action, []).append({"qbench_id": row["qbench_id"], "sent": {**sent, "firm_id": firm_id}})
         for action, rows in groups.items():
             results += self._write(f"/{crm_object.name}/{action}", rows, label="write", repeatable=action != "create")
         return _results(results)
@@ -148,7 +149,7 @@ class RolodexCrm:
         records, failed = self._having(crm_object, field, list(dict.fromkeys(names)))
         found: list[tuple[int, str | None]] = []
         for qbench_id, name, since in zip(intents["qbench_id"], names, intents["created_at"], strict=True):
-            made = [one for one in records if one["values"][field].lower() == name.lower() and one["created"] >= since.timestamp()]
+            made = [one for one in records if _compared(one["values"][field]) == _compared(name) and one["created"] >= since.timestamp()]
             found += [(qbench_id, None)] if name in failed else [(qbench_id, one["id"]) for one in made]
         return pd.DataFrame(
             {
@@ -241,3 +242,8 @@ def _result(row: Row, answer: Row, *, repeated: bool) -> Row:
 def _results(results: list[Row]) -> pd.DataFrame:
     frame = pd.DataFrame(results, columns=WRITE_RESULTS.names)
     return WRITE_RESULTS.build(frame.assign(parent_sent=frame["parent_sent"].eq(True), value_refused=frame["value_refused"].eq(True)))
+
+
+def _compared(value: object) -> str:
+    """As Rolodex compares values."""
+    return " ".join(str(value).lower().split())

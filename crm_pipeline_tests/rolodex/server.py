@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,6 +18,31 @@ KEY = "qbench_id"
 GRADES = ("gold", "silver")
 
 Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """What an edition of Rolodex is called, and does with records.
+
+    ``organization``: the id of the one that there is. ``most``: how many records one call may bring. ``unique``: it keeps
+    ``qbench_id`` unique; else it has no such field. ``checks``: it refuses values that their fields cannot take. ``as_sent``: texts
+    are kept so; else in capitals, with single spaces.
+    """
+
+    organization: str = "rolodex-1"
+    most: int = 50
+    unique: bool = True
+    checks: bool = True
+    as_sent: bool = True
+
+    def kept(self, name: str, values: Mapping[str, Any]) -> Record:
+        """The values as they are kept."""
+        texts = set() if self.as_sent else {field["name"] for field in FIELDS[name] if field["type"] == "text" and field["name"] != KEY}
+        return {field: " ".join(str(value).upper().split()) if value and field in texts else value for field, value in values.items()}
+
+
+FULL = Edition()
+LIGHT = Edition(organization="light-1", most=2, unique=False, checks=False, as_sent=False)
 
 
 def _field(name: str, kind: str = "text", *, length: int | None = 500, required: bool = False, key: bool = False) -> dict[str, Any]:
@@ -49,7 +75,8 @@ FIELDS: Mapping[str, list[dict[str, Any]]] = {
 class Rolodex:
     """What the organization holds; ``records`` by object and id, ``bin`` what was deleted."""
 
-    def __init__(self) -> None:
+    def __init__(self, edition: Edition = FULL) -> None:
+        self.edition = edition
         self.records: dict[str, dict[str, Record]] = {"firms": {}, "people": {}}
         self.bin: dict[str, Record] = {}
         self._last = 0
@@ -58,7 +85,7 @@ class Rolodex:
         """A new record's id."""
         self._last += 1
         crm_id = f"r{self._last:06}"
-        self.records[name][crm_id] = {"id": crm_id, "values": dict(values), "firm_id": firm_id, "created": time.time()}
+        self.records[name][crm_id] = {"id": crm_id, "values": self.edition.kept(name, values), "firm_id": firm_id, "created": time.time()}
         return crm_id
 
     def delete(self, name: str, crm_id: str) -> None:
@@ -69,9 +96,13 @@ class Rolodex:
         """Take a record out of the bin."""
         self.records[name][crm_id] = self.bin.pop(crm_id)
 
+    def fields(self, name: str) -> list[dict[str, Any]]:
+        """The object's fields."""
+        return [field for field in FIELDS[name] if field["name"] != KEY or self.edition.unique]
+
     def save(self, name: str, asked: Record) -> Record:
         """Create or update one record; an error leaves all as it was."""
-        values, held = asked["values"], self.records[name]
+        values, held = self.edition.kept(name, asked["values"]), self.records[name]
         if problem := self._problem(name, values, asked["firm_id"]):
             return problem
         record = held.get(asked["id"]) if asked["id"] else None
@@ -89,8 +120,8 @@ class Rolodex:
         return {"id": record["id"], "created": False}
 
     def _problem(self, name: str, values: Record, firm_id: str | None) -> Record | None:
-        fields = {field["name"]: field for field in FIELDS[name]}
-        for field, value in values.items():
+        fields = {field["name"]: field for field in self.fields(name)}
+        for field, value in values.items() if self.edition.checks else ():
             if field not in fields:
                 return {"error": "no_such_field", "field": field}
             if value is None:
@@ -104,6 +135,11 @@ class Rolodex:
         return {"error": "no_such_firm"} if firm_id and firm_id not in self.records["firms"] else None
 
 
+def compared(value: object) -> str:
+    """A value as Rolodex compares it."""
+    return " ".join(str(value).lower().split())
+
+
 def rolodex_app(rolodex: Rolodex) -> Starlette:
     """The API."""
 
@@ -113,10 +149,10 @@ def rolodex_app(rolodex: Rolodex) -> Starlette:
         return JSONResponse(content)
 
     async def me(request: Request) -> JSONResponse:
-        return answers(request, organization="rolodex-1")
+        return answers(request, organization=rolodex.edition.organization)
 
     async def fields(request: Request) -> JSONResponse:
-        return answers(request, fields=FIELDS[request.path_params["name"]])
+        return answers(request, fields=rolodex.fields(request.path_params["name"]))
 
     async def read(request: Request) -> JSONResponse:
         held, asked = rolodex.records[request.path_params["name"]], await request.json()
@@ -124,8 +160,8 @@ def rolodex_app(rolodex: Rolodex) -> Starlette:
 
     async def find(request: Request) -> JSONResponse:
         held, asked = rolodex.records[request.path_params["name"]], await request.json()
-        wanted = {value.lower() for value in asked["values"]}
-        return answers(request, records=[one for one in held.values() if str(one["values"].get(asked["field"], "")).lower() in wanted])
+        wanted = {compared(value) for value in asked["values"]}
+        return answers(request, records=[one for one in held.values() if compared(one["values"].get(asked["field"], "")) in wanted])
 
     async def scan(request: Request) -> JSONResponse:
         held, asked = rolodex.records[request.path_params["name"]], await request.json()
@@ -136,6 +172,8 @@ def rolodex_app(rolodex: Rolodex) -> Starlette:
         asked = await request.json()
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return answers(request)
+        if len(asked["records"]) > rolodex.edition.most:
+            return JSONResponse({"error": "too many records"}, status_code=413)
         return answers(request, results=[rolodex.save(request.path_params["name"], one) for one in asked["records"]])
 
     return Starlette(

@@ -1,4 +1,4 @@
-"""A whole integration that feeds Rolodex, in the folder that is named: written, loaded, planned, run through Dagster, checked.
+"""A whole integration that feeds both editions of Rolodex, in the folder that is named: written, loaded, planned, run, checked.
 
 What happened is printed as JSON. The environment names a migrated database, and has the credentials of QBench's stand-in.
 """
@@ -20,12 +20,14 @@ from crm_pipeline.cli import main as command_line
 from crm_pipeline.integration import IntegrationSpec, WrittenAttributes
 from crm_pipeline.orchestration.names import job_name, links_job_name
 from crm_pipeline.sandbox.faults import Faults
-from crm_pipeline.sandbox.journal import Journal
+from crm_pipeline.sandbox.journal import Call, Journal
 from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
 from crm_pipeline.sandbox.server import serve
 from crm_pipeline.scaffolding import new_integration
 
-from .server import KEY, Rolodex, rolodex_app
+from . import KIND
+from .light import KIND as LIGHT_KIND
+from .server import KEY, LIGHT, Rolodex, rolodex_app
 
 COMPONENT = "crm_pipeline.CrmIntegration"
 FIRST = "2026-11-01-00:00"
@@ -35,17 +37,20 @@ OWNED = {"owner": [{"rolodex": "ana@acme.example"}]}
 
 def main(folder: Path) -> None:
     """Do it all and print what happened."""
-    tenant, rolodex, journal = QBenchTenant(), Rolodex(), Journal()
+    tenant, rolodexes, journal = QBenchTenant(), {KIND.name: Rolodex(), LIGHT_KIND.name: Rolodex(LIGHT)}, Journal()
+    apps = {name: rolodex_app(rolodex) for name, rolodex in rolodexes.items()}
     firms = [tenant.add_customer(customer_name=f"Lab {number}", phone=f"512 555 010{number}", at=BEFORE) for number in (1, 2, 3)]
     for number, firm in enumerate(firms):
         email = f"person{number}@example.org"
         tenant.add_contact(customer_ids=[firm], email_address=email, first_name="Ana", last_name="Ruiz", phone="512 555 0109", at=BEFORE)
-    matched = rolodex.add("firms", {"name": "LAB 2"})
-    with serve({"qbench": qbench_app(tenant), "rolodex": rolodex_app(rolodex)}, journal=journal, faults=Faults()) as urls:
+    matched = {name: rolodex.add("firms", {"name": "LAB 2"}) for name, rolodex in rolodexes.items()}
+    with serve({"qbench": qbench_app(tenant), **apps}, journal=journal, faults=Faults()) as urls:
         attributes = integration(urls)
         told: dict[str, Any] = {"scaffolded": yaml.safe_load(new_integration(["rolodex"], type_name=COMPONENT, now=datetime.now(UTC)))}
         told["schema"] = list(WrittenAttributes.model_json_schema()["$defs"]["Crms"]["properties"])
         told["owner_refused"] = refusal({**attributes, "accounts": {**attributes["accounts"], **OWNED}})
+        keyed_light = {**attributes["crms"]["rolodex_light"], "external_key": KEY}
+        told["key_refused"] = refusal({**attributes, "crms": {**attributes["crms"], "rolodex_light": keyed_light}})
         definitions = loaded(folder, attributes)
         told["assets"] = sorted(key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys())
         with dg.DagsterInstance.ephemeral() as instance:
@@ -53,28 +58,24 @@ def main(folder: Path) -> None:
             read = [dg.AssetKey(["acme", *key.split("/")]) for key in ("qbench/customers", "qbench/contacts", "normalized/accounts")]
             read.append(dg.AssetKey(["acme", "normalized", "contacts"]))
             assert job.execute_in_process(partition_key=FIRST, instance=instance, asset_selection=read).success
-            told["plan"] = command("plan", "--json")
+            told["plan"] = {name: command("plan", "--json", "--crm", name) for name in rolodexes}
             told["written_by_the_plan"] = len(writes(journal))
             result = job.execute_in_process(partition_key=FIRST, instance=instance)
             told["checks"] = {
                 f"{'/'.join(check.asset_key.path[1:])} {check.check_name}": check.passed for check in result.get_asset_check_evaluations()
             }
-            told["names"] = sorted(one["values"]["name"] for one in rolodex.records["firms"].values())
-            told["keyed"] = sorted(int(one["values"][KEY]) for one in rolodex.records["firms"].values()) == firms
-            told["firms_of_people"] = [
-                rolodex.records["firms"][one["firm_id"]]["values"]["name"] for one in rolodex.records["people"].values()
-            ]
+            told["held"] = {name: held(rolodex) for name, rolodex in rolodexes.items()}
+            told["largest_calls"] = {name: max(call.rows or 0 for call in writes(journal) if call.service == name) for name in rolodexes}
             journal.clear()
             assert job.execute_in_process(partition_key=FIRST, instance=instance).success
             told["written_again"] = len(writes(journal))
-            rolodex.delete("firms", matched)
+            for name, rolodex in rolodexes.items():
+                rolodex.delete("firms", matched[name])
             links = definitions.resolve_job_def(links_job_name("acme"))
             checked = links.execute_in_process(instance=instance, tags={"crm_pipeline/links": "full"})
             told["links"] = {
-                name: value.value
+                event.materialization.asset_key.path[1]: {name: value.value for name, value in event.materialization.metadata.items()}
                 for event in checked.get_asset_materialization_events()
-                if event.asset_key == dg.AssetKey(["acme", "rolodex", "links"])
-                for name, value in event.materialization.metadata.items()
             }
     print(json.dumps(told, default=str))
 
@@ -85,14 +86,20 @@ def integration(urls: dict[str, str]) -> dict[str, Any]:
         "start": "2026-11-01T00:00Z",
         "default_region": "US",
         "qbench": {"url": urls["qbench"], "client_id": {"env": "QBENCH_CLIENT_ID"}, "client_secret": {"env": "QBENCH_CLIENT_SECRET"}},
-        "crms": {"rolodex": {"url": urls["rolodex"], "token": {"env": "ROLODEX_TOKEN"}, "external_key": KEY}},
+        "crms": {
+            "rolodex": {"url": urls["rolodex"], "token": {"env": "ROLODEX_TOKEN"}, "external_key": KEY},
+            "rolodex_light": {"url": urls["rolodex_light"], "token": {"env": "ROLODEX_TOKEN"}},
+        },
         "accounts": {
-            "map": {"name": "customer_name", "phone_number": "phone", "rolodex.notes": {"constant": "from QBench"}},
-            "sync_on": [{"name": {"rolodex": "name"}}],
+            "map": {
+                **{"name": "customer_name", "phone_number": "phone"},
+                **{f"{name}.notes": {"constant": "from  QBench"} for name in ("rolodex", "rolodex_light")},
+            },
+            "sync_on": [{"name": {"rolodex": "name", "rolodex_light": "name"}}],
         },
         "contacts": {
             "map": {"email": "email_address", "first_name": "first_name", "last_name": "last_name", "phone": "phone"},
-            "sync_on": [{"email": {"rolodex": "email"}}],
+            "sync_on": [{"email": {"rolodex": "email", "rolodex_light": "email"}}],
             "owner": [{"same_as_account": True}],
         },
     }
@@ -125,9 +132,19 @@ def refusal(attributes: dict[str, Any]) -> str:
     return "not refused"
 
 
-def writes(journal: Journal) -> list[Any]:
-    """The calls that wrote to Rolodex."""
-    return [call for call in journal.calls("rolodex") if call.path.rpartition("/")[2] in ("create", "update", "upsert")]
+def held(rolodex: Rolodex) -> dict[str, Any]:
+    """What a Rolodex holds: the names and keys of its firms, and the names of the firms of its people."""
+    firms, people = (rolodex.records[name].values() for name in ("firms", "people"))
+    return {
+        "names": sorted(one["values"]["name"] for one in firms),
+        "keys": sorted(one["values"][KEY] for one in firms if KEY in one["values"]),
+        "firms_of_people": sorted(rolodex.records["firms"][one["firm_id"]]["values"]["name"] for one in people),
+    }
+
+
+def writes(journal: Journal) -> list[Call]:
+    """The calls that wrote to a Rolodex."""
+    return [call for call in journal.calls() if call.service != "qbench" and call.path.rpartition("/")[2] in ("create", "update", "upsert")]
 
 
 if __name__ == "__main__":
