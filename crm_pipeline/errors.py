@@ -495,6 +495,16 @@ class CrmFailsOnRecordException(RecordError):
     remedy = "Nothing at first: it is tried again. If it stays, look for automation (trigger, flow, workflow) that fails on it in the CRM."
 
 
+class OwnerUnreadException(RecordError):
+    """The CRM fails to tell who is to own the new record."""
+
+    retryable = True
+    patience = Patience(gives_up=False)
+    waits_on = "time"
+    meaning = "The CRM fails whenever it is asked for the user who is to own the record, and an owner is given only when it is created."
+    remedy = "Nothing at first: it is tried again. If it stays, look at that user in the CRM, or name another one in the owner rule."
+
+
 class UnaccountedException(RecordError):
     """The CRM's answer says nothing about the record."""
 

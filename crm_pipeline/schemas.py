@@ -144,10 +144,13 @@ OWNERS = FrameSchema(
     (
         Column("user", "str", "the user as it was asked for"),
         Column("owner_id", "str", "what the CRM's owner field takes; null where the user cannot own records"),
-        Column("problem", "str", "unknown, inactive or ambiguous; null where there is none"),
+        Column("problem", "str", "unknown, inactive or ambiguous; unread where the CRM fails to tell; null where there is none"),
     ),
 )
 """Who is to own records, one row per user asked for."""
+
+UNREAD = "unread"
+"""The problem of a user of whom the CRM fails to tell anything."""
 
 INTENTS = FrameSchema(
     "intents",

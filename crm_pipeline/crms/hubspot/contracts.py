@@ -75,7 +75,8 @@ PROPERTIES = Members(
         )
     }
 )
-OWNERS = Members({"results": Rows(Members({"id": ID, "email": May(TEXT, absent="the owner is known by id alone")})), "paging": PAGING})
+OWNER = Members({"id": ID, "email": May(TEXT, absent="the owner is known by id alone")})
+OWNERS = Members({"results": Rows(OWNER), "paging": PAGING})
 LIST = Members({"results": Rows(RECORD), "paging": PAGING}, rule=_tells_of_a_record_once)
 SEARCH = Members({"total": COUNT, "results": Rows(RECORD), "paging": PAGING}, rule=_agrees_with_its_count)
 BATCH_READ = Members({"results": Rows(RECORD), "errors": ERRORS}, rule=_tells_of_a_record_once)
@@ -118,6 +119,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "account details": ACCOUNT,
         "properties": PROPERTIES,
         "owners": OWNERS,
+        "one owner": OWNER,
         "records, listed": LIST,
         "records, searched": SEARCH,
         "records, read by batch": BATCH_READ,

@@ -64,11 +64,13 @@ class Transport:
         self._client: Any = None
         self._daily: tuple[int, int] | None = None
 
-    def get(self, path: str, query: Mapping[str, str] | None = None, *, label: Label, holds: Form) -> dict[str, Any]:
+    def get(
+        self, path: str, query: Mapping[str, str] | None = None, *, label: Label, holds: Form, repeatable: bool = True
+    ) -> dict[str, Any]:
         """The JSON object at a path. Raises ServiceError."""
         return with_retries(
             lambda: self._call("GET", path, query=query, label=label, holds=holds),
-            repeatable=True,
+            repeatable=repeatable,
             attempts=self._settings.attempts,
             waits=self._settings.waits,
         )

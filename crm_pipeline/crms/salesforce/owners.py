@@ -8,6 +8,7 @@ from typing import Any
 from crm_pipeline.crms.salesforce.ids import record_id
 from crm_pipeline.crms.salesforce.queries import SelectIn
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
+from crm_pipeline.schemas import UNREAD
 
 FIELDS = ("Id", "Username", "IsActive")
 USER_PREFIX = "005"
@@ -19,10 +20,12 @@ def find_owners(transport: SalesforceTransport, users: list[str]) -> list[dict[s
     by_id = {user: user_id for user in users if (user_id := _user_id(user)) is not None}
     names = {user: user.casefold() for user in users if user not in by_id}
     found: dict[str, Mapping[str, Any]] = {}
+    unread: set[str] = set()
     for field, wanted in (("Id", list(by_id.values())), ("Username", list(names))):
-        records, _ = transport.query_in(SelectIn("User", FIELDS, field), wanted) if wanted else ([], set())
+        records, failed = transport.query_in(SelectIn("User", FIELDS, field), wanted) if wanted else ([], set())
         found |= {str(record[field]).casefold() if field == "Username" else str(record[field]): record for record in records}
-    return [_owner(user, found.get(by_id.get(user) or names[user])) for user in users]
+        unread |= failed
+    return [_owner(user, found.get(by_id.get(user) or names[user]), unread=by_id.get(user, user) in unread) for user in users]
 
 
 def _user_id(user: str) -> str | None:
@@ -33,8 +36,8 @@ def _user_id(user: str) -> str | None:
         return None
 
 
-def _owner(user: str, record: Mapping[str, Any] | None) -> dict[str, str | None]:
+def _owner(user: str, record: Mapping[str, Any] | None, *, unread: bool) -> dict[str, str | None]:
     if record is None:
-        return {"user": user, "owner_id": None, "problem": "unknown"}
+        return {"user": user, "owner_id": None, "problem": UNREAD if unread else "unknown"}
     active = bool(record["IsActive"])
     return {"user": user, "owner_id": str(record["Id"]) if active else None, "problem": None if active else "inactive"}

@@ -243,7 +243,8 @@ def _owners(asked: Asked) -> Answer:
 
 
 def _owner(asked: Asked) -> Answer:
-    found = next((owner for owner in asked.portal.owners if owner["id"] == asked.parts["id"]), None)
+    archived = asked.query.get("archived") == "true"
+    found = next((owner for owner in asked.portal.owners if owner["id"] == asked.parts["id"] and owner["archived"] == archived), None)
     if found is None:
         raise refusals.not_found()
     return Answer(found)

@@ -55,7 +55,7 @@ FIRST_LOOK_BACK = timedelta(days=1)
 
 FINDINGS = (
     *("relinked", "conflict", "deleted", "restored", "forgotten", "key_lost", "key_refused", "other_key"),
-    *("other_account", "account_lost", "account_refused", "too_many"),
+    *("other_account", "account_lost", "account_refused", "unread", "too_many"),
 )
 """Everything that is counted beside ``checked``."""
 
@@ -119,6 +119,7 @@ class LinkCheck:
         with turn_at(self._store, order.crm, org_id=reader.org_id, record_type=order.state.record_type):
             findings = None if rows is None else reader.reconcile(rows, returned=self._returned)
             if rows is not None and findings is not None:
+                report.add("unread", _ids(rows, ~rows["qbench_id"].isin(findings["qbench_id"])))
                 self._store_findings(reader, findings, report)
                 self._write_keys(order, findings[findings["key_lost"]], report)
                 self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
@@ -169,7 +170,9 @@ class LinkCheck:
 
     def _looked_at(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport) -> pd.DataFrame:
         report.counts["checked"] += len(links)
-        return reader.look(LINKS.check(links))
+        looked = reader.look(LINKS.check(links))
+        report.add("unread", looked.unread)
+        return looked.rows
 
     def _store_findings(self, reader: LinkReader, findings: pd.DataFrame, report: LinkReport) -> None:
         order = reader.order

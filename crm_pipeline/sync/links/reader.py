@@ -22,6 +22,17 @@ from crm_pipeline.sync.order import LoadOrder, usual_object
 
 
 @dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at links found: ``rows`` about which there is something to say (findings.noteworthy).
+
+    ``unread``: the QBench ids of those whose records the CRM fails to read.
+    """
+
+    rows: pd.DataFrame
+    unread: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class LinkReader:
     """Looks at links on behalf of an order, for a check and for a load that met a record which is gone.
 
@@ -34,29 +45,34 @@ class LinkReader:
     org_id: str
     state: CrmState
 
-    def look(self, links: pd.DataFrame) -> pd.DataFrame:
-        """Those of these links (schemas.LINKS) about which there is something to say (findings.noteworthy)."""
+    def look(self, links: pd.DataFrame) -> Looked:
+        """What there is to say of these links (schemas.LINKS)."""
         order = self.order
         found = examined(self.crm, usual_object(self.state), links["crm_id"].tolist(), key=self.order.settings.external_key)
-        links = links[links["crm_id"].isin(found["crm_id"])].reset_index(drop=True)
+        told = links["crm_id"].isin(found["crm_id"])
+        unread = [int(qbench_id) for qbench_id in links.loc[~told, "qbench_id"]]
+        links = links[told].reset_index(drop=True)
         accounts = None
         if MODELS[self.state.record_type].parent is not None:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
                 accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
-        return noteworthy(links, found, key_of=order.key_of if order.settings.external_key else None, accounts=accounts)
+        return Looked(noteworthy(links, found, key_of=order.key_of if order.settings.external_key else None, accounts=accounts), unread)
 
     def reconcile(self, rows: pd.DataFrame, *, returned: Mapping[int, str | None] = NOBODY) -> pd.DataFrame:
         """The findings (findings.FINDINGS) about these links (findings.noteworthy); ``returned``: as findings.reconcile has it.
 
-        Where several lead to one record that nobody holds, and its key does not say whose it is, its values are read.
+        Where several lead to one record that nobody holds, and its key does not say whose it is, its values are read. Where the CRM
+        fails to show them, nothing is found about these links.
         """
         state, winners = self.state, rows.loc[rows["state"].eq("merged"), "leads_to"].tolist()
         with self.store.transaction() as connection:
             holders = state.holders(connection, org_id=self.org_id, crm_ids=winners)
             left = left_behind(connection, state, org_id=self.org_id, crm_ids=winners)
         holders = holders[~holders["crm_id"].isin(left["crm_id"])].reset_index(drop=True)
-        standing = self._standing(contested(rows, holders))
+        rivals = contested(rows, holders)
+        standing, unread = self._standing(rivals)
+        rows = rows[~rows["qbench_id"].isin(rivals.loc[rivals["leads_to"].isin(unread), "qbench_id"])].reset_index(drop=True)
         return reconcile(rows, holders, integration=self.order.integration, standing=standing, returned=returned)
 
     def store_changes(self, connection: Connection, findings: pd.DataFrame) -> None:
@@ -64,13 +80,17 @@ class LinkReader:
         release(connection, self.state, org_id=self.org_id, crm_ids=findings.loc[findings["finding"].eq("relinked"), "crm_id"].tolist())
         change_links(connection, self.state, changes=findings)
 
-    def _standing(self, rivals: pd.DataFrame) -> pd.Series | None:
-        """By QBench id, how many of the values last sent the winner has: a merge keeps those of the primary record."""
+    def _standing(self, rivals: pd.DataFrame) -> tuple[pd.Series | None, set[str]]:
+        """By QBench id, how many of the values last sent the winner has, for a merge keeps those of the primary record.
+
+        And the winners that the CRM fails to read.
+        """
         fields = sorted({name for row in rivals["digests"] for name in row})
         if rivals.empty or not fields:
-            return None
+            return None, set()
         held = self.crm.read(usual_object(self.state), rivals["leads_to"].unique().tolist(), fields)
         now = digests(held[fields]).set_index(held["crm_id"].rename(None)).reindex(rivals["leads_to"], fill_value=NO_DIGEST)
         last = digest_frame(rivals["digests"], fields)
         equal = (last.to_numpy() == now.to_numpy()) & (last.to_numpy() != NO_DIGEST)
-        return pd.Series(equal.sum(axis=1), index=rivals["qbench_id"])
+        unread = set(held.loc[held["error_type"].notna(), "crm_id"])
+        return pd.Series(equal.sum(axis=1), index=rivals["qbench_id"]), unread

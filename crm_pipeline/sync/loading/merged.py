@@ -90,12 +90,12 @@ def _followed(reader: LinkReader, ids: list[int], *, told: list[int]) -> pd.Data
     order, state, store = reader.order, reader.state, reader.store
     with store.transaction() as connection:
         links = state.links(connection, ids=ids)
-    found = reader.look(links)
+    found = reader.look(links).rows
     absorbed = found.loc[found["state"].eq("merged"), "absorbed"].dropna().str.split(", ").explode()
     with store.transaction() as connection:
         others = state.links_of(connection, crm_ids=[one for one in absorbed.unique() if one not in set(links["crm_id"])])
     if len(others):
-        found = pd.concat([found, reader.look(others)], ignore_index=True)
+        found = pd.concat([found, reader.look(others).rows], ignore_index=True)
     findings = reader.reconcile(found)
     merged = findings[findings["changed"] & findings["finding"].isin(["relinked", "conflict"])]
     beside = merged[~merged["qbench_id"].isin(told)]

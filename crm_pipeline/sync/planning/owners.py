@@ -6,18 +6,25 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, OwnersCrm
+from crm_pipeline.errors import OwnerUnreadException
 from crm_pipeline.mapping.owners import OWNER_RULES, applying_rule
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import Operation
+from crm_pipeline.schemas import UNREAD
 from crm_pipeline.sync.order import LoadOrder, usual_object
 from crm_pipeline.sync.planning.plan import PLAN, Plan
 from crm_pipeline.sync.planning.reasons import joined
+from crm_pipeline.sync.planning.unread import undone
 
 logger = logging.getLogger(__name__)
+
+SAID: Mapping[str, str] = MappingProxyType({UNREAD: "the CRM fails to tell who the user is, the records wait for that"})
+"""What is said of a problem that does not leave the owner out."""
 
 
 class Owners:
@@ -38,7 +45,8 @@ class Owners:
     def give(self, planned: Plan, normalized: pd.DataFrame) -> Plan:
         """The plan whose creates carry their owner; every plan of a load gets the owner's column.
 
-        An owner that is unknown, inactive or ambiguous is left out: the row's reason names the field, a note the rule.
+        An owner that is unknown, inactive or ambiguous is left out: the row's reason names the field, a note the rule. A record
+        whose owner the CRM fails to tell is not created: it would stay without one.
         """
         if not self._rules or self._field is None:
             return planned
@@ -48,7 +56,11 @@ class Owners:
         if rule.isin(self._taking_accounts_owner).any():
             owner_ids, problems = self._owners_of_accounts(planned.rows, rule, owner_ids, problems, field=self._field)
         self._note_problems(rule, problems)
-        return with_owner(planned, owner_ids, field=self._field, left_out=problems.notna())
+        unread = problems.eq(UNREAD).fillna(value=False).astype("bool")
+        planned = with_owner(planned, owner_ids, field=self._field, left_out=problems.notna() & ~unread)
+        if not unread.any():
+            return planned
+        return undone(planned, unread, error=OwnerUnreadException, reason="owner rule " + (rule + 1).astype("str"))
 
     @property
     def _taking_accounts_owner(self) -> list[int]:
@@ -79,20 +91,26 @@ class Owners:
         self, rows: pd.DataFrame, rule: pd.Series, owner_ids: pd.Series, problems: pd.Series, *, field: str
     ) -> tuple[pd.Series, pd.Series]:
         accounts = rows["parent_crm_id"].where(rule.isin(self._taking_accounts_owner))
-        self._ask_accounts([account for account in accounts.dropna().unique() if account not in self._of_accounts], field=field)
+        unread = self._ask_accounts([account for account in accounts.dropna().unique() if account not in self._of_accounts], field=field)
+        problems = problems.mask(accounts.isin(unread), UNREAD)
         owners = accounts.map(self._of_accounts).astype("str")
         asked = self._asked(owners.dropna().unique().tolist()).set_index("user") if owners.notna().any() else None
         if asked is None:
             return owner_ids, problems
         return owner_ids.fillna(owners.map(asked["owner_id"])), problems.fillna(owners.map(asked["problem"]))
 
-    def _ask_accounts(self, accounts: list[str], *, field: str) -> None:
-        held = self._crm.read(usual_object(self._order.parent), accounts, [field]) if accounts else pd.DataFrame(columns=["crm_id", field])
-        self._of_accounts.update(dict(zip(held["crm_id"], held[field], strict=True)))
+    def _ask_accounts(self, accounts: list[str], *, field: str) -> set[str]:
+        """Learn who owns these accounts; those that the CRM fails to read."""
+        if not accounts:
+            return set()
+        held = self._crm.read(usual_object(self._order.parent), accounts, [field])
+        told = held["error_type"].isna()
+        self._of_accounts.update(dict(zip(held.loc[told, "crm_id"], held.loc[told, field], strict=True)))
+        return set(held.loc[~told, "crm_id"])
 
     def _note_problems(self, rule: pd.Series, problems: pd.Series) -> None:
         for (position, problem), count in rule.groupby([rule, problems]).size().items():
-            note = f"owner rule {int(position) + 1}: the user is {problem}, the owner is left out"
+            note = f"owner rule {int(position) + 1}: {SAID.get(problem, f'the user is {problem}, the owner is left out')}"
             if note not in self._notes:
                 logger.warning("%s %s %ss: %s", self._order.integration, self._order.crm, self._order.spec.record_type, note)
             self._notes[note] += int(count)

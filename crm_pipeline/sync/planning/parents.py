@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_pipeline.errors import CrmFailsOnRecordException, OtherAccountException, RecordError
+from crm_pipeline.errors import OtherAccountException
 from crm_pipeline.mapping.spec import OnOtherAccount
 from crm_pipeline.model import LinkStatus, Operation
 from crm_pipeline.sync.planning.plan import PLAN, Plan
 from crm_pipeline.sync.planning.reasons import joined
+from crm_pipeline.sync.planning.unread import undone
 
 
 def former_customers(normalized: pd.DataFrame, links: pd.DataFrame) -> list[int]:
@@ -52,34 +53,6 @@ def keep_parent(planned: Plan, current: pd.DataFrame, *, on_other_account: OnOth
     return Plan(PLAN.build(rows), planned.values, planned.sent)
 
 
-def left_alone(planned: Plan, unread: pd.Series) -> Plan:
-    """The plan without the writes to CRM records that the CRM fails to read: what is there could be written over."""
-    fails = planned.rows["crm_id"].isin(unread) & planned.rows["operation"].ne(Operation.NONE)
-    if not fails.any():
-        return planned
-    return _without(
-        planned, fails, error=CrmFailsOnRecordException, reason="the CRM fails whenever it is asked for " + planned.rows["crm_id"]
-    )
-
-
 def _refused(planned: Plan, other: pd.Series, held: pd.Series) -> Plan:
     """The plan without the links of contacts that belong to another account."""
-    return _without(planned, other, error=OtherAccountException, reason="ids: " + planned.rows["crm_id"] + ", " + held)
-
-
-def _without(planned: Plan, mask: pd.Series, *, error: type[RecordError], reason: pd.Series) -> Plan:
-    """The plan in which the rows of the mask are not written, for this error."""
-    decided = {
-        "operation": str(Operation.NONE),
-        "outcome": str(error.outcome),
-        "error_type": error.__name__,
-        "reason": reason.astype("str"),
-        "waits_on": error.waits_on,
-        "retryable": error.retryable,
-    }
-    rows = planned.rows.assign(**{name: planned.rows[name].mask(mask, value) for name, value in decided.items()})
-    if error.retryable:
-        # It is to be tried again, so this write must not be taken for one that was refused for good.
-        rows = rows.assign(write_digest=rows["write_digest"].mask(mask))
-    sent = planned.sent.mask(pd.Series(mask.to_numpy(), index=planned.sent.index), other=False)
-    return Plan(PLAN.build(rows), planned.values, sent)
+    return undone(planned, other, error=OtherAccountException, reason="ids: " + planned.rows["crm_id"] + ", " + held)

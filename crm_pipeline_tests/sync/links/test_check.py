@@ -11,6 +11,7 @@ import pytest
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.links.check import LinkCheck, LinkReport, Scope
 from crm_pipeline.sync.links.policy import LinkPolicy
@@ -797,3 +798,25 @@ def test_the_end_of_a_merge_gives_the_loser_its_contacts_back(salesforce: Bench)
     after = now(salesforce)
     assert (after.account_of_contact(11), after.account_of_contact(12)) == (before.linked(1), before.linked(2))
     assert findings(salesforce, spec) == {ACCOUNT: {}, CONTACT: {}}
+
+
+def test_link_whose_record_the_crm_fails_to_read_is_counted_and_left_alone_and_the_others_are_checked(bench: Bench) -> None:
+    spec = accounts_only(bench, 3)
+    before = now(bench)
+    delete(bench, before.linked(2))
+    bench.sandbox.faults.add(Fault(service=bench.crm, status=500, holding=before.linked(1), times=None))
+    assert findings(bench, spec) == {ACCOUNT: {1: {"unread"}, 2: {"deleted"}}}
+    assert now(bench).links[ACCOUNT][1] == before.links[ACCOUNT][1]
+    bench.sandbox.faults.clear()
+    assert findings(bench, spec) == {ACCOUNT: {}}
+
+
+def test_rule_27_nobody_follows_to_a_record_whose_values_the_crm_fails_to_show(hubspot: Bench) -> None:
+    spec = accounts_only(hubspot, 2, external_keys=False)
+    before = now(hubspot)
+    merged = merge(hubspot, before.linked(2), before.linked(1))
+    hubspot.sandbox.faults.add(Fault(service="hubspot", status=500, holding=f'"{merged}"', times=None))
+    assert findings(hubspot, spec) == {ACCOUNT: {1: {"unread"}, 2: {"unread"}}}
+    assert now(hubspot).links == before.links
+    hubspot.sandbox.faults.clear()
+    assert findings(hubspot, spec) == {ACCOUNT: {1: {"conflict"}, 2: {"relinked"}}}

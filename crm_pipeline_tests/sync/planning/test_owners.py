@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline_tests.sync.conftest import (
     ACCOUNT,
@@ -134,3 +135,34 @@ def test_a_contact_may_take_the_owner_of_its_account(bench: Bench) -> None:
     bench.stage(spec, CONTACT, contact(7, of=1), contact(8, of=1))
     assert dict(bench.load(spec, CONTACT).outcomes) == {"created": 2}
     assert owners(bench, CONTACT) == [ana, ana]
+
+
+def test_only_new_records_of_an_owner_whom_the_crm_fails_to_tell_wait_for_it(bench: Bench) -> None:
+    ana, bob = add_owner(bench, "ana@acme.example"), add_owner(bench, "bob@acme.example")
+    linked = bench.spec()
+    bench.given(linked, ACCOUNT, customer(1, status="KEY"))
+    rules: list[dict[str, Any]] = [{"only": {"field": "status", "is": "KEY"}, "user": "bob@acme.example"}, {"user": "ana@acme.example"}]
+    spec = bench.spec(accounts=accounts_owned(bench, *rules))
+    bench.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed", status="KEY"), customer(2, status="KEY"), customer(3))
+    bench.sandbox.faults.add(Fault(service=bench.crm, status=500, returning="bob@acme.example", times=None))
+    report = bench.load(spec, ACCOUNT)
+    assert dict(report.outcomes) == {"updated": 1, "failed": 1, "created": 1}
+    assert bench.outcomes()[2] == ("failed", "OwnerUnreadException")
+    assert dict(report.notes) == {"owner rule 1: the CRM fails to tell who the user is, the records wait for that": 1}
+    assert ana in owners(bench)
+    bench.sandbox.faults.clear()
+    assert dict(bench.load(spec, ACCOUNT).outcomes)["created"] == 1
+    assert bob in owners(bench)
+
+
+def test_contact_waits_where_the_crm_fails_to_show_the_account_whose_owner_it_takes(bench: Bench) -> None:
+    rules = {"map": LEAN_CONTACT_MAP, "owner": [{"same_as_account": True}]}
+    spec = bench.spec(contacts=rules)
+    accounts = bench.given(spec, ACCOUNT, customer(1), customer(2))
+    bench.stage(spec, CONTACT, contact(7, of=1), contact(8, of=2))
+    path = "batch/read" if bench.crm == "hubspot" else "composite/sobjects/Account"
+    bench.sandbox.faults.add(Fault(service=bench.crm, status=500, path=path, holding=f'"{accounts[1]}"', times=None))
+    assert dict(bench.load(spec, CONTACT).outcomes) == {"failed": 1, "created": 1}
+    assert bench.outcomes(CONTACT)[7] == ("failed", "OwnerUnreadException")
+    bench.sandbox.faults.clear()
+    assert dict(bench.load(spec, CONTACT).outcomes)["created"] == 1
