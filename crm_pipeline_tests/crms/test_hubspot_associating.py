@@ -228,3 +228,17 @@ def test_move_that_broke_off_is_failed_and_may_be_repeated(
     assert (results[1]["error_type"], results[1]["parent_sent"]) == ("ServiceFailedException", False)
     assert results_by_id(crm.associate(move))[1]["error_type"] is None
     assert companies_of(portal, contacts[0]) == {other: {279, 1}}
+
+
+def test_contact_associated_before_the_service_fails_is_failed_too_while_it_is_to_leave_its_former_company(
+    bench: Bench, portal: HubSpotPortal, sandbox: Sandbox, crm: Crm, company: str, contacts: list[str]
+) -> None:
+    other = bench.add(ACCOUNT, valid(bench, ACCOUNT, 2))
+    crm.associate(associations_of(*((number, contact, company) for number, contact in enumerate(contacts[:2]))))
+    sandbox.faults.add(Fault(path="/batch/create", status=400, body={"category": "VALIDATION_ERROR"}))
+    sandbox.faults.add(Fault(path="/batch/create", status=401, body={"category": "INVALID_AUTHENTICATION"}, skip=1))
+    move = associations_of(*((number, contact, other) for number, contact in enumerate(contacts[:2])), leaving=company)
+    results = results_by_id(crm.associate(move))
+    assert [(results[number]["error_type"], results[number]["parent_sent"]) for number in (0, 1)] == [("ServiceFailedException", False)] * 2
+    assert {row["error_type"] for row in results_by_id(crm.associate(move)).values()} == {None}
+    assert [set(companies_of(portal, contact)) for contact in contacts[:2]] == [{other}, {other}]

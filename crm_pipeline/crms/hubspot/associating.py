@@ -52,18 +52,17 @@ class Associator:
         ledger = Ledger(rows["qbench_id"].tolist())
         positions = _positions(rows["crm_id"], rows["parent_crm_id"])
         beside = set(positions) - set(_positions(*(rows.loc[~rows["beside"], name] for name in ("crm_id", "parent_crm_id"))))
-        leaving: dict[Pair, list[int]] = {}
+        moving = rows.index[rows["previous_crm_id"].notna()].tolist()
         try:
             for pairs in chunks(positions, self._batch_size):
                 self._carry_out(partial(self._associate, positions=positions, ledger=ledger, beside=beside), pairs, positions, ledger)
-            stored = rows["previous_crm_id"].notna() & pd.Series(map(ledger.is_stored, range(len(rows))), index=rows.index, dtype="bool")
-            left = rows["previous_crm_id"].where(stored).str.split(", ").explode()
-            leaving = _positions(rows["crm_id"].loc[left.index], left)
-            self._leave(leaving, ledger)
+            left = rows["previous_crm_id"].loc[list(filter(ledger.is_stored, moving))].str.split(", ").explode()
+            self._leave(_positions(rows["crm_id"].loc[left.index], left), ledger)
         except ServiceError as error:
             if not ledger.wrote_something:
                 raise
-            for position in (*ledger.open(), *(one for held in leaving.values() for one in held)):
+            # Of those that are to leave a company, nobody knows which did.
+            for position in (*ledger.open(), *filter(ledger.is_stored, moving)):
                 ledger.failed(position, ServiceFailedException, code=type(error).__name__)
         return ledger.frame()
 
