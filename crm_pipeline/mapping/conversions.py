@@ -114,7 +114,8 @@ def _day(text: str, zone: tzinfo) -> str | None:
 
 def _utc(text: str, zone: tzinfo) -> str | None:
     """The moment in UTC; null for a time that comes twice, or never, for the clocks are set then."""
-    moment = _moment(text, zone)
+    # A Unix time is one moment, whatever the clocks show then.
+    moment = _moment(text, UTC if _UNIX_TIME.fullmatch(text) else zone)
     if moment is None or (moment.tzinfo is zone and _is_unclear(moment)):
         return None
     try:

@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,16 @@ def test_a_moment_is_the_one_that_its_text_means_or_none(moment: datetime, zone:
     found = converted(moment.isoformat(), "datetime", zone)
     meant = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     assert found is None or datetime.fromisoformat(found) == meant.astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "moment"), [(1_793_514_600, "2026-11-01T06:30:00Z"), (1_793_518_200, "2026-11-01T07:30:00Z")], ids=["first", "second"]
+)
+def test_a_unix_time_is_told_in_the_hour_that_comes_twice_too(seconds: int, moment: str) -> None:
+    chicago = ZoneInfo("America/Chicago")
+    assert converted(seconds, "datetime", chicago) == converted(seconds * 1000, "datetime", chicago) == moment
+    assert converted(seconds, "date", chicago) == "2026-11-01"
+    assert converted("2026-11-01 01:30", "datetime", chicago) is None
 
 
 @quickly
