@@ -64,18 +64,19 @@ def _post_to_webhook(url: EnvVariable, message: Message, *, allow_http: bool) ->
 def _post(url: EnvVariable, body: dict[str, Any], *, integration: str, channel: str, allow_http: bool) -> None:
     service = f"alerts by {channel}"
     address = url.read(integration=integration)
-    if not allow_http and sends_in_clear(address):
-        raise RequestRefusedError(
-            f"{url.env} begins with http:// and leads to another machine; use https://, or set `alerts.allow_http: true` "
-            "inside a trusted network",
-            integration=integration,
-            service=service,
-        )
     try:
+        if not allow_http and sends_in_clear(address):
+            raise RequestRefusedError(
+                f"{url.env} begins with http:// and leads to another machine; use https://, or set `alerts.allow_http: true` "
+                "inside a trusted network",
+                integration=integration,
+                service=service,
+            )
         answer = httpx.post(address, json=body, timeout=TIMEOUT_SECONDS)
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL):
+    # ValueError: of those that take the address apart, whose texts repeat it.
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError):
         raise RequestRefusedError(f"{url.env} holds no address of the web", integration=integration, service=service) from None
-    except httpx.TransportError as error:
+    except (httpx.TransportError, httpx.DecodingError) as error:
         raise ServiceUnavailableError(f"no answer ({type(error).__name__})", integration=integration, service=service) from None
     if answer.is_server_error or answer.status_code in _BUSY:
         raise ServiceUnavailableError(f"answered {answer.status_code}", integration=integration, service=service)
@@ -94,7 +95,7 @@ def _send_email(settings: EmailSettings, message: Message) -> None:
                     settings.username.read(integration=message.integration), settings.password.read(integration=message.integration)
                 )
             refused = server.send_message(mail)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, UnicodeError, smtplib.SMTPException) as error:
         kind, meaning = _meaning(error, settings)
         raise kind(f"{settings.host} {meaning}", integration=message.integration, service="alerts by email") from None
     if refused:
@@ -106,6 +107,8 @@ def _meaning(error: Exception, settings: EmailSettings) -> tuple[type[ServiceErr
     match error:
         case smtplib.SMTPAuthenticationError():
             return AuthenticationError, f"refuses the user or password ({error.smtp_code})"
+        case UnicodeError():
+            return RequestRefusedError, "is no name of a host; check alerts.email.host"
         case smtplib.SMTPNotSupportedError():
             return RequestRefusedError, f"does not offer {settings.security} or signing in; check security and port"
         case smtplib.SMTPRecipientsRefused():

@@ -29,11 +29,15 @@ class Mailbox:
 
 @dataclass
 class Hook:
-    """What was posted to a web server, by path; it answers with ``statuses`` in turn, then with 200."""
+    """What was posted to a web server, by path; it answers with ``statuses`` in turn, then with 200.
+
+    ``garbled``: its answers' content is not packed as they say.
+    """
 
     url: str = ""
     posts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    garbled: bool = False
 
     def texts(self) -> list[str]:
         """The texts posted so far; forgets them."""
@@ -54,7 +58,10 @@ def web_hook() -> Iterator[Hook]:
             if status == 200:
                 hook.posts.append((self.path, body))
             self.send_response(status)
+            if hook.garbled:
+                self.send_header("content-encoding", "gzip")
             self.end_headers()
+            self.wfile.write(b"ok" if hook.garbled else b"")
 
         def log_message(self, format: str, *args: object) -> None:
             pass

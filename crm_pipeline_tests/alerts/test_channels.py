@@ -153,13 +153,19 @@ def test_receiver_that_does_not_take_it_is_named_without_its_address(
     assert "secret-path" not in str(raised.value)
 
 
+def test_answer_that_cannot_be_read_is_no_answer(hook: Hook) -> None:
+    hook.garbled = True
+    with pytest.raises(ServiceUnavailableError, match=r"no answer \(DecodingError\)"):
+        send("slack", {"env": "HOOK"})
+
+
 def test_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOOK", raising=False)
     with pytest.raises(MissingCredentialError, match="HOOK"):
         send("slack", {"env": "HOOK"})
 
 
-@pytest.mark.parametrize("value", ["hooks.slack.com/secret", "ftp://secret"])
+@pytest.mark.parametrize("value", ["hooks.slack.com/secret", "ftp://secret", "https://[secret/T0", "https://a..b/secret"])
 def test_variable_that_holds_no_address_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("HOOK", value)
     with pytest.raises(RequestRefusedError, match="HOOK holds no address") as raised:
@@ -173,6 +179,7 @@ def test_variable_that_holds_no_address_is_named_without_its_value(monkeypatch: 
         ({}, "554 a@example.org is unwanted", "127.0.0.1 answered 554"),
         ({}, "452 full", "127.0.0.1 answered 452"),
         ({"security": "starttls"}, "250", "does not offer starttls or signing in; check security and port"),
+        ({"host": "mail..example.org"}, "250", r"mail..example.org is no name of a host"),
         ({"port": 1}, "250", r"cannot be reached \(ConnectionRefusedError\)"),
     ],
 )
