@@ -15,6 +15,10 @@ from crm_pipeline.errors import MissingCredentialError
 _NOT_OF_A_CREDENTIAL = re.compile(r"[^\x20-\x7e]")
 
 
+LONGEST_LABEL = 63
+"""Most letters between two dots of a host's name (RFC 1035, 2.3.4)."""
+
+
 class YamlModel(BaseModel):
     """Base of every model of the YAML: unknown keys are refused, values never appear in error texts."""
 
@@ -93,7 +97,8 @@ def web_address(example: str, *, ends: Literal["after the host", "before ? and #
             raise ValueError(f"this is no web address; {wanted}") from None
         if parts.scheme not in {"http", "https"}:
             raise ValueError(f"the address must begin with https:// (or http://); {wanted}")
-        if not parts.hostname or any(character.isspace() for character in parts.netloc):
+        labels = (parts.hostname or "").removesuffix(".").split(".")
+        if not all(0 < len(label) <= LONGEST_LABEL for label in labels) or any(character.isspace() for character in parts.netloc):
             raise ValueError(f"the address names no host; {wanted}")
         if "@" in parts.netloc:
             raise ValueError(f"the address must not hold credentials; {wanted}")

@@ -28,6 +28,7 @@ def freshness_policy(spec: IntegrationSpec) -> dg.FreshnessPolicy | None:
 def longest_interval(spec: IntegrationSpec) -> timedelta:
     """The longest time between two ticks of the schedule, an hour at least: hours are what it runs for."""
     # The minute does not matter, and a tick per hour is enough to see the nights and weekends that a schedule leaves out.
-    hours = " ".join(["0", *spec.schedule.split()[1:]])
+    _, *beyond_the_minute = spec.schedule.split()
+    hours = " ".join(["0", *beyond_the_minute]) if beyond_the_minute else spec.schedule  # a word: @daily
     ticks = islice(cron_string_iterator(spec.start.timestamp(), hours, "UTC"), _TICKS)
     return max([HOUR, *(later - earlier for earlier, later in pairwise(ticks))])

@@ -47,7 +47,8 @@ class Caller:
 def refuses_token(response: httpx.Response) -> bool:
     """Whether the answer means that the token is not, or no longer, good."""
     if response.status_code == httpx.codes.BAD_REQUEST:
-        return _body(response).get("error") in STALE_TOKEN_CODES
+        error = _body(response).get("error")
+        return isinstance(error, str) and error in STALE_TOKEN_CODES
     return response.status_code == httpx.codes.UNAUTHORIZED
 
 

@@ -20,7 +20,16 @@ def scheduled(schedule: str) -> IntegrationSpec:
 
 @pytest.mark.parametrize(
     ("schedule", "hours"),
-    [("5 * * * *", 1), ("*/10 * * * *", 1), ("30 */4 * * *", 4), ("0 6 * * *", 24), ("*/5 8-18 * * 1-5", 62), ("0 6 * * 1", 168)],
+    [
+        ("@hourly", 1),
+        ("@daily", 24),
+        ("5 * * * *", 1),
+        ("*/10 * * * *", 1),
+        ("30 */4 * * *", 4),
+        ("0 6 * * *", 24),
+        ("*/5 8-18 * * 1-5", 62),
+        ("0 6 * * 1", 168),
+    ],
 )
 def test_interval_is_the_longest_between_two_ticks_and_an_hour_at_least(schedule: str, hours: int) -> None:
     assert longest_interval(scheduled(schedule)) == timedelta(hours=hours)

@@ -59,6 +59,14 @@ def test_threads_share_one_sign_in(qbench: Bench) -> None:
     assert qbench.client.calls.snapshot() == {"sign_in": 1, "read": 24}
 
 
+@pytest.mark.parametrize("error", [{"code": "invalid_grant"}, ["invalid_grant"]])
+def test_refusal_in_another_form_than_qbenchs_says_nothing_of_the_token(qbench: Bench, error: object) -> None:
+    qbench.faults.add(Fault(path=LIST, status=400, body={"error": error}))
+    with pytest.raises(RequestRefusedError) as refused:
+        ask(qbench)
+    assert refused.value.code == "400"
+
+
 @pytest.mark.parametrize("answer", ["unauthorized", "invalid_grant", "invalid_request"])
 def test_stale_token_is_renewed_once(qbench: Bench, answer: str) -> None:
     ask(qbench)

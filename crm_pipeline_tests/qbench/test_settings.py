@@ -30,6 +30,8 @@ def test_address_is_kept_without_its_slash(given: str, kept: str) -> None:
         ("ftp://acme.qbench.net", "must begin with https://"),
         ("https://", "names no host"),
         ("https://ac me.net", "names no host"),
+        ("https://acme..qbench.net", "names no host"),
+        (f"https://{'a' * 64}.net", "names no host"),
         ("https://acme.qbench.net:port", "no web address"),
         ("https://acme.qbench.net/qbench/api/v2", "must end after the host"),
         ("https://acme.qbench.net?x=1", "must end after the host"),
