@@ -16,10 +16,10 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
-from crm_pipeline.orchestration.resources import quiet_client_libraries
-from crm_pipeline.orchestration.windows import window_of
+from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import EVERYTHING, Window
+from crm_pipeline.sync.hours import window_of
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named, Selection
 from crm_pipeline.sync.resending import Resend

@@ -17,7 +17,8 @@ from crm_pipeline.errors import AlertNotSentError, ConfigurationError, ServiceEr
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.failing import Watched, failed_runs, failed_ticks, is_well, last_loads
-from crm_pipeline.orchestration.resources import STORE, quiet_client_libraries
+from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store import alerts as stored
 
 SECONDS_BETWEEN_LOOKS = 60

@@ -20,11 +20,12 @@ from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, calls_since, col
 from crm_pipeline.orchestration.plot import HOURS, recent_plot
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, ROWS_TAG
-from crm_pipeline.orchestration.windows import hourly_partitions, partition_of, window
+from crm_pipeline.orchestration.windows import hourly_partitions, window
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import open_rows
 from crm_pipeline.store.staging import Window
+from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.planning.selection import Due, Selection
 
 if TYPE_CHECKING:

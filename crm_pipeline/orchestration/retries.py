@@ -17,10 +17,10 @@ from crm_pipeline.orchestration.catch_up import Standing, gaps
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, ROWS_TAG, at_work
 from crm_pipeline.orchestration.schedule import HourlyAssets, for_retries, hours_per_run
-from crm_pipeline.orchestration.windows import partition_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import hours_of, waiting_hours
+from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.planning.replanned import awakened
 
 INTERVAL_SECONDS = 60

@@ -16,9 +16,9 @@ from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.catch_up import Standing, wanted
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, at_work
-from crm_pipeline.orchestration.windows import partition_of, window_of
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import only_wait, waiting_hours
+from crm_pipeline.sync.hours import partition_of, window_of
 
 MAX_CATCH_UP_HOURS = 168
 """The most hours of the same assets that one tick requests, and one run takes, where ``hours_per_run`` does not say more or less.

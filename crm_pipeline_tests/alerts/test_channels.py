@@ -16,7 +16,7 @@ from crm_pipeline.alerts.channels import channels
 from crm_pipeline.alerts.messages import Message, Notice
 from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.errors import CrmPipelineError, MissingCredentialError, RequestRefusedError, ServiceUnavailableError
-from crm_pipeline.orchestration.resources import quiet_client_libraries
+from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline_tests.alerts.receivers import Hook, Mailbox, mail_server, web_hook
 
 OPENED = datetime(2026, 11, 1, 12, tzinfo=UTC)

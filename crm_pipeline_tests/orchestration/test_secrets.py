@@ -134,7 +134,7 @@ def test_no_value_of_a_record_is_logged_at_any_level_not_even_by_client_librarie
 
 def test_client_library_speaks_when_it_is_told_to_by_name() -> None:
     """Quiet is a default: who sets a level for a library keeps it."""
-    from crm_pipeline.orchestration.resources import quiet_client_libraries
+    from crm_pipeline.quiet import quiet_client_libraries
 
     logger = logging.getLogger("urllib3")
     level = logger.level
