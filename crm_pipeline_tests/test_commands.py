@@ -105,7 +105,9 @@ os.chdir({project!r})
 scaffolded = [run(*words) for words in {scaffolding!r}]
 os.chdir({root!r})
 unnamed = {{" ".join(words): run(*words) for words in {unnamed!r}}}
-print("RESULT" + json.dumps({{"scaffolded": scaffolded, "unnamed": unnamed}}), flush=True)
+os.environ[{variable!r}] = {silent!r}
+silent = {{" ".join(words): run(*words) for words in {unnamed!r}}}
+print("RESULT" + json.dumps({{"scaffolded": scaffolded, "unnamed": unnamed, "silent": silent}}), flush=True)
 os._exit(0)
 """
 WITHOUT_DATABASE = (
@@ -115,6 +117,7 @@ WITHOUT_DATABASE = (
     ("dg", "check", "defs"),
     ("dg", "list", "defs"),
 )
+SILENT_DATABASE = "postgresql://keeper:Pass-Word-9@127.0.0.1:9/state"
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +134,8 @@ def ran(project: Project) -> dict[str, Any]:
         root=str(ROOT),
         scaffolding=[shlex.split(scaffold), ["dg", "check", "yaml"]],
         unnamed=WITHOUT_DATABASE,
+        variable=URL_VARIABLE,
+        silent=SILENT_DATABASE,
     )
     unset = {URL_VARIABLE, "DAGSTER_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
@@ -155,6 +160,14 @@ def test_dagsters_commands_say_in_one_line_that_no_database_is_named(ran: dict[s
     assert code == 1, said
     assert said.strip().splitlines()[-1].startswith(f"Error: {URL_VARIABLE} is not set; name a PostgreSQL database in it")
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", [" ".join(words) for words in WITHOUT_DATABASE])
+def test_dagsters_commands_say_in_one_line_that_the_database_does_not_answer(ran: dict[str, Any], command: str) -> None:
+    code, said = ran["silent"][command]
+    assert code == 1, said
+    assert said.strip().splitlines()[-1].startswith(f"Error: the state database cannot be reached (OperationalError); check {URL_VARIABLE}")
+    assert not any(word in said for word in ("Traceback", "Retrying", "Pass-Word-9"))
 
 
 def test_the_backup_of_the_runbook_dumps_the_state(database_url: str, tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def connected(spec: IntegrationSpec, crm: str) -> Iterator[Crm]:
 
 @contextmanager
 def opened_store() -> Iterator[Store]:
-    """The state database that the environment names."""
+    """The state database that the environment names, open: what is wrong with it is told before anything else. Raises StoreError."""
     with closing(Store()) as store:
+        store.open()
         yield store

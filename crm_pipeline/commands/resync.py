@@ -61,8 +61,10 @@ def resync(
             order = order_of(spec, name, each, run_id=run_id, resend=resend)
             with opened_store() as store, connected(spec, name) as client:
                 load = Load(order, store=store, crm=client)
+                nothing = "nothing was done"
                 try:
                     load.run(EVERYTHING if ids is None else Named(ids))
+                    nothing = "no such records"
                 finally:
                     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(load.report.outcomes.items()))
-                    click.echo(f"{spec.name} → {name} {each}s: {counts or 'no such records'}")
+                    click.echo(f"{spec.name} → {name} {each}s: {counts or nothing}")

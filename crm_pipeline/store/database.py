@@ -129,6 +129,10 @@ class Store:
                 with suppress(OperationalError):
                     connection.rollback()
 
+    def open(self) -> None:
+        """Open the database now, as its first use would. Raises StoreError."""
+        self._opened()
+
     def migrate(self) -> None:
         """Bring the schema to the version this package knows. Raises StoreError when the database is newer."""
         with _connected(self._url) as engine, engine.begin() as connection:
@@ -154,6 +158,20 @@ class Store:
                     stack.pop_all()
                 self._engine = engine
             return self._engine
+
+
+def require_server(url: str, *, attempts: int, wait_seconds: float) -> None:
+    """Raises StoreError, in a sentence that names no address, where no PostgreSQL lets anybody in with this URL."""
+    for left in reversed(range(attempts)):
+        try:
+            with _connected(url):
+                return
+        except StoreSetupError:
+            raise
+        except StoreError:
+            if not left:
+                raise
+            time.sleep(wait_seconds)
 
 
 @contextmanager

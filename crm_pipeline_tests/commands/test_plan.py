@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.commands.conftest import Desk, own_desk
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, contact, customer
@@ -111,3 +112,11 @@ def test_a_plan_that_cannot_be_made_says_what_would_be_right(desk: Desk) -> None
         result = desk.type("plan", *words)
         assert result.exit_code != 0
         assert remedy in result.output
+
+
+def test_database_that_does_not_answer_is_told_before_what_is_wrong_with_a_crm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URL_VARIABLE, "postgresql://127.0.0.1:9/state")
+    monkeypatch.delenv("SALESFORCE_CLIENT_SECRET")
+    result = desk.type("plan", "--integration", "acme")
+    assert (result.exit_code, result.output.count("\n")) == (1, 1), result.output
+    assert result.output.startswith(f"Error: the state database cannot be reached (OperationalError); check {URL_VARIABLE}")

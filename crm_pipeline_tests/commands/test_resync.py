@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.commands.conftest import Desk
 from crm_pipeline_tests.sync.conftest import ACCOUNT, customer
 
@@ -31,3 +34,16 @@ def test_an_order_that_is_not_clear_is_refused(desk: Desk) -> None:
     ):
         result = desk.type(*ACCOUNTS, *words)
         assert (result.exit_code, remedy in result.output) == (1, True), result.output
+
+
+def test_what_is_wrong_with_database_or_credentials_is_told_and_no_record_is_called_missing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.bench.given(desk.spec, ACCOUNT, customer(1))
+    monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", "wrong")
+    refused = desk.type(*ACCOUNTS, "--force", "--ids", "1")
+    assert (refused.exit_code, "refuses the credentials" in refused.output) == (1, True), refused.output
+    monkeypatch.setenv(URL_VARIABLE, "postgresql://127.0.0.1:9/state")
+    silent = desk.type(*ACCOUNTS, "--force", "--ids", "1")
+    assert silent.output.startswith("Error: the state database cannot be reached"), silent.output
+    assert "no such records" not in refused.output + silent.output
