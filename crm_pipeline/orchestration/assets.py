@@ -25,12 +25,10 @@ from crm_pipeline.orchestration.load_events import LoadEvents
 from crm_pipeline.orchestration.metadata import (
     COLUMN_LINEAGE,
     ROW_COUNT,
-    calls_metadata,
-    calls_since,
+    Spent,
     column_lineage,
     gaps_listed,
     ids_listed,
-    seconds_since,
 )
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
 from crm_pipeline.orchestration.resync import build_resync
@@ -123,16 +121,14 @@ def _extract(
         from crm_pipeline.sync.extracting.extract import Extract
 
         client = getattr(context.resources, resource)
-        before = client.calls.snapshot()
-        started = time.monotonic()
+        spent = Spent(client)
         job = Extract(spec.name, record_type, store=STORE, client=client)
 
         def metadata() -> dict[str, Any]:
-            calls = calls_since(before, client.calls.snapshot())
             rows = {ROW_COUNT: job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}
             rows |= {"read_again": job.read_again} if job.read_again else {}
             untold = {"customers_unknown": len(job.untold), "customers_unknown_ids": ids_listed(job.untold)} if job.untold else {}
-            return {**rows, **untold, **calls_metadata(calls), "seconds": seconds_since(started)}
+            return {**rows, **untold, **spent.metadata()}
 
         def complete() -> dg.AssetCheckResult:
             ahead = 0 if job.newest is None else job.newest - int(time.time())
@@ -181,14 +177,14 @@ def _normalize(
         from crm_pipeline.sync.extracting.normalizing import normalize_staged
         from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
-        started = time.monotonic()
+        spent = Spent()
         counts: Counter[str] = Counter()
         unknown: list[str] = []
 
         def metadata() -> dict[str, Any]:
             met = {name: count for name, count in sorted(counts.items()) if name != "rows"}
             fields = {"unknown_fields": ", ".join(unknown)} if unknown else {}
-            return {ROW_COUNT: counts["rows"], **met, **fields, "seconds": seconds_since(started)}
+            return {ROW_COUNT: counts["rows"], **met, **fields, **spent.metadata()}
 
         with failing_clearly(spec.name, metadata):
             within = window(context, spec.start, overlap_seconds=spec.qbench.overlap_seconds)

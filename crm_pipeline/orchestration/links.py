@@ -1,6 +1,5 @@
 """The checks of links in Dagster: one unpartitioned asset per CRM outside the hourly job, a job of their own, and two schedules."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,17 +8,9 @@ from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
-from crm_pipeline.orchestration.metadata import (
-    MOST_IDS,
-    calls_metadata,
-    calls_since,
-    findings_table,
-    gaps_listed,
-    ids_listed,
-    seconds_since,
-)
+from crm_pipeline.orchestration.metadata import ROW_COUNT, Spent, findings_table
+from crm_pipeline.orchestration.nightly import nightly_assets
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import at_work
 from crm_pipeline.orchestration.specs import AssetSpecs
@@ -30,14 +21,13 @@ from crm_pipeline.sync.links.check import FINDINGS, LinkCheck, Scope
 SCOPE_TAG = "crm_pipeline/links"
 """Which links a run checks: recent or full. A run without the tag, started by hand, checks all."""
 
-LINKS_CONSISTENT = "links_consistent"
+FEW_RECORDS_GONE = "few_records_gone"
 
 
 def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind], specs: AssetSpecs) -> dg.Definitions:
     """The assets, the job and the schedules of an integration's checks of links. Does no I/O."""
     checks = [_links(spec, kind, specs) for kind in kinds]
-    waiting = [_waiting_contacts(spec, record_type, specs) for record_type in spec.records if MODELS[record_type].parent is not None]
-    nightly = [_deletions(spec, specs), *waiting]
+    nightly = nightly_assets(spec, specs)
     job = dg.define_asset_job(
         names.links_job_name(spec.name),
         selection=dg.AssetSelection.assets(*checks, *nightly),
@@ -66,7 +56,7 @@ def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.Assets
         pool=resource,
         check_specs=[
             dg.AssetCheckSpec(
-                LINKS_CONSISTENT,
+                FEW_RECORDS_GONE,
                 asset=shown.key,
                 description=f"Fails when so many linked records are gone from {kind.title} at once that they are reported only.",
             )
@@ -75,18 +65,17 @@ def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.Assets
     # Beside a check, Dagster knows its result only by the bare class.
     def links(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         crm = getattr(context.resources, resource)
-        before = crm.calls.snapshot()
-        started = time.monotonic()
+        spent = Spent(crm)
         orders = [spec.order(kind.name, record, run_id=context.run.run_id) for record in spec.records.values()]
         job = LinkCheck(orders, policy=spec.links, store=STORE, crm=crm)
         scope = scope_of(context.run.tags)
 
         def metadata() -> dict[str, Any]:
-            return {**links_metadata(job), "scope": scope, **_calls(before, crm), "seconds": seconds_since(started)}
+            return {**links_metadata(job), "scope": scope, **spent.metadata()}
 
         with failing_clearly(spec.name, metadata):
             job.run(scope)
-        return dg.MaterializeResult(metadata=metadata(), check_results=[links_consistent(job)])
+        return dg.MaterializeResult(metadata=metadata(), check_results=[few_records_gone(job)])
 
     return links
 
@@ -99,99 +88,15 @@ def scope_of(tags: Mapping[str, str]) -> Scope:
 def links_metadata(job: LinkCheck) -> dict[str, Any]:
     """The counts per finding over all record types, and a table with some QBench ids of each."""
     counts = {name: sum(report.counts[name] for report in job.reports) for name in ("checked", *FINDINGS)}
-    return {"dagster/row_count": counts.pop("checked"), **counts, "findings": dg.MetadataValue.md(findings_table(job.reports))}
+    return {ROW_COUNT: counts.pop("checked"), **counts, "findings": dg.MetadataValue.md(findings_table(job.reports))}
 
 
-def links_consistent(job: LinkCheck) -> dg.AssetCheckResult:
+def few_records_gone(job: LinkCheck) -> dg.AssetCheckResult:
     """Whether the CRM still has the linked records, but for as many as the integration takes for usual."""
     too_many = sum(report.counts["too_many"] for report in job.reports)
     return dg.AssetCheckResult(
-        check_name=LINKS_CONSISTENT, passed=not job.too_many_gone, severity=dg.AssetCheckSeverity.ERROR, metadata={"too_many": too_many}
+        check_name=FEW_RECORDS_GONE, passed=not job.too_many_gone, severity=dg.AssetCheckSeverity.ERROR, metadata={"too_many": too_many}
     )
-
-
-def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: AssetSpecs) -> dg.AssetsDefinition:
-    resource = names.resource_key(spec.name, "qbench")
-
-    @asset_of(
-        specs[names.waiting_key(spec.name, record_type)],
-        deps=[specs.key(names.normalized_key(spec.name, record_type))],
-        required_resource_keys={resource},
-        pool=resource,
-        retry_policy=dg.RetryPolicy(max_retries=1),
-    )
-    def waiting_contacts(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
-
-        client = getattr(context.resources, resource)
-        before = client.calls.snapshot()
-        started = time.monotonic()
-        job = WaitingContacts(spec.name, record_type, store=STORE, client=client)
-
-        def metadata() -> dict[str, Any]:
-            counts = {"dagster/row_count": job.read, "changed": job.changed, **_failed(job.failed)}
-            return {**counts, **_calls(before, client), "seconds": seconds_since(started)}
-
-        with failing_clearly(spec.name, metadata):
-            job.run()
-        if job.failed:
-            context.log.warning(
-                f"integration {spec.name}: contacts {ids_listed(job.failed)} cannot be read; they are tried again next time"
-            )
-        return dg.MaterializeResult(metadata=metadata())
-
-    return waiting_contacts
-
-
-def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
-    resource = names.resource_key(spec.name, "qbench")
-
-    @asset_of(
-        specs[names.deletions_key(spec.name)],
-        deps=[specs.key(names.normalized_key(spec.name, record_type)) for record_type in spec.records],
-        required_resource_keys={resource},
-        pool=resource,
-        retry_policy=dg.RetryPolicy(max_retries=1),
-    )
-    def deletions(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        from crm_pipeline.sync.extracting.deletions import Deletions
-
-        client = getattr(context.resources, resource)
-        before = client.calls.snapshot()
-        started = time.monotonic()
-        job = Deletions(spec.name, *spec.records, store=STORE, client=client)
-
-        def metadata() -> dict[str, Any]:
-            counts = {"dagster/row_count": job.listed, "deleted": job.deleted, "restored": job.restored}
-            failed = _failed([qbench_id for ids in job.failed.values() for qbench_id in ids])
-            gaps = gaps_listed(deletions=job.gaps)
-            lacking = {"not_listed": len(gaps), "not_listed_where": "; ".join(gaps[:MOST_IDS])} if gaps else {}
-            return {**counts, **failed, **lacking, **_calls(before, client), "seconds": seconds_since(started)}
-
-        with failing_clearly(spec.name, metadata):
-            job.run()
-        if job.gaps:
-            context.log.warning(
-                f"integration {spec.name}: QBench fails to list {len(job.gaps)} deleted records; they are looked for again next time"
-            )
-        for record_type, ids in job.failed.items():
-            if ids:
-                context.log.warning(
-                    f"integration {spec.name}: {record_type}s {ids_listed(ids)} cannot be read; whether they are back is asked again "
-                    "next time"
-                )
-        return dg.MaterializeResult(metadata=metadata())
-
-    return deletions
-
-
-def _failed(ids: Sequence[int]) -> dict[str, Any]:
-    """Records whose own reads fail, as metadata: how many, and which; nothing where none does."""
-    return {"failed": len(ids), "failed_ids": ids_listed(ids)} if ids else {}
-
-
-def _calls(before: Mapping[str, int], client: Any) -> dict[str, int]:
-    return calls_metadata(calls_since(before, client.calls.snapshot()))
 
 
 def _schedule(

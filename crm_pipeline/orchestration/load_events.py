@@ -16,7 +16,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.lineage import crm_sources
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.orchestration import checks
-from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, calls_since, column_lineage, error_table, load_metadata
+from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, Spent, column_lineage, error_table, load_metadata
 from crm_pipeline.orchestration.plot import HOURS, recent_plot
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, ROWS_TAG
@@ -57,7 +57,7 @@ class LoadEvents:
         self._load = load
         self._crm = crm
         self._normalized = normalized
-        self._calls_before = crm.calls.snapshot()
+        self._spent = Spent(crm)
 
     @cached_property
     def window(self) -> Window:
@@ -72,9 +72,8 @@ class LoadEvents:
     def counts(self) -> dict[str, Any]:
         """What the load did, in numbers and ids; asks nobody."""
         report = self._load.report
-        calls = calls_since(self._calls_before, self._crm.calls.snapshot())
         floor = fewest_calls(self._crm, report.sent)
-        metadata = load_metadata(report, calls, floor=floor, limits=self._crm.limits())
+        metadata = load_metadata(report, self._spent.calls, floor=floor, limits=self._crm.limits())
         return {**metadata, "errors": dg.MetadataValue.md(error_table(report))}
 
     def finished(self) -> dg.MaterializeResult[Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import dagster as dg
 
+from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import Limits
 from crm_pipeline.errors import record_errors
 from crm_pipeline.frames import FrameSchema
@@ -81,14 +82,35 @@ def notes_list(report: LoadReport) -> str:
     return "\n".join(f"- {note} ({count} records)" for note, count in report.notes.most_common())
 
 
+class Calling(Protocol):
+    """A client of QBench or of a CRM."""
+
+    calls: CallCounter
+
+
+class Spent:
+    """What a step spends from now on: seconds and, where it has a client, its calls."""
+
+    def __init__(self, client: Calling | None = None) -> None:
+        self._client = client
+        self._before = {} if client is None else client.calls.snapshot()
+        self._started = time.monotonic()
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """The calls made since, by what for."""
+        now = {} if self._client is None else self._client.calls.snapshot()
+        return {label: count - self._before.get(label, 0) for label, count in now.items() if count > self._before.get(label, 0)}
+
+    def metadata(self) -> dict[str, Any]:
+        """Calls, in all and by what for, where there is a client; seconds, to the hundredth."""
+        calls = {} if self._client is None else calls_metadata(self.calls)
+        return {**calls, "seconds": round(time.monotonic() - self._started, 2)}
+
+
 def calls_metadata(calls: Mapping[str, int]) -> dict[str, int]:
     """Calls made, in all and by what for."""
     return {"calls": sum(calls.values()), **{f"calls_{label}": count for label, count in sorted(calls.items())}}
-
-
-def calls_since(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
-    """The calls made between two snapshots of a counter."""
-    return {label: count - before.get(label, 0) for label, count in now.items() if count > before.get(label, 0)}
 
 
 def ids_listed(ids: Sequence[int]) -> str:
@@ -113,11 +135,6 @@ def _gap(gap: Gap, of: str) -> str:
 
 def _moment(seconds: float) -> str:
     return "now" if seconds > time.time() else f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def seconds_since(started: float) -> float:
-    """Seconds since a moment of the monotonic clock, to the hundredth."""
-    return round(time.monotonic() - started, 2)
 
 
 def error_table(report: LoadReport, *, pages: Mapping[int, str] | None = None) -> str:

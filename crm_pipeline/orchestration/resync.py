@@ -1,6 +1,5 @@
 """The asset that brings every staged record up to date in one CRM, without QBench; for after a change of the mappings."""
 
-import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,7 @@ import dagster as dg
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
-from crm_pipeline.orchestration.metadata import calls_metadata, calls_since, seconds_since
+from crm_pipeline.orchestration.metadata import ROW_COUNT, Spent
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
@@ -33,18 +32,12 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.
         from crm_pipeline.sync.extracting.normalizing import normalize_staged
         from crm_pipeline.sync.loading.load import Load
 
-        started = time.monotonic()
         crm = getattr(context.resources, resource)
-        before = crm.calls.snapshot()
+        spent = Spent(crm)
         outcomes: Counter[str] = Counter()
 
         def metadata() -> dict[str, Any]:
-            return {
-                "dagster/row_count": outcomes.total(),
-                **dict(sorted(outcomes.items())),
-                **calls_metadata(calls_since(before, crm.calls.snapshot())),
-                "seconds": seconds_since(started),
-            }
+            return {ROW_COUNT: outcomes.total(), **dict(sorted(outcomes.items())), **spent.metadata()}
 
         with failing_clearly(spec.name, metadata):
             for record in spec.records.values():

@@ -178,7 +178,7 @@ def test_check_shows_counts_per_finding_ids_and_calls(checked: Checked) -> None:
 def test_too_many_gone_fails_the_check_that_an_alert_can_watch(checked: Checked) -> None:
     found = {"/".join(each.asset_key.path[1:]): each for each in checked.full.get_asset_check_evaluations()}
     assert {name: each.passed for name, each in found.items()} == {"salesforce/links": False, "hubspot/links": True}
-    assert found["salesforce/links"].check_name == "links_consistent"
+    assert found["salesforce/links"].check_name == "few_records_gone"
     assert found["salesforce/links"].severity == dg.AssetCheckSeverity.ERROR
     assert metadata_of(checked.full, "salesforce", "links")["too_many"] == 6
 

@@ -15,11 +15,11 @@ import pandas as pd
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.listing import Gap
-from crm_pipeline.qbench.reading import organization, read_deletions, read_restored
+from crm_pipeline.qbench.reading import read_deletions, read_restored
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_as_deleted, staged_states
-from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import stage_raw
+from crm_pipeline.sync.extracting.tenant import reading
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +47,7 @@ class Deletions:
 
     def run(self) -> None:
         """Stage what differs. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
-        tenant = organization(self._client)
-        with self._store.lock(f"reading {tenant}"):
-            with self._store.transaction() as connection:
-                require_organization(connection, self._integration, "qbench", org_id=tenant)
+        with reading(self._client, integration=self._integration, store=self._store):
             for record_type in self.failed:
                 found = stage_deleted(self._integration, record_type, store=self._store, client=self._client)
                 self.listed += len(found.ids)

@@ -10,16 +10,16 @@ from dataclasses import replace
 from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.listing import Gap
-from crm_pipeline.qbench.reading import Page, deleted_since, organization, read_changes, read_deletions
+from crm_pipeline.qbench.reading import Page, deleted_since, read_changes, read_deletions
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_states
 from crm_pipeline.store.gaps import close_gap, keep_gaps, open_gaps
-from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.reading import Progress, finish, interrupted_at, save_progress
 from crm_pipeline.store.staging import Window, stage_raw
 from crm_pipeline.sync.extracting.deletions import stage_deleted
 from crm_pipeline.sync.extracting.returned_customers import read_contacts_of_returned
+from crm_pipeline.sync.extracting.tenant import reading
 from crm_pipeline.sync.extracting.waiting_contacts import read_untold
 from crm_pipeline.sync.progress import progress
 
@@ -57,11 +57,9 @@ class Extract:
 
     def run(self, window: Window) -> None:
         """Stage the window's records. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
-        tenant = organization(self._client)
         self.position = window.since or 0
-        with self._store.lock(f"reading {tenant}"):
+        with reading(self._client, integration=self._integration, store=self._store):
             with self._store.transaction() as connection:
-                require_organization(connection, self._integration, "qbench", org_id=tenant)
                 earlier = interrupted_at(connection, self._integration, self._record_type, window=window)
             if earlier is not None:
                 self.rows = self.resumed_at_row = earlier.rows

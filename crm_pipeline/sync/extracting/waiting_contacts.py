@@ -10,11 +10,11 @@ import logging
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.reading import organization, read_by_id
+from crm_pipeline.qbench.reading import read_by_id
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import stage_raw
 from crm_pipeline.store.waiting import ids_of_unknown_customers, ids_without_one_customer
+from crm_pipeline.sync.extracting.tenant import reading
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +59,8 @@ class WaitingContacts:
 
     def run(self) -> None:
         """Stage what has changed. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
-        tenant = organization(self._client)
-        with self._store.lock(f"reading {tenant}"):
+        with reading(self._client, integration=self._integration, store=self._store):
             with self._store.transaction() as connection:
-                require_organization(connection, self._integration, "qbench", org_id=tenant)
                 ids = ids_without_one_customer(connection, self._integration, self._record_type)
             for start in range(0, len(ids), BATCH):
                 answer = read_by_id(self._client, self._record_type, ids[start : start + BATCH])

@@ -32,7 +32,7 @@ class LinkPolicy(YamlModel):
         Field(
             ge=0,
             description="More links than this gone at once, of one object: they are reported only, whatever when_deleted says, "
-            "and the check links_consistent fails.",
+            "and the check few_records_gone fails.",
             examples=[50],
         ),
     ] = 50

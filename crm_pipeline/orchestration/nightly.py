@@ -1,0 +1,131 @@
+"""What is read of QBench each night, because no hour would show it: deletions, and contacts without exactly one customer.
+
+One unpartitioned asset each, outside the hourly job; the job that checks links makes them (orchestration.links).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import dagster as dg
+
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.orchestration import names
+from crm_pipeline.orchestration.metadata import MOST_IDS, ROW_COUNT, Spent, gaps_listed, ids_listed
+from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.specs import AssetSpecs
+from crm_pipeline.orchestration.steps import failing_clearly
+from crm_pipeline.orchestration.translating import asset_of
+
+if TYPE_CHECKING:
+    from crm_pipeline.sync.extracting.deletions import Deletions
+    from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
+
+
+class Reading(Protocol):
+    """What reads QBench again."""
+
+    def run(self) -> None:
+        """Stage what changed."""
+        ...
+
+
+R = TypeVar("R", bound=Reading)
+
+
+def nightly_assets(spec: IntegrationSpec, specs: AssetSpecs) -> list[dg.AssetsDefinition]:
+    """The assets of an integration that read QBench again. Does no I/O."""
+    waiting = [_waiting_contacts(spec, record_type, specs) for record_type in spec.records if MODELS[record_type].parent is not None]
+    return [_deletions(spec, specs), *waiting]
+
+
+def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: AssetSpecs) -> dg.AssetsDefinition:
+    def begin(client: Any) -> "WaitingContacts":
+        from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
+
+        return WaitingContacts(spec.name, record_type, store=STORE, client=client)
+
+    def warnings(job: "WaitingContacts") -> list[str]:
+        return [f"contacts {ids_listed(job.failed)} cannot be read; they are tried again next time"] if job.failed else []
+
+    return _asset(
+        spec,
+        specs,
+        key=names.waiting_key(spec.name, record_type),
+        of=[record_type],
+        begin=begin,
+        counts=lambda job: {ROW_COUNT: job.read, "changed": job.changed, **_failed(job.failed)},
+        warnings=warnings,
+    )
+
+
+def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
+    def begin(client: Any) -> "Deletions":
+        from crm_pipeline.sync.extracting.deletions import Deletions
+
+        return Deletions(spec.name, *spec.records, store=STORE, client=client)
+
+    def counts(job: "Deletions") -> dict[str, Any]:
+        gaps = gaps_listed(deletions=job.gaps)
+        lacking = {"not_listed": len(gaps), "not_listed_where": "; ".join(gaps[:MOST_IDS])} if gaps else {}
+        failed = _failed([qbench_id for ids in job.failed.values() for qbench_id in ids])
+        return {ROW_COUNT: job.listed, "deleted": job.deleted, "restored": job.restored, **failed, **lacking}
+
+    def warnings(job: "Deletions") -> list[str]:
+        gaps = [f"QBench fails to list {len(job.gaps)} deleted records; they are looked for again next time"] if job.gaps else []
+        return gaps + [
+            f"{record_type}s {ids_listed(ids)} cannot be read; whether they are back is asked again next time"
+            for record_type, ids in job.failed.items()
+            if ids
+        ]
+
+    return _asset(
+        spec,
+        specs,
+        key=names.deletions_key(spec.name),
+        of=list(spec.records),
+        begin=begin,
+        counts=counts,
+        warnings=warnings,
+    )
+
+
+def _asset(
+    spec: IntegrationSpec,
+    specs: AssetSpecs,
+    *,
+    key: Sequence[str],
+    of: Sequence[RecordType],
+    begin: Callable[[Any], R],
+    counts: Callable[[R], dict[str, Any]],
+    warnings: Callable[[R], list[str]],
+) -> dg.AssetsDefinition:
+    """The asset that runs what ``begin`` makes of a QBench client, ``of`` these records; tells its counts, and warns in the log."""
+    resource = names.resource_key(spec.name, "qbench")
+
+    @asset_of(
+        specs[key],
+        deps=[specs.key(names.normalized_key(spec.name, record_type)) for record_type in of],
+        required_resource_keys={resource},
+        pool=resource,
+        retry_policy=dg.RetryPolicy(max_retries=1),
+    )
+    def nightly(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        client = getattr(context.resources, resource)
+        spent, job = Spent(client), begin(client)
+
+        def metadata() -> dict[str, Any]:
+            return {**counts(job), **spent.metadata()}
+
+        with failing_clearly(spec.name, metadata):
+            job.run()
+        for warning in warnings(job):
+            context.log.warning(f"integration {spec.name}: {warning}")
+        return dg.MaterializeResult(metadata=metadata())
+
+    return nightly
+
+
+def _failed(ids: Sequence[int]) -> dict[str, Any]:
+    """Records whose own reads fail, as metadata: how many, and which; nothing where none does."""
+    return {"failed": len(ids), "failed_ids": ids_listed(ids)} if ids else {}
