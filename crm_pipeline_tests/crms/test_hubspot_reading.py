@@ -140,6 +140,13 @@ def test_more_companies_than_a_search_page_are_all_considered(bench: Bench) -> N
     assert dict(zip(found["qbench_id"], found["crm_id"], strict=True)) == {0: ids[0], 230: ids[230], 449: ids[449]}
 
 
+def test_values_beyond_ascii_are_searched_for_in_as_many_calls_as_their_letters_need(bench: Bench, crm: Crm, sandbox: Sandbox) -> None:
+    wanted = bench.add(ACCOUNT, {"name": "試験所株式会社 0"})
+    found = crm.find(COMPANIES, "name", [f"試験所株式会社 {number}" for number in range(100)])
+    assert found["crm_id"].tolist() == [wanted]
+    assert {call.status for call in sandbox.journal.calls("hubspot")} == {200}
+
+
 def test_search_page_that_is_not_full_is_followed_by_the_next_one_it_names(bench: Bench, sandbox: Sandbox) -> None:
     ids = [bench.add(ACCOUNT, valid(bench, ACCOUNT, number)) for number in range(3)]
     first = {"id": ids[0], "properties": valid(bench, ACCOUNT, 0), "createdAt": "2100-01-01T00:00:00Z"}

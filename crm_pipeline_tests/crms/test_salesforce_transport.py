@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,15 @@ def test_sign_in_that_fails_for_the_moment_is_tried_again(sandbox: Sandbox, crm:
     sandbox.faults.add(Fault(path=TOKEN, kind="status", status=503))
     assert crm.organization()
     assert crm.calls.snapshot() == {"sign_in": 2, "read": 1}
+    assert crm.calls.lost == 0, "nothing that a sign-in does is carried out late"
+
+
+def test_netrc_file_of_the_machine_takes_no_tokens_place(
+    sandbox: Sandbox, crm: Crm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login someone password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert crm.organization()
 
 
 def test_create_is_made_after_a_sign_in_that_failed_for_the_moment(sandbox: Sandbox, crm: Crm) -> None:

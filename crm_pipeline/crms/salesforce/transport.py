@@ -64,6 +64,8 @@ class SalesforceTransport:
         self._limit: LimitReachedError | None = None
         self._longest_query = URI_AND_HEADER_BYTES
         self._session = requests.Session()
+        # Else requests takes what a .netrc file of the machine has for the host, or for all, in the place of the token.
+        self._session.auth = _as_it_is
         self._session.mount("https://", _EndpointAdapter(base=settings.url, timeout=(CONNECT_SECONDS, settings.timeout_seconds)))
         self._session.hooks["response"] = [self._check]
 
@@ -265,7 +267,7 @@ class SalesforceTransport:
     def _check(self, response: requests.Response, **_: Any) -> None:
         """Look at every answer before the client library does: it knows neither lists from the token endpoint nor HTML."""
         signing_in = urlsplit(response.url).path.endswith(TOKEN_PATH)
-        if response.status_code in UNFINISHED:
+        if response.status_code in UNFINISHED and not signing_in:
             self._calls.lose()
         if not response.ok or response.status_code >= 300:
             raise refused_request(response, integration=self.integration, signing_in=signing_in, remedy=self._remedy())
@@ -332,6 +334,10 @@ class _EndpointAdapter(HTTPAdapter):
             # The proxies were chosen for the address before it was changed.
             options["proxies"] = get_environ_proxies(request.url)
         return super().send(request, *args, **options)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _next_page(path: str) -> Callable[[Salesforce], Any]:
