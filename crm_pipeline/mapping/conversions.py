@@ -42,30 +42,34 @@ def convert(values: pd.Series, *, type_: str, options: list[tuple[str, str]], re
     """
     text = texts(values).values
     if type_ in ("choice", "multi_choice") and options:
-        chosen = _options(text, options, several=type_ == "multi_choice")
-        invalid = text.notna() & chosen.isna()
-        kept = chosen if restricted else chosen.fillna(text)
-        return Converted(kept, invalid & restricted, "InvalidOptionException")
+        by_text = _by_text(options)
+        choose = _each_of_several if type_ == "multi_choice" else _one_of
+        chosen = over_uniques(text, lambda given: choose(given, by_text, others=not restricted))
+        return Converted(chosen, text.notna() & chosen.isna(), "InvalidOptionException")
     if type_ != "number" and type_ not in _FORMS:
         return Converted(text, pd.Series(False, index=values.index), "InvalidValueException")
     formed = _numbers(text, given=values) if type_ == "number" else _FORMS[type_](text, zone)
     return Converted(formed, text.notna() & formed.isna(), "InvalidValueException")
 
 
-def _options(text: pd.Series, options: list[tuple[str, str]], *, several: bool) -> pd.Series:
+def _by_text(options: list[tuple[str, str]]) -> Mapping[str, str | None]:
+    """The options by their values and labels, folded; null for a label that several have."""
     by_text: dict[str, str | None] = {}
     for value, label in options:
         key = fold_text(label)
         by_text[key] = value if by_text.get(key, value) == value else None
-    by_text |= {fold_text(value): value for value, _ in options}
-    if not several:
-        return fold(text).map(by_text).astype("str")
+    return by_text | {fold_text(value): value for value, _ in options}
 
-    def each(joined: str) -> str | None:
-        found = [by_text.get(fold_text(part)) for part in joined.split(";") if part.strip()]
-        return ";".join(dict.fromkeys(part for part in found if part)) if all(found) else None
 
-    return over_uniques(text, each)
+def _one_of(given: str, by_text: Mapping[str, str | None], *, others: bool) -> str | None:
+    """The option that a text means; where there may be ``others``, a text that means none is one itself."""
+    return by_text.get(fold_text(given)) or (given if others else None)
+
+
+def _each_of_several(joined: str, by_text: Mapping[str, str | None], *, others: bool) -> str | None:
+    parts = [part.strip() for part in joined.split(";") if part.strip()]
+    found = [_one_of(part, by_text, others=others) for part in parts]
+    return ";".join(dict.fromkeys(option for option in found if option)) if found and all(found) else None
 
 
 def _integers(text: pd.Series) -> pd.Series:

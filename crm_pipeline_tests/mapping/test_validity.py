@@ -70,6 +70,11 @@ def test_every_one_of_several_options_must_be_known() -> None:
     assert sent_as(["biotech", "pigeons"], **several) == (None, [("InvalidOptionException", "omitted")])
 
 
+def test_of_several_choices_of_an_open_list_the_known_ones_are_told_and_the_others_stay() -> None:
+    several = {**INDUSTRY, "type": "multi_choice", "restricted": False}
+    assert sent_as("Biotechnology; Pigeons ;biotech", **several) == ("BIOTECH;Pigeons", [])
+
+
 @pytest.mark.parametrize(
     ("on_invalid", "value", "action"), [("omit", None, "omitted"), ("truncate", "Eco", "truncated"), ("fail", "Eco Labs", "failed")]
 )
