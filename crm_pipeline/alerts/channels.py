@@ -23,8 +23,6 @@ from crm_pipeline.errors import AuthenticationError, RequestRefusedError, Servic
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 2
-TIMEOUT_SECONDS = 5.0
-"""Dagster gives a tick 60 seconds; what does not arrive now is sent with the next one."""
 
 Send = Callable[[Message], None]
 
@@ -38,11 +36,11 @@ def channels(settings: AlertSettings) -> Mapping[str, Send]:
     """The configured channels by name. Each raises a ServiceError when it did not take the message, or MissingCredentialError."""
     send: dict[str, Callable[[Message], None]] = {}
     if settings.slack is not None:
-        send["slack"] = partial(_post_to_slack, settings.slack, allow_http=settings.allow_http)
+        send["slack"] = partial(_post_to_slack, settings.slack, settings)
     if settings.webhook is not None:
-        send["webhook"] = partial(_post_to_webhook, settings.webhook, allow_http=settings.allow_http)
+        send["webhook"] = partial(_post_to_webhook, settings.webhook, settings)
     if settings.email is not None:
-        send["email"] = partial(_send_email, settings.email)
+        send["email"] = partial(_send_email, settings.email, timeout_seconds=settings.timeout_seconds)
     return {name: partial(_send_patiently, call) for name, call in send.items()}
 
 
@@ -51,28 +49,28 @@ def _send_patiently(send: Send, message: Message) -> None:
     with_retries(lambda: send(message), repeatable=True, attempts=ATTEMPTS)
 
 
-def _post_to_slack(url: EnvVariable, message: Message, *, allow_http: bool) -> None:
+def _post_to_slack(url: EnvVariable, settings: AlertSettings, message: Message) -> None:
     # Slack refuses keys that it does not know, and reads <, > and & as markup.
     body = {"text": html.escape(message.text, quote=False)}
-    _post(url, body, integration=message.integration, channel="slack", allow_http=allow_http)
+    _post(url, body, integration=message.integration, channel="slack", settings=settings)
 
 
-def _post_to_webhook(url: EnvVariable, message: Message, *, allow_http: bool) -> None:
-    _post(url, message.data(), integration=message.integration, channel="webhook", allow_http=allow_http)
+def _post_to_webhook(url: EnvVariable, settings: AlertSettings, message: Message) -> None:
+    _post(url, message.data(), integration=message.integration, channel="webhook", settings=settings)
 
 
-def _post(url: EnvVariable, body: dict[str, Any], *, integration: str, channel: str, allow_http: bool) -> None:
+def _post(url: EnvVariable, body: dict[str, Any], *, integration: str, channel: str, settings: AlertSettings) -> None:
     service = f"alerts by {channel}"
     address = url.read(integration=integration)
     try:
-        if not allow_http and sends_in_clear(address):
+        if not settings.allow_http and sends_in_clear(address):
             raise RequestRefusedError(
                 f"{url.env} begins with http:// and leads to another machine; use https://, or set `alerts.allow_http: true` "
                 "inside a trusted network",
                 integration=integration,
                 service=service,
             )
-        answer = httpx.post(address, json=body, timeout=TIMEOUT_SECONDS)
+        answer = httpx.post(address, json=body, timeout=settings.timeout_seconds)
     # ValueError: of those that take the address apart, whose texts repeat it.
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError):
         raise RequestRefusedError(f"{url.env} holds no address of the web", integration=integration, service=service) from None
@@ -84,12 +82,12 @@ def _post(url: EnvVariable, body: dict[str, Any], *, integration: str, channel: 
         raise RequestRefusedError(f"answered {answer.status_code}; check {url.env}", integration=integration, service=service)
 
 
-def _send_email(settings: EmailSettings, message: Message) -> None:
+def _send_email(settings: EmailSettings, message: Message, *, timeout_seconds: float) -> None:
     mail = EmailMessage()
     mail["Subject"], mail["From"], mail["To"] = message.subject, settings.sender, ", ".join(settings.to)
     mail.set_content(message.text)
     try:
-        with _connected(settings) as server:
+        with _connected(settings, timeout_seconds=timeout_seconds) as server:
             if settings.username is not None and settings.password is not None:
                 server.login(
                     settings.username.read(integration=message.integration), settings.password.read(integration=message.integration)
@@ -121,10 +119,10 @@ def _meaning(error: Exception, settings: EmailSettings) -> tuple[type[ServiceErr
             return ServiceUnavailableError, f"cannot be reached ({type(error).__name__})"
 
 
-def _connected(settings: EmailSettings) -> smtplib.SMTP:
+def _connected(settings: EmailSettings, *, timeout_seconds: float) -> smtplib.SMTP:
     if settings.security == "tls":
-        return smtplib.SMTP_SSL(settings.host, settings.port, timeout=TIMEOUT_SECONDS, context=ssl.create_default_context())
-    server = smtplib.SMTP(settings.host, settings.port, timeout=TIMEOUT_SECONDS)
+        return smtplib.SMTP_SSL(settings.host, settings.port, timeout=timeout_seconds, context=ssl.create_default_context())
+    server = smtplib.SMTP(settings.host, settings.port, timeout=timeout_seconds)
     if settings.security == "starttls":
         with ExitStack() as unless_encrypted:
             unless_encrypted.callback(server.close)

@@ -128,6 +128,15 @@ class AlertSettings(AllowsHttp):
             gt=0,
         ),
     ] = None
+    timeout_seconds: Annotated[
+        float,
+        Field(
+            description="Longest wait for a channel to take a message, in seconds. Dagster gives a tick 60 seconds; what does not arrive "
+            "now is sent with the next one.",
+            examples=[10],
+            gt=0,
+        ),
+    ] = 5
     dagster_url: Annotated[
         str | SkipJsonSchema[None],
         Field(

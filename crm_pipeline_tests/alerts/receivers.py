@@ -27,6 +27,10 @@ class Mailbox:
     answer: str = "250 taken"
 
 
+PATIENT = {"timeout_seconds": 60}
+"""Settings of alerts for a slow machine, whose receivers answer late."""
+
+
 @dataclass
 class Hook:
     """What was posted to a web server, by path; it answers with ``statuses`` in turn, then with 200.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,18 +18,12 @@ from crm_pipeline.alerts.messages import Message, Notice
 from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.errors import CrmPipelineError, MissingCredentialError, RequestRefusedError, ServiceUnavailableError
 from crm_pipeline.quiet import quiet_client_libraries
-from crm_pipeline_tests.alerts.receivers import Hook, Mailbox, mail_server, web_hook
+from crm_pipeline_tests.alerts.receivers import PATIENT, Hook, Mailbox, mail_server, web_hook
 
 OPENED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 NEW = Notice("run acme/hubspot/contacts", "a run failed at acme/hubspot/contacts", "r1", OPENED, announced=False, cleared_at=None)
 ENDED = Notice("silence hubspot", "nothing was synced", None, OPENED, announced=True, cleared_at=OPENED + timedelta(minutes=125))
 MESSAGE = Message("acme", [NEW, ENDED], "https://dagster.example.org/")
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow machine is no receiver that does not answer."""
-    monkeypatch.setattr("crm_pipeline.alerts.channels.TIMEOUT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def certificate_of(authority: trustme.CA) -> ssl.SSLContext:
 
 
 def send(channel: str, settings: Any) -> None:
-    channels(AlertSettings.model_validate({channel: settings}))[channel](MESSAGE)
+    channels(AlertSettings.model_validate({channel: settings, **PATIENT}))[channel](MESSAGE)
 
 
 def email_to(mailbox: Mailbox, **changes: Any) -> dict[str, Any]:
@@ -157,6 +152,14 @@ def test_answer_that_cannot_be_read_is_no_answer(hook: Hook) -> None:
     hook.garbled = True
     with pytest.raises(ServiceUnavailableError, match=r"no answer \(DecodingError\)"):
         send("slack", {"env": "HOOK"})
+
+
+def test_receiver_that_is_silent_is_given_up_after_the_time_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        impatient = channels(AlertSettings.model_validate({"webhook": {"env": "HOOK"}, "timeout_seconds": 0.01}))
+        with pytest.raises(ServiceUnavailableError, match=r"no answer \(ReadTimeout\)"):
+            impatient["webhook"](MESSAGE)
 
 
 def test_unset_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

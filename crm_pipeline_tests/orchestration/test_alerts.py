@@ -29,7 +29,7 @@ from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.failing import Watched
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.store.database import URL_VARIABLE
-from crm_pipeline_tests.alerts.receivers import Hook, mail_server, web_hook
+from crm_pipeline_tests.alerts.receivers import PATIENT, Hook, mail_server, web_hook
 from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE, hour
 from crm_pipeline_tests.tenants import FIRST, START
@@ -39,12 +39,6 @@ REPOSITORY = RemoteRepositoryOrigin(code_location_origin=LOCATION, repository_na
 NOON = START + timedelta(hours=12)
 LATER = NOON + timedelta(hours=1, minutes=5)
 CUSTOMERS = "qbench/customers"
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow machine is no receiver that does not answer."""
-    monkeypatch.setattr("crm_pipeline.alerts.channels.TIMEOUT_SECONDS", 60.0)
 
 
 @dataclass(frozen=True)
@@ -166,7 +160,7 @@ class Alerted:
 
 def alerted(deployment: Deployment, *, active: bool = True, **alerts: Any) -> Alerted:
     """A new integration whose sensor has ticked once."""
-    settings = {"slack": {"env": "HOOK"}, **alerts}
+    settings = {"slack": {"env": "HOOK"}, **PATIENT, **alerts}
     name = f"acme_{uuid.uuid4().hex[:8]}"
     made = Alerted(deployment, IntegrationSpec.model_validate({**EXAMPLE, "name": name, "active": active, "alerts": settings}))
     deployment.hook.statuses.clear()
@@ -238,7 +232,7 @@ def test_failed_run_of_another_integration_is_not_told(deployment: Deployment) -
 
 def test_runs_that_failed_before_the_first_look_are_not_told(deployment: Deployment) -> None:
     name = f"acme_{uuid.uuid4().hex[:8]}"
-    spec = IntegrationSpec.model_validate({**EXAMPLE, "name": name, "alerts": {"slack": {"env": "HOOK"}}})
+    spec = IntegrationSpec.model_validate({**EXAMPLE, "name": name, "alerts": {"slack": {"env": "HOOK"}, **PATIENT}})
     acme = Alerted(deployment, spec)
     acme.fail_run()
     assert acme.told() == []

@@ -19,9 +19,10 @@ from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
 from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select
+from crm_pipeline.crms.salesforce.rows import PARENT_FIELD, Row, json_value, rows_of
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.crms.salesforce.writing import PARENT_FIELD, Row, Writer, json_value, rows_of
+from crm_pipeline.crms.salesforce.writing import Writer
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import Verb

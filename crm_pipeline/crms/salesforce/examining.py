@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare
+from crm_pipeline.crms.salesforce.rows import PARENT_FIELD
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.crms.salesforce.writing import PARENT_FIELD
 from crm_pipeline.schemas import EXAMINED
 
 MASTER = "MasterRecordId"

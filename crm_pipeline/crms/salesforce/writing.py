@@ -7,53 +7,51 @@ another's sake.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from simple_salesforce.api import Salesforce
 
-from crm_pipeline.contracts import fault_of
-from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.halving import Alone, code_of, in_halves
+from crm_pipeline.crms.halving import Alone, in_halves
 from crm_pipeline.crms.salesforce import KIND
-from crm_pipeline.crms.salesforce.contracts import SAVED, SAVED_ROW, UPSERTED_ROW
+from crm_pipeline.crms.salesforce.contracts import SAVED
 from crm_pipeline.crms.salesforce.errors import (
-    GONE_CODES,
-    LIMIT_CODES,
-    VALUE_CODES,
     RowProblem,
     RowsFailedAlikeError,
     RowsRefusedError,
-    may_be_of_the_call,
-    problem_of,
-    read_problem,
-    record_error,
 )
-from crm_pipeline.crms.salesforce.ids import long_id
 from crm_pipeline.crms.salesforce.queries import SelectIn
+from crm_pipeline.crms.salesforce.results import (
+    Answer,
+    answer_of,
+    blamed,
+    fails_inside,
+    is_limited,
+    is_unsure,
+    may_fail_for_others,
+    with_own_limits,
+    without_contradictions,
+)
+from crm_pipeline.crms.salesforce.rows import Row
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.errors import (
     CrmFailsOnRecordException,
     ExistingRecordException,
     ParentNotFoundException,
-    RecordError,
     RecordLockedException,
     RequestRefusedError,
     ServiceError,
     ServiceFailedException,
-    UnaccountedException,
 )
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 
 ROWS_PER_REQUEST = KIND.capabilities.batch_size
-PARENT_FIELD = "AccountId"
 SAVE_DUPLICATES: Mapping[str, str] = MappingProxyType(
     {"Sforce-Duplicate-Rule-Header": "allowSave=true; includeRecordDetails=false; runAsCurrentUser=true"}
 )
@@ -64,57 +62,11 @@ ALLOWED_DUPLICATES: Mapping[str, frozenset[Verb]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A row to write: how, the record to update or null, the external key's value or null, and the fields to send."""
-
-    qbench_id: int
-    verb: Verb | None
-    crm_id: str | None
-    key: str | None
-    values: Mapping[str, object]
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing to send for the record."""
-        return self.verb is None or (self.crm_id is not None and self.key is None and not self.values)
-
-    @property
-    def carries_parent(self) -> bool:
-        """Whether the account goes with this row."""
-        return self.values.get(PARENT_FIELD) is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """Rows that one HTTP request carries."""
 
     verb: Verb
     rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of a row: the record's id and whether it is new, or an error."""
-
-    row: Row
-    crm_id: str | None = None
-    created: bool | None = None
-    error: type[RecordError] | None = None
-    problem: RowProblem = field(default_factory=lambda: RowProblem(None))
-
-    def result(self) -> dict[str, object]:
-        """The answer as a row of schemas.WRITE_RESULTS."""
-        return {
-            "qbench_id": self.row.qbench_id,
-            "crm_id": self.crm_id,
-            "created": self.created,
-            "parent_sent": self.error is None and self.row.carries_parent,
-            "error_type": self.error.__name__ if self.error else None,
-            "error_code": self.problem.code,
-            "error_fields": ", ".join(self.problem.fields) or None,
-            "error_ids": ", ".join(self.problem.ids) or None,
-            "value_refused": self.problem.code in VALUE_CODES and PARENT_FIELD not in self.problem.fields,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +87,7 @@ class Writer:
         """
         self.transport.ensure_reserve()
         answers = self._settle(self._carry_out(self._requests(rows)))
-        limited = next(filter(_is_limited, answers), None)
+        limited = next(filter(is_limited, answers), None)
         if limited:
             stop = self.transport.limit_reached(f"a limit of the organization is used up: {limited.problem.code}")
             if all(answer.error for answer in answers):
@@ -162,7 +114,7 @@ class Writer:
                 known = {answer.row.qbench_id for answer in answers}
                 left = [row for row in request.rows if row.qbench_id not in known]
                 if isinstance(error, RowsFailedAlikeError):
-                    answers.extend(_fails_inside(row, error) for row in left)
+                    answers.extend(fails_inside(row, error) for row in left)
                     continue
                 return [
                     *answers,
@@ -176,9 +128,9 @@ class Writer:
         send = partial(self._send, request.verb)
         for part in in_halves(request.rows, send, repeatable=request.verb is not Verb.CREATE, is_up=self.transport.is_up):
             if isinstance(part, Alone):
-                yield [_alone(part)]
+                yield [blamed(part)]
                 continue
-            unsettled = {answer.row.qbench_id: answer.row for answer in _may_be_of_the_call(part.answer)}
+            unsettled = {answer.row.qbench_id: answer.row for answer in may_fail_for_others(part.answer)}
             rest += unsettled.values()
             yield [answer for answer in part.answer if answer.row.qbench_id not in unsettled]
         if rest:
@@ -210,10 +162,10 @@ class Writer:
                 raise self._key_refused(refusal) from None
             raise
         repeated = again or attempts > 1
-        answers = [_answer(row, said, sobject=self.sobject, verb=verb, repeated=repeated) for row, said in zip(rows, found, strict=True)]
-        if len(_may_be_of_the_call(answers)) == len(rows):
+        answers = [answer_of(row, said, sobject=self.sobject, verb=verb, repeated=repeated) for row, said in zip(rows, found, strict=True)]
+        if len(may_fail_for_others(answers)) == len(rows):
             raise RowsFailedAlikeError(integration=self.transport.integration, problem=answers[0].problem)
-        return _with_own_limits(_without_contradictions(answers))
+        return with_own_limits(without_contradictions(answers))
 
     def _is_about_the_key_field(self, verb: Verb, problem: RowProblem) -> bool:
         """The external key is no such field, or not visible: no row of any request would be accepted."""
@@ -245,10 +197,10 @@ class Writer:
         A record that carries the row's own key is named as such and left alone: a create's values are not those of an update.
         A taken key whose record is neither named nor found is being written by another call: it is there, or free, in a moment.
         """
-        open_answers = [answer for answer in answers if self._key_is_taken(answer) or _is_unsure(answer)]
+        open_answers = [answer for answer in answers if self._key_is_taken(answer) or is_unsure(answer)]
         if not open_answers:
             return answers
-        settled = [answer for answer in answers if not (self._key_is_taken(answer) or _is_unsure(answer))]
+        settled = [answer for answer in answers if not (self._key_is_taken(answer) or is_unsure(answer))]
         try:
             held, unread = self._keys({one for answer in open_answers for one in (answer.row.crm_id, *answer.problem.ids) if one})
             by_key, failing = self._holders([str(answer.row.key) for answer in open_answers if self._holder_is_unnamed(answer)])
@@ -294,109 +246,3 @@ class Writer:
         field = str(self.key_field)
         found, failed = self.transport.query_in(SelectIn(self.sobject, ["Id", field], field), keys)
         return {str(record["Id"]): record[field] for record in found}, failed
-
-
-def rows_of(batch: WriteBatch) -> list[Row]:
-    """The rows of a batch, the parent among their values and every value of a type that JSON knows."""
-    return [
-        Row(
-            qbench_id=int(row.qbench_id),
-            verb=None if pd.isna(row.verb) else Verb(row.verb),
-            crm_id=_text(row.crm_id),
-            key=_text(row.key),
-            values={name: json_value(value) for name, value in payload.items()} | _parent(row.parent_crm_id),
-        )
-        for row, payload in zip(batch.rows.itertuples(), batch.payloads(), strict=True)
-    ]
-
-
-def json_value(value: object) -> object:
-    """A cell as JSON: numpy scalars as Python's, whole numbers without a fraction, dates in ISO form, any null as None.
-
-    JSON knows no infinity: it goes as a text, which the field refuses.
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _parent(parent_crm_id: object) -> dict[str, object]:
-    parent = _text(parent_crm_id)
-    return {PARENT_FIELD: parent} if parent else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _answer(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) -> Answer:
-    if fault_of(said, UPSERTED_ROW if verb is Verb.UPSERT else SAVED_ROW):
-        return Answer(row, error=UnaccountedException)
-    if not said["success"]:
-        return _refused(row, read_problem(said["errors"], sobject=sobject))
-    crm_id = long_id(said["id"])
-    if row.crm_id is not None and crm_id != long_id(row.crm_id):
-        return Answer(row, error=UnaccountedException)
-    return Answer(row, crm_id=crm_id, created=_created(said, verb=verb, repeated=repeated))
-
-
-def _is_limited(answer: Answer) -> bool:
-    """Whether a limit of the organization is what failed the row."""
-    return answer.error is ServiceFailedException and answer.problem.code in LIMIT_CODES
-
-
-def _with_own_limits(answers: list[Answer]) -> list[Answer]:
-    """The answers of one request, with a limit that took only some of its rows as their own trouble: the organization's takes them all."""
-    if all(answer.error for answer in answers):
-        return answers
-    return [replace(answer, error=CrmFailsOnRecordException) if answer.problem.code in LIMIT_CODES else answer for answer in answers]
-
-
-def _without_contradictions(answers: list[Answer]) -> list[Answer]:
-    """The answers, those unaccounted that name one new record for several rows."""
-    made: Counter[str | None] = Counter(answer.crm_id for answer in answers if answer.crm_id and answer.row.crm_id is None)
-    return [Answer(answer.row, error=UnaccountedException) if made[answer.crm_id] > 1 else answer for answer in answers]
-
-
-def _created(said: Mapping[str, Any], *, verb: Verb, repeated: bool) -> bool | None:
-    """Whether the record is new. That a repeated upsert found it there may be our own doing: then nobody knows."""
-    if verb is not Verb.UPSERT:
-        return verb is Verb.CREATE
-    created: bool = said["created"]
-    return created if created or not repeated else None
-
-
-def _refused(row: Row, problem: RowProblem) -> Answer:
-    return Answer(row, error=record_error(problem, crm_id=row.crm_id, parent_sent=row.carries_parent), problem=problem)
-
-
-def _alone(part: Alone[Row]) -> Answer:
-    problem = problem_of(part.error)
-    return _fails_inside(part.item, part.error) if problem is None else _refused(part.item, problem)
-
-
-def _fails_inside(row: Row, error: ServiceError) -> Answer:
-    return Answer(row, error=CrmFailsOnRecordException, problem=RowProblem(code_of(error)))
-
-
-def _may_be_of_the_call(answers: Sequence[Answer]) -> list[Answer]:
-    """The rows of a call that may have failed for another row's sake: with fewer rows they may get through.
-
-    One alone among rows that were saved is itself to blame.
-    """
-    saved = sum(answer.error is None for answer in answers)
-    failed = [answer for answer in answers if answer.error and answer.error is not UnaccountedException]
-    found = [answer for answer in failed if may_be_of_the_call(answer.problem, saved=saved)]
-    one_is_to_blame = len(found) == 1 and saved == len(answers) - 1 > 0
-    return [] if one_is_to_blame else found
-
-
-def _is_unsure(answer: Answer) -> bool:
-    """A record is gone, and the answer does not say whether the row's own or its account."""
-    return answer.problem.code in GONE_CODES and not answer.problem.fields and answer.row.crm_id is not None and answer.row.carries_parent
