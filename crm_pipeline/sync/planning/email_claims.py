@@ -52,10 +52,10 @@ def given_up(state: CrmState, *, frame: pd.DataFrame, links: pd.DataFrame, diges
     field = _field(state)
     if field not in digests or links.empty:
         return set()
-    held = frame["qbench_id"].map(digest_frame(links["digests"], [field])[field].set_axis(links["qbench_id"])).fillna(NO_DIGEST)
+    held, wanted = _held(field, links=links, ids=frame["qbench_id"]), nullable(digests[field])
     older = frame["version"] < frame["qbench_id"].map(links.set_index("qbench_id")["version"])
-    leaves = verdicts["error_type"].isna() & ~older & held.ne(NO_DIGEST) & digests[field].ne(NO_DIGEST) & held.ne(digests[field])
-    return {int(address) for address in held[leaves]}
+    leaves = verdicts["error_type"].isna() & ~older & held.ne(wanted).fillna(value=False)
+    return set(held[leaves].tolist())
 
 
 def marked(planned: Plan, state: CrmState, *, links: pd.DataFrame, digests: pd.DataFrame) -> Plan:
@@ -64,9 +64,14 @@ def marked(planned: Plan, state: CrmState, *, links: pd.DataFrame, digests: pd.D
     ``links``: schemas.LINKS. ``digests``: of the rows' payload.
     """
     field = _field(state)
-    held = nullable(digest_frame(links["digests"], [field])[field]).set_axis(links["qbench_id"])
     none = pd.Series(NO_DIGEST, index=digests.index, dtype="int64")
+    held = _held(field, links=links, ids=planned.rows["qbench_id"])
     return emails.with_emails(planned, held=held, wanted=nullable(digests.get(field, none)))
+
+
+def _held(field: str, *, links: pd.DataFrame, ids: pd.Series) -> pd.Series:
+    """Per id the digest (Int64) of the address last sent for it; as floats, beside the nulls, digests would be rounded."""
+    return ids.map(nullable(digest_frame(links["digests"], [field])[field]).set_axis(links["qbench_id"])).astype("Int64")
 
 
 def _field(state: CrmState) -> str:

@@ -41,11 +41,11 @@ def winners(emails: pd.Series, digests: pd.Series, contenders: pd.DataFrame) -> 
 def with_emails(planned: Plan, *, held: pd.Series, wanted: pd.Series) -> Plan:
     """The plan with two more columns in ``rows``: digests (Int64) of the address last sent, and of the one that is sent now.
 
-    ``held``: by QBench id. ``wanted``: by row.
+    Both ``held`` and ``wanted`` by row.
     """
     rows = planned.rows
     sends = rows["operation"].ne(Operation.NONE)
-    columns = {HELD: rows["qbench_id"].map(held).astype("Int64"), WANTED: wanted.where(sends).astype("Int64")}
+    columns = {HELD: held, WANTED: wanted.where(sends).astype("Int64")}
     return Plan(rows.assign(**columns), planned.values, planned.sent)
 
 

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.digests import digests
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.staging import FRAME_ROWS, Window
 from crm_pipeline.sync.loading.report import LoadReport
-from crm_pipeline.sync.planning import emails
+from crm_pipeline.sync.planning import email_claims, emails
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, LEAN_CONTACT_MAP, Bench, Staged, contact, customer, own_bench
 from crm_pipeline_tests.sync.extracting.test_deletions import delete
@@ -80,6 +82,20 @@ def writes(*rows: tuple[int | None, int | None]) -> Plan:
 )
 def test_what_gives_up_an_address_is_written_before_what_takes_it(rows: list[Any], expected: list[list[int]]) -> None:
     assert [part.rows["qbench_id"].tolist() for part in emails.in_order(writes(*rows))] == expected
+
+
+def test_the_address_that_a_contact_gives_up_is_known_whoever_else_is_in_the_frame() -> None:
+    """Beside a contact without a link: a float would keep of the digest what it has room for."""
+    addresses = digests(pd.DataFrame({"email": [address(name) for name in ("new", "former")]}))
+    links = pd.DataFrame({"qbench_id": [7], "version": [100], "digests": [addresses.loc[1].to_dict()]})
+    given_up = email_claims.given_up(
+        CrmState("acme", "hubspot", CONTACT),
+        frame=pd.DataFrame({"qbench_id": [7, 8], "version": [900, 900]}),
+        links=links,
+        digests=addresses,
+        verdicts=pd.DataFrame({"error_type": pd.Series([None, None], dtype="str")}),
+    )
+    assert given_up == {addresses.loc[1, "email"]}
 
 
 def address(name: str) -> str:
