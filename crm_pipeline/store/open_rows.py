@@ -45,8 +45,17 @@ WAITING_HOURS = FrameSchema(
 )
 """The hours with rows that are tried again by themselves, per CRM over all record types."""
 
+
+def of_another_state(outcome: str) -> str:
+    """The condition that an outcome does not speak of its row's state as it is now; the row is ``staged`` in the statement."""
+    return (
+        f"({outcome}.version < staged.version"
+        f" OR {outcome}.version = staged.version AND {outcome}.state_digest IS DISTINCT FROM staged.state_digest)"
+    )
+
+
 _UNDECIDED = "(latest.qbench_id IS NULL OR latest.version < staged.version)"
-_RENEWED = "(latest.version = staged.version AND latest.state_digest IS DISTINCT FROM staged.state_digest)"
+_RENEWED = f"(NOT {_UNDECIDED} AND {of_another_state('latest')})"
 _OPEN = f"({_UNDECIDED} OR {_RENEWED} OR latest.retryable)"
 _WAITS = f"(NOT {_UNDECIDED} AND NOT {_RENEWED} AND coalesce(latest.next_attempt_at > now(), false))"
 

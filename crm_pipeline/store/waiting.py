@@ -19,7 +19,10 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.open_rows import of_another_state
 from crm_pipeline.store.statistics import refresh_statistics
+
+_KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
 # That something is waited for is said on its own: it lets the index leave out all others.
 _OURS = "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL"
@@ -106,16 +109,16 @@ _NORMALIZED_ANEW = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
-WHERE {_OURS} AND staged.normalized_at > waiting.at
+WHERE {_OURS} AND {of_another_state("waiting")}
 """
 
-_CUSTOMERS_COUNTED_ANEW = """
+_CUSTOMERS_COUNTED_ANEW = f"""
 SELECT planned.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.outcome AS planned
   ON planned.integration = staged.integration AND planned.crm = :crm AND planned.record_type = staged.record_type
  AND planned.qbench_id = staged.qbench_id
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.customers IS NOT NULL
-  AND staged.normalized_at > planned.at
+  AND {of_another_state("planned")}
 """
 
 _DELETED = """
@@ -129,23 +132,32 @@ WHERE source.integration = :integration AND source.record_type = :record_type AN
 
 _RIVAL_CHANGED = f"""
 WITH ambiguous AS (
-  SELECT waiting.qbench_id, staged.normalized_at > waiting.at AS changed FROM crm_pipeline.outcome AS waiting
+  SELECT waiting.qbench_id, {of_another_state("waiting")} OR link.qbench_id IS NOT NULL AS changed FROM crm_pipeline.outcome AS waiting
   JOIN crm_pipeline.normalized_record AS staged
     ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+  LEFT JOIN crm_pipeline.link
+    ON link.integration = waiting.integration AND link.crm = waiting.crm AND link.record_type = waiting.record_type
+   AND link.qbench_id = waiting.qbench_id
   WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = :ambiguous
 )
 SELECT waiting.qbench_id FROM ambiguous AS waiting
 WHERE EXISTS (SELECT FROM ambiguous AS rival WHERE rival.changed AND rival.qbench_id <> waiting.qbench_id)
 """
+# Of the rivals each may have changed, or been linked by hand; of an outcome that is written anew nobody knows whose rival it was.
 
-_NORMALIZED_LATE = """
+_OPEN_RIVALS = f"""
+UPDATE crm_pipeline.outcome SET state_digest = NULL
+WHERE {_KEY} AND state_digest IS NOT NULL AND qbench_id IN ({_RIVAL_CHANGED})
+"""
+
+_NORMALIZED_LATE = f"""
 SELECT staged.qbench_id FROM crm_pipeline.raw_record AS source
 JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
 LEFT JOIN crm_pipeline.outcome AS planned
   ON planned.integration = staged.integration AND planned.crm = :crm AND planned.record_type = staged.record_type
  AND planned.qbench_id = staged.qbench_id
 WHERE source.integration = :integration AND source.record_type = :record_type AND source.late
-  AND (planned.qbench_id IS NULL OR planned.at < staged.normalized_at)
+  AND (planned.qbench_id IS NULL OR {of_another_state("planned")})
 """
 
 CUSTOMER_ERRORS = tuple(
@@ -240,7 +252,7 @@ def ids_to_plan_again(
 
     And, whether they waited or not, of those that were deleted in QBench or found late, behind the run of their hour, and of contacts of
     several customers, one of which came or went. Whether an email address is free by now is no question of one statement: sync.waking
-    asks it. To be asked before anything is planned: an outcome that is written anew does not tell any more who was a rival of whom.
+    asks it.
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to
     be written. ``settings``: a digest of what of the settings decides what becomes of a record (crms.base.CrmSettings); records that
@@ -259,6 +271,15 @@ def ids_to_plan_again(
     for cause in CAUSES if settings is None else (*CAUSES, _JUDGED_BY_OTHER_SETTINGS):
         found.update(connection.execute(text(cause), parameters).scalars())
     return sorted(found)
+
+
+def open_rivals(connection: Connection, state: CrmState) -> None:
+    """Let the records stay open, until they are planned, that were ambiguous together with one which has changed since.
+
+    To be done before anything is planned: the outcome of the one that changed does not tell its rivals any more once it is written anew,
+    and the load that writes it may end before it comes to them.
+    """
+    connection.execute(text(_OPEN_RIVALS), {**asdict(state), "ambiguous": AmbiguousMatchException.__name__})
 
 
 def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int], holding: Sequence[str]) -> frozenset[int]:

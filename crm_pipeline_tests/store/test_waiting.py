@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from crm_pipeline.store.manual_links import remove_link
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import stage_normalized, stage_raw
 from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
-from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, report, save
+from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, query, report, save
 
 HOLDING = ["FilteredOutException"]
 
@@ -82,6 +83,38 @@ def test_a_record_in_conflict_follows_once_the_link_of_the_other_is_removed(stor
     with store.transaction() as connection:
         remove_link(connection, CONTACTS, qbench_id=9)
     assert again(store) == [7]
+
+
+def stage_state(store: Store, phone: str, customers: list[int] | None) -> None:
+    frame = normalized_schema(RecordType.CONTACT).build(pd.DataFrame({"qbench_id": [7], "version": [5], "phone": [phone]}))
+    with store.transaction() as connection:
+        stage_normalized(connection, "acme", RecordType.CONTACT, frame=frame, mapping_digest="d", customers=[customers])
+
+
+@pytest.mark.parametrize(
+    ("customers", "found", "told"),
+    [
+        (None, {}, {"name": "skipped", "waits_on": "record"}),
+        ([41, -42], {}, {"name": "unchanged"}),
+        (None, {"late": True}, {"name": "unchanged"}),
+    ],
+    ids=["waits", "of several customers", "found late"],
+)
+def test_a_record_is_planned_again_by_its_state_and_not_by_the_clock(
+    store: Store, customers: list[int] | None, found: dict[str, bool], told: dict[str, Any]
+) -> None:
+    with store.transaction() as connection:
+        raw = RAW.build(pd.DataFrame({"qbench_id": [7], "version": [5], "content": [{}]}))
+        stage_raw(connection, "acme", RecordType.CONTACT, frame=raw, **found)
+    stage_state(store, "+15125550101", customers)
+    [(state,)] = query(store, "SELECT state_digest FROM crm_pipeline.normalized_record")
+    of_this_state = outcome(7, **told, state_digest=state)
+    report(store, of_this_state, CONTACTS)
+    stage_state(store, "+15125550101", customers)
+    assert again(store) == [], "it was normalized again, to the same state"
+    stage_state(store, "+15125550102", customers)
+    report(store, of_this_state, CONTACTS)
+    assert again(store) == [7], "whoever stored the outcome had read the row before it was normalized"
 
 
 def normalized_again(store: Store) -> list[int]:

@@ -12,6 +12,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.open_rows import due_ids
 from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
+from crm_pipeline.store.waiting import open_rivals
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.customers import Accounts
 from crm_pipeline.sync.planning.replanned import awakened
@@ -45,12 +46,15 @@ Selection = Window | Due | Named
 def begun(
     connection: Connection, order: LoadOrder, selection: Selection, *, accounts: Accounts, written_before: Sequence[int] = ()
 ) -> list[int]:
-    """Begin a load: its links follow what was deleted in QBench. QBench ids of the records that are planned besides the window's.
+    """Begin a load: its links follow what was deleted in QBench, and rivals of what changed are open.
+
+    QBench ids of the records that are planned besides the window's.
 
     These are asked for once, before anything is planned: which records a load takes does not depend on how far its writes got.
     ``accounts``: the customers that contacts refer to. ``written_before``: those that are written before this load.
     """
     follow_deletions(connection, order.state)
+    open_rivals(connection, order.state)
     if isinstance(selection, Named):
         return []
     return awakened(connection, order.state, settings=order.settings.decisive, accounts=accounts, written_before=written_before)

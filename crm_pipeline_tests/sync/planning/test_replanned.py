@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from crm_pipeline.errors import AuthenticationError
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
+from crm_pipeline.store.manual_links import make_link
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline_tests.sync.conftest import (
@@ -189,7 +192,7 @@ def test_a_changed_filter_takes_up_what_it_left_out_in_every_crm(salesforce: Ben
         assert taken_up(bench.load(open_to_all, ACCOUNT, window=NOW)) == (0, 1, {"created": 1})
 
 
-@pytest.mark.parametrize("leaves", ["deleted", "inactive", "renamed"])
+@pytest.mark.parametrize("leaves", ["deleted", "inactive", "renamed", "linked by hand"])
 def test_a_record_whose_rival_leaves_is_linked_in_the_run_that_sees_it(salesforce: Bench, leaves: str) -> None:
     spec = salesforce.spec(external_keys=False, accounts={**BY_NAME, "active_only": True})
     made = salesforce.add_account("Eco Labs")
@@ -201,12 +204,31 @@ def test_a_record_whose_rival_leaves_is_linked_in_the_run_that_sees_it(salesforc
         delete(salesforce, spec, ACCOUNT, customer(2, 950, customer_name="Eco Labs"))
     elif leaves == "inactive":
         salesforce.stage(spec, ACCOUNT, customer(2, 950, customer_name="Eco Labs", status="INACTIVE"))
-    else:
+    elif leaves == "renamed":
         salesforce.stage(spec, ACCOUNT, customer(2, 950, customer_name="Other Labs"))
+    else:
+        other, state = salesforce.add_account("Other Labs"), salesforce.order(spec, ACCOUNT).state
+        with salesforce.store.transaction() as connection:
+            make_link(connection, state, org_id=salesforce.org_id, qbench_id=2, crm_id=other)
     salesforce.load(spec, ACCOUNT, window=NOW)
     assert salesforce.outcomes()[1] == ("linked", None)
     assert salesforce.rows("SELECT crm_id FROM crm_pipeline.link WHERE qbench_id = 1") == [(made,)]
     assert taken_up(salesforce.load(spec, ACCOUNT, window=Window(since=1_000, until=1_001))) == (0, 0, {})
+
+
+def test_a_record_whose_rival_left_is_linked_though_the_load_that_saw_it_broke_off(salesforce: Bench) -> None:
+    spec = salesforce.spec(external_keys=False, accounts=BY_NAME)
+    salesforce.add_account("Eco Labs")
+    salesforce.stage(spec, ACCOUNT, customer(1, customer_name="Eco Labs"), customer(2, customer_name="Eco Labs"))
+    salesforce.load(spec, ACCOUNT)
+    salesforce.stage(spec, ACCOUNT, customer(2, 950, customer_name="Other Labs"))
+    salesforce.sandbox.faults.add(Fault(service="salesforce", path="composite/sobjects", status=401, times=None))
+    with pytest.raises(AuthenticationError):
+        salesforce.load(spec, ACCOUNT, window=NOW)
+    salesforce.sandbox.faults.clear()
+    assert salesforce.outcomes()[2] == ("failed", "ServiceFailedException"), "it names no rival any more"
+    salesforce.load(spec, ACCOUNT, window=NOW)
+    assert salesforce.outcomes()[1] == ("linked", None)
 
 
 def test_a_contact_deferred_for_a_customer_says_so_once_that_is_given_up(salesforce: Bench) -> None:
