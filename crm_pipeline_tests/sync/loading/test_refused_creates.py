@@ -12,8 +12,10 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
+from crm_pipeline.sync.loading.refused_creates import RefusedCreates
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, Bench, contact, customer, own_bench
+from crm_pipeline_tests.sync.loading.stages import answers, stages
 
 EMAIL = "person7@labs.example.org"
 keys = pytest.mark.parametrize("external_keys", [True, False], ids=["with a key", "without a key"])
@@ -198,3 +200,14 @@ def test_a_create_whose_key_is_taken_sends_what_a_link_may_send(salesforce: Benc
     assert (record["Name"], record["Phone"]) == ("Lab 1", "by hand")
     assert salesforce.outcomes() == {1: ("linked", None)}
     assert salesforce.rows("SELECT crm_id, origin FROM crm_pipeline.link") == [(there[0], "key")]
+
+
+def test_create_that_the_load_does_not_get_to_look_for_stays_refused(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        batch, refused = load.plan(1), RefusedCreates(load.job, load.storing)
+        refused.add(batch.rows, answers(batch, {"crm_id": None, "error_type": "ExistingRecordException"}))
+        assert [rows["qbench_id"].tolist() for rows in refused.waiting] == [[1]]
+        refused.leave_refused()
+    assert salesforce.outcomes() == {1: ("skipped", "ExistingRecordException")}

@@ -1,0 +1,77 @@
+"""What is kept of each batch: links, outcomes, intents and open calls, and what is counted."""
+
+from __future__ import annotations
+
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
+from crm_pipeline_tests.sync.loading.stages import answers, stages
+
+LINKED = "SELECT qbench_id, crm_id FROM crm_pipeline.link ORDER BY qbench_id"
+INTENTS = "SELECT qbench_id FROM crm_pipeline.intent ORDER BY qbench_id"
+OPEN_CALLS = "SELECT count(*) FROM crm_pipeline.open_call"
+
+
+def test_outcomes_that_the_plan_decided_are_kept_and_counted(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1), customer(2, customer_name=None))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        load.storing.decided(load.plan(1, 2))
+        assert load.job.report.outcomes == {"skipped": 1}
+    assert salesforce.outcomes() == {2: ("skipped", "NoNameForCustomerException")}
+
+
+def test_creates_that_cannot_be_recognized_are_kept_as_intents_before_they_are_sent(salesforce: Bench) -> None:
+    spec = salesforce.spec(external_keys=False)
+    salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        batch = load.plan(1, 2)
+        sent = load.storing.begin(batch)
+        assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([(1,), (2,)], [(0,)])
+        told = answers(batch, {}, {"crm_id": None, "created": None, "error_type": "UnaccountedException"})
+        load.storing.written(batch.rows, told, sent=sent)
+        assert load.storing.unclear == {2}
+    assert (salesforce.rows(LINKED), salesforce.rows(INTENTS)) == ([(1, "crm-1")], [(2,)])
+
+
+def test_writes_that_can_be_repeated_are_kept_as_a_call_until_it_is_answered(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        batch = load.plan(1)
+        sent = load.storing.begin(batch)
+        assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([], [(1,)])
+        load.storing.written(batch.rows, answers(batch), sent=sent)
+        assert load.job.report.outcomes == {"created": 1}
+    assert (salesforce.rows(LINKED), salesforce.rows(OPEN_CALLS)) == ([(1, "crm-1")], [(0,)])
+
+
+def test_rows_that_go_again_are_kept_but_not_counted(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        batch = load.plan(1)
+        load.storing.written(batch.rows, answers(batch, {"crm_id": None, "error_type": "ServiceFailedException"}), goes_again=True)
+        assert load.job.report.accounted == 0
+    assert salesforce.outcomes() == {1: ("failed", "ServiceFailedException")}
+
+
+def test_write_that_ends_in_the_record_of_another_is_no_link(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    held = salesforce.given(spec, ACCOUNT, customer(1))[1]
+    salesforce.stage(spec, ACCOUNT, customer(2))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        batch = load.plan(2)
+        load.storing.written(batch.rows, answers(batch, {"crm_id": held}))
+    assert (salesforce.rows(LINKED), salesforce.outcomes()[2]) == ([(1, held)], ("skipped", "LinkConflictException"))
+
+
+def test_contact_whose_account_did_not_go_with_it_is_handed_on_and_has_no_outcome_yet(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    hubspot.given(spec, ACCOUNT, customer(1))
+    hubspot.stage(spec, CONTACT, contact(11, of=1), contact(12, of=1))
+    with stages(hubspot, spec, CONTACT) as load:
+        batch = load.plan(11, 12)
+        pending, written = load.storing.written(batch.rows, answers(batch, {"parent_sent": True}, {}))
+        assert (pending["qbench_id"].tolist(), written["crm_id"].tolist()) == ([12], ["crm-12"])
+        assert hubspot.outcomes(CONTACT) == {11: ("created", None)}
+        load.storing.associated(pending, written.assign(parent_sent=True))
+    assert hubspot.outcomes(CONTACT) == {11: ("created", None), 12: ("created", None)}
