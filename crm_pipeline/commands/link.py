@@ -22,6 +22,7 @@ from crm_pipeline.commands.options import (
 )
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.examining import examined
 from crm_pipeline.errors import ConfigurationError, LinkRefusedError
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
@@ -69,11 +70,11 @@ def _desk(module: str, integration: str, crm: str, record_type: str) -> Iterator
 @qbench_id_option
 @click.option("--crm-id", required=True, metavar="ID", help="The id of the record in the CRM; Salesforce's with 15 or 18 characters.")
 def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id: str, module: str) -> None:
-    """Link a QBench record to a CRM record that is there."""
+    """Link a QBench record to a CRM record that is there, or to the one that this was merged into."""
     with _desk(module, integration, crm, record_type) as (order, store, client, org_id):
         wanted = _typed(order.crm, crm_id)
-        read = client.read(order.crm_object, [wanted], [])
-        found = read.loc[read["error_type"].isna(), "crm_id"].tolist()
+        # A record that was merged away would be a second one of its winner.
+        found = examined(client, order.crm_object, [wanted], key=order.settings.external_key)["leads_to"].dropna().tolist()
         if len(found) != 1:
             raise LinkRefusedError(f"{crm} has no {record_type} {wanted}")
         with store.transaction() as connection:

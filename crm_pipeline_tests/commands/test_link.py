@@ -52,6 +52,18 @@ def test_a_link_is_refused_where_either_record_is_linked_or_the_crm_has_none(des
         assert (code, remedy in said) == (1, True), said
 
 
+def test_a_link_to_a_record_that_was_merged_is_one_to_its_winner(desk: Desk) -> None:
+    desk.bench.stage(desk.spec, ACCOUNT, customer(1), customer(2))
+    portal = desk.bench.sandbox.portal
+    winner, loser = (portal.add("companies", {"name": name}) for name in ("Laboratory One", "Laboratory Two"))
+    merged = portal.merge("companies", winner, loser)
+    words = ("link", "make", "--integration", "acme", "--crm", "hubspot", "--record-type", "account")
+    result = desk.type(*words, "--id", "1", "--crm-id", loser)
+    assert (result.exit_code, f"linked to {merged}" in result.output) == (0, True), result.output
+    again = desk.type(*words, "--id", "2", "--crm-id", merged)
+    assert (again.exit_code, "linked to QBench id 1" in again.output) == (1, True), again.output
+
+
 def test_a_moved_link_belongs_to_the_other_record(desk: Desk) -> None:
     bench = synced(desk, 1)
     [(_, crm_id, _)] = bench.rows(LINKS)

@@ -47,7 +47,7 @@ def test_what_is_no_salesforce_id_is_refused_in_words(typed: str) -> None:
 
 def test_a_hubspot_id_is_its_digits() -> None:
     record_id_of = crm_kinds()["hubspot"].record_id
-    assert record_id_of(" 512345678901 ") == "512345678901"
+    assert record_id_of(" 512345678901 ") == record_id_of("00512345678901") == "512345678901"
     for typed in (
         "",
         "12 34",

@@ -29,7 +29,8 @@ def _record_id(typed: str) -> str:
     given = typed.strip()
     if not (given.isascii() and given.isdecimal()):
         raise ValueError(f"{given!r} is no HubSpot record id; give the digits alone that stand at the end of the record's address")
-    return given
+    # HubSpot finds a record by its number, with noughts before it too; links know one form.
+    return str(int(given))
 
 
 COMPANIES = CrmObject(record_type=RecordType.ACCOUNT, name="companies", asset="companies", preset=COMPANY_PRESET)
