@@ -16,6 +16,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.contracts import record_id
 from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import EVERYTHING, Window
@@ -29,10 +30,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def qbench_ids(value: str) -> tuple[int, ...]:
     """QBench ids, separated by commas; as the type of an option."""
-    try:
-        return tuple(dict.fromkeys(int(part) for part in value.split(",")))
-    except ValueError:
-        raise click.BadParameter("give QBench ids as 12,13,14") from None
+    given = [record_id(part.strip()) for part in value.split(",")]
+    ids = [number for number in given if number is not None]
+    if len(ids) < len(given):
+        raise click.BadParameter("give QBench ids as 12,13,14")
+    return tuple(dict.fromkeys(ids))
 
 
 def moment(value: str) -> int:
