@@ -104,7 +104,7 @@ class QBenchClient:
         if not records or len(records) in {size, DEFAULT_PAGE} or len(records) > size:
             more = bool(records)
         elif pages is not None:
-            more = page < pages
+            more = page < pages or (total is not None and (page - 1) * size + len(records) < total)
         elif total is not None:
             # Pages may be shorter than asked for, so only their own length tells what those before held.
             more = page * len(records) < total

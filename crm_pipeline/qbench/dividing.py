@@ -13,8 +13,8 @@ from math import ceil, floor, log2
 from typing import Any
 
 from crm_pipeline.calls import Waits, spaced
-from crm_pipeline.errors import RequestRefusedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
-from crm_pipeline.qbench.answers import NOT_FOUND
+from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.qbench.answers import FORBIDDEN, NOT_FOUND
 from crm_pipeline.qbench.client import DEFAULT_PAGE, Listing
 
 
@@ -30,15 +30,20 @@ class Divided:
 
 
 class NotDividedError(Exception):
-    """QBench fails on every part, or gives pages of another size than it is asked for, so that parts cannot be told from one another."""
+    """QBench fails on every part, or gives longer pages than it is asked for, so that parts cannot be told from one another."""
 
 
 @dataclass
 class Division:
-    """One page in parts. ``ask`` makes one call for a page, by its number and size; ``is_up`` tells whether QBench answers elsewhere."""
+    """One page in parts. ``ask`` makes one call for a page, by its number and size.
+
+    ``is_up``: whether QBench shows a record elsewhere, asked where many parts fail. ``answers``: whether it answers the like for no
+    record, asked where the few records of the page are all that fails, so that they are to blame though it shows no other one.
+    """
 
     ask: Callable[[int, int], Listing]
     is_up: Callable[[], bool]
+    answers: Callable[[], bool]
     waits: Waits
     _found: dict[int, dict[str, Any] | None] = field(default_factory=dict)
     _total: int | None = None
@@ -64,16 +69,16 @@ class Division:
                 continue
             del self._found[place]
             self._take(listing, place)
-        if alone and not self._some_through and not self.is_up():
+        if alone and not self._some_through and not self.answers():
             raise NotDividedError
-        return Divided(dict(sorted(self._found.items())), self._total)
+        return Divided(_each_once(self._found), self._total)
 
     def _alone(self, start: int, end: int, size: int) -> Iterator[int]:
         """Read these places in pages of this size, and those that fail in smaller ones; the places that fail alone."""
         for number in range(ceil(end / size), start // size, -1):
             first, behind = max(start, (number - 1) * size), min(end, number * size)
             listing = self._part(number, size)
-            if listing is not None:
+            if listing is not None and _is_whole(listing, size):
                 self._take(listing, (number - 1) * size, within=range(first, behind))
             elif size == 1:
                 yield first
@@ -95,7 +100,7 @@ class Division:
                     raise NotDividedError from error
                 self._failures, self._most = 0, 2 * self._most
             return None
-        if len(listing.records) > size or (len(listing.records) < size and listing.more):
+        if len(listing.records) > size:
             raise NotDividedError
         if listing.records:
             # An empty part says nothing of whether QBench can show records.
@@ -109,8 +114,26 @@ class Division:
                 self._found[place] = record
 
 
+def _is_whole(listing: Listing, size: int) -> bool:
+    """Whether a part holds all of its places: a QBench that gives shorter pages than it is asked for counts its places by these."""
+    return len(listing.records) == size or not listing.more
+
+
+def _each_once(found: dict[int, dict[str, Any] | None]) -> dict[int, dict[str, Any] | None]:
+    """The records by their places, in order; one that a shorter page showed at a place behind its own stands at the first."""
+    places: dict[int, dict[str, Any] | None] = {}
+    known: dict[object, dict[str, Any]] = {}
+    for place, record in sorted(found.items()):
+        if record is None or known.get(record.get("id")) != record:
+            places[place] = record
+            known |= {} if record is None else {record.get("id"): record}
+    return places
+
+
 def may_be_in_parts(error: ServiceError) -> bool:
-    """Whether a page may fail for one record's sake: QBench fails on it, or refuses it; not us, and it does not say when to come back."""
+    """Whether a page may fail for one record's sake: QBench fails on it, or refuses it, but not our token, and names no time."""
+    if isinstance(error, AuthenticationError):
+        return error.code == FORBIDDEN
     if isinstance(error, ServiceUnavailableError):
         return error.executed and error.wait_seconds is None
     if isinstance(error, RequestRefusedError):
@@ -120,4 +143,4 @@ def may_be_in_parts(error: ServiceError) -> bool:
 
 def most_failures(size: int) -> int:
     """How many parts in a row may fail before QBench is asked, in two calls, whether it is up: one record costs two for each halving."""
-    return floor(2 * log2(max(2, size)))
+    return max(3, floor(2 * log2(max(2, size))))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from crm_pipeline.errors import ServiceError, UnexpectedAnswerError
+from crm_pipeline.errors import RequestRefusedError, ServiceError, UnexpectedAnswerError
+from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import Listing, QBenchClient
 from crm_pipeline.qbench.contracts import record_id
 from crm_pipeline.qbench.dates import DAY, Moment, parse_date
@@ -22,6 +23,8 @@ VERSION_KEY = "last_updated"
 OLDEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "ASC"}
 DELETED: Mapping[str, str] = MappingProxyType({"include_deleted": "DELETED_ONLY"})
 NEWEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "DESC"}
+NEVER = 4_102_444_800
+"""The year 2100, after which no record was updated."""
 FARTHEST_ZONES = 26 * 3_600 + DAY
 """Seconds that the same date without a zone can lie apart in two time zones, plus the coarsest date's own uncertainty."""
 
@@ -157,6 +160,15 @@ class RowList:
         """Whether QBench shows the oldest record of all that are not deleted, or the newest one."""
         return any(self._shows_one(order) for order in (OLDEST_FIRST, NEWEST_FIRST))
 
+    def answers(self) -> bool:
+        """Whether QBench answers for this list where it is to show no record."""
+        parameters = {**self.only, **OLDEST_FIRST, VERSION_KEY: str(NEVER)}
+        try:
+            self.client.once.list_page(self.name, page=1, size=1, parameters=parameters)
+        except ServiceError as error:
+            return isinstance(error, RequestRefusedError) and error.code == NOT_FOUND
+        return True
+
     def _shows_one(self, order: Mapping[str, str]) -> bool:
         try:
             self.client.once.list_page(self.name, page=1, size=1, parameters=order)
@@ -183,7 +195,7 @@ class RowList:
             if not may_be_in_parts(error):
                 raise
         once = self.client.once
-        division = Division(lambda number, size: ask(once, number, size), self.is_up, self.client.settings.waits)
+        division = Division(lambda number, size: ask(once, number, size), self.is_up, self.answers, self.client.settings.waits)
         try:
             divided = division.read(begins, size)
         except NotDividedError:

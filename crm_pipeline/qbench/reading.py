@@ -16,6 +16,7 @@ from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import asked_customer_ids, customers_of_each, with_customers, without_customers
+from crm_pipeline.qbench.dividing import may_be_in_parts
 from crm_pipeline.qbench.listing import DELETED, VERSION_KEY, Gap, Row, RowList
 from crm_pipeline.qbench.one_by_one import read_each
 from crm_pipeline.qbench.walking import Walk
@@ -190,11 +191,13 @@ def _deletions(walk: Walk, live: RowList, start: int) -> Iterator[Page]:
 
 
 def deleted_since(client: QBenchClient, record_type: RecordType, seconds: int) -> frozenset[int] | None:
-    """Ids of the records deleted since then, whatever date they carry; None where the tenant does not answer the probe for changes."""
+    """Ids of the records deleted since then, whatever date they carry; None where QBench does not answer the probe for changes."""
     try:
         return client.deleted_since(MODELS[record_type].qbench_object.removesuffix("s"), seconds)
-    except RequestRefusedError as error:
-        logger.warning("%s; set qbench.updates_probe to false", error)
+    except ServiceError as error:
+        if not (isinstance(error, RequestRefusedError) or may_be_in_parts(error)):
+            raise
+        logger.warning("%s; the list of deleted records is read instead. If this stays, set qbench.updates_probe to false", error)
         return None
 
 

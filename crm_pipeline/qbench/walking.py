@@ -133,18 +133,24 @@ class Walk:
         self.newest = max([*versions, *([] if self.newest is None else [self.newest])], default=None)
 
     def _crowded_second(self, second: int) -> Generator[Rows, None, int]:
-        """All rows of a second that holds more than a page, by turning pages; returns the second to go on from."""
+        """All rows of a second that holds more than a page, by turning pages; returns the second to go on from.
+
+        Where nothing can be listed of it, nor behind it, that is the window's end.
+        """
         behind: list[int] = []
+        shows_some = False
 
         def chosen(page: RowPage) -> Rows:
             if not page.in_order:
                 raise _OutOfOrderError
+            nonlocal shows_some
+            shows_some = shows_some or bool(page.rows)
             behind.extend(row.place for row in page.rows if row.place > second)
             return [row for row in page.rows if row.place == second]
 
         for rows in self._passes(second, chosen, complete=lambda: bool(behind)):
             yield self._not_yet_given(rows)
-        return min(behind, default=second + 1)
+        return min(behind, default=second + 1 if shows_some else self._until)
 
     def _whole_window(self) -> Iterator[Rows]:
         """The window's rows out of the whole list. What is touched meanwhile may be missed: by then it belongs behind the window."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -91,7 +91,8 @@ def _list(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
     with tenant.lock:
         keys, first = selected(tenant, kind, query)
         descending = read_choice(query, "sort_order", ("ASC", "DESC")) == "DESC" and not tenant.ignore_sort
-        return page(query, keys, lambda key: shown(tenant, kind, key[-1]), first=first, order="down" if descending else "up")
+        order: Literal["up", "down"] = "down" if descending else "up"
+        return page(query, keys, lambda key: shown(tenant, kind, key[-1]), first=first, order=order, longest=tenant.longest_page)
 
 
 def _read(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:

@@ -140,10 +140,12 @@ def page(
     *,
     first: int = 0,
     order: Literal["up", "down"] = "up",
+    longest: int = LARGEST_PAGE_SIZE,
 ) -> Record:
-    """One page of a list, from the keys at ``first`` and behind; pages run over the data as it is now."""
+    """One page of a list, from the keys at ``first`` and behind; pages run over the data as it is now, each at most ``longest``."""
     number = read_number(query, "page_num", default=1, least=1) or 1
     size = read_number(query, "page_size", default=DEFAULT_PAGE_SIZE, least=1, most=LARGEST_PAGE_SIZE) or DEFAULT_PAGE_SIZE
+    size = min(size, longest)
     total = len(keys) - first
     if order == "up":
         start = first + (number - 1) * size

@@ -186,6 +186,7 @@ class QBenchTenant:
     - ``deletions_touch``: whether deleting a record, and restoring it, sets its ``last_updated`` (undocumented). If not, only the list of
       deleted records and the probe for changes show it.
     - ``answers_deleted``: whether a deleted record is still answered by its id (undocumented).
+    - ``longest_page``: how many records a page of customers or contacts holds at most, however many are asked for (undocumented).
     - ``unshowable``: kind and id of records on which every answer fails that would show them: status 500.
     - ``lists_deleted_customers``: whether a contact still shows its deleted customers.
     - ``refuses_stale_with``: how a token that is unknown or too old is refused: 401, or 400 with that error (all were observed).
@@ -214,6 +215,7 @@ class QBenchTenant:
         self.customers_form: Literal["id", "data", "customer_id", "bare", "absent"] = "id"
         self.deletions_touch = True
         self.answers_deleted = False
+        self.longest_page = 50
         self.unshowable: set[tuple[Kind, int]] = set()
         self.lists_deleted_customers = False
         self.refuses_stale_with: Literal["unauthorized", "invalid_grant", "invalid_request"] = "unauthorized"

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.listing import Gap
-from crm_pipeline.qbench.reading import Reading, read_by_id, read_changes, read_deletions
+from crm_pipeline.qbench.reading import Reading, deleted_since, read_by_id, read_changes, read_deletions
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of
 
@@ -167,7 +166,81 @@ def test_the_oldest_record_does_not_stop_a_reading_by_ids(qbench: Bench) -> None
     assert (answer.frame["qbench_id"].tolist(), answer.failed) == (ids[7:8], ids[:7])
 
 
-def test_the_only_record_of_a_tenant_is_not_passed_over(qbench: Bench) -> None:
-    unshowable(qbench, *add(qbench, 1))
-    with pytest.raises(ServiceUnavailableError, match="status 500"):
-        read(qbench)
+@pytest.mark.parametrize("size", [1, 2, 50])
+def test_the_only_record_of_a_tenant_is_a_gap_while_qbench_answers_the_like_for_none(size: int) -> None:
+    with bench(page_size=size) as qbench:
+        [number] = add(qbench, 1)
+        unshowable(qbench, number)
+        found, changes = read(qbench)
+        assert (found, [holds(gap, T0) for gap in changes.gaps]) == ([], [True])
+        assert read_by_id(qbench.client, ACCOUNT, [number]).failed == [number]
+
+
+def test_the_only_deletion_of_a_tenant_without_live_records_is_a_gap(qbench: Bench) -> None:
+    [number] = add(qbench, 1)
+    qbench.tenant.delete_customer(number, at=T0 + 100)
+    unshowable(qbench, number)
+    deletions = read_deletions(qbench.client, ACCOUNT, since=None, until=NOW)
+    assert list(deletions) == []
+    assert [holds(gap, T0 + 100) for gap in deletions.gaps] == [True]
+
+
+@pytest.mark.parametrize(
+    ("longest", "broken", "spread", "counted"),
+    [(10, {3, 17}, 1, True), (4, {0}, 0, True), (7, {22}, 0, False), (15, {9, 10}, 1, False)],
+    ids=str,
+)
+def test_pages_shorter_than_what_is_asked_for_are_parted_too(
+    qbench: Bench, longest: int, broken: set[int], spread: int, *, counted: bool
+) -> None:
+    qbench.tenant.longest_page = longest
+    ids = add(qbench, 23, spread=spread)
+    unshowable(qbench, *(ids[number] for number in broken))
+    if not counted:
+        without = {"total_pages": None, "total_count": None}
+        qbench.faults.add(Fault(path="/customers$", kind="bend", times=None, bend=lambda answer: {**answer, **without}))
+    found, changes = read(qbench)
+    assert found == [number for place, number in enumerate(ids) if place not in broken]
+    assert all(any(holds(gap, T0 + place * spread) for gap in changes.gaps) for place in broken)
+
+
+def test_page_of_which_more_is_counted_than_it_shows_is_followed_by_another(qbench: Bench) -> None:
+    qbench.tenant.longest_page = 10
+    ids = add(qbench, 18)
+    qbench.faults.add(Fault(path="/customers$", kind="bend", times=None, bend=lambda answer: {**answer, "total_pages": 1}))
+    assert read(qbench)[0] == ids
+
+
+WAYS: list[dict[str, Any]] = [
+    *({"status": status} for status in (400, 403, 500, 504)),
+    {"kind": "html"},
+    {"kind": "drop_before"},
+    {"kind": "bend", "bend": lambda _answer: {"never": "heard of"}},
+]
+"""How QBench fails whenever it is to show a record."""
+
+
+def broken(qbench: Bench, way: dict[str, Any]) -> None:
+    qbench.faults.add(Fault(path="/customers(/[0-9]+)?$", returning="Zaphod", times=None, **way))
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_in_whatever_way_qbench_fails_on_one_record_each_reading_names_it_and_gives_the_others(small: Bench, way: dict[str, Any]) -> None:
+    ids = [small.tenant.add_customer(customer_name="Zaphod" if number == 3 else "Labs", at=T0 + number) for number in range(7)]
+    others = [number for number in ids if number != ids[3]]
+    broken(small, way)
+    found, changes = read(small)
+    assert (found, [holds(gap, T0 + 3) for gap in changes.gaps]) == (others, [True])
+    answer = read_by_id(small.client, ACCOUNT, ids)
+    assert (sorted(answer.frame["qbench_id"]), answer.failed) == (others, [ids[3]])
+    for number in ids:
+        small.tenant.delete_customer(number, at=T0 + 100 + number)
+    deletions = read_deletions(small.client, ACCOUNT, since=None, until=NOW)
+    assert sorted(frame_of(list(deletions))["qbench_id"]) == others
+    assert [holds(gap, T0 + 100 + ids[3]) for gap in deletions.gaps] == [True]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_probe_for_changes_that_fails_is_passed_over_for_the_list_of_deletions(small: Bench, way: dict[str, Any]) -> None:
+    small.faults.add(Fault(path="/updates/", times=None, **way))
+    assert deleted_since(small.client, ACCOUNT, T0) is None
