@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -126,6 +127,11 @@ class CrmState:
     def accounts(self) -> CrmState:
         """The state of the accounts that contacts refer to; that of accounts is their own."""
         return replace(self, record_type=MODELS[self.record_type].parent or self.record_type)
+
+    @property
+    def owners(self) -> Mapping[str, str | None]:
+        """Owners of accounts by CRM id, as far as the state has them: it has none, the CRM is asked."""
+        return MappingProxyType({})
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links of these QBench ids (schemas.LINKS)."""

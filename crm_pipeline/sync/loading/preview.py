@@ -116,8 +116,8 @@ class Preview:
         forecast = Forecast(order.integration, order.crm, order.spec.record_type)
         before = Counter(self._crm.calls.snapshot())
         org_id = self._org_id(order)
-        accounts, noted, owners = self._accounts, forecast.noted, self._accounts.owners
-        planner = Planner(order, store=self._store, crm=self._crm, org_id=org_id, notes=noted, accounts=accounts, account_owners=owners)
+        accounts, noted = self._accounts, forecast.noted
+        planner = Planner(order, store=self._store, crm=self._crm, org_id=org_id, notes=noted, accounts=accounts)
         again = self._begin(order, selection, forecast)
         taken_crm_ids: set[str] = set()
         written: Counter[str] = Counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import pandas as pd
@@ -14,6 +15,11 @@ from crm_pipeline.sync.planning import eligibility
 
 class Accounts(Protocol):
     """What became of customers in the CRM, or will be by the time that their contacts are written."""
+
+    @property
+    def owners(self) -> Mapping[str, str | None]:
+        """Owners of accounts that the CRM cannot be asked for, since it does not hold them yet, by their CRM id."""
+        ...
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links (schemas.LINKS) of these QBench ids."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 
 import pandas as pd
 
@@ -56,8 +55,7 @@ class Planner:
     """The plans of one order, for the load that carries them out and the preview that shows them.
 
     ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``notes``: takes what is to
-    be told beside the plans, and of how many records. ``accounts``: the customers that contacts refer to. ``account_owners``:
-    owners of accounts that are known beforehand, by CRM id.
+    be told beside the plans, and of how many records. ``accounts``: the customers that contacts refer to.
     """
 
     def __init__(
@@ -69,7 +67,6 @@ class Planner:
         org_id: str,
         notes: Counter[str],
         accounts: Accounts,
-        account_owners: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
         self._order = order
         self._accounts = accounts
@@ -78,7 +75,7 @@ class Planner:
         self._model = MODELS[order.spec.record_type]
         self._org_id = org_id
         self.look_anew()
-        self._owners = Owners(order, crm=crm, notes=notes, of_accounts=account_owners)
+        self._owners = Owners(order, crm=crm, notes=notes, of_accounts=accounts.owners)
 
     @cached_property
     def fields(self) -> pd.DataFrame:
