@@ -224,7 +224,7 @@ def broken(qbench: Bench, way: dict[str, Any]) -> None:
     qbench.faults.add(Fault(path="/customers(/[0-9]+)?$", returning="Zaphod", times=None, **way))
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.get("status", way.get("kind"))))
 def test_in_whatever_way_qbench_fails_on_one_record_each_reading_names_it_and_gives_the_others(small: Bench, way: dict[str, Any]) -> None:
     ids = [small.tenant.add_customer(customer_name="Zaphod" if number == 3 else "Labs", at=T0 + number) for number in range(7)]
     others = [number for number in ids if number != ids[3]]
@@ -240,7 +240,7 @@ def test_in_whatever_way_qbench_fails_on_one_record_each_reading_names_it_and_gi
     assert [holds(gap, T0 + 100 + ids[3]) for gap in deletions.gaps] == [True]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: str(way.get("status", way.get("kind"))))
 def test_probe_for_changes_that_fails_is_passed_over_for_the_list_of_deletions(small: Bench, way: dict[str, Any]) -> None:
     small.faults.add(Fault(path="/updates/", times=None, **way))
     assert deleted_since(small.client, ACCOUNT, T0) is None
