@@ -1,4 +1,4 @@
-"""How we call the services outside: at what pace, how often again, and counted. The one retry layer of the package."""
+"""How services outside are called: how fast, how often again, and counted. The only retry layer of the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must an answer of a service hold before it is believed? Forms of JSON as data, and where an answer departs from one.
+"""What must an answer hold before it is believed? The expected JSON as data, and where an answer differs from it.
 
 An answer without what it must hold reads like an empty one: a list that is missing is no list without rows. So each service has
 one table, its ``contracts`` module, with the form of every answer that is used, and nothing is read out of an answer before.

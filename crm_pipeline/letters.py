@@ -1,4 +1,4 @@
-"""Letters that look alike or cannot be seen: what is stripped from texts, and when two spellings are one address."""
+"""Letters that look alike or that nobody sees: which are removed from texts, and when two spellings are one address."""
 
 from __future__ import annotations
 

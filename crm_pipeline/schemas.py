@@ -73,7 +73,7 @@ WRITE_ROWS = FrameSchema(
         Column("parent_crm_id", "str", "CRM id of the account to set as parent; null: leave the parent alone"),
     ),
 )
-"""One batch for the CRM to write. Always handed over with two frames of the same index, see crms.base.WriteBatch."""
+"""One batch for the CRM to write. Always handed over with two frames of the same index, see crms.batch.WriteBatch."""
 
 WRITE_RESULTS = FrameSchema(
     "write_results",
@@ -221,7 +221,9 @@ OUTCOMES = FrameSchema(
         Column("due_at", "Int64", "of a retryable one that was not tried: when it can be, Unix seconds; null: as the back-off says"),
         Column("state_digest", "Int64", "digest of the normalized state that the outcome speaks of; null: of none that is known"),
         Column(
-            "write_digest", "str", "of what waits: digest of the settings, and of the write that the CRM refused for good (sync.refused)"
+            "write_digest",
+            "str",
+            "of what waits: digest of the settings, and of the write that the CRM refused for good",
         ),
     ),
 )

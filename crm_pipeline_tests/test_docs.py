@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ SOURCES = [
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "crm_pipeline").rglob("*.md")]
 CITATION = re.compile(r"\bdocs/rules\.md, (\d+)(?: to (\d+)|((?:, \d+)*(?: and \d+)?))")
 """One rule, a row of them, or several: ``docs/rules.md, 18``, ``docs/rules.md, 18 to 20``, ``docs/rules.md, 4, 8 and 12``."""
+OURS = re.compile(r"(?<![\w./:])((?:sync|store|crms|mapping|orchestration|configuration)(?:\.[a-z_]+)+(?:\.[A-Z]\w+)?)\b(?!\.yaml)")
+"""A dotted name of a module, and maybe of a class in it, as docstrings give it."""
 LINK = re.compile(r"\[(?:rules? )?(\d+)\]\([^)]*#(\d+)-[^)]*\)")
 """A link to a rule: its number as it is read, and the one that it leads to."""
 
@@ -96,3 +99,26 @@ def test_links_to_rules_lead_to_the_number_that_they_name() -> None:
     links = [link for document in DOCUMENTS for link in LINK.findall(document.read_text())]
     assert links
     assert [link for link in links if link[0] != link[1]] == []
+
+
+def named_in_docstrings() -> Iterator[tuple[str, str]]:
+    """Each file of the package, and each dotted name of ours that one of its docstrings gives."""
+    for file in (ROOT / "crm_pipeline").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+                yield from ((file.name, name) for name in OURS.findall(node.value.value))
+
+
+def is_there(name: str) -> bool:
+    """Whether it is a module, or a word of one."""
+    *parts, last = name.split(".")
+    module = ROOT.joinpath("crm_pipeline", *parts)
+    files = [path for path in (module.with_suffix(".py"), module / "__init__.py") if path.exists()]
+    return any(re.search(rf"\b{last}\b", file.read_text()) for file in files) or any(
+        (module / end).exists() for end in (last, f"{last}.py")
+    )
+
+
+def test_modules_and_classes_that_docstrings_name_are_there() -> None:
+    lost = sorted({f"{file}: {name}" for file, name in named_in_docstrings() if not is_there(name)})
+    assert lost == []

@@ -1,4 +1,4 @@
-"""Is something wrong now that a person should know of? Decided from facts; knows neither Dagster nor the database."""
+"""Which incidents are open? Decided from facts; knows neither Dagster nor the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user writes under ``alerts``: where incidents are told, and from when on something is one."""
+"""What a user writes under ``alerts``: who is told of incidents, and what counts as one."""
 
 from __future__ import annotations
 

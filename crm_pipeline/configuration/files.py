@@ -1,4 +1,4 @@
-"""YAML files as a user wrote them: which line a key stands on, and what YAML reads other than it looks."""
+"""The YAML files as a user wrote them: on which line a key stands, and which values YAML reads in an unexpected way."""
 
 from __future__ import annotations
 

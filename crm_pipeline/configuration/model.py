@@ -1,4 +1,4 @@
-"""How a piece of YAML becomes a value: the base of every model a user writes, credentials by name only, and addresses without any."""
+"""The base of every model of the YAML, and its common values: names of credentials, addresses that hold none."""
 
 from __future__ import annotations
 

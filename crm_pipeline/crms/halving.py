@@ -19,7 +19,7 @@ from crm_pipeline.errors import RequestRefusedError, ServiceError, ServiceUnavai
 T = TypeVar("T")
 A = TypeVar("A")
 HURRY = 4
-"""So many failures before a service counts as down, the largest pieces are tried too."""
+"""The number of failures, before the service counts as down, from which the largest pieces are tried too."""
 TURNS = 3
 """How often a reading of which nothing gets through goes on while the service is up, each time for twice as many failures."""
 

@@ -1,4 +1,4 @@
-"""The form in which a CRM says where it keeps the normalized fields: a table per record type, to be read against the vendor's field list.
+"""Where a CRM keeps the normalized fields: the form of that table, which can be read beside the vendor's list of fields.
 
 A CRM field that an integration maps directly takes the place of the one named in a preset.
 """

@@ -31,7 +31,7 @@ _OTHER_HOSTS = ("free_mail_hosts", "short_addresses", "site_builders")
 LONGEST_HOST = 253
 SHORTEST_WORD = 4
 SAME_DIGITS = 7
-"""So many equal digits, or zeros in any number, are no number that somebody has."""
+"""A number of this many equal digits, or of zeros only, belongs to nobody."""
 _DIGITS_IN_ORDER = ("01234567890123456789", "98765432109876543210")
 _LABEL = re.compile(r"(?!-)[^\W_](?:[\w-]{0,61}[^\W_])?")
 _TOP_LABEL = re.compile(r"xn--[a-z0-9-]+|[^\W\d_]{2,}")

@@ -1,4 +1,4 @@
-"""Which number does a text write? Only what it can mean alone: of two readings, none (docs/rules.md, 39)."""
+"""Which number does a text write? Where it can be read in two ways, none (docs/rules.md, 39)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN_MARKS = {"’": "'", "٬": ",", "，": ",", "٫": ".", "．": ".", "−":
 def number_form(text: str) -> int | float | None:
     """The number that a text writes ("55", "1,200", "1 200.5", "1.200,50"); null where it writes none, or may mean two.
 
-    "1.200" is such a one: twelve hundred where thousands are parted by dots, else 1.2. A comma before three digits parts
+    "1.200" is an example: twelve hundred where thousands are parted by dots, else 1.2. A comma before three digits parts
     thousands, as in QBench's own country. Digits of every script count; what only looks like one (², ½) does not. A number
     that Python's floats, and so JSON's readers, do not hold exactly is none.
     """

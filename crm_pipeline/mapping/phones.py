@@ -1,4 +1,4 @@
-"""Which phone number does a text write? One number and nothing else, or none: words and second numbers are no digits."""
+"""Which phone number does a text write? Exactly one number, without other words; else none."""
 
 from __future__ import annotations
 

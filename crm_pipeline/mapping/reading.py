@@ -1,4 +1,4 @@
-"""How values are read that leave something unsaid: what the whole integration assumes of them."""
+"""What an integration assumes where a value does not say it: the region of a phone number, the zone of a date."""
 
 from __future__ import annotations
 

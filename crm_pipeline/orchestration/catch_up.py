@@ -65,7 +65,7 @@ class Standing:
 def wanted(standing: Standing, hours: Sequence[str], *, per_run: int, at_most: int) -> list[Wanted]:
     """The runs that are wanted, oldest first: one per unbroken row of hours with the same assets to run, of ``per_run`` hours.
 
-    Of each set of assets ``at_most`` so many hours: what was added later and has years to catch up keeps nothing waiting.
+    Each set of assets gets ``at_most`` this number of hours, so that a new asset with years to catch up keeps no other waiting.
     """
     open_hours = set().union(*standing.open.values())
     of_hours = {hour: standing.to_run(hour) for hour in hours if hour in open_hours}
@@ -82,7 +82,7 @@ def wanted(standing: Standing, hours: Sequence[str], *, per_run: int, at_most: i
 
 
 def gaps(hours: Sequence[str], chosen: AbstractSet[str], *, per_run: int, at_most: int) -> Iterator[tuple[str, str]]:
-    """First and last of each unbroken row of chosen hours, oldest first: of ``per_run`` hours each, of ``at_most`` so many in all."""
+    """First and last of each unbroken row of chosen hours, oldest first: ``per_run`` hours in each, ``at_most`` this number in all."""
     left = at_most
     for is_chosen, run in groupby(hours, key=chosen.__contains__):
         row = list(run)[:left] if is_chosen else []

@@ -1,4 +1,4 @@
-"""What failed lately, and what is well again? Asked of Dagster's own records, for the assets, schedules and sensors of one integration."""
+"""What failed lately, and what works again? Asked of Dagster's own records, for the assets, schedules and sensors of one integration."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.Assets
             dg.AssetCheckSpec(
                 FEW_RECORDS_GONE,
                 asset=shown.key,
-                description=f"Fails when so many linked records are gone from {kind.title} at once that they are reported only.",
+                description=f"Fails when too many linked records are gone from {kind.title} at once; then they are reported only.",
             )
         ],
     )

@@ -1,4 +1,4 @@
-"""What is read of QBench each night, because no hour would show it: deletions, and contacts without exactly one customer.
+"""What is read from QBench each night, because no hourly run would see it: deletions, and contacts without exactly one customer.
 
 One unpartitioned asset each, outside the hourly job; the job that checks links makes them (orchestration.links).
 """

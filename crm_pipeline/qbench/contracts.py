@@ -1,4 +1,4 @@
-"""What each of QBench's answers must hold (sources: QBench's API documents; what is read for want of them is marked there, assumed)."""
+"""What each of QBench's answers must hold (sources: QBench's API documents; what they do not say is marked as assumed)."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def _ask(client: QBenchClient, contact: int | None) -> tuple[int, ...] | None:
 def _tells_of_others(client: QBenchClient, failed: Mapping[int | None, ServiceError]) -> bool:
     """Whether QBench tells the customers of contacts beside those that failed.
 
-    Where there are none beside, that it lists them at all tells that it is up; but not that the tenant has such lists.
+    Where there are no others, a list that comes at all tells that QBench is up, but not that the tenant has such lists.
     """
     listed = RowList(client, "contacts", since=0).page(1, position=0, size=client.settings.page_size).rows
     others = [row.qbench_id for row in listed if row.qbench_id not in failed][:MOST_OTHERS]

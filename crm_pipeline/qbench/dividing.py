@@ -1,4 +1,4 @@
-"""Which record of a page does QBench fail on? A page that fails is asked for again in parts, until what it fails on is alone.
+"""Which record of a page does QBench fail on? A page that fails is asked for again in smaller and smaller parts.
 
 QBench can fail on a whole page for one record's sake. Parts are pages of a smaller size that lie in it; each goes out once. They
 are read from the page's end to its beginning: a record that leaves the list meanwhile shifts others only to places still to come.

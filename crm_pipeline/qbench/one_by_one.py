@@ -1,4 +1,4 @@
-"""Whose fault is it that a read fails, one record's or QBench's? Records asked for one by one, so that none keeps the others away.
+"""Does a read fail because of one record, or because QBench is down? Records are asked for one by one, so that none stops the others.
 
 QBench can fail, or refuse to answer, whenever it is asked for one certain record. Each read goes out once; those that failed go
 out once more at the end. What fails then fails for its record's sake if QBench is up: another read got through, or a cheap

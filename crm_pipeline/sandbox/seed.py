@@ -136,7 +136,7 @@ CONTACT_DIRT: tuple[_Dirt, ...] = (
 
 
 def seed_tenant(*, seed: int, customers: int, contacts: int, now: int, dirty: bool = True) -> QBenchTenant:
-    """A tenant with so many customers and contacts, edited last in the three years up to two hours before ``now`` (Unix seconds).
+    """A tenant with this number of customers and contacts, edited last in the three years up to two hours before ``now`` (Unix seconds).
 
     A clean tenant has, on every contact, a unique valid email, both names, a phone number and exactly one customer, and on every customer a
     unique name; countries are ISO codes and nothing is deleted or inactive. A dirty one has all of ``CUSTOMER_DIRT`` and

@@ -101,7 +101,7 @@ def record_counts(connection: Connection, integration: str) -> dict[str, RecordC
 
 
 def stuck_records(connection: Connection, integration: str, *, tries: int) -> dict[str, int]:
-    """Per CRM that has any, the records that failed for a passing cause in so many tries of one version, or were given up."""
+    """Per CRM that has any, the records that failed that often in a row for a passing cause, in one version, or were given up."""
     rows = connection.execute(text(_STUCK), {"integration": integration, "tries": tries})
     return {row.crm: row.stuck for row in rows}
 

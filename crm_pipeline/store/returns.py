@@ -1,4 +1,4 @@
-"""Which customers are back after a deletion, and which contacts were read without them meanwhile."""
+"""Which customers are back after a deletion, and which contacts were read in the meantime, without these customers."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.store.tables import SCHEMA
 
 MANY_ROWS = 1_000
-"""Below so many changed rows no plan goes wrong enough to notice."""
+"""With fewer changed rows no plan of PostgreSQL goes wrong enough to notice."""
 
 MUCH = 0.1
 """The share of a table that may change before it is looked at anew, as PostgreSQL's autovacuum has it."""

@@ -1,4 +1,4 @@
-"""How far is it, and how long will it take? The words for the log."""
+"""How far is a read or a load, and how long will it take? The words for the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent again on purpose, although nothing changed or its time is over; pure."""
+"""What does a person want sent again? Records that did not change, or fields that only a create may send; pure."""
 
 from __future__ import annotations
 

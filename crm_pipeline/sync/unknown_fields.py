@@ -1,4 +1,4 @@
-"""Does QBench have the fields that the mapping and its rules name? A misspelt one is blank everywhere, and nothing else tells."""
+"""Does QBench have the fields that the mapping and its rules name? A misspelt field is just blank in every record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What HubSpot's search finds: all records that filters admit, whatever their number, and where one of them makes it fail, the rest.
+"""What HubSpot's search finds: all records that match the filters, however many. Where one record makes the search fail, the others.
 
 Its index lags behind the writes by seconds (source: HubSpot's search guide), so nothing here decides between create and update but
 where no other way is left.

@@ -1,4 +1,4 @@
-"""SOQL: statements with their values escaped, and values cut into as many statements as an address has room for."""
+"""SOQL: statements with escaped values, and as many statements as it takes to keep each short enough for an address."""
 
 from __future__ import annotations
 

@@ -194,7 +194,7 @@ class Writer:
     def _settle(self, answers: list[Answer]) -> list[Answer]:
         """Decide by reading what codes alone leave open: whose a taken key is, and which of two records is gone.
 
-        A record that carries the row's own key is named as such and left alone: a create's values are not those of an update.
+        A record that carries the row's own key is named and left alone: a create's values are not those of an update.
         A taken key whose record is neither named nor found is being written by another call: it is there, or free, in a moment.
         """
         open_answers = [answer for answer in answers if self._key_is_taken(answer) or is_unsure(answer)]

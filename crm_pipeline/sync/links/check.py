@@ -93,7 +93,7 @@ class LinkCheck:
 
     @property
     def too_many_gone(self) -> bool:
-        """Whether so many records were gone that they are reported only."""
+        """Whether too many records were gone; then they are reported only."""
         return any(report.counts["too_many"] for report in self.reports)
 
     def run(self, scope: Scope) -> None:

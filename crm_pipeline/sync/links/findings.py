@@ -1,4 +1,4 @@
-"""What are links now, by what the CRM has? Links and what became of their records become findings; no I/O (docs/rules.md, 27 and 28)."""
+"""What is to be done about each link? Compares it with what became of its CRM record; no I/O (docs/rules.md, 27 and 28)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done about linked records that were deleted in the CRM, and how many are too many to do anything by itself; pure."""
+"""What is done about links whose CRM records were deleted, and how many deletions are too many to do it without a person; pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crm_pipeline.configuration.model import YamlModel
 WhenDeleted = Literal["report", "recreate", "unlink"]
 
 A_HANDFUL = 5
-"""So many deletions are never too many, whatever their share of the links: of ten links, one is ten percent."""
+"""This many deletions are never too many, whatever their share: of ten links, one is ten percent."""
 
 
 class LinkPolicy(YamlModel):
@@ -47,7 +47,7 @@ class LinkPolicy(YamlModel):
     ] = 0.05
 
     def limit(self, links: int) -> int:
-        """How many of so many links may be gone at once."""
+        """How many of the ``links`` may be gone at once."""
         return min(self.most_gone, max(A_HANDFUL, int(self.most_gone_share * links)))
 
 

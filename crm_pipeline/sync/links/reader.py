@@ -34,7 +34,7 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class LinkReader:
-    """Looks at links on behalf of an order, for a check and for a load that met a record which is gone.
+    """Looks at links on behalf of an order, for a check of links, and for a load that met a deleted or merged record.
 
     ``state``: whose links they are, the order's own or its accounts'.
     """

@@ -1,4 +1,4 @@
-"""Is it any use to go on? Stops a load whose first records are refused for what configuration alone can cure; no I/O."""
+"""Should the load go on? It stops where its first records are all refused for a fault of the configuration; no I/O."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Cause:
 class FirstRefusals:
     """The equal refusals, curable by configuration alone, that the written rows end with so far; ``over`` once a record was written.
 
-    What is wrong with a record's data, or passes, says nothing about the configuration: it neither counts nor ends a row of equals.
+    A refusal for a record's data, or for a passing cause, says nothing about the configuration. It is not counted, and equal refusals
+    before and after it still count together.
     """
 
     cause: Cause | None = None

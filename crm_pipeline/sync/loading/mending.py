@@ -1,4 +1,4 @@
-"""What of a refused row can still go? The values that the CRM refused follow their mapping's ``on_invalid`` (docs/rules.md, 16); no I/O."""
+"""What of a refused row can be sent? The values that the CRM refused follow their mapping's ``on_invalid`` (docs/rules.md, 16); no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a load does when the CRM no longer has a record that it was to update (docs/rules.md, 29).
+"""What does a load do when the record that it updates was merged or deleted in the CRM (docs/rules.md, 29)?
 
 Linked records are written by their id, never by a key that might make a second one. So nothing needs to be asked before a
 write: only when the CRM refuses one, or says nothing of it, is its link compared with what the CRM has.
@@ -56,8 +56,8 @@ def follow_parents(
     """The contacts whose accounts were merged led to the winners, their answers, and which are to be sent again.
 
     ``accounts``: makes the reader of accounts' links. ``rows``: plan.PLAN. ``answer``: schemas.WRITE_RESULTS, a row per row.
-    ``unless``: rows that are sent again anyway. What merges made of the accounts' links is stored. An account that was deleted is
-    named as such. One call for as many accounts as ``examine`` takes, none where no account may be gone.
+    ``unless``: rows that are sent again anyway. What merges made of the accounts' links is stored. The answer
+    says of a deleted account that it is deleted. One call for as many accounts as ``examine`` takes, none where no account may be gone.
     """
     nothing = pd.Series(False, index=answer.index, dtype="bool")
     doubtful = answer["error_type"].isin(PARENT_MAY_BE_GONE) & rows["parent_crm_id"].notna() & ~unless

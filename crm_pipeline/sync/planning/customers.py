@@ -1,4 +1,4 @@
-"""What are contacts' customers in a CRM? Asks the state, decides nothing (sync.eligibility does)."""
+"""What are contacts' customers in a CRM? Asks the state and decides nothing; sync.planning.eligibility does that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose email address is whose in one CRM? The one place that gathers the claims; emails.py decides between them.
+"""Which contacts claim an email address in one CRM? Gathers the claims; emails.py decides between them.
 
 A claim rests on the staged records and on links only, never on outcomes: who wins does not depend on the order in which records
 were loaded, and two contacts can never wait for each other. So a create that the CRM refused for good keeps its claim until its

@@ -34,7 +34,7 @@ FEW = 200
 
 
 class Undecided(NamedTuple):
-    """Why nothing is sent for a record whose earlier create is not decided (sync.intents.settle_intents)."""
+    """Why nothing is sent for a record whose earlier create is not decided (sync.loading.intents.settle_intents)."""
 
     error: type[RecordError]
     reason: str

@@ -41,7 +41,9 @@ PLAN = FrameSchema(
         Column("due_at", "Int64", "of a row that waits for an earlier call: when that is over, Unix seconds; else null"),
         Column("content", "int64", "digest of all that is wanted of the record (mapping.digests.contents)"),
         Column(
-            "write_digest", "str", "digest of settings and write (sync.refused); of operation none, of the write that was refused before"
+            "write_digest",
+            "str",
+            "digest of settings and write; of operation none, of the write that was refused before",
         ),
         Column("digests", "object", "dict of CRM field to digest that the link keeps once the operation succeeded; null without one"),
     ),

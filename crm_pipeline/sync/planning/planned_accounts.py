@@ -16,7 +16,7 @@ TO_BE_CREATED = "to be created: "
 
 
 class PlannedAccounts:
-    """The accounts as contacts meet them after the planned ones are written (sync.customers.Accounts).
+    """The accounts as contacts meet them after the planned ones are written (sync.planning.customers.Accounts).
 
     ``written``: QBench ids of those that would be written. ``owners``: of those that would be created, by what stands for their
     CRM id; None where the CRM gives them one.

@@ -21,7 +21,7 @@ READS_FAIL: list[dict[str, Any]] = [
     {"kind": "html", "status": 403},
 ]
 CALLS = 5
-"""So many batches of values are looked up."""
+"""The number of batches of values that are looked up."""
 
 
 def looked_up_by(bench: Bench, record_type: RecordType) -> str:
