@@ -19,8 +19,11 @@ FALSE_WORDS = frozenset({"false", "no", "n", "0", "off"})
 DATE_FORMATS = ("%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y")
 LONGEST_SCALAR = 100
 
-_UNIX_TIME = re.compile(r"(\d{9,10})|(\d{10})\d{3}", re.ASCII)
+_UNIX_TIME = re.compile(r"(?:(\d{9,10})|(\d{10})\d{3})(?:\.\d+)?", re.ASCII)
 """Seconds, from 1973 on, or milliseconds: fewer digits are a year, or a day written without dashes."""
+
+_US_TIME = re.compile(r"(\d{1,2}/\d{1,2}/\d{4}),?\s+(\d{1,2}:\d{2}(?::\d{2})?)\s*([AaPp][Mm])", re.ASCII)
+_BEFORE_ZONE = re.compile(r"(?<=:\d\d)\s+(?=(?:Z|[+-]\d{2}(?::?\d{2})?)$)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ def _moment(text: str, zone: tzinfo) -> datetime | None:
         return None
     if unix := _UNIX_TIME.fullmatch(text):
         return datetime.fromtimestamp(int(unix[1] or unix[2]), tz=zone)
+    text = " ".join(us.groups()) if (us := _US_TIME.fullmatch(text)) else _BEFORE_ZONE.sub("", text.upper())
     for read in (datetime.fromisoformat, *(_by(form) for form in DATE_FORMATS)):
         try:
             found = read(text)

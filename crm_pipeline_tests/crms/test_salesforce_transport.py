@@ -16,6 +16,7 @@ from crm_pipeline.errors import (
     AuthenticationError,
     LimitReachedError,
     RequestRefusedError,
+    ServiceError,
     ServiceUnavailableError,
     UnexpectedAnswerError,
 )
@@ -88,6 +89,15 @@ def test_create_is_made_after_a_sign_in_that_failed_for_the_moment(sandbox: Sand
 def test_token_answer_without_a_token_is_unexpected(sandbox: Sandbox, crm: Crm, body: object) -> None:
     sandbox.faults.add(Fault(path=TOKEN, kind="status", status=200, body=body, times=None))
     with pytest.raises(UnexpectedAnswerError, match="answered the sign-in, but"):
+        crm.organization()
+
+
+@pytest.mark.parametrize("path", [TOKEN, DATA])
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("body", ["[" * 100_000, f'{{"id": {"1" * 5_000}}}'], ids=["too deep", "a number beyond measure"])
+def test_json_that_cannot_be_read_is_an_error_of_the_service(sandbox: Sandbox, crm: Crm, path: str, status: int, body: str) -> None:
+    sandbox.faults.add(Fault(path=path, kind="status", status=status, body=body, times=None))
+    with pytest.raises(ServiceError):
         crm.organization()
 
 

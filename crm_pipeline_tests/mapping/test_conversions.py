@@ -56,6 +56,18 @@ def test_whatever_json_holds_is_converted_or_invalid(value: Any, type_: str) -> 
     converted(value, type_)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(1_760_000_123, 1_760_000_123.9, "1760000123999", "2025-10-09T08:55:23z", "2025-10-09 10:55:23 +0200"),
+        *("10/09/2025 08:55:23 AM", "10/9/2025, 8:55:23 am", "10/09/2025 8:55:23AM", "2025-10-09t08:55:23.750"),
+    ],
+)
+def test_every_form_of_date_that_tenants_were_seen_to_give_is_read_where_it_is_mapped(given: object) -> None:
+    assert converted(given, "datetime") == "2025-10-09T08:55:23Z"
+    assert converted(given, "date") == "2025-10-09"
+
+
 def test_midnight_is_in_the_tenants_zone_where_a_field_takes_a_time() -> None:
     assert converted("2026-11-01", "datetime", ZoneInfo("America/Chicago")) == "2026-11-01T05:00:00Z"
     assert converted(datetime.combine(date(2026, 11, 1), time(), UTC).isoformat(), "datetime") == "2026-11-01T00:00:00Z"

@@ -201,7 +201,7 @@ def _embedded(message: str) -> Iterator[Mapping[str, Any]]:
         return
     try:
         found, _ = json.JSONDecoder().raw_decode(message, start)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     yield from (entry for entry in found if isinstance(entry, Mapping))
 

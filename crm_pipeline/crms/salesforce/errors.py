@@ -351,7 +351,7 @@ def _code(text: Any) -> str | None:
 def _json(response: requests.Response) -> Any:
     try:
         return response.json()
-    except requests.exceptions.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -315,6 +315,8 @@ class SalesforceTransport:
                 executed=executed,
                 too_much=isinstance(error, requests.exceptions.ReadTimeout),
             ) from None
+        except (ValueError, RecursionError):  # of JSON that is too deep, or has a number beyond measure
+            raise self.unexpected("answered JSON that cannot be read", executed=executed) from None
 
 
 class _EndpointAdapter(HTTPAdapter):
