@@ -189,6 +189,12 @@ LINKS = FrameSchema(
         Column("merged_into", "str", "of a conflict after a merge in the CRM: id of the record that it was merged into, else null"),
         Column("held", "bool", "deleted in the CRM with too many others at once: reported only, whatever the policy"),
         Column("linked_at", "datetime64[us, UTC]", "when the two were linked; set by the store"),
+        Column(
+            "back_from",
+            "str",
+            "contacts: it or its account is back in the CRM and not looked at since: CRM id that a merge had made of the account, empty "
+            "after a deletion; else null",
+        ),
     ),
 )
 """Stored pairs of a QBench record and a CRM record."""

@@ -36,7 +36,7 @@ WHERE {_KEY} AND status <> 'source_deleted' AND qbench_id > :after ORDER BY qben
 
 _IN_DOUBT = f"""
 SELECT qbench_id FROM crm_pipeline.link
-WHERE {_KEY} AND status <> 'source_deleted' AND (status <> 'live' OR crm_id = ANY(:crm_ids))
+WHERE {_KEY} AND status <> 'source_deleted' AND (status <> 'live' OR crm_id = ANY(:crm_ids) OR back_from IS NOT NULL)
 UNION
 SELECT link.qbench_id FROM crm_pipeline.link JOIN crm_pipeline.outcome USING (integration, crm, record_type, qbench_id)
 WHERE {_KEY} AND status = 'live' AND waits_on = 'link'
@@ -93,8 +93,8 @@ def links_after(connection: Connection, state: CrmState, *, after: int, rows: in
 def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str]) -> list[int]:
     """QBench ids of links that may not be what they were, in ascending order.
 
-    Those of the named CRM records, those that were not live before, and those that a load met something wrong with: their
-    record waits for its link, or a contact found no account by it, or a deleted one.
+    Those of the named CRM records, those that were not live before, contacts that are back or whose account is, and those that a
+    load met something wrong with: their record waits for its link, or a contact found no account by it, or a deleted one.
     """
     parameters = {
         **asdict(state),
@@ -105,23 +105,33 @@ def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str])
     return sorted(connection.execute(text(_IN_DOUBT), parameters).scalars())
 
 
-def contacts_of(connection: Connection, state: CrmState, *, customers: list[int]) -> list[int]:
-    """QBench ids of the linked contacts that these customers' accounts were last sent for, in ascending order."""
-    statement = text(
-        f"SELECT qbench_id FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted' AND parent_qbench_id = ANY(:customers) "
-        "ORDER BY qbench_id"
-    )
-    return list(connection.execute(statement, {**asdict(state), "customers": customers}).scalars()) if customers else []
+def mark_back(connection: Connection, state: CrmState, *, customers: Mapping[int, str | None]) -> None:
+    """Note of the contacts that were last sent these customers' accounts that these are back (schemas.LINKS, ``back_from``).
 
-
-def set_parents(connection: Connection, state: CrmState, *, ids: list[int], customers: Sequence[int | None]) -> None:
-    """Store for which customer each contact was last sent its account; None: for none, so that the next plan sends it."""
-    statement = f"""
-    UPDATE crm_pipeline.link SET parent_qbench_id = row.customer
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:customers AS bigint[])) AS row (qbench_id, customer)
-    WHERE {_KEY} AND link.qbench_id = row.qbench_id
+    ``customers``: by QBench id, the record that a merge had made of the account, None after a deletion.
     """
-    execute_rows(connection, statement, len(ids), **asdict(state), ids=ids, customers=list(customers))
+    statement = f"""
+    UPDATE crm_pipeline.link SET back_from = row.back_from
+    FROM unnest(CAST(:customers AS bigint[]), CAST(:back_from AS text[])) AS row (customer, back_from)
+    WHERE {_KEY} AND status <> 'source_deleted' AND link.parent_qbench_id = row.customer
+    """
+    back_from = [merged_into or "" for merged_into in customers.values()]
+    execute_rows(connection, statement, len(customers), **asdict(state), customers=list(customers), back_from=back_from)
+
+
+def settle_back(connection: Connection, state: CrmState, *, ids: list[int], lost: Sequence[int] = ()) -> None:
+    """Store that these links were looked at; those of the ``lost`` ones are still to be given their account."""
+    statement = text(
+        "UPDATE crm_pipeline.link SET back_from = CASE WHEN qbench_id = ANY(:lost) THEN coalesce(back_from, '') END "
+        f"WHERE {_KEY} AND qbench_id = ANY(:ids) AND (back_from IS NOT NULL OR qbench_id = ANY(:lost))"
+    )
+    connection.execute(statement, {**asdict(state), "ids": ids, "lost": list(lost)})
+
+
+def forget_parents(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
+    """Store that contacts were given no account, so that the next plan sends it."""
+    statement = text(f"UPDATE crm_pipeline.link SET parent_qbench_id = NULL WHERE {_KEY} AND qbench_id = ANY(:ids)")
+    connection.execute(statement, {**asdict(state), "ids": ids})
 
 
 def change_links(connection: Connection, state: CrmState, *, changes: pd.DataFrame) -> None:

@@ -139,9 +139,15 @@ link = Table(
     Column("status", Text, nullable=False, comment="live, merged, deleted, conflict or source_deleted"),
     Column("merged_into", Text, comment="of a conflict after a merge in the CRM: the record that it was merged into"),
     Column("held", Boolean, nullable=False, server_default=false(), comment="gone with too many others at once: reported only"),
+    Column(
+        "back_from",
+        Text,
+        comment="contacts: it or its account is back, and may lack the account; what a merge had made of that, empty after a deletion",
+    ),
     _now("linked_at"),
     _now("updated_at"),
     Index("uq_link_org_id_record_type_crm_id", "org_id", "record_type", "crm_id", unique=True),
+    Index("ix_link_back_from", "integration", "crm", "record_type", postgresql_where=text("back_from IS NOT NULL")),
     comment="Stored pairs of a QBench record and a CRM record; no two QBench records share a CRM record",
 )
 

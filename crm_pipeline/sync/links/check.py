@@ -9,36 +9,40 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.batch import WriteBatch, account_for
 from crm_pipeline.crms.examining import left_since
 from crm_pipeline.model import Operation, RecordType, Verb, children
 from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.link_checks import (
-    contacts_of,
     count_links,
     forget_links,
+    forget_parents,
     gone_links,
     hold_links,
     ids_in_doubt,
     last_check,
     links_after,
+    mark_back,
     save_check,
-    set_parents,
+    settle_back,
 )
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
+from crm_pipeline.sync.links.findings import FINDINGS as FOUND
 from crm_pipeline.sync.links.findings import outcomes, returned, without_account
-from crm_pipeline.sync.links.policy import LinkPolicy, judge
+from crm_pipeline.sync.links.policy import LinkPolicy, Verdict, judge
 from crm_pipeline.sync.links.reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.turns import run_of, turn_at
@@ -89,7 +93,6 @@ class LinkCheck:
         self._policy = policy
         self._store = store
         self._crm = crm
-        self._returned: dict[int, str | None] = {}
 
     @property
     def too_many_gone(self) -> bool:
@@ -117,15 +120,12 @@ class LinkCheck:
         rows = pd.concat(found, ignore_index=True) if found else None
         # What is linked is decided in turn; looking at all links first would keep other integrations waiting.
         with turn_at(self._store, order.crm, org_id=reader.org_id, record_type=order.state.record_type):
-            findings = None if rows is None else reader.reconcile(rows, returned=self._returned)
-            if rows is not None and findings is not None:
+            findings = FOUND.empty() if rows is None else reader.reconcile(rows)
+            if rows is not None:
                 report.add("unread", _ids(rows, ~rows["qbench_id"].isin(findings["qbench_id"])))
-                self._store_findings(reader, findings, report)
-                self._write_keys(order, findings[findings["key_lost"]], report)
-                self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
-                if children(order.state.record_type):
-                    self._returned = returned(rows, findings)
-            self._apply_policy(order, report, new=[] if findings is None else _ids(findings, findings["finding"].eq("deleted")))
+            self._store_findings(reader, findings, report, back={} if rows is None else returned(rows, findings))
+            self._write_keys(order, findings[findings["key_lost"]], report)
+            self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
         with self._store.transaction() as connection:
             save_check(connection, order.state, scope=scope, started_at=started, counts=report.counts)
         logger.info(
@@ -158,12 +158,7 @@ class LinkCheck:
         since = before - OVERLAP if before is not None else datetime.now(UTC) - FIRST_LOOK_BACK
         gone = left_since(self._crm, order.crm_object, since)
         with self._store.transaction() as connection:
-            ids = sorted(
-                {
-                    *ids_in_doubt(connection, order.state, crm_ids=gone),
-                    *contacts_of(connection, order.state, customers=list(self._returned)),
-                }
-            )
+            ids = ids_in_doubt(connection, order.state, crm_ids=gone)
         for start in range(0, len(ids), FRAME_ROWS):
             with self._store.transaction() as connection:
                 yield order.state.links(connection, ids=ids[start : start + FRAME_ROWS])
@@ -174,17 +169,28 @@ class LinkCheck:
         report.add("unread", looked.unread)
         return looked.rows
 
-    def _store_findings(self, reader: LinkReader, findings: pd.DataFrame, report: LinkReport) -> None:
-        order = reader.order
+    def _store_findings(self, reader: LinkReader, findings: pd.DataFrame, report: LinkReport, *, back: Mapping[int, str | None]) -> None:
+        """Store all that follows from the findings, before anything is asked of the CRM for them: a call may end the check.
+
+        ``back``: the records that are there again (findings.returned).
+        """
+        order, state, ids = reader.order, reader.state, findings["qbench_id"].tolist()
         with self._store.transaction() as connection:
-            latest = order.state.outcomes(connection, ids=findings["qbench_id"].tolist())
+            latest = state.outcomes(connection, ids=ids)
             reader.store_changes(connection, findings[findings["changed"]])
-            lost = _ids(findings, findings["account_lost"])
-            set_parents(connection, order.state, ids=lost, customers=[None] * len(lost))
-            skipped = outcomes(findings, latest)
-            order.state.save_outcomes(
-                connection, outcomes=skipped, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key
+            settle_back(connection, state, ids=ids, lost=_ids(findings, findings["account_lost"]))
+            for record_type in children(state.record_type):
+                mark_back(connection, replace(state, record_type=record_type), customers=back)
+            state.save_outcomes(
+                connection,
+                outcomes=outcomes(findings, latest),
+                backoff=order.retries.backoff,
+                run_id=order.run_id,
+                partition_key=order.partition_key,
             )
+            verdict = self._judged(connection, state, new=_ids(findings, findings["finding"].eq("deleted")))
+        report.add("forgotten", verdict.forget)
+        report.counts["too_many"] += verdict.reported
         for name, rows in findings.groupby("finding"):
             report.add(str(name), rows["qbench_id"].tolist())
         for name in ("key_lost", "other_key", "other_account", "account_lost"):
@@ -213,9 +219,10 @@ class LinkCheck:
                 part[["qbench_id", "crm_id"]].assign(parent_crm_id=part["account"], beside=False, previous_crm_id=None)
             )
             answer = account_for(pairs, self._crm.associate(pairs))
-            given, refused = part[answer["error_type"].isna()], part[answer["error_type"].notna()]
+            refused = part[answer["error_type"].notna()]
             with self._store.transaction() as connection:
-                set_parents(connection, order.state, ids=given["qbench_id"].tolist(), customers=given["customer_id"].tolist())
+                settle_back(connection, order.state, ids=part["qbench_id"].tolist())
+                forget_parents(connection, order.state, ids=refused["qbench_id"].tolist())
                 latest = order.state.outcomes(connection, ids=refused["qbench_id"].tolist())
                 order.state.save_outcomes(
                     connection,
@@ -226,14 +233,13 @@ class LinkCheck:
                 )
             report.add("account_refused", refused["qbench_id"].tolist())
 
-    def _apply_policy(self, order: LoadOrder, report: LinkReport, *, new: list[int]) -> None:
-        with self._store.transaction() as connection:
-            gone = gone_links(connection, order.state)
-            verdict = judge(gone, new=new, links=count_links(connection, order.state), policy=self._policy)
-            hold_links(connection, order.state, ids=verdict.held)
-            forget_links(connection, order.state, ids=verdict.forget)
-        report.add("forgotten", verdict.forget)
-        report.counts["too_many"] += verdict.reported
+    def _judged(self, connection: Connection, state: CrmState, *, new: list[int]) -> Verdict:
+        """Do about deleted records, of which ``new`` were noticed by this check, what the policy says."""
+        gone = gone_links(connection, state)
+        verdict = judge(gone, new=new, links=count_links(connection, state), policy=self._policy)
+        hold_links(connection, state, ids=verdict.held)
+        forget_links(connection, state, ids=verdict.forget)
+        return verdict
 
 
 def _ids(frame: pd.DataFrame, rows: pd.Series) -> list[int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -35,9 +34,6 @@ FINDINGS = FrameSchema(
 )
 """What a check found about links, one row per link."""
 
-NOBODY: Mapping[int, str | None] = MappingProxyType({})
-"""No customer."""
-
 ERRORS: dict[str, type[RecordError]] = {"conflict": LinkConflictException, "deleted": DeletedInCrmException}
 """What a record is skipped for that a finding keeps from syncing."""
 
@@ -61,7 +57,7 @@ def noteworthy(
         & rows["state"].eq("live")
         & (same_key(rows["own_key"], rows["held_key"]) | (rows["own_key"].isna() & rows["held_key"].isna()))
     )
-    return rows[~as_before | _has_other_account(rows)].reset_index(drop=True)
+    return rows[~as_before | _has_other_account(rows) | rows["back_from"].notna()].reset_index(drop=True)
 
 
 def contested(rows: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
@@ -77,15 +73,13 @@ def reconcile(
     *,
     integration: str,
     standing: pd.Series | None = None,
-    returned: Mapping[int, str | None] = NOBODY,
 ) -> pd.DataFrame:
     """The findings (FINDINGS) about these links (``noteworthy``).
 
     ``holders``: schemas.HOLDERS of the records that merges lead to. A link follows a merge unless the winner is another
     record's: linked to it, or carrying its key. Of several that lead to one record, one follows (docs/rules.md, 27): whose key it
     carries, else one that was live till now, whose values stand there, that is the oldest. ``standing``: by QBench id, how
-    many values of a contested link its winner has. ``returned``: the customers whose accounts are there again since the last
-    look, by QBench id, with the record that a merge had made of them, null after a deletion.
+    many values of a contested link its winner has.
     """
     deleted, merged = rows["state"].eq("deleted"), rows["state"].eq("merged")
     obstacle = _obstacle(rows, holders, merged=merged, integration=integration, standing=standing)
@@ -97,7 +91,7 @@ def reconcile(
     other_key = live & rows["own_key"].notna() & rows["held_key"].notna() & ~same_key(rows["held_key"], rows["own_key"])
     news = pd.Series(None, index=rows.index, dtype="str").mask(live, "restored").mask(deleted, "deleted").mask(lost, "conflict")
     finding = news.where(status.ne(rows["status"])).mask(follows, "relinked")
-    account_lost = live & _lost_account(rows, returned, itself=finding.eq("restored"))
+    account_lost = live & _lost_account(rows, itself=finding.eq("restored"))
     return FINDINGS.build(
         {
             "qbench_id": rows["qbench_id"],
@@ -191,12 +185,12 @@ def _first_to_follow(rows: pd.DataFrame, standing: pd.Series | None) -> pd.Serie
     return ~ranked.duplicated("winner").reindex(rows.index)
 
 
-def _lost_account(rows: pd.DataFrame, returned: Mapping[int, str | None], *, itself: pd.Series) -> pd.Series:
+def _lost_account(rows: pd.DataFrame, *, itself: pd.Series) -> pd.Series:
     """The contacts that lost their account by a deletion that ended, of either (``itself``: their own), or by a merge taken back."""
-    known, held = rows["account"].notna(), rows["parent_crm_id"]
-    back = rows["parent_qbench_id"].isin(list(returned))
-    merged = rows["parent_qbench_id"].map(dict(returned)).astype("str")
-    return known & ((held.isna() & (back | itself)) | (held.notna() & held.eq(merged).fillna(value=False)))
+    held, back_from = rows["parent_crm_id"], rows["back_from"]
+    without = held.isna() & (back_from.notna() | itself)
+    with_the_winner = held.notna() & held.eq(back_from).fillna(value=False)
+    return _has_other_account(rows) & (without | with_the_winner)
 
 
 def _has_other_account(rows: pd.DataFrame) -> pd.Series:

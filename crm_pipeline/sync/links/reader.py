@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,7 +15,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import change_links
-from crm_pipeline.sync.links.findings import NOBODY, contested, noteworthy, reconcile
+from crm_pipeline.sync.links.findings import contested, noteworthy, reconcile
 from crm_pipeline.sync.links.usable import account_crm_ids
 from crm_pipeline.sync.order import LoadOrder, usual_object
 
@@ -59,8 +58,8 @@ class LinkReader:
                 accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
         return Looked(noteworthy(links, found, key_of=order.key_of if order.settings.external_key else None, accounts=accounts), unread)
 
-    def reconcile(self, rows: pd.DataFrame, *, returned: Mapping[int, str | None] = NOBODY) -> pd.DataFrame:
-        """The findings (findings.FINDINGS) about these links (findings.noteworthy); ``returned``: as findings.reconcile has it.
+    def reconcile(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The findings (findings.FINDINGS) about these links (findings.noteworthy).
 
         Where several lead to one record that nobody holds, and its key does not say whose it is, its values are read. Where the CRM
         fails to show them, nothing is found about these links.
@@ -73,7 +72,7 @@ class LinkReader:
         rivals = contested(rows, holders)
         standing, unread = self._standing(rivals)
         rows = rows[~rows["qbench_id"].isin(rivals.loc[rivals["leads_to"].isin(unread), "qbench_id"])].reset_index(drop=True)
-        return reconcile(rows, holders, integration=self.order.integration, standing=standing, returned=returned)
+        return reconcile(rows, holders, integration=self.order.integration, standing=standing)
 
     def store_changes(self, connection: Connection, findings: pd.DataFrame) -> None:
         """Store what the links of these findings (findings.FINDINGS) are now; of a record deleted in QBench, a winner is taken over."""

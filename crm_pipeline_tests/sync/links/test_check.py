@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
@@ -781,6 +782,48 @@ def test_a_restored_record_gets_the_account_or_the_contacts_back_that_nobody_gav
     }
     assert findings(hubspot, spec) == {ACCOUNT: {}, CONTACT: {GIVEN_AWAY: {"other_account"}}}
     assert later(hubspot, spec, CONTACT) == {"unchanged": 1}, "the restored contact, which waited"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["objects/contacts/batch/read", "associations/.*/batch/(create|associate)"],
+    ids=["when it looks at contacts", "when it gives the account"],
+)
+def test_a_contact_gets_its_restored_account_back_though_the_check_that_saw_it_broke_off(hubspot: Bench, path: str) -> None:
+    hubspot.sandbox.portal.restores_associations = False
+    spec = hubspot.spec()
+    hubspot.given(spec, ACCOUNT, customer(1))
+    hubspot.given(spec, CONTACT, contact(11, of=1), contact(12, of=1))
+    before = now(hubspot)
+    delete(hubspot, before.linked(1))
+    delete(hubspot, before.linked(12, CONTACT), CONTACT)
+    check(hubspot, spec)
+    restore(hubspot, before.linked(1))
+    restore(hubspot, before.linked(12, CONTACT), CONTACT)
+    hubspot.sandbox.faults.add(Fault(service="hubspot", status=401, times=None, path=path))
+    with pytest.raises(ServiceError):
+        check(hubspot, spec)
+    hubspot.sandbox.faults.clear()
+    check(hubspot, spec, scope="recent")
+    after = now(hubspot)
+    assert [after.account_of_contact(number) for number in (11, 12)] == [before.linked(1)] * 2
+    assert check(hubspot, spec) == {ACCOUNT: {"checked": 1}, CONTACT: {"checked": 2}}
+
+
+def test_a_mass_of_deletions_is_held_though_the_check_that_noticed_them_broke_off(salesforce: Bench) -> None:
+    policy = LinkPolicy(when_deleted="unlink", most_gone=1)
+    spec = accounts_only(salesforce, 3)
+    ids = [linked(salesforce, number) for number in (1, 2, 3)]
+    edit(salesforce, ids[2], {key_field(salesforce): None})
+    for crm_id in ids[:2]:
+        delete(salesforce, crm_id)
+    salesforce.sandbox.faults.add(Fault(service="salesforce", path="composite/sobjects", method="PATCH", status=401, times=None))
+    with pytest.raises(ServiceError):
+        check(salesforce, spec, policy=policy)
+    salesforce.sandbox.faults.clear()
+    salesforce.stage(spec, ACCOUNT, customer(1, 200, customer_name="Renamed"))
+    assert check(salesforce, spec, policy=policy)[ACCOUNT]["too_many"] == 2
+    assert set(links(salesforce)) == {1, 2, 3}
 
 
 def test_the_end_of_a_merge_gives_the_loser_its_contacts_back(salesforce: Bench) -> None:
