@@ -26,7 +26,7 @@ from sqlalchemy import Row, text
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.errors import CrmPipelineError
-from crm_pipeline.guardian import Guardian, guardian
+from crm_pipeline.local.guardian import Guardian, guardian
 from crm_pipeline.model import Outcome, RecordType
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, seeded_sandbox
 from crm_pipeline.sandbox.server import HOST, reached_directly

@@ -14,7 +14,7 @@ from typing import Any
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from crm_pipeline.errors import StoreError
-from crm_pipeline.guardian import guardian
+from crm_pipeline.local.guardian import guardian
 
 _UNSAFE_BUT_QUICK = """
 ALTER SYSTEM SET fsync = off;

@@ -26,7 +26,7 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._grpc.client import DagsterGrpcClient
 
 import crm_pipeline
-from crm_pipeline.guardian import Guardian, guardian
+from crm_pipeline.local.guardian import Guardian, guardian
 from crm_pipeline.orchestration.names import job_name
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox

@@ -47,7 +47,7 @@ class Guardian:
 @contextmanager
 def guardian() -> Iterator[Guardian]:
     """A guardian of this process; leaving the context carries its orders out and waits for them."""
-    command = [sys.executable, "-m", "crm_pipeline.guardian"]
+    command = [sys.executable, "-m", "crm_pipeline.local.guardian"]
     # A session of its own: Ctrl-C goes to the whole group of the terminal, and the guardian must outlive it.
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True) as process:  # noqa: S603 - our own module
         if process.stdin is None:
