@@ -65,7 +65,7 @@ READS: Mapping[str, Callable[[QBenchClient], Told]] = {
     "one contact": lambda client: by_id(read_by_id(client, CONTACT, [12])),
     "a customer that may be back": lambda client: by_id(read_restored(client, ACCOUNT, [1, GONE_CUSTOMER])),
     "contacts of a customer": lambda client: {1: contact_ids(client, {"id": 1})},
-    "the probe for changes": lambda client: {"deleted": deleted_since(client, ACCOUNT, T0)},
+    "the probe for changes": lambda client: {"deleted": FAILED if (found := deleted_since(client, ACCOUNT, T0)) is None else found},
 }
 ASKED_FOR = ("contacts", "one contact")
 """Reads that ask for the customers of contacts where the tenant's lists do not name them."""
