@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 
 import pytest
 
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.crms import hubspot_bench, salesforce_bench
@@ -29,3 +32,23 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 def bench(request: pytest.FixtureRequest, sandbox: Sandbox) -> Bench:
     """Every CRM in turn."""
     return BENCHES[request.param](sandbox)
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox) -> HubSpotPortal:
+    """HubSpot's portal."""
+    return sandbox.portal
+
+
+@pytest.fixture
+def crm(bench: Bench) -> Iterator[Crm]:
+    """The bench's adapter."""
+    with closing(bench.connect()) as adapter:
+        yield adapter
+
+
+@pytest.fixture
+def keyless(bench: Bench) -> Iterator[Crm]:
+    """The bench's adapter without an external key."""
+    with closing(bench.connect(external_key=None)) as adapter:
+        yield adapter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -22,17 +21,6 @@ ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
 @pytest.fixture
 def bench(sandbox: Sandbox) -> Bench:
     return open_bench(sandbox)
-
-
-@pytest.fixture
-def portal(sandbox: Sandbox) -> HubSpotPortal:
-    return sandbox.portal
-
-
-@pytest.fixture
-def crm(bench: Bench) -> Iterator[Crm]:
-    with closing(bench.connect()) as adapter:
-        yield adapter
 
 
 @pytest.fixture

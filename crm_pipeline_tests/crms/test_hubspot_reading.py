@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -28,17 +27,6 @@ ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
 @pytest.fixture
 def bench(sandbox: Sandbox) -> Bench:
     return open_bench(sandbox)
-
-
-@pytest.fixture
-def portal(sandbox: Sandbox) -> HubSpotPortal:
-    return sandbox.portal
-
-
-@pytest.fixture
-def crm(bench: Bench) -> Iterator[Crm]:
-    with closing(bench.connect()) as adapter:
-        yield adapter
 
 
 def test_merged_record_is_read_under_the_ids_that_were_asked_for(bench: Bench, portal: HubSpotPortal, crm: Crm) -> None:

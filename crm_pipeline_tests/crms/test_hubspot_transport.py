@@ -40,11 +40,6 @@ def bench(sandbox: Sandbox) -> Bench:
     return open_bench(sandbox)
 
 
-@pytest.fixture
-def portal(sandbox: Sandbox) -> HubSpotPortal:
-    return sandbox.portal
-
-
 def error_of(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> ServiceError:
     """The error that an answer means."""
     answer = Answer("POST /path", status, headers or {}, json.dumps(body or {}).encode())

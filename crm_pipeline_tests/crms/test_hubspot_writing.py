@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -27,23 +25,6 @@ ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
 @pytest.fixture
 def bench(sandbox: Sandbox) -> Bench:
     return open_bench(sandbox)
-
-
-@pytest.fixture
-def portal(sandbox: Sandbox) -> HubSpotPortal:
-    return sandbox.portal
-
-
-@pytest.fixture
-def crm(bench: Bench) -> Iterator[Crm]:
-    with closing(bench.connect()) as adapter:
-        yield adapter
-
-
-@pytest.fixture
-def keyless(bench: Bench) -> Iterator[Crm]:
-    with closing(bench.connect(external_key=None)) as adapter:
-        yield adapter
 
 
 def companies(bench: Bench, *, bad: int, size: int) -> list[Put]:

@@ -193,42 +193,41 @@ def test_a_contact_that_cannot_be_read_keeps_no_other_from_following_its_custome
     tenant.disguises.clear()
     assert read(3_000, 4_000) == [1, 0]
     assert read(4_000, 5_000) == [0, 0]
-    assert salesforce.rows(
-        "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
-    ) == [(11, [{"id": 1}]), (12, [{"id": 2}])]
+    assert salesforce.rows(CUSTOMERS) == [(11, [{"id": 1}]), (12, [{"id": 2}])]
+
+
+CUSTOMERS = "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
+
+
+def customer_that_is_back(bench: Bench) -> IntegrationSpec:
+    """A customer that was deleted when its two contacts were read, and is restored since."""
+    spec, tenant = bench.spec(), bench.sandbox.tenant
+    tenant.add_customer(id=1, customer_name="Eco Labs", at=1_000)
+    tenant.delete_customer(1, at=1_500)
+    for number in (11, 12):
+        tenant.add_contact(id=number, customer_ids=(1,), first_name="Ana", at=1_600)
+    hour(bench, spec, None, 2_000)
+    tenant.restore_customer(1, at=2_500)
+    return spec
 
 
 def test_a_contact_that_cannot_be_read_keeps_no_other_contact_of_its_customer_back(salesforce: Bench) -> None:
-    spec, tenant = salesforce.spec(), salesforce.sandbox.tenant
-    tenant.add_customer(id=1, customer_name="Eco Labs", at=1_000)
-    tenant.delete_customer(1, at=1_500)
-    for number in (11, 12):
-        tenant.add_contact(id=number, customer_ids=(1,), first_name="Ana", at=1_600)
-    hour(salesforce, spec, None, 2_000)
-    tenant.restore_customer(1, at=2_500)
+    spec, tenant = customer_that_is_back(salesforce), salesforce.sandbox.tenant
     salesforce.sandbox.faults.add(Fault(path="/contacts/11$", status=403, times=2))
     hour(salesforce, spec, 2_000, 3_000)
-    customers = "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
-    assert salesforce.rows(customers) == [(11, []), (12, [{"id": 1}])]
+    assert salesforce.rows(CUSTOMERS) == [(11, []), (12, [{"id": 1}])]
     hour(salesforce, spec, 3_000, 4_000)
-    assert salesforce.rows(customers) == [(11, [{"id": 1}]), (12, [{"id": 1}])]
+    assert salesforce.rows(CUSTOMERS) == [(11, [{"id": 1}]), (12, [{"id": 1}])]
 
 
 def test_a_contact_that_no_list_shows_keeps_no_other_contact_of_its_customer_back(salesforce: Bench) -> None:
-    spec, tenant = salesforce.spec(), salesforce.sandbox.tenant
-    tenant.add_customer(id=1, customer_name="Eco Labs", at=1_000)
-    tenant.delete_customer(1, at=1_500)
-    for number in (11, 12):
-        tenant.add_contact(id=number, customer_ids=(1,), first_name="Ana", at=1_600)
-    hour(salesforce, spec, None, 2_000)
-    tenant.restore_customer(1, at=2_500)
+    spec, tenant = customer_that_is_back(salesforce), salesforce.sandbox.tenant
     tenant.unshowable.add(("contacts", 11))
     hour(salesforce, spec, 2_000, 3_000)
-    customers = "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
-    assert salesforce.rows(customers) == [(11, []), (12, [{"id": 1}])]
+    assert salesforce.rows(CUSTOMERS) == [(11, []), (12, [{"id": 1}])]
     tenant.unshowable.clear()
     hour(salesforce, spec, 3_000, 4_000)
-    assert salesforce.rows(customers) == [(11, [{"id": 1}]), (12, [{"id": 1}])]
+    assert salesforce.rows(CUSTOMERS) == [(11, [{"id": 1}]), (12, [{"id": 1}])]
 
 
 # --- without a new last_updated
