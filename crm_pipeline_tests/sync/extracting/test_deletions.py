@@ -212,7 +212,7 @@ def customer_that_is_back(bench: Bench) -> IntegrationSpec:
 
 
 def test_a_contact_that_cannot_be_read_keeps_no_other_contact_of_its_customer_back(salesforce: Bench) -> None:
-    spec, tenant = customer_that_is_back(salesforce), salesforce.sandbox.tenant
+    spec = customer_that_is_back(salesforce)
     salesforce.sandbox.faults.add(Fault(path="/contacts/11$", status=403, times=2))
     hour(salesforce, spec, 2_000, 3_000)
     assert salesforce.rows(CUSTOMERS) == [(11, []), (12, [{"id": 1}])]
