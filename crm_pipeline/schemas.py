@@ -68,6 +68,7 @@ WRITE_ROWS = FrameSchema(
         Column("qbench_id", "int64", "QBench id"),
         Column("operation", "str", "create, update or link"),
         Column("verb", "str", "how it is written: create, upsert or update (model.Verb); null where there is nothing to write"),
+        Column("object", "str", "API name of the CRM's object; null: the usual one of the record type"),
         Column("crm_id", "str", "the CRM record to change; null for create"),
         Column("key", "str", "value of the external key to write; null without one"),
         Column("parent_crm_id", "str", "CRM id of the account to set as parent; null: leave the parent alone"),
@@ -157,6 +158,7 @@ INTENTS = FrameSchema(
     (
         Column("qbench_id", "int64", "QBench id"),
         Column("sent", "object", "dict of CRM field to value as it was sent, parent id under 'parent_crm_id'"),
+        Column("object", "str", "API name of the CRM's object that the record was to be in; null: the usual one of its record type"),
         Column("created_at", "datetime64[us, UTC]", "when the intent was written"),
         Column("answered_at", "datetime64[us, UTC]", "when its call came back without telling what it made; null: it may not be over"),
         Column("sent_with", "Int64", "how many creates its call carried; null where it was not kept"),
@@ -180,6 +182,7 @@ LINKS = FrameSchema(
     "links",
     (
         Column("qbench_id", "int64", "QBench id"),
+        Column("object", "str", "API name of the CRM's object that the record is in; null: the usual one of its record type"),
         Column("crm_id", "str", "id of the CRM record"),
         Column("origin", "str", "created, matched, key, manual or taken_over"),
         Column("version", "int64", "version last sent"),

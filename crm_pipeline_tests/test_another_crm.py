@@ -120,6 +120,11 @@ def test_records_arrive_once_where_the_crm_can_do_less(told: dict[str, Any]) -> 
     assert told["written_again"] == 0
 
 
+def test_a_record_is_written_to_and_looked_at_in_the_object_that_its_link_names(told: dict[str, Any]) -> None:
+    assert told["first_names"] == {"people": ["Ana", "Ana", "Ana"], "prospects": ["Bea"]}
+    assert told["links"]["rolodex"]["deleted"] == 1, "a firm; the prospect is there"
+
+
 @editions
 def test_record_that_is_gone_is_found_though_the_crm_tells_no_merges(told: dict[str, Any], crm: str) -> None:
     assert (told["links"][crm]["deleted"], told["links"][crm]["scope"]) == (1, "full")

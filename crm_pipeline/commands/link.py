@@ -33,7 +33,7 @@ from crm_pipeline.sync.turns import run_of, turn_at
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SHOWN = ("qbench_id", "crm_id", "status", "origin", "merged_into", "parent_qbench_id", "linked_at", "updated_at")
+SHOWN = ("qbench_id", "object", "crm_id", "status", "origin", "merged_into", "parent_qbench_id", "linked_at", "updated_at")
 SHOWN_OUTCOME = ("outcome", "error_type", "reason", "at")
 
 

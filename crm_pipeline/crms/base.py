@@ -15,6 +15,7 @@ from crm_pipeline.calls import CallCounter, Waits
 from crm_pipeline.configuration.model import AllowsHttp
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.preset import Preset
+from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import CountryFormat, RecordType, Verb
 
 ExternalKey = Annotated[
@@ -146,6 +147,16 @@ class CrmKind:
     def usual(self, record_type: RecordType) -> CrmObject:
         """The usual object of a record type."""
         return self.objects[record_type][0]
+
+    def object(self, record_type: RecordType, name: str) -> CrmObject:
+        """The object of this name. Raises ConfigurationError for one that it lacks."""
+        found = next((one for one in self.objects[record_type] if one.name == name), None)
+        if found is None:
+            raise ConfigurationError(
+                f"{record_type}s are linked to {self.title}'s object {name}, which is not known here; "
+                "install the version that made these links"
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import open_rows
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.hours import partition_of
+from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.selection import Due, Selection
 
 if TYPE_CHECKING:
@@ -116,8 +117,11 @@ class LoadEvents:
         if not ids:
             return {}
         links = self._state.links(connection, ids=ids)
-        pairs = zip(links["qbench_id"].tolist(), links["crm_id"].tolist(), strict=True)
-        pages = {qbench_id: self._crm.record_url(self._kind.usual(self._record.record_type), crm_id) for qbench_id, crm_id in pairs}
+        pages = {
+            row.qbench_id: self._crm.record_url(crm_object, row.crm_id)
+            for crm_object, rows in objects_of(self._state, links["object"])
+            for row in links[rows].itertuples()
+        }
         return {qbench_id: page for qbench_id, page in pages.items() if page is not None}
 
     def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:

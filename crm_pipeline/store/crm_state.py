@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -22,12 +22,12 @@ _OUTCOME_COLUMNS = ", ".join(name for name in OUTCOMES.names if name != "due_at"
 
 _SAVE_LINKS = """
 INSERT INTO crm_pipeline.link AS stored
-  (integration, crm, record_type, org_id, qbench_id, crm_id, origin, version, digests, parent_qbench_id, status)
+  (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, digests, parent_qbench_id, status)
 SELECT :integration, :crm, :record_type, :org_id, row.*
-FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:origins AS text[]), CAST(:versions AS bigint[]),
-            CAST(:digests AS jsonb[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[])) AS row
+FROM unnest(CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:crm_ids AS text[]), CAST(:origins AS text[]),
+            CAST(:versions AS bigint[]), CAST(:digests AS jsonb[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[])) AS row
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
-SET crm_id = excluded.crm_id, version = excluded.version, digests = excluded.digests,
+SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.version, digests = excluded.digests,
     parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, merged_into = NULL, held = false,
     updated_at = now()
 WHERE stored.version <= excluded.version
@@ -88,9 +88,9 @@ SELECT qbench_id FROM settled WHERE given_up
 """
 
 _SAVE_INTENTS = """
-INSERT INTO crm_pipeline.intent (integration, crm, record_type, org_id, run_id, sent_with, qbench_id, sent)
+INSERT INTO crm_pipeline.intent (integration, crm, record_type, org_id, run_id, sent_with, qbench_id, object, sent)
 SELECT :integration, :crm, :record_type, :org_id, :run_id, :sent_with, *
-FROM unnest(CAST(:ids AS bigint[]), CAST(:sent AS jsonb[]))
+FROM unnest(CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:sent AS jsonb[]))
 ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 """
 
@@ -160,6 +160,7 @@ class CrmState:
             **self._key,
             org_id=org_id,
             ids=column(links["qbench_id"]),
+            objects=column(links["object"]),
             crm_ids=column(links["crm_id"]),
             origins=column(links["origin"]),
             versions=column(links["version"]),
@@ -220,9 +221,21 @@ class CrmState:
         statement = f"SELECT {', '.join(INTENTS.names)} FROM crm_pipeline.intent WHERE {_KEY}"
         return fetch(connection, statement, self._key, INTENTS)
 
-    def save_intents(self, connection: Connection, *, org_id: str, run_id: str, ids: list[int], sent: pd.Series) -> None:
-        """Store what is about to be created in one call (a dict of CRM fields per row), before it is sent."""
-        key = {**self._key, "org_id": org_id, "run_id": run_id, "sent_with": len(ids)}
+    def save_intents(
+        self,
+        connection: Connection,
+        *,
+        org_id: str,
+        run_id: str,
+        ids: list[int],
+        sent: pd.Series,
+        objects: Sequence[str | None] | None = None,
+    ) -> None:
+        """Store what is about to be created in one call (a dict of CRM fields per row), before it is sent.
+
+        ``objects``: per row the name of the CRM's object that the record is to be in; None: the usual one.
+        """
+        key = {**self._key, "org_id": org_id, "run_id": run_id, "sent_with": len(ids), "objects": objects or [None] * len(ids)}
         execute_rows(connection, _SAVE_INTENTS, len(ids), **key, ids=ids, sent=json_column(sent))
 
     def answer_intents(self, connection: Connection, *, ids: list[int]) -> None:

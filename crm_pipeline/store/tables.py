@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from crm_pipeline.model import MODELS
 
 SCHEMA = "crm_pipeline"
+OBJECT = "the CRM's object that the record is in, null: the usual one of its record type"
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -131,12 +132,13 @@ link = Table(
     metadata,
     *_crm_record_key(),
     Column("org_id", Text, nullable=False),
+    Column("object", Text, comment=OBJECT),
     Column("crm_id", Text, nullable=False),
     Column("origin", Text, nullable=False, comment="created, matched, key, manual or taken_over"),
     Column("version", BigInteger, nullable=False, comment="version last sent"),
     Column("digests", JSONB, nullable=False, comment="CRM field to digest of the value last wanted"),
     Column("parent_qbench_id", BigInteger, comment="contacts: customer last sent as parent"),
-    Column("status", Text, nullable=False, comment="live, merged, deleted, conflict or source_deleted"),
+    Column("status", Text, nullable=False, comment="live, deleted, conflict or source_deleted"),
     Column("merged_into", Text, comment="of a conflict after a merge in the CRM: the record that it was merged into"),
     Column("held", Boolean, nullable=False, server_default=false(), comment="gone with too many others at once: reported only"),
     Column(
@@ -220,6 +222,7 @@ intent = Table(
     _now("created_at"),
     Column("answered_at", DateTime(timezone=True), comment="when the call came back without telling what it made"),
     Column("sent_with", Integer, comment="how many creates the call carried"),
+    Column("object", Text, comment=OBJECT),
     comment="Creates without an external key whose answer is not stored yet",
 )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
 
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.crms.base import CrmObject, CrmSettings
+from crm_pipeline.crms.base import Crm, CrmObject, CrmSettings
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.store.crm_state import CrmState
@@ -61,6 +62,26 @@ class LoadOrder:
     def key_of(self, qbench_ids: pd.Series) -> pd.Series:
         """The external key value of each QBench id."""
         return (self.settings.external_key_prefix + qbench_ids.astype("str")).astype("str")
+
+
+def objects_of(state: CrmState, names: pd.Series) -> Iterator[tuple[CrmObject, pd.Series]]:
+    """Each of the CRM's objects that rows of a state are in, with the mask of its rows, in the order of their first.
+
+    ``names``: the column ``object`` of schemas.LINKS, WRITE_ROWS or INTENTS. Raises ConfigurationError for an object that is not known.
+    """
+    kind = crm_kinds()[state.crm]
+    named = names.fillna(kind.usual(state.record_type).name)
+    for name in named.unique():
+        yield kind.object(state.record_type, name), named.eq(name)
+
+
+def read(crm: Crm, state: CrmState, records: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
+    """What records of a state hold now (crms.base.Crm.read), whichever objects they are in; ``records``: columns ``object``, ``crm_id``."""
+    parts = [
+        crm.read(crm_object, records.loc[rows, "crm_id"].unique().tolist(), fields)
+        for crm_object, rows in objects_of(state, records["object"])
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def usual_object(state: CrmState) -> CrmObject:

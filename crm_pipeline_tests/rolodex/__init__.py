@@ -5,6 +5,7 @@ It has no owners and tells no merges; ``light`` can do less still. Tests install
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated
 
@@ -82,10 +83,13 @@ PEOPLE = CrmObject(
     ),
 )
 
+PROSPECTS = replace(PEOPLE, name="prospects")
+"""People who are no customer's yet. Nobody is made a prospect; whoever is linked as one is written to and looked at there."""
+
 KIND = CrmKind(
     name="rolodex",
     title="Rolodex",
-    objects=MappingProxyType({RecordType.ACCOUNT: (FIRMS,), RecordType.CONTACT: (PEOPLE,)}),
+    objects=MappingProxyType({RecordType.ACCOUNT: (FIRMS,), RecordType.CONTACT: (PEOPLE, PROSPECTS)}),
     owner_field=None,
     capabilities=Capabilities(batch_size=50, association_batch_size=50),
     settings=RolodexSettings,

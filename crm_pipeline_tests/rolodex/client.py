@@ -18,6 +18,7 @@ from crm_pipeline import (
     CrmFailsOnRecordException,
     CrmObject,
     Limits,
+    RecordType,
     UnexpectedAnswerError,
     WriteBatch,
     code_of,
@@ -25,7 +26,7 @@ from crm_pipeline import (
     read_in_halves,
 )
 
-from . import KIND, PEOPLE, RolodexSettings
+from . import KIND, RolodexSettings
 from .transport import SERVICE, Transport
 
 ASKED_AT_ONCE = 200
@@ -144,7 +145,7 @@ class RolodexCrm:
 
     def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records made since the intents with the name, or email, that was sent: columns ``qbench_id``, ``crm_id``."""
-        field = "email" if crm_object == PEOPLE else "name"
+        field = "email" if crm_object.record_type is RecordType.CONTACT else "name"
         names = [str(sent[field]) for sent in intents["sent"]]
         records, failed = self._having(crm_object, field, list(dict.fromkeys(names)))
         found: list[tuple[int, str | None]] = []

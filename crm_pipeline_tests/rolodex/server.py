@@ -1,4 +1,4 @@
-"""A stand-in for Rolodex: firms and people in memory, served over HTTP."""
+"""A stand-in for Rolodex: firms, people and prospects in memory, served over HTTP."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ def _field(name: str, kind: str = "text", *, length: int | None = 500, required:
     }
 
 
+_OF_PEOPLE = [
+    _field("email", "email", required=True),
+    *(_field(name) for name in ("first", "phone")),
+    _field("last", length=40),
+    _field("grade", "choice"),
+    _field(KEY, key=True),
+]
+
 FIELDS: Mapping[str, list[dict[str, Any]]] = {
     "firms": [
         _field("name", required=True),
@@ -62,13 +70,8 @@ FIELDS: Mapping[str, list[dict[str, Any]]] = {
         _field("grade", "choice"),
         _field(KEY, key=True),
     ],
-    "people": [
-        _field("email", "email", required=True),
-        *(_field(name) for name in ("first", "phone")),
-        _field("last", length=40),
-        _field("grade", "choice"),
-        _field(KEY, key=True),
-    ],
+    "people": _OF_PEOPLE,
+    "prospects": _OF_PEOPLE,
 }
 
 
@@ -77,7 +80,7 @@ class Rolodex:
 
     def __init__(self, edition: Edition = FULL) -> None:
         self.edition = edition
-        self.records: dict[str, dict[str, Record]] = {"firms": {}, "people": {}}
+        self.records: dict[str, dict[str, Record]] = {name: {} for name in FIELDS}
         self.bin: dict[str, Record] = {}
         self._last = 0
 

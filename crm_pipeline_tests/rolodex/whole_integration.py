@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import dagster as dg
 import yaml
 from click.testing import CliRunner
 from pydantic import ValidationError
+from sqlalchemy import text
 
 from crm_pipeline.cli import main as command_line
 from crm_pipeline.integration import IntegrationSpec, WrittenAttributes
@@ -24,6 +26,7 @@ from crm_pipeline.sandbox.journal import Call, Journal
 from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
 from crm_pipeline.sandbox.server import serve
 from crm_pipeline.scaffolding import new_integration
+from crm_pipeline.store.database import Store
 
 from . import KIND
 from .light import KIND as LIGHT_KIND
@@ -40,9 +43,10 @@ def main(folder: Path) -> None:
     tenant, rolodexes, journal = QBenchTenant(), {KIND.name: Rolodex(), LIGHT_KIND.name: Rolodex(LIGHT)}, Journal()
     apps = {name: rolodex_app(rolodex) for name, rolodex in rolodexes.items()}
     firms = [tenant.add_customer(customer_name=f"Lab {number}", phone=f"512 555 010{number}", at=BEFORE) for number in (1, 2, 3)]
-    for number, firm in enumerate(firms):
-        email = f"person{number}@example.org"
-        tenant.add_contact(customer_ids=[firm], email_address=email, first_name="Ana", last_name="Ruiz", phone="512 555 0109", at=BEFORE)
+    person: dict[str, Any] = {"first_name": "Ana", "last_name": "Ruiz", "phone": "512 555 0109", "at": BEFORE}
+    people = [
+        tenant.add_contact(customer_ids=[firm], email_address=f"person{number}@example.org", **person) for number, firm in enumerate(firms)
+    ]
     matched = {name: rolodex.add("firms", {"name": "LAB 2"}) for name, rolodex in rolodexes.items()}
     with serve({"qbench": qbench_app(tenant), **apps}, journal=journal, faults=Faults()) as urls:
         attributes = integration(urls)
@@ -69,6 +73,14 @@ def main(folder: Path) -> None:
             journal.clear()
             assert job.execute_in_process(partition_key=FIRST, instance=instance).success
             told["written_again"] = len(writes(journal))
+            full = rolodexes[KIND.name]
+            prospect = full.add("prospects", {"email": "person0@example.org", "first": "Ana", KEY: str(people[0])})
+            link_to_prospect(people[0], prospect)
+            tenant.edit_contact(people[0], first_name="Bea", at=BEFORE + 60)
+            assert job.execute_in_process(partition_key=FIRST, instance=instance).success
+            told["first_names"] = {
+                name: sorted(one["values"]["first"] for one in full.records[name].values()) for name in ("people", "prospects")
+            }
             for name, rolodex in rolodexes.items():
                 rolodex.delete("firms", matched[name])
             links = definitions.resolve_job_def(links_job_name("acme"))
@@ -115,6 +127,16 @@ def loaded(folder: Path, attributes: dict[str, Any]) -> dg.Definitions:
     (folder / "pyproject.toml").write_text('[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "project"\n')
     sys.path.insert(0, str(folder))
     return dg.load_from_defs_folder(path_within_project=package)
+
+
+def link_to_prospect(contact: int, crm_id: str) -> None:
+    """Let a contact be linked to a record of the other object that takes contacts."""
+    statement = text(
+        "UPDATE crm_pipeline.link SET object = 'prospects', crm_id = :crm_id "
+        "WHERE crm = 'rolodex' AND record_type = 'contact' AND qbench_id = :id"
+    )
+    with closing(Store()) as store, store.transaction() as connection:
+        assert connection.execute(statement, {"crm_id": crm_id, "id": contact}).rowcount == 1
 
 
 def command(*words: str) -> Any:

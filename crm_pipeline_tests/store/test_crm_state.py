@@ -180,6 +180,17 @@ def test_an_intent_is_open_until_it_is_closed_and_keeps_what_was_sent_first(stor
         assert ACCOUNTS.open_intents(connection).empty
 
 
+def test_links_and_intents_keep_the_object_that_their_record_is_in(store: Store) -> None:
+    save(store, pd.concat([link(1, "a", object="Lead"), link(2, "b")], ignore_index=True), CONTACTS)
+    with store.transaction() as connection:
+        CONTACTS.save_intents(connection, org_id="org", run_id="run", ids=[3, 4], sent=pd.Series([{}, {}]), objects=["Lead", None])
+        frames = [CONTACTS.links(connection, ids=[1, 2]), CONTACTS.open_intents(connection)]
+    kept = {row.qbench_id: row.object for frame in frames for row in frame.itertuples() if not pd.isna(row.object)}
+    assert kept == {1: "Lead", 3: "Lead"}
+    save(store, link(1, "c", version=6), CONTACTS)
+    assert query(store, "SELECT crm_id, object FROM crm_pipeline.link WHERE qbench_id = 1") == [("c", None)]
+
+
 def test_frames_of_no_rows_store_nothing(store: Store) -> None:
     save(store, LINKS.empty())
     report(store, OUTCOMES.empty())

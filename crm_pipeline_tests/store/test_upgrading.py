@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import normalized_schema
@@ -18,9 +19,10 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import due_ids, open_rows
 from crm_pipeline.store.staging import EVERYTHING, stage_normalized
+from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
-BEFORE_STATE_DIGESTS = "0008"
+BEFORE_STATE_DIGESTS, BEFORE_OBJECTS = "0008", "0016"
 CRMS = ("salesforce", "hubspot")
 
 STAGED = """
@@ -33,22 +35,36 @@ VALUES ('acme', :crm, 'account', :id, 10, 'created', false, 'run', 0)
 """
 
 
+LINKED = """
+INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
+VALUES ('acme', 'salesforce', 'contact', 1, 'org', '003', 'created', 10, '{}', 'live')
+"""
+FILES = "SELECT pg_relation_filenode('crm_pipeline.link'), pg_relation_filenode('crm_pipeline.intent')"
+
+
+@contextmanager
+def of_version(url: str, version: str) -> Iterator[Connection]:
+    """A connection to the database, brought back to an earlier version."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__path__[0])))
+    config.set_main_option("path_separator", "os")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, version)
+        yield connection
+    engine.dispose()
+
+
 @pytest.fixture
 def upgraded(postgres: str) -> Iterator[Store]:
     """Customers 1 to 4 named Acme that an earlier version created in two CRMs, in a database that is upgraded at first use."""
     with own_database(postgres) as url:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrations.__path__[0])))
-        config.set_main_option("path_separator", "os")
-        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.downgrade(config, BEFORE_STATE_DIGESTS)
+        with of_version(url, BEFORE_STATE_DIGESTS) as connection:
             for number in range(1, 5):
                 connection.execute(text(STAGED), {"id": number})
                 for crm in CRMS:
                     connection.execute(text(DECIDED), {"id": number, "crm": crm})
-        engine.dispose()
         store = Store(url)
         yield store
         store.close()
@@ -89,3 +105,15 @@ def test_mapping_that_changes_after_the_upgrade_makes_its_records_open(upgraded:
     normalize(upgraded, 1, 2)
     normalize(upgraded, 2, mapping="of tomorrow")
     assert open_ids(upgraded) == [[2], [2]]
+
+
+def test_links_of_before_are_in_the_usual_objects_and_their_tables_are_not_written_anew(postgres: str) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_OBJECTS) as connection:
+            connection.execute(text(LINKED))
+            before = connection.execute(text(FILES)).one()
+        with closing(Store(url)) as store, store.transaction() as connection:
+            state = CrmState("acme", "salesforce", RecordType.CONTACT)
+            [(crm_object, rows)] = objects_of(state, state.links(connection, ids=[1])["object"])
+            assert (crm_object.name, rows.tolist()) == ("Contact", [True])
+            assert connection.execute(text(FILES)).one() == before

@@ -17,6 +17,7 @@ from typing import Literal
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.batch import WriteBatch, account_for
 from crm_pipeline.crms.examining import left_since
@@ -44,7 +45,7 @@ from crm_pipeline.sync.links.findings import FINDINGS as FOUND
 from crm_pipeline.sync.links.findings import outcomes, returned, without_account
 from crm_pipeline.sync.links.policy import LinkPolicy, Verdict, judge
 from crm_pipeline.sync.links.reader import LinkReader
-from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.order import LoadOrder, objects_of
 from crm_pipeline.sync.turns import run_of, turn_at
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,8 @@ class LinkCheck:
         with self._store.transaction() as connection:
             before = last_check(connection, order.state)
         since = before - OVERLAP if before is not None else datetime.now(UTC) - FIRST_LOOK_BACK
-        gone = left_since(self._crm, order.crm_object, since)
+        objects = crm_kinds()[order.crm].objects[order.state.record_type]
+        gone = [crm_id for crm_object in objects for crm_id in left_since(self._crm, crm_object, since)]
         with self._store.transaction() as connection:
             ids = ids_in_doubt(connection, order.state, crm_ids=gone)
         for start in range(0, len(ids), FRAME_ROWS):
@@ -199,16 +201,18 @@ class LinkCheck:
     def _write_keys(self, order: LoadOrder, keyless: pd.DataFrame, report: LinkReport) -> None:
         """Give records their external keys back, and nothing else."""
         size = self._crm.capabilities.batch_size
-        for start in range(0, len(keyless), size):
-            part = keyless.iloc[start : start + size].reset_index(drop=True)
-            rows = WRITE_ROWS.build(
-                part[["qbench_id", "crm_id"]].assign(
-                    operation=str(Operation.LINK), verb=str(Verb.UPDATE), key=order.key_of(part["qbench_id"])
+        for crm_object, rows_of_it in objects_of(order.state, keyless["object"]):
+            of_object = keyless[rows_of_it]
+            for start in range(0, len(of_object), size):
+                part = of_object.iloc[start : start + size].reset_index(drop=True)
+                rows = WRITE_ROWS.build(
+                    part[["qbench_id", "object", "crm_id"]].assign(
+                        operation=str(Operation.LINK), verb=str(Verb.UPDATE), key=order.key_of(part["qbench_id"])
+                    )
                 )
-            )
-            nothing = pd.DataFrame(index=rows.index)
-            answer = account_for(rows, self._crm.write(order.crm_object, WriteBatch(rows, nothing, nothing)))
-            report.add("key_refused", _ids(answer, answer["error_type"].notna()))
+                nothing = pd.DataFrame(index=rows.index)
+                answer = account_for(rows, self._crm.write(crm_object, WriteBatch(rows, nothing, nothing)))
+                report.add("key_refused", _ids(answer, answer["error_type"].notna()))
 
     def _give_accounts_back(self, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:
         """Put contacts and accounts together again; a contact whose account is not taken is open, so that a load sends it."""

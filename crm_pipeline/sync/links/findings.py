@@ -17,6 +17,7 @@ FINDINGS = FrameSchema(
     (
         Column("qbench_id", "int64", "QBench id"),
         Column("version", "int64", "version last sent"),
+        Column("object", "str", "API name of the CRM's object that the record is in; null: the usual one of its record type"),
         Column("was", "str", "CRM id that the link had"),
         Column("crm_id", "str", "CRM id that it has now"),
         Column("status", "str", "status that it has now"),
@@ -96,6 +97,7 @@ def reconcile(
         {
             "qbench_id": rows["qbench_id"],
             "version": rows["version"],
+            "object": rows["object"],
             "was": rows["crm_id"],
             "crm_id": crm_id,
             "status": status,

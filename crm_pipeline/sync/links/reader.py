@@ -11,13 +11,14 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
 from crm_pipeline.model import MODELS
+from crm_pipeline.schemas import EXAMINED
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import change_links
 from crm_pipeline.sync.links.findings import contested, noteworthy, reconcile
 from crm_pipeline.sync.links.usable import account_crm_ids
-from crm_pipeline.sync.order import LoadOrder, usual_object
+from crm_pipeline.sync.order import LoadOrder, objects_of, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,12 @@ class LinkReader:
     def look(self, links: pd.DataFrame) -> Looked:
         """What there is to say of these links (schemas.LINKS)."""
         order = self.order
-        found = examined(self.crm, usual_object(self.state), links["crm_id"].tolist(), key=self.order.settings.external_key)
+        key = order.settings.external_key
+        parts = [
+            examined(self.crm, crm_object, links.loc[rows, "crm_id"].tolist(), key=key)
+            for crm_object, rows in objects_of(self.state, links["object"])
+        ]
+        found = pd.concat(parts, ignore_index=True) if parts else EXAMINED.empty()
         told = links["crm_id"].isin(found["crm_id"])
         unread = [int(qbench_id) for qbench_id in links.loc[~told, "qbench_id"]]
         links = links[told].reset_index(drop=True)
@@ -87,7 +93,7 @@ class LinkReader:
         fields = sorted({name for row in rivals["digests"] for name in row})
         if rivals.empty or not fields:
             return None, set()
-        held = self.crm.read(usual_object(self.state), rivals["leads_to"].unique().tolist(), fields)
+        held = read(self.crm, self.state, rivals.assign(crm_id=rivals["leads_to"]), fields)
         now = digests(held[fields]).set_index(held["crm_id"].rename(None)).reindex(rivals["leads_to"], fill_value=NO_DIGEST)
         last = digest_frame(rivals["digests"], fields)
         equal = (last.to_numpy() == now.to_numpy()) & (last.to_numpy() != NO_DIGEST)

@@ -16,7 +16,7 @@ from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.sync.loading.namesakes import PAIRS, doubtful, told_apart
-from crm_pipeline.sync.order import usual_object
+from crm_pipeline.sync.order import objects_of, read
 from crm_pipeline.sync.planning.lookup import Undecided
 from crm_pipeline.sync.planning.plan import Plan
 
@@ -63,9 +63,7 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
         intents = state.open_intents(connection)
     if intents.empty:
         return Settled()
-    crm_object = usual_object(state)
-    too_young = _too_young(intents, crm, crm_object)
-    found = crm.resolve_intents(crm_object, intents)
+    too_young, found = _asked(crm, state, intents)
     untold = found.loc[found["crm_id"].isna(), "qbench_id"]
     found = found[~found["qbench_id"].isin(untold)]
     with store.transaction() as connection:
@@ -80,12 +78,22 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
     }
     with store.transaction() as connection:
         # No digest is kept, so that the next plan sends the record's present state.
-        state.save_links(connection, org_id=org_id, links=_links(made))
+        state.save_links(connection, org_id=org_id, links=_links(made, intents))
         settled = intents[~intents["qbench_id"].isin(list(undecided))]
         state.close_intents(connection, ids=settled["qbench_id"].tolist())
     logger.info("%d creates without an answer settled: %d were made, %d cannot be told", len(intents), len(made), len(undecided))
     unmade = settled[~settled["qbench_id"].isin(made["qbench_id"])].dropna(subset="sent_with")
     return Settled(undecided, dict(zip(unmade["qbench_id"], (unmade["sent_with"] // SMALLER).clip(lower=1), strict=True)))
+
+
+def _asked(crm: Crm, state: CrmState, intents: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+    """Which intents may have made a record that cannot be found yet, and the pairs that the CRM tells, object by object."""
+    too_young, found = pd.Series(False, index=intents.index), []
+    for crm_object, rows in objects_of(state, intents["object"]):
+        part = intents[rows].reset_index(drop=True)
+        too_young[rows] = _too_young(part, crm, crm_object).to_numpy()
+        found.append(crm.resolve_intents(crm_object, part))
+    return too_young, pd.concat(found, ignore_index=True)
 
 
 def _too_young(intents: pd.DataFrame, crm: Crm, crm_object: CrmObject) -> pd.Series:
@@ -103,7 +111,8 @@ def _made(crm: Crm, state: CrmState, intents: pd.DataFrame, found: pd.DataFrame)
     asked = found[doubt].reset_index(drop=True)
     sent = {int(qbench_id): values for qbench_id, values in zip(intents["qbench_id"], intents["sent"], strict=True)}
     fields = {name for qbench_id in asked["qbench_id"].unique() for name in sent[qbench_id]} - {"parent_crm_id"}
-    held = crm.read(usual_object(state), asked["crm_id"].unique().tolist(), sorted(fields))
+    objects = asked["qbench_id"].map(intents.set_index("qbench_id")["object"])
+    held = read(crm, state, asked.assign(object=objects), sorted(fields))
     unread = asked["crm_id"].isin(held.loc[held["error_type"].notna(), "crm_id"])
     open_yet = asked["qbench_id"].isin(asked.loc[unread, "qbench_id"])
     told, unsure = told_apart(asked[~open_yet].reset_index(drop=True), sent=sent, held=held)
@@ -117,10 +126,11 @@ def _ambiguous(records: pd.Series) -> Undecided:
     return Undecided(AmbiguousMatchException, f"several records could be the one an interrupted run created: {', '.join(records)}")
 
 
-def _links(made: pd.DataFrame) -> pd.DataFrame:
+def _links(made: pd.DataFrame, intents: pd.DataFrame) -> pd.DataFrame:
     return LINKS.build(
         {
             "qbench_id": made["qbench_id"],
+            "object": made["qbench_id"].map(intents.set_index("qbench_id")["object"]),
             "crm_id": made["crm_id"],
             "origin": pd.Series(str(LinkOrigin.CREATED), index=made.index, dtype="str"),
             "version": pd.Series(0, index=made.index, dtype="int64"),

@@ -20,14 +20,14 @@ class Outbox:
     def __init__(self, batch_size: int, *, apart: Mapping[int, int]) -> None:
         self._batch_size = batch_size
         self._apart = apart
-        self._gathered: dict[tuple[str, int], Plan] = {}
+        self._gathered: dict[tuple[str, str, int], Plan] = {}
         self._again: list[Plan] = []
         self.is_locked = False
         """Whether the CRM had locked one of the rows that go again."""
         self._given_up: set[int] = set()
 
     def add(self, writes: Plan) -> Iterator[Plan]:
-        """Gather writes that have a verb; the batches that are full by that, each of one verb.
+        """Gather writes that have a verb; the batches that are full by that, each of one verb and of one of the CRM's objects.
 
         A write that takes an email address goes behind the one that gives it up (docs/rules.md, 23).
         """
@@ -57,8 +57,9 @@ class Outbox:
             return
         rows, self._again, self.is_locked = reduce(Plan.followed_by, self._again), [], False
         for part in emails.in_order(rows):
-            for verb in part.rows["verb"].unique():
-                yield from _batches(part.take(part.rows["verb"] == verb), self._batch_size)
+            objects, verbs = _objects(part), part.rows["verb"]
+            for name, verb in dict.fromkeys(zip(objects, verbs, strict=True)):
+                yield from _batches(part.take(objects.eq(name) & verbs.eq(verb)), self._batch_size)
 
     @property
     def waiting(self) -> list[pd.DataFrame]:
@@ -67,12 +68,19 @@ class Outbox:
 
     def _full(self, part: Plan) -> Iterator[Plan]:
         most = part.rows["qbench_id"].map(self._apart).where(unrepeatable(part.rows)).fillna(self._batch_size).astype("int64")
-        for verb, size in dict.fromkeys(zip(part.rows["verb"], most, strict=True)):
-            kind, added = (verb, size), part.take(part.rows["verb"].eq(verb) & most.eq(size))
+        objects, verbs = _objects(part), part.rows["verb"]
+        for kind in dict.fromkeys(zip(objects, verbs, most, strict=True)):
+            name, verb, size = kind
+            added = part.take(objects.eq(name) & verbs.eq(verb) & most.eq(size))
             gathered = self._gathered.pop(kind).followed_by(added) if kind in self._gathered else added
             full = len(gathered) // size * size
             self._gathered[kind] = gathered.slice(full, len(gathered))
             yield from _batches(gathered.slice(0, full), size)
+
+
+def _objects(rows: Plan) -> pd.Series:
+    """Per row the name of the CRM's object, blank for the usual one."""
+    return rows.rows["object"].fillna("")
 
 
 def _batches(rows: Plan, size: int) -> Iterator[Plan]:

@@ -117,6 +117,7 @@ def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     return LINKS.build(
         {
             "qbench_id": kept["qbench_id"],
+            "object": kept["object"],
             "crm_id": answers["crm_id"],
             "origin": kept["origin"].mask(found, str(LinkOrigin.KEY)),
             "version": kept["version"],

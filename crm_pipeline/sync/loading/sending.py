@@ -19,6 +19,7 @@ from crm_pipeline.sync.loading.failed_calls import FailedCalls
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Sent
 from crm_pipeline.sync.loading.storing import Storing
+from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.reasons import joined
 
@@ -46,16 +47,17 @@ class Sending:
         self.suspects_only = False
 
     def write(self, batch: Plan) -> Answered:
-        """Send one batch of writes; the open calls and intents are stored before.
+        """Send one batch of writes, all of one object; the open calls and intents are stored before.
 
         An answer with an error is one behind which the load goes on. Raises any other ServiceError, after storing that the
         rows are open for it.
         """
+        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
         self._job.require_locks()
         sent = self._storing.begin(batch)
         try:
             with self._job.report.timed("write"):
-                answer = account_for(batch.rows, self._job.crm.write(self._job.order.crm_object, batch))
+                answer = account_for(batch.rows, self._job.crm.write(crm_object, batch))
         except ServiceError as error:
             answer = results.failed(batch.rows, code=code_of(error))
             if not self._goes_on(self._failed_writes, error, repeatable=not unrepeatable(batch.rows).any()):

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.errors import SameRefusalError, ServiceError
 from crm_pipeline.store.deletions import left_behind, release
+from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
 from crm_pipeline.sync.loading.job import Job
@@ -42,7 +43,9 @@ class Storing:
         with self._job.store.transaction() as connection:
             if len(creates):
                 ids = creates.rows["qbench_id"].tolist()
-                self._state.save_intents(connection, org_id=self._job.org_id, run_id=order.run_id, ids=ids, sent=sent_fields(creates))
+                objects, sent = column(creates.rows["object"]), sent_fields(creates)
+                run = {"org_id": self._job.org_id, "run_id": order.run_id}
+                self._state.save_intents(connection, **run, ids=ids, sent=sent, objects=objects)
             return self._watch.begin(connection, batch.rows[~lone])
 
     def written(

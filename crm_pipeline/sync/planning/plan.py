@@ -25,6 +25,7 @@ PLAN = FrameSchema(
         Column("state_digest", "Int64", "digest of the normalized state planned"),
         Column("operation", "str", "create, update, link or none"),
         Column("verb", "str", "how it is written (model.Verb); null where no write is needed"),
+        Column("object", "str", "API name of the CRM's object that it is or will be in; null: the usual one of the record type"),
         Column("crm_id", "str", "CRM record to change; null for create"),
         Column("key", "str", "external key value to write, null without one"),
         Column("origin", "str", "origin of the link: of the stored one, or of the one to be made"),
@@ -137,6 +138,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "version": rows["version"],
                 "state_digest": inputs.normalized["state_digest"],
                 "operation": pd.Series(operation, index=index),
+                "object": rows["object"],
                 "crm_id": rows["stored"].fillna(rows["matched"]),
                 "key": key_of(rows["qbench_id"]) if key_of else no_text(index),
                 "origin": rows["link_origin"].fillna(rows["match_origin"]).fillna(str(LinkOrigin.CREATED)),
@@ -218,6 +220,7 @@ def _with_links(inputs: Inputs) -> dict[str, pd.Series]:
     """Each row's ids and version, its link and its match: columns, null where it has none."""
     ids = inputs.normalized["qbench_id"]
     links = {
+        "object": "object",
         "stored": "crm_id",
         "link_origin": "origin",
         "link_version": "version",

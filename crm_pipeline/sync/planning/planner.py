@@ -20,7 +20,7 @@ from crm_pipeline.model import MODELS, Operation
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_calls
 from crm_pipeline.store.waiting import ids_released
-from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.order import LoadOrder, read
 from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning import email_claims as claims
 from crm_pipeline.sync.planning.customers import Accounts, customers
@@ -190,7 +190,7 @@ class Planner:
         asked = (planned.sent[fields].any(axis=1) & known) | linking_contacts
         if not asked.any():
             return planned
-        current = self._crm.read(self._order.crm_object, planned.rows.loc[asked, "crm_id"].tolist(), fields)
+        current = read(self._crm, self._order.state, planned.rows[asked], fields)
         planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
         several, spec = self._crm.capabilities.several_accounts, self._order.spec
         policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"

@@ -51,6 +51,14 @@ def test_a_batch_holds_writes_of_one_verb() -> None:
     assert ids(box.rest()) == [[1, 2], [3, 4], [5, 6]]
 
 
+def test_a_batch_holds_writes_of_one_object() -> None:
+    box = outbox()
+    assert ids(box.add(writes(1, 2, 3, object=[None, "leads", None]))) == []
+    assert ids(box.rest()) == [[1, 3], [2]]
+    box.put_back(writes(1, 2, 3, object=[None, "leads", None]), locked=False)
+    assert ids(box.again()) == [[1, 3], [2]]
+
+
 @pytest.mark.parametrize(("key", "batches"), [(None, [[1], [3], [2, 4]]), ("k", [[1, 2, 3], [4]])])
 def test_a_create_that_a_call_failed_on_goes_apart_where_it_cannot_be_recognized_when_repeated(
     key: str | None, batches: list[list[int]]

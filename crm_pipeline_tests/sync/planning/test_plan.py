@@ -172,6 +172,12 @@ def test_a_changed_record_sends_all_it_may_change(links: pd.DataFrame) -> None:
     assert set(sent(done)) == {"Name", "Description", "Industry"}
 
 
+def test_a_linked_record_is_written_to_in_the_object_that_its_link_names(links: pd.DataFrame) -> None:
+    changed = raw({**FULL, "customer_name": "Acme Labs"}, version=6)
+    assert planned(ACCOUNTS, changed, links=links.assign(object="Lead")).rows["object"].tolist() == ["Lead"]
+    assert planned(ACCOUNTS, changed, links=links).rows["object"].isna().all()
+
+
 def test_a_changed_create_only_field_is_named_and_not_sent(links: pd.DataFrame) -> None:
     row = only(planned(ACCOUNTS, raw({**FULL, "city": "Dallas"}), links=links))
     assert (row.operation, row.outcome, row.reason) == ("none", "unchanged", "not_pushed: BillingCity")
