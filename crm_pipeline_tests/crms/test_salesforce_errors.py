@@ -33,6 +33,12 @@ def row_error(code: str, message: str = "", *fields: str, **more: Any) -> list[d
     return [{"statusCode": code, "message": message, "fields": list(fields), **more}]
 
 
+@pytest.mark.parametrize("fields", [None, 1, True, "Name", {"Name": 1}, [1, None, ["Name"]]])
+def test_fields_in_another_form_than_salesforces_are_none_and_cost_the_row_no_more(fields: object) -> None:
+    entry = {"statusCode": "STRING_TOO_LONG", "message": "", "fields": fields}
+    assert read_problem([entry]) == RowProblem("STRING_TOO_LONG")
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [

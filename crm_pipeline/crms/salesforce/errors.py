@@ -199,7 +199,7 @@ def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
     if not listed:
         return RowProblem(None)
     messages = [str(entry.get("message") or "") for entry in listed]
-    named = [name for entry in listed for name in entry.get("fields") or () if isinstance(name, str)]
+    named = [name for entry in listed if isinstance(entry.get("fields"), list) for name in entry["fields"] if isinstance(name, str)]
     return RowProblem(
         code=_code(listed[0].get("statusCode") or listed[0].get("errorCode") or listed[0].get("error")),
         fields=_unique(
