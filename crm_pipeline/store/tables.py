@@ -150,6 +150,14 @@ link = Table(
     _now("updated_at"),
     Index("uq_link_org_id_record_type_crm_id", "org_id", "record_type", "crm_id", unique=True),
     Index("ix_link_back_from", "integration", "crm", "record_type", postgresql_where=text("back_from IS NOT NULL")),
+    Index(
+        "ix_link_source_deleted",
+        "integration",
+        "crm",
+        "record_type",
+        "updated_at",
+        postgresql_where=text("status = 'source_deleted'"),
+    ),
     comment="Stored pairs of a QBench record and a CRM record; no two QBench records share a CRM record",
 )
 

@@ -107,16 +107,21 @@ WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = :gone AND N
 
 _NORMALIZED_ANEW = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-JOIN crm_pipeline.normalized_record AS staged
-  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.normalized_record AS staged
+  WHERE staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+  OFFSET 0) AS staged
 WHERE {_OURS} AND {of_another_state("waiting")}
 """
+# OFFSET keeps PostgreSQL from a join that reads all records: here and below, few rows are looked up.
 
 _CUSTOMERS_COUNTED_ANEW = f"""
 SELECT planned.qbench_id FROM crm_pipeline.normalized_record AS staged
-JOIN crm_pipeline.outcome AS planned
-  ON planned.integration = staged.integration AND planned.crm = :crm AND planned.record_type = staged.record_type
- AND planned.qbench_id = staged.qbench_id
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.outcome AS planned
+  WHERE planned.integration = staged.integration AND planned.crm = :crm AND planned.record_type = staged.record_type
+    AND planned.qbench_id = staged.qbench_id
+  OFFSET 0) AS planned
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.customers IS NOT NULL
   AND {of_another_state("planned")}
 """
