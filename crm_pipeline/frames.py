@@ -13,6 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.types import pandas_dtype
 
+_NOBODY = np.iinfo(np.int64).min
+"""Stands for a null among integers; no record has this id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -119,16 +122,26 @@ def no_text(index: pd.Index) -> pd.Series:
     return pd.Series(pd.arrays.ArrowStringArray(pa.nulls(len(index), pa.large_string()), dtype=_dtype("str")), index=index)
 
 
-def aligned(frame: pd.DataFrame, ids: pd.Series, *, columns: Mapping[str, str]) -> dict[str, pd.Series]:
+def aligned(frame: pd.DataFrame, ids: pd.Series, *, columns: Mapping[str, str], by: str = "qbench_id") -> dict[str, pd.Series]:
     """Columns of a frame, each id's row of it, null where it has none; ``columns``: their names there by those they get.
 
-    ``frame``: at most one row per ``qbench_id``. What a merge gives, without its cost on small frames.
+    ``frame``: at most one row per id, which its column ``by`` holds; a null id is nobody's. What a merge gives, without its cost
+    on small frames.
     """
-    positions = pd.Index(frame["qbench_id"].array).get_indexer(ids.array)
+    positions = pd.Index(_keys(frame[by])).get_indexer(_keys(ids))
     return {
         name: pd.Series(pd.api.extensions.take(frame[given].array, positions, allow_fill=True), index=ids.index)
         for name, given in columns.items()
     }
+
+
+def looked_up(ids: pd.Series, frame: pd.DataFrame, name: str, *, by: str = "qbench_id") -> pd.Series:
+    """One column of a frame for each id (see ``aligned``)."""
+    return aligned(frame, ids, columns={name: name}, by=by)[name]
+
+
+def _keys(ids: pd.Series) -> Any:
+    return ids.to_numpy("int64", na_value=_NOBODY) if ids.dtype == "Int64" else ids.array
 
 
 @cache

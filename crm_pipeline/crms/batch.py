@@ -8,6 +8,7 @@ from typing import Self
 import pandas as pd
 
 from crm_pipeline.errors import UnaccountedException
+from crm_pipeline.frames import aligned
 from crm_pipeline.schemas import WRITE_RESULTS
 
 
@@ -28,6 +29,8 @@ class WriteBatch:
 
     def take(self, mask: pd.Series) -> Self:
         """The rows where the mask holds, indexed anew."""
+        if mask.all():
+            return self
         return type(self)(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
 
     def slice(self, start: int, stop: int) -> Self:
@@ -52,9 +55,11 @@ class WriteBatch:
 
 def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """Exactly one result (schemas.WRITE_RESULTS) per sent row, in the rows' order; a row without an answer is unaccounted."""
-    answered = WRITE_RESULTS.check(results).drop_duplicates("qbench_id").set_index("qbench_id").reindex(rows["qbench_id"])
+    first = WRITE_RESULTS.check(results).drop_duplicates("qbench_id")
+    answered = aligned(first, rows["qbench_id"].reset_index(drop=True), columns={name: name for name in first.columns})
+    answered["qbench_id"] = rows["qbench_id"].reset_index(drop=True)
     silent = answered["error_type"].isna() & answered["crm_id"].isna()
     answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
     for name in ("parent_sent", "value_refused"):
         answered[name] = answered[name].eq(True)
-    return WRITE_RESULTS.build(answered.reset_index())
+    return WRITE_RESULTS.build(answered)

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -71,4 +72,9 @@ def execute_rows(connection: Connection, statement: str | TextClause, frame_leng
 
 
 def _prepared(statement: str | TextClause) -> TextClause:
-    return text(statement) if isinstance(statement, str) else statement
+    return _parsed(statement) if isinstance(statement, str) else statement
+
+
+@lru_cache(maxsize=256)
+def _parsed(statement: str) -> TextClause:
+    return text(statement)

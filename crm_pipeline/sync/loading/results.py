@@ -37,6 +37,8 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
     schemas.HOLDERS.
     """
     written = results["crm_id"].where(results["error_type"].isna())
+    if holders.empty and not written.dropna().duplicated().any():
+        return results
     holder = holders.set_index("crm_id").reindex(written).reset_index(drop=True)
     own = holder["qbench_id"].eq(results["qbench_id"]) & holder["integration"].eq(integration)
     held = holder["qbench_id"].notna() & ~own
@@ -90,16 +92,21 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     error_type = results["error_type"].mask(results["error_type"].isna() & parent_open(rows, results), AssociationPendingException.__name__)
     done = rows["operation"].map(_OUTCOME_OF_OPERATION)
     done = done.mask(rows["operation"].eq(Operation.CREATE) & results["created"].eq(False).fillna(False).astype(bool), str(Outcome.LINKED))
-    errors = record_errors()
+    if error_type.notna().any():
+        errors = record_errors()
+        outcome = error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done)
+        retryable = error_type.map({name: error.retryable for name, error in errors.items()}).eq(True)
+    else:
+        outcome, retryable = done, pd.Series(False, index=rows.index)
     return OUTCOMES.build(
         {
             "qbench_id": rows["qbench_id"],
             "version": rows["version"],
-            "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done),
+            "outcome": outcome,
             "error_type": error_type,
             "reason": _reasons(rows, results),
             "waits_on": _waits_on(error_type, results["error_ids"], customer=rows["parent_qbench_id"]),
-            "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
+            "retryable": retryable,
             "state_digest": rows["state_digest"],
             "write_digest": rows["write_digest"].where(error_type.notna()),
         }

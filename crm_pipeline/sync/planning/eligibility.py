@@ -16,7 +16,7 @@ from crm_pipeline.errors import (
     RecordError,
     record_errors,
 )
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, aligned, looked_up, no_text
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.sync.links.usable import UNUSABLE, account_crm_ids
 
@@ -52,21 +52,20 @@ def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame
 
     ``errors``: the customers' own record errors by QBench id, where they have one.
     """
-    unique = pd.DataFrame({"customer_id": customer_ids.dropna().astype("int64").unique()})
-    known = unique.assign(crm_id=unique["customer_id"].map(account_crm_ids(links)).astype("str"))
-    latest = outcomes[["qbench_id", "outcome", "retryable", "error_type"]]
-    known = known.merge(latest, left_on="customer_id", right_on="qbench_id", how="left")
+    unique = pd.Series(customer_ids.dropna().astype("int64").unique())
+    crm_ids = account_crm_ids(links).reindex(unique).set_axis(unique.index)
+    latest = aligned(outcomes, unique, columns={name: name for name in ("outcome", "retryable", "error_type")})
     # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
-    ended = known["outcome"].notna() & ~known["retryable"].eq(True)
-    own = pd.Series(None, index=known.index, dtype="str") if errors is None else known["customer_id"].map(errors)
+    ended = latest["outcome"].notna() & ~latest["retryable"].eq(True)
+    own = no_text(unique.index) if errors is None else errors.reindex(unique).set_axis(unique.index)
     held = own.isin(HOLDING)
     return PARENTS.build(
         {
-            "customer_id": known["customer_id"],
-            "parent_crm_id": known["crm_id"].mask(held),
+            "customer_id": unique,
+            "parent_crm_id": crm_ids.mask(held),
             "held": held,
-            "cause": known["error_type"].mask(held, own),
-            "blocked": (ended & known["crm_id"].isna()).astype("bool"),
+            "cause": latest["error_type"].mask(held, own),
+            "blocked": ended & crm_ids.isna(),
         }
     )
 
@@ -74,8 +73,8 @@ def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame
 def parent_crm_ids(customer_ids: pd.Series, customers: pd.DataFrame | None) -> pd.Series:
     """The CRM id of each row's account, null without one; ``customers``: PARENTS, None for accounts."""
     if customers is None:
-        return pd.Series(None, index=customer_ids.index, dtype="str")
-    return customer_ids.map(customers.set_index("customer_id")["parent_crm_id"]).astype("str")
+        return no_text(customer_ids.index)
+    return looked_up(customer_ids, customers, "parent_crm_id", by="customer_id")
 
 
 def assess(
@@ -90,17 +89,23 @@ def assess(
     ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts. ``email_winners``: per
     row the QBench id to which its email belongs (emails), null where nobody claims it.
     """
-    verdicts = pd.DataFrame(
-        {"qbench_id": normalized["qbench_id"], "error_type": normalized["error_type"], "reason": normalized["error_fields"]}
+    wrong = normalized["error_type"].dropna()
+    verdicts = VERDICTS.build(
+        {
+            "qbench_id": normalized["qbench_id"],
+            "error_type": normalized["error_type"],
+            "reason": normalized["error_fields"],
+            "waits_on": wrong.map(_waits_on()).reindex(normalized.index) if len(wrong) else no_text(normalized.index),
+        }
     )
-    verdicts["waits_on"] = verdicts["error_type"].map(_waits_on())
-    verdicts["after_match"] = False
     if customers is not None:
-        known = pd.DataFrame({"customer_id": normalized["customer_id"]}).merge(customers, on="customer_id", how="left")
+        of = normalized["customer_id"].reset_index(drop=True)
+        columns = {column: column for column in PARENTS.names if column != "customer_id"}
+        known = pd.DataFrame({"customer_id": of, **aligned(customers, of, columns=columns, by="customer_id")})
         verdicts = _with_held_customer(verdicts, known)
         if email_winners is not None:
             # What keeps back a record with such a link is the link, which claims no address either.
-            without_claim = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"]).isin(UNUSABLE)
+            without_claim = looked_up(verdicts["qbench_id"], links, "status").isin(UNUSABLE)
             verdicts = _with_duplicate_email(verdicts, email_winners.mask(without_claim))
         verdicts = _without_customer(verdicts, known)
     return VERDICTS.build(_with_unusable_link(verdicts, links))
@@ -114,6 +119,8 @@ def _with_held_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataF
 def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.DataFrame:
     lost = winners.notna() & winners.ne(verdicts["qbench_id"]).fillna(value=False).astype(bool)
     rows = verdicts["error_type"].isna() & lost
+    if not rows.any():
+        return verdicts
     winner = winners[rows].astype("str")
     return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_on="email:" + winner)
 
@@ -138,7 +145,7 @@ def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[Recor
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
     if not links["status"].isin(UNUSABLE).any():
         return verdicts
-    status = verdicts["qbench_id"].map(links.set_index("qbench_id")["status"])
+    status = looked_up(verdicts["qbench_id"], links, "status")
     merged = ", merged into " + links["merged_into"]
     named = links["crm_id"].mask(merged.notna(), links["crm_id"] + merged)
     crm_id = verdicts["qbench_id"].map(named.set_axis(links["qbench_id"]))

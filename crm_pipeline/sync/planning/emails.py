@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, looked_up
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning.plan import Plan
 
@@ -30,12 +30,14 @@ def winners(emails: pd.Series, digests: pd.Series, contenders: pd.DataFrame) -> 
     which the address was last sent, then the oldest id. One that may not sync holds on to what it has in the CRM, but claims
     nothing new.
     """
+    if contenders.empty:
+        return pd.Series(pd.NA, index=emails.index, dtype="Int64")
     wanted = pd.DataFrame({"email": emails, "wanted": digests}).dropna(subset=["email"]).drop_duplicates("email")
     claims = contenders.merge(wanted, on="email")
     claims["holds"] = claims["linked"] & claims["digest"].eq(claims["wanted"]).fillna(value=False).astype(bool)
     claims = claims[claims["eligible"] | claims["holds"]]
     ranked = claims.sort_values(["linked", "holds", "qbench_id"], ascending=[False, False, True], kind="stable")
-    return emails.map(ranked.drop_duplicates("email").set_index("email")["qbench_id"]).astype("Int64")
+    return looked_up(emails, ranked.drop_duplicates("email"), "qbench_id", by="email").astype("Int64")
 
 
 def with_emails(planned: Plan, *, held: pd.Series, wanted: pd.Series) -> Plan:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
+from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.meaningless import match_values
@@ -70,7 +71,7 @@ class Lookup:
             if len(rows):
                 found.append(self._by_match_key(rows, match_key))
                 rows = _without(rows, found[-1])
-        return one_each(MATCHES.build(pd.concat(found, ignore_index=True)))
+        return one_each(_together(found))
 
     def rivals(self, unlinked: pd.DataFrame) -> list[int]:
         """QBench ids of the staged records that claim, by a scanned match key, a CRM record which one of these rows claims.
@@ -81,6 +82,8 @@ class Lookup:
 
     def meaningless(self, rows: pd.DataFrame) -> pd.Series:
         """Per normalized row the match keys whose value names nobody, so that nothing was looked for (str); null without one."""
+        if rows.empty or not self._match_keys:
+            return no_text(rows.index)
         notes = pd.Series("", index=rows.index, dtype="str")
         for source in dict.fromkeys(key.source for key in self._match_keys if key.source in rows.columns):
             kind = _kind(self._state, source)
@@ -242,8 +245,14 @@ def _kind(state: CrmState, source: str) -> FieldKind:
     return field.kind if field is not None else "text"
 
 
+def _together(found: list[pd.DataFrame]) -> pd.DataFrame:
+    """Several frames of matches (MATCHES) as one."""
+    filled = [frame for frame in found if len(frame)]
+    return MATCHES.build(pd.concat(filled, ignore_index=True)) if filled else MATCHES.empty()
+
+
 def _without(rows: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:
-    return rows[~rows["qbench_id"].isin(matched["qbench_id"])]
+    return rows[~rows["qbench_id"].isin(matched["qbench_id"])] if len(matched) else rows
 
 
 def _unread(claims: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
@@ -256,6 +265,8 @@ def _unread(claims: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
 
 
 def _undecided(rows: pd.DataFrame, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
+    if not undecided:
+        return MATCHES.empty()
     ids = rows["qbench_id"][rows["qbench_id"].isin(list(undecided))].reset_index(drop=True)
     why = [undecided[qbench_id] for qbench_id in ids]
     return MATCHES.build(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from crm_pipeline.errors import OtherAccountException
+from crm_pipeline.frames import looked_up, no_text
 from crm_pipeline.mapping.spec import OnOtherAccount
 from crm_pipeline.model import LinkStatus, Operation
 from crm_pipeline.sync.planning.plan import PLAN, Plan
@@ -14,7 +15,9 @@ from crm_pipeline.sync.planning.unread import undone
 
 def former_customers(normalized: pd.DataFrame, links: pd.DataFrame) -> list[int]:
     """QBench ids of the customers that linked contacts (schemas.LINKS) belonged to before."""
-    now = links["qbench_id"].map(normalized.set_index("qbench_id")["customer_id"])
+    if links["parent_qbench_id"].isna().all():
+        return []
+    now = looked_up(links["qbench_id"], normalized, "customer_id")
     moved = links["parent_qbench_id"].notna() & now.notna() & links["parent_qbench_id"].ne(now)
     return [int(customer) for customer in links.loc[moved, "parent_qbench_id"].unique()]
 
@@ -24,6 +27,8 @@ def previous_parent_crm_ids(normalized: pd.DataFrame, links: pd.DataFrame, forme
 
     ``former``: schemas.LINKS of the former customers.
     """
+    if former.empty:
+        return no_text(normalized.index)
     there = former[~former["status"].isin([LinkStatus.DELETED])].set_index("qbench_id")
     customers = normalized["qbench_id"].map(links.set_index("qbench_id")["parent_qbench_id"])
     return customers.map(there["merged_into"].fillna(there["crm_id"])).astype("str")

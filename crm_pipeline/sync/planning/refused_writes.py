@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.frames import aligned, looked_up
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning.plan import Plan
@@ -30,6 +31,8 @@ def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSet
     """
     writes = planned.rows["operation"].ne(Operation.NONE)
     waits = ~writes & planned.rows["waits_on"].notna() & ~planned.rows["retryable"]
+    if not (writes | waits).any():
+        return planned
     sent = planned.sent[writes]
     values = digests.loc[writes, sent.columns].where(sent, NO_DIGEST).assign(blanks=_blanks(digests[writes], sent))
     hashed = pd.util.hash_pandas_object(pd.concat([planned.rows.loc[writes, _TARGET].astype("str"), values], axis=1), index=False)
@@ -43,10 +46,10 @@ def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection
 
     ``latest``: the latest outcomes (schemas.OUTCOMES). ``released``: QBench ids of records for which what they wait on has changed.
     """
-    before = latest.set_index("qbench_id").reindex(planned.rows["qbench_id"]).reset_index(drop=True)
     refused = repeats(planned, latest) & ~planned.rows["qbench_id"].isin(released)
     if not refused.any():
         return planned
+    before = aligned(latest, planned.rows["qbench_id"], columns={name: name for name in _SAID})
     said = {name: planned.rows[name].mask(refused, before[name]) for name in _SAID}
     rows = planned.rows.assign(
         **said,
@@ -59,7 +62,9 @@ def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection
 
 def repeats(planned: Plan, latest: pd.DataFrame) -> pd.Series:
     """Which rows would write what was refused before; ``latest``: the latest outcomes (schemas.OUTCOMES)."""
-    before = _write(planned.rows["qbench_id"].map(latest.set_index("qbench_id")["write_digest"]).astype("str"))
+    if latest["write_digest"].isna().all():
+        return pd.Series(False, index=planned.rows.index)
+    before = _write(looked_up(planned.rows["qbench_id"], latest, "write_digest"))
     return planned.rows["operation"].ne(Operation.NONE) & before.notna() & _write(planned.rows["write_digest"]).eq(before)
 
 
