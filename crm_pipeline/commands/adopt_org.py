@@ -16,8 +16,7 @@ from crm_pipeline.commands.options import (
 )
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.reading import organization
+from crm_pipeline.qbench.source import QBench
 from crm_pipeline.store.organizations import LinksThen, adopt_organization, stored_organization
 from crm_pipeline.sync.turns import run_of
 
@@ -58,8 +57,8 @@ def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, mo
 def _organization(spec: IntegrationSpec, service: str) -> tuple[str, str | None]:
     """The organization that the credentials lead to, and the external keys the integration writes there."""
     if service == QBENCH:
-        with closing(QBenchClient(spec.qbench, integration=spec.name)) as client:
-            return organization(client), None
+        with closing(QBench(spec.qbench, integration=spec.name)) as source:
+            return source.organization(), None
     [name] = crm_names(spec, service)
     with connected(spec, name) as crm:
         return crm.organization(), spec.order(name, spec.accounts, run_id="by hand").key_space

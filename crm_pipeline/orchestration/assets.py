@@ -120,9 +120,9 @@ def _extract(
     def extract(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from crm_pipeline.sync.extracting.extract import Extract
 
-        client = getattr(context.resources, resource)
-        spent = Spent(client)
-        job = Extract(spec.name, record_type, store=STORE, client=client)
+        source = getattr(context.resources, resource)
+        spent = Spent(source)
+        job = Extract(spec.name, record_type, store=STORE, source=source)
 
         def metadata() -> dict[str, Any]:
             rows = {ROW_COUNT: job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}

@@ -18,7 +18,7 @@ from crm_pipeline.sync.links.check import LinkReport
 from crm_pipeline.sync.loading.report import LoadReport
 
 if TYPE_CHECKING:
-    from crm_pipeline.qbench.listing import Gap
+    from crm_pipeline.source import Gap
 
 ROW_COUNT = "dagster/row_count"
 COLUMN_SCHEMA = "dagster/column_schema"

@@ -16,6 +16,7 @@ from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import asset_of
+from crm_pipeline.source import Source
 
 if TYPE_CHECKING:
     from crm_pipeline.sync.extracting.deletions import Deletions
@@ -40,10 +41,10 @@ def nightly_assets(spec: IntegrationSpec, specs: AssetSpecs) -> list[dg.AssetsDe
 
 
 def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: AssetSpecs) -> dg.AssetsDefinition:
-    def begin(client: Any) -> "WaitingContacts":
+    def begin(source: Source) -> "WaitingContacts":
         from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
 
-        return WaitingContacts(spec.name, record_type, store=STORE, client=client)
+        return WaitingContacts(spec.name, record_type, store=STORE, source=source)
 
     def warnings(job: "WaitingContacts") -> list[str]:
         return [f"contacts {ids_listed(job.failed)} cannot be read; they are tried again next time"] if job.failed else []
@@ -60,10 +61,10 @@ def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: Ass
 
 
 def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
-    def begin(client: Any) -> "Deletions":
+    def begin(source: Source) -> "Deletions":
         from crm_pipeline.sync.extracting.deletions import Deletions
 
-        return Deletions(spec.name, *spec.records, store=STORE, client=client)
+        return Deletions(spec.name, *spec.records, store=STORE, source=source)
 
     def counts(job: "Deletions") -> dict[str, Any]:
         gaps = gaps_listed(deletions=job.gaps)
@@ -100,7 +101,7 @@ def _asset(
     counts: Callable[[R], dict[str, Any]],
     warnings: Callable[[R], list[str]],
 ) -> dg.AssetsDefinition:
-    """The asset that runs what ``begin`` makes of a QBench client, ``of`` these records; tells its counts, and warns in the log."""
+    """The asset that runs what ``begin`` makes of the source, ``of`` these records; tells its counts, and warns in the log."""
     resource = names.resource_key(spec.name, "qbench")
 
     @asset_of(
@@ -111,8 +112,8 @@ def _asset(
         retry_policy=dg.RetryPolicy(max_retries=1),
     )
     def nightly(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        client = getattr(context.resources, resource)
-        spent, job = Spent(client), begin(client)
+        source = getattr(context.resources, resource)
+        spent, job = Spent(source), begin(source)
 
         def metadata() -> dict[str, Any]:
             return {**counts(job), **spent.metadata()}

@@ -25,9 +25,9 @@ def qbench_resource(settings: QBenchSettings, integration: str) -> dg.ResourceDe
     """The QBench client of an integration: signs in at its first call, closed at the end of the run."""
 
     def connect() -> _Client:
-        from crm_pipeline.qbench.client import QBenchClient
+        from crm_pipeline.qbench.source import QBench
 
-        return QBenchClient(settings, integration=integration)
+        return QBench(settings, integration=integration)
 
     return _resource(connect, description=f"Reads the QBench tenant of {integration}.")
 

@@ -18,6 +18,7 @@ from crm_pipeline.qbench.contracts import record_id
 from crm_pipeline.qbench.dates import DAY, Moment, parse_date
 from crm_pipeline.qbench.dividing import Divided, Division, NotDividedError, may_be_in_parts
 from crm_pipeline.qbench.one_by_one import is_of_one_record
+from crm_pipeline.source import Gap
 
 VERSION_KEY = "last_updated"
 OLDEST_FIRST: Mapping[str, str] = {"sort_by": VERSION_KEY, "sort_order": "ASC"}
@@ -54,21 +55,6 @@ class Row:
     def readable(self) -> bool:
         """Whether the record's date can be read at all."""
         return math.isfinite(self.latest)
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A record that QBench fails to list, of which nobody knows the id.
-
-    It stands in the list ``name``, at ``place`` (from 1 on) of the records last updated at ``position`` or later; its last update lies
-    at ``since`` or later, up to ``until``, not included (Unix seconds; infinite where nothing behind it was read).
-    """
-
-    name: str
-    place: int
-    position: int
-    since: int
-    until: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,38 +17,17 @@ from crm_pipeline.qbench.answers import NOT_FOUND
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import asked_customer_ids, customers_of_each, with_customers, without_customers
 from crm_pipeline.qbench.dividing import may_be_in_parts
-from crm_pipeline.qbench.listing import DELETED, VERSION_KEY, Gap, Row, RowList
+from crm_pipeline.qbench.listing import DELETED, VERSION_KEY, Row, RowList
 from crm_pipeline.qbench.one_by_one import read_each
 from crm_pipeline.qbench.walking import Walk
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW
+from crm_pipeline.source import Gap, Page, ReadById
 
 FRAME_ROWS = 2000
 USUAL_PORTS = {"http": 80, "https": 443}
 """The port that an address means where it names none."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a read.
-
-    ``frame`` (schemas.RAW) holds no (id, version) twice. Every record whose version is below ``position`` (Unix seconds) has been
-    yielded with this page or before it, so a read that broke off here resumes from it. ``total`` is the number of records that
-    QBench announced at the read's start, those behind the window's end included; None where it said none.
-    """
-
-    frame: pd.DataFrame
-    position: int
-    total: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadById:
-    """Records read one by one: ``frame`` as ``read_changes`` gives them (schemas.RAW), and the ``failed`` ids, whose own reads fail."""
-
-    frame: pd.DataFrame
-    failed: list[int] = field(default_factory=list)
 
 
 def organization(client: QBenchClient) -> str:

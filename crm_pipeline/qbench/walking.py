@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 from crm_pipeline.errors import UnexpectedAnswerError
-from crm_pipeline.qbench.listing import Gap, Row, RowList, RowPage
+from crm_pipeline.qbench.listing import Row, RowList, RowPage
+from crm_pipeline.source import Gap
 
 MOST_PASSES = 8
 """How often a list that time does not order is gone through before the read gives up."""

@@ -22,7 +22,7 @@ from sqlalchemy import text
 import crm_pipeline
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.store.database import Store
@@ -150,8 +150,8 @@ def test_integrations_of_one_tenant_read_it_one_after_the_other(sandbox: Sandbox
 
     def read(name: str) -> int:
         spec = IntegrationSpec.model_validate({"name": name, **attributes(sandbox)})
-        with closing(Store(database_url)) as own_store, closing(QBenchClient(spec.qbench, integration=name)) as client:
-            extract = Extract(name, RecordType.ACCOUNT, store=own_store, client=client)
+        with closing(Store(database_url)) as own_store, closing(QBench(spec.qbench, integration=name)) as source:
+            extract = Extract(name, RecordType.ACCOUNT, store=own_store, source=source)
             extract.run(EVERYTHING)
             return extract.rows
 

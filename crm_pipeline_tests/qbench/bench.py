@@ -11,7 +11,7 @@ import pandas as pd
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.reading import Page, read_changes
+from crm_pipeline.qbench.reading import read_changes
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS
 from crm_pipeline.sandbox.faults import Faults
@@ -19,6 +19,7 @@ from crm_pipeline.sandbox.journal import Journal
 from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
 from crm_pipeline.sandbox.server import serve
 from crm_pipeline.schemas import RAW
+from crm_pipeline.source import Page
 from crm_pipeline_tests.tenants import SHORT_WAITS
 
 NOW = 2_000_000_000

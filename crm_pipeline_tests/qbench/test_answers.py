@@ -15,8 +15,9 @@ from crm_pipeline.errors import ServiceError, UnexpectedAnswerError
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import contact_ids
-from crm_pipeline.qbench.reading import ReadById, deleted_since, read_by_id, read_changes, read_deletions, read_one, read_restored
+from crm_pipeline.qbench.reading import deleted_since, read_by_id, read_changes, read_deletions, read_one, read_restored
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.source import ReadById
 from crm_pipeline_tests.bending import bending, member, others, planned, recorded, ways
 from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of, quiet_tenant, settings_for
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.listing import Gap
 from crm_pipeline.qbench.reading import Reading, deleted_since, read_by_id, read_changes, read_deletions
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.source import Gap
 from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of
 
 ACCOUNT = RecordType.ACCOUNT

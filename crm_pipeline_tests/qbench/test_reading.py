@@ -15,9 +15,10 @@ from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.one_by_one import MOST_FAILURES
-from crm_pipeline.qbench.reading import Page, organization, read_by_id, read_changes, read_deletions, read_one, read_restored
+from crm_pipeline.qbench.reading import organization, read_by_id, read_changes, read_deletions, read_one, read_restored
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.qbench import QBenchTenant
+from crm_pipeline.source import Page
 from crm_pipeline_tests.qbench.bench import NOW, Bench, bench, frame_of, keys_of, quiet_tenant, settings_for
 
 T0 = 1_760_000_000

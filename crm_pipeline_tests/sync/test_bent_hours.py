@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.errors import CrmPipelineError
-from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extracting.extract import Extract
@@ -93,9 +93,9 @@ class Hour:
     def run(self) -> bool:
         """A run of the hour; whether it ended without an error and left no row open."""
         try:
-            with closing(QBenchClient(self.spec.qbench.model_copy(update={"attempts": 1}), integration=self.spec.name)) as client:
+            with closing(QBench(self.spec.qbench.model_copy(update={"attempts": 1}), integration=self.spec.name)) as source:
                 for record_type in (ACCOUNT, CONTACT):
-                    Extract(self.spec.name, record_type, store=self.bench.store, client=client).run(HOUR)
+                    Extract(self.spec.name, record_type, store=self.bench.store, source=source).run(HOUR)
             for record_type in (ACCOUNT, CONTACT):
                 self.bench.normalize(self.spec, record_type, window=HOUR)
             reports(self.bench, self.spec, scope="recent")

@@ -7,6 +7,7 @@ after the causes came, one after they ended, and one in which nothing happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.tenant import QBenchTenant
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extracting.extract import Extract
@@ -50,9 +51,9 @@ class World:
     def run(self) -> None:
         """A run of the next hour: read, normalize, compare the links, load."""
         window = Window(since=None if self.hour == 1 else self.hour * HOUR, until=(self.hour + 1) * HOUR)
-        with QBenchClient(self.spec.qbench, integration=self.spec.name) as client:
+        with closing(QBench(self.spec.qbench, integration=self.spec.name)) as source:
             for record_type in (ACCOUNT, CONTACT):
-                Extract(self.spec.name, record_type, store=self.bench.store, client=client).run(window)
+                Extract(self.spec.name, record_type, store=self.bench.store, source=source).run(window)
         for record_type in (ACCOUNT, CONTACT):
             self.bench.normalize(self.spec, record_type, window=window)
         reports(self.bench, self.spec)

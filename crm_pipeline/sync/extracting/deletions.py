@@ -13,9 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.listing import Gap
-from crm_pipeline.qbench.reading import read_deletions, read_restored
+from crm_pipeline.source import Gap, Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_as_deleted, staged_states
 from crm_pipeline.store.staging import stage_raw
@@ -35,7 +33,7 @@ class Deletions:
     records that QBench fails to list; they are read again the next time.
     """
 
-    def __init__(self, integration: str, *record_types: RecordType, store: Store, client: QBenchClient) -> None:
+    def __init__(self, integration: str, *record_types: RecordType, store: Store, source: Source) -> None:
         self.listed = 0
         self.deleted = 0
         self.restored = 0
@@ -43,13 +41,13 @@ class Deletions:
         self.gaps: list[Gap] = []
         self._integration = integration
         self._store = store
-        self._client = client
+        self._source = source
 
     def run(self) -> None:
         """Stage what differs. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
-        with reading(self._client, integration=self._integration, store=self._store):
+        with reading(self._source, integration=self._integration, store=self._store):
             for record_type in self.failed:
-                found = stage_deleted(self._integration, record_type, store=self._store, client=self._client)
+                found = stage_deleted(self._integration, record_type, store=self._store, source=self._source)
                 self.listed += len(found.ids)
                 self.deleted += found.news
                 self.gaps += found.gaps
@@ -67,7 +65,7 @@ class Deletions:
             known = staged_as_deleted(connection, self._integration, record_type).set_index("qbench_id")
         ids = [qbench_id for qbench_id in known.index.tolist() if qbench_id not in listed]
         for start in range(0, len(ids), BATCH):
-            answer = read_restored(self._client, record_type, ids[start : start + BATCH])
+            answer = self._source.restored(record_type, ids[start : start + BATCH])
             with self._store.transaction() as connection:
                 frame = _at_their_versions(answer.frame, known["version"])
                 self.restored += stage_raw(connection, self._integration, record_type, frame=frame)
@@ -83,11 +81,11 @@ class Listed:
     gaps: list[Gap]
 
 
-def stage_deleted(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> Listed:
+def stage_deleted(integration: str, record_type: RecordType, *, store: Store, source: Source) -> Listed:
     """Read QBench's whole list of deleted records and stage those not known to be. Raises a ServiceError."""
     listed: set[int] = set()
     news = 0
-    deletions = read_deletions(client, record_type, since=None, until=sys.maxsize)
+    deletions = source.deletions(record_type, since=None, until=sys.maxsize)
     for page in deletions:
         ids = page.frame["qbench_id"].tolist()
         listed.update(ids)

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crm_pipeline.model import MODELS, RecordType, children
-from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.listing import Gap
-from crm_pipeline.qbench.reading import Page, deleted_since, read_changes, read_deletions
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN
+from crm_pipeline.source import Gap, Page, Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_states
 from crm_pipeline.store.gaps import close_gap, keep_gaps, open_gaps
@@ -38,7 +36,7 @@ class Extract:
     ``gaps``: the records that QBench fails to list, of this read and of earlier ones, and ``deletion_gaps`` of its list of deleted ones.
     """
 
-    def __init__(self, integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> None:
+    def __init__(self, integration: str, record_type: RecordType, *, store: Store, source: Source) -> None:
         self.rows = 0
         self.position = 0
         self.newest: int | None = None
@@ -51,14 +49,14 @@ class Extract:
         self._integration = integration
         self._record_type = record_type
         self._store = store
-        self._client = client
+        self._source = source
         self._started = time.monotonic()
-        self._calls_before = sum(client.calls.snapshot().values())
+        self._calls_before = sum(source.calls.snapshot().values())
 
     def run(self, window: Window) -> None:
         """Stage the window's records. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
         self.position = window.since or 0
-        with reading(self._client, integration=self._integration, store=self._store):
+        with reading(self._source, integration=self._integration, store=self._store):
             with self._store.transaction() as connection:
                 earlier = interrupted_at(connection, self._integration, self._record_type, window=window)
             if earlier is not None:
@@ -68,7 +66,7 @@ class Extract:
             self._read(window, resume=earlier.position if earlier is not None else None)
 
     def _read(self, window: Window, *, resume: int | None) -> None:
-        changes = read_changes(self._client, self._record_type, since=window.since, until=window.until, resume=resume)
+        changes = self._source.changes(self._record_type, since=window.since, until=window.until, resume=resume)
         for page in changes:
             self._stage(page, window, position=page.position, gaps=changes.gaps)
             self._tell_progress(page)
@@ -81,17 +79,16 @@ class Extract:
         self.position = window.until
         self._read_gaps()
         if children(self._record_type):
-            self.read_again += read_contacts_of_returned(self._integration, self._record_type, store=self._store, client=self._client)
+            self.read_again += read_contacts_of_returned(self._integration, self._record_type, store=self._store, source=self._source)
         if MODELS[self._record_type].parent is not None:
-            again = read_untold(self._integration, self._record_type, store=self._store, client=self._client)
+            again = read_untold(self._integration, self._record_type, store=self._store, source=self._source)
             self.untold = sorted({*self.untold, *again})
 
     def _read_deleted(self, window: Window) -> None:
-        probes = self._client.settings.updates_probe and window.since is not None
-        named = deleted_since(self._client, self._record_type, window.since or 0) if probes else None
+        named = None if window.since is None else self._source.deleted_ids(self._record_type, since=window.since)
         if named is not None and not named:
             return
-        deletions = read_deletions(self._client, self._record_type, since=window.since, until=window.until)
+        deletions = self._source.deletions(self._record_type, since=window.since, until=window.until)
         for page in deletions:
             self.deleted += len(page.frame)
             self._stage(page, window, position=window.until)
@@ -102,7 +99,7 @@ class Extract:
         with self._store.transaction() as connection:
             known = staged_states(connection, self._integration, self._record_type, ids=sorted(named))
         if not known["deleted"].all():
-            found = stage_deleted(self._integration, self._record_type, store=self._store, client=self._client)
+            found = stage_deleted(self._integration, self._record_type, store=self._store, source=self._source)
             self.deleted += found.news
             self.deletion_gaps = found.gaps
 
@@ -112,7 +109,7 @@ class Extract:
             times = open_gaps(connection, self._integration, self._record_type, most=MOST_GAPS)
         known = _times(self.gaps)
         for gap in (gap for gap in times if gap not in known):
-            changes = read_changes(self._client, self._record_type, since=gap.since, until=gap.until)
+            changes = self._source.changes(self._record_type, since=gap.since, until=gap.until)
             for page in changes:
                 with self._store.transaction() as connection:
                     self.read_again += stage_raw(connection, self._integration, self._record_type, frame=page.frame, late=True)
@@ -145,7 +142,7 @@ class Extract:
                 seconds=time.monotonic() - self._started,
                 skipped=self.resumed_at_row,
             ),
-            sum(self._client.calls.snapshot().values()) - self._calls_before,
+            sum(self._source.calls.snapshot().values()) - self._calls_before,
         )
 
 

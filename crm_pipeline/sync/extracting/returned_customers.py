@@ -10,10 +10,7 @@ import logging
 
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType, children
-from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.customers import contact_ids, named_contact_ids
-from crm_pipeline.qbench.one_by_one import is_of_one_record
-from crm_pipeline.qbench.reading import read_by_id
+from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.returns import made_without, read_without, returned_customers, settle_returned
 from crm_pipeline.store.staging import raw_contents, stage_raw
@@ -21,7 +18,7 @@ from crm_pipeline.store.staging import raw_contents, stage_raw
 logger = logging.getLogger(__name__)
 
 
-def read_contacts_of_returned(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> int:
+def read_contacts_of_returned(integration: str, record_type: RecordType, *, store: Store, source: Source) -> int:
     """Stage anew the contacts that were read without a customer (``record_type``) that is back; returns how many were read.
 
     A call per customer and one per contact, none where no customer is back. Each customer is settled by itself: one with
@@ -32,34 +29,25 @@ def read_contacts_of_returned(integration: str, record_type: RecordType, *, stor
     read = 0
     for customer in customers:
         try:
-            read += _read_contacts(integration, record_type, customer, store=store, client=client)
+            read += _read_contacts(integration, record_type, customer, store=store, source=source)
         except ServiceError as error:
             logger.warning("%s: customer %d is back, its contacts are still to be read: %s", integration, customer, error)
     return read
 
 
-def _read_contacts(integration: str, record_type: RecordType, customer: int, *, store: Store, client: QBenchClient) -> int:
+def _read_contacts(integration: str, record_type: RecordType, customer: int, *, store: Store, source: Source) -> int:
     # Nothing else belongs to a customer of QBench.
     [contacts] = children(record_type)
     with store.transaction() as connection:
         content = raw_contents(connection, integration, record_type, ids=[customer])[customer]
-    record = {**content, "id": customer}
-    listed = True
-    try:
-        ids = contact_ids(client.once, record)
-    except ServiceError as error:
-        if not is_of_one_record(error):
-            raise
-        # For one contact's sake QBench may fail on the whole list.
-        logger.warning("%s: customer %d is back, only the contacts that its record names are read: %s", integration, customer, error)
-        ids, listed = named_contact_ids(record), False
+    found = source.contacts_of({**content, "id": customer})
     with store.transaction() as connection:
-        missed = read_without(connection, integration, contacts, customer=customer, ids=list(ids))
-    answer = read_by_id(client, contacts, missed)
+        missed = read_without(connection, integration, contacts, customer=customer, ids=list(found.ids))
+    answer = source.by_id(contacts, missed)
     with store.transaction() as connection:
         stage_raw(connection, integration, contacts, frame=answer.frame)
         made_without(connection, integration, contacts, customer=customer, ids=sorted(set(missed).difference(answer.failed)))
-        if listed and not answer.failed:
+        if found.complete and not answer.failed:
             settle_returned(connection, integration, record_type, customer=customer)
     logger.info(
         "%s: customer %d is back; read %d of its contacts again, %d are still to be read",

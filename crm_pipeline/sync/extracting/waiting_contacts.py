@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.client import QBenchClient
-from crm_pipeline.qbench.reading import read_by_id
+from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import stage_raw
 from crm_pipeline.store.waiting import ids_of_unknown_customers, ids_without_one_customer
@@ -25,7 +24,7 @@ MOST_OF_AN_HOUR = 50
 """Contacts of unknown customers that one hourly run asks for; the night asks for all of them."""
 
 
-def read_untold(integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> list[int]:
+def read_untold(integration: str, record_type: RecordType, *, store: Store, source: Source) -> list[int]:
     """Read contacts again whose customers QBench failed to tell, and stage those that it tells now; the ids of the others.
 
     No call where there are none, two or three for each. Raises the ServiceError of a QBench that is down.
@@ -34,7 +33,7 @@ def read_untold(integration: str, record_type: RecordType, *, store: Store, clie
         ids = ids_of_unknown_customers(connection, integration, record_type, most=MOST_OF_AN_HOUR)
     if not ids:
         return []
-    answer = read_by_id(client, record_type, ids)
+    answer = source.by_id(record_type, ids)
     with store.transaction() as connection:
         stage_raw(connection, integration, record_type, frame=answer.frame)
     logger.info("%s: QBench tells the customers of %d contacts now, of %d still not", integration, len(answer.frame), len(answer.failed))
@@ -48,22 +47,22 @@ class WaitingContacts:
     reads fail, which are tried again the next time.
     """
 
-    def __init__(self, integration: str, record_type: RecordType, *, store: Store, client: QBenchClient) -> None:
+    def __init__(self, integration: str, record_type: RecordType, *, store: Store, source: Source) -> None:
         self.read = 0
         self.changed = 0
         self.failed: list[int] = []
         self._integration = integration
         self._record_type = record_type
         self._store = store
-        self._client = client
+        self._source = source
 
     def run(self) -> None:
         """Stage what has changed. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
-        with reading(self._client, integration=self._integration, store=self._store):
+        with reading(self._source, integration=self._integration, store=self._store):
             with self._store.transaction() as connection:
                 ids = ids_without_one_customer(connection, self._integration, self._record_type)
             for start in range(0, len(ids), BATCH):
-                answer = read_by_id(self._client, self._record_type, ids[start : start + BATCH])
+                answer = self._source.by_id(self._record_type, ids[start : start + BATCH])
                 with self._store.transaction() as connection:
                     self.changed += stage_raw(connection, self._integration, self._record_type, frame=answer.frame)
                 self.read += len(answer.frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.staging import Window, stage_raw
@@ -159,9 +160,9 @@ def test_extraction_marks_what_was_staged_as_deleted(salesforce: Bench) -> None:
     spec = salesforce.spec()
     tenant = salesforce.sandbox.tenant
     kept, gone = (tenant.add_customer(customer_name=name, at=1_000) for name in ("Kept", "Gone"))
-    with QBenchClient(spec.qbench, integration=spec.name) as client:
+    with closing(QBench(spec.qbench, integration=spec.name)) as source:
         for window in (Window(since=None, until=2_000), Window(since=2_000, until=3_000)):
-            job = Extract(spec.name, ACCOUNT, store=salesforce.store, client=client)
+            job = Extract(spec.name, ACCOUNT, store=salesforce.store, source=source)
             job.run(window)
             tenant.edit_customer(kept, at=2_100)
             if gone not in tenant.tables["customers"].deleted_at:
@@ -179,8 +180,8 @@ def test_a_contact_that_cannot_be_read_keeps_no_other_from_following_its_custome
         tenant.add_contact(id=10 + number, customer_ids=(number,), first_name="Ana", at=1_600)
 
     def read(since: int | None, until: int) -> list[int]:
-        with QBenchClient(spec.qbench, integration=spec.name) as client:
-            jobs = [Extract(spec.name, record_type, store=salesforce.store, client=client) for record_type in (ACCOUNT, CONTACT)]
+        with closing(QBench(spec.qbench, integration=spec.name)) as source:
+            jobs = [Extract(spec.name, record_type, store=salesforce.store, source=source) for record_type in (ACCOUNT, CONTACT)]
             for job in jobs:
                 job.run(Window(since=since, until=until))
         return [job.read_again for job in jobs]
@@ -235,9 +236,9 @@ def test_a_contact_that_no_list_shows_keeps_no_other_contact_of_its_customer_bac
 
 def hour(bench: Bench, spec: IntegrationSpec, since: int | None, until: int) -> None:
     """What an hourly run does before it loads."""
-    with QBenchClient(spec.qbench, integration=spec.name) as client:
+    with closing(QBench(spec.qbench, integration=spec.name)) as source:
         for record_type in (ACCOUNT, CONTACT):
-            Extract(spec.name, record_type, store=bench.store, client=client).run(Window(since=since, until=until))
+            Extract(spec.name, record_type, store=bench.store, source=source).run(Window(since=since, until=until))
     for record_type in (ACCOUNT, CONTACT):
         bench.normalize(spec, record_type, window=Window(since=since, until=until))
 
@@ -274,8 +275,8 @@ def test_a_tenant_that_does_not_answer_the_probe_is_asked_for_the_list(salesforc
 
 def night(bench: Bench, spec: IntegrationSpec) -> tuple[int, int, int]:
     """The nightly comparison: how many records are listed as deleted, how many of them are news, and how many are back."""
-    with QBenchClient(spec.qbench, integration=spec.name) as client:
-        job = Deletions(spec.name, ACCOUNT, CONTACT, store=bench.store, client=client)
+    with closing(QBench(spec.qbench, integration=spec.name)) as source:
+        job = Deletions(spec.name, ACCOUNT, CONTACT, store=bench.store, source=source)
         job.run()
     return job.listed, job.deleted, job.restored
 

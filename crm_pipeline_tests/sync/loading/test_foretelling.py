@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, start_sandbox
@@ -91,9 +91,9 @@ class Tenant:
 
     def read(self, window: Window) -> None:
         """Extract and normalize."""
-        with closing(QBenchClient(self.spec.qbench, integration=self.spec.name)) as client:
+        with closing(QBench(self.spec.qbench, integration=self.spec.name)) as source:
             for record_type in (ACCOUNT, CONTACT):
-                Extract(self.spec.name, record_type, store=self.bench.store, client=client).run(window)
+                Extract(self.spec.name, record_type, store=self.bench.store, source=source).run(window)
         for record_type in (ACCOUNT, CONTACT):
             self.bench.normalize(self.spec, record_type, window=window)
 
