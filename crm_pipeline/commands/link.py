@@ -68,7 +68,7 @@ def _desk(module: str, integration: str, crm: str, record_type: str) -> Iterator
 @link.command()
 @_of_one_crm
 @qbench_id_option
-@click.option("--crm-id", required=True, metavar="ID", help="The id of the record in the CRM; Salesforce's with 15 or 18 characters.")
+@click.option("--crm-id", required=True, metavar="ID", help="The id of the record in the CRM, in any of the forms that it has there.")
 def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id: str, module: str) -> None:
     """Link a QBench record to a CRM record that is there, or to the one that this was merged into."""
     with _desk(module, integration, crm, record_type) as (order, store, client, org_id):
@@ -109,7 +109,7 @@ def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, modu
 @link.command()
 @_of_one_crm
 @click.option("--id", "qbench_id", type=int, metavar="ID", help="The record's QBench id.")
-@click.option("--crm-id", metavar="ID", help="The id of the record in the CRM; Salesforce's with 15 or 18 characters.")
+@click.option("--crm-id", metavar="ID", help="The id of the record in the CRM, in any of the forms that it has there.")
 def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, module: str) -> None:
     """Show a link and what became of its record last; asks the state only, no service."""
     if (qbench_id is None) == (crm_id is None):
