@@ -56,9 +56,11 @@ class Associating:
         return pd.concat(rows, ignore_index=True), pd.concat(written, ignore_index=True)
 
     def _send(self, rows: pd.DataFrame, written: pd.DataFrame) -> None:
-        answer = self._sending.associate(rows, written)
+        first = self._sending.associate(rows, written)
+        calls, answer = [first], first.results
         rows, answer, moved = follow_parents(self._accounts, rows, answer, unless=answer["error_type"].isna())
         if moved.any():
             again = self._sending.associate(rows[moved].reset_index(drop=True), written[moved].reset_index(drop=True))
-            answer = WRITE_RESULTS.build(pd.concat([answer[~moved], again.set_axis(answer.index[moved])]).sort_index())
-        self._storing.associated(rows, answer)
+            calls.append(again)
+            answer = WRITE_RESULTS.build(pd.concat([answer[~moved], again.results.set_axis(answer.index[moved])]).sort_index())
+        self._storing.associated(rows, answer, calls=calls)

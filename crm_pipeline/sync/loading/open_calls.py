@@ -24,6 +24,18 @@ class Sent:
     lost_before: int
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A call that is over, and what became of each of its rows (schemas.WRITE_RESULTS, in the rows' order).
+
+    ``error``: what it failed with; then nobody knows what it made.
+    """
+
+    sent: Sent
+    results: pd.DataFrame
+    error: ServiceError | None = None
+
+
 class Watch:
     """The calls of one load. A call whose answer came is forgotten with its results; what is left is store.open_calls' matter."""
 

@@ -5,8 +5,6 @@ A call that fails as a whole is not always the service's trouble: what of it may
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 
 from crm_pipeline.crms.batch import account_for
@@ -17,23 +15,11 @@ from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.failed_calls import FailedCalls
 from crm_pipeline.sync.loading.job import Job
-from crm_pipeline.sync.loading.open_calls import Sent
+from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.reasons import joined
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A call that is over, and what became of each of its rows (schemas.WRITE_RESULTS, in the rows' order).
-
-    ``error``: what it failed with; then nobody knows what it made.
-    """
-
-    sent: Sent
-    results: pd.DataFrame
-    error: ServiceError | None = None
 
 
 class Sending:
@@ -67,8 +53,11 @@ class Sending:
         self._failed_writes.note(answer)
         return Answered(sent, answer)
 
-    def associate(self, rows: pd.DataFrame, written: pd.DataFrame) -> pd.DataFrame:
-        """Send the accounts of written contacts (plan.PLAN, and their results); what became of them (schemas.WRITE_RESULTS)."""
+    def associate(self, rows: pd.DataFrame, written: pd.DataFrame) -> Answered:
+        """Send the accounts of written contacts (plan.PLAN, and their results); that the call is over is still to be stored.
+
+        Raises the ServiceError of a CRM that is down, after storing that the call is over.
+        """
         pairs = ASSOCIATIONS.build(
             rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
         )
@@ -81,11 +70,12 @@ class Sending:
             self._failed_associations.note(answer)
         except ServiceError as error:
             answer, failed = results.failed(rows, code=code_of(error)), error
-        self._storing.end_association(sent, answer, error=failed)
         if failed is not None and not self._goes_on(self._failed_associations, failed, repeatable=True):
+            self._storing.end_association(Answered(sent, answer, failed))
             raise failed
         done, note = answer["error_type"].isna(), joined(written["note"], answer["note"])
-        return WRITE_RESULTS.build(answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=done, note=note))
+        told = answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=done, note=note)
+        return Answered(sent, WRITE_RESULTS.build(told), failed)
 
     def _goes_on(self, failed: FailedCalls, error: ServiceError, *, repeatable: bool) -> bool:
         """Whether the load goes on behind a call that failed: the CRM is up, and may have failed for what was in it.

@@ -5,6 +5,8 @@ The only writer of a load. It stores right after an answer, so that a crash cost
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -14,7 +16,7 @@ from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
 from crm_pipeline.sync.loading.job import Job
-from crm_pipeline.sync.loading.open_calls import Sent, Watch
+from crm_pipeline.sync.loading.open_calls import Answered, Sent, Watch
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.refused_writes import left_aside
 
@@ -73,7 +75,8 @@ class Storing:
             if sent is not None and self._watch.came_back(sent):
                 self._state.answer_intents(connection, ids=rows.loc[unclear, "qbench_id"].tolist())
             self._watch.end(connection, sent, answer if answered is None else answered, error=error)
-            self._watch.made_up_for(connection, answer)
+            # An earlier call may have given another account: what makes up for that is the account, still to be sent.
+            self._watch.made_up_for(connection, answer[~pending])
             outcomes = self._save(connection, results.outcomes(rows, answer)[~pending].reset_index(drop=True))
         if not goes_again:
             self._job.report.add(outcomes)
@@ -84,16 +87,22 @@ class Storing:
         with self._job.store.transaction() as connection:
             return self._watch.begin(connection, rows)
 
-    def end_association(self, sent: Sent, answer: pd.DataFrame, *, error: ServiceError | None) -> None:
-        """Store that a call of associations came back, with an answer (schemas.WRITE_RESULTS) or an error."""
+    def end_association(self, call: Answered) -> None:
+        """Store that a call of associations came back, without telling what it made."""
         with self._job.store.transaction() as connection:
-            self._watch.end(connection, sent, answer, error=error)
-            self._watch.made_up_for(connection, answer)
+            self._watch.end(connection, call.sent, call.results, error=call.error)
 
-    def associated(self, rows: pd.DataFrame, answer: pd.DataFrame) -> None:
-        """Store what became of the accounts of written contacts."""
+    def associated(self, rows: pd.DataFrame, answer: pd.DataFrame, *, calls: Sequence[Answered] = ()) -> None:
+        """Store what became of the accounts of written contacts, and that the ``calls`` are over which carried them.
+
+        Not before: what a call made that is over, and that no link tells of, nobody would look for.
+        """
         with self._job.store.transaction() as connection:
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
+            for call in calls:
+                self._watch.end(connection, call.sent, call.results, error=call.error)
+            if calls:
+                self._watch.made_up_for(connection, answer)
             outcomes = self._save(connection, results.outcomes(rows, answer))
         self._job.report.add(outcomes)
 

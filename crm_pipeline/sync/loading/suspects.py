@@ -8,7 +8,7 @@ import pandas as pd
 
 from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.sync.loading.job import Job
-from crm_pipeline.sync.loading.sending import Answered
+from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.selection import frames_by_id

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 import pytest
+from sqlalchemy import text
 
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
@@ -17,6 +18,7 @@ from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
 
 WRITES = {"salesforce": "composite/sobjects", "hubspot": "batch/(upsert|update)"}
+ASSOCIATE = "associations/.*batch/create"
 OF_THE_SERVICE = "ServiceFailedException"
 
 each_once = pytest.mark.parametrize(("bench", "verb"), [("salesforce", "upsert"), ("hubspot", "update")], indirect=True)
@@ -189,6 +191,51 @@ def test_other_records_do_not_wait(salesforce: Bench) -> None:
         bench.stage(spec, ACCOUNT, customer(1, 300, comments="third"), customer(2, 300, comments="other"))
         assert bench.load(spec, ACCOUNT, at_once=True).retryable == 1
     assert bench.outcomes() == {1: ("failed", OF_THE_SERVICE), 2: ("created", None)}
+
+
+def over(bench: Bench) -> None:
+    """Let the time pass in which calls may be carried out late."""
+    with bench.store.transaction() as connection:
+        connection.execute(text("UPDATE crm_pipeline.open_call SET over_at = now()"))
+
+
+def main_company_of(bench: Bench, person: str) -> str:
+    (company,) = (company for who, company, types in bench.sandbox.portal.associations() if who == person and 1 in types)
+    return company
+
+
+def test_what_an_association_of_unknown_end_made_is_undone_by_the_next_one_not_by_the_write_before_that(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    companies = hubspot.given(spec, ACCOUNT, customer(1), customer(2))
+    (person,) = hubspot.given(spec, CONTACT, contact(7, of=1)).values()
+    hubspot.stage(spec, CONTACT, contact(7, 200, of=2))
+    for fault in (Fault(service="hubspot", path=ASSOCIATE, kind="drop_after"), Fault(service="hubspot", path=ASSOCIATE, status=401)):
+        hubspot.sandbox.faults.add(fault)
+        with suppress(ServiceError):
+            hubspot.load(spec, CONTACT)
+        assert hubspot.outcomes(CONTACT)[7][0] == "failed"
+        assert main_company_of(hubspot, person) == companies[2]
+        hubspot.stage(spec, CONTACT, contact(7, 300, of=1))
+        over(hubspot)
+    hubspot.load(spec, CONTACT)
+    assert main_company_of(hubspot, person) == companies[1]
+
+
+def test_what_an_association_made_is_known_though_the_load_broke_off_over_another_contact(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    companies = hubspot.given(spec, ACCOUNT, *(customer(number) for number in (1, 2, 3)))
+    people = hubspot.given(spec, CONTACT, contact(7, of=1), contact(8, of=1))
+    hubspot.sandbox.portal.archive("companies", companies[3])
+    hubspot.stage(spec, CONTACT, contact(7, 200, of=2), contact(8, 200, of=3))
+    hubspot.sandbox.faults.add(Fault(service="hubspot", path="objects/companies/", status=401, times=None))
+    with pytest.raises(ServiceError):
+        hubspot.load(spec, CONTACT)
+    hubspot.sandbox.faults.clear()
+    assert main_company_of(hubspot, people[7]) == companies[2]
+    hubspot.stage(spec, CONTACT, contact(7, 300, of=1))
+    over(hubspot)
+    hubspot.load(spec, CONTACT)
+    assert main_company_of(hubspot, people[7]) == companies[1]
 
 
 def test_association_that_lands_late_is_not_the_last_word(hubspot: Bench) -> None:

@@ -47,7 +47,7 @@ def test_association_sends_the_account_and_keeps_what_the_write_said(hubspot: Be
     hubspot.stage(spec, CONTACT, contact(11, of=1))
     with stages(hubspot, spec, CONTACT) as load:
         batch = load.plan(11)
-        told = load.sending.associate(batch.rows, answers(batch, {"crm_id": person}))
+        told = load.sending.associate(batch.rows, answers(batch, {"crm_id": person})).results
         assert load.job.report.sent == {"associate": 1}
     assert told[["crm_id", "created", "parent_sent"]].to_numpy().tolist() == [[person, True, True]]
     assert {(one, other) for one, other, _ in hubspot.sandbox.portal.associations()} == {(person, account)}

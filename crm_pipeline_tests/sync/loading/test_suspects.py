@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.sync.loading import results
-from crm_pipeline.sync.loading.sending import Answered
+from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
 from crm_pipeline_tests.sync.loading.stages import Stages, stages
