@@ -23,21 +23,17 @@ WHERE link.integration = :integration AND link.crm = :crm AND link.record_type =
 _FOLLOW_DELETED = text(_FOLLOW.format(condition="source.deleted"))
 _FOLLOW_RESTORED = text(_FOLLOW.format(condition="NOT source.deleted"))
 
-_LEFT_BEHIND = """
-SELECT crm_id, integration, qbench_id FROM crm_pipeline.link
-WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND org_id = :org_id
+# The record itself says that it was deleted: its link follows once a load begins, which may be after this one.
+_ARE_LEFT_BEHIND = """
+integration = :integration AND crm = :crm AND record_type = :record_type AND org_id = :org_id
   AND status IN ('live', 'source_deleted') AND crm_id = ANY(:crm_ids)
   AND EXISTS (
     SELECT FROM crm_pipeline.raw_record AS source
     WHERE source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
       AND source.deleted)
 """
-
-_RELEASE = """
-DELETE FROM crm_pipeline.link
-WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND org_id = :org_id
-  AND status = 'source_deleted' AND crm_id = ANY(:crm_ids)
-"""
+_LEFT_BEHIND = f"SELECT crm_id, integration, qbench_id FROM crm_pipeline.link WHERE {_ARE_LEFT_BEHIND}"
+_RELEASE = f"DELETE FROM crm_pipeline.link WHERE {_ARE_LEFT_BEHIND}"
 
 _STATES = """
 SELECT qbench_id, version, deleted FROM crm_pipeline.raw_record
