@@ -12,7 +12,7 @@ from crm_pipeline_tests.mapping.builders import FREE_TEXT, account_spec, custome
 
 
 def compared(*values: str, kind: FieldKind = "text", meaningless: tuple[str, ...] = ()) -> list[str | None]:
-    return listed(match_values(pd.Series(values, dtype="str"), kind, default_region="US", meaningless=meaningless))
+    return listed(match_values(pd.Series(values, dtype=object), kind, default_region="US", meaningless=meaningless))
 
 
 @pytest.mark.parametrize("kind", ["text", "url", "phone", "email"])
