@@ -147,9 +147,10 @@ class CrmState:
         """Who holds these CRM records, over all integrations (schemas.HOLDERS)."""
         statement = text(
             "SELECT crm_id, integration, qbench_id FROM crm_pipeline.link "
-            "WHERE org_id = :org_id AND record_type = :record_type AND crm_id = ANY(:crm_ids)"
+            "WHERE crm = :crm AND org_id = :org_id AND record_type = :record_type AND crm_id = ANY(:crm_ids)"
         )
-        return fetch(connection, statement, {"org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids}, HOLDERS)
+        key = {"crm": self.crm, "org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids}
+        return fetch(connection, statement, key, HOLDERS)
 
     def save_links(self, connection: Connection, *, org_id: str, links: pd.DataFrame) -> None:
         """Store links (schemas.LINKS); an older version never replaces a newer one."""

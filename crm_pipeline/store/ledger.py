@@ -44,7 +44,7 @@ GROUP BY error_type ORDER BY records DESC, error_type
 _LINK_FAULTS = f"""
 SELECT
   (SELECT count(*) FROM (
-    SELECT FROM crm_pipeline.link WHERE record_type = :record_type
+    SELECT FROM crm_pipeline.link WHERE crm = :crm AND record_type = :record_type
       AND org_id IN (SELECT org_id FROM crm_pipeline.organization WHERE integration = :integration AND service = :crm)
     GROUP BY org_id, crm_id HAVING count(*) > 1) AS shared) AS shared_crm_records,
   (SELECT count(*) FROM crm_pipeline.outcome AS latest WHERE {_OURS} AND outcome IN ('created', 'updated', 'linked', 'unchanged')

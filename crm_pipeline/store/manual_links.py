@@ -13,7 +13,10 @@ from crm_pipeline.store.staging import raw_by_id
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
-_HOLDER = "SELECT integration, qbench_id FROM crm_pipeline.link WHERE org_id = :org_id AND record_type = :record_type AND crm_id = :crm_id"
+_HOLDER = """
+SELECT integration, qbench_id FROM crm_pipeline.link
+WHERE crm = :crm AND org_id = :org_id AND record_type = :record_type AND crm_id = :crm_id
+"""
 
 _MAKE = """
 INSERT INTO crm_pipeline.link (integration, crm, record_type, org_id, qbench_id, crm_id, origin, version, digests, status)
@@ -46,7 +49,9 @@ def make_link(connection: Connection, state: CrmState, *, org_id: str, qbench_id
     record was never read.
     """
     _require_free(connection, state, qbench_id)
-    holder = connection.execute(text(_HOLDER), {"org_id": org_id, "record_type": state.record_type, "crm_id": crm_id}).first()
+    holder = connection.execute(
+        text(_HOLDER), {"crm": state.crm, "org_id": org_id, "record_type": state.record_type, "crm_id": crm_id}
+    ).first()
     if holder is not None:
         raise LinkRefusedError(f"{crm_id} is linked to QBench id {holder.qbench_id} of integration {holder.integration}; move that link")
     _require_read(connection, state, qbench_id)

@@ -148,7 +148,7 @@ link = Table(
     ),
     _now("linked_at"),
     _now("updated_at"),
-    Index("uq_link_org_id_record_type_crm_id", "org_id", "record_type", "crm_id", unique=True),
+    Index("uq_link_crm_org_id_record_type_crm_id", "crm", "org_id", "record_type", "crm_id", unique=True),
     Index("ix_link_back_from", "integration", "crm", "record_type", postgresql_where=text("back_from IS NOT NULL")),
     Index(
         "ix_link_source_deleted",

@@ -61,7 +61,8 @@ SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.organization AS organization
   ON organization.integration = waiting.integration AND organization.service = waiting.crm
 LEFT JOIN crm_pipeline.link AS changed
-  ON changed.org_id = organization.org_id AND changed.record_type = waiting.record_type AND changed.crm_id = substr(waiting.waits_on, 8)
+  ON changed.crm = waiting.crm AND changed.org_id = organization.org_id AND changed.record_type = waiting.record_type
+ AND changed.crm_id = substr(waiting.waits_on, 8)
 WHERE {_OURS} AND waiting.waits_on LIKE 'holder:%'
   AND (changed.updated_at > waiting.at OR (changed.crm_id IS NULL AND waiting.error_type = :conflict))
 """

@@ -191,6 +191,15 @@ def test_links_and_intents_keep_the_object_that_their_record_is_in(store: Store)
     assert query(store, "SELECT crm_id, object FROM crm_pipeline.link WHERE qbench_id = 1") == [("c", None)]
 
 
+def test_records_of_two_crms_whose_organizations_have_one_id_are_told_apart(store: Store) -> None:
+    other = replace(ACCOUNTS, crm="rolodex")
+    save(store, link(1, "7"), ACCOUNTS)
+    save(store, link(2, "7"), other)
+    with store.transaction() as connection:
+        holders = [state.holders(connection, org_id="org", crm_ids=["7"])["qbench_id"].tolist() for state in (ACCOUNTS, other)]
+    assert holders == [[1], [2]]
+
+
 def test_frames_of_no_rows_store_nothing(store: Store) -> None:
     save(store, LINKS.empty())
     report(store, OUTCOMES.empty())

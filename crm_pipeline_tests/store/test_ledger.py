@@ -13,6 +13,7 @@ from crm_pipeline.schemas import OUTCOMES
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import Backoff, CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.tables import metadata
 from crm_pipeline.store.organizations import require_organization
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
@@ -69,10 +70,16 @@ def test_link_to_another_organization_is_a_fault(sound: Store) -> None:
 
 
 def test_crm_record_shared_with_another_integration_is_a_fault(sound: Store) -> None:
+    [unique] = (index for index in metadata.tables["crm_pipeline.link"].indexes if index.unique)
     with sound.transaction() as connection:
-        connection.execute(text("DROP INDEX crm_pipeline.uq_link_org_id_record_type_crm_id"))
-    link(sound, 9, "A1", integration="beta")
-    assert faults(sound) == {"shared_crm_records": 1}
+        unique.drop(connection)
+    try:
+        link(sound, 9, "A1", integration="beta")
+        assert faults(sound) == {"shared_crm_records": 1}
+    finally:
+        with sound.transaction() as connection:
+            connection.execute(text("DELETE FROM crm_pipeline.link WHERE integration = 'beta'"))
+            unique.create(connection)
 
 
 def test_create_that_stays_undecided_for_a_day_is_a_fault(sound: Store) -> None:
