@@ -13,8 +13,8 @@ from crm_pipeline.schemas import OUTCOMES
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import Backoff, CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.tables import metadata
 from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.store.tables import metadata
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 HOUR = 3_600
