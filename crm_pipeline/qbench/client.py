@@ -45,6 +45,10 @@ class Listing:
     more: bool
     total: int | None
 
+    def goes_on(self, *, read: int) -> bool:
+        """Whether pages may follow, where the list gave so many records so far: it may have counted by longer pages than it gives."""
+        return self.more or (self.total is not None and bool(self.records) and read < self.total)
+
 
 class QBenchClient:
     """One integration's way to its QBench tenant; safe over threads. No I/O before the first call, which signs in.

@@ -145,7 +145,7 @@ def _related(client: QBenchClient, path: str, key: str) -> tuple[int, ...]:
         if found and set(found) <= set(ids):
             raise UnexpectedAnswerError(f"page {page} of {path}/{key} brings nothing new", **client.caller.names)
         ids += found
-        page, more = page + 1, listing.more
+        page, more = page + 1, listing.goes_on(read=len(ids))
     return tuple(dict.fromkeys(ids))
 
 

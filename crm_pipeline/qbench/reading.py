@@ -188,13 +188,14 @@ def _may_hold_live_ones(rows: list[Row], *, total: int | None, live: RowList) ->
 
 def _is_listed(live: RowList, row: Row) -> bool:
     """Whether a list holds a record that another one shows at this place."""
-    number, more = 0, True
+    number, places, more = 0, 0, True
     while more:
         number += 1
         page = live.page(number, position=row.place, size=live.client.settings.page_size)
         if any(found.qbench_id == row.qbench_id for found in page.rows):
             return True
-        more = page.more and not (page.in_order and page.last_place > row.latest)
+        places += page.places
+        more = page.goes_on(read=places) and not (page.in_order and page.last_place > row.latest)
     return False
 
 

@@ -182,7 +182,8 @@ class Walk:
                     f"page {pages} of {self.source.name} from {position} on is the page before it again", **self.source.client.caller.names
                 )
             before = page.rows
-            records, largest, more = records + page.places, max(largest, page.places), page.more
+            records, largest = records + page.places, max(largest, page.places)
+            more = page.goes_on(read=records)
             yield _unseen(chosen(page), seen)
         if pages == 1:
             return

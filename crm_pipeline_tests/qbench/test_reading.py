@@ -154,6 +154,13 @@ def test_counts_that_are_wrong_hide_no_record(small: Bench, pages: int, total: i
     assert sorted(frame_of(deletions(small))["qbench_id"]) == gone
 
 
+def test_pages_that_are_shorter_than_they_are_counted_by_hide_no_record(qbench: Bench) -> None:
+    ids = add_customers(qbench.tenant, *[T0] * 200)
+    qbench.tenant.longest_page = 30
+    qbench.faults.add(counting(4, 200))
+    assert sorted(qbench.read()["qbench_id"]) == ids
+
+
 def test_full_page_that_is_announced_as_the_last_one_is_not(qbench: Bench) -> None:
     ids = add_customers(qbench.tenant, *range(T0, T0 + 51))
     qbench.faults.add(counting(1, 50))
