@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from crm_pipeline.errors import StoreError, StoreSetupError
 from crm_pipeline.store.tables import SCHEMA
@@ -162,16 +163,18 @@ class Store:
 
 def require_server(url: str, *, attempts: int, wait_seconds: float) -> None:
     """Raises StoreError, in a sentence that names no address, where no PostgreSQL lets anybody in with this URL."""
-    for left in reversed(range(attempts)):
-        try:
-            with _connected(url):
-                return
-        except StoreSetupError:
-            raise
-        except StoreError:
-            if not left:
-                raise
-            time.sleep(wait_seconds)
+
+    @retry(
+        retry=retry_if_exception(lambda error: isinstance(error, StoreError) and not isinstance(error, StoreSetupError)),
+        stop=stop_after_attempt(attempts),
+        wait=wait_fixed(wait_seconds),
+        reraise=True,
+    )
+    def reach() -> None:
+        with _connected(url):
+            pass
+
+    reach()
 
 
 @contextmanager
