@@ -128,7 +128,7 @@ def aligned(frame: pd.DataFrame, ids: pd.Series, *, columns: Mapping[str, str], 
     ``frame``: at most one row per id, which its column ``by`` holds; a null id is nobody's. What a merge gives, without its cost
     on small frames.
     """
-    positions = pd.Index(_keys(frame[by])).get_indexer(_keys(ids))
+    positions = np.where(ids.isna(), -1, pd.Index(_keys(frame[by])).get_indexer(_keys(ids)))
     return {
         name: pd.Series(pd.api.extensions.take(frame[given].array, positions, allow_fill=True), index=ids.index)
         for name, given in columns.items()

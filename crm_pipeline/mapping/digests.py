@@ -28,7 +28,7 @@ def digests(values: pd.DataFrame) -> pd.DataFrame:
 def contents(digests: pd.DataFrame, parents: pd.Series) -> pd.Series:
     """One digest per row (int64) of all its fields' digests and of its parent (Int64): equal for rows that make the same of a record."""
     fields = sorted(digests.columns)
-    of_fields = digests.to_numpy()[:, [digests.columns.get_loc(name) for name in fields]]
+    of_fields = digests.to_numpy("int64")[:, [digests.columns.get_loc(name) for name in fields]]
     whole = pd.DataFrame(np.column_stack([of_fields, parents.fillna(-1).astype("int64")]), columns=pd.RangeIndex(len(fields) + 1))
     named = pd.util.hash_array(np.array([", ".join(fields)], dtype=object), hash_key=HASH_KEY)
     hashed: np.ndarray = pd.util.hash_pandas_object(whole, index=False).to_numpy() ^ named

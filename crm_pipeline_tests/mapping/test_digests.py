@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_pipeline.mapping.digests import NO_DIGEST, digest_dicts, digest_frame, digests
+from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame, digests
 from crm_pipeline_tests.mapping.builders import listed, quickly
 
 STORABLE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -62,3 +62,14 @@ def test_row_without_stored_digests_has_none() -> None:
 
 def test_no_fields_make_empty_dicts() -> None:
     assert digest_dicts(pd.DataFrame(index=pd.RangeIndex(2))) == [{}, {}]
+
+
+def test_digests_that_are_stored_are_the_same_in_every_version() -> None:
+    values = pd.DataFrame(
+        {"Phone": pd.Series(["+15125550101", None], dtype="str"), "Name": pd.Series(["Eco Labs", "Zürich ⚗"], dtype="str")}
+    )
+    parents = pd.Series([41, None], dtype="Int64")
+    digested = digests(values)
+    assert digested.to_numpy().tolist() == [[-3303011538104485880, -7533624900595636716], [NO_DIGEST, -538907382589787202]]
+    assert listed(contents(digested, parents)) == [-2348113796173267583, -7171937517812815755]
+    assert listed(contents(digested[[]], parents)) == [-629960256874461178, 1149342035885833360]

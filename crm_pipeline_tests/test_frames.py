@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.frames import aligned, looked_up
+from crm_pipeline_tests.mapping.builders import listed
+
+NEAR_2_TO_60 = 2**60 + 1
+"""Floats do not tell it from its neighbours."""
+
+
+def test_each_id_gets_its_own_row_whatever_the_order_and_the_index() -> None:
+    frame = pd.DataFrame({"qbench_id": [NEAR_2_TO_60, 7, NEAR_2_TO_60 - 1], "crm_id": ["a", "b", "c"]}, index=[9, 9, 1])
+    ids = pd.Series([7, NEAR_2_TO_60 - 1, 8, NEAR_2_TO_60], index=[3, 1, 4, 1])
+    found = aligned(frame, ids, columns={"stored": "crm_id"})["stored"]
+    assert listed(found) == ["b", "c", None, "a"]
+    assert found.index.tolist() == [3, 1, 4, 1]
+
+
+@pytest.mark.parametrize("null_in_the_frame", [False, True])
+@pytest.mark.parametrize(("dtype", "known"), [("Int64", 7), ("str", "ana@labs.example")])
+def test_a_null_id_is_nobodys(dtype: str, known: object, *, null_in_the_frame: bool) -> None:
+    held = pd.Series([known, *([None] if null_in_the_frame else [])], dtype=dtype)
+    frame = pd.DataFrame({"key": held, "crm_id": pd.Series(["a", "b"][: len(held)], dtype="str")})
+    assert listed(looked_up(pd.Series([None, known], dtype=dtype), frame, "crm_id", by="key")) == [None, "a"]
