@@ -45,9 +45,13 @@ class Listing:
     more: bool
     total: int | None
 
-    def goes_on(self, *, read: int) -> bool:
-        """Whether pages may follow, where the list gave so many records so far: it may have counted by longer pages than it gives."""
-        return self.more or (self.total is not None and bool(self.records) and read < self.total)
+
+def may_go_on(*, more: bool, total: int | None, here: int, read: int) -> bool:
+    """Whether pages may follow one with ``here`` places, ``read`` places into its list.
+
+    The total decides too: QBench may announce the last page by longer pages than it gives.
+    """
+    return more or (total is not None and here > 0 and read < total)
 
 
 class QBenchClient:

@@ -8,7 +8,7 @@ from typing import Any
 
 from crm_pipeline.errors import RequestRefusedError, ServiceError, UnexpectedAnswerError
 from crm_pipeline.qbench.answers import NOT_FOUND
-from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.client import QBenchClient, may_go_on
 from crm_pipeline.qbench.contracts import RELATED, record_id
 from crm_pipeline.qbench.listing import RowList
 from crm_pipeline.qbench.one_by_one import is_of_one_record, read_each
@@ -145,7 +145,7 @@ def _related(client: QBenchClient, path: str, key: str) -> tuple[int, ...]:
         if found and set(found) <= set(ids):
             raise UnexpectedAnswerError(f"page {page} of {path}/{key} brings nothing new", **client.caller.names)
         ids += found
-        page, more = page + 1, listing.goes_on(read=len(ids))
+        page, more = page + 1, may_go_on(more=listing.more, total=listing.total, here=len(listing.records), read=len(ids))
     return tuple(dict.fromkeys(ids))
 
 

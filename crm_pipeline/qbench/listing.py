@@ -75,10 +75,6 @@ class RowPage:
         """How many places of the list the page takes."""
         return len(self.rows) + len(self.gaps)
 
-    def goes_on(self, *, read: int) -> bool:
-        """Whether pages may follow, where so many places were read so far: QBench may have counted by longer pages than it gives."""
-        return self.more or (self.total is not None and self.places > 0 and read < self.total)
-
     @property
     def last_place(self) -> int:
         """The place of the last row; -1 on an empty page."""

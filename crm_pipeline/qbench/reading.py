@@ -14,7 +14,7 @@ import pandas as pd
 from crm_pipeline.errors import RequestRefusedError, ServiceError
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.answers import NOT_FOUND
-from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.client import QBenchClient, may_go_on
 from crm_pipeline.qbench.customers import asked_customer_ids, customers_of_each, with_customers, without_customers
 from crm_pipeline.qbench.dividing import may_be_in_parts
 from crm_pipeline.qbench.listing import DELETED, VERSION_KEY, Row, RowList
@@ -195,7 +195,8 @@ def _is_listed(live: RowList, row: Row) -> bool:
         if any(found.qbench_id == row.qbench_id for found in page.rows):
             return True
         places += page.places
-        more = page.goes_on(read=places) and not (page.in_order and page.last_place > row.latest)
+        follow = may_go_on(more=page.more, total=page.total, here=page.places, read=places)
+        more = follow and not (page.in_order and page.last_place > row.latest)
     return False
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
 from crm_pipeline.errors import UnexpectedAnswerError
+from crm_pipeline.qbench.client import may_go_on
 from crm_pipeline.qbench.listing import Row, RowList, RowPage
 from crm_pipeline.source import Gap
 
@@ -183,7 +184,7 @@ class Walk:
                 )
             before = page.rows
             records, largest = records + page.places, max(largest, page.places)
-            more = page.goes_on(read=records)
+            more = may_go_on(more=page.more, total=page.total, here=page.places, read=records)
             yield _unseen(chosen(page), seen)
         if pages == 1:
             return

@@ -167,6 +167,16 @@ def test_full_page_that_is_announced_as_the_last_one_is_not(qbench: Bench) -> No
     assert qbench.read()["qbench_id"].tolist() == ids
 
 
+def test_contact_names_all_its_customers_though_pages_are_shorter_than_they_are_counted_by(small: Bench) -> None:
+    small.tenant.customers_form, small.tenant.longest_page = "absent", 2
+    customers = add_customers(small.tenant, *[T0] * 7)
+    contact = small.tenant.add_contact(customer_ids=customers, first_name="Ana", at=T0)
+    small.faults.add(counting(3, 7))
+    found = read_one(small.client, RecordType.CONTACT, contact)
+    assert found is not None
+    assert [item["id"] for item in found["customers"]] == customers
+
+
 def test_contact_of_more_customers_than_a_page_names_them_all_whatever_is_counted(small: Bench) -> None:
     small.tenant.customers_form = "absent"
     customers = add_customers(small.tenant, *[T0] * 4)
