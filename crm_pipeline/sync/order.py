@@ -76,7 +76,10 @@ def objects_of(state: CrmState, names: pd.Series) -> Iterator[tuple[CrmObject, p
 
 
 def read(crm: Crm, state: CrmState, records: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
-    """What records of a state hold now (crms.base.Crm.read), whichever objects they are in; ``records``: columns ``object``, ``crm_id``."""
+    """What records of a state hold now (crms.base.Crm.read), whichever objects they are in.
+
+    ``records``: columns ``object`` and ``crm_id``, a row at least.
+    """
     parts = [
         crm.read(crm_object, records.loc[rows, "crm_id"].unique().tolist(), fields)
         for crm_object, rows in objects_of(state, records["object"])

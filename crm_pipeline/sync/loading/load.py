@@ -154,7 +154,7 @@ class Load:
         self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
         self._refused_creates.add(found.batch.rows[found.there], found.results[found.there])
         rows, done = (frame[found.done].reset_index(drop=True) for frame in (found.batch.rows, found.results))
-        self._associating.add(*self._storing.written(rows, done, sent=answered.sent, answered=answered.results))
+        self._associating.add(*self._storing.written(rows, done, call=answered))
         self._first_refusals = self._first_refusals.followed_by(found.results, rows=found.batch.rows, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=self.order.integration, service=self.order.crm)
         self._associating.send_full()

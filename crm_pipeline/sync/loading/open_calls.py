@@ -52,21 +52,21 @@ class Watch:
         number = begin_call(connection, self._state, ids=ids, contents=contents, parents=column(rows["parent_crm_id"]), lasts=lasts)
         return Sent(number, self._crm.calls.lost)
 
-    def end(self, connection: Connection, sent: Sent | None, answer: pd.DataFrame, *, error: ServiceError | None = None) -> None:
-        """Store that a call came back, with an answer (schemas.WRITE_RESULTS of its rows) or with an error.
+    def end(self, connection: Connection, call: Answered) -> None:
+        """Store that a call came back, with an answer or with an error.
 
         Rows of which nobody knows whether they were stored stay in doubt. Where an attempt got no answer, all of them are
         watched until it must be over.
         """
-        if sent is None or sent.number is None:
+        number, ids = call.sent.number, call.results["qbench_id"]
+        if number is None:
             return
-        ids = answer["qbench_id"]
-        if not self.came_back(sent):
-            end_call(connection, call=sent.number, doubtful=ids.tolist(), over_after=self._crm.late_after)
+        if not self.came_back(call.sent):
+            end_call(connection, call=number, doubtful=ids.tolist(), over_after=self._crm.late_after)
         else:
             unclear = [*UNCLEAR, CrmFailsOnRecordException.__name__]
-            doubtful = answer["error_type"].isin(unclear) & (error is None or error.executed)
-            end_call(connection, call=sent.number, doubtful=ids[doubtful].tolist(), over_after=timedelta(0))
+            doubtful = call.results["error_type"].isin(unclear) & (call.error is None or call.error.executed)
+            end_call(connection, call=number, doubtful=ids[doubtful].tolist(), over_after=timedelta(0))
 
     def came_back(self, sent: Sent) -> bool:
         """Whether the CRM answered every attempt of the call, so that it carries out nothing of it any more."""

@@ -45,11 +45,11 @@ class Sending:
             with self._job.report.timed("write"):
                 answer = account_for(batch.rows, self._job.crm.write(crm_object, batch))
         except ServiceError as error:
-            answer = results.failed(batch.rows, code=code_of(error))
+            failed = Answered(sent, results.failed(batch.rows, code=code_of(error)), error)
             if not self._goes_on(self._failed_writes, error, repeatable=not unrepeatable(batch.rows).any()):
-                self._storing.written(batch.rows, answer, sent=sent, error=error)
+                self._storing.written(batch.rows, failed.results, call=failed)
                 raise
-            return Answered(sent, answer, error)
+            return failed
         self._failed_writes.note(answer)
         return Answered(sent, answer)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.errors import SameRefusalError, ServiceError
+from crm_pipeline.errors import SameRefusalError
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading import results
@@ -55,26 +55,25 @@ class Storing:
         rows: pd.DataFrame,
         answer: pd.DataFrame,
         *,
-        sent: Sent | None = None,
-        answered: pd.DataFrame | None = None,
-        error: ServiceError | None = None,
+        call: Answered | None = None,
         goes_again: bool = False,
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Store what became of rows (plan.PLAN), by their results (schemas.WRITE_RESULTS), and count it unless it ``goes_again``.
 
-        ``sent``: the call that is over with it; ``answered``: what that said of all its rows; ``error``: what it failed with, so
-        that nobody knows what it made. Returns the rows and results of contacts whose account is still to be sent.
+        ``call``: the one that is over with it; the rows may be some of those that it carried. Returns the rows and results of
+        contacts whose account is still to be sent.
         """
-        unclear = answer["error_type"].isin(results.UNCLEAR) | (error is not None)
+        unclear = answer["error_type"].isin(results.UNCLEAR) | (call is not None and call.error is not None)
         self.unclear.update(rows.loc[unclear, "qbench_id"])
         with self._job.report.timed("store"), self._job.store.transaction() as connection:
             answer = self._judged(connection, rows, answer)
             pending = results.parent_open(rows, answer)
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
-            if sent is not None and self._watch.came_back(sent):
-                self._state.answer_intents(connection, ids=rows.loc[unclear, "qbench_id"].tolist())
-            self._watch.end(connection, sent, answer if answered is None else answered, error=error)
+            if call is not None:
+                if self._watch.came_back(call.sent):
+                    self._state.answer_intents(connection, ids=rows.loc[unclear, "qbench_id"].tolist())
+                self._watch.end(connection, call)
             # An earlier call may have given another account: what makes up for that is the account, still to be sent.
             self._watch.made_up_for(connection, answer[~pending])
             outcomes = self._save(connection, results.outcomes(rows, answer)[~pending].reset_index(drop=True))
@@ -90,7 +89,7 @@ class Storing:
     def end_association(self, call: Answered) -> None:
         """Store that a call of associations came back, without telling what it made."""
         with self._job.store.transaction() as connection:
-            self._watch.end(connection, call.sent, call.results, error=call.error)
+            self._watch.end(connection, call)
 
     def associated(self, rows: pd.DataFrame, answer: pd.DataFrame, *, calls: Sequence[Answered] = ()) -> None:
         """Store what became of the accounts of written contacts, and that the ``calls`` are over which carried them.
@@ -100,7 +99,7 @@ class Storing:
         with self._job.store.transaction() as connection:
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
             for call in calls:
-                self._watch.end(connection, call.sent, call.results, error=call.error)
+                self._watch.end(connection, call)
             if calls:
                 self._watch.made_up_for(connection, answer)
             outcomes = self._save(connection, results.outcomes(rows, answer))

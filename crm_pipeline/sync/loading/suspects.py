@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -49,4 +50,4 @@ class Suspects:
             self._ids.update(rows["qbench_id"])
         if to_blame:
             answer = answer.assign(error_type=CrmFailsOnRecordException.__name__)
-        self._storing.written(rows, answer, sent=failed.sent, error=failed.error, goes_again=again)
+        self._storing.written(rows, answer, call=replace(failed, results=answer), goes_again=again)

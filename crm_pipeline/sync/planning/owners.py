@@ -17,9 +17,8 @@ from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import UNREAD
 from crm_pipeline.sync.order import LoadOrder, usual_object
-from crm_pipeline.sync.planning.plan import PLAN, Plan
+from crm_pipeline.sync.planning.plan import PLAN, Plan, undone
 from crm_pipeline.sync.planning.reasons import joined
-from crm_pipeline.sync.planning.unread import undone
 
 logger = logging.getLogger(__name__)
 

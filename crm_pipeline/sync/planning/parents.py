@@ -8,9 +8,8 @@ from crm_pipeline.errors import OtherAccountException
 from crm_pipeline.frames import looked_up, no_text
 from crm_pipeline.mapping.spec import OnOtherAccount
 from crm_pipeline.model import LinkStatus, Operation
-from crm_pipeline.sync.planning.plan import PLAN, Plan
+from crm_pipeline.sync.planning.plan import PLAN, Plan, undone
 from crm_pipeline.sync.planning.reasons import joined
-from crm_pipeline.sync.planning.unread import undone
 
 
 def former_customers(normalized: pd.DataFrame, links: pd.DataFrame) -> list[int]:

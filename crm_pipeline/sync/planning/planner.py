@@ -27,10 +27,9 @@ from crm_pipeline.sync.planning.customers import Accounts, customers
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
 from crm_pipeline.sync.planning.owners import Owners
 from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids
-from crm_pipeline.sync.planning.plan import Inputs, Plan, blank_only, keep_filled, plan, with_verbs
+from crm_pipeline.sync.planning.plan import Inputs, Plan, blank_only, keep_filled, left_alone, plan, with_verbs
 from crm_pipeline.sync.planning.refused_writes import repeats, with_write_digests, without_refused
 from crm_pipeline.sync.planning.selection import frames_by_id
-from crm_pipeline.sync.planning.unread import left_alone
 
 
 @dataclass(frozen=True, slots=True)

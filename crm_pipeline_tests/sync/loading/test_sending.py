@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from crm_pipeline.errors import ServiceError
@@ -38,6 +40,18 @@ def test_load_goes_on_behind_creates_that_failed_where_the_crm_is_up(salesforce:
         answered = load.sending.write(load.plan(1, 2))
     assert isinstance(answered.error, ServiceError)
     assert answered.results["error_type"].tolist() == ["ServiceFailedException"] * 2
+
+
+@pytest.mark.parametrize("suspects_only", [False, True])
+def test_load_goes_on_behind_a_call_that_can_be_repeated_only_where_suspects_alone_are_left(hubspot: Bench, *, suspects_only: bool) -> None:
+    """Part after part failed, and nothing got through: while others wait, that is the service's trouble."""
+    spec, ids = hubspot.spec(), range(1, 33)
+    hubspot.stage(spec, ACCOUNT, *map(customer, ids))
+    hubspot.sandbox.faults.add(Fault(path="batch/upsert", times=None, status=500))
+    with stages(hubspot, spec, ACCOUNT) as load:
+        load.sending.suspects_only = suspects_only
+        with nullcontext() if suspects_only else pytest.raises(ServiceError):
+            load.sending.write(load.plan(*ids))
 
 
 def test_association_sends_the_account_and_keeps_what_the_write_said(hubspot: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
 from crm_pipeline_tests.sync.loading.stages import answers, stages
 
@@ -27,7 +28,7 @@ def test_creates_that_cannot_be_recognized_are_kept_as_intents_before_they_are_s
         sent = load.storing.begin(batch)
         assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([(1,), (2,)], [(0,)])
         told = answers(batch, {}, {"crm_id": None, "created": None, "error_type": "UnaccountedException"})
-        load.storing.written(batch.rows, told, sent=sent)
+        load.storing.written(batch.rows, told, call=Answered(sent, told))
         assert load.storing.unclear == {2}
     assert (salesforce.rows(LINKED), salesforce.rows(INTENTS)) == ([(1, "crm-1")], [(2,)])
 
@@ -39,7 +40,8 @@ def test_writes_that_can_be_repeated_are_kept_as_a_call_until_it_is_answered(sal
         batch = load.plan(1)
         sent = load.storing.begin(batch)
         assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([], [(1,)])
-        load.storing.written(batch.rows, answers(batch), sent=sent)
+        told = answers(batch)
+        load.storing.written(batch.rows, told, call=Answered(sent, told))
         assert load.job.report.outcomes == {"created": 1}
     assert (salesforce.rows(LINKED), salesforce.rows(OPEN_CALLS)) == ([(1, "crm-1")], [(0,)])
 
