@@ -1,0 +1,106 @@
+"""Carries out the plans of one load: gathers full batches, sends them, and hands each row on by what was answered."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+
+import pandas as pd
+
+from crm_pipeline.calls import spaced
+from crm_pipeline.errors import CrmPipelineError, SameRefusalError
+from crm_pipeline.sync.loading import results
+from crm_pipeline.sync.loading.associating import Associating
+from crm_pipeline.sync.loading.deciding import Deciding
+from crm_pipeline.sync.loading.first_refusals import FirstRefusals
+from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.outbox import Outbox
+from crm_pipeline.sync.loading.refused_creates import RefusedCreates
+from crm_pipeline.sync.loading.sending import Sending
+from crm_pipeline.sync.loading.sorting import Sorting
+from crm_pipeline.sync.loading.storing import Storing
+from crm_pipeline.sync.loading.suspects import Suspects
+from crm_pipeline.sync.planning.plan import Plan
+
+TIMES = 3
+"""How often a row is sent within one load, where the CRM had it locked, after waits that grow."""
+
+
+class Delivery:
+    """The planned writes of one load, until what became of them is stored."""
+
+    def __init__(self, job: Job, deciding: Deciding, *, sending: Sending, storing: Storing, suspects: Suspects) -> None:
+        self._job = job
+        self._deciding = deciding
+        self._sending = sending
+        self._storing = storing
+        self._suspects = suspects
+        self._outbox = Outbox(job.crm.capabilities.batch_size, apart=suspects.apart)
+        self._associating = Associating(job, sending, storing, accounts=lambda: self._sorting.account_reader)
+        self._refused_creates = RefusedCreates(job, storing)
+        self._first_refusals = FirstRefusals()
+
+    def is_under_way(self, rows: pd.DataFrame) -> bool:
+        """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
+        parts = [*self._outbox.waiting, *self._refused_creates.waiting, *self._associating.waiting]
+        qbench_ids = self._storing.unclear.union(*(part["qbench_id"] for part in parts))
+        crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
+        return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
+
+    def carry_out(self, planned: Plan) -> None:
+        """Store what the plan decided itself, and write the rest as soon as batches are full."""
+        self._storing.decided(planned)
+        kept, writes = planned.without_write(), planned.with_write()
+        if len(kept):
+            self._associating.add(*self._storing.written(kept.rows, results.kept(kept.rows)))
+        for batch in self._outbox.add(writes):
+            self._send(batch)
+        if not len(writes):
+            self._job.tell("nothing to write for these")
+
+    def finish(self) -> None:
+        """Carry out everything that waits for a fuller batch."""
+        self._send_rest()
+        if self._refused_creates.waiting:
+            self.carry_out(self._refused_creates.found(self._deciding))
+            self._send_rest()
+        self._associating.send(at_least=1)
+
+    def break_off(self, error: CrmPipelineError) -> None:
+        """Store as open what the load does not get to, for the error that stops it."""
+        self._refused_creates.leave_refused()
+        self._associating.leave_open()
+        if isinstance(error, SameRefusalError):
+            self._storing.open_again(error)
+
+    @cached_property
+    def _sorting(self) -> Sorting:
+        return Sorting(self._job, self._deciding.planner)
+
+    def _send_rest(self) -> None:
+        for batch in self._outbox.rest():
+            self._send(batch)
+        for turn in range(2, TIMES + 1):
+            if self._outbox.is_locked:
+                time.sleep(spaced(turn - 1, self._job.order.settings.waits))
+            for batch in self._outbox.again():
+                self._send(batch, turn=turn)
+
+    def _send(self, batch: Plan, *, turn: int = 1) -> None:
+        """Send one batch, for the ``turn``-th time, and hand its rows on by what was answered."""
+        order, report = self._job.order, self._job.report
+        if turn == 1:
+            report.sent.update(batch.rows["verb"])
+        answered = self._sending.write(batch)
+        if answered.error is not None:
+            self._suspects.pass_over(batch, answered)
+            return
+        found = self._sorting.sort(batch, answered.results, first=turn == 1, last=turn == TIMES)
+        self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
+        self._refused_creates.add(found.batch.rows[found.there], found.results[found.there])
+        rows, done = (frame[found.done].reset_index(drop=True) for frame in (found.batch.rows, found.results))
+        self._associating.add(*self._storing.written(rows, done, call=answered))
+        self._first_refusals = self._first_refusals.followed_by(found.results, rows=found.batch.rows, mapped=batch.values.columns)
+        self._first_refusals.require_different_causes(integration=order.integration, service=order.crm)
+        self._associating.send_full()
+        self._job.tell(f"wrote {len(batch)}, {int(found.results['error_type'].notna().sum())} of them refused")
