@@ -30,8 +30,9 @@ from crm_pipeline.sandbox.seed import seed_tenant
 from crm_pipeline.schemas import LINKS, RAW
 from crm_pipeline.store.staging import FRAME_ROWS
 from crm_pipeline.sync.planning import eligibility
+from crm_pipeline.sync.planning.decision import Inputs, plan
 from crm_pipeline.sync.planning.matching import MATCHES
-from crm_pipeline.sync.planning.plan import Inputs, Plan, plan
+from crm_pipeline.sync.planning.plan import Plan
 
 CONTACTS = 100_000
 CONTACTS_PER_CUSTOMER = 10

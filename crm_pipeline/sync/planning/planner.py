@@ -24,10 +24,11 @@ from crm_pipeline.sync.order import LoadOrder, read
 from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning import email_claims as claims
 from crm_pipeline.sync.planning.customers import Accounts, customers
+from crm_pipeline.sync.planning.decision import Inputs, plan
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
 from crm_pipeline.sync.planning.owners import Owners
 from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids
-from crm_pipeline.sync.planning.plan import Inputs, Plan, blank_only, keep_filled, left_alone, plan, with_verbs
+from crm_pipeline.sync.planning.plan import Plan, blank_only, keep_filled, left_alone, with_verbs
 from crm_pipeline.sync.planning.refused_writes import repeats, with_write_digests, without_refused
 from crm_pipeline.sync.planning.selection import frames_by_id
 

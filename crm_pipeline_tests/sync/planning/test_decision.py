@@ -18,9 +18,10 @@ from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import CRM_FIELDS, LINKS, RAW, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.planning import eligibility
+from crm_pipeline.sync.planning.decision import STALE, Inputs, plan
 from crm_pipeline.sync.planning.matching import MATCHES
 from crm_pipeline.sync.planning.parents import keep_parent
-from crm_pipeline.sync.planning.plan import STALE, Inputs, Plan, blank_only, keep_filled, plan
+from crm_pipeline.sync.planning.plan import Plan, blank_only, keep_filled
 
 ACCOUNTS = AccountSpec.model_validate(
     {

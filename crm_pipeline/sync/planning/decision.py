@@ -1,0 +1,294 @@
+"""What is to be done to each record in one CRM? Decides a plan's rows from what is known of them; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from crm_pipeline.frames import aligned, no_text, text_where
+from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame
+from crm_pipeline.mapping.payload import Payload
+from crm_pipeline.mapping.targets import Target
+from crm_pipeline.model import LinkOrigin, Operation, Outcome, RecordModel
+from crm_pipeline.schemas import OPEN_CALLS
+from crm_pipeline.sync.planning.plan import PLAN, Plan
+from crm_pipeline.sync.planning.reasons import UNDER_WAY, first_errors, joined, names, omitted
+
+STALE = "a newer version was sent before"
+"""Reason of a row that is left alone because its link holds a newer version."""
+
+Mask = np.ndarray
+"""A bool for each normalized row, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a plan is made from; every frame but ``links`` and ``matches`` has one row per normalized row, in its order.
+
+    ``normalized``: schemas.normalized_schema. ``payload`` and ``digests``: mapping.payload and its digests. ``verdicts``:
+    eligibility.VERDICTS. ``links``: schemas.LINKS, a row per linked record. ``matches``: matching.MATCHES, a row per match.
+    ``parent_crm_ids``: CRM id of each contact's account, null for accounts. ``previous_parent_crm_ids``: that of the account
+    it was given before, as far as it is another customer's. ``match_notes``: what to say of rows for which match keys were of no use.
+    ``open_calls``: schemas.OPEN_CALLS.
+    """
+
+    normalized: pd.DataFrame
+    payload: Payload
+    digests: pd.DataFrame
+    verdicts: pd.DataFrame
+    links: pd.DataFrame
+    matches: pd.DataFrame
+    parent_crm_ids: pd.Series
+    previous_parent_crm_ids: pd.Series | None = None
+    match_notes: pd.Series | None = None
+    open_calls: pd.DataFrame = field(default_factory=OPEN_CALLS.empty)
+
+
+def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd.Series] | None) -> Plan:
+    """The plan of these rows: exactly one PLAN row per normalized row.
+
+    ``key_of`` makes external key values from QBench ids; None where the integration names no external key.
+    """
+    index, payload = inputs.normalized.index, inputs.payload
+    rows = _with_links(inputs)
+    stored = digest_frame(rows["stored_digests"], list(payload.values.columns))
+    content = contents(inputs.digests, rows["customer_id"])
+    decided = _decided(inputs, rows, stored=stored, content=content, model=model)
+    values, sent = _to_send(payload, create=decided.create, link=decided.link, update=decided.update & decided.changed)
+    match_reason, match_notes = rows["match_reason"].where(decided.link), inputs.match_notes
+    return Plan(
+        rows=PLAN.build(
+            {
+                "qbench_id": rows["qbench_id"],
+                "version": rows["version"],
+                "state_digest": inputs.normalized["state_digest"],
+                "operation": pd.Series(decided.operation, index=index),
+                "object": rows["object"],
+                "crm_id": rows["stored"].fillna(rows["matched"]),
+                "key": key_of(rows["qbench_id"]) if key_of else no_text(index),
+                "origin": rows["link_origin"].fillna(rows["match_origin"]).fillna(str(LinkOrigin.CREATED)),
+                "parent_qbench_id": rows["customer_id"],
+                "parent_crm_id": inputs.parent_crm_ids.where(decided.writes & decided.new_parent),
+                "previous_parent_qbench_id": rows["link_parent"],
+                "previous_parent_crm_id": _parents_to_leave(inputs).where(decided.update & decided.new_parent),
+                "outcome": decided.errors["outcome"].mask(decided.may & ~decided.writes, str(Outcome.UNCHANGED)),
+                "error_type": decided.errors["error_type"],
+                "reason": joined(
+                    decided.errors["reason"],
+                    match_reason,
+                    *([] if match_notes is None else [match_notes.where(decided.create)]),
+                    text_where(pd.Series(decided.may & decided.stale, index=index), STALE),
+                    ("not_pushed: " + names(_not_pushed(payload, inputs.digests, stored))).where(decided.may),
+                    omitted(decided.problems, index).where(decided.may),
+                ),
+                "waits_on": decided.errors["waits_on"],
+                "retryable": decided.errors["retryable"],
+                "due_at": decided.over_at.where(decided.errors["reason"].eq(UNDER_WAY)),
+                "content": content,
+                "digests": _digests_to_keep(inputs.digests, stored, decided, sent=sent),
+            }
+        ),
+        values=values,
+        sent=sent,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What is to be done to each row. ``may``: no error of ``errors`` (reasons.first_errors) keeps it from being done.
+
+    ``problems``: those of what would be sent. ``over_at``: when an earlier call is over that may still be carried out.
+    ``stale``: a newer version was sent. ``changed``: other values than sent before; ``new_parent``: another account than before.
+    """
+
+    errors: pd.DataFrame
+    problems: pd.DataFrame
+    over_at: pd.Series
+    stale: Mask
+    may: Mask
+    changed: Mask
+    new_parent: Mask
+    create: Mask
+    link: Mask
+    update: Mask
+
+    @property
+    def writes(self) -> Mask:
+        writes: Mask = self.create | self.link | self.update
+        return writes
+
+    @property
+    def operation(self) -> np.ndarray:
+        kinds = [Operation.CREATE, Operation.LINK, Operation.UPDATE]
+        chosen: np.ndarray = np.select([self.create, self.link, self.update], kinds, Operation.NONE)
+        return chosen
+
+
+def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame, content: pd.Series, model: RecordModel) -> _Decided:
+    """Decide each row by its link, match and errors. ``stored``: the links' digests; ``content``: digests of all that is wanted."""
+    payload = inputs.payload
+    over_at, doubtful = _called_before(inputs.open_calls, rows, wanted=content, stored=stored)
+    linked, matched = (rows[name].notna().to_numpy() for name in ("stored", "matched"))
+    stale = (rows["version"] < rows["link_version"]).to_numpy()
+    problems = _problems_in_what_is_sent(payload, linked=linked, matched=matched)
+    errors = first_errors(
+        inputs.verdicts,
+        matches=rows,
+        problems=problems,
+        create_problems=payload.create_problems,
+        normalized=inputs.normalized,
+        required=[name for name in model.required_to_create if name != model.identifying],
+        linked=linked,
+        matched=matched,
+        under_way=over_at.notna().to_numpy() & ~stale,
+    )
+    may = errors["error_type"].isna().to_numpy()
+    changed = (_changed(payload, inputs.digests, stored) | doubtful) & ~stale
+    same_parent = rows["customer_id"].eq(rows["link_parent"]).to_numpy(dtype=bool, na_value=False) & ~doubtful
+    new_parent = inputs.parent_crm_ids.notna().to_numpy() & ~same_parent & ~stale
+    return _Decided(
+        errors=errors,
+        problems=problems,
+        over_at=over_at,
+        stale=stale,
+        may=may,
+        changed=changed,
+        new_parent=new_parent,
+        create=may & ~linked & ~matched,
+        link=may & ~linked & matched,
+        update=may & linked & (changed | new_parent),
+    )
+
+
+def _digests_to_keep(wanted: pd.DataFrame, stored: pd.DataFrame, decided: _Decided, *, sent: pd.DataFrame) -> pd.Series:
+    """Per row that is written, the digests that its link keeps then: of what is sent, and of a link's fields that stay as they are."""
+    writes = decided.writes
+    keep = sent.to_numpy() | (decided.link[:, None] & (wanted.to_numpy() != NO_DIGEST))
+    kept = pd.DataFrame(np.where(keep, wanted.to_numpy(), stored.to_numpy())[writes], index=wanted.index[writes], columns=wanted.columns)
+    return pd.Series(digest_dicts(kept), index=kept.index, dtype=object).reindex(wanted.index)
+
+
+def _with_links(inputs: Inputs) -> dict[str, pd.Series]:
+    """Each row's ids and version, its link and its match: columns, null where it has none."""
+    ids = inputs.normalized["qbench_id"]
+    links = {
+        "object": "object",
+        "stored": "crm_id",
+        "link_origin": "origin",
+        "link_version": "version",
+        "link_parent": "parent_qbench_id",
+        "stored_digests": "digests",
+    }
+    matches = {
+        "matched": "crm_id",
+        "match_origin": "origin",
+        "match_error": "error_type",
+        "match_reason": "reason",
+        "match_waits_on": "waits_on",
+    }
+    own = {"qbench_id": ids, "version": inputs.normalized["version"], "customer_id": inputs.normalized["customer_id"]}
+    return {**own, **aligned(inputs.links, ids, columns=links), **aligned(inputs.matches, ids, columns=matches)}
+
+
+def _problems_in_what_is_sent(payload: Payload, *, linked: Mask, matched: Mask) -> pd.DataFrame:
+    """The problems of values that may go out: a create-only field's never hold up a record that is in the CRM already."""
+    problems = payload.problems
+    if problems.empty:
+        return problems
+    at = problems["position"].to_numpy()
+    editable, fills = (
+        problems["crm_field"].isin([target.crm_field for target in payload.targets if fits(target)]) for fits in (_is_editable, _may_fill)
+    )
+    creating, linking = (~linked & ~matched)[at], (~linked & matched)[at]
+    return problems[editable | creating | (fills & linking)]
+
+
+def _called_before(
+    open_calls: pd.DataFrame, rows: dict[str, pd.Series], *, wanted: pd.Series, stored: pd.DataFrame
+) -> tuple[pd.Series, Mask]:
+    """When a call with other values is over that may still be carried out (Int64, null: none), and rows whose link may be wrong.
+
+    A call with the same values does no harm whenever it comes. One that is over and has other values than the link tells of
+    may have been carried out last: what the link says is no reason to leave the record alone. ``wanted``: the rows' contents.
+    ``stored``: the links' digests.
+    """
+    ids = rows["qbench_id"]
+    if open_calls.empty:
+        return pd.Series(pd.NA, index=ids.index, dtype="Int64"), np.zeros(len(ids), dtype=bool)
+    # A parent that is still to be sent is none that the link is wrong about.
+    told = contents(stored, rows["link_parent"].fillna(rows["customer_id"]))
+    calls = open_calls.merge(pd.DataFrame({"qbench_id": ids, "wanted": wanted, "stored": told}), on="qbench_id")
+    held = calls[~calls["over"] & calls["content"].ne(calls["wanted"])]
+    doubtful = calls.loc[calls["over"] & calls["content"].ne(calls["stored"]), "qbench_id"]
+    return ids.map(held.groupby("qbench_id")["over_at"].max()).astype("Int64"), ids.isin(doubtful).to_numpy()
+
+
+def _parents_to_leave(inputs: Inputs) -> pd.Series:
+    """Per row, the CRM ids of the account it had before and of those that calls, which are over, may have given it unseen.
+
+    Null where the account stays the same record.
+    """
+    calls, wanted = inputs.open_calls, inputs.parent_crm_ids
+    previous = inputs.previous_parent_crm_ids
+    before = wanted.mask(wanted.notna()) if previous is None else previous.where(previous.ne(wanted)).astype("str")
+    if calls.empty:
+        return before
+    ids = inputs.normalized["qbench_id"]
+    given = calls[calls["over"] & calls["parent_crm_id"].ne(calls["qbench_id"].map(wanted.set_axis(ids)))]
+    late = ids.map(given.dropna(subset="parent_crm_id").groupby("qbench_id")["parent_crm_id"].agg(lambda ids: ", ".join(ids.unique())))
+    both = before + ", " + late.astype("str")
+    return both.fillna(before).fillna(late.astype("str"))
+
+
+def _is_editable(target: Target) -> bool:
+    return target.editable
+
+
+def _may_fill(target: Target) -> bool:
+    """Whether a create-only target may fill a blank once, when a record is linked."""
+    return not target.editable and target.policy == "if_blank"
+
+
+def _columns(payload: Payload, fits: Callable[[Target], bool]) -> np.ndarray:
+    """A mask over the payload's columns: the targets that fit."""
+    fitting = {target.crm_field for target in payload.targets if fits(target)}
+    return np.array([name in fitting for name in payload.values.columns], dtype=bool)
+
+
+def _sendable(payload: Payload) -> np.ndarray:
+    """Cells that may be sent: those with a value, and blanks that are to empty the CRM field."""
+    sendable: np.ndarray = payload.values.notna().to_numpy() | payload.clears[payload.values.columns].to_numpy()
+    return sendable
+
+
+def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> Mask:
+    """Rows of which an editable field differs from what the link keeps; a blank counts only where it clears."""
+    editable = _columns(payload, _is_editable)
+    differs = digests.to_numpy() != stored.to_numpy()
+    changed: Mask = (differs & _sendable(payload) & editable).any(axis=1)
+    return changed
+
+
+def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
+    """Create-only fields that differ from what the link keeps."""
+    create_only = _columns(payload, lambda target: not target.editable)
+    now, before = digests.to_numpy(), stored.to_numpy()
+    differs = (now != before) & (now != NO_DIGEST) & (before != NO_DIGEST)
+    return pd.DataFrame(differs & create_only, index=digests.index, columns=digests.columns)
+
+
+def _to_send(payload: Payload, *, create: Mask, link: Mask, update: Mask) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The values, and which of them go: all that a create has; what may be edited; with a link, also what may fill a blank."""
+    creating, linking, editing = (rows[:, None] for rows in (create, link, link | update))
+    values = created = payload.values
+    if not payload.create_defaults.empty:
+        created = payload.create_values()[values.columns]
+        values = values.where(~np.broadcast_to(creating, values.shape), created)
+    editable = _columns(payload, _is_editable)
+    fills = _columns(payload, _may_fill)
+    sendable = _sendable(payload)
+    sent = (creating & created.notna().to_numpy()) | (editing & sendable & editable) | (linking & sendable & fills)
+    return values, pd.DataFrame(sent, index=values.index, columns=values.columns)
