@@ -11,10 +11,9 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.fewest_calls import ASSOCIATE, fewest_calls
-from crm_pipeline.errors import LinkConflictException
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
 from crm_pipeline.mapping.revision import mapping_digest
-from crm_pipeline.model import MODELS, Operation, Outcome, RecordType, children
+from crm_pipeline.model import MODELS, Operation, RecordType, children
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.organizations import check_organization
@@ -119,13 +118,13 @@ class Preview:
         accounts, noted = self._accounts, forecast.noted
         planner = Planner(order, store=self._store, crm=self._crm, org_id=org_id, notes=noted, accounts=accounts)
         again = self._begin(order, selection, forecast)
-        taken_crm_ids: set[str] = set()
         written: Counter[str] = Counter()
         for part in taken(order, selection, again=again, store=self._store, frame_rows=self._frame_rows):
             forecast.replanned += len(part.frame) if part.replanned else 0
             forecast.rows += 0 if part.replanned else len(part.frame)
-            planned = _without_taken(planner.plan(part.frame, undecided={}), taken_crm_ids)
-            taken_crm_ids.update(planned.rows["crm_id"].dropna())
+            planned = planner.plan(part.frame)
+            links = planned.rows[planned.rows["operation"].eq(Operation.LINK)]
+            planner.lookup.expect_linked(links["qbench_id"], links["crm_id"])
             self._count(forecast, planned, order)
             written.update(self._rows_per_call(planned.rows))
             if children(order.spec.record_type):
@@ -192,17 +191,3 @@ def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selec
     ids = selection.ids if isinstance(selection, Named) else None
     window = None if isinstance(selection, Named) else selection.window if isinstance(selection, Due) else selection
     return count_of_other_mapping(connection, order.integration, order.spec.record_type, mapping_digest=digest, window=window, ids=ids)
-
-
-def _without_taken(planned: Plan, crm_ids: set[str]) -> Plan:
-    """The plan in which no record links to a CRM record that an earlier frame's would hold by then."""
-    rows = planned.rows
-    held = rows["operation"].eq(Operation.LINK) & rows["crm_id"].isin(crm_ids)
-    if not held.any():
-        return planned
-    decided = rows.assign(
-        operation=rows["operation"].mask(held, str(Operation.NONE)),
-        outcome=rows["outcome"].mask(held, str(Outcome.SKIPPED)),
-        error_type=rows["error_type"].mask(held, LinkConflictException.__name__),
-    )
-    return Plan(decided, planned.values, planned.sent & ~held.to_numpy()[:, None])

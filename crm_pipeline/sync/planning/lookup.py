@@ -21,7 +21,7 @@ from crm_pipeline.mapping.spec import MatchKey
 from crm_pipeline.mapping.spellings import spellings
 from crm_pipeline.mapping.values import texts
 from crm_pipeline.model import MODELS, FieldKind, LinkOrigin
-from crm_pipeline.schemas import FOUND
+from crm_pipeline.schemas import FOUND, HOLDERS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind
@@ -58,6 +58,7 @@ class Lookup:
         """Scans that could not show every record."""
         self._blank: dict[str, bool] = {}
         self._given_up: set[int] = set()
+        self._planned_links = HOLDERS.empty()
 
     def matches(self, unlinked: pd.DataFrame, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of normalized rows without a link: by their key first, then by each match key."""
@@ -94,6 +95,11 @@ class Lookup:
     def expect_given_up(self, addresses: set[int]) -> None:
         """Addresses (digests) that the load takes from contacts of ours: they find these no more, whether it was sent by then or not."""
         self._given_up |= addresses
+
+    def expect_linked(self, qbench_ids: pd.Series, crm_ids: pd.Series) -> None:
+        """Records that are linked by the time the next rows are looked for, though no link is stored: nobody else finds them free."""
+        links = pd.DataFrame({"crm_id": crm_ids, "qbench_id": qbench_ids}).assign(integration=self._state.integration)
+        self._planned_links = HOLDERS.build(pd.concat([self._planned_links, links], ignore_index=True))
 
     @property
     def has_match_keys(self) -> bool:
@@ -223,6 +229,8 @@ class Lookup:
         with self._store.transaction() as connection:
             crm_ids = near["crm_id"].unique().tolist()
             holders = self._state.holders(connection, org_id=self._org_id, crm_ids=crm_ids)
+            planned = self._planned_links
+            holders = pd.concat([holders, planned[planned["crm_id"].isin(crm_ids)]], ignore_index=True) if len(planned) else holders
             near = self._without_given_up(near, holders)
             left = left_behind(connection, self._state, org_id=self._org_id, crm_ids=crm_ids).rename(columns={"qbench_id": "left_by"})
         left = LEFT_BEHIND.build(left.assign(left_key=self._order.key_of(left["left_by"])))

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -92,7 +93,9 @@ class Planner:
         """Forget what was looked up in the CRM: others have written to it meanwhile."""
         self.lookup = Lookup(self._order, crm=self._crm, store=self._store, org_id=self._org_id)
 
-    def plan(self, frame: pd.DataFrame, *, undecided: Mapping[int, Undecided], matches: pd.DataFrame | None = None) -> Plan:
+    def plan(
+        self, frame: pd.DataFrame, *, undecided: Mapping[int, Undecided] = MappingProxyType({}), matches: pd.DataFrame | None = None
+    ) -> Plan:
         """The plan of normalized rows; ``undecided``: by QBench id, why an earlier create can neither be linked nor ruled out.
 
         ``matches``: matching.MATCHES where they are known already.
