@@ -40,7 +40,7 @@ class AddressPreset:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """The fields of one CRM object. ``phones``: phone type to CRM field; the blank type stands for every other type."""
+    """The fields of one CRM object. ``phones``: phone type to CRM field; the blank type, where there is one, stands for every other."""
 
     fields: Mapping[str, str]
     phones: Mapping[str, str]
@@ -48,4 +48,4 @@ class Preset:
 
     def phone_field(self, phone_type: str) -> str | None:
         """The CRM field for a phone type; null where the CRM has none for it."""
-        return self.phones.get(phone_type, self.phones[OTHER_PHONE_TYPE]) or None
+        return self.phones.get(phone_type, self.phones.get(OTHER_PHONE_TYPE)) or None
