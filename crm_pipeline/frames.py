@@ -47,7 +47,7 @@ class FrameSchema:
         return _empty(self).copy()
 
     def build(self, data: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-        """A frame with the declared columns in their order and types; a column that ``data`` lacks is all null.
+        """A frame with the declared columns in their order and types; a column that ``data`` lacks is all null. A null bool is False.
 
         Columns that the schema does not declare are kept behind the declared ones (CRM fields, for instance).
         Raises FrameError where values cannot take the declared type.
@@ -82,6 +82,9 @@ class FrameSchema:
             return self._blank(column, rows)
         if values.dtype == _dtype(column.dtype):
             return values
+        if column.dtype == "bool":
+            # Else a null would be True, as whatever is not nothing.
+            values = np.where(pd.isna(values), False, values)
         try:
             return values.astype(column.dtype)
         except (TypeError, ValueError) as error:

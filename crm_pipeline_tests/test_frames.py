@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from crm_pipeline.frames import aligned, looked_up
+from crm_pipeline.frames import Column, FrameSchema, aligned, looked_up
 from crm_pipeline_tests.mapping.builders import listed
 
 NEAR_2_TO_60 = 2**60 + 1
@@ -24,3 +24,12 @@ def test_a_null_id_is_nobodys(dtype: str, known: object, *, null_in_the_frame: b
     held = pd.Series([known, *([None] if null_in_the_frame else [])], dtype=dtype)
     frame = pd.DataFrame({"key": held, "crm_id": pd.Series(["a", "b"][: len(held)], dtype="str")})
     assert listed(looked_up(pd.Series([None, known], dtype=dtype), frame, "crm_id", by="key")) == [None, "a"]
+
+
+@pytest.mark.parametrize("dtype", ["object", "boolean"])
+@pytest.mark.parametrize("nothing", [None, float("nan"), pd.NA])
+def test_a_null_bool_is_false_however_it_is_given(dtype: str, nothing: object) -> None:
+    schema = FrameSchema("answers", (Column("done", "bool", "whether it is done"),))
+    given = pd.Series([nothing if dtype == "object" else pd.NA, True, False], dtype=dtype)
+    assert schema.build({"done": given})["done"].tolist() == [False, True, False]
+    assert schema.of_rows(["done"], [[None], [True], [False]])["done"].tolist() == [False, True, False]

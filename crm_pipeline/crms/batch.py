@@ -60,6 +60,4 @@ def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     answered["qbench_id"] = rows["qbench_id"].reset_index(drop=True)
     silent = answered["error_type"].isna() & answered["crm_id"].isna()
     answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
-    for name in ("parent_sent", "value_refused"):
-        answered[name] = answered[name].eq(True)
     return WRITE_RESULTS.build(answered)

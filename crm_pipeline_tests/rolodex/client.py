@@ -241,8 +241,7 @@ def _result(row: Row, answer: Row, *, repeated: bool) -> Row:
 
 
 def _results(results: list[Row]) -> pd.DataFrame:
-    frame = pd.DataFrame(results, columns=WRITE_RESULTS.names)
-    return WRITE_RESULTS.build(frame.assign(parent_sent=frame["parent_sent"].eq(True), value_refused=frame["value_refused"].eq(True)))
+    return WRITE_RESULTS.build(pd.DataFrame(results, columns=WRITE_RESULTS.names))
 
 
 def _compared(value: object) -> str:
