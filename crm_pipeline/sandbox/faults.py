@@ -18,7 +18,8 @@ class Fault:
     """A failure of the next requests that match.
 
     A request matches when ``service`` and ``method`` are equal (None: any) and ``path``, a regular expression, is found
-    in its path (without the query), and ``holding``, a text (None: any), is in its query or body. With ``returning``, a text, it must
+    in its path (without the query), ``holding``, a text (None: any), is in its query or body, and ``naming``, the id of a record
+    (None: any), stands in its path, query or body as a word of its own. With ``returning``, a text, it must
     be in the answer that it would get: such a request is carried out, whatever the kind. The first ``skip`` matching requests pass,
     the next ``times`` fail (None: all).
 
@@ -48,6 +49,7 @@ class Fault:
     until: threading.Event | None = None
     service: str | None = None
     holding: str | None = None
+    naming: str | None = None
     returning: str | None = None
     bend: Callable[[Any], Any] = lambda answer: answer
 
@@ -59,6 +61,7 @@ class Fault:
             and (self.method is None or self.method.upper() == method.upper())
             and re.search(self.path, path) is not None
             and (self.holding is None or self.holding in content)
+            and (self.naming is None or re.search(rf"(?<!\w){re.escape(self.naming)}(?!\w)", f"{path}\n{content}") is not None)
         )
 
 

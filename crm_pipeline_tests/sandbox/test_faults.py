@@ -55,6 +55,23 @@ def test_status_is_503_unless_said_otherwise(bench: Bench) -> None:
     assert bench.client.get("/x").status_code == 503
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "met"),
+    [
+        ("/people/105", None, True),
+        ("/people/105/firm", None, True),
+        ("/people?id=105", None, True),
+        ("/people/read", {"ids": [104, 105]}, True),
+        ("/people/read", {"ids": ["105"]}, True),
+        ("/people/1055", None, False),
+        ("/people/read", {"ids": ["r105"]}, False),
+    ],
+)
+def test_fault_meets_the_requests_that_name_a_record_wherever_that_stands(bench: Bench, path: str, body: object, *, met: bool) -> None:
+    bench.faults.add(Fault(naming="105"))
+    assert (bench.client.post(path, json=body).status_code == 503) == met
+
+
 def test_html_answers_a_page(bench: Bench) -> None:
     bench.faults.add(Fault(kind="html"))
     answer = bench.client.get("/x")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.testing.batches import Put, associations_of, valid
 from crm_pipeline.testing.bench import Bench
-from crm_pipeline.testing.conformance.common import ACCOUNT, ALONE, CONTACT, added, associated, errors_of, key_of, written
+from crm_pipeline.testing.conformance.common import ACCOUNT, ALONE, CONTACT, added, associated, errors_of, fail_on_record, key_of, written
 
 
 def test_contact_gets_its_account_by_write_or_association(bench: Bench, crm: Crm) -> None:
@@ -56,7 +55,7 @@ def test_full_batch_of_associations_costs_one_call(bench: Bench, crm: Crm) -> No
 def test_association_that_the_crm_fails_on_takes_no_other_down(bench: Bench, crm: Crm) -> None:
     account = added(bench, ACCOUNT)
     contacts = [added(bench, CONTACT, number) for number in range(6)]
-    bench.faults.add(Fault(holding=f'"{contacts[2]}"', times=None, status=500))
+    fail_on_record(bench, contacts[2])
     results = associated(crm, associations_of(*((number, contact, account) for number, contact in enumerate(contacts))))
     assert errors_of(results) == {**dict.fromkeys(range(6)), 2: ALONE}
     assert [bench.parent(contact) for contact in contacts] == [account, account, None, account, account, account]

@@ -112,6 +112,11 @@ def fail_on(bench: Bench, text: str, **fault: Any) -> None:
     bench.faults.add(Fault(service=bench.kind.name, holding=text, times=None, **{"status": 500, **fault}))
 
 
+def fail_on_record(bench: Bench, crm_id: str) -> None:
+    """Let the CRM fail whenever a request names this record, wherever that stands."""
+    bench.faults.add(Fault(service=bench.kind.name, naming=crm_id, times=None, status=500))
+
+
 def halvings(rows: int) -> int:
     """How often a batch is halved until each of its rows stands alone."""
     return math.ceil(math.log2(rows))

@@ -12,7 +12,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import EXAMINED
 from crm_pipeline.testing.batches import associations_of
 from crm_pipeline.testing.bench import Bench
-from crm_pipeline.testing.conformance.common import ACCOUNT, CONTACT, added, both_types, fail_on, key_of
+from crm_pipeline.testing.conformance.common import ACCOUNT, CONTACT, added, both_types, fail_on_record, key_of
 
 GONE = ("deleted", None, None)
 """What became of a record, where the CRM tells no merges also of one that was merged."""
@@ -64,7 +64,7 @@ def test_restored_record_is_examined_as_live(bench: Bench, crm: Crm, record_type
 @both_types
 def test_record_that_the_crm_fails_to_read_is_not_examined_as_deleted(bench: Bench, crm: Crm, record_type: RecordType) -> None:
     ids = [added(bench, record_type, number) for number in range(9)]
-    fail_on(bench, f'"{ids[4]}"')
+    fail_on_record(bench, ids[4])
     states = became(bench, crm, record_type, *ids)["state"]
     assert states.to_dict() == {crm_id: "live" for crm_id in ids if crm_id != ids[4]}
 

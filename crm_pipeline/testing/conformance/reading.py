@@ -12,7 +12,18 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import FOUND
 from crm_pipeline.testing.batches import associations_of, valid
 from crm_pipeline.testing.bench import Bench
-from crm_pipeline.testing.conformance.common import ACCOUNT, ALONE, CONTACT, added, both_types, fail_on, has_keys, key_of, plain
+from crm_pipeline.testing.conformance.common import (
+    ACCOUNT,
+    ALONE,
+    CONTACT,
+    added,
+    both_types,
+    fail_on,
+    fail_on_record,
+    has_keys,
+    key_of,
+    plain,
+)
 
 READS_FAIL: list[dict[str, Any]] = [
     {"status": 500},
@@ -90,7 +101,7 @@ def test_record_that_the_crm_fails_to_read_is_told_and_keeps_no_other_from_being
     bench: Bench, crm: Crm, record_type: RecordType
 ) -> None:
     ids = [added(bench, record_type, number) for number in range(9)]
-    fail_on(bench, f'"{ids[4]}"')
+    fail_on_record(bench, ids[4])
     read = crm.read(bench.object(record_type), ids, [bench.fields[record_type].match]).set_index("crm_id")["error_type"]
     assert {crm_id: error for crm_id, error in read.items() if pd.notna(error)} == {ids[4]: ALONE}
     assert set(read.index) == set(ids)
