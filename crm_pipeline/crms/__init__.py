@@ -21,8 +21,8 @@ GROUP = "crm_pipeline.crms"
 """The group of entry points by which another package brings a CRM: the CRM's name, and where its CrmKind is."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_TAKEN = frozenset({"qbench"})
-"""Names that stand beside the CRMs' in the keys of assets."""
+_TAKEN = frozenset({"qbench", "normalized", "only", "same_as_account", "configured"})
+"""Words that stand beside the CRMs' names: in the keys of assets, in owner rules, in the model of ``crms:``."""
 
 
 @cache
@@ -38,10 +38,15 @@ def crm_kinds() -> Mapping[str, CrmKind]:
 
     Raises ConfigurationError that names the package, where an entry point cannot be loaded or its name is taken.
     """
-    kinds, brought_by = dict(own_kinds()), dict.fromkeys((*own_kinds(), *_TAKEN), "crm-pipeline")
+    kinds, brought_by = dict(own_kinds()), dict.fromkeys(own_kinds(), "crm-pipeline")
     # A package is seen twice where its folder stands in the path twice.
     points = {(point.name, point.value, _package(point)): point for point in entry_points(group=GROUP)}
     for place, point in sorted(points.items()):
+        if point.name in _TAKEN:
+            raise ConfigurationError(
+                f"the package {_package(point)} brings a CRM called {point.name}, a word that means something else here; "
+                "give the CRM another name"
+            )
         if point.name in brought_by:
             raise ConfigurationError(
                 f"two packages bring a CRM called {point.name}: {brought_by[point.name]} and {_package(point)}; uninstall one of them"

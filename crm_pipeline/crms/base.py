@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -86,18 +87,30 @@ KEPT = "kept by the CRM"
 """Begins the note on the fields of a written row that the answer shows with another value than was sent."""
 
 
+_ASSET = re.compile(r"[a-z][a-z0-9_]*")
+LINKS, RESYNC = UPKEEP = ("links", "resync")
+"""The assets that every CRM has beside those of its objects."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CrmObject:
     """An object of a CRM that takes records of one type; a record type may have several, leads beside contacts for instance.
 
-    ``name``: its API name. ``asset``: the plural that names the asset of its record type. ``preset``: where it keeps the
-    normalized fields.
+    ``name``: its API name. ``asset``: the plural that names the asset of its record type, a word of lower-case letters, digits
+    and _. ``preset``: where it keeps the normalized fields.
+    Raises ValueError for what cannot name an asset.
     """
 
     record_type: RecordType
     name: str
     asset: str
     preset: Preset = field(compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _ASSET.fullmatch(self.asset):
+            raise ValueError(f"the object {self.name} has the asset {self.asset!r}; give it a word of lower-case letters, digits and _")
+        if self.asset in UPKEEP:
+            raise ValueError(f"the object {self.name} has the asset {self.asset!r}, which every CRM has already; give it another word")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +127,7 @@ class Capabilities:
     ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
     finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
     Owners, merges: see OwnersCrm and MergingCrm.
+    Raises ValueError for sizes below one.
     """
 
     batch_size: int
@@ -124,10 +138,17 @@ class Capabilities:
     validates: bool = True
     keeps_text: bool = True
 
+    def __post_init__(self) -> None:
+        if min(self.batch_size, self.association_batch_size) < 1:
+            raise ValueError("batch_size and association_batch_size are 1 or more: a call takes one row at least")
+
 
 @dataclass(frozen=True, slots=True)
 class CrmKind:
-    """One CRM as the rest of the package knows it. Each folder under ``crms`` exports exactly one, as ``KIND``."""
+    """One CRM as the rest of the package knows it. Each folder under ``crms`` exports exactly one, as ``KIND``.
+
+    Raises ValueError where its objects do not serve.
+    """
 
     name: str
     title: str
@@ -143,6 +164,20 @@ class CrmKind:
     """The id of a record as links keep it, of one that a person typed. Raises ValueError that says what is wrong with it."""
     client_loggers: tuple[str, ...]
     """Loggers of the libraries that the client calls with. Below warnings they write addresses, which can hold records' values."""
+
+    def __post_init__(self) -> None:
+        for record_type in RecordType:
+            objects = self.objects.get(record_type, ())
+            if not objects:
+                raise ValueError(f"no object takes {record_type}s; name one in objects[RecordType.{record_type.name}]")
+            for one in objects:
+                if one.record_type is not record_type:
+                    raise ValueError(f"the object {one.name} stands among those of {record_type}s, but takes {one.record_type}s")
+            if len({one.name for one in objects}) < len(objects):
+                raise ValueError(f"two objects of {record_type}s have one name; links tell objects apart by it")
+        assets = [self.usual(record_type).asset for record_type in RecordType]
+        if len(set(assets)) < len(assets):
+            raise ValueError(f"the usual objects of two record types have one asset, {assets[0]}; give each a word of its own")
 
     def usual(self, record_type: RecordType) -> CrmObject:
         """The usual object of a record type."""

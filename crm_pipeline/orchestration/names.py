@@ -5,7 +5,7 @@ Keys of assets are those without a translation (orchestration.specs knows what t
 
 from __future__ import annotations
 
-from crm_pipeline.crms.base import CrmKind
+from crm_pipeline.crms.base import LINKS, RESYNC, CrmKind
 from crm_pipeline.model import MODELS, RecordType
 
 
@@ -26,7 +26,7 @@ def load_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[st
 
 def links_key(integration: str, crm: CrmKind) -> list[str]:
     """Asset key of the check of a CRM's links."""
-    return [integration, crm.name, "links"]
+    return [integration, crm.name, LINKS]
 
 
 def waiting_key(integration: str, record_type: RecordType) -> list[str]:
@@ -61,7 +61,7 @@ def upkeep_group(integration: str) -> str:
 
 def resync_key(integration: str, crm: CrmKind) -> list[str]:
     """Asset key of the sync of everything staged into a CRM."""
-    return [integration, crm.name, "resync"]
+    return [integration, crm.name, RESYNC]
 
 
 def schedule_name(integration: str) -> str:

@@ -48,7 +48,10 @@ def test_crm_of_another_package_is_found_among_ours(tmp_path: Path) -> None:
     ("entry", "told"),
     [
         ("hubspot = another:KIND", "two packages bring a CRM called hubspot: crm-pipeline and crm-another"),
-        ("qbench = another:KIND", "two packages bring a CRM called qbench: crm-pipeline and crm-another"),
+        ("qbench = another:KIND", "brings a CRM called qbench, a word that means something else here"),
+        ("normalized = another:KIND", "brings a CRM called normalized, a word"),
+        ("configured = another:KIND", "brings a CRM called configured, a word"),
+        ("only = another:KIND", "brings a CRM called only, a word"),
         ("another = missing:KIND", "brings the CRM another (missing:KIND), but it cannot be loaded: ModuleNotFoundError"),
         ("another = another:NOTHING", "cannot be loaded: AttributeError"),
         ("another = broken:KIND", "cannot be loaded: ZeroDivisionError"),
