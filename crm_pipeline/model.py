@@ -52,6 +52,22 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
+class WaitsOn(StrEnum):
+    """What must change before a record that waits is tried again (docs/rules.md, 25).
+
+    Of a customer, an email and a holder it is told for whose: the customer's QBench id, that of the record which has the email, and
+    the CRM id of the record in the way, whose link is waited for.
+    """
+
+    RECORD = "record"
+    CUSTOMER = "customer"
+    EMAIL = "email"
+    LINK = "link"
+    HOLDER = "holder"
+    CONFIGURATION = "configuration"
+    TIME = "time"
+
+
 class LinkStatus(StrEnum):
     """What state a link is in."""
 

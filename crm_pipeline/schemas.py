@@ -220,12 +220,8 @@ OUTCOMES = FrameSchema(
         Column("outcome", "str", "created, updated, linked, unchanged, skipped, deferred or failed"),
         Column("error_type", "str", "name of the record error, null when there is none"),
         Column("reason", "str", "codes, field names and ids; never a field value"),
-        Column(
-            "waits_on",
-            "str",
-            "what must change for another try: record, configuration, time, link, email, email:ID, customer:ID, or holder:CRMID, "
-            "the link of the CRM record in the way; else null",
-        ),
+        Column("waits_on", "str", "what must change for another try (model.WaitsOn), else null"),
+        Column("waits_for", "str", "whose: QBench id of a customer or of who has the email, CRM id of a holder; else null"),
         Column("retryable", "bool", "trying again unchanged may help"),
         Column("due_at", "Int64", "of a retryable one that was not tried: when it can be, Unix seconds; null: as the back-off says"),
         Column("state_digest", "Int64", "digest of the normalized state that the outcome speaks of; null: of none that is known"),

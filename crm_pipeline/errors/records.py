@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from crm_pipeline.model import Outcome
-
-WaitsOn = Literal["record", "customer", "email", "link", "configuration", "time"]
+from crm_pipeline.model import Outcome, WaitsOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class RecordError(Exception):
     outcome: ClassVar[Outcome] = Outcome.FAILED
     retryable: ClassVar[bool] = False
     patience: ClassVar[Patience] = Patience()
-    waits_on: ClassVar[WaitsOn] = "record"
+    waits_on: ClassVar[WaitsOn] = WaitsOn.RECORD
     meaning: ClassVar[str] = ""
     remedy: ClassVar[str] = ""
 
@@ -99,7 +97,7 @@ class CustomerNotSyncedException(RecordError):
     """A contact whose customer has no link in this CRM and will not get one by itself."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "customer"
+    waits_on = WaitsOn.CUSTOMER
     meaning = "The contact's customer is not in this CRM and will not be without a change."
     remedy = "See the customer's own outcome; the contact follows once the customer is synced."
 
@@ -108,7 +106,7 @@ class CustomerNotYetSyncedException(RecordError):
     """A contact whose customer has no link in this CRM yet."""
 
     outcome = Outcome.DEFERRED
-    waits_on = "customer"
+    waits_on = WaitsOn.CUSTOMER
     meaning = "The contact's customer is not in this CRM yet."
     remedy = "Nothing: the contact follows once the customer is synced."
 
@@ -125,7 +123,7 @@ class FilteredOutException(RecordError):
     """A record that the integration's filter leaves out."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "configuration"
+    waits_on = WaitsOn.CONFIGURATION
     meaning = "The record does not meet the integration's `only` rules."
     remedy = "Nothing, if that is intended; else change the record or the rules."
 
@@ -149,7 +147,7 @@ class AmbiguousMatchException(RecordError):
     """Several CRM records match one QBench record, or several QBench records claim one."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "link"
+    waits_on = WaitsOn.LINK
     meaning = "More than one record could be meant; the outcome names them."
     remedy = "Merge them in the CRM, sharpen sync_on, or link by hand."
 
@@ -158,7 +156,7 @@ class LinkConflictException(RecordError):
     """The matching CRM record is linked to another QBench record."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "link"
+    waits_on = WaitsOn.LINK
     meaning = "The CRM record that matches, or that the linked one was merged into, belongs to another QBench record; the outcome names it."
     remedy = "Merge or correct the QBench records, or move the link by hand."
 
@@ -167,7 +165,7 @@ class OtherAccountException(RecordError):
     """The CRM contact that matches belongs to another account."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "link"
+    waits_on = WaitsOn.LINK
     meaning = "The CRM contact that matches belongs to another account, and on_other_account is refuse; the outcome names both."
     remedy = "Correct the contact's account in the CRM or its customer in QBench, or set on_other_account to keep or move."
 
@@ -176,7 +174,7 @@ class ExistingRecordException(RecordError):
     """The CRM refuses to create the record because it is already there."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "link"
+    waits_on = WaitsOn.LINK
     meaning = "The CRM already holds this record and no match key links it; the outcome names its id."
     remedy = "Add a match key to sync_on, or link the two by hand; it also follows once a load links or writes that record."
 
@@ -185,7 +183,7 @@ class DuplicateEmailException(RecordError):
     """A contact whose email address is another QBench contact's."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "email"
+    waits_on = WaitsOn.EMAIL
     meaning = "Another QBench contact has the same email address and is the one that syncs; the outcome names it."
     remedy = "Merge the contacts in QBench, or give one of them another address; the contact follows once the address is free."
 
@@ -194,7 +192,7 @@ class EmailTakenException(RecordError):
     """Another CRM contact owns the email address."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "email"
+    waits_on = WaitsOn.EMAIL
     meaning = "Another CRM contact owns this email address; the outcome names its id. Nothing was written."
     remedy = (
         "Correct or merge that contact in the CRM (where two contacts swapped addresses, free one of them there), then send the record "
@@ -221,7 +219,7 @@ class DeletedInCrmException(RecordError):
     """The linked CRM record was deleted."""
 
     outcome = Outcome.SKIPPED
-    waits_on = "link"
+    waits_on = WaitsOn.LINK
     meaning = "The linked record was deleted in the CRM."
     remedy = "Restore it in the CRM, or remove the link to have it created again; links.when_deleted does so by itself."
 
@@ -257,7 +255,7 @@ class RequiredFieldException(RecordError):
 class ParentNotFoundException(RecordError):
     """The account that a contact refers to cannot be used in the CRM."""
 
-    waits_on = "link"
+    waits_on = WaitsOn.LINK
     meaning = "The CRM does not find, or does not let us use, the contact's account."
     remedy = "Check the account in the CRM and the integration user's access."
 
@@ -272,7 +270,7 @@ class RecordRefusedException(RecordError):
 class MappingRefusedException(RecordError):
     """The CRM does not know a field, or does not let us write it."""
 
-    waits_on = "configuration"
+    waits_on = WaitsOn.CONFIGURATION
     meaning = "The CRM does not know a mapped field, or the integration user may not write it; the outcome names it."
     remedy = "Correct the mapping, or give the user access to the field."
 
@@ -280,7 +278,7 @@ class MappingRefusedException(RecordError):
 class NoAccessToObjectException(RecordError):
     """The integration user may not write any record of the object."""
 
-    waits_on = "configuration"
+    waits_on = WaitsOn.CONFIGURATION
     meaning = "The integration user may not create or change records of this object in the CRM."
     remedy = "Give the user create and edit rights on the object."
 
@@ -299,7 +297,7 @@ class RecordLockedException(RecordError):
     """The CRM record was locked or the CRM was busy with it."""
 
     retryable = True
-    waits_on = "time"
+    waits_on = WaitsOn.TIME
     meaning = "The CRM had the record or its account locked."
     remedy = "Nothing: it is tried again."
 
@@ -309,7 +307,7 @@ class RecordHeldException(RecordError):
 
     retryable = True
     patience = Patience(first_minutes=60, gives_up=False)
-    waits_on = "time"
+    waits_on = WaitsOn.TIME
     meaning = "The CRM holds the record for an approval or another process that is under way, and lets nobody change it meanwhile."
     remedy = "Nothing: it is tried again every few hours for as long as that takes. Ending the approval in the CRM frees it."
 
@@ -319,7 +317,7 @@ class ServiceFailedException(RecordError):
 
     retryable = True
     patience = Patience(gives_up=False)
-    waits_on = "time"
+    waits_on = WaitsOn.TIME
     meaning = "The call that carried the record failed before the CRM answered for it."
     remedy = "Nothing: it is tried again, safely."
 
@@ -328,7 +326,7 @@ class CrmFailsOnRecordException(RecordError):
     """The CRM fails inside whenever it is sent this record, while it takes others."""
 
     retryable = True
-    waits_on = "time"
+    waits_on = WaitsOn.TIME
     meaning = "The CRM fails with an error of its own whenever it is sent this record, alone or with others; the outcome names the code."
     remedy = "Nothing at first: it is tried again. If it stays, look for automation (trigger, flow, workflow) that fails on it in the CRM."
 
@@ -338,7 +336,7 @@ class OwnerUnreadException(RecordError):
 
     retryable = True
     patience = Patience(gives_up=False)
-    waits_on = "time"
+    waits_on = WaitsOn.TIME
     meaning = "The CRM fails whenever it is asked for the user who is to own the record, and an owner is given only when it is created."
     remedy = "Nothing at first: it is tried again. If it stays, look at that user in the CRM, or name another one in the owner rule."
 
@@ -347,7 +345,7 @@ class UnaccountedException(RecordError):
     """The CRM's answer says nothing about the record."""
 
     retryable = True
-    waits_on = "time"
+    waits_on = WaitsOn.TIME
     meaning = "The CRM's answer did not say what became of the record."
     remedy = "Nothing: it is tried again, safely."
 
@@ -356,7 +354,7 @@ class AssociationPendingException(RecordError):
     """The contact is written, but its account is not associated yet."""
 
     retryable = True
-    waits_on = "time"
+    waits_on = WaitsOn.TIME
     meaning = "The contact is in the CRM, but not yet associated with its account."
     remedy = "Nothing: only the association is sent again."
 

@@ -12,7 +12,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordException, ServiceFailedException
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import MODELS, RecordType, WaitsOn
 from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
@@ -33,7 +33,7 @@ SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.versi
 WHERE stored.version <= excluded.version
 """
 
-_SAVE_OUTCOMES = """
+_SAVE_OUTCOMES = f"""
 WITH row AS (
   SELECT row.*, row.error_type = ANY(CAST(:never_given_up AS text[])) AS is_patient,
     coalesce(CAST(CAST(:own_first_seconds AS jsonb) ->> row.error_type AS double precision), :first_seconds) AS first_seconds,
@@ -41,13 +41,14 @@ WITH row AS (
       AND (latest.error_type = ANY(CAST(:never_given_up AS text[]))) = (row.error_type = ANY(CAST(:never_given_up AS text[])))
       THEN latest.attempts ELSE 0 END + CASE WHEN row.due_at IS NULL THEN 1 ELSE 0 END AS attempt, latest.attempts AS attempts_before,
     row.outcome IN ('unchanged', 'skipped', 'deferred', 'failed') AND NOT row.retryable
-      AND (latest.version, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.retryable, latest.state_digest)
+      AND (latest.version, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.waits_for,
+            latest.retryable, latest.state_digest)
         IS NOT DISTINCT FROM
-          (row.version, row.outcome, row.error_type, row.reason, row.waits_on, row.retryable, row.state_digest) AS repeated
+          (row.version, row.outcome, row.error_type, row.reason, row.waits_on, row.waits_for, row.retryable, row.state_digest) AS repeated
   FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:outcomes AS text[]), CAST(:error_types AS text[]),
-    CAST(:reasons AS text[]), CAST(:waits AS text[]), CAST(:retryable AS boolean[]), CAST(:due AS bigint[]),
-    CAST(:state_digests AS bigint[]), CAST(:write_digests AS text[]))
-  AS row (qbench_id, version, outcome, error_type, reason, waits_on, retryable, due_at, state_digest, write_digest)
+    CAST(:reasons AS text[]), CAST(:waits_on AS text[]), CAST(:waits_for AS text[]), CAST(:retryable AS boolean[]),
+    CAST(:due AS bigint[]), CAST(:state_digests AS bigint[]), CAST(:write_digests AS text[]))
+  AS row (qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable, due_at, state_digest, write_digest)
   LEFT JOIN crm_pipeline.outcome AS latest ON latest.integration = :integration AND latest.crm = :crm
     AND latest.record_type = :record_type AND latest.qbench_id = row.qbench_id
 ), judged AS (
@@ -55,21 +56,23 @@ WITH row AS (
 ), settled AS (
   SELECT qbench_id, version, outcome, error_type,
     CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
-    CASE WHEN given_up THEN 'record' ELSE waits_on END AS waits_on, retryable AND NOT given_up AS retryable,
+    CASE WHEN given_up THEN '{WaitsOn.RECORD}' ELSE waits_on END AS waits_on, CASE WHEN NOT given_up THEN waits_for END AS waits_for,
+    retryable AND NOT given_up AS retryable,
     -- One that was given up stays so while it is left aside.
     CASE WHEN retryable THEN attempt WHEN repeated THEN attempts_before ELSE 0 END AS attempts, first_seconds, due_at, given_up,
     state_digest, CASE WHEN given_up OR NOT retryable THEN write_digest END AS write_digest, repeated
   FROM judged
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history
-    (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, run_id, partition_key)
-  SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, :run_id, :partition_key
+    (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable, run_id, partition_key)
+  SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable,
+    :run_id, :partition_key
   FROM settled WHERE outcome <> 'unchanged' AND NOT repeated
 ), saved AS (
   INSERT INTO crm_pipeline.outcome AS latest
-    (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts, next_attempt_at,
-     state_digest, write_digest, run_id, partition_key)
-  SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, retryable, attempts,
+    (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable, attempts,
+     next_attempt_at, state_digest, write_digest, run_id, partition_key)
+  SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable, attempts,
     CASE WHEN retryable
       THEN coalesce(to_timestamp(due_at), now() + make_interval(
         secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1)))) END,
@@ -79,7 +82,7 @@ WITH row AS (
   WHERE NOT repeated OR waits_on IS NOT NULL
   ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
   SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
-      waits_on = excluded.waits_on, retryable = excluded.retryable, attempts = excluded.attempts,
+      waits_on = excluded.waits_on, waits_for = excluded.waits_for, retryable = excluded.retryable, attempts = excluded.attempts,
       next_attempt_at = excluded.next_attempt_at, state_digest = excluded.state_digest, write_digest = excluded.write_digest,
       run_id = excluded.run_id, partition_key = excluded.partition_key, at = now()
   WHERE latest.version <= excluded.version
@@ -196,7 +199,8 @@ class CrmState:
             "outcomes": column(outcomes["outcome"]),
             "error_types": column(outcomes["error_type"]),
             "reasons": column(outcomes["reason"]),
-            "waits": column(outcomes["waits_on"]),
+            "waits_on": column(outcomes["waits_on"]),
+            "waits_for": column(outcomes["waits_for"]),
             "retryable": column(outcomes["retryable"]),
             "due": column(outcomes["due_at"]),
             "write_digests": column(outcomes["write_digest"]),

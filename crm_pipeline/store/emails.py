@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.errors import DeletedInQBenchException, DuplicateEmailException
 from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.model import WaitsOn
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import fetch
 
@@ -51,17 +52,17 @@ WAITING_FOR_EMAIL = FrameSchema(
         Column("error_type", "str", "name of the record error that keeps it from syncing anywhere, else null"),
         Column("error_fields", "str", "fields or ids that this error names, else null"),
         Column("email", "str", "its address, as normalized"),
-        Column("waits_on", "str", "on whose claim it waits, as its outcome says"),
+        Column("waits_for", "str", "QBench id of the one whose claim it waits for, as its outcome says"),
     ),
 )
 
-_WAITING = """
-SELECT staged.qbench_id, staged.customer_id, staged.error_type, staged.error_fields, staged.fields ->> 'email' AS email, waiting.waits_on
+_WAITING = f"""
+SELECT staged.qbench_id, staged.customer_id, staged.error_type, staged.error_fields, staged.fields ->> 'email' AS email, waiting.waits_for
 FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
 WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
-  AND waiting.waits_on LIKE 'email:%' AND waiting.error_type = :duplicate
+  AND waiting.waits_on = '{WaitsOn.EMAIL}' AND waiting.waits_for IS NOT NULL AND waiting.error_type = :duplicate
 """
 
 

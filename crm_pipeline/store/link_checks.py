@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import CustomerNotSyncedException, ParentNotFoundException
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.model import children
+from crm_pipeline.model import WaitsOn, children
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
@@ -39,7 +39,7 @@ SELECT qbench_id FROM crm_pipeline.link
 WHERE {_KEY} AND status <> 'source_deleted' AND (status <> 'live' OR crm_id = ANY(:crm_ids) OR back_from IS NOT NULL)
 UNION
 SELECT link.qbench_id FROM crm_pipeline.link JOIN crm_pipeline.outcome USING (integration, crm, record_type, qbench_id)
-WHERE {_KEY} AND status = 'live' AND waits_on = 'link'
+WHERE {_KEY} AND status = 'live' AND waits_on = '{WaitsOn.LINK}'
 UNION
 SELECT link.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged

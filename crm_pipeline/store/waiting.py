@@ -17,7 +17,7 @@ from crm_pipeline.errors import (
     LinkConflictException,
     NoCustomerForContactException,
 )
-from crm_pipeline.model import MODELS, RecordType, children
+from crm_pipeline.model import MODELS, RecordType, WaitsOn, children
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import of_another_state
 from crm_pipeline.store.statistics import refresh_statistics
@@ -27,24 +27,31 @@ _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type
 # That something is waited for is said on its own: it lets the index leave out all others.
 _OURS = "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL"
 
+_ON_A_LINK = f"waiting.waits_on IN ('{WaitsOn.LINK}', '{WaitsOn.HOLDER}')"
+_ON_ITS_LINK = f"waiting.waits_on = '{WaitsOn.LINK}'"
+_ON_A_HOLDER = f"waiting.waits_on = '{WaitsOn.HOLDER}'"
+_ON_A_CUSTOMER = f"waiting.waits_on = '{WaitsOn.CUSTOMER}'"
+# Of a customer alone what is waited for is a number, and PostgreSQL may compare before it leaves the others out.
+_CUSTOMER = f"CASE WHEN {_ON_A_CUSTOMER} THEN CAST(waiting.waits_for AS bigint) END"
+
 _CUSTOMER_IS_SYNCED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.link AS parent
   ON parent.integration = waiting.integration AND parent.crm = waiting.crm AND parent.record_type = :account
- AND parent.qbench_id = CASE WHEN waiting.waits_on LIKE 'customer:%' THEN CAST(substr(waiting.waits_on, 10) AS bigint) END
+ AND parent.qbench_id = {_CUSTOMER}
  AND (parent.status = 'live' OR parent.merged_into IS NOT NULL)
 LEFT JOIN crm_pipeline.normalized_record AS customer
   ON customer.integration = parent.integration AND customer.record_type = :account AND customer.qbench_id = parent.qbench_id
-WHERE {_OURS} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:holding))
+WHERE {_OURS} AND {_ON_A_CUSTOMER} AND (customer.error_type IS NULL OR customer.error_type <> ALL(:holding))
 """
 
 _CUSTOMER_ENDED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.outcome AS customer
   ON customer.integration = waiting.integration AND customer.crm = waiting.crm AND customer.record_type = :account
- AND customer.qbench_id = CASE WHEN waiting.waits_on LIKE 'customer:%' THEN CAST(substr(waiting.waits_on, 10) AS bigint) END
-WHERE {_OURS} AND waiting.outcome = 'deferred' AND customer.outcome IN ('failed', 'skipped') AND NOT customer.retryable
-  AND customer.at > waiting.at
+ AND customer.qbench_id = {_CUSTOMER}
+WHERE {_OURS} AND {_ON_A_CUSTOMER} AND waiting.outcome = 'deferred'
+  AND customer.outcome IN ('failed', 'skipped') AND NOT customer.retryable AND customer.at > waiting.at
 """
 # What was deferred for a customer that ended without a link, given up for instance, is not deferred any more: it says why.
 
@@ -53,7 +60,7 @@ SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.link AS changed
   ON changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
  AND changed.qbench_id = waiting.qbench_id
-WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%') AND changed.updated_at > waiting.at
+WHERE {_OURS} AND {_ON_A_LINK} AND changed.updated_at > waiting.at
 """
 
 _HOLDER_CHANGED = f"""
@@ -62,15 +69,15 @@ JOIN crm_pipeline.organization AS organization
   ON organization.integration = waiting.integration AND organization.service = waiting.crm
 LEFT JOIN crm_pipeline.link AS changed
   ON changed.crm = waiting.crm AND changed.org_id = organization.org_id AND changed.record_type = waiting.record_type
- AND changed.crm_id = substr(waiting.waits_on, 8)
-WHERE {_OURS} AND waiting.waits_on LIKE 'holder:%'
+ AND changed.crm_id = waiting.waits_for
+WHERE {_OURS} AND {_ON_A_HOLDER}
   AND (changed.updated_at > waiting.at OR (changed.crm_id IS NULL AND waiting.error_type = :conflict))
 """
 # The link may be another integration's, or a person may have removed it: a conflict is with a link that was there.
 
 _RECORD_LEFT_BEHIND = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-WHERE {_OURS} AND (waiting.waits_on = 'link' OR waiting.waits_on LIKE 'holder:%') AND waiting.at < (
+WHERE {_OURS} AND {_ON_A_LINK} AND waiting.at < (
   SELECT max(updated_at) FROM crm_pipeline.link AS changed
   WHERE changed.integration = :integration AND changed.crm = :crm AND changed.record_type = :record_type
     AND changed.status = 'source_deleted')
@@ -83,24 +90,25 @@ JOIN crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.link AS account
   ON account.integration = waiting.integration AND account.crm = waiting.crm AND account.record_type = :account
  AND account.qbench_id = staged.customer_id
-WHERE {_OURS} AND waiting.waits_on = 'link' AND account.updated_at > waiting.at
+WHERE {_OURS} AND {_ON_ITS_LINK} AND account.updated_at > waiting.at
 """
 
 _CUSTOMER_TO_BE_WRITTEN = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-WHERE {_OURS} AND waiting.waits_on = ANY(SELECT 'customer:' || customer FROM unnest(CAST(:customers AS bigint[])) AS customer)
+WHERE {_OURS} AND {_ON_A_CUSTOMER}
+  AND waiting.waits_for = ANY(SELECT CAST(customer AS text) FROM unnest(CAST(:customers AS bigint[])) AS customer)
 """
 
 _ACCOUNT_LINK_TO_BE_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
-WHERE {_OURS} AND waiting.waits_on = 'link' AND staged.customer_id = ANY(:customers)
+WHERE {_OURS} AND {_ON_ITS_LINK} AND staged.customer_id = ANY(:customers)
 """
 
 _LINK_FORGOTTEN = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = :gone AND NOT EXISTS (
+WHERE {_OURS} AND {_ON_ITS_LINK} AND waiting.error_type = :gone AND NOT EXISTS (
   SELECT FROM crm_pipeline.link AS forgotten
   WHERE forgotten.integration = waiting.integration AND forgotten.crm = waiting.crm AND forgotten.record_type = waiting.record_type
     AND forgotten.qbench_id = waiting.qbench_id)
@@ -144,7 +152,7 @@ WITH ambiguous AS (
   LEFT JOIN crm_pipeline.link
     ON link.integration = waiting.integration AND link.crm = waiting.crm AND link.record_type = waiting.record_type
    AND link.qbench_id = waiting.qbench_id
-  WHERE {_OURS} AND waiting.waits_on = 'link' AND waiting.error_type = :ambiguous
+  WHERE {_OURS} AND {_ON_ITS_LINK} AND waiting.error_type = :ambiguous
 )
 SELECT waiting.qbench_id FROM ambiguous AS waiting
 WHERE EXISTS (SELECT FROM ambiguous AS rival WHERE rival.changed AND rival.qbench_id <> waiting.qbench_id)

@@ -22,7 +22,7 @@ from crm_pipeline.store.staging import EVERYTHING, stage_normalized
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
-BEFORE_STATE_DIGESTS, BEFORE_OBJECTS = "0008", "0016"
+BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR = "0008", "0016", "0019"
 CRMS = ("salesforce", "hubspot")
 
 STAGED = """
@@ -40,6 +40,14 @@ INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id,
 VALUES ('acme', 'salesforce', 'contact', 1, 'org', '003', 'created', 10, '{}', 'live')
 """
 FILES = "SELECT pg_relation_filenode('crm_pipeline.link'), pg_relation_filenode('crm_pipeline.intent')"
+
+
+WAITS = """
+INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, waits_on, retryable, run_id, attempts)
+VALUES ('acme', 'salesforce', 'contact', :id, 10, 'skipped', :waits_on, false, 'run', 0)
+"""
+IN_ONE_COLUMN = {1: None, 2: "link", 3: "customer:41", 4: "holder:0035:x", 5: "email:7"}
+IN_TWO = [(1, None, None), (2, "link", None), (3, "customer", "41"), (4, "holder", "0035:x"), (5, "email", "7")]
 
 
 @contextmanager
@@ -117,3 +125,25 @@ def test_links_of_before_are_in_the_usual_objects_and_their_tables_are_not_writt
             [(crm_object, rows)] = objects_of(state, state.links(connection, ids=[1])["object"])
             assert (crm_object.name, rows.tolist()) == ("Contact", [True])
             assert connection.execute(text(FILES)).one() == before
+
+
+def say_for_what_they_wait(connection: Connection) -> None:
+    """Outcomes as the version before stores them."""
+    for number, waits_on in IN_ONE_COLUMN.items():
+        connection.execute(text(WAITS), {"id": number, "waits_on": waits_on})
+
+
+@pytest.mark.parametrize("when", ["before the upgrade", "by a run that goes on behind it"])
+def test_what_the_version_before_says_of_waiting_records_is_understood(postgres: str, when: str) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_WAITS_FOR) as connection:
+            if when == "before the upgrade":
+                say_for_what_they_wait(connection)
+        with closing(Store(url)) as store, store.transaction() as connection:
+            if when == "by a run that goes on behind it":
+                say_for_what_they_wait(connection)
+            said = connection.execute(text("SELECT qbench_id, waits_on, waits_for FROM crm_pipeline.outcome ORDER BY 1"))
+            assert [tuple(row) for row in said] == IN_TWO
+        with of_version(url, BEFORE_WAITS_FOR) as connection:
+            back = connection.execute(text("SELECT qbench_id, waits_on FROM crm_pipeline.outcome")).all()
+            assert {row[0]: row[1] for row in back} == IN_ONE_COLUMN

@@ -31,7 +31,7 @@ def again(store: Store) -> list[int]:
     ids=["linked", "another customer's", "no longer live"],
 )
 def test_a_contact_waits_until_its_own_customer_has_a_live_link(store: Store, customer_link: pd.DataFrame, freed: list[int]) -> None:
-    report(store, outcome(7, "deferred", waits_on="customer:41"), CONTACTS)
+    report(store, outcome(7, "deferred", waits_on="customer", waits_for="41"), CONTACTS)
     report(store, outcome(8, "skipped", waits_on="record"), CONTACTS)
     save(store, customer_link)
     assert again(store) == freed
@@ -40,7 +40,7 @@ def test_a_contact_waits_until_its_own_customer_has_a_live_link(store: Store, cu
 @pytest.mark.parametrize(("error_type", "freed"), [("FilteredOutException", []), ("ValueTooLongException", [7])])
 def test_a_contact_waits_while_its_linked_customer_is_held_back(store: Store, error_type: str, freed: list[int]) -> None:
     save(store, link(41, "001"))
-    report(store, outcome(7, "skipped", waits_on="customer:41"), CONTACTS)
+    report(store, outcome(7, "skipped", waits_on="customer", waits_for="41"), CONTACTS)
     held = {"qbench_id": [41], "version": [5], "error_type": [error_type]}
     with store.transaction() as connection:
         frame = normalized_schema(RecordType.ACCOUNT).build(held)
@@ -64,8 +64,8 @@ def used_by(store: Store, org_id: str) -> None:
 
 def test_a_record_that_another_crm_record_stands_in_the_way_of_follows_once_that_is_linked_or_written(store: Store) -> None:
     used_by(store, "org")
-    report(store, outcome(7, "skipped", waits_on="holder:003"), CONTACTS)
-    report(store, outcome(8, "skipped", waits_on="holder:004"), CONTACTS)
+    report(store, outcome(7, "skipped", waits_on="holder", waits_for="003"), CONTACTS)
+    report(store, outcome(8, "skipped", waits_on="holder", waits_for="004"), CONTACTS)
     assert again(store) == []
     save(store, link(9, "003"), CONTACTS)
     save(store, link(9, "004"), replace(CONTACTS, integration="another"), org_id="another")
@@ -77,8 +77,8 @@ def test_a_record_that_another_crm_record_stands_in_the_way_of_follows_once_that
 def test_a_record_in_conflict_follows_once_the_link_of_the_other_is_removed(store: Store) -> None:
     used_by(store, "org")
     save(store, link(9, "003"), CONTACTS)
-    report(store, outcome(7, "skipped", error_type="LinkConflictException", waits_on="holder:003"), CONTACTS)
-    report(store, outcome(8, "skipped", error_type="ExistingRecordException", waits_on="holder:nobodys"), CONTACTS)
+    report(store, outcome(7, "skipped", error_type="LinkConflictException", waits_on="holder", waits_for="003"), CONTACTS)
+    report(store, outcome(8, "skipped", error_type="ExistingRecordException", waits_on="holder", waits_for="nobodys"), CONTACTS)
     assert again(store) == []
     with store.transaction() as connection:
         remove_link(connection, CONTACTS, qbench_id=9)

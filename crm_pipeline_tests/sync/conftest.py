@@ -178,6 +178,7 @@ class Bench:
                 outcome="created",
                 reason=None,
                 waits_on=None,
+                waits_for=None,
                 retryable=False,
             )
             require_organization(connection, spec.name, self.crm, org_id=self.org_id, key_space=order.key_space)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, WaitsOn
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.manual_links import remove_link
@@ -87,7 +87,7 @@ class Lose:
 
 
 Ends = dict[int, tuple[Any, ...]]
-"""By QBench id: outcome, error, on what it waits, CRM id."""
+"""By QBench id: outcome, error, on what and for whom it waits, CRM id."""
 
 Action = Edit | EditCustomer | Delete | Unlink | Lose
 
@@ -183,7 +183,7 @@ class Tenant:
     def ends(self, record_type: RecordType) -> Ends:
         """Per record its outcome, or that it is as in QBench, the error and what it waits on; and its link."""
         said = self.bench.rows(
-            "SELECT outcome.qbench_id, outcome, error_type, waits_on, crm_id FROM crm_pipeline.outcome "
+            "SELECT outcome.qbench_id, outcome, error_type, waits_on, waits_for, crm_id FROM crm_pipeline.outcome "
             "LEFT JOIN crm_pipeline.link USING (integration, crm, record_type, qbench_id) "
             f"WHERE record_type = '{record_type}'"
         )
@@ -224,12 +224,13 @@ def require_the_same(by_hour: Ends, at_once: Ends) -> None:
 
     A record with an error of its own may have more than one: then it does not matter which of them it is told.
     """
-    for number, (outcome, error, waits_on, crm_id) in at_once.items():
+    for number, (outcome, *told, crm_id) in at_once.items():
         before = by_hour[number]
-        assert before[3] == crm_id, (number, before, at_once[number])
-        of_another = str(before[2]).startswith(("email:", "customer:"))
+        *_, waits_on, waits_for, crm_id_before = before
+        assert crm_id_before == crm_id, (number, before, at_once[number])
+        of_another = waits_on in {WaitsOn.EMAIL, WaitsOn.CUSTOMER} and waits_for is not None
         if of_another or ("synced" in (before[0], outcome) and outcome != "skipped"):
-            assert before == (outcome, error, waits_on, crm_id), number
+            assert before == (outcome, *told, crm_id), number
 
 
 @settings(

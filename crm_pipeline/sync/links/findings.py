@@ -147,7 +147,7 @@ def _told(rows: pd.DataFrame, errors: pd.Series, latest: pd.DataFrame) -> pd.Dat
             "outcome": errors.map(lambda error: str(error.outcome)).astype("str"),
             "error_type": errors.map(lambda error: error.__name__).astype("str"),
             "reason": rows["reason"],
-            "waits_on": errors.map(lambda error: error.waits_on).astype("str"),
+            "waits_on": errors.map(lambda error: str(error.waits_on)).astype("str"),
             "retryable": errors.map(lambda error: error.retryable).astype("bool"),
             # The check looks at links alone: the outcome speaks of the same state of the record as the one before.
             "state_digest": rows["qbench_id"].map(before["state_digest"]).astype("Int64"),

@@ -13,7 +13,7 @@ from crm_pipeline.errors import (
     SameRefusalError,
     record_errors,
 )
-from crm_pipeline.model import Outcome
+from crm_pipeline.model import Outcome, WaitsOn
 
 EQUAL_REFUSALS = 50
 """Equal refusals in a row, before any record was written, after which a load stops (docs/rules.md, 30)."""
@@ -80,7 +80,9 @@ def _is_the_configurations(answer: pd.DataFrame, *, rows: pd.DataFrame, mapped: 
     # Without the right to create, no record is at fault.
     creates = rows["crm_id"].isna().to_numpy()
     return (
-        error.isin([name for name, kind in record_errors().items() if kind.outcome is Outcome.FAILED and kind.waits_on == "configuration"])
+        error.isin(
+            [name for name, kind in record_errors().items() if kind.outcome is Outcome.FAILED and kind.waits_on is WaitsOn.CONFIGURATION]
+        )
         | (error.eq(RequiredFieldException.__name__) & unmapped)
         | (error.eq(NoAccessToRecordException.__name__) & creates)
     )

@@ -16,7 +16,7 @@ from crm_pipeline.errors import (
     UnaccountedException,
     record_errors,
 )
-from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome
+from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, WaitsOn
 from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
 
 _OUTCOME_OF_OPERATION = {
@@ -105,7 +105,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
             "outcome": outcome,
             "error_type": error_type,
             "reason": _reasons(rows, results),
-            "waits_on": _waits_on(error_type, results["error_ids"], customer=rows["parent_qbench_id"]),
+            **_waits(error_type, results["error_ids"], customer=rows["parent_qbench_id"]),
             "retryable": retryable,
             "state_digest": rows["state_digest"],
             "write_digest": rows["write_digest"].where(error_type.notna()),
@@ -174,14 +174,16 @@ def unread(answer: pd.DataFrame, crm_ids: set[str]) -> pd.DataFrame:
     return WRITE_RESULTS.build(answer.assign(error_type=answer["error_type"].mask(named, CrmFailsOnRecordException.__name__)))
 
 
-def _waits_on(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> pd.Series:
-    """What must change for another try. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
+def _waits(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> dict[str, pd.Series]:
+    """What must change for another try, and whose. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
     if error_type.isna().all():
-        return error_type
-    waits_on = error_type.map({name: error.waits_on for name, error in record_errors().items()})
+        return {"waits_on": error_type, "waits_for": error_type}
+    waits_on = error_type.map({name: str(error.waits_on) for name, error in record_errors().items()})
     one_in_the_way = error_type.isin(EXISTING) & ids.notna() & ~ids.str.contains(",", na=False)
-    waits_on = waits_on.mask(waits_on.eq("customer"), "customer:" + customer.astype("Int64").astype("str"))
-    return waits_on.mask(one_in_the_way, "holder:" + ids)
+    return {
+        "waits_on": waits_on.mask(one_in_the_way, str(WaitsOn.HOLDER)),
+        "waits_for": customer.astype("Int64").astype("str").where(waits_on.eq(WaitsOn.CUSTOMER)).mask(one_in_the_way, ids),
+    }
 
 
 def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:

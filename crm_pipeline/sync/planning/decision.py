@@ -85,6 +85,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                     omitted(decided.problems, index).where(decided.may),
                 ),
                 "waits_on": decided.errors["waits_on"],
+                "waits_for": decided.errors["waits_for"],
                 "retryable": decided.errors["retryable"],
                 "due_at": decided.over_at.where(decided.errors["reason"].eq(UNDER_WAY)),
                 "content": content,
@@ -188,6 +189,7 @@ def _with_links(inputs: Inputs) -> dict[str, pd.Series]:
         "match_error": "error_type",
         "match_reason": "reason",
         "match_waits_on": "waits_on",
+        "match_waits_for": "waits_for",
     }
     own = {"qbench_id": ids, "version": inputs.normalized["version"], "customer_id": inputs.normalized["customer_id"]}
     return {**own, **aligned(inputs.links, ids, columns=links), **aligned(inputs.matches, ids, columns=matches)}

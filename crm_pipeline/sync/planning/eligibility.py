@@ -26,7 +26,8 @@ VERDICTS = FrameSchema(
         Column("qbench_id", "int64", "QBench id"),
         Column("error_type", "str", "record error that keeps the record from this CRM, null when it may sync"),
         Column("reason", "str", "field names and ids that the error names"),
-        Column("waits_on", "str", "what must change before the record is planned again, null when it may sync"),
+        Column("waits_on", "str", "what must change before the record is planned again (model.WaitsOn), null when it may sync"),
+        Column("waits_for", "str", "whose, where that is another record: its id (schemas.OUTCOMES)"),
         Column("after_match", "bool", "an error that comes after those of a match in the order of reasons"),
     ),
 )
@@ -122,7 +123,7 @@ def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.Data
     if not rows.any():
         return verdicts
     winner = winners[rows].astype("str")
-    return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_on="email:" + winner)
+    return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_for=winner)
 
 
 def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -137,9 +138,10 @@ def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[Recor
     if not rows.any():
         return verdicts
     these = known[rows]
-    customer = "customer:" + these["customer_id"].astype("str")
-    reason = customer.mask(these["cause"].notna(), customer + " (" + these["cause"] + ")")
-    return _judged(verdicts, rows, error, reason=reason, waits_on=customer)
+    customer = these["customer_id"].astype("str")
+    named = "customer:" + customer
+    reason = named.mask(these["cause"].notna(), named + " (" + these["cause"] + ")")
+    return _judged(verdicts, rows, error, reason=reason, waits_for=customer)
 
 
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
@@ -154,23 +156,24 @@ def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataF
         (DeletedInCrmException, [LinkStatus.DELETED]),
         (LinkConflictException, [LinkStatus.CONFLICT]),
     ):
-        verdicts = _judged(verdicts, open_rows & status.isin(statuses), error, reason=crm_id, waits_on=error.waits_on)
+        verdicts = _judged(verdicts, open_rows & status.isin(statuses), error, reason=crm_id)
     return verdicts
 
 
 def _judged(
-    verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], *, reason: pd.Series, waits_on: pd.Series | str
+    verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], *, reason: pd.Series, waits_for: pd.Series | None = None
 ) -> pd.DataFrame:
-    """``reason`` and ``waits_on``: of these rows at least."""
+    """``reason`` and ``waits_for``: of these rows at least."""
     if not rows.any():
         return verdicts
     judged = {
         "error_type": verdicts["error_type"].mask(rows, error.__name__),
         "reason": verdicts["reason"].mask(rows, reason),
-        "waits_on": verdicts["waits_on"].mask(rows, waits_on),
+        "waits_on": verdicts["waits_on"].mask(rows, str(error.waits_on)),
+        "waits_for": verdicts["waits_for"].mask(rows, waits_for),
     }
     return verdicts.assign(**judged)
 
 
 def _waits_on() -> dict[str, str]:
-    return {name: error.waits_on for name, error in record_errors().items()}
+    return {name: str(error.waits_on) for name, error in record_errors().items()}

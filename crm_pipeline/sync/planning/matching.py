@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from crm_pipeline.errors import AmbiguousMatchException, LinkConflictException
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, text_where
 from crm_pipeline.mapping.folding import same_key
-from crm_pipeline.model import LinkOrigin
+from crm_pipeline.model import LinkOrigin, WaitsOn
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import unlinked_values
@@ -22,7 +22,8 @@ MATCHES = FrameSchema(
         Column("origin", "str", "key, matched or taken_over"),
         Column("error_type", "str", "why the match cannot be used, else null"),
         Column("reason", "str", "the ids that the error names, or from whom the CRM record is taken over"),
-        Column("waits_on", "str", "what must change before the match is looked for again, where the error alone does not say it"),
+        Column("waits_on", "str", "what must change before it is looked for again, where the error does not say it (model.WaitsOn)"),
+        Column("waits_for", "str", "of a holder: the CRM record that is held"),
     ),
 )
 """Records for which a CRM record was found; a record without a row here has none."""
@@ -110,7 +111,8 @@ def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
         crm_id=matches["crm_id"].mask(ambiguous | held),
         error_type=error_type.mask(ambiguous, AmbiguousMatchException.__name__).mask(held, LinkConflictException.__name__),
         reason=reason.mask(ambiguous, claimed_reason).mask(held, held_reason).mask(taken, taken_reason),
-        waits_on=("holder:" + matches["crm_id"]).where(held),
+        waits_on=text_where(held, str(WaitsOn.HOLDER)),
+        waits_for=matches["crm_id"].where(held),
     )
 
 

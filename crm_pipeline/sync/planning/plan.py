@@ -33,7 +33,8 @@ PLAN = FrameSchema(
         Column("outcome", "str", "the outcome where the plan itself decides it (operation none), else null"),
         Column("error_type", "str", "record error that decided it, else null"),
         Column("reason", "str", "field names and ids: what an error names, what was not pushed or omitted"),
-        Column("waits_on", "str", "what must change before the record is planned again"),
+        Column("waits_on", "str", "what must change before the record is planned again (model.WaitsOn)"),
+        Column("waits_for", "str", "whose, where that is another record: its id (schemas.OUTCOMES)"),
         Column("retryable", "bool", "trying again unchanged may help"),
         Column("due_at", "Int64", "of a row that waits for an earlier call: when that is over, Unix seconds; else null"),
         Column("content", "int64", "digest of all that is wanted of the record (mapping.digests.contents)"),
@@ -77,10 +78,11 @@ def undone(planned: Plan, mask: pd.Series, *, error: type[RecordError], reason: 
         "outcome": str(error.outcome),
         "error_type": error.__name__,
         "reason": reason.astype("str"),
-        "waits_on": error.waits_on,
+        "waits_on": str(error.waits_on),
         "retryable": error.retryable,
     }
-    rows = planned.rows.assign(**{name: planned.rows[name].mask(mask, value) for name, value in decided.items()})
+    told = {name: planned.rows[name].mask(mask, value) for name, value in decided.items()}
+    rows = planned.rows.assign(**told, waits_for=planned.rows["waits_for"].mask(mask))
     if error.retryable:
         # It is to be tried again, so this write must not be taken for one that was refused for good.
         rows = rows.assign(write_digest=rows["write_digest"].mask(mask))

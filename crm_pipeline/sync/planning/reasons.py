@@ -14,6 +14,8 @@ from crm_pipeline.mapping.normalize import with_create_defaults
 UNDER_WAY = "an earlier call with other values may still be carried out"
 """Reason of a row that waits, so that an earlier call cannot undo it later."""
 
+_WAITS = ("waits_on", "waits_for")
+
 _Reasons = Iterator[tuple[np.ndarray, pd.Series, pd.Series]]
 """Where errors apply (bool), which they are there, and what they name."""
 
@@ -30,15 +32,15 @@ def first_errors(
     matched: np.ndarray,
     under_way: np.ndarray,
 ) -> dict[str, pd.Series]:
-    """Columns error_type, reason, waits_on, outcome, retryable: the first error that applies to each row, in the order of reasons.
+    """Columns error_type, reason, waits_on, waits_for, outcome, retryable: of each row the first error, in the order of reasons.
 
-    ``verdicts``: eligibility.VERDICTS. ``matches``: the rows' match_error, match_reason and match_waits_on. ``problems`` and
+    ``verdicts``: eligibility.VERDICTS. ``matches``: the rows' match_error, match_reason, match_waits_on, match_waits_for. ``problems`` and
     ``create_problems``: mapping.validity.PROBLEMS. ``required``: the fields that a create of these ``normalized`` rows needs. The
     masks (bool, one per row): rows that are ``linked``, ``matched``, and those of which an earlier call is ``under_way``.
     """
     index = verdicts.index
     unmatchable = ~linked & matches["match_error"].notna().to_numpy()
-    errors = {name: verdicts[name] for name in ("error_type", "reason", "waits_on")}
+    errors = {name: verdicts[name] for name in ("error_type", "reason", *_WAITS)}
     outranked = verdicts["after_match"].to_numpy() & unmatchable
     if outranked.any():
         errors = {name: column.mask(outranked) for name, column in errors.items()}
@@ -55,11 +57,11 @@ def first_errors(
         if here.any():
             waits_on = error_type[here].map(_attribute("waits_on")).reindex(index)
             found = {"error_type": error_type, "reason": reason, "waits_on": waits_on}
-            errors = {name: column.mask(here, found[name]) for name, column in errors.items()}
+            errors |= {name: errors[name].mask(here, column) for name, column in found.items()}
     told = matches["match_waits_on"].notna()
     if told.any():
         told &= errors["error_type"].eq(matches["match_error"])
-        errors["waits_on"] = errors["waits_on"].mask(told, matches["match_waits_on"])
+        errors |= {name: errors[name].mask(told, matches["match_" + name]) for name in _WAITS}
     return errors | _judged(errors["error_type"])
 
 

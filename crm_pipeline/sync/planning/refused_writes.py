@@ -21,7 +21,7 @@ from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning.plan import Plan
 
 _TARGET = ["version", "operation", "crm_id", "key", "parent_crm_id"]
-_SAID = ["outcome", "error_type", "reason", "waits_on"]
+_SAID = ["outcome", "error_type", "reason", "waits_on", "waits_for"]
 
 
 def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSettings) -> Plan:

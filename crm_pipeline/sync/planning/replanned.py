@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.model import MODELS
+from crm_pipeline.model import MODELS, WaitsOn
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.emails import waiting_for_email
 from crm_pipeline.store.waiting import ids_to_plan_again
@@ -50,7 +50,6 @@ def _judged_otherwise(connection: Connection, state: CrmState, accounts: Account
         customers=known,
         email_winners=claims.winners(waiting["email"], found, known),
     )
-    # A verdict of null waits for nothing: that is another one too.
-    otherwise = verdicts["waits_on"].ne(waiting["waits_on"]).fillna(value=True)
-    ids: list[int] = waiting.loc[otherwise, "qbench_id"].tolist()
+    stay = verdicts["waits_on"].eq(WaitsOn.EMAIL) & verdicts["waits_for"].eq(waiting["waits_for"])
+    ids: list[int] = waiting.loc[~stay, "qbench_id"].tolist()
     return ids

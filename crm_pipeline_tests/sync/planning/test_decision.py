@@ -158,8 +158,9 @@ def test_a_matched_record_is_linked_without_create_only_fields_but_those_that_ma
 def test_a_match_that_cannot_be_used_is_never_a_create() -> None:
     row = only(planned(ACCOUNTS, raw(FULL), matches=matched(1, error="LinkConflictException")))
     assert (row.operation, row.outcome, row.error_type, row.waits_on) == ("none", "skipped", "LinkConflictException", "link")
-    held = matched(1, error="LinkConflictException").assign(waits_on="holder:crm-9")
-    assert only(planned(ACCOUNTS, raw(FULL), matches=held)).waits_on == "holder:crm-9", "and for more where the match says so"
+    held = matched(1, error="LinkConflictException").assign(waits_on="holder", waits_for="crm-9")
+    row = only(planned(ACCOUNTS, raw(FULL), matches=held))
+    assert (row.waits_on, row.waits_for) == ("holder", "crm-9"), "and for more where the match says so"
 
 
 def test_an_unchanged_record_is_left_alone(links: pd.DataFrame) -> None:

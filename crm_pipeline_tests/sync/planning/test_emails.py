@@ -125,11 +125,11 @@ def held(bench: Bench) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a load left, by QBench id: outcomes, on what they wait and why, links, and the names in the addresses that the CRM has."""
+    """What a load left, by QBench id: outcomes, for what they wait and why, links, and the names in the addresses that the CRM has."""
 
     report: LoadReport
     outcomes: dict[int, tuple[str, str | None]]
-    waits_on: dict[int, str | None]
+    waits: dict[int, tuple[str | None, str | None]]
     reasons: dict[int, str | None]
     links: dict[int, str]
     held: dict[int, str]
@@ -143,11 +143,11 @@ def seen(
 ) -> Seen:
     """Load the contacts of a window."""
     report = bench.load(spec, CONTACT, window=window, frame_rows=frame_rows, refused=refused)
-    said = bench.rows("SELECT qbench_id, waits_on, reason FROM crm_pipeline.outcome WHERE record_type = 'contact'")
-    waits_on, reasons = ({row[0]: row[column] for row in said} for column in (1, 2))
+    said = bench.rows("SELECT qbench_id, reason, waits_on, waits_for FROM crm_pipeline.outcome WHERE record_type = 'contact'")
+    reasons, waits = {row[0]: row[1] for row in said}, {row[0]: row[2:] for row in said}
     links = dict(bench.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE record_type = 'contact'"))
     addresses = held(bench)
-    return Seen(report, bench.outcomes(CONTACT), waits_on, reasons, links, {number: addresses[crm_id] for number, crm_id in links.items()})
+    return Seen(report, bench.outcomes(CONTACT), waits, reasons, links, {number: addresses[crm_id] for number, crm_id in links.items()})
 
 
 DUPLICATE, TAKEN = ("skipped", "DuplicateEmailException"), ("skipped", "EmailTakenException")
@@ -197,7 +197,7 @@ def test_of_contacts_with_one_address_one_syncs_and_the_others_are_named(in_hubs
     assert first.of(18, 19) == [DUPLICATE, SYNCED]
     assert first.of(8, 9) == [CREATED, DUPLICATE]
     assert first.of(17) == [CREATED]
-    assert (first.reasons[9], first.waits_on[9]) == ("it is QBench id 8's", "email:8")
+    assert (first.reasons[9], first.waits[9]) == ("it is QBench id 8's", ("email", "8"))
     assert in_hubspot.nothing_new.report.replanned == 0, "not tried in vain"
 
 
@@ -214,7 +214,7 @@ def test_a_swap_that_the_crm_refuses_names_both_and_follows_once_one_of_them_tak
     assert later.of(37, 38) == [TAKEN, TAKEN]
     assert (later.held[37], later.held[38]) == ("fay", "gia")
     for number, holder in ((37, 38), (38, 37)):
-        assert later.waits_on[number] == f"holder:{later.links[holder]}"
+        assert later.waits[number] == ("holder", later.links[holder])
         assert f"ids: {later.links[holder]}" in str(later.reasons[number])
     assert in_hubspot.nothing_new.report.replanned == 0, "not tried in vain"
     assert (in_the_end.report.replanned, dict(in_the_end.report.outcomes)) == (1, {"updated": 1})
@@ -224,7 +224,7 @@ def test_a_swap_that_the_crm_refuses_names_both_and_follows_once_one_of_them_tak
 def test_an_update_to_an_address_that_a_foreign_contact_owns_is_skipped_and_goes_on_demand_once_it_is_free(in_hubspot: InHubSpot) -> None:
     later, set_free = in_hubspot.later, in_hubspot.set_free
     assert later.of(47) == [TAKEN]
-    assert (later.waits_on[47], later.held[47]) == (f"holder:{in_hubspot.foreign}", "hal")
+    assert (later.waits[47], later.held[47]) == (("holder", in_hubspot.foreign), "hal")
     assert (set_free.of(47), set_free.held[47]) == ([UPDATED], "foreign")
 
 
@@ -268,12 +268,12 @@ REFUSED = ("failed", "InvalidValueException")
 
 def test_a_contact_that_the_crm_refuses_for_good_keeps_its_claim_and_the_others_wait_for_it(refused: Refused) -> None:
     assert refused.first.of(5, 6, 7, 8, 9, 10) == [REFUSED, DUPLICATE, REFUSED, DUPLICATE, DUPLICATE, REFUSED]
-    assert [refused.first.waits_on[number] for number in (6, 8, 9)] == ["email:5", "email:7", "email:10"]
+    assert [refused.first.waits[number] for number in (6, 8, 9)] == [("email", "5"), ("email", "7"), ("email", "10")]
 
 
 def test_once_a_refused_contact_may_not_be_created_at_all_its_duplicate_is(refused: Refused) -> None:
     assert refused.later.of(5, 6) == [DUPLICATE, CREATED]
-    assert refused.later.waits_on[5] == "email:6", "and not each on the other"
+    assert refused.later.waits[5] == ("email", "6"), "and not each on the other"
 
 
 def test_contacts_that_wait_for_a_refused_one_are_not_planned_again_in_vain(refused: Refused) -> None:

@@ -72,4 +72,4 @@ def test_a_conflict_waits_for_the_link_of_the_record_that_is_held() -> None:
     holders = pd.DataFrame({"crm_id": ["a"], "integration": ["acme"], "qbench_id": [2]})
     found = FOUND.build(pd.DataFrame({"value": ["eco"], "crm_id": ["a"]}))
     [row] = choose(asked, found, holders, origin=LinkOrigin.MATCHED).itertuples()
-    assert (row.error_type, row.waits_on) == (CONFLICT, "holder:a")
+    assert (row.error_type, row.waits_on, row.waits_for) == (CONFLICT, "holder", "a")
