@@ -1,6 +1,6 @@
 """Keeps Salesforce and HubSpot current with a QBench LIMS, as a Dagster code location and as a library.
 
-Here is the component, and all that a package needs that brings a CRM of its own (CONTRIBUTING.md, "A CRM of another package").
+Here is the component, and all that a package needs that brings a CRM of its own (CONTRIBUTING.md, "A CRM of your own").
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crm_pipeline.calls import CallCounter, Waits, retry_after, with_retries
+    from crm_pipeline.calls import CallCounter, Pace, Waits, retry_after, with_retries
     from crm_pipeline.component import CrmIntegration
-    from crm_pipeline.configuration.model import EnvVariable, web_address
+    from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
     from crm_pipeline.crms.base import (
+        KEPT,
         Capabilities,
         Crm,
         CrmKind,
@@ -24,19 +25,30 @@ if TYPE_CHECKING:
         OwnersCrm,
     )
     from crm_pipeline.crms.batch import WriteBatch
-    from crm_pipeline.crms.halving import Alone, BatchRefusedError, DoubtfulRefusalError, code_of, in_halves, read_in_halves
+    from crm_pipeline.crms.halving import (
+        Alone,
+        BatchRefusedError,
+        DoubtfulRefusalError,
+        FailedTogetherError,
+        code_of,
+        in_halves,
+        may_be_of_one,
+        read_in_halves,
+    )
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
     from crm_pipeline.errors import (
         AuthenticationError,
         CrmFailsOnRecordException,
+        LimitReachedError,
         RecordError,
+        RequestRefusedError,
         ServiceError,
         ServiceUnavailableError,
         UnexpectedAnswerError,
     )
     from crm_pipeline.model import RecordType, Verb
     from crm_pipeline.orchestration.translating import AssetProps
-    from crm_pipeline.schemas import ASSOCIATIONS, CRM_FIELDS, EXAMINED, FOUND, INTENTS, OWNERS, WRITE_RESULTS, WRITE_ROWS
+    from crm_pipeline.schemas import ASSOCIATIONS, CRM_FIELDS, EXAMINED, FOUND, INTENTS, OWNERS, UNREAD, WRITE_RESULTS, WRITE_ROWS
 
 __all__ = [
     "ASSOCIATIONS",
@@ -44,8 +56,10 @@ __all__ = [
     "EXAMINED",
     "FOUND",
     "INTENTS",
+    "KEPT",
     "OTHER_PHONE_TYPE",
     "OWNERS",
+    "UNREAD",
     "WRITE_RESULTS",
     "WRITE_ROWS",
     "AddressCodes",
@@ -65,20 +79,26 @@ __all__ = [
     "DoubtfulRefusalError",
     "EnvVariable",
     "ExternalKey",
+    "FailedTogetherError",
+    "LimitReachedError",
     "Limits",
     "MergingCrm",
     "OwnersCrm",
+    "Pace",
     "Preset",
     "RecordError",
     "RecordType",
+    "RequestRefusedError",
     "ServiceError",
     "ServiceUnavailableError",
     "UnexpectedAnswerError",
     "Verb",
     "Waits",
     "WriteBatch",
+    "YamlModel",
     "code_of",
     "in_halves",
+    "may_be_of_one",
     "read_in_halves",
     "retry_after",
     "web_address",

@@ -41,3 +41,20 @@ def test_every_frame_that_the_protocol_of_a_crm_speaks_of_is_offered() -> None:
     frames = set(re.findall(r"schemas\.([A-Z_]+)", text))
     assert frames
     assert frames <= set(crm_pipeline.__all__)
+
+
+def test_every_error_that_a_client_may_end_with_is_offered() -> None:
+    """With the exception of what concerns alerts; the protocol says that every method may raise a ServiceError."""
+    text = "".join(
+        (Path(crm_pipeline.__file__).parent / path).read_text(encoding="utf-8") for path in ("errors/stopping.py", "crms/halving.py")
+    )
+    errors = {"ServiceError"}
+    for name, base in re.findall(r"^class (\w+)\((\w+)\)", text, re.MULTILINE):
+        errors |= {name} if base in errors else set()
+    assert len(errors) > 5
+    assert errors <= set(crm_pipeline.__all__)
+
+
+def test_the_chapter_that_is_named_is_there() -> None:
+    (chapter,) = re.findall(r'CONTRIBUTING.md, "(.+?)"', crm_pipeline.__doc__ or "")
+    assert f"## {chapter}\n" in (Path(crm_pipeline.__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
