@@ -17,7 +17,7 @@ from crm_pipeline.source import Gap, Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_as_deleted, staged_states
 from crm_pipeline.store.staging import stage_raw
-from crm_pipeline.sync.extracting.tenant import reading
+from crm_pipeline.sync.extracting.reading_lock import reading
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from crm_pipeline.store.gaps import close_gap, keep_gaps, open_gaps
 from crm_pipeline.store.reading import Progress, finish, interrupted_at, save_progress
 from crm_pipeline.store.staging import Window, stage_raw
 from crm_pipeline.sync.extracting.deletions import stage_deleted
+from crm_pipeline.sync.extracting.reading_lock import reading
 from crm_pipeline.sync.extracting.returned_customers import read_contacts_of_returned
-from crm_pipeline.sync.extracting.tenant import reading
 from crm_pipeline.sync.extracting.waiting_contacts import read_untold
 from crm_pipeline.sync.progress import progress
 

@@ -13,7 +13,7 @@ from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import stage_raw
 from crm_pipeline.store.waiting import ids_of_unknown_customers, ids_without_one_customer
-from crm_pipeline.sync.extracting.tenant import reading
+from crm_pipeline.sync.extracting.reading_lock import reading
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from crm_pipeline.schemas import WRITE_RESULTS
 from crm_pipeline.sync.links.reader import LinkReader
 from crm_pipeline.sync.loading.job import Job
-from crm_pipeline.sync.loading.merged import follow_parents
+from crm_pipeline.sync.loading.merged_or_deleted import follow_parents
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.storing import Storing
 

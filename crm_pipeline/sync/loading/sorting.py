@@ -11,8 +11,8 @@ from crm_pipeline.errors import RecordLockedException
 from crm_pipeline.sync.links.reader import LinkReader
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.job import Job
-from crm_pipeline.sync.loading.mending import mend
-from crm_pipeline.sync.loading.merged import follow, follow_parents
+from crm_pipeline.sync.loading.merged_or_deleted import follow, follow_parents
+from crm_pipeline.sync.loading.refused_values import mend
 from crm_pipeline.sync.loading.results import existing
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline.sync.planning.planner import Planner
