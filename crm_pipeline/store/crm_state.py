@@ -115,6 +115,15 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What outcomes came of: a run's try of a partition (None: of none), and how what failed in it is tried again."""
+
+    run_id: str
+    partition_key: str | None
+    backoff: Backoff
+
+
+@dataclass(frozen=True, slots=True)
 class CrmState:
     """What a load reads and stores: the state of one record type of one integration in one CRM."""
 
@@ -178,9 +187,7 @@ class CrmState:
         statement = f"SELECT {_OUTCOME_COLUMNS} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)"
         return fetch(connection, statement, {**self._key, "ids": ids}, OUTCOMES)
 
-    def save_outcomes(
-        self, connection: Connection, *, outcomes: pd.DataFrame, backoff: Backoff, run_id: str, partition_key: str | None
-    ) -> list[int]:
+    def save_outcomes(self, connection: Connection, *, outcomes: pd.DataFrame, attempt: Attempt) -> list[int]:
         """Store outcomes (schemas.OUTCOMES) as the latest, and in the history unless they are ``unchanged`` or say the same again.
 
         Returns the QBench ids of those that are given up: they failed for a passing cause once too often, and are stored as
@@ -190,10 +197,10 @@ class CrmState:
             return []
         parameters = {
             **self._key,
-            **asdict(backoff),
-            "own_first_seconds": json.dumps(backoff.own_first_seconds),
-            "run_id": run_id,
-            "partition_key": partition_key,
+            **asdict(attempt.backoff),
+            "own_first_seconds": json.dumps(attempt.backoff.own_first_seconds),
+            "run_id": attempt.run_id,
+            "partition_key": attempt.partition_key,
             "ids": column(outcomes["qbench_id"]),
             "versions": column(outcomes["version"]),
             "outcomes": column(outcomes["outcome"]),

@@ -13,7 +13,7 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm, CrmObject, CrmSettings
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.crm_state import Attempt, CrmState
 from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.resending import Resend
 
@@ -41,6 +41,11 @@ class LoadOrder:
     def state(self) -> CrmState:
         """The state this load reads and stores."""
         return CrmState(self.integration, self.crm, self.spec.record_type)
+
+    @property
+    def attempt(self) -> Attempt:
+        """What the outcomes of this load come of."""
+        return Attempt(self.run_id, self.partition_key, self.retries.backoff)
 
     @property
     def crm_object(self) -> CrmObject:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import LINKS, OUTCOMES
-from crm_pipeline.store.crm_state import Backoff, CrmState
+from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
 
 ACCOUNTS = CrmState("acme", "salesforce", RecordType.ACCOUNT)
@@ -51,7 +51,7 @@ def outcome(qbench_id: int, name: str, version: int = 5, **more: Any) -> pd.Data
 
 def report(store: Store, outcomes: pd.DataFrame, state: CrmState = ACCOUNTS, *, backoff: Backoff = BACKOFF) -> list[int]:
     with store.transaction() as connection:
-        return state.save_outcomes(connection, outcomes=outcomes, backoff=backoff, run_id="run", partition_key=None)
+        return state.save_outcomes(connection, outcomes=outcomes, attempt=Attempt("run", None, backoff))
 
 
 def query(store: Store, statement: str) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OUTCOMES
 from crm_pipeline.store import ledger
-from crm_pipeline.store.crm_state import Backoff, CrmState
+from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.tables import metadata
@@ -24,7 +24,7 @@ BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=10, 
 def decide(store: Store, *rows: tuple[int, int, str, str | None, bool], state: CrmState = STATE) -> None:
     frame = OUTCOMES.build(pd.DataFrame(rows, columns=["qbench_id", "version", "outcome", "error_type", "retryable"]))
     with store.transaction() as connection:
-        state.save_outcomes(connection, outcomes=frame, backoff=BACKOFF, run_id="run", partition_key=None)
+        state.save_outcomes(connection, outcomes=frame, attempt=Attempt("run", None, BACKOFF))
 
 
 def link(store: Store, qbench_id: int, crm_id: str, *, org_id: str = "org", integration: str = "acme") -> None:

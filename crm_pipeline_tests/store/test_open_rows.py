@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OUTCOMES, normalized_schema
-from crm_pipeline.store.crm_state import Backoff, CrmState
+from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import due_ids, only_wait, open_rows, waiting_hours
 from crm_pipeline.store.staging import EVERYTHING, Window, normalized_by_id, stage_normalized
@@ -40,7 +40,7 @@ def decide(store: Store, rows: pd.DataFrame, outcome: str = "created", *, state:
     told["error_type"] = "RecordLockedException" if outcome == "failed" else None
     with store.transaction() as connection:
         frame = OUTCOMES.build(told[[name for name in OUTCOMES.names if name in told]])
-        state.save_outcomes(connection, outcomes=frame, backoff=BACKOFF, run_id="run", partition_key=None)
+        state.save_outcomes(connection, outcomes=frame, attempt=Attempt("run", None, BACKOFF))
 
 
 def let_time_pass(store: Store, *ids: int) -> None:

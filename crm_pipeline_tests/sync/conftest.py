@@ -183,9 +183,7 @@ class Bench:
             )
             require_organization(connection, spec.name, self.crm, org_id=self.org_id, key_space=order.key_space)
             order.state.save_links(connection, org_id=self.org_id, links=LINKS.build(told))
-            order.state.save_outcomes(
-                connection, outcomes=OUTCOMES.build(told), backoff=order.retries.backoff, run_id="earlier", partition_key=None
-            )
+            order.state.save_outcomes(connection, outcomes=OUTCOMES.build(told), attempt=order.attempt)
         return dict(zip(rows["qbench_id"].tolist(), crm_ids, strict=True))
 
     @property

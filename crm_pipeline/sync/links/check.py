@@ -176,20 +176,14 @@ class LinkCheck:
 
         ``back``: the records that are there again (findings.returned).
         """
-        order, state, ids = reader.order, reader.state, findings["qbench_id"].tolist()
+        state, ids = reader.state, findings["qbench_id"].tolist()
         with self._store.transaction() as connection:
             latest = state.outcomes(connection, ids=ids)
             reader.store_changes(connection, findings[findings["changed"]])
             settle_back(connection, state, ids=ids, lost=_ids(findings, findings["account_lost"]))
             for record_type in children(state.record_type):
                 mark_back(connection, replace(state, record_type=record_type), customers=back)
-            state.save_outcomes(
-                connection,
-                outcomes=outcomes(findings, latest),
-                backoff=order.retries.backoff,
-                run_id=order.run_id,
-                partition_key=order.partition_key,
-            )
+            state.save_outcomes(connection, outcomes=outcomes(findings, latest), attempt=reader.order.attempt)
             verdict = self._judged(connection, state, new=_ids(findings, findings["finding"].eq("deleted")))
         report.add("forgotten", verdict.forget)
         report.counts["too_many"] += verdict.reported
@@ -228,13 +222,7 @@ class LinkCheck:
                 settle_back(connection, order.state, ids=part["qbench_id"].tolist())
                 forget_parents(connection, order.state, ids=refused["qbench_id"].tolist())
                 latest = order.state.outcomes(connection, ids=refused["qbench_id"].tolist())
-                order.state.save_outcomes(
-                    connection,
-                    outcomes=without_account(refused, latest),
-                    backoff=order.retries.backoff,
-                    run_id=order.run_id,
-                    partition_key=order.partition_key,
-                )
+                order.state.save_outcomes(connection, outcomes=without_account(refused, latest), attempt=order.attempt)
             report.add("account_refused", refused["qbench_id"].tolist())
 
     def _judged(self, connection: Connection, state: CrmState, *, new: list[int]) -> Verdict:

@@ -87,7 +87,7 @@ def _followed(reader: LinkReader, ids: list[int], *, told: list[int]) -> pd.Data
 
     What merges made of them is stored, with the outcomes of all but those ``told``, of whom the load tells itself.
     """
-    order, state, store = reader.order, reader.state, reader.store
+    state, store = reader.state, reader.store
     with store.transaction() as connection:
         links = state.links(connection, ids=ids)
     found = reader.look(links).rows
@@ -102,11 +102,5 @@ def _followed(reader: LinkReader, ids: list[int], *, told: list[int]) -> pd.Data
     with store.transaction() as connection:
         reader.store_changes(connection, merged)
         latest = state.outcomes(connection, ids=beside["qbench_id"].tolist())
-        state.save_outcomes(
-            connection,
-            outcomes=outcomes(beside, latest),
-            backoff=order.retries.backoff,
-            run_id=order.run_id,
-            partition_key=order.partition_key,
-        )
+        state.save_outcomes(connection, outcomes=outcomes(beside, latest), attempt=reader.order.attempt)
     return findings

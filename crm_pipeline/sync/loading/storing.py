@@ -126,8 +126,5 @@ class Storing:
 
     def _save(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
-        order = self._job.order
-        given_up = self._state.save_outcomes(
-            connection, outcomes=outcomes, backoff=order.retries.backoff, run_id=order.run_id, partition_key=order.partition_key
-        )
+        given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._job.order.attempt)
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up))
