@@ -61,7 +61,7 @@ def measure(scale: float) -> list[Figure]:
 
 
 def _timed(frame: pd.DataFrame, links: pd.DataFrame, record: RecordSpec, crm_fields: pd.DataFrame, seconds: dict[str, float]) -> Plan:
-    verdicts = eligibility.assess(frame, links, customers=None)
+    verdicts = eligibility.assess(frame, links, parents=None)
     clock: list[float] = [time.process_time()]
     payload = build_payload(frame, crm=CRM, spec=record, crm_fields=crm_fields)
     clock.append(time.process_time())

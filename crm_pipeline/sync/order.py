@@ -53,11 +53,6 @@ class LoadOrder:
         return usual_object(self.state)
 
     @property
-    def parent(self) -> CrmState:
-        """The state of the accounts that contacts refer to."""
-        return self.state.accounts
-
-    @property
     def key_space(self) -> str | None:
         """The external keys this integration writes: the field and the prefix; null without one."""
         settings = self.settings

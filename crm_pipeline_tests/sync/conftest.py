@@ -161,7 +161,8 @@ class Bench:
             values = rows[list(names)].rename(columns=names)
             if settings.external_key:
                 values[settings.external_key] = order.key_of(rows["qbench_id"])
-            parents = order.parent.links(connection, ids=rows["customer_id"].dropna().tolist()) if record_type is CONTACT else LINKS.empty()
+            customer_ids = rows["customer_id"].dropna().tolist()
+            parents = order.state.accounts.links(connection, ids=customer_ids) if record_type is CONTACT else LINKS.empty()
             accounts = rows["customer_id"].map(parents.set_index("qbench_id")["crm_id"]) if record_type is CONTACT else [None] * len(rows)
             crm_ids = [
                 self.add(record_type, {name: value for name, value in row.items() if not pd.isna(value)}, account=account)

@@ -25,7 +25,7 @@ class Deciding:
     def planner(self) -> Planner:
         """Makes the plans; the CRM's organization is proven by then."""
         job, order = self._job, self._job.order
-        return Planner(order, store=job.store, crm=job.crm, org_id=job.org_id, notes=job.report.notes, accounts=order.parent)
+        return Planner(order, store=job.store, crm=job.crm, org_id=job.org_id, notes=job.report.notes, accounts=order.state.accounts)
 
     def plan(self, frame: pd.DataFrame, *, matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``matches``: matching.MATCHES where they are known already."""

@@ -59,7 +59,7 @@ class Load:
     def _frames(self, selection: Selection) -> Iterator[pd.DataFrame]:
         store, order = self._job.store, self.order
         with store.transaction() as connection:
-            again = begun(connection, order, selection, accounts=order.parent)
+            again = begun(connection, order, selection, accounts=order.state.accounts)
             self.report.expected = how_many(connection, order, selection)
         for part in taken(order, selection, again=again, store=store, frame_rows=self._frame_rows):
             self.report.take(len(part.frame), replanned=part.replanned)

@@ -142,7 +142,7 @@ class Preview:
             if MODELS[order.spec.record_type].parent is None:
                 return begun(connection, order, selection, accounts=self._accounts)
             # As the load of accounts does before.
-            follow_deletions(connection, order.parent)
+            follow_deletions(connection, order.state.accounts)
             return begun(connection, order, selection, accounts=self._accounts, written_before=sorted(self._accounts.written))
 
     def _org_id(self, order: LoadOrder) -> str:

@@ -48,7 +48,7 @@ class Sorting:
     @cached_property
     def account_reader(self) -> LinkReader:
         """Looks at the links of accounts."""
-        return replace(self._link_reader, state=self._job.order.parent)
+        return replace(self._link_reader, state=self._job.order.state.accounts)
 
     @cached_property
     def _link_reader(self) -> LinkReader:

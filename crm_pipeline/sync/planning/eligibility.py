@@ -35,21 +35,21 @@ VERDICTS = FrameSchema(
 PARENTS = FrameSchema(
     "parents",
     (
-        Column("customer_id", "int64", "QBench id of the customer"),
-        Column("parent_crm_id", "str", "its CRM id when it has a usable link, else null"),
+        Column("customer_id", "int64", "QBench id of the customer whose account it is"),
+        Column("parent_crm_id", "str", "CRM id of the account when it has a usable link, else null"),
         Column("blocked", "bool", "it has no link and will not get one without a change of its own"),
         Column("held", "bool", "it may not sync, linked or not: it is filtered, inactive or deleted"),
         Column("cause", "str", "the record error that keeps it back, else null"),
     ),
 )
-
+"""What the accounts are in a CRM that contacts are to have as their parents."""
 
 HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, InactiveCustomerException, FilteredOutException))
 """Errors of a customer that keep back its contacts too, whether it is linked or not."""
 
 
-def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame, *, errors: pd.Series | None = None) -> pd.DataFrame:
-    """What each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there.
+def known_parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame, *, errors: pd.Series | None = None) -> pd.DataFrame:
+    """What the account of each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there.
 
     ``errors``: the customers' own record errors by QBench id, where they have one.
     """
@@ -71,23 +71,23 @@ def parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame
     )
 
 
-def parent_crm_ids(customer_ids: pd.Series, customers: pd.DataFrame | None) -> pd.Series:
-    """The CRM id of each row's account, null without one; ``customers``: PARENTS, None for accounts."""
-    if customers is None:
+def parent_crm_ids(customer_ids: pd.Series, parents: pd.DataFrame | None) -> pd.Series:
+    """The CRM id of each row's account, null without one; ``parents``: PARENTS, None for accounts."""
+    if parents is None:
         return no_text(customer_ids.index)
-    return looked_up(customer_ids, customers, "parent_crm_id", by="customer_id")
+    return looked_up(customer_ids, parents, "parent_crm_id", by="customer_id")
 
 
 def assess(
     normalized: pd.DataFrame,
     links: pd.DataFrame,
     *,
-    customers: pd.DataFrame | None,
+    parents: pd.DataFrame | None,
     email_winners: pd.Series | None = None,
 ) -> pd.DataFrame:
     """The verdict on each normalized row (VERDICTS, in the rows' order).
 
-    ``links``: schemas.LINKS of these rows. ``customers``: PARENTS of the rows' customers, for contacts. ``email_winners``: per
+    ``links``: schemas.LINKS of these rows. ``parents``: PARENTS of the rows, for contacts. ``email_winners``: per
     row the QBench id to which its email belongs (emails), null where nobody claims it.
     """
     wrong = normalized["error_type"].dropna()
@@ -99,10 +99,10 @@ def assess(
             "waits_on": wrong.map(_waits_on()).reindex(normalized.index) if len(wrong) else no_text(normalized.index),
         }
     )
-    if customers is not None:
+    if parents is not None:
         of = normalized["customer_id"].reset_index(drop=True)
         columns = {column: column for column in PARENTS.names if column != "customer_id"}
-        known = pd.DataFrame({"customer_id": of, **aligned(customers, of, columns=columns, by="customer_id")})
+        known = pd.DataFrame({"customer_id": of, **aligned(parents, of, columns=columns, by="customer_id")})
         verdicts = _with_held_customer(verdicts, known)
         if email_winners is not None:
             # What keeps back a record with such a link is the link, which claims no address either.

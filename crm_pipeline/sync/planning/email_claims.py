@@ -33,12 +33,12 @@ def contenders(connection: Connection, state: CrmState, *, addresses: pd.Series)
     )
 
 
-def winners(addresses: pd.Series, found: pd.DataFrame, customers: pd.DataFrame) -> pd.Series:
+def winners(addresses: pd.Series, found: pd.DataFrame, parents: pd.DataFrame) -> pd.Series:
     """Per row the QBench id to which its address belongs (Int64), null where nobody claims it.
 
-    ``found``: their contenders. ``customers``: eligibility.PARENTS of the contenders' customers.
+    ``found``: their contenders. ``parents``: eligibility.PARENTS of the contenders.
     """
-    eligible = found["able"] & parent_crm_ids(found["customer_id"], customers).notna()
+    eligible = found["able"] & parent_crm_ids(found["customer_id"], parents).notna()
     wanted = nullable(digests(addresses.to_frame("email"))["email"])
     return emails.winners(addresses, wanted, emails.CLAIMS.build(found.assign(eligible=eligible)))
 

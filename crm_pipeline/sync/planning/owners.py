@@ -102,7 +102,7 @@ class Owners:
         """Learn who owns these accounts; those that the CRM fails to read."""
         if not accounts:
             return set()
-        held = self._crm.read(usual_object(self._order.parent), accounts, [field])
+        held = self._crm.read(usual_object(self._order.state.accounts), accounts, [field])
         told = held["error_type"].isna()
         self._of_accounts.update(dict(zip(held.loc[told, "crm_id"], held.loc[told, field], strict=True)))
         return set(held.loc[~told, "crm_id"])

@@ -1,4 +1,4 @@
-"""What customers will be in a CRM once the accounts planned so far are loaded; no I/O but the state's own."""
+"""What accounts will be in a CRM once those planned so far are loaded; no I/O but the state's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TO_BE_CREATED = "to be created: "
 
 
 class PlannedAccounts:
-    """The accounts as contacts meet them after the planned ones are written (sync.planning.customers.Accounts).
+    """The accounts as contacts meet them after the planned ones are written (sync.planning.accounts.Accounts).
 
     ``written``: QBench ids of those that would be written. ``owners``: of those that would be created, by what stands for their
     CRM id; None where the CRM gives them one.

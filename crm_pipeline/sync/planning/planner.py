@@ -24,7 +24,7 @@ from crm_pipeline.store.waiting import ids_released
 from crm_pipeline.sync.order import LoadOrder, read
 from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning import email_claims as claims
-from crm_pipeline.sync.planning.customers import Accounts, customers
+from crm_pipeline.sync.planning.accounts import Accounts, parents_of
 from crm_pipeline.sync.planning.decision import Inputs, plan
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
 from crm_pipeline.sync.planning.owners import Owners
@@ -39,14 +39,14 @@ class Known:
     """What is known of normalized rows before they are looked for in the CRM.
 
     ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
-    schemas.LINKS, a row per linked record. ``customers``: eligibility.PARENTS, None for accounts. ``former_accounts``:
-    schemas.LINKS of the customers that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS.
+    schemas.LINKS, a row per linked record. ``parents``: eligibility.PARENTS, None for accounts. ``former_accounts``:
+    schemas.LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS.
     """
 
     payload: Payload
     digests: pd.DataFrame
     links: pd.DataFrame
-    customers: pd.DataFrame | None
+    parents: pd.DataFrame | None
     former_accounts: pd.DataFrame
     verdicts: pd.DataFrame
     open_calls: pd.DataFrame
@@ -56,7 +56,7 @@ class Planner:
     """The plans of one order, for the load that carries them out and the preview that shows them.
 
     ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``notes``: takes what is to
-    be told beside the plans, and of how many records. ``accounts``: the customers that contacts refer to.
+    be told beside the plans, and of how many records. ``accounts``: those that contacts refer to.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Planner:
             verdicts=known.verdicts,
             links=links,
             matches=self._matches(frame, known, undecided=undecided) if matches is None else matches,
-            parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.customers),
+            parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.parents),
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
             match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
             open_calls=known.open_calls,
@@ -153,10 +153,10 @@ class Planner:
             if self._model.parent is not None:
                 found = claims.contenders(connection, order.state, addresses=frame["email"])
                 ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
-                parents = customers(connection, order.state, accounts=self._accounts, ids=ids)
+                parents = parents_of(connection, order.state, accounts=self._accounts, customer_ids=ids)
                 winners = claims.winners(frame["email"], found, parents)
             calls = open_calls(connection, order.state, ids=frame["qbench_id"].tolist())
-        verdicts = eligibility.assess(frame, links, customers=parents, email_winners=winners)
+        verdicts = eligibility.assess(frame, links, parents=parents, email_winners=winners)
         return Known(payload, wanted, links, parents, former, verdicts, calls)
 
     def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:

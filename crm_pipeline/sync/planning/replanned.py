@@ -13,7 +13,7 @@ from crm_pipeline.store.emails import waiting_for_email
 from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning import email_claims as claims
-from crm_pipeline.sync.planning.customers import Accounts, customers
+from crm_pipeline.sync.planning.accounts import Accounts, parents_of
 
 
 def awakened(
@@ -26,7 +26,7 @@ def awakened(
 ) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
-    ``settings``: what of the CRM's settings decides what becomes of a record, None: not asked. ``accounts``: the customers that
+    ``settings``: what of the CRM's settings decides what becomes of a record, None: not asked. ``accounts``: those that
     contacts refer to, as the state has them where left out. ``written_before``: those that are written before this load.
     """
     found = set(ids_to_plan_again(connection, state, holding=eligibility.HOLDING, customers=written_before, settings=settings))
@@ -41,14 +41,14 @@ def _judged_otherwise(connection: Connection, state: CrmState, accounts: Account
     if waiting.empty:
         return []
     found = claims.contenders(connection, state, addresses=waiting["email"])
-    known = customers(
-        connection, state, accounts=accounts, ids=pd.concat([waiting["customer_id"], found["customer_id"]], ignore_index=True)
+    parents = parents_of(
+        connection, state, accounts=accounts, customer_ids=pd.concat([waiting["customer_id"], found["customer_id"]], ignore_index=True)
     )
     verdicts = eligibility.assess(
         waiting,
         state.links(connection, ids=waiting["qbench_id"].tolist()),
-        customers=known,
-        email_winners=claims.winners(waiting["email"], found, known),
+        parents=parents,
+        email_winners=claims.winners(waiting["email"], found, parents),
     )
     stay = verdicts["waits_on"].eq(WaitsOn.EMAIL) & verdicts["waits_for"].eq(waiting["waits_for"])
     ids: list[int] = waiting.loc[~stay, "qbench_id"].tolist()

@@ -14,7 +14,7 @@ from crm_pipeline.store.open_rows import due_ids
 from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
 from crm_pipeline.store.waiting import open_rivals
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.planning.customers import Accounts
+from crm_pipeline.sync.planning.accounts import Accounts
 from crm_pipeline.sync.planning.replanned import awakened
 
 
@@ -51,7 +51,7 @@ def begun(
     QBench ids of the records that are planned besides the window's.
 
     These are asked for once, before anything is planned: which records a load takes does not depend on how far its writes got.
-    ``accounts``: the customers that contacts refer to. ``written_before``: those that are written before this load.
+    ``accounts``: those that contacts refer to. ``written_before``: those that are written before this load.
     """
     follow_deletions(connection, order.state)
     open_rivals(connection, order.state)

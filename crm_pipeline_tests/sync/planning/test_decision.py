@@ -58,18 +58,18 @@ def planned(
     """The plan of raw records; every customer is the CRM's ``account``."""
     frame = normalize(records, spec=spec, default_region="US").frame
     payload = build_payload(frame, crm="salesforce", spec=spec, crm_fields=fields)
-    customers = None
+    parents = None
     if spec.record_type is RecordType.CONTACT:
         ids = frame["customer_id"].dropna().astype("int64").unique()
-        customers = eligibility.PARENTS.build({"customer_id": ids, "parent_crm_id": [account] * len(ids), "blocked": [False] * len(ids)})
+        parents = eligibility.PARENTS.build({"customer_id": ids, "parent_crm_id": [account] * len(ids), "blocked": [False] * len(ids)})
     inputs = Inputs(
         normalized=frame,
         payload=payload,
         digests=digests(payload.values),
-        verdicts=eligibility.assess(frame, links, customers=customers),
+        verdicts=eligibility.assess(frame, links, parents=parents),
         links=links,
         matches=MATCHES.empty() if matches is None else matches,
-        parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], customers),
+        parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], parents),
     )
     return plan(inputs, model=MODELS[spec.record_type], key_of=None)
 

@@ -9,7 +9,7 @@ import pytest
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import LINKS, OUTCOMES, normalized_schema
-from crm_pipeline.sync.planning.eligibility import PARENTS, assess, parent_crm_ids, parents
+from crm_pipeline.sync.planning.eligibility import PARENTS, assess, known_parents, parent_crm_ids
 
 CONTACT = RecordType.CONTACT
 
@@ -45,8 +45,8 @@ def outcomes(*given: dict[str, Any]) -> pd.DataFrame:
 
 def verdict(customer_links: pd.DataFrame, customer_outcomes: pd.DataFrame) -> tuple[str | None, str | None, str | None]:
     contacts = rows(41)
-    known = parents(contacts["customer_id"], customer_links, customer_outcomes)
-    judged = assess(contacts, links(), customers=known).astype(object).where(lambda frame: frame.notna(), None)
+    known = known_parents(contacts["customer_id"], customer_links, customer_outcomes)
+    judged = assess(contacts, links(), parents=known).astype(object).where(lambda frame: frame.notna(), None)
     return judged.loc[0, "error_type"], judged.loc[0, "waits_on"], judged.loc[0, "waits_for"]
 
 
@@ -74,8 +74,8 @@ def test_a_contact_is_deferred_only_if_its_customer_can_still_sync_by_itself(
 
 def test_the_record_s_own_error_comes_before_its_customer_s() -> None:
     contacts = rows(41, error="InvalidEmailException")
-    known = parents(contacts["customer_id"], links(), outcomes())
-    assert assess(contacts, links(), customers=known)["error_type"].tolist() == ["InvalidEmailException"]
+    known = known_parents(contacts["customer_id"], links(), outcomes())
+    assert assess(contacts, links(), parents=known)["error_type"].tolist() == ["InvalidEmailException"]
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_the_record_s_own_error_comes_before_its_customer_s() -> None:
 )
 def test_a_link_that_cannot_be_used_keeps_the_record_back(status: str, expected: str | None) -> None:
     contacts = rows(41)
-    known = parents(contacts["customer_id"], links(link(41)), outcomes())
-    judged = assess(contacts, links(link(1, status)), customers=known)
+    known = known_parents(contacts["customer_id"], links(link(41)), outcomes())
+    judged = assess(contacts, links(link(1, status)), parents=known)
     assert judged["error_type"].astype(object).where(judged["error_type"].notna(), None).tolist() == [expected]
 
 
 def test_each_contact_gets_its_own_customer_s_crm_id() -> None:
     known = {"customer_id": pd.Series([41, 42]), "parent_crm_id": pd.Series(["a", None], dtype="str"), "blocked": [False, False]}
-    customers = PARENTS.build(known)
-    ids = parent_crm_ids(pd.Series([42, 41, None, 41], dtype="Int64"), customers)
+    accounts = PARENTS.build(known)
+    ids = parent_crm_ids(pd.Series([42, 41, None, 41], dtype="Int64"), accounts)
     assert ids.astype(object).where(ids.notna(), None).tolist() == [None, "a", None, "a"]

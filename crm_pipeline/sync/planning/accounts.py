@@ -1,4 +1,4 @@
-"""What are contacts' customers in a CRM? Asks the state and decides nothing; sync.planning.eligibility does that."""
+"""Which accounts can be the parents of contacts? Asks the state and decides nothing; sync.planning.eligibility does that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crm_pipeline.sync.planning import eligibility
 
 
 class Accounts(Protocol):
-    """What became of customers in the CRM, or will be by the time that their contacts are written."""
+    """What became of accounts in the CRM, or will by the time that their contacts are written."""
 
     @property
     def owners(self) -> Mapping[str, str | None]:
@@ -30,12 +30,12 @@ class Accounts(Protocol):
         ...
 
 
-def customers(connection: Connection, state: CrmState, *, accounts: Accounts, ids: pd.Series) -> pd.DataFrame:
-    """What the customers of contacts, whose state it is, are in the CRM (eligibility.PARENTS).
+def parents_of(connection: Connection, state: CrmState, *, accounts: Accounts, customer_ids: pd.Series) -> pd.DataFrame:
+    """What the parents of contacts, whose state it is, are in the CRM (eligibility.PARENTS).
 
-    ``ids``: their QBench ids, which may repeat and be null.
+    ``customer_ids``: QBench ids of the contacts' customers, which may repeat and be null.
     """
-    unique = ids.dropna().astype("int64").unique().tolist()
+    unique = customer_ids.dropna().astype("int64").unique().tolist()
     errors = staged_errors(connection, state.integration, state.accounts.record_type, ids=unique)
     links, outcomes = accounts.links(connection, ids=unique), accounts.outcomes(connection, ids=unique)
-    return eligibility.parents(ids, links, outcomes, errors=errors)
+    return eligibility.known_parents(customer_ids, links, outcomes, errors=errors)
