@@ -58,16 +58,16 @@ def build_payload(
     Raises ConfigurationError for a CRM without a preset.
     """
     normalized = normalized.reset_index(drop=True)
-    plan = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
-    targets = tuple(route.target for route in plan)
-    mapped = _mapped(normalized, plan)
+    ways = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
+    targets = tuple(route.target for route in ways)
+    mapped = _mapped(normalized, ways)
     has_defaults = any(name.startswith(DEFAULT_PREFIX) for name in normalized.columns)
     created = with_create_defaults(normalized) if has_defaults else normalized
-    left_out = _left_out(created, plan)
+    left_out = _left_out(created, ways)
     checked = check_values(mapped, targets, crm_fields, known=left_out, zone=zone)
     create, create_defaults = checked, pd.DataFrame(index=normalized.index)
     if has_defaults:
-        create = check_values(_mapped(created, plan), targets, crm_fields, known=left_out, zone=zone)
+        create = check_values(_mapped(created, ways), targets, crm_fields, known=left_out, zone=zone)
         create_defaults = _differing(create.values, checked.values)
     return Payload(
         values=checked.values,
@@ -79,8 +79,8 @@ def build_payload(
     )
 
 
-def _mapped(normalized: pd.DataFrame, plan: Sequence[Route]) -> pd.DataFrame:
-    return pd.DataFrame({route.target.crm_field: route.pick(normalized) for route in plan}, index=normalized.index)
+def _mapped(normalized: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
+    return pd.DataFrame({route.target.crm_field: route.pick(normalized) for route in ways}, index=normalized.index)
 
 
 def _differing(create: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
@@ -100,11 +100,11 @@ def _only_in_create(create: Checked, checked: Checked) -> list[pd.DataFrame]:
     return [create.problems[(merged["_merge"] == "left_only").to_numpy()]]
 
 
-def _left_out(normalized: pd.DataFrame, plan: Sequence[Route]) -> pd.DataFrame:
+def _left_out(normalized: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
     """What QBench holds and never reaches the CRM (PROBLEMS): it has no form in this CRM, or was not understood at all."""
     found = []
     some_unusable = UNUSABLE in normalized
-    for route in plan:
+    for route in ways:
         target = route.target
         action: Action = "failed" if target.must_be_valid else "omitted"
         if route.dropped is not None:

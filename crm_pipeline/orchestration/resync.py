@@ -34,10 +34,10 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.
 
         crm = getattr(context.resources, resource)
         spent = Spent(crm)
-        outcomes: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
 
         def metadata() -> dict[str, Any]:
-            return {ROW_COUNT: outcomes.total(), **dict(sorted(outcomes.items())), **spent.metadata()}
+            return {ROW_COUNT: counts.total(), **dict(sorted(counts.items())), **spent.metadata()}
 
         with failing_clearly(spec.name, metadata):
             for record in spec.records.values():
@@ -47,7 +47,7 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.
                 try:
                     job.run(EVERYTHING)
                 finally:
-                    outcomes.update({f"{record.record_type}s_{outcome}": count for outcome, count in job.report.outcomes.items()})
+                    counts.update({f"{record.record_type}s_{outcome}": count for outcome, count in job.report.outcomes.items()})
         return dg.MaterializeResult(metadata=metadata())
 
     return resync

@@ -8,7 +8,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import LinkStatus, RecordType
 from crm_pipeline.schemas import HOLDERS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import fetch
@@ -65,8 +65,8 @@ def staged_as_deleted(connection: Connection, integration: str, record_type: Rec
 def follow_deletions(connection: Connection, state: CrmState) -> None:
     """Let links follow their records: ``source_deleted`` where QBench deleted the record, ``live`` again where it is back."""
     refresh_statistics(connection)
-    connection.execute(_FOLLOW_DELETED, {**asdict(state), "status": "source_deleted", "earlier": "live"})
-    connection.execute(_FOLLOW_RESTORED, {**asdict(state), "status": "live", "earlier": "source_deleted"})
+    connection.execute(_FOLLOW_DELETED, {**asdict(state), "status": LinkStatus.SOURCE_DELETED, "earlier": LinkStatus.LIVE})
+    connection.execute(_FOLLOW_RESTORED, {**asdict(state), "status": LinkStatus.LIVE, "earlier": LinkStatus.SOURCE_DELETED})
 
 
 def left_behind(connection: Connection, state: CrmState, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:

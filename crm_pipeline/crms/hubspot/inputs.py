@@ -79,14 +79,14 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """A batch by what is to be done: rows that need no call, and the inputs of each action."""
+class Inputs:
+    """What a batch needs: nothing, for the ``idle`` rows (CRM id by position), and else the inputs of each action."""
 
     idle: Mapping[int, str]
-    inputs: Mapping[Action, Sequence[Input]]
+    by_action: Mapping[Action, Sequence[Input]]
 
 
-def plan(crm_object: CrmObject, batch: WriteBatch, *, key_name: str | None) -> Plan:
+def inputs_of(crm_object: CrmObject, batch: WriteBatch, *, key_name: str | None) -> Inputs:
     """What each row of a batch needs.
 
     A row with an id is updated by it and carries its key along; one without an id is upserted by its key or, without a
@@ -118,7 +118,7 @@ def plan(crm_object: CrmObject, batch: WriteBatch, *, key_name: str | None) -> P
                 parent_crm_id=row["parent_crm_id"],
             )
         )
-    return Plan(idle, inputs)
+    return Inputs(idle, inputs)
 
 
 def rounds(inputs: Iterable[Input]) -> list[list[Input]]:

@@ -24,7 +24,7 @@ from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW
 from crm_pipeline.crms.hubspot.echoes import kept
 from crm_pipeline.crms.hubspot.errors import Problem, record_error
-from crm_pipeline.crms.hubspot.inputs import CREATE, UPSERT, Action, Input, Plan, names_of, plan, rounds
+from crm_pipeline.crms.hubspot.inputs import CREATE, UPSERT, Action, Input, Inputs, inputs_of, names_of, rounds
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.reading import problems
 from crm_pipeline.crms.hubspot.results import Ledger
@@ -55,12 +55,12 @@ class Writer:
         what is stored is not lost.
         """
         ledger = Ledger(batch.rows["qbench_id"].tolist())
-        planned = plan(crm_object, batch, key_name=self.key_name)
-        for position, crm_id in planned.idle.items():
+        inputs = inputs_of(crm_object, batch, key_name=self.key_name)
+        for position, crm_id in inputs.idle.items():
             ledger.idle(position, crm_id=crm_id)
         work = _Work(self, crm_object, ledger)
         try:
-            work.carry_out(planned)
+            work.carry_out(inputs)
         except ServiceError as error:
             if not ledger.wrote_something:
                 raise
@@ -77,8 +77,8 @@ class _Work:
     crm_object: CrmObject
     ledger: Ledger
 
-    def carry_out(self, planned: Plan) -> None:
-        for action, inputs in planned.inputs.items():
+    def carry_out(self, batch: Inputs) -> None:
+        for action, inputs in batch.by_action.items():
             for request in rounds(inputs):
                 self._carry_out(action, request)
 
