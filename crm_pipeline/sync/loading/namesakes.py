@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 
 from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.mapping.folding import fold_text
 from crm_pipeline.mapping.values import texts
 
 PAIRS = FrameSchema(
@@ -60,7 +61,7 @@ def told_apart(pairs: pd.DataFrame, *, sent: Mapping[int, Mapping[str, object]],
 
 def _folded(values: Mapping[str, object]) -> dict[str, str]:
     read = texts(list(values.values())).values
-    return {name: str(value).casefold() for name, value in zip(values, read, strict=True) if isinstance(value, str)}
+    return {name: fold_text(value) for name, value in zip(values, read, strict=True) if isinstance(value, str)}
 
 
 def _folded_records(held: pd.DataFrame) -> dict[str, dict[str, str]]:

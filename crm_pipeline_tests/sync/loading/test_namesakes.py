@@ -44,6 +44,12 @@ def decided(sent: dict[int, dict[str, object]], held: dict[str, dict[str, object
         ({1: ONE, 2: TWO}, {"a": NEITHER}, {}, [1, 2]),
         ({1: {"Name": " ECO labs", "Employees": 5}}, {"a": {**ECO, "Employees": 5.0}, "b": {**ECO, "Employees": 6.0}}, {1: "a"}, []),
         (
+            {1: {**ECO, "Notes": "two  words\u2019"}, 2: {**ECO, "Notes": "two  others\u2019"}},
+            {"a": {**ECO, "Notes": "TWO WORDS'"}, "b": {**ECO, "Notes": "TWO OTHERS'"}},
+            {1: "a", 2: "b"},
+            [],
+        ),
+        (
             {1: {**ECO, "parent_crm_id": "p"}, 2: {**ECO, "parent_crm_id": "q"}},
             {"a": {**ECO, "parent_crm_id": "q"}, "b": {**ECO, "parent_crm_id": "p"}},
             {1: "b", 2: "a"},
@@ -62,6 +68,7 @@ def decided(sent: dict[int, dict[str, object]], held: dict[str, dict[str, object
         "more records than creates",
         "nothing tells them apart",
         "in another form",
+        "by a text that the CRM writes in its own way",
         "by their account",
     ],
 )
