@@ -215,6 +215,14 @@ REFUSED = {
         "attributes.translation",
         "an owner an e-mail address",
     ),
+    **{
+        f"translation to a key with {name}": (
+            translated(f'{{key: "lab{mark}/{{{{ props.service }}}}/{{{{ props.object }}}}"}}'),
+            "attributes.translation",
+            "a key is letters, digits, _, - and . between /",
+        )
+        for name, mark in {"a space": " s", "an apostrophe": "'s", "a letter of another alphabet": "ł"}.items()
+    },
     "translation to one key for all": (translated("{key: crm}"), "attributes.translation", "put `{{ props.service }}` and"),
     "translation to keys whose steps have one name": (
         translated("{key: \"{{ ['a', 'b__c'] if props.upkeep else ['a__b', 'c'] }}\"}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ FREE = ("key", "group_name", "description", "owners", "tags", "kinds", "metadata
 """Attributes of a spec that a translation may change. The integration works by the others: partitions, dependencies, automation."""
 
 _FIXED = ("deps", "partitions_def", "automation_condition", "freshness_policy", "skippable", "is_virtual")
+_STEP = re.compile(r"[A-Za-z0-9_]+")
 _NOT_RENDERED = (
     "a template in it cannot be rendered; it may use `props` (integration, service, object, record_type, upkeep), `spec` and the "
     "variables of template_vars_module"
 )
 _NOT_TAKEN = (
-    "Dagster does not take what it gives: a key is words between /, a group letters, digits, _ and /, an owner an e-mail address or "
-    "team:<name>, tags and kinds short words"
+    "Dagster does not take what it gives: a key is letters, digits, _, - and . between /, a group letters, digits, _ and /, an owner an "
+    "e-mail address or team:<name>, tags and kinds short words"
 )
 
 
@@ -88,6 +90,9 @@ def _translated(props: AssetProps, translate: Translate) -> dg.AssetSpec:
         raise _problem(f"it cannot be used for {asset}: {_NOT_RENDERED}") from None
     except (dg.DagsterError, CheckError, ValidationError):
         raise _problem(f"it cannot be used for {asset}: {_NOT_TAKEN}") from None
+    # Dagster names the asset's step and its checks so, and would say so in a trace.
+    if not _STEP.fullmatch(spec.key.to_python_identifier()):
+        raise _problem(f"it cannot be used for {asset}: {_NOT_TAKEN}")
     changed = [name for name in _FIXED if getattr(spec, name) != getattr(props.spec, name)]
     if changed:
         raise _problem(f"it changes {', '.join(changed)} of {asset}; it may change {', '.join(FREE)} only")
