@@ -12,7 +12,7 @@ import click
 import dagster as dg
 import yaml
 from dagster.components.scaffold.scaffold import ScaffoldRequest
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from crm_pipeline.configuration.problems import did_you_mean
@@ -32,17 +32,11 @@ HEAD = """\
 _WIDTH = 116
 
 
-def _known(crm: str) -> str:
-    if crm not in crm_kinds():
-        raise ValueError(f"there is no CRM {crm}; {did_you_mean(crm, list(crm_kinds()))}")
-    return crm
-
-
 class NewIntegration(BaseModel):
     """What a user says of a new integration."""
 
     crm: Annotated[
-        list[Annotated[str, AfterValidator(_known)]],
+        list[str],
         Field(description="A CRM that it feeds, as often as there are several; left out, all that this installation knows."),
     ] = []
 
@@ -56,12 +50,15 @@ class IntegrationScaffolder(dg.Scaffolder[NewIntegration]):
         return NewIntegration
 
     def scaffold(self, request: ScaffoldRequest[NewIntegration]) -> None:
-        """Write the file. Raises ClickException, and leaves no folder, where the name or the form cannot be one."""
+        """Write the file. Raises ClickException, and leaves no folder, where the name or the form cannot be one, or a CRM is not known."""
         name, problem = request.target_path.name, None
         if request.scaffold_format != "yaml" or request.append:
             problem = "an integration is written in a defs.yaml of its own; leave --format away"
         elif not re.fullmatch(NAME_PATTERN, name):
             problem = f"{name} cannot be an integration's name: at most 31 lower-case letters, digits and _, a letter first"
+        elif unknown := [crm for crm in request.params.crm if crm not in crm_kinds()]:
+            # Not by a validator of the parameters, whose error dg shows as JSON.
+            problem = f"there is no CRM {unknown[0]}; {did_you_mean(unknown[0], list(crm_kinds()))}"
         if problem:
             if request.target_path.is_dir() and not any(request.target_path.iterdir()):
                 request.target_path.rmdir()

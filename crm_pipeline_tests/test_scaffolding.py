@@ -90,10 +90,10 @@ def test_without_a_choice_all_crms_are_written(tmp_path: Path) -> None:
     assert set(written((tmp_path / "acme/defs.yaml").read_text()).crms.configured) == set(crm_kinds())
 
 
-def test_a_crm_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="did you mean `hubspot`"):
-        scaffold(tmp_path / "acme", ["hubspt"])
-    assert not (tmp_path / "acme").exists()
+def test_a_crm_that_is_not_there_is_refused_with_the_nearest_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(click.ClickException, match=r"there is no CRM hubpsot; did you mean `hubspot`\?"):
+        scaffold(tmp_path / "acme", ["salesforce", "hubpsot"])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
