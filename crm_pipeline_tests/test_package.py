@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import crm_pipeline
+from crm_pipeline.crms import own_kinds
 
 INVENTED_CRM = Path(__file__).parent / "rolodex"
 OF_A_CRM = ("__init__.py", "client.py", "transport.py")
@@ -58,3 +60,9 @@ def test_every_error_that_a_client_may_end_with_is_offered() -> None:
 def test_the_chapter_that_is_named_is_there() -> None:
     (chapter,) = re.findall(r'CONTRIBUTING.md, "(.+?)"', crm_pipeline.__doc__ or "")
     assert f"## {chapter}\n" in (Path(crm_pipeline.__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_every_crm_of_ours_is_kept_from_the_others() -> None:
+    settings = tomllib.loads((Path(crm_pipeline.__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (one for one in settings["tool"]["importlinter"]["contracts"] if one["name"] == "CRMs do not know each other")
+    assert set(contract["modules"]) == {f"crm_pipeline.crms.{name}" for name in own_kinds()}
