@@ -61,9 +61,9 @@ class Bench:
     ``records`` lists live records as flat dicts, the CRM id under ``id``, other values under the CRM's field names, a field
     without a value None or absent. ``add`` makes a record as a user of the CRM would and returns its id; ``delete`` deletes
     it, ``restore`` takes it out of the bin and ``merge`` merges the second into the first and returns the merged one's id, likewise
-    (in a CRM that tells no merges, or has none, it is enough that the second is gone); ``parent`` is a contact's (primary) account id. ``secret`` names the environment variable of the credential
-    that the suite makes wrong. The requests are those of ``Crm.write`` for ``record_type``: a create with a key, a create
-    without one, an update by id.
+    (in a CRM that tells no merges, or has none, it is enough that the second is gone); ``parent`` is a contact's (primary) account
+    id. ``secret`` names the environment variable of the credential that the suite makes wrong. The requests are those of
+    ``Crm.write`` for ``record_type``: a create with a key, a create without one, an update by id.
     """
 
     kind: CrmKind
