@@ -262,7 +262,7 @@ class IntegrationSpec(IntegrationAttributes):
             integration=self.name,
             crm=crm,
             settings=self.crms.configured[crm],
-            spec=record,
+            record=record,
             run_id=run_id,
             partition_key=partition_key,
             reading=self.reading,
@@ -277,13 +277,13 @@ def _key_problems(crms: Mapping[str, CrmSettings]) -> Iterator[Problem]:
             yield Problem(("crms", crm, "external_key"), f"{crm_kinds()[crm].title} keeps no field unique; leave external_key away")
 
 
-def _map_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
-    mapped = spec.map.sources()
-    name = MODELS[spec.record_type].identifying
+def _map_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
+    mapped = record.map.sources()
+    name = MODELS[record.record_type].identifying
     if name not in mapped:
         yield Problem(("map",), f"no mapping for `{name}`, without which no record can sync; name its QBench field: `{name}: <field>`")
-    known = [field.alias or name for name, field in type(spec.map).model_fields.items()]
-    for key in spec.map.direct:
+    known = [field.alias or name for name, field in type(record.map).model_fields.items()]
+    for key in record.map.direct:
         crm, dot, field = key.partition(".")
         if not dot:
             yield Problem(("map", key), f"unknown normalized field; {did_you_mean(key, known)}")
@@ -291,13 +291,13 @@ def _map_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
             yield Problem(("map", key), _not_configured(crm, crms))
         elif not field.strip():
             yield Problem(("map", key), f"names no CRM field; write `{crm}.<field>`")
-    if isinstance(spec, AccountSpec):
-        yield from _address_problems(spec)
+    if isinstance(record, AccountSpec):
+        yield from _address_problems(record)
 
 
-def _address_problems(spec: AccountSpec) -> Iterator[Problem]:
+def _address_problems(record: AccountSpec) -> Iterator[Problem]:
     taken: set[str] = set()
-    for position, address in enumerate(spec.map.addresses):
+    for position, address in enumerate(record.map.addresses):
         address_type, *others = possible_types(address)
         if others:
             continue
@@ -308,26 +308,26 @@ def _address_problems(spec: AccountSpec) -> Iterator[Problem]:
         taken.add(address_type)
 
 
-def _sync_on_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
-    for position, row in enumerate(spec.sync_on):
+def _sync_on_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
+    for position, row in enumerate(record.sync_on):
         place: KeyPath = ("sync_on", position)
-        yield from (Problem((*place, *path), message) for path, message in _row_problems(row, spec=spec, crms=crms))
+        yield from (Problem((*place, *path), message) for path, message in _row_problems(row, record=record, crms=crms))
 
 
-def _owner_problems(spec: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
-    for position, rule in enumerate(spec.owner):
+def _owner_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
+    for position, rule in enumerate(record.owner):
         for crm in rule.users:
             if crm not in crms:
                 yield Problem(("owner", position, crm), _not_configured(crm, crms))
             elif owner_field(crm) is None:
                 yield Problem(("owner", position, crm), f"{crm_kinds()[crm].title} takes no owners; leave {crm} out of the rule")
-            elif f"{crm}.{owner_field(crm)}" in spec.map.direct:
+            elif f"{crm}.{owner_field(crm)}" in record.map.direct:
                 yield Problem(("owner", position, crm), f"`map` gives {crm}.{owner_field(crm)} a value already; keep one of the two")
 
 
-def _row_problems(row: MatchKey, *, spec: RecordSpec, crms: list[str]) -> Iterator[tuple[KeyPath, str]]:
+def _row_problems(row: MatchKey, *, record: RecordSpec, crms: list[str]) -> Iterator[tuple[KeyPath, str]]:
     below: KeyPath = ("in",) if row.field is not None else (row.source,)
-    fields = MODELS[spec.record_type].by_name
+    fields = MODELS[record.record_type].by_name
     if row.field is None and row.source not in fields:
         yield below, f"unknown normalized field; {did_you_mean(row.source, list(fields))}"
     if not row.targets:

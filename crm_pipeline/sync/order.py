@@ -29,7 +29,7 @@ class LoadOrder:
     integration: str
     crm: str
     settings: CrmSettings
-    spec: RecordSpec
+    record: RecordSpec
     run_id: str
     partition_key: str | None
     reading: Reading = field(default_factory=Reading)
@@ -40,7 +40,7 @@ class LoadOrder:
     @property
     def state(self) -> CrmState:
         """The state this load reads and stores."""
-        return CrmState(self.integration, self.crm, self.spec.record_type)
+        return CrmState(self.integration, self.crm, self.record.record_type)
 
     @property
     def attempt(self) -> Attempt:

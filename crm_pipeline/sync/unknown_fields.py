@@ -12,14 +12,14 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.store.raw_fields import absent_fields
 
 
-def unknown_fields(connection: Connection, integration: str, spec: RecordSpec, *, newest: int | None = None) -> list[str]:
+def unknown_fields(connection: Connection, integration: str, record: RecordSpec, *, newest: int | None = None) -> list[str]:
     """The QBench fields, as the YAML names them, that no staged record has; of the ``newest`` records, or of all.
 
     It may also be a field that QBench leaves out of records without a value, if it does so (not documented).
     """
     found: list[str] = []
     for record_type in RecordType:
-        prefix, fields = named_fields(spec, record_type)
+        prefix, fields = named_fields(record, record_type)
         absent = absent_fields(connection, integration, record_type, fields=fields, newest=newest) if fields else []
         found += [prefix + field for field in absent]
     return found

@@ -20,27 +20,27 @@ from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_i
 from crm_pipeline.store.waiting import ids_to_normalize_again
 
 
-def normalize_staged(store: Store, integration: str, spec: RecordSpec, *, window: Window, reading: Reading, counts: Counter[str]) -> None:
+def normalize_staged(store: Store, integration: str, record: RecordSpec, *, window: Window, reading: Reading, counts: Counter[str]) -> None:
     """Normalize the window's staged raw records and add what was met to ``counts`` (mapping.normalize.Normalized).
 
     And those outside of it whose normalized state is out of date for another cause than their own change; they are counted
     as ``again`` too.
     """
-    digest = mapping_digest(spec, reading)
-    frames = raw_stream(store, integration, spec.record_type, window=window)
-    parent = MODELS[spec.record_type].parent
-    looked_at = parent if any(map(names_customer, (spec.only, *(rule.only for rule in spec.owner)))) else None
-    for frame in chain(frames, _out_of_date(store, integration, spec, window=window, digest=digest, counts=counts)):
+    digest = mapping_digest(record, reading)
+    frames = raw_stream(store, integration, record.record_type, window=window)
+    parent = MODELS[record.record_type].parent
+    looked_at = parent if any(map(names_customer, (record.only, *(rule.only for rule in record.owner)))) else None
+    for frame in chain(frames, _out_of_date(store, integration, record, window=window, digest=digest, counts=counts)):
         deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, contacts=frame)
         customers = None if looked_at is None else _customers(store, integration, looked_at, contacts=frame, deleted=deleted)
         contents = None if customers is None else customers["content"]
-        result = normalize(frame, spec=spec, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
+        result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
         several = None if parent is None else _several_customers(frame, deleted)
         with store.transaction() as connection:
             stage_normalized(
                 connection,
                 integration,
-                spec.record_type,
+                record.record_type,
                 frame=result.frame,
                 mapping_digest=digest,
                 customers=several,
@@ -51,14 +51,16 @@ def normalize_staged(store: Store, integration: str, spec: RecordSpec, *, window
 
 
 def _out_of_date(
-    store: Store, integration: str, spec: RecordSpec, *, window: Window, digest: str, counts: Counter[str]
+    store: Store, integration: str, record: RecordSpec, *, window: Window, digest: str, counts: Counter[str]
 ) -> Iterator[pd.DataFrame]:
     with store.transaction() as connection:
-        follows_customers = names_customer(spec.only)
-        ids = ids_to_normalize_again(connection, integration, spec.record_type, mapping_digest=digest, follows_customers=follows_customers)
+        follows_customers = names_customer(record.only)
+        ids = ids_to_normalize_again(
+            connection, integration, record.record_type, mapping_digest=digest, follows_customers=follows_customers
+        )
     for start in range(0, len(ids), FRAME_ROWS):
         with store.transaction() as connection:
-            frame = raw_by_id(connection, integration, spec.record_type, ids=ids[start : start + FRAME_ROWS])
+            frame = raw_by_id(connection, integration, record.record_type, ids=ids[start : start + FRAME_ROWS])
         frame = frame[~window.covers(frame["version"])].reset_index(drop=True)
         counts["again"] += len(frame)
         if len(frame):

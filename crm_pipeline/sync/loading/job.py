@@ -42,7 +42,7 @@ class Job:
     @property
     def record_type(self) -> RecordType:
         """What is loaded."""
-        return self.order.spec.record_type
+        return self.order.record.record_type
 
     @cached_property
     def org_id(self) -> str:

@@ -112,7 +112,7 @@ class Preview:
 
     def forecast(self, order: LoadOrder, selection: Selection) -> Forecast:
         """What a load of this order would do with these rows. Raises what stops a load before its first write."""
-        forecast = Forecast(order.integration, order.crm, order.spec.record_type)
+        forecast = Forecast(order.integration, order.crm, order.record.record_type)
         before = Counter(self._crm.calls.snapshot())
         org_id = self._org_id(order)
         accounts, noted = self._accounts, forecast.noted
@@ -127,7 +127,7 @@ class Preview:
             planner.lookup.expect_linked(links["qbench_id"], links["crm_id"])
             self._count(forecast, planned, order)
             written.update(self._rows_per_call(planned.rows))
-            if children(order.spec.record_type):
+            if children(order.record.record_type):
                 accounts.add(planned)
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
         forecast.writes = fewest_calls(self._crm, written)
@@ -138,8 +138,8 @@ class Preview:
         with self._store.trial() as connection:
             forecast.open_intents = len(order.state.open_intents(connection))
             forecast.other_mapping = _of_other_mapping(connection, order, selection)
-            forecast.unknown_fields = unknown_fields(connection, order.integration, order.spec)
-            if MODELS[order.spec.record_type].parent is None:
+            forecast.unknown_fields = unknown_fields(connection, order.integration, order.record)
+            if MODELS[order.record.record_type].parent is None:
                 return begun(connection, order, selection, accounts=self._accounts)
             # As the load of accounts does before.
             follow_deletions(connection, order.state.accounts)
@@ -187,7 +187,7 @@ class Preview:
 
 
 def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selection) -> int:
-    digest = mapping_digest(order.spec, order.reading)
+    digest = mapping_digest(order.record, order.reading)
     ids = selection.ids if isinstance(selection, Named) else None
     window = None if isinstance(selection, Named) else selection.window if isinstance(selection, Due) else selection
-    return count_of_other_mapping(connection, order.integration, order.spec.record_type, mapping_digest=digest, window=window, ids=ids)
+    return count_of_other_mapping(connection, order.integration, order.record.record_type, mapping_digest=digest, window=window, ids=ids)

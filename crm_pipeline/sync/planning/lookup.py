@@ -50,7 +50,7 @@ class Lookup:
         self._crm = crm
         self._store = store
         self._org_id = org_id
-        self._match_keys = [key for key in order.spec.sync_on if order.crm in key.targets]
+        self._match_keys = [key for key in order.record.sync_on if order.crm in key.targets]
         self.unread: set[str] = set()
         """Ids of CRM records that were in the way and that the CRM failed to read."""
         self._scans: dict[tuple[str, FieldKind], pd.DataFrame] = {}
@@ -245,7 +245,7 @@ class Lookup:
 
     def _fold(self, values: pd.Series, kind: FieldKind) -> pd.Series:
         order = self._order
-        return match_values(values, kind, default_region=order.reading.default_region, meaningless=order.spec.meaningless)
+        return match_values(values, kind, default_region=order.reading.default_region, meaningless=order.record.meaningless)
 
 
 def _kind(state: CrmState, source: str) -> FieldKind:

@@ -38,7 +38,7 @@ class Owners:
         self._crm = crm
         self._notes = notes
         self._field = owner_field(order.crm)
-        self._rules = [rule for rule in order.spec.owner if order.crm in rule.users or rule.takes_accounts_owner]
+        self._rules = [rule for rule in order.record.owner if order.crm in rule.users or rule.takes_accounts_owner]
         self._of_accounts = dict(of_accounts)
 
     def give(self, planned: Plan, normalized: pd.DataFrame) -> Plan:
@@ -50,7 +50,7 @@ class Owners:
         if not self._rules or self._field is None:
             return planned
         met = normalized.get(OWNER_RULES, pd.Series(None, index=normalized.index, dtype=object))
-        rule = applying_rule(met, self._order.spec.owner, crm=self._order.crm).where(planned.rows["operation"] == Operation.CREATE)
+        rule = applying_rule(met, self._order.record.owner, crm=self._order.crm).where(planned.rows["operation"] == Operation.CREATE)
         owner_ids, problems = self._users(rule)
         if rule.isin(self._taking_accounts_owner).any():
             owner_ids, problems = self._owners_of_accounts(planned.rows, rule, owner_ids, problems, field=self._field)
@@ -63,13 +63,13 @@ class Owners:
 
     @property
     def _taking_accounts_owner(self) -> list[int]:
-        return [position for position, rule in enumerate(self._order.spec.owner) if rule.takes_accounts_owner]
+        return [position for position, rule in enumerate(self._order.record.owner) if rule.takes_accounts_owner]
 
     @cached_property
     def _resolved(self) -> pd.DataFrame:
         """schemas.OWNERS of every user that a rule names, by rule position."""
         users = {
-            position: rule.users[self._order.crm] for position, rule in enumerate(self._order.spec.owner) if self._order.crm in rule.users
+            position: rule.users[self._order.crm] for position, rule in enumerate(self._order.record.owner) if self._order.crm in rule.users
         }
         owners = self._asked(list(users.values())).set_index("user")
         return owners.reindex(list(users.values())).set_axis(list(users))
@@ -111,7 +111,7 @@ class Owners:
         for (position, problem), count in rule.groupby([rule, problems]).size().items():
             note = f"owner rule {int(position) + 1}: {SAID.get(problem, f'the user is {problem}, the owner is left out')}"
             if note not in self._notes:
-                logger.warning("%s %s %ss: %s", self._order.integration, self._order.crm, self._order.spec.record_type, note)
+                logger.warning("%s %s %ss: %s", self._order.integration, self._order.crm, self._order.record.record_type, note)
             self._notes[note] += int(count)
 
 

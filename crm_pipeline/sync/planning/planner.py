@@ -73,7 +73,7 @@ class Planner:
         self._accounts = accounts
         self._store = store
         self._crm = crm
-        self._model = MODELS[order.spec.record_type]
+        self._model = MODELS[order.record.record_type]
         self._org_id = org_id
         self.look_anew()
         self._owners = Owners(order, crm=crm, notes=notes, of_accounts=accounts.owners)
@@ -87,7 +87,7 @@ class Planner:
     def targets(self) -> tuple[Target, ...]:
         """The CRM fields that the order writes."""
         country_format = self._order.settings.country_format
-        return targets(self._order.spec, crm=self._order.crm, crm_fields=self.fields, country_format=country_format)
+        return targets(self._order.record, crm=self._order.crm, crm_fields=self.fields, country_format=country_format)
 
     def look_anew(self) -> None:
         """Forget what was looked up in the CRM: others have written to it meanwhile."""
@@ -143,7 +143,7 @@ class Planner:
         order = self._order
         country_format = order.settings.country_format
         zone = order.reading.zone
-        payload = build_payload(frame, crm=order.crm, spec=order.spec, crm_fields=self.fields, country_format=country_format, zone=zone)
+        payload = build_payload(frame, crm=order.crm, spec=order.record, crm_fields=self.fields, country_format=country_format, zone=zone)
         self._require_possible(payload)
         wanted = digests(payload.values)
         parents, winners = None, None
@@ -181,7 +181,7 @@ class Planner:
 
     def _require_possible(self, payload: Payload) -> None:
         order, key = self._order, self._order.settings.external_key
-        problems = mapping_problems(payload.targets, self.fields, spec=order.spec, crm=order.crm, external_key=key)
+        problems = mapping_problems(payload.targets, self.fields, spec=order.record, crm=order.crm, external_key=key)
         if problems:
             raise MappingError(integration=order.integration, service=order.crm, problems=problems)
 
@@ -195,6 +195,6 @@ class Planner:
             return planned
         current = read(self._crm, self._order.state, planned.rows[asked], fields)
         planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
-        several, spec = self._crm.capabilities.several_accounts, self._order.spec
-        policy = spec.on_other_account if isinstance(spec, ContactSpec) else "keep"
+        several, record = self._crm.capabilities.several_accounts, self._order.record
+        policy = record.on_other_account if isinstance(record, ContactSpec) else "keep"
         return keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)

@@ -83,7 +83,7 @@ def how_many(connection: Connection, order: LoadOrder, selection: Selection) -> 
         return len(selection.ids)
     if isinstance(selection, Due):
         return len(due_ids(connection, order.state, window=selection.window))
-    return count_in_window(connection, order.integration, order.spec.record_type, window=selection)
+    return count_in_window(connection, order.integration, order.record.record_type, window=selection)
 
 
 def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> Iterator[Taken]:
@@ -96,7 +96,7 @@ def _linked_only(order: LoadOrder, parts: Iterator[Taken], *, store: Store) -> I
 
 
 def _of_window(order: LoadOrder, window: Window, *, again: Sequence[int], store: Store, frame_rows: int) -> Iterator[Taken]:
-    for frame in normalized_stream(store, order.integration, order.spec.record_type, window=window, frame_rows=frame_rows):
+    for frame in normalized_stream(store, order.integration, order.record.record_type, window=window, frame_rows=frame_rows):
         yield Taken(frame)
     for frame in frames_by_id(order, again, store=store, frame_rows=frame_rows):
         freed = frame[~window.covers(frame["version"])].reset_index(drop=True)
@@ -118,5 +118,5 @@ def frames_by_id(order: LoadOrder, ids: Sequence[int], *, store: Store, frame_ro
     for start in range(0, len(ids), frame_rows):
         with store.transaction() as connection:
             part = list(ids[start : start + frame_rows])
-            frame = normalized_by_id(connection, order.integration, order.spec.record_type, ids=part)
+            frame = normalized_by_id(connection, order.integration, order.record.record_type, ids=part)
         yield frame
