@@ -11,10 +11,10 @@ from crm_pipeline.calls import spaced
 from crm_pipeline.errors import CrmPipelineError, SameRefusalError
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
-from crm_pipeline.sync.loading.deciding import Deciding
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.outbox import Outbox
+from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.refused_creates import RefusedCreates
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.sorting import Sorting
@@ -29,9 +29,9 @@ TIMES = 3
 class Delivery:
     """The planned writes of one load, until what became of them is stored."""
 
-    def __init__(self, job: Job, deciding: Deciding, *, sending: Sending, storing: Storing, suspects: Suspects) -> None:
+    def __init__(self, job: Job, plans: Plans, *, sending: Sending, storing: Storing, suspects: Suspects) -> None:
         self._job = job
-        self._deciding = deciding
+        self._plans = plans
         self._sending = sending
         self._storing = storing
         self._suspects = suspects
@@ -62,7 +62,7 @@ class Delivery:
         """Carry out everything that waits for a fuller batch."""
         self._send_rest()
         if self._refused_creates.waiting:
-            self.carry_out(self._refused_creates.found(self._deciding))
+            self.carry_out(self._refused_creates.found(self._plans))
             self._send_rest()
         self._associating.send(at_least=1)
 
@@ -75,7 +75,7 @@ class Delivery:
 
     @cached_property
     def _sorting(self) -> Sorting:
-        return Sorting(self._job, self._deciding.planner)
+        return Sorting(self._job, self._plans.planner)
 
     def _send_rest(self) -> None:
         for batch in self._outbox.rest():

@@ -1,6 +1,6 @@
 """Loads one record type into one CRM, staged rows frame by frame.
 
-Deciding plans a frame. Delivery carries the plan out: Outbox gathers full batches, Sending calls, Sorting judges the answer,
+Plans makes the plan of a frame. Delivery carries the plan out: Outbox gathers full batches, Sending calls, Sorting judges the answer,
 Storing keeps it, Associating gives contacts their accounts. Suspects go behind all others.
 """
 
@@ -14,9 +14,9 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import FRAME_ROWS
-from crm_pipeline.sync.loading.deciding import Deciding
 from crm_pipeline.sync.loading.delivery import Delivery
 from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.storing import Storing
@@ -36,8 +36,8 @@ class Load:
         storing = Storing(self._job)
         self._sending = Sending(self._job, storing)
         self._suspects = Suspects(self._job, storing)
-        self._deciding = Deciding(self._job, apart=self._suspects.apart)
-        self._delivery = Delivery(self._job, self._deciding, sending=self._sending, storing=storing, suspects=self._suspects)
+        self._plans = Plans(self._job, apart=self._suspects.apart)
+        self._delivery = Delivery(self._job, self._plans, sending=self._sending, storing=storing, suspects=self._suspects)
 
     def run(self, selection: Selection) -> LoadReport:
         """Load the window's rows and those for which what they waited for has changed, or the named rows.
@@ -69,12 +69,12 @@ class Load:
         for frame in frames:
             if len(frame):
                 self._take_turn()
-                planned = self._deciding.plan(frame)
+                planned = self._plans.of(frame)
                 if self._delivery.is_under_way(planned.rows):
                     # Only once that is written are its links known, without which a record would be created, or linked, twice.
                     self._delivery.finish()
-                    self._deciding.settle_anew()
-                    planned = self._deciding.plan(frame)
+                    self._plans.settle_anew()
+                    planned = self._plans.of(frame)
                 self._delivery.carry_out(planned)
         self._delivery.finish()
 
@@ -84,4 +84,4 @@ class Load:
         if self._job.turn_is_wanted:
             self._delivery.finish()
             if self._job.pass_turn_on():
-                self._deciding.planner.look_anew()
+                self._plans.planner.look_anew()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from crm_pipeline.store.staging import normalized_by_id
-from crm_pipeline.sync.loading.deciding import Deciding
 from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.results import named_ids, unread
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.planning.plan import Plan
@@ -30,17 +30,17 @@ class RefusedCreates:
         if len(rows):
             self._gathered.append((rows, answer))
 
-    def found(self, deciding: Deciding) -> Plan:
+    def found(self, plans: Plans) -> Plan:
         """The plan of those whose record carries their key, or is found by a match key now; the others are stored as refused."""
         rows, answer = self._all()
         ids = rows["qbench_id"].tolist()
         self._storing.close_intents(ids)
         with self._job.store.transaction() as connection:
             frame = normalized_by_id(connection, self._job.order.integration, self._job.record_type, ids=ids)
-        lookup = deciding.planner.lookup
+        lookup = plans.planner.lookup
         matches = lookup.among_named(frame, named_ids(answer), own=answer.dropna(subset="crm_id").reset_index(drop=True))
         known = frame[frame["qbench_id"].isin(matches["qbench_id"])].reset_index(drop=True)
-        planned = deciding.plan(known, matches=matches)
+        planned = plans.of(known, matches=matches)
         # Only now: what a failing look-up leaves here is stored as refused.
         self._gathered = []
         unknown = ~rows["qbench_id"].isin(matches["qbench_id"])

@@ -13,8 +13,8 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import WRITE_RESULTS
 from crm_pipeline.store.staging import normalized_by_id
-from crm_pipeline.sync.loading.deciding import Deciding
 from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.storing import Storing
@@ -32,7 +32,7 @@ class Stages:
     storing: Storing
     sending: Sending
     suspects: Suspects
-    deciding: Deciding
+    plans: Plans
 
     def frame(self, *ids: int) -> pd.DataFrame:
         """The staged records, normalized."""
@@ -41,7 +41,7 @@ class Stages:
 
     def plan(self, *ids: int) -> Plan:
         """The plan of staged records."""
-        return self.deciding.plan(self.frame(*ids))
+        return self.plans.of(self.frame(*ids))
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def stages(bench: Bench, spec: IntegrationSpec, record_type: RecordType) -> Iter
         job.take_turn()
         storing = Storing(job)
         suspects = Suspects(job, storing)
-        yield Stages(bench, job, storing, Sending(job, storing), suspects, Deciding(job, apart=suspects.apart))
+        yield Stages(bench, job, storing, Sending(job, storing), suspects, Plans(job, apart=suspects.apart))
 
 
 def answers(batch: Plan, *told: dict[str, Any]) -> pd.DataFrame:

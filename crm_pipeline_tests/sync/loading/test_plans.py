@@ -27,7 +27,7 @@ def test_lost_creates_are_settled_before_the_first_plan_and_again_when_asked(sal
         made = salesforce.add_account("Lab 1")
         let_intents_settle(salesforce.store)
         assert load.plan(1).rows["operation"].tolist() == ["create"], "what was settled holds until it is asked for anew"
-        load.deciding.settle_anew()
+        load.plans.settle_anew()
         planned = load.plan(1).rows
     assert (planned["operation"].tolist(), planned["crm_id"].tolist()) == (["update"], [made])
 

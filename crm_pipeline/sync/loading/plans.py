@@ -14,7 +14,7 @@ from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline.sync.planning.planner import Planner
 
 
-class Deciding:
+class Plans:
     """The plans of one load. ``apart``: takes by QBench id of a create that was not made, how many may go with it in one call."""
 
     def __init__(self, job: Job, *, apart: dict[int, int]) -> None:
@@ -27,7 +27,7 @@ class Deciding:
         job, order = self._job, self._job.order
         return Planner(order, store=job.store, crm=job.crm, org_id=job.org_id, notes=job.report.notes, accounts=order.state.accounts)
 
-    def plan(self, frame: pd.DataFrame, *, matches: pd.DataFrame | None = None) -> Plan:
+    def of(self, frame: pd.DataFrame, *, matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``matches``: matching.MATCHES where they are known already."""
         with self._job.report.timed("plan"):
             return self.planner.plan(frame, undecided=self._undecided, matches=matches)
