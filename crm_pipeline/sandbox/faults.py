@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["status", "rows", "drop_before", "drop_after", "late", "html", "delay", "bend"]
+Kind = Literal["status", "rows", "drop_before", "drop_after", "late", "html", "delay", "hold", "bend"]
 
 HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>"
 
@@ -32,9 +32,10 @@ class Fault:
     | drop_after | the connection closes without an answer | yes |
     | late | the connection closes without an answer | yes, once ``until`` is set |
     | delay | the true answer | yes |
+    | hold | the true answer, as it was when the request came | yes, at once |
     | bend | the true answer, its JSON changed by ``bend`` | yes |
 
-    ``seconds`` is waited before any of them, and then, but for late, for ``until`` to be set.
+    ``seconds`` is waited before any of them (after a held answer is made), and then, but for late, for ``until`` to be set.
     """
 
     method: str | None = None

@@ -237,6 +237,13 @@ class _Breakable:
                     await send(part)
                 return
             receive = _heard(b"", receive)
+        if fault.kind == "hold":
+            held = await _kept(self._app, scope, receive)
+            await asyncio.sleep(fault.seconds)
+            await _until(fault)
+            for part in held:
+                await send(part)
+            return
         await asyncio.sleep(fault.seconds)
         if fault.kind == "late":
             self._late.append(asyncio.ensure_future(self._carry_out_later(fault, scope, receive, _discard)))

@@ -35,7 +35,7 @@ def bench() -> Iterator[Bench]:
 
     async def execute(request: Request) -> JSONResponse:
         executed.append(f"{request.method} {request.url.path} {len(await request.body())}")
-        return JSONResponse({"done": True})
+        return JSONResponse({"executed": len(executed)} if request.url.path == "/count" else {"done": True})
 
     app = Starlette(routes=[Route("/{path:path}", execute, methods=["GET", "POST"])])
     faults, journal = Faults(), Journal()
@@ -119,6 +119,19 @@ def test_held_call_is_executed_once_it_is_let_go(bench: Bench) -> None:
         assert held.until is not None
         held.until.set()
         assert answer.result().json() == {"done": True}
+
+
+def test_held_answer_is_as_it_was_when_the_request_came(bench: Bench) -> None:
+    held = Fault(kind="hold", path="/count", until=threading.Event())
+    bench.faults.add(held)
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(bench.client.get, "/count")
+        await_that(lambda: len(bench.executed) == 1, "the call is executed")
+        assert bench.client.get("/count").json() == {"executed": 2}, "others are not held"
+        assert not answer.done()
+        assert held.until is not None
+        held.until.set()
+        assert answer.result().json() == {"executed": 1}
 
 
 def test_fault_meets_only_its_method_and_path(bench: Bench) -> None:
