@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from crm_pipeline.sandbox.dating import Dated
 from crm_pipeline.sandbox.qbench_access import API, TOKEN_FORMS, Refused, Throttle, check_token, give_token, refused
 from crm_pipeline.sandbox.qbench_lists import (
     PAGE_PARAMETERS,
@@ -30,7 +31,9 @@ from crm_pipeline.sandbox.qbench_lists import (
     selected,
     shown,
 )
-from crm_pipeline.sandbox.tenant import FIELDS, REQUIRED, Kind, Limits, QBenchTenant, Record
+from crm_pipeline.sandbox.qbench_relations import link, live_id, unlink
+from crm_pipeline.sandbox.qbench_writes import read_array, write
+from crm_pipeline.sandbox.tenant import Kind, Limits, QBenchTenant, Record
 
 __all__ = ["Limits", "QBenchTenant", "qbench_app"]
 
@@ -42,9 +45,13 @@ def qbench_app(tenant: QBenchTenant) -> Starlette:
     routes = [Route(path, partial(give_token, tenant), methods=["POST"]) for path in TOKEN_FORMS]
     routes += _record_routes(tenant, kind="customers", probe="customer")
     routes += _record_routes(tenant, kind="contacts", probe="contact")
+    routes.append(_route(tenant, "DELETE", f"{API}/customers/{{id:int}}/contacts/{{contact_id:int}}", partial(unlink, tenant)))
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Throttle, tenant=tenant)],
+        middleware=[
+            Middleware(Dated, clock=lambda: tenant.clock() + tenant.clock_ahead),
+            Middleware(Throttle, tenant=tenant),
+        ],
         exception_handlers={Refused: _show_refusal, HTTPException: _show_http_error},  # type: ignore[dict-item]  # of narrower type
     )
 
@@ -53,21 +60,28 @@ def _record_routes(tenant: QBenchTenant, *, kind: Kind, probe: str) -> list[Rout
     other: Kind = "contacts" if kind == "customers" else "customers"
     table: list[tuple[str, str, Handler]] = [
         ("GET", f"{API}/{kind}", partial(_list, tenant, kind)),
-        ("POST", f"{API}/{kind}", partial(_create, tenant, kind)),
-        ("PATCH", f"{API}/{kind}", partial(_update, tenant, kind)),
+        ("POST", f"{API}/{kind}", partial(write, tenant, kind, "create")),
+        ("PATCH", f"{API}/{kind}", partial(write, tenant, kind, "update")),
         ("GET", f"{API}/{kind}/{{id:int}}", partial(_read, tenant, kind)),
         ("DELETE", f"{API}/{kind}/{{id:int}}", partial(_delete, tenant, kind)),
         ("GET", f"{API}/{kind}/{{id:int}}/{other}", partial(_list_related, tenant, kind)),
+        ("POST", f"{API}/{kind}/{{id:int}}/{other}", partial(link, tenant, kind)),
         ("GET", f"{API}/integrations/{{integration:int}}/{kind}", partial(_list_links, tenant, kind)),
         ("POST", f"{API}/integrations/{{integration:int}}/{kind}", partial(_create_links, tenant, kind)),
         ("GET", f"/qbench/api/v1/updates/{probe}/{{since:int}}", partial(_updates, tenant, kind)),
     ]
-    return [Route(path, _answering(tenant, handler), methods=[method]) for method, path, handler in table]
+    return [_route(tenant, method, path, handler) for method, path, handler in table]
 
 
-def _answering(tenant: QBenchTenant, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _route(tenant: QBenchTenant, method: str, path: str, handler: Handler) -> Route:
+    return Route(path, _answering(tenant, handler, call=f"{method} {path.removeprefix(API).replace(':int', '')}"), methods=[method])
+
+
+def _answering(tenant: QBenchTenant, handler: Handler, *, call: str) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         check_token(tenant, request)
+        if call in tenant.not_granted:
+            raise refused(403, "forbidden", "the API client may not make this call")
         if tenant.on_request is not None:
             tenant.on_request(request.url.path, dict(request.query_params))
         answer = handler(request)
@@ -99,96 +113,24 @@ def _read(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
     with tenant.lock:
         record_id: int = request.path_params["id"]
         if not (tenant.answers_deleted and record_id in tenant.tables[kind].deleted_at):
-            record_id = _live_id(tenant, kind, request)
+            record_id = live_id(tenant, kind, request.path_params["id"])
         return {"data": shown(tenant, kind, record_id)}
 
 
 def _list_related(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
     query = read_query(request, allowed=PAGE_PARAMETERS)
     with tenant.lock:
-        record_id = _live_id(tenant, kind, request)
+        record_id = live_id(tenant, kind, request.path_params["id"])
         if kind == "contacts":
             return page(query, [(key,) for key in tenant.live_customers_of(record_id)], lambda key: shown(tenant, "customers", key[0]))
         return page(query, [(key,) for key in tenant.live_contacts_of(record_id)], lambda key: shown(tenant, "contacts", key[0]))
 
 
-def _live_id(tenant: QBenchTenant, kind: Kind, request: Request) -> int:
-    record_id: int = request.path_params["id"]
-    if record_id not in tenant.tables[kind].rows or record_id in tenant.tables[kind].deleted_at:
-        raise refused(404, "not_found", f"no record {record_id}")
-    return record_id
-
-
-async def _create(tenant: QBenchTenant, kind: Kind, request: Request) -> Response:
-    rows = _writable(tenant, kind, await _array(request), operation="create")
-    add = tenant.add_customer if kind == "customers" else tenant.add_contact
-    with tenant.lock:
-        created = [shown(tenant, kind, add(**row)) for row in rows]
-    return JSONResponse({"data": created}, status_code=201)
-
-
-async def _update(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
-    content = await _array(request)
-    edit = tenant.edit_customer if kind == "customers" else tenant.edit_contact
-    with tenant.lock:
-        ids: list[Any] = [row.get("id") for row in content]
-        table = tenant.tables[kind]
-        unknown = [str(key) for key in ids if key not in table.rows or key in table.deleted_at]
-        if unknown:
-            raise refused(404, "not_found", f"no records {', '.join(unknown)}")
-        for record_id, row in zip(ids, _writable(tenant, kind, content, operation="update"), strict=True):
-            edit(record_id, **row)
-        return {"data": [shown(tenant, kind, record_id) for record_id in ids]}
-
-
 def _delete(tenant: QBenchTenant, kind: Kind, request: Request) -> Response:
     delete = tenant.delete_customer if kind == "customers" else tenant.delete_contact
     with tenant.lock:
-        delete(_live_id(tenant, kind, request))
+        delete(live_id(tenant, kind, request.path_params["id"]))
     return Response(status_code=204)
-
-
-async def _array(request: Request) -> list[Record]:
-    try:
-        content = await request.json()
-    except ValueError:
-        content = None
-    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise refused(400, "bad_request", "the body is to be a JSON array of objects")
-    return content
-
-
-def _writable(tenant: QBenchTenant, kind: Kind, rows: list[Record], *, operation: str) -> list[Record]:
-    """The rows without the keys that QBench drops; one wrong row refuses the request [assumed].
-
-    A contact's customers are written as ids or as objects with an id [assumed].
-    """
-    known = {*FIELDS[kind], *tenant.additional_fields[kind]}
-    required = REQUIRED[kind]
-    errors = []
-    for position, row in enumerate(rows):
-        if not row.get(required) and (operation == "create" or required in row):
-            errors.append(f"{position}: {required} is required")
-        errors += [
-            f"{position}: {name} is longer than {longest}"
-            for name, longest in FIELDS[kind].items()
-            if longest is not None and isinstance(row.get(name), str) and len(row[name]) > longest
-        ]
-    if errors:
-        raise refused(400, "bad_request", "the records are not valid", errors=errors)
-    written = [{name: value for name, value in row.items() if name in known} for row in rows]
-    if kind == "contacts":
-        for row, given in zip(written, rows, strict=True):
-            if "customers" in given:
-                row["customer_ids"] = [_customer_id(tenant, item) for item in given["customers"] or ()]
-    return written
-
-
-def _customer_id(tenant: QBenchTenant, item: Any) -> int:
-    customer_id = item.get("id") if isinstance(item, dict) else item
-    if not isinstance(customer_id, int) or customer_id not in tenant.tables["customers"].rows:
-        raise refused(400, "bad_request", "customers names no customer")
-    return customer_id
 
 
 def _list_links(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
@@ -201,7 +143,7 @@ def _list_links(tenant: QBenchTenant, kind: Kind, request: Request) -> Record:
 
 
 async def _create_links(tenant: QBenchTenant, kind: Kind, request: Request) -> Response:
-    rows = await _array(request)
+    rows = await read_array(request, longest=tenant.habits.longest_array)
     integration = request.path_params["integration"]
     with tenant.lock:
         known = tenant.tables[kind].rows

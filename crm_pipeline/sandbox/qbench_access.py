@@ -37,11 +37,16 @@ class Refused(Exception):
         super().__init__(status)
 
 
-def refused(status: int, error_type: str, description: str, *, errors: Iterable[str] = ()) -> Refused:
-    """A refusal in the error form of API v2; a 400 also lists its errors."""
+def problem(position: int, name: str, error_type: str) -> dict[str, Any]:
+    """What is wrong with a field of a row, as an item of ``errors``; the items' shape is assumed."""
+    return {"loc": [position, name], "msg": f"{name}: {error_type}", "type": error_type}
+
+
+def refused(status: int, error_type: str, description: str, *, errors: Iterable[Mapping[str, Any]] = ()) -> Refused:
+    """A refusal in the error form of API v2; a 400 also lists its errors, which are objects."""
     body: dict[str, Any] = {"error_description": description, "error_type": error_type, "error_token": secrets.token_hex(8)}
     if status == 400:
-        body["errors"] = list(errors) or [description]
+        body["errors"] = list(errors) or [{"msg": description}]
     return Refused(status, body)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
@@ -13,7 +15,8 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 
 from crm_pipeline.sandbox.qbench_access import refused
-from crm_pipeline.sandbox.tenant import FIELDS, Kind, QBenchTenant, Record
+from crm_pipeline.sandbox.qbench_fields import FIELDS
+from crm_pipeline.sandbox.tenant import Kind, QBenchTenant, Record
 
 DEFAULT_PAGE_SIZE = 20
 LARGEST_PAGE_SIZE = 50
@@ -25,13 +28,19 @@ LIST_PARAMETERS = PAGE_PARAMETERS | {
     "sort_order",
     "last_updated",
     "include_deleted",
+    "additional_fields_encoded",
     "integration_ids[]",
     "not_integration_ids[]",
 }
 PARAMETERS: Mapping[Kind, frozenset[str]] = {
-    "customers": LIST_PARAMETERS,
-    "contacts": LIST_PARAMETERS | {"customer_integration_ids[]", "customer_ids[]", "email_addresses[]"},
+    "customers": LIST_PARAMETERS | {"name_keyword", "statuses[]", "customer_ids[]", "contact_ids[]"},
+    "contacts": LIST_PARAMETERS
+    | {"first_name", "last_name", "customer_id", "customer_integration_ids[]", "customer_ids[]", "email_addresses[]"},
 }
+"""The documented parameters, but for tags, doctors and kinds of record that the tenant does not hold.
+
+An array may be spelt with brackets, as users do, or without, as in the OpenAPI document; whether the vendor takes both is assumed.
+"""
 INCLUDED: Mapping[str | None, str] = {None: "live", "TRUE": "all", "DELETED_ONLY": "deleted"}
 NESTED: Mapping[Kind, tuple[str, ...]] = {
     "customers": ("id", "customer_name"),
@@ -45,10 +54,15 @@ def read_query(request: Request, *, allowed: frozenset[str]) -> dict[str, list[s
     """The parameters by name; one that the list does not know is refused, so that a misspelt filter never passes [assumed]."""
     query: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
-        query.setdefault(name, []).append(value)
+        query.setdefault(f"{name}[]" if f"{name}[]" in allowed else name, []).append(value)
     unknown = sorted(set(query) - allowed)
     if unknown:
-        raise refused(400, "bad_request", "unknown parameters", errors=unknown)
+        raise refused(
+            400,
+            "bad_request",
+            "unknown parameters",
+            errors=[{"loc": [name], "msg": "unknown parameter", "type": "value_error.extra"} for name in unknown],
+        )
     return query
 
 
@@ -84,7 +98,7 @@ def selected(tenant: QBenchTenant, kind: Kind, query: Mapping[str, list[str]]) -
     which = INCLUDED[read_choice(query, "include_deleted", ("TRUE", "DELETED_ONLY"), default=None)]
     sort_by = _sort_field(tenant, kind, query)
     bound = read_number(query, "last_updated", default=None)
-    wanted = _array_filter(tenant, kind, query)
+    wanted = _filter(tenant, kind, query)
     keys, first = table.by_update(which), 0
     if bound is not None:
         first = bisect_left(keys, (bound,) if tenant.last_updated_bound == ">=" else (bound + 1,))
@@ -107,8 +121,8 @@ def _order(value: Any) -> tuple[int, float, str]:
     return (0, value, "") if isinstance(value, int | float) else (1, 0, str(value or ""))
 
 
-def _array_filter(tenant: QBenchTenant, kind: Kind, query: Mapping[str, list[str]]) -> Callable[[int], bool] | None:
-    """What the array parameters ask for, as a test of a record's id; None where there are none."""
+def _filter(tenant: QBenchTenant, kind: Kind, query: Mapping[str, list[str]]) -> Callable[[int], bool] | None:
+    """What the parameters beside dates ask for, as a test of a record's id; None where there are none."""
     tests: list[Callable[[int], bool]] = []
     rows = tenant.tables[kind].rows
     linked = partial(_linked_ids, tenant)
@@ -117,16 +131,58 @@ def _array_filter(tenant: QBenchTenant, kind: Kind, query: Mapping[str, list[str
     if "not_integration_ids[]" in query:
         unwanted = linked(kind, read_numbers(query, "not_integration_ids[]"))
         tests.append(lambda record_id: record_id not in unwanted)
-    if "customer_integration_ids[]" in query:
-        customers = linked("customers", read_numbers(query, "customer_integration_ids[]"))
-        tests.append(lambda record_id: not customers.isdisjoint(tenant.customer_ids[record_id]))
+    if "additional_fields_encoded" in query:
+        fields = _additional_fields(tenant, kind, query["additional_fields_encoded"][-1])
+        tests.append(lambda record_id: all(rows[record_id].get(name) == value for name, value in fields.items()))
+    tests += _customer_tests(tenant, query) if kind == "customers" else _contact_tests(tenant, query)
+    return (lambda record_id: all(test(record_id) for test in tests)) if tests else None
+
+
+def _customer_tests(tenant: QBenchTenant, query: Mapping[str, list[str]]) -> Iterator[Callable[[int], bool]]:
+    rows = tenant.tables["customers"].rows
+    if "name_keyword" in query:
+        word = query["name_keyword"][-1].casefold()
+        yield lambda record_id: word in (rows[record_id]["customer_name"] or "").casefold()
+    if "statuses[]" in query:
+        statuses = set(query["statuses[]"])
+        yield lambda record_id: rows[record_id]["status"] in statuses
     if "customer_ids[]" in query:
-        asked = read_numbers(query, "customer_ids[]")
-        tests.append(lambda record_id: not asked.isdisjoint(tenant.customer_ids[record_id]))
+        yield read_numbers(query, "customer_ids[]").__contains__
+    if "contact_ids[]" in query:
+        contacts = read_numbers(query, "contact_ids[]")
+        yield lambda record_id: not contacts.isdisjoint(tenant.contact_ids[record_id])
+
+
+def _contact_tests(tenant: QBenchTenant, query: Mapping[str, list[str]]) -> Iterator[Callable[[int], bool]]:
+    rows = tenant.tables["contacts"].rows
+    for name in ("first_name", "last_name"):
+        if name in query:
+            word = query[name][-1].casefold()
+            yield lambda record_id, name=name, word=word: word == (rows[record_id][name] or "").casefold()  # type: ignore[misc]
+    if "customer_integration_ids[]" in query:
+        customers = _linked_ids(tenant, "customers", read_numbers(query, "customer_integration_ids[]"))
+        yield lambda record_id: not customers.isdisjoint(tenant.customer_ids[record_id])
+    for name in ("customer_ids[]", "customer_id"):
+        if name in query:
+            asked = read_numbers(query, name)
+            yield lambda record_id, asked=asked: not asked.isdisjoint(tenant.customer_ids[record_id])  # type: ignore[misc]
     if "email_addresses[]" in query:
         addresses = set(query["email_addresses[]"])
-        tests.append(lambda record_id: rows[record_id]["email_address"] in addresses)
-    return (lambda record_id: all(test(record_id) for test in tests)) if tests else None
+        yield lambda record_id: rows[record_id]["email_address"] in addresses
+
+
+def _additional_fields(tenant: QBenchTenant, kind: Kind, encoded: str) -> Mapping[str, Any]:
+    """The values by field that a base64 text of a JSON object asks for, as v1 documents it for samples; for others assumed.
+
+    A name that is no additional field is refused, and so is anything else [assumed].
+    """
+    try:
+        fields = json.loads(base64.b64decode(encoded, validate=True))
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or not fields.keys() <= set(tenant.additional_fields[kind]):
+        raise refused(400, "bad_request", "additional_fields_encoded names no additional fields")
+    return fields
 
 
 def _linked_ids(tenant: QBenchTenant, kind: Kind, integrations: set[int]) -> set[int]:

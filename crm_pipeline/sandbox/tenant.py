@@ -4,59 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS
+from crm_pipeline.sandbox.qbench_fields import ADDITIONAL_FIELDS, BLANKS, EMPTY_LISTS, FIELDS
+from crm_pipeline.sandbox.qbench_habits import WriteHabits
+from crm_pipeline.sandbox.qbench_table import Kind, Record, Table
 
-Kind = Literal["customers", "contacts"]
-Record = dict[str, Any]
-
-CUSTOMER_FIELDS: Mapping[str, int | None] = {
-    "customer_name": 250,
-    "address": 1000,
-    "city_name": 100,
-    "state_name": 45,
-    "zip_postal_code": 45,
-    "country_name": 45,
-    "phone": None,
-    "fax": None,
-    "comments": 2000,
-    "special_instructions": None,
-    "status": None,
-    "tags": None,
-    "parent_customer_id": None,
-    "sources": None,
-    "group_name": None,
-    "payment_term": None,
-}
-"""Fields of a customer that a user can write, with their longest length in characters (QBench's OpenAPI document, v2)."""
-
-CONTACT_FIELDS: Mapping[str, int | None] = {
-    "first_name": 100,
-    "last_name": 100,
-    "email_address": 500,
-    "phone": 50,
-    "mobile": None,
-    "fax": None,
-    "address": None,
-    "is_doctor": None,
-    "tags": None,
-}
-"""Fields of a contact that a user can write, with their longest length in characters (QBench's OpenAPI document, v2)."""
-
-FIELDS: Mapping[Kind, Mapping[str, int | None]] = {"customers": CUSTOMER_FIELDS, "contacts": CONTACT_FIELDS}
-REQUIRED: Mapping[Kind, str] = {"customers": "customer_name", "contacts": "first_name"}
-BLANKS: Mapping[Kind, Mapping[str, Any]] = {"customers": {"status": "ACTIVE"}, "contacts": {"is_doctor": False}}
-EMPTY_LISTS: Mapping[Kind, tuple[str, ...]] = {"customers": ("tags", "sources"), "contacts": ("tags",)}
-
-ADDITIONAL_FIELDS: Mapping[Kind, tuple[str, ...]] = {
-    "customers": ("website", "industry", "employees"),
-    "contacts": ("contact_street", "contact_city", "contact_state", "contact_zip", "contact_country"),
-}
-"""The additional fields of the sandbox's tenant, flat in the record under the tenant's own names."""
+__all__ = ["Invitation", "Kind", "Limits", "QBenchTenant", "Record", "WriteHabits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,114 +25,23 @@ class Limits:
     seconds: float = 60.0
 
 
-class _Index:
-    """Tuples kept in order; appended in bulk they are put in order when next read."""
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A mail that invites a contact to the customer's portal."""
 
-    def __init__(self) -> None:
-        self._keys: list[tuple[int, ...]] = []
-        self._ordered = True
-
-    def keys(self) -> list[tuple[int, ...]]:
-        if not self._ordered:
-            self._keys.sort()
-            self._ordered = True
-        return self._keys
-
-    def append(self, key: tuple[int, ...]) -> None:
-        self._ordered = self._ordered and (not self._keys or self._keys[-1] < key)
-        self._keys.append(key)
-
-    def insert(self, key: tuple[int, ...]) -> None:
-        insort(self.keys(), key)
-
-    def remove(self, key: tuple[int, ...]) -> None:
-        keys = self.keys()
-        position = bisect_left(keys, key)
-        if keys[position] != key:
-            raise KeyError(key)
-        del keys[position]
-
-
-class Table:
-    """The records of one kind, with the orders that lists are read in: by id and by (last_updated, id).
-
-    ``live``, ``deleted`` and ``all`` are the three sets of records that a list can ask for.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[int, Record] = {}
-        self.deleted_at: dict[int, int] = {}
-        self._by_id = {"live": _Index(), "deleted": _Index(), "all": _Index()}
-        self._by_update = {"live": _Index(), "deleted": _Index(), "all": _Index()}
-        self._last_id = 0
-
-    def next_id(self) -> int:
-        """An id above every id so far."""
-        return self._last_id + 1
-
-    def by_id(self, which: str) -> list[tuple[int, ...]]:
-        """``(id,)`` in ascending order; not to be changed."""
-        return self._by_id[which].keys()
-
-    def by_update(self, which: str) -> list[tuple[int, ...]]:
-        """``(last_updated, id)`` in ascending order; not to be changed."""
-        return self._by_update[which].keys()
-
-    def add(self, row: Record) -> None:
-        """Take up a record with ``id`` and ``last_updated``. Raises ValueError when the id is taken."""
-        if row["id"] in self.rows:
-            raise ValueError(f"id {row['id']} is taken")
-        self.rows[row["id"]] = row
-        self._last_id = max(self._last_id, row["id"])
-        for which in ("live", "all"):
-            self._by_id[which].append((row["id"],))
-            self._by_update[which].append((row["last_updated"], row["id"]))
-
-    def live(self, record_id: int) -> Record:
-        """The record. Raises KeyError when there is none or it is deleted."""
-        if record_id in self.deleted_at:
-            raise KeyError(record_id)
-        return self.rows[record_id]
-
-    def touch(self, record_id: int, at: int) -> None:
-        """Set ``last_updated``."""
-        row = self.rows[record_id]
-        side = "deleted" if record_id in self.deleted_at else "live"
-        for which in (side, "all"):
-            self._by_update[which].remove((row["last_updated"], record_id))
-            self._by_update[which].insert((at, record_id))
-        row["last_updated"] = at
-
-    def delete(self, record_id: int, at: int, *, touched: bool) -> None:
-        """Move a record to the deleted ones. Raises KeyError when there is none or it is deleted."""
-        updated = self.live(record_id)["last_updated"]
-        self._by_id["live"].remove((record_id,))
-        self._by_id["deleted"].insert((record_id,))
-        self._by_update["live"].remove((updated, record_id))
-        self._by_update["deleted"].insert((updated, record_id))
-        self.deleted_at[record_id] = at
-        if touched:
-            self.touch(record_id, at)
-
-    def restore(self, record_id: int, at: int, *, touched: bool) -> None:
-        """Move a record back to the live ones. Raises KeyError when it is not deleted."""
-        del self.deleted_at[record_id]
-        updated = self.rows[record_id]["last_updated"]
-        self._by_id["deleted"].remove((record_id,))
-        self._by_id["live"].insert((record_id,))
-        self._by_update["deleted"].remove((updated, record_id))
-        self._by_update["live"].insert((updated, record_id))
-        if touched:
-            self.touch(record_id, at)
+    contact_id: int
+    customer_id: int
 
 
 class QBenchTenant:
     """A QBench tenant in memory, changed by its users through these methods and read through ``qbench_app``; safe over threads.
 
-    Times are Unix seconds. Everything below is a public attribute that may be changed at any time:
+    Times are Unix seconds. ``at`` of a method is the true time of what a user does, now where it is left out; one that has passed makes a
+    change that becomes visible late, with its early stamp. Everything below is a public attribute that may be changed at any time:
 
-    - ``clock``: the tenant's time, for ``last_updated`` and ``date_created`` where a method is given no ``at``. Tokens are
-      checked against the true time.
+    - ``clock``: the true time, and ``clock_ahead``: by how many seconds the tenant's own clock is ahead of it, in ``last_updated``,
+      ``date_created`` and the ``Date`` of its answers. Tokens are checked against the time of this machine.
+    - ``stamp_seconds``: ``last_updated`` and ``date_created`` are cut to whole multiples of it: 60 for whole minutes.
     - ``limits``: None switches them off.
     - ``last_updated_bound``: whether the list parameter means rows after the given second, or also those in it (undocumented).
     - ``ignore_sort``: lists come by id, whatever order is asked for.
@@ -190,6 +56,8 @@ class QBenchTenant:
     - ``unshowable``: kind and id of records on which every answer fails that would show them: status 500.
     - ``lists_deleted_customers``: whether a contact still shows its deleted customers.
     - ``refuses_stale_with``: how a token that is unknown or too old is refused: 401, or 400 with that error (all were observed).
+    - ``habits``: how it takes what is written. ``not_granted``: calls that the API client may not make, such as ``PATCH /contacts`` or
+      ``POST /contacts/{id}/customers``: status 403. ``invitations``: the portal invitations that were mailed.
     - ``token_seconds``: how long a token is good for. ``latency``: seconds added to every answer.
     - ``on_request``: called with path and query before a request is executed; tests change records there, between two pages.
     """
@@ -208,6 +76,11 @@ class QBenchTenant:
         self.clock = clock
         self.limits = limits
         self.additional_fields = additional_fields
+        self.clock_ahead = 0.0
+        self.stamp_seconds = 1
+        self.habits = WriteHabits()
+        self.not_granted: set[str] = set()
+        self.invitations: list[Invitation] = []
         self.last_updated_bound: Literal[">", ">="] = ">"
         self.ignore_sort = False
         self.date_form: Literal["unix", "digits", "iso", "iso_naive", "us"] = "unix"
@@ -230,13 +103,17 @@ class QBenchTenant:
         self.disguises: dict[tuple[Kind, int], Record] = {}
         self.tokens: dict[str, float] = {}
 
+    def add_field(self, kind: Kind, name: str) -> None:
+        """An administrator adds an additional field; it is blank in every record."""
+        with self.lock:
+            self.additional_fields = {**self.additional_fields, kind: (*self.additional_fields[kind], name)}
+            for row in self.tables[kind].rows.values():
+                row.setdefault(name, None)
+
     def add_customer(self, *, id: int | None = None, at: int | None = None, **fields: Any) -> int:
         """A user adds a customer; fields that are not given are blank. Returns its id, raises ValueError when it is taken."""
         with self.lock:
-            created = self._time(at)
-            record_id = self._add("customers", id, {"date_created": created, **fields}, created)
-            self.contact_ids.setdefault(record_id, {})
-            return record_id
+            return self.add("customers", fields, id=id, stamp=self.stamp(at))
 
     def add_contact(
         self,
@@ -249,32 +126,32 @@ class QBenchTenant:
         """A user adds a contact to customers. Returns its id; raises ValueError when it is taken, KeyError for an unknown customer."""
         with self.lock:
             customers = self._known_customers(customer_ids)
-            record_id = self._add("contacts", id, fields, self._time(at))
-            self._belong(record_id, customers)
+            record_id = self.add("contacts", fields, id=id, stamp=self.stamp(at))
+            self.belong(record_id, customers)
             return record_id
 
     def edit_customer(self, customer_id: int, *, at: int | None = None, **fields: Any) -> None:
         """A user changes fields of a customer. Raises KeyError when there is none."""
         with self.lock:
-            self._edit("customers", customer_id, fields, self._time(at))
+            self.edit("customers", customer_id, fields, stamp=self.stamp(at))
 
     def edit_contact(self, contact_id: int, *, customer_ids: Iterable[int] | None = None, at: int | None = None, **fields: Any) -> None:
         """A user changes fields of a contact, and its customers where they are given. Raises KeyError for an unknown id."""
         with self.lock:
             customers = None if customer_ids is None else self._known_customers(customer_ids)
-            self._edit("contacts", contact_id, fields, self._time(at))
+            self.edit("contacts", contact_id, fields, stamp=self.stamp(at))
             if customers is not None:
-                self._belong(contact_id, customers)
+                self.belong(contact_id, customers)
 
     def delete_customer(self, customer_id: int, *, at: int | None = None) -> None:
         """A user deletes a customer; its contacts stay. Its ``last_updated`` becomes that time (``deletions_touch``) [assumed]."""
         with self.lock:
-            self.tables["customers"].delete(customer_id, self._time(at), touched=self.deletions_touch)
+            self.tables["customers"].delete(customer_id, self.stamp(at), touched=self.deletions_touch)
 
     def delete_contact(self, contact_id: int, *, at: int | None = None) -> None:
         """A user deletes a contact. Its ``last_updated`` becomes the time of the deletion (``deletions_touch``) [assumed]."""
         with self.lock:
-            self.tables["contacts"].delete(contact_id, self._time(at), touched=self.deletions_touch)
+            self.tables["contacts"].delete(contact_id, self.stamp(at), touched=self.deletions_touch)
 
     def restore_customer(self, customer_id: int, *, at: int | None = None) -> None:
         """A user takes a customer's deletion back. Its ``last_updated`` becomes that time (``deletions_touch``) [assumed].
@@ -282,12 +159,12 @@ class QBenchTenant:
         Its contacts' stay as they are [assumed].
         """
         with self.lock:
-            self.tables["customers"].restore(customer_id, self._time(at), touched=self.deletions_touch)
+            self.tables["customers"].restore(customer_id, self.stamp(at), touched=self.deletions_touch)
 
     def restore_contact(self, contact_id: int, *, at: int | None = None) -> None:
         """A user takes a contact's deletion back. Its ``last_updated`` becomes that time (``deletions_touch``) [assumed]."""
         with self.lock:
-            self.tables["contacts"].restore(contact_id, self._time(at), touched=self.deletions_touch)
+            self.tables["contacts"].restore(contact_id, self.stamp(at), touched=self.deletions_touch)
 
     def customer(self, customer_id: int) -> Record:
         """A copy of a customer as it is stored, deleted or not, with ``contact_ids``. Raises KeyError when there is none."""
@@ -329,32 +206,49 @@ class QBenchTenant:
         deleted = self.tables["contacts"].deleted_at
         return [contact_id for contact_id in self.contact_ids[customer_id] if contact_id not in deleted]
 
-    def _time(self, at: int | None) -> int:
-        return int(self.clock()) if at is None else at
+    # --- for the API's modules, which hold the lock
 
-    def _add(self, kind: Kind, record_id: int | None, fields: Mapping[str, Any], at: int) -> int:
+    def stamp(self, at: float | None = None) -> int:
+        """What the tenant writes down at a true time, now where none is given."""
+        shown = int((self.clock() if at is None else at) + self.clock_ahead)
+        return shown - shown % self.stamp_seconds
+
+    def add(self, kind: Kind, fields: Mapping[str, Any], *, stamp: int, id: int | None = None) -> int:
+        """Add a record that belongs to nobody yet. Returns its id, raises ValueError when it is taken."""
         table = self.tables[kind]
-        number = table.next_id() if record_id is None else record_id
-        row: Record = {"id": number, **dict.fromkeys((*FIELDS[kind], *self.additional_fields[kind])), **BLANKS[kind]}
+        record_id = table.next_id() if id is None else id
+        row: Record = {"id": record_id, **dict.fromkeys((*FIELDS[kind], *self.additional_fields[kind])), **BLANKS[kind]}
         row |= {name: [] for name in EMPTY_LISTS[kind]}
-        row |= fields
-        row["last_updated"] = at
+        if kind == "customers":
+            row["date_created"] = stamp
+        row |= self._formatted(fields)
+        row["last_updated"] = fields.get("last_updated", stamp)
         table.add(row)
-        return number
+        if kind == "customers":
+            self.contact_ids[record_id] = {}
+        else:
+            self.customer_ids[record_id] = ()
+        return record_id
 
-    def _edit(self, kind: Kind, record_id: int, fields: Mapping[str, Any], at: int) -> None:
-        self.tables[kind].live(record_id).update(fields)
-        self.tables[kind].touch(record_id, at)
+    def edit(self, kind: Kind, record_id: int, fields: Mapping[str, Any], *, stamp: int | None) -> None:
+        """Change fields of a record; its ``last_updated`` stays without a stamp. Raises KeyError when there is none."""
+        self.tables[kind].live(record_id).update(self._formatted(fields))
+        if stamp is not None:
+            self.tables[kind].touch(record_id, stamp)
+
+    def belong(self, contact_id: int, customers: Iterable[int]) -> None:
+        """Give a contact these customers and no others."""
+        for customer_id in self.customer_ids[contact_id]:
+            self.contact_ids[customer_id].pop(contact_id, None)
+        self.customer_ids[contact_id] = tuple(dict.fromkeys(customers))
+        for customer_id in self.customer_ids[contact_id]:
+            self.contact_ids[customer_id][contact_id] = None
+
+    def _formatted(self, fields: Mapping[str, Any]) -> Record:
+        return {name: self.habits.formatting(name, value) for name, value in fields.items()}
 
     def _known_customers(self, customer_ids: Iterable[int]) -> tuple[int, ...]:
         customers = tuple(dict.fromkeys(customer_ids))
         for customer_id in customers:
             self.tables["customers"].rows[customer_id]
         return customers
-
-    def _belong(self, contact_id: int, customers: tuple[int, ...]) -> None:
-        for customer_id in self.customer_ids.get(contact_id, ()):
-            self.contact_ids[customer_id].pop(contact_id, None)
-        self.customer_ids[contact_id] = customers
-        for customer_id in customers:
-            self.contact_ids[customer_id][contact_id] = None
