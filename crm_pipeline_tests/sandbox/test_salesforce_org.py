@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -54,6 +55,20 @@ def test_a_record_whose_key_was_taken_meanwhile_cannot_come_back(org: Salesforce
     org.add("Account", {"Name": "B", KEY: "a1"})
     with pytest.raises(ValueError, match=KEY):
         org.undelete("Account", account)
+
+
+def test_a_deleted_record_cannot_be_edited_deleted_or_merged(org: SalesforceOrg) -> None:
+    account, other = org.add("Account", {"Name": "A"}), org.add("Account", {"Name": "B"})
+    org.delete("Account", account)
+    actions: tuple[Callable[[], None], ...] = (
+        lambda: org.update("Account", account, {"Phone": "1"}),
+        lambda: org.delete("Account", account),
+        lambda: org.merge("Account", other, [account]),
+        lambda: org.merge("Account", account, [other]),
+    )
+    for action in actions:
+        with pytest.raises(KeyError):
+            action()
 
 
 def test_a_purged_record_is_gone(org: SalesforceOrg) -> None:

@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from crm_pipeline.sandbox.dating import Dated
 from crm_pipeline.sandbox.salesforce import describe
 from crm_pipeline.sandbox.salesforce.calls import ApiRequest
 from crm_pipeline.sandbox.salesforce.errors import CallError, not_found
@@ -48,7 +50,8 @@ def salesforce_app(org: SalesforceOrg) -> Starlette:
             Route("/services/oauth2/token", token, methods=["POST"]),
             Route("/services/data", versions, methods=["GET"]),
             Route("/services/data/{path:path}", rest, methods=list(EVERY_METHOD)),
-        ]
+        ],
+        middleware=[Middleware(Dated, clock=lambda: org.clock().timestamp() + org.clock_ahead)],
     )
 
 
@@ -70,6 +73,8 @@ def _rest(org: SalesforceOrg, request: Request, body: bytes) -> Response:
         headers={name.lower(): value for name, value in request.headers.items()},
         body=_parsed(request, body),
     )
+    if org.on_request is not None:
+        org.on_request(call.method, call.path)
     answer = dispatch(org, call)
     content = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode(errors="replace")
     media_type = None if answer.body is None else "application/json;charset=UTF-8"

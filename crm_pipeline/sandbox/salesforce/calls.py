@@ -30,9 +30,10 @@ class ApiRequest:
         return self.body
 
     def saver(self, org: SalesforceOrg, table: Table) -> Saver:
-        """The saver for one object, minding the call's duplicate-rule header."""
+        """The saver for one object, minding the call's headers for duplicate and assignment rules."""
         header = self.headers.get("sforce-duplicate-rule-header", "").replace(" ", "").lower()
-        return Saver(org, table, allow_save="allowsave=true" in header.split(";"))
+        assigns = self.headers.get("sforce-auto-assign", "").strip().lower() != "false"
+        return Saver(org, table, allow_save="allowsave=true" in header.split(";"), assigns=assigns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ _SOAP_TYPES: Mapping[str, str] = MappingProxyType(
         "datetime": "xsd:dateTime",
         "date": "xsd:date",
         "address": "urn:address",
+        "anyType": "xsd:anyType",
     }
 )
 
@@ -103,7 +104,7 @@ def _field(field: FieldSpec) -> dict[str, Any]:
         "idLookup": field.id_lookup or field.external_id,
         "nameField": field.name == "Name",
         "custom": field.custom,
-        "calculated": False,
+        "calculated": field.formula is not None,
         "filterable": filterable,
         "sortable": filterable,
         "groupable": filterable and field.type not in ("double", "datetime"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -23,6 +23,7 @@ FieldType = Literal[
     "date",
     "reference",
     "address",
+    "anyType",
 ]
 
 TEXT_TYPES = frozenset({"string", "textarea", "email", "phone", "url", "picklist"})
@@ -34,7 +35,10 @@ _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """One field: the properties of the vendor's describe that decide what may be read, written and asked of it."""
+    """One field: the properties of the vendor's describe that decide what may be read, written and asked of it.
+
+    A field with a ``formula``, a function of its record, is computed when it is read, and cannot be written.
+    """
 
     name: str
     type: FieldType
@@ -55,8 +59,12 @@ class FieldSpec:
     reference_to: tuple[str, ...] = ()
     relationship_name: str | None = None
     visible: bool = True
+    formula: Callable[[Mapping[str, Any]], Any] | None = None
 
     def __post_init__(self) -> None:
+        if self.formula is not None:
+            object.__setattr__(self, "createable", False)
+            object.__setattr__(self, "updateable", False)
         if not self.label:
             object.__setattr__(self, "label", _WORDS.sub(" ", self.name.removesuffix("__c").replace("_", " ")))
 
@@ -73,13 +81,17 @@ class FieldSpec:
     @property
     def filterable(self) -> bool:
         """Whether a query may filter and sort by it."""
-        return self.type != "address" and not (self.type == "textarea" and self.length > LONGEST_FILTERABLE_TEXT)
+        return self.type not in ("address", "anyType") and not (self.type == "textarea" and self.length > LONGEST_FILTERABLE_TEXT)
 
     @property
     def indexed(self) -> bool:
         """Whether the stand-in keeps an index on it; one on a reference to users would find too much to be of use."""
         parent = self.type == "reference" and "User" not in self.reference_to
         return self.unique or self.external_id or parent or self.type == "email" or self.name == "Name"
+
+    def of(self, row: Mapping[str, Any]) -> Any:
+        """The record's value."""
+        return row.get(self.name) if self.formula is None else self.formula(row)
 
     def fold(self, value: Any) -> Any:
         """The form in which two values of the field are the same."""

@@ -1,141 +1,105 @@
-"""The state of one organization: its users, objects and records, and what a person does to them by hand."""
+"""One organization, with what its people, loaders and own processes do to it beside the API."""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from crm_pipeline.sandbox.obstacles import Obstacle
-from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
-from crm_pipeline.sandbox.salesforce.fields import FieldSpec, FieldType, ObjectSpec
-from crm_pipeline.sandbox.salesforce.ids import canonical, new_id
-from crm_pipeline.sandbox.salesforce.places import Places, settle_places, standard_places, with_code_fields
-from crm_pipeline.sandbox.salesforce.standard_objects import PERSON_ACCOUNT_FIELDS, STANDARD_OBJECTS
-from crm_pipeline.sandbox.salesforce.table import Row, Table, Undo, roll_back
+from crm_pipeline.sandbox.salesforce.conversion import account_of, contact_of
+from crm_pipeline.sandbox.salesforce.core import EXTERNAL_KEY, OrgCore, ValidationRule
+from crm_pipeline.sandbox.salesforce.fields import ObjectSpec
+from crm_pipeline.sandbox.salesforce.history import HISTORY_OF
+from crm_pipeline.sandbox.salesforce.ids import canonical
+from crm_pipeline.sandbox.salesforce.table import Row, Table
 from crm_pipeline.sandbox.salesforce.values import normal_form, rendered
 
-EXTERNAL_KEY = "QBench_Id__c"
+__all__ = ["SalesforceOrg", "ValidationRule"]
+
 MERGE_AT_MOST = 3
+CASCADING = ("Contact", "Opportunity")
+"""The objects whose records go with their account."""
 
 
-@dataclass(frozen=True)
-class ValidationRule:
-    """An active validation rule: saves of records that ``refuses`` says True to fail with ``message``."""
+@dataclass(kw_only=True, eq=False, repr=False)
+class SalesforceOrg(OrgCore):
+    """An organization with two users: ``user_id``, the integration's, whom the API acts as, and ``person_id``, who works by hand.
 
-    object_name: str
-    refuses: Callable[[Row], bool]
-    message: str = "This record breaks a rule of the organization."
-    field: str | None = None
-
-
-class SalesforceOrg:
-    """One organization, safe over threads. What is not set is as in a fresh Enterprise org.
-
-    ``external_keys`` adds ``QBench_Id__c`` to Account and Contact; ``person_accounts`` and ``state_country_picklists`` turn
-    those features on. ``daily_limit``, ``page_size``, ``longest_address`` (bytes, with the headers), ``open_cursors``,
-    ``duplicates_named_in_collections`` (whether a collection's DUPLICATES_DETECTED carries the ids; assumed not, as users of
-    the vendor report) and ``clock`` may be set at any time. Times are kept in whole seconds, as the vendor does.
+    Methods named after what people do take ``at``, the true time of it, now where it is left out, and ``by``, a user's id: ``person_id``
+    where it is left out, but for ``add``. A time that has passed makes a change that becomes visible late, with its early stamp.
     """
 
-    def __init__(
-        self,
-        *,
-        client_id: str = "sandbox-consumer-key",
-        client_secret: str = "sandbox-consumer-secret",  # noqa: S107 - of the stand-in, which guards nothing
-        name: str = "Sandbox Laboratory Group",
-        external_keys: bool = False,
-        person_accounts: bool = False,
-        state_country_picklists: bool = False,
-        daily_limit: int = 100_000,
-        latest_version: int = 67,
-        duplicates_named_in_collections: bool = False,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self.client_id = client_id
-        self.client_secret = client_secret
-        self.person_accounts = person_accounts
-        self.daily_limit = daily_limit
-        self.latest_version = latest_version
-        self.duplicates_named_in_collections = duplicates_named_in_collections
-        self.clock = clock
-        self.page_size = 2_000
-        self.longest_address = 16_384
-        self.open_cursors = 10
-        self.api_calls = 0
-        self.cursors: OrderedDict[str, Any] = OrderedDict()
-        self.duplicate_rules: list[DuplicateRule] = []
-        self.validation_rules: list[ValidationRule] = []
-        self.obstacles: list[Obstacle] = []
-        self.places: Places | None = standard_places() if state_country_picklists else None
-        self.mutex = threading.RLock()
-        self._undo: Undo = []
-        self._sessions: set[str] = set()
-        self._numbers: Counter[str] = Counter()
-        self._locks: Counter[tuple[str, str]] = Counter()
+    name: str = "Sandbox Laboratory Group"
+    external_keys: bool = False
+    """Account and Contact have ``QBench_Id__c``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._cascades: dict[str, list[tuple[str, str]]] = {}
-        self._tables = {spec.name: Table(self._with_features(spec)) for spec in STANDARD_OBJECTS}
-        self.organization_id = self._found(name)
+        self._emptied: set[str] = set()
+        self.person_id = ""
+        self.organization_id = self._found(self.name)
         self.user_id = self.add_user(username="integration@sandbox.example", last_name="Integration", first_name="QBench")
-        if external_keys:
+        self.person_id = self.add_user(username="person@sandbox.example", last_name="Person", first_name="Pat")
+        if self.external_keys:
             for object_name in ("Account", "Contact"):
                 self.add_field(object_name, name=EXTERNAL_KEY, type="string", length=64, external_id=True, unique=True)
-
-    # --- metadata
-
-    def objects(self) -> list[ObjectSpec]:
-        """Every object of the organization."""
-        with self.mutex:
-            return [table.spec for table in self._tables.values()]
-
-    def table(self, object_name: str) -> Table | None:
-        """The records of an object, whatever the name's case; None if there is no such object."""
-        return self._tables.get(object_name) or next(
-            (table for name, table in self._tables.items() if name.lower() == object_name.lower()), None
-        )
-
-    def add_field(self, object_name: str, *, name: str, type: FieldType, **properties: Any) -> None:
-        """Add a field as an administrator would; ``properties`` are those of FieldSpec."""
-        self._set_field(object_name, FieldSpec(name, type, **properties))
-
-    def change_field(self, object_name: str, name: str, **properties: Any) -> None:
-        """Change a field's properties, for instance ``restricted_picklist=True`` or ``length=10``."""
-        self._set_field(object_name, replace(self._tables[object_name].spec.fields[name], **properties))
-
-    def hide_field(self, object_name: str, name: str) -> None:
-        """Take the field out of the integration user's sight (field-level security)."""
-        self.change_field(object_name, name, visible=False)
 
     def add_user(self, *, username: str, last_name: str, first_name: str | None = None, active: bool = True) -> str:
         """Add a user and return the id."""
         values = {"Username": username, "Email": username, "FirstName": first_name, "LastName": last_name, "IsActive": active}
         return self.add("User", {**values, "UserType": "Standard", "Alias": last_name[:8]})
 
-    # --- records, by hand
+    # --- records
 
-    def add(self, object_name: str, values: dict[str, Any]) -> str:
-        """Add a record as a person or an import with every permission would, and return its 18-character id.
+    def add(self, object_name: str, values: Mapping[str, Any], *, at: datetime | None = None, by: str | None = None) -> str:
+        """Add a record as an import with every permission would, by the integration's user unless told otherwise; returns its long id.
 
-        Read-only fields may be given; values are not checked but for required, unknown and unique fields (ValueError).
+        Read-only fields may be given, for instance an older LastModifiedDate; values are not checked but for required, unknown and unique
+        fields (ValueError).
         """
         with self.mutex:
             table = self._tables[object_name]
-            stamps = self.stamps(table.spec, created=True)
+            stamps = self.stamps(table.spec, created=True, at=at, by=by)
             row = {**table.spec.defaults, **stamps, **self._by_hand(table.spec, values)}
             row.setdefault("Id", self.next_id(table.spec))
             return self._saved_by_hand(table, row, set(values))
 
-    def update(self, object_name: str, record_id: str, values: dict[str, Any]) -> None:
-        """Change a record as a person would; None clears."""
+    def update(
+        self, object_name: str, record_id: str, values: Mapping[str, Any], *, at: datetime | None = None, by: str | None = None
+    ) -> None:
+        """Change a record as a person would; None clears. KeyError for one that is not there or in the recycle bin."""
         with self.mutex:
             table = self._tables[object_name]
             changes = self._by_hand(table.spec, values, keep_null=True)
-            row = {**self._row(object_name, record_id), **self.stamps(table.spec, created=False), **changes}
+            stamps = self.stamps(table.spec, created=False, at=at, by=by or self.person_id)
+            row = {**self._live(object_name, record_id), **stamps, **changes}
             self._saved_by_hand(table, {name: value for name, value in row.items() if value is not None}, set(values))
+
+    def load(
+        self, object_name: str, records: Iterable[Mapping[str, Any]], *, at: datetime | None = None, by: str | None = None
+    ) -> list[str]:
+        """Add records, and change those that come with an ``Id``, all with one stamp, as a data loader does. Returns their ids."""
+        with self.mutex:
+            moment, user, ids = at or self.clock(), by or self.person_id, []
+            for record in records:
+                values = {name: value for name, value in record.items() if name != "Id"}
+                if "Id" in record:
+                    self.update(object_name, record["Id"], values, at=moment, by=user)
+                ids.append(record["Id"] if "Id" in record else self.add(object_name, values, at=moment, by=user))
+            return ids
+
+    def touch(self, object_name: str, record_ids: Iterable[str] | None = None, *, at: datetime | None = None) -> None:
+        """Move ``SystemModstamp`` alone, of all live records where none are named, as processes of the system do.
+
+        A value of a picklist was renamed, a roll-up computed, an address bounced: no field of anybody's changed.
+        """
+        with self.mutex:
+            table, moment = self._tables[object_name], self.stamp(at)
+            rows = list(table.live_rows()) if record_ids is None else [self._row(object_name, record_id) for record_id in record_ids]
+            for row in rows:
+                table.put({**row, "SystemModstamp": moment})
 
     def records(self, object_name: str, *, include_deleted: bool = False) -> list[dict[str, Any]]:
         """The records, oldest first, with every field, as the API shows them."""
@@ -149,131 +113,105 @@ class SalesforceOrg:
         with self.mutex:
             return rendered(self._tables[object_name].spec, self._row(object_name, record_id))
 
-    def delete(self, object_name: str, record_id: str) -> None:
-        """Put a record into the recycle bin; an account takes its contacts along."""
+    # --- deleting, merging, converting
+
+    def delete(self, object_name: str, record_id: str, *, at: datetime | None = None, by: str | None = None) -> None:
+        """Put a record into the recycle bin; an account takes its contacts and opportunities along."""
+        with self.mutex:
+            row = self._live(object_name, record_id)
+            children = self.children(object_name, row["Id"])
+            self._cascades[row["Id"]] = children
+            for each_object, each_id in [(object_name, row["Id"]), *children]:
+                self._set_deleted(each_object, each_id, deleted=True, at=at, by=by)
+
+    def undelete(self, object_name: str, record_id: str, *, at: datetime | None = None, by: str | None = None) -> None:
+        """Take a record, and what went with it, out of the recycle bin; KeyError if the bin was emptied."""
         with self.mutex:
             row = self._row(object_name, record_id)
-            self._set_deleted(object_name, row["Id"], deleted=True)
-            if object_name == "Account":
-                children = [("Contact", child["Id"]) for child in self._children("AccountId", row["Id"])]
-                self._cascades[row["Id"]] = children
-                for child_object, child_id in children:
-                    self._set_deleted(child_object, child_id, deleted=True)
+            if row["Id"] in self._emptied:
+                raise KeyError(record_id)
+            for each_object, each_id in [(object_name, row["Id"]), *self._cascades.pop(row["Id"], [])]:
+                self._set_deleted(each_object, each_id, deleted=False, at=at, by=by)
 
-    def undelete(self, object_name: str, record_id: str) -> None:
-        """Take a record, and what went with it, out of the recycle bin."""
+    def purge(self, object_name: str, record_id: str) -> None:
+        """Delete a record, and what goes with it, past the recycle bin."""
         with self.mutex:
-            restored = [(object_name, self._row(object_name, record_id)["Id"])]
-            for each_object, each_id in restored + self._cascades.pop(restored[0][1], []):
-                self._set_deleted(each_object, each_id, deleted=False)
+            row = self._row(object_name, record_id)
+            for each_object, each_id in [(object_name, row["Id"]), *self.children(object_name, row["Id"])]:
+                self._remove(each_object, each_id)
 
-    def merge(self, object_name: str, winner: str, losers: list[str]) -> None:
-        """Merge records: the losers are deleted and point to the winner, their contacts move to it."""
+    def empty_recycle_bin(self, *, leaves_traces: bool = False) -> None:
+        """Remove every deleted record for good: not even queryAll sees it any more.
+
+        With ``leaves_traces``, as in the first hours after it (about a day, by the vendor), queryAll still does.
+        """
+        with self.mutex:
+            bin_ = [(name, row["Id"]) for name, table in self._tables.items() for row in table.rows.values() if row.get("IsDeleted")]
+            self._emptied.update(record_id for _, record_id in bin_)
+            for object_name, record_id in () if leaves_traces else bin_:
+                self._remove(object_name, record_id)
+
+    def merge(self, object_name: str, winner: str, losers: list[str], *, at: datetime | None = None, by: str | None = None) -> None:
+        """Merge records: the losers are deleted and point to the winner, their contacts and opportunities move to it."""
         with self.mutex:
             table = self._tables[object_name]
             if not table.spec.mergeable or not 1 <= len(losers) < MERGE_AT_MOST:
                 raise ValueError(f"{object_name}: merges take one winner and one or two losers of a mergeable object")
-            winner_id = self._row(object_name, winner)["Id"]
+            winner_id = self._live(object_name, winner)["Id"]
             for loser in losers:
-                loser_id = self._row(object_name, loser)["Id"]
-                if object_name == "Account":
-                    for child in self._children("AccountId", loser_id):
-                        self.update("Contact", child["Id"], {"AccountId": winner_id})
-                self.update(object_name, loser_id, {"MasterRecordId": winner_id})
-                self._set_deleted(object_name, loser_id, deleted=True)
-            self.update(object_name, winner_id, {})
+                loser_id = self._live(object_name, loser)["Id"]
+                for child_object, child_id in self.children(object_name, loser_id):
+                    self.update(child_object, child_id, {"AccountId": winner_id}, at=at, by=by)
+                self.update(object_name, loser_id, {"MasterRecordId": winner_id}, at=at, by=by)
+                self._set_deleted(object_name, loser_id, deleted=True, at=at, by=by)
+            self.update(object_name, winner_id, {}, at=at, by=by)
 
-    def empty_recycle_bin(self) -> None:
-        """Remove every deleted record for good: not even queryAll sees it any more."""
+    def convert_lead(
+        self,
+        lead_id: str,
+        *,
+        account_id: str | None = None,
+        contact_id: str | None = None,
+        carried: Mapping[str, str] | None = None,
+        at: datetime | None = None,
+        by: str | None = None,
+    ) -> tuple[str, str]:
+        """Convert a lead as a person does, into new records or those named; returns the account's and the contact's id.
+
+        A contact that is there takes the lead's values only where it has none. ``carried`` are the custom fields that the administrator
+        mapped, of the lead to those of the contact. Raises ValueError for a converted lead, and where a value is another contact's.
+        """
         with self.mutex:
-            for table in self._tables.values():
-                for record_id in [row["Id"] for row in table.rows.values() if row.get("IsDeleted")]:
-                    table.remove(record_id)
-
-    # --- behaviour on purpose
-
-    def lock(self, object_name: str, id_or_key: str, *, times: int = 1) -> None:
-        """Let the next saves of this record (its id or any external id), or of its children, fail with UNABLE_TO_LOCK_ROW."""
-        with self.mutex:
-            self._locks[object_name, canonical(id_or_key) or id_or_key.casefold()] += times
-
-    def take_lock(self, object_name: str, names: list[str]) -> bool:
-        """Whether someone else holds one of these records; each such answer uses one of the lock's times up."""
-        for name in names:
-            if self._locks[object_name, name] > 0:
-                self._locks[object_name, name] -= 1
-                return True
-        return False
-
-    def add_duplicate_rule(self, rule: DuplicateRule) -> None:
-        """Activate a duplicate rule."""
-        with self.mutex:
-            self.duplicate_rules.append(rule)
-
-    def add_validation_rule(self, rule: ValidationRule) -> None:
-        """Activate a validation rule."""
-        with self.mutex:
-            self.validation_rules.append(rule)
-
-    # --- sessions and calls
-
-    def sign_in(self) -> str:
-        """A new session's access token."""
-        with self.mutex:
-            self._numbers["session"] += 1
-            token = f"{self.organization_id[:15]}!{self._numbers['session']:06d}"
-            self._sessions.add(token)
-            return token
-
-    def knows_session(self, token: str) -> bool:
-        """Whether the token belongs to a session that has not expired."""
-        with self.mutex:
-            return token in self._sessions
-
-    def expire_sessions(self) -> None:
-        """End every session: the next call with its token is answered 401."""
-        with self.mutex:
-            self._sessions.clear()
-
-    def count_call(self) -> bool:
-        """Count one call towards the daily limit; False, and not counted, if there is none left."""
-        with self.mutex:
-            if self.api_calls >= self.daily_limit:
-                return False
-            self.api_calls += 1
-            return True
+            lead = self._live("Lead", lead_id)
+            if lead.get("IsConverted"):
+                raise ValueError(f"{lead_id} is converted")
+            user = by or self.person_id
+            account = account_id or self.add("Account", account_of(lead), at=at, by=user)
+            values = {**contact_of(lead), **{target: lead[name] for name, target in (carried or {}).items() if name in lead}}
+            if contact_id is None:
+                contact = self.add("Contact", {**values, "AccountId": account}, at=at, by=user)
+            else:
+                contact = contact_id
+                there = self._live("Contact", contact_id)
+                blank = {name: value for name, value in {**values, "AccountId": account}.items() if name not in there}
+                self.update("Contact", contact_id, blank, at=at, by=by)
+            ends = {
+                "IsConverted": True,
+                "ConvertedDate": self.stamp(at).date(),
+                "ConvertedAccountId": account,
+                "ConvertedContactId": contact,
+            }
+            self.update("Lead", lead_id, {**ends, "Status": "Closed - Converted"}, at=at, by=by)
+            return account, contact
 
     # --- for the API's modules, which hold the mutex
 
-    @contextmanager
-    def savepoint(self) -> Iterator[Callable[[], None]]:
-        """Within it, the function it gives undoes every change made since; savepoints nest."""
-        start = len(self._undo)
-        tables = list(self._tables.values())
-        outermost = all(table.undo is None for table in tables)
-        for table in tables:
-            table.undo = self._undo
-        try:
-            yield lambda: roll_back(self._undo, down_to=start)
-        finally:
-            if outermost:
-                self._undo.clear()
-                for table in tables:
-                    table.undo = None
-
-    def next_id(self, spec: ObjectSpec) -> str:
-        """The id of the object's next record."""
-        self._numbers[spec.name] += 1
-        return new_id(spec.key_prefix, self._numbers[spec.name])
-
-    def stamps(self, spec: ObjectSpec, *, created: bool) -> Row:
-        """The system fields that every save sets, and those of a create."""
-        now = self.clock().astimezone(UTC).replace(microsecond=0)
-        user = getattr(self, "user_id", None)
-        stamps = {"LastModifiedDate": now, "LastModifiedById": user, "SystemModstamp": now}
-        if created:
-            stamps |= {"CreatedDate": now, "CreatedById": user, "OwnerId": user, "IsDeleted": False}
-        return {name: value for name, value in stamps.items() if name in spec.fields and value is not None}
+    def children(self, object_name: str, record_id: str) -> list[tuple[str, str]]:
+        """Object and id of the live records that a record takes along when it is deleted."""
+        if object_name != "Account":
+            return []
+        tables = [self._tables[name] for name in CASCADING]
+        return [(table.spec.name, row["Id"]) for table in tables for row in table.find(table.spec.fields["AccountId"], record_id)]
 
     # --- helpers
 
@@ -290,27 +228,16 @@ class SalesforceOrg:
             },
         )
 
-    def _with_features(self, spec: ObjectSpec) -> ObjectSpec:
-        if self.places is not None and spec.name in ("Account", "Contact", "Lead"):
-            spec = with_code_fields(spec, self.places)
-        if self.person_accounts and spec.name == "Account":
-            for field in PERSON_ACCOUNT_FIELDS:
-                spec = spec.with_field(field)
-        return spec
-
-    def _set_field(self, object_name: str, field: FieldSpec) -> None:
-        with self.mutex:
-            table = self._tables[object_name]
-            table.respecify(table.spec.with_field(field))
-
     def _row(self, object_name: str, record_id: str) -> Row:
         return self._tables[object_name].rows[canonical(record_id) or record_id]
 
-    def _children(self, field: str, parent_id: str) -> list[Row]:
-        table = self._tables["Contact"]
-        return table.find(table.spec.fields[field], parent_id)
+    def _live(self, object_name: str, record_id: str) -> Row:
+        row = self._row(object_name, record_id)
+        if row.get("IsDeleted"):
+            raise KeyError(record_id)
+        return row
 
-    def _by_hand(self, spec: ObjectSpec, values: dict[str, Any], *, keep_null: bool = False) -> Row:
+    def _by_hand(self, spec: ObjectSpec, values: Mapping[str, Any], *, keep_null: bool = False) -> Row:
         unknown = values.keys() - spec.fields.keys()
         if unknown:
             raise ValueError(f"{spec.name} has no field {', '.join(sorted(unknown))}")
@@ -323,26 +250,28 @@ class SalesforceOrg:
         taken = [field.name for field in table.spec.unique if self.holder(table, field, row)]
         if missing or taken:
             raise ValueError(f"{table.spec.name}: missing {missing}, taken {taken}")
-        table.put(row)
+        self.put(table, row)
         return str(row["Id"])
 
-    def completed(self, spec: ObjectSpec, row: Row, changed: set[str]) -> Row:
-        """The row with what the organization derives itself: the compound name, and codes beside state and country texts."""
-        if self.places is not None:
-            row = settle_places(spec, row, changed, self.places)
-        parts = spec.name_from or (("FirstName", "LastName") if row.get("IsPersonAccount") else ())
-        if parts:
-            row = {**row, "Name": " ".join(row[part] for part in parts if part in row)}
-        return row
-
-    def holder(self, table: Table, field: FieldSpec, row: Row) -> str | None:
-        """The id of another live record that has the row's value in a unique field."""
-        value = row.get(field.name)
-        return next((other["Id"] for other in table.find(field, value) if other["Id"] != row["Id"]), None) if value is not None else None
-
-    def _set_deleted(self, object_name: str, record_id: str, *, deleted: bool) -> None:
+    def _set_deleted(self, object_name: str, record_id: str, *, deleted: bool, at: datetime | None, by: str | None) -> None:
         table = self._tables[object_name]
-        row = {**table.rows[record_id], **self.stamps(table.spec, created=False), "IsDeleted": deleted}
+        stamps = self.stamps(table.spec, created=False, at=at, by=by or self.person_id)
+        row = {**table.rows[record_id], **stamps, "IsDeleted": deleted}
         if not deleted:
             row.pop("MasterRecordId", None)
         self._saved_by_hand(table, row, set())
+        for history, history_id in self._history(object_name, record_id):
+            history.put({**history.rows[history_id], "IsDeleted": deleted})
+
+    def _remove(self, object_name: str, record_id: str) -> None:
+        for history, history_id in self._history(object_name, record_id):
+            history.remove(history_id)
+        if record_id in self._tables[object_name].rows:
+            self._tables[object_name].remove(record_id)
+
+    def _history(self, object_name: str, record_id: str) -> list[tuple[Table, str]]:
+        """The rows of field history that go with a record."""
+        if object_name not in HISTORY_OF:
+            return []
+        history = self._tables[HISTORY_OF[object_name]]
+        return [(history, history_id) for history_id in history.ids_with(f"{object_name}Id", record_id)]

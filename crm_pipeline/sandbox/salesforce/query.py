@@ -67,14 +67,14 @@ class _Path:
 
     def reader(self) -> Read:
         """How a row's value is read; None where a reference on the way is empty."""
-        name = self.field.name
+        value_of = self.field.of
         if not self.steps:
-            return lambda row: row.get(name)
+            return value_of
         follow = self.steps[-1].follow
 
         def read(row: Row) -> Any:
             owner = follow(row)
-            return None if owner is None else owner.get(name)
+            return None if owner is None else value_of(owner)
 
         return read
 
@@ -91,7 +91,7 @@ def run(org: SalesforceOrg, query: Query, *, deleted_too: bool) -> Found:
     rows = _matching(org, table, query, deleted_too=deleted_too)
     if query.count is not None:
         return _counted(org, table, query, rows)
-    if query.order:
+    if query.order and not _by_id(query):
         rows = iter(_sorted(list(rows), [(_path(org, table.spec, order.path), order) for order in query.order]))
     end = None if query.limit is None else query.offset + query.limit
     found = list(islice(rows, query.offset, end))
@@ -100,11 +100,13 @@ def run(org: SalesforceOrg, query: Query, *, deleted_too: bool) -> Found:
 
 def _matching(org: SalesforceOrg, table: Table, query: Query, *, deleted_too: bool) -> Iterator[Row]:
     rows: Iterable[Row] = table.rows.values()
+    if _by_id(query):
+        rows = (table.rows[record_id] for record_id in table.ids())
     if query.where is not None:
         test = _test(org, table.spec, query.where)
         candidates = _candidates(table, query.where)
         if candidates is not None:
-            rows = [table.rows[record_id] for record_id in sorted(candidates)]
+            rows = (table.rows[record_id] for record_id in candidates)
         rows = (row for row in rows if test(row))
     return (row for row in rows if deleted_too or not row.get("IsDeleted"))
 
@@ -118,19 +120,26 @@ def _counted(org: SalesforceOrg, table: Table, query: Query, rows: Iterator[Row]
     return Found(1, [{"total": total}], lambda row, base: {"attributes": {"type": "AggregateResult"}, "expr0": row["total"]})  # noqa: ARG005
 
 
-def _candidates(table: Table, where: Condition) -> set[str] | None:
-    """The ids that an index leaves to test, by the condition that leaves fewest; None if no index helps."""
+def _by_id(query: Query) -> bool:
+    """Whether the rows are to come by ascending id, as a table has them at hand."""
+    return len(query.order) == 1 and query.order[0].path.lower() == "id" and not query.order[0].descending
+
+
+def _candidates(table: Table, where: Condition) -> list[str] | None:
+    """The ids, in order, that an index leaves to test, by the condition that leaves fewest; None if no index helps."""
     conditions = where.conditions if isinstance(where, Combination) and where.operator == "and" else (where,)
-    best: set[str] | None = None
+    best: list[str] | None = None
     for condition in conditions:
-        if not isinstance(condition, Comparison) or condition.operator not in ("=", "in") or "." in condition.path:
+        if not isinstance(condition, Comparison) or condition.operator not in ("=", "in", ">", ">=") or "." in condition.path:
             continue
         field = _field(table.spec, condition.path)
         wanted = _wanted(field, condition)
-        if None in wanted or not table.has_index(field.name):
-            continue
-        ids = {record_id for value in wanted for record_id in table.ids_with(field.name, value)}
-        if best is None or len(ids) < len(best):
+        ids: list[str] | None = None
+        if condition.operator in (">", ">="):
+            ids = table.ids(since=next(iter(wanted))) if field.name == "Id" else None
+        elif None not in wanted and table.has_index(field.name):
+            ids = sorted({record_id for value in wanted for record_id in table.ids_with(field.name, value)})
+        if ids is not None and (best is None or len(ids) < len(best)):
             best = ids
     return best
 

@@ -73,11 +73,12 @@ def _parent_key(org: SalesforceOrg, reference: FieldSpec, value: Mapping[str, An
 
 @dataclass(frozen=True)
 class Saver:
-    """Saves decoded records of one object; ``allow_save`` is the call's duplicate-rule header."""
+    """Saves decoded records of one object; ``allow_save`` and ``assigns`` are the call's headers for duplicate and assignment rules."""
 
     org: SalesforceOrg
     table: Table
     allow_save: bool = False
+    assigns: bool = True
 
     @property
     def spec(self) -> ObjectSpec:
@@ -107,7 +108,7 @@ class Saver:
         row = self.existing(record.id)
         if not self.spec.writeable:
             raise RowError("INVALID_TYPE_FOR_OPERATION", f"entity type cannot be updated: {self.spec.label}")
-        if row.get("IsConverted"):
+        if row.get("IsConverted") and not self.org.edits_converted_leads:
             raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
         changes = self._changes(record, "update")
         missing = tuple(name for name, value in changes.items() if value is None and self.spec.fields[name].required)
@@ -137,7 +138,12 @@ class Saver:
         """Put the record into the recycle bin."""
         row = self.existing(record_id)
         self._refuse_if_locked(row)
-        self.org.delete(self.spec.name, row["Id"])
+        going = {row["Id"], *(child_id for _, child_id in self.org.children(self.spec.name, row["Id"]))}
+        if not self.org.undeletable.isdisjoint(going):
+            raise RowError(
+                "DELETE_FAILED", "Your attempt to delete the record could not be completed because others are associated with it."
+            )
+        self.org.delete(self.spec.name, row["Id"], by=self.org.user_id)
         return str(row["Id"])
 
     def existing(self, record_id: Any) -> Row:
@@ -207,6 +213,8 @@ class Saver:
         self._refuse_if_locked(row)
         if obstacle := in_the_way(self.org.obstacles, self.spec.name, row):
             raise RowError(obstacle.code, "it stands in the way of this record", obstacle.fields)
+        if self.assigns and self.spec.name in self.org.assigned_owner:
+            row = {**row, "OwnerId": self.org.assigned_owner[self.spec.name](row)}
         row = self.org.completed(self.spec, row, set(changes))
         for rule in self.org.validation_rules:
             if rule.object_name == self.spec.name and rule.refuses(row):
@@ -216,7 +224,7 @@ class Saver:
             if holder := self.org.holder(self.table, unique, row):
                 message = f"duplicate value found: {unique.name} duplicates value on record with id: {holder[:15]}"
                 raise RowError("DUPLICATE_VALUE", message, (unique.name,))
-        self.table.put(row)
+        self.org.put(self.table, row)
         return str(row["Id"])
 
     def _refuse_if_locked(self, row: Row) -> None:

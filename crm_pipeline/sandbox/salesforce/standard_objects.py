@@ -254,6 +254,7 @@ LEAD = ObjectSpec(
             _read_only("ConvertedDate", "date"),
             _read_only("ConvertedAccountId", "reference", 18, reference_to=("Account",), relationship_name="ConvertedAccount"),
             _read_only("ConvertedContactId", "reference", 18, reference_to=("Contact",), relationship_name="ConvertedContact"),
+            _read_only("ConvertedOpportunityId", "reference", 18, reference_to=("Opportunity",), relationship_name="ConvertedOpportunity"),
         )
     ),
 )
@@ -300,7 +301,49 @@ ORGANIZATION = ObjectSpec(
     ),
 )
 
-STANDARD_OBJECTS = (ACCOUNT, CONTACT, LEAD, USER, ORGANIZATION)
+OPPORTUNITY = ObjectSpec(
+    "Opportunity",
+    "006",
+    label="Opportunity",
+    label_plural="Opportunities",
+    fields=by_name(
+        (
+            *(field for field in _system("Opportunity") if field.name != "MasterRecordId"),
+            _reference("AccountId", "Account", label="Account ID", relationship="Account"),
+            _required("Name", 120),
+            _text("StageName", 255),
+            FieldSpec("CloseDate", "date"),
+            FieldSpec("Amount", "double", digits=18),
+        )
+    ),
+)
+"""As little of it as shows what goes with an account."""
+
+
+def _history(of: str) -> ObjectSpec:
+    """The object that keeps the field history of another; the vendor gives all of them one key prefix."""
+    return ObjectSpec(
+        f"{of}History",
+        "017",
+        label=f"{of} History",
+        label_plural=f"{of} History",
+        writeable=False,
+        fields=by_name(
+            (
+                ID,
+                _read_only("IsDeleted", "boolean", nillable=False, defaulted_on_create=True),
+                _read_only(f"{of}Id", "reference", 18, nillable=False, reference_to=(of,), relationship_name=of),
+                *(field for field in _STAMPS if field.name.startswith("Created")),
+                _read_only("Field", "picklist", 255, nillable=False),
+                _read_only("DataType", "picklist", 40),
+                _read_only("OldValue", "anyType", 255),
+                _read_only("NewValue", "anyType", 255),
+            )
+        ),
+    )
+
+
+STANDARD_OBJECTS = (ACCOUNT, CONTACT, LEAD, OPPORTUNITY, USER, ORGANIZATION, *(_history(of) for of in ("Account", "Contact", "Lead")))
 
 PERSON_ACCOUNT_FIELDS = (
     _read_only("IsPersonAccount", "boolean", nillable=False, defaulted_on_create=True, default=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ class Table:
         self.spec = spec
         self.rows: dict[str, Row] = {}
         self.undo: Undo | None = None
+        self._ids: list[str] = []
         self._indexes: dict[str, dict[Any, dict[str, None]]] = {}
         self.respecify(spec)
 
@@ -33,12 +35,15 @@ class Table:
         record_id = row["Id"]
         old = self.rows.get(record_id)
         self._remember(record_id, old)
+        if old is None:
+            insort(self._ids, record_id)
         self.rows[record_id] = row
         self._reindex(record_id, old or {}, row)
 
     def remove(self, record_id: str) -> None:
         """Take a record out for good, past the recycle bin."""
         old = self.rows.pop(record_id)
+        del self._ids[bisect_left(self._ids, record_id)]
         self._remember(record_id, old)
         self._reindex(record_id, old, {})
 
@@ -50,6 +55,10 @@ class Table:
     def live_rows(self) -> Iterator[Row]:
         """The records outside the recycle bin, oldest first."""
         return (row for row in self.rows.values() if not row.get("IsDeleted"))
+
+    def ids(self, *, since: str = "") -> list[str]:
+        """All ids from one on, deleted records' too, in ascending order."""
+        return self._ids[bisect_left(self._ids, since) :]
 
     def has_index(self, field: str) -> bool:
         """Whether ``ids_with`` knows the field."""

@@ -91,7 +91,7 @@ def shown(field: FieldSpec, row: Row) -> Any:
     """One field of the record as the API shows it."""
     if field.type == "address":
         return _address(field, row)
-    value = row.get(field.name)
+    value = field.of(row)
     if isinstance(value, datetime):
         return f"{value.isoformat()[:19]}.000+0000"
     if isinstance(value, date):
