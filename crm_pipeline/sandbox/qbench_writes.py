@@ -1,9 +1,9 @@
 """What becomes of the rows of a POST or PATCH: which are refused, what of the others is kept, and what is answered?
 
 Source: QBench's OpenAPI document, v2. Unknown keys are dropped without a word, as was observed. What it leaves open is a setting
-(``WriteHabits``). Assumed beside these: null clears a field; a blank name is refused; a value of another JSON type is refused; an id that
-comes twice in one array is written twice, in order; refused rows are described as pydantic describes them, after whose habits the
-document's schemas are named.
+(``WriteHabits``). Assumed beside these: null clears a field, and an empty text is kept; a blank name is refused; a value of another JSON
+type is refused; an id that comes twice in one array is written twice, in order; refused rows are described as pydantic describes them,
+after whose habits the document's schemas are named.
 """
 
 from __future__ import annotations
