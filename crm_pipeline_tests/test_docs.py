@@ -11,7 +11,7 @@ import click
 import pytest
 
 from crm_pipeline.cli import main
-from crm_pipeline.sandbox.hubspot.portal import SCOPES
+from crm_pipeline.sandbox.hubspot.settings import SCOPES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -9,16 +9,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from crm_pipeline.sandbox.hubspot import batches, linking, refusals, schema, search, singles
+from crm_pipeline.sandbox.hubspot import batches, linking, lists, refusals, schema, search, singles
 from crm_pipeline.sandbox.hubspot.limits import RateRefusal
 from crm_pipeline.sandbox.hubspot.portal import HubSpotPortal
 from crm_pipeline.sandbox.hubspot.properties import BY_NAME
@@ -34,6 +36,7 @@ class Family:
     associations: str
     properties: str
     owners: str
+    lists: str
     account: str
     removal_has_body: bool
 
@@ -44,6 +47,7 @@ FAMILIES = (
         associations="/crm/v4/associations",
         properties="/crm/v3/properties",
         owners="/crm/v3/owners",
+        lists="/crm/v3/lists",
         account="/account-info/v3",
         removal_has_body=False,
     ),
@@ -52,6 +56,7 @@ FAMILIES = (
         associations="/crm/associations/2026-03",
         properties="/crm/properties/2026-03",
         owners="/crm/owners/2026-03",
+        lists="/crm/lists/2026-03",
         account="/account-info/2026-03",
         removal_has_body=True,
     ),
@@ -66,7 +71,7 @@ class Asked:
     portal: HubSpotPortal
     path: str
     parts: Mapping[str, str]
-    query: Mapping[str, str]
+    query: QueryParams
     body: Any
     characters: int
 
@@ -93,16 +98,16 @@ Handler = Callable[[Asked], Answer]
 def hubspot_app(portal: HubSpotPortal) -> Starlette:
     """The portal's HTTP face."""
     return Starlette(
-        routes=[route for family in FAMILIES for route in _routes(portal, family)],
+        routes=[route for family in FAMILIES for route in (*_routes(portal, family), *_list_routes(portal, family))],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
 
 
 def _routes(portal: HubSpotPortal, family: Family) -> list[Route]:
-    """The paths of a family; the fixed ones stand before those that hold an id."""
+    """The paths of a family, all but those of lists; the fixed ones stand before those that hold an id."""
 
     def at(method: str, path: str, handler: Handler, *, needs: str | None = None, locks: bool = False) -> Route:
-        return Route(path, _endpoint(portal, handler, needs=needs, locks=locks), methods=[method])
+        return Route(path, _endpoint(portal, handler, needs=() if needs is None else (needs,), locks=locks), methods=[method])
 
     objects, one = f"{family.objects}/{{object}}", f"{family.objects}/{{object}}/{{id}}"
     pairs, properties = f"{family.associations}/{{left}}/{{right}}", f"{family.properties}/{{object}}"
@@ -116,6 +121,12 @@ def _routes(portal: HubSpotPortal, family: Family) -> list[Route]:
         at("POST", f"{objects}/batch/archive", lambda asked: batches.archive(asked.portal, asked.store, asked.body), needs=write),
         at("POST", f"{objects}/search", _search, needs=read),
         at("POST", f"{objects}/merge", lambda asked: singles.merge(asked.portal, asked.store, asked.body), needs=write),
+        at(
+            "POST",
+            f"{objects}/gdpr-delete",
+            lambda asked: singles.delete_for_privacy(asked.portal, asked.store, asked.body),
+            needs=write,
+        ),
         at("GET", objects, lambda asked: singles.listing(asked.portal, asked.store, asked.query, path=asked.path), needs=read),
         at("POST", objects, lambda asked: singles.create(asked.portal, asked.store, asked.body), needs=write),
         at("GET", one, lambda asked: singles.read(asked.portal, asked.store, asked.parts["id"], asked.query), needs=read),
@@ -139,30 +150,71 @@ def _routes(portal: HubSpotPortal, family: Family) -> list[Route]:
     ]
 
 
-def _endpoint(portal: HubSpotPortal, handler: Handler, *, needs: str | None, locks: bool) -> Callable[[Request], Any]:
+def _list_routes(portal: HubSpotPortal, family: Family) -> list[Route]:
+    """The paths of lists; whoever changes one needs both scopes, whoever makes one needs the one for writing (specification)."""
+
+    def at(method: str, path: str, handler: Handler, *needs: str) -> Route:
+        return Route(f"{family.lists}{path}", _endpoint(portal, handler, needs=needs), methods=[method])
+
+    read, write, one = "lists.read", "lists.write", "/{id}"
+    named, member = "/object-type-id/{kind}/name/{name:path}", f"{one}/memberships"
+    return [
+        *(at("GET", slash, _lists, read) for slash in ("", "/")),
+        *(at("POST", slash, lambda asked: lists.create(asked.portal, asked.body), write) for slash in ("", "/")),
+        at("POST", "/search", lambda asked: lists.search(asked.portal, asked.body), read),
+        at("POST", "/records/memberships/batch/read", lambda asked: lists.lists_of_many(asked.portal, asked.body), read),
+        at(
+            "GET",
+            "/records/{kind}/{record}/memberships",
+            lambda asked: lists.lists_of(asked.portal, asked.parts["kind"], asked.parts["record"]),
+            read,
+        ),
+        at("GET", named, lambda asked: lists.read_named(asked.portal, asked.parts["kind"], asked.parts["name"], asked.query), read),
+        at("GET", one, lambda asked: lists.read(asked.portal, asked.parts["id"], asked.query), read),
+        at("DELETE", one, lambda asked: lists.delete(asked.portal, asked.parts["id"]), read, write),
+        at("PUT", f"{one}/restore", lambda asked: lists.restore(asked.portal, asked.parts["id"]), read, write),
+        at("GET", member, lambda asked: lists.members(asked.portal, asked.parts["id"], asked.query), read),
+        at("GET", f"{member}/join-order", _joined, read),
+        at("DELETE", member, lambda asked: lists.clear(asked.portal, asked.parts["id"]), read, write),
+        at("PUT", f"{member}/add", lambda asked: lists.change(asked.portal, asked.parts["id"], asked.body, how="add"), read, write),
+        at("PUT", f"{member}/remove", lambda asked: lists.change(asked.portal, asked.parts["id"], asked.body, how="remove"), read, write),
+        at("PUT", f"{member}/add-and-remove", _joined_and_left, read, write),
+    ]
+
+
+def _endpoint(portal: HubSpotPortal, handler: Handler, *, needs: tuple[str, ...], locks: bool = False) -> Callable[[Request], Any]:
+    def answer(request: Request, raw: bytes) -> Response:
+        headers: dict[str, str] = {}
+        try:
+            _authenticate(portal, request.headers.get("authorization", ""))
+            headers = _admit(portal, request)
+            for need in needs:
+                _check_scopes(portal, request.path_params, need)
+            for store in portal.stores.values():
+                store.empty_bin(portal.clock())
+            asked = _read(portal, request, raw)
+            answered = _locked(portal, asked, handler) if locks else handler(asked)
+        except RateRefusal as refusal:
+            return JSONResponse(refusal.body(), refusal.status, headers=refusal.headers)
+        except Refusal as refusal:
+            return JSONResponse(refusal.body(), refusal.status, headers=headers)
+        if answered.body is None:
+            return Response(status_code=answered.status, headers=headers)
+        return JSONResponse(answered.body, answered.status, headers=headers)
+
     async def endpoint(request: Request) -> Response:
         raw = await request.body()
-        headers: dict[str, str] = {}
         with portal.lock:
-            try:
-                _authenticate(portal, request.headers.get("authorization", ""))
-                headers = _admit(portal, request)
-                _check_scopes(portal, request.path_params, needs)
-                answer = _locked(portal, _read(portal, request, raw), handler) if locks else handler(_read(portal, request, raw))
-            except RateRefusal as refusal:
-                return JSONResponse(refusal.body(), refusal.status, headers=refusal.headers)
-            except Refusal as refusal:
-                return JSONResponse(refusal.body(), refusal.status, headers=headers)
-        if answer.body is None:
-            return Response(status_code=answer.status, headers=headers)
-        return JSONResponse(answer.body, answer.status, headers=headers)
+            answered = answer(request, raw)
+            answered.headers["Date"] = formatdate(portal.clock(), usegmt=True)
+        return answered
 
     return endpoint
 
 
 def _read(portal: HubSpotPortal, request: Request, raw: bytes) -> Asked:
     body = None
-    if request.method in ("POST", "PATCH", "PUT"):
+    if raw or request.method in ("POST", "PATCH"):
         try:
             body = json.loads(raw)
         except ValueError:
@@ -178,16 +230,14 @@ def _authenticate(portal: HubSpotPortal, header: str) -> None:
 
 
 def _admit(portal: HubSpotPortal, request: Request) -> dict[str, str]:
-    if request.url.path.endswith("/search"):
+    if request.url.path.endswith("/search") and "object" in request.path_params:
         portal.limits.admit_search(per_second=portal.search_calls, daily=portal.daily_calls)
         return {}
     return portal.limits.admit(burst=portal.burst_calls, daily=portal.daily_calls)
 
 
-def _check_scopes(portal: HubSpotPortal, parts: Mapping[str, str], needs: str | None) -> None:
+def _check_scopes(portal: HubSpotPortal, parts: Mapping[str, str], needs: str) -> None:
     """What a call needs, ``objects.read``, as a scope of each object in its path; the schema is also read with the objects' scope."""
-    if needs is None:
-        return
     family, _, right = needs.partition(".")
     objects = [parts[part] for part in ("object", "left", "right") if part in parts]
     wanted = [f"crm.{family}.{BY_NAME[name].name}.{right}" for name in objects if name in BY_NAME] if objects else [f"crm.{needs}"]
@@ -226,6 +276,18 @@ def _search(asked: Asked) -> Answer:
 
 def _update(asked: Asked) -> Answer:
     return singles.update(asked.portal, asked.store, asked.parts["id"], asked.query, asked.body)
+
+
+def _lists(asked: Asked) -> Answer:
+    return lists.read_many(asked.portal, asked.query.getlist("listIds"), asked.query)
+
+
+def _joined(asked: Asked) -> Answer:
+    return lists.members(asked.portal, asked.parts["id"], asked.query, by_join=True)
+
+
+def _joined_and_left(asked: Asked) -> Answer:
+    return lists.change(asked.portal, asked.parts["id"], asked.body, how="add-and-remove")
 
 
 def _owners(asked: Asked) -> Answer:

@@ -33,19 +33,24 @@ class Left(Exception):
 
 
 def read(portal: HubSpotPortal, store: RecordStore, body: Any, *, archived: bool) -> Answer:
-    """Records by id or by a unique property; 207 with one OBJECT_NOT_FOUND entry where some are missing."""
+    """Records by id or by a unique property; 207 with one OBJECT_NOT_FOUND entry where some are missing.
+
+    Properties that are asked for with their history are not among the plain ones unless they are asked for there too (seen live).
+    """
     inputs = read_inputs(body)
     if inputs is None:
         return complete([], at=portal.clock())
     for member in ("properties", "propertiesWithHistory"):
         if not isinstance(body.get(member), list):
             raise refusals.missing_member(member)
-    limit = LARGEST_BATCH_WITH_HISTORY if body["propertiesWithHistory"] else LARGEST_BATCH
+    history = body["propertiesWithHistory"]
+    if history and len(inputs) > LARGEST_BATCH_WITH_HISTORY:
+        raise refusals.too_many_histories(LARGEST_BATCH_WITH_HISTORY)
     id_property = body.get("idProperty")
     check_id_property(portal, store, id_property)
-    ids = distinct_ids(inputs, limit=limit, folded=id_property == "email")
+    ids = distinct_ids(inputs, folded=id_property == "email")
     source = store.bin if archived else store.live
-    names = body["properties"] or list(store.type.default_properties)
+    names = body["properties"] or ([] if history else store.type.default_properties)
     found: dict[str, Record] = {}
     missing = []
     for record_id in ids:
@@ -57,7 +62,10 @@ def read(portal: HubSpotPortal, store: RecordStore, body: Any, *, archived: bool
         else:
             missing.append(record_id)
     errors = [refusals.missing_objects(store.type.singular, missing)] if missing else []
-    return complete([portal.show(store, record, names) for record in found.values()], at=portal.clock(), errors=errors)
+    rows = [portal.show(store, record, names) for record in found.values()]
+    for row, record in zip(rows, found.values(), strict=True):
+        row |= {"propertiesWithHistory": portal.show_history(store, record, history)} if history else {}
+    return complete(rows, at=portal.clock(), errors=errors)
 
 
 def create(portal: HubSpotPortal, store: RecordStore, body: Any) -> Answer:

@@ -46,6 +46,18 @@ class Direction:
             pairs = [(contact, graph.companies(contact)[from_id]) for contact in graph.contacts(from_id)]
         return [(other, types) for other, types in pairs if other in self.right.live]
 
+    def link(self, from_id: str, to_id: str, *, types: Iterable[int]) -> None:
+        """Associate a pair."""
+        self.portal.link(*self.pair(from_id, to_id), types=types, visible=self._visible)
+
+    def unlink(self, from_id: str, to_id: str, *, types: Iterable[int] | None = None) -> None:
+        """Remove some types of a pair, or the pair."""
+        self.portal.unlink(*self.pair(from_id, to_id), types=types, visible=self._visible)
+
+    @property
+    def _visible(self) -> float:
+        return self.portal.clock() + self.portal.index_lag_seconds
+
     def check(self, from_id: str, to_id: str) -> None:
         """Refuse a pair of which one is not there; merged-away ids are not (assumed)."""
         for store, record_id in ((self.left, from_id), (self.right, to_id)):
@@ -64,7 +76,7 @@ def create(direction: Direction, body: Any) -> Answer:
         except Refusal as refusal:
             errors.append(refusal.row())
             continue
-        direction.portal.graph.add(*direction.pair(from_id, to_id), types=[label.contact_to_company for label in labels])
+        direction.link(from_id, to_id, types=[label.contact_to_company for label in labels])
         rows.append(
             {
                 "fromObjectTypeId": direction.left.type.type_id,
@@ -87,7 +99,7 @@ def associate_default(direction: Direction, body: Any) -> Answer:
         except Refusal as refusal:
             errors.append(refusal.row())
             continue
-        direction.portal.graph.add(*direction.pair(from_id, to_id), types=())
+        direction.link(from_id, to_id, types=())
         for start, end, store in ((from_id, to_id, direction.left), (to_id, from_id, direction.right)):
             spec = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": HUBSPOT_LABELS[0].type_id(store.type.name)}
             rows.append({"from": {"id": start}, "to": {"id": end}, "associationSpec": spec})
@@ -127,7 +139,7 @@ def archive(direction: Direction, body: Any) -> Answer:
             raise refusals.missing_member("to")
         removed += [_ends({**entry, "to": end}) for end in entry["to"]]
     for from_id, to_id in removed:
-        direction.portal.graph.remove(*direction.pair(from_id, to_id))
+        direction.unlink(from_id, to_id)
     return complete([], at=direction.portal.clock())
 
 
@@ -135,7 +147,7 @@ def archive_labels(direction: Direction, body: Any) -> Answer:
     """Remove the labels of the inputs; removing the unlabelled type removes every label of the pair."""
     removed = [(*_ends(entry), _labels(direction, entry)) for entry in _pairs(direction, body)]
     for from_id, to_id, labels in removed:
-        direction.portal.graph.remove(*direction.pair(from_id, to_id), types=[label.contact_to_company for label in labels])
+        direction.unlink(from_id, to_id, types=[label.contact_to_company for label in labels])
     return complete([], at=direction.portal.clock())
 
 

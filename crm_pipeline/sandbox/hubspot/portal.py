@@ -5,107 +5,35 @@ Behaviour that HubSpot does not document is settable and marked *assumed*.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from crm_pipeline.sandbox.hubspot.associations import PRIMARY, UNLABELLED, Associations, Label
-from crm_pipeline.sandbox.hubspot.limits import RateLimits
-from crm_pipeline.sandbox.hubspot.properties import (
-    BY_NAME,
-    LARGEST_NUMBER_OF_UNIQUE_PROPERTIES,
-    OBJECT_TYPES,
-    ObjectType,
-    Property,
-    external_key,
-)
-from crm_pipeline.sandbox.hubspot.records import Record, RecordStore, timestamp
-from crm_pipeline.sandbox.hubspot.values import check
-from crm_pipeline.sandbox.obstacles import Obstacle
+from crm_pipeline.sandbox.hubspot.associations import PRIMARY, UNLABELLED, Label
+from crm_pipeline.sandbox.hubspot.core import PortalCore
+from crm_pipeline.sandbox.hubspot.history import CALCULATED, IMPORT, MERGE, Source, person
+from crm_pipeline.sandbox.hubspot.properties import LARGEST_NUMBER_OF_UNIQUE_PROPERTIES, OBJECT_TYPES, Property, external_key
+from crm_pipeline.sandbox.hubspot.records import Record, RecordStore, addresses, timestamp
 
-SCOPES = frozenset(
-    {
-        *(f"crm.objects.{name}.{right}" for name in ("companies", "contacts") for right in ("read", "write")),
-        *(f"crm.schemas.{name}.{right}" for name in ("companies", "contacts") for right in ("read", "write")),
-        "crm.objects.owners.read",
-    }
-)
-"""What the token may do unless said otherwise. Sensitive values need ``crm.objects.{name}.sensitive.{read,write}.v2`` besides."""
-
-COMPUTED = frozenset({"hs_object_id", "createdate", "associatedcompanyid", "num_associated_contacts"})
-"""Properties that are not kept with a record; the object's modification date is one more."""
-
-PERSONAL_DOMAINS = frozenset({"gmail.com", "googlemail.com", "hotmail.com", "icloud.com", "outlook.com", "yahoo.com"})
+SOMEBODY = person(10_000_001)
+"""Who edits where a test does not say."""
 
 
 @dataclass(kw_only=True)
-class HubSpotPortal:
-    """One account's records and settings; safe over threads. Settings may be changed while it is served, all but the
-    clocks, the time zone and ``external_keys``.
+class HubSpotPortal(PortalCore):
+    """One account's records, settings and lists (``lists``); safe over threads.
 
     Methods named after what a user does (``add``, ``update``, ``archive``, ``merge`` …) act as one in HubSpot's own
-    pages: search sees the change at once, as if it were old. ``object_name`` is ``"companies"`` or ``"contacts"``.
+    pages. ``object_name`` is ``"companies"`` or ``"contacts"``; times are in seconds since 1970, now when left out.
     """
 
-    token: str = field(default="pat-na1-00000000-sandbox", repr=False)
-    portal_id: int = 44_000_123
-    time_zone: str = "America/New_York"
-    external_keys: bool = False
-    """Both objects have the unique property ``qbench_id``."""
-    scopes: frozenset[str] = SCOPES
-    burst_calls: int | None = 190
-    """Calls per ten seconds; None: no such limit (and no header)."""
-    search_calls: int | None = 5
-    """Searches per second, all objects together; None: no limit."""
-    daily_calls: int | None = 650_000
-    index_lag_seconds: float = 3.0
-    """How long search does not see what the API wrote; documented as a few seconds."""
-    lock_seconds: float = 0.0
-    """After a batch write, how long the object answers 423 to the next one; documented cure: 2 seconds between requests."""
-    association_inputs: int = 2_000
-    """Inputs of an association batch that writes; 2,000 by an integrator's documentation."""
-    row_errors: frozenset[str] = frozenset({"create", "update", "upsert"})
-    """Batches in which unique trace ids turn a refusal into a row of a 207; documented for create, seen for the others."""
-    echo_trace_ids: bool = False
-    """Whether good rows carry their ``objectWriteTraceId``; in the schema, not in the documented example."""
-    preserve_primary_id: bool = False
-    """Merged records keep the primary's id (a beta) instead of getting a new one."""
-    batch_read_follows_merges: bool = True
-    """Whether batch/read answers for a merged-away id as single reads do; assumed."""
-    archived_values: Literal["free", "taken"] = "free"
-    """Whether a record in the bin gives its unique values free; assumed."""
-    restores_associations: bool = True
-    """Whether a record that comes out of the bin has its associations again; assumed."""
-    create_companies: bool = False
-    """The setting *create and associate companies with contacts*, by email domain."""
-    clock: Callable[[], float] = time.time
-    """Dates, the index lag and the day of the daily limit, in seconds since 1970."""
-    ticks: Callable[[], float] = time.monotonic
-    """The windows of the rate limits, in seconds."""
-    owners: list[dict[str, Any]] = field(default_factory=list, repr=False)
-    obstacles: list[Obstacle] = field(default_factory=list, repr=False)
-
     def __post_init__(self) -> None:
-        self.lock = threading.RLock()
-        self.graph = Associations()
-        self.limits = RateLimits(clock=self.clock, ticks=self.ticks, time_zone=self.time_zone)
-        self.stores = {
-            object_type.name: RecordStore(object_type, keeps_archived_values=lambda: self.archived_values == "taken")
-            for object_type in OBJECT_TYPES
-        }
-        self.locked_until: dict[str, float] = {}
-        self._blocked_emails: frozenset[str] = frozenset()
+        super().__post_init__()
         if self.external_keys:
             for object_type in OBJECT_TYPES:
                 self.add_property(object_type.name, external_key(object_type))
 
     # What exists
-
-    def store(self, object_name: str) -> RecordStore:
-        """The records of one object, by any of its names. Raises KeyError."""
-        return self.stores[BY_NAME[object_name].name]
 
     def add_property(self, object_name: str, prop: Property) -> None:
         """Give an object one more property. Raises ValueError where it exists or is one unique property too many."""
@@ -152,7 +80,7 @@ class HubSpotPortal:
     def block_email(self, email: str) -> None:
         """Refuse an address for ever, as a GDPR deletion can."""
         with self.lock:
-            self._blocked_emails |= {email.lower()}
+            self.blocked_emails |= {email.lower()}
 
     def use_day(self, calls: int) -> None:
         """Count calls that other apps made today."""
@@ -161,38 +89,103 @@ class HubSpotPortal:
 
     # What users do
 
-    def add(self, object_name: str, properties: Mapping[str, str]) -> str:
+    def add(self, object_name: str, properties: Mapping[str, str], *, at: float | None = None, by: Source = SOMEBODY) -> str:
         """Add a record and return its id. Raises ValueError for what the API would refuse too."""
         with self.lock:
-            store = self.store(object_name)
+            store, at = self.store(object_name), self.clock() if at is None else at
             record_id = store.new_id()
-            self._save(store, Record(record_id, {}, self.clock(), self.clock()), properties)
+            self._save(store, Record(record_id, {}, at, at), properties, at=at, by=by)
             return record_id
 
-    def update(self, object_name: str, record_id: str, properties: Mapping[str, str]) -> None:
-        """Edit a record; ``""`` clears. Raises KeyError, or ValueError for what the API would refuse too."""
-        with self.lock:
-            store = self.store(object_name)
-            self._save(store, store.live[store.resolve(record_id)], properties)
+    def update(
+        self,
+        object_name: str,
+        record_id: str,
+        properties: Mapping[str, str],
+        *,
+        at: float | None = None,
+        by: Source = SOMEBODY,
+        seen_after: float | None = None,
+    ) -> None:
+        """Edit a record; ``""`` clears.
 
-    def archive(self, object_name: str, record_id: str) -> None:
-        """Delete a record: it goes to the bin. Raises KeyError."""
+        ``at`` may lie in the past: then it shows now what was stamped before, as a late commit does. ``seen_after``: for how
+        long search does not see it, ``edit_lag_seconds`` when left out; reads see it at once.
+
+        Raises KeyError, or ValueError for what the API would refuse too, and for a time before that of the value it replaces.
+        """
+        with self.lock:
+            store, at = self.store(object_name), self.clock() if at is None else at
+            record = store.live[store.resolve(record_id)]
+            held = (store.history.latest(record.id, name) for name in properties)
+            if any(version is not None and version.at > at for version in held):
+                raise ValueError("this time lies before that of a value to be replaced")
+            self._save(store, record, properties, at=at, by=by, seen_after=seen_after)
+
+    def load_file(self, object_name: str, rows: Sequence[Mapping[str, str]], *, at: float | None = None) -> list[str]:
+        """Import a file and return its records' ids: rows with ``hs_object_id`` change records, the others are new ones.
+
+        All of them get one stamp. Raises KeyError, or ValueError at the first row that the API would refuse too.
+        """
+        with self.lock:
+            store, at = self.store(object_name), self.clock() if at is None else at
+            ids = []
+            for row in rows:
+                properties = {name: value for name, value in row.items() if name != "hs_object_id"}
+                known = row.get("hs_object_id")
+                record = Record(store.new_id(), {}, at, at) if known is None else store.live[store.resolve(known)]
+                self._save(store, record, properties, at=at, by=IMPORT)
+                ids.append(record.id)
+            return ids
+
+    def touch(self, object_name: str, record_ids: Iterable[str] | None = None, *, at: float | None = None) -> None:
+        """Move the stamps of these records, or of all, and nothing else, as HubSpot's own jobs do. Raises KeyError."""
+        with self.lock:
+            store, at = self.store(object_name), self.clock() if at is None else at
+            for record_id in list(store.live) if record_ids is None else record_ids:
+                store.restamp(store.live[record_id].id, at=at, visible=self._seen(None))
+
+    def recalculate(self, object_name: str, record_id: str, values: Mapping[str, str], *, at: float | None = None) -> None:
+        """Give calculated properties other values, which moves no stamp. Raises KeyError, or ValueError for other properties."""
+        with self.lock:
+            store, at = self.store(object_name), self.clock() if at is None else at
+            if not all(store.properties[name].calculated for name in values):
+                raise ValueError("these are not all calculated properties")
+            record = store.live[record_id]
+            self.write(store, record, values, visible=self._seen(None), source=CALCULATED, at=at, stamp=record.updated)
+
+    def archive(self, object_name: str, record_id: str, *, at: float | None = None) -> None:
+        """Delete a record: it goes to the bin for 90 days. Raises KeyError."""
         with self.lock:
             store = self.store(object_name)
-            store.archive(store.live[store.resolve(record_id)].id, at=self.clock(), visible=0)
+            at = self.clock() if at is None else at
+            store.archive(store.live[store.resolve(record_id)].id, at=at, visible=self._seen(None))
 
     def restore(self, object_name: str, record_id: str) -> None:
         """Take a record out of the bin. Raises KeyError, or ValueError where a unique value is taken meanwhile."""
         with self.lock:
             store = self.store(object_name)
-            store.restore(record_id, at=self.clock(), visible=0)
+            store.empty_bin(self.clock())
+            store.restore(record_id, at=self.clock(), visible=self._seen(None))
             if not self.restores_associations:
                 self.graph.forget(store.type.name, record_id)
 
     def purge(self, object_name: str, record_id: str) -> None:
         """Empty the bin of one record, as 90 days do. Raises KeyError."""
         with self.lock:
-            del self.store(object_name).bin[record_id]
+            self.store(object_name).erase(self.store(object_name).bin[record_id].id, visible=0)
+
+    def delete_for_privacy(self, object_name: str, record_id: str, *, visible: float = 0) -> None:
+        """Delete a record, live or in the bin, without a copy, and refuse its email addresses for ever. Raises KeyError.
+
+        By reading it is told from an emptied bin by nothing.
+        """
+        with self.lock:
+            store = self.store(object_name)
+            found = store.live.get(store.resolve(record_id)) or store.bin[record_id]
+            self.blocked_emails |= {address.lower() for address in addresses(found.properties)}
+            self.graph.forget(store.type.name, found.id)
+            store.erase(found.id, visible=visible)
 
     def merge(self, object_name: str, primary: str, secondary: str) -> str:
         """Merge two records and return the merged one's id: a new one, unless ``preserve_primary_id``.
@@ -212,8 +205,11 @@ class HubSpotPortal:
                 properties["hs_additional_emails"] = additional
             for loser in (first, second):
                 if loser.id != merged_id:
-                    store.remove(loser.id, merged_into=merged_id, visible=0)
-            store.put(Record(merged_id, properties, min(first.created, second.created), self.clock()), visible=0)
+                    store.remove(loser.id, merged_into=merged_id, visible=self._seen(None))
+            before = first.properties if merged_id == first.id else {}
+            changed = {name: value for name, value in properties.items() if before.get(name) != value}
+            store.history.note(merged_id, changed, at=self.clock(), source=MERGE)
+            store.put(Record(merged_id, properties, min(first.created, second.created), self.clock()), visible=self._seen(None))
             self.graph.move(store.type.name, primary=first.id, secondary=second.id, merged=merged_id)
             return merged_id
 
@@ -221,7 +217,7 @@ class HubSpotPortal:
         """Associate a contact with a company, by default as its primary one. Raises KeyError."""
         with self.lock:
             contact, company = self.store("contacts").live[contact_id], self.store("companies").live[company_id]
-            self.graph.add(contact.id, company.id, types=types)
+            self.link(contact.id, company.id, types=types, visible=self._seen(None))
 
     # What a test reads
 
@@ -243,89 +239,30 @@ class HubSpotPortal:
             contacts, companies = self.stores["contacts"].live, self.stores["companies"].live
             return [pair for pair in self.graph.pairs() if pair[0] in contacts and pair[1] in companies]
 
-    # What the API's modules share
-
-    def reader(self, store: RecordStore, name: str) -> Callable[[Record], str | None]:
-        """Reads one property of many records."""
-        if name in COMPUTED or name == store.type.modified:
-            return lambda record: self.value(store, record, name)
-        return lambda record: record.properties.get(name)
-
-    def value(self, store: RecordStore, record: Record, name: str) -> str | None:
-        """The value of one property of a record, HubSpot's own ones included; None for a blank."""
-        if name == "hs_object_id":
-            return record.id
-        if name == "createdate":
-            return timestamp(record.created)
-        if name == store.type.modified:
-            return timestamp(record.updated)
-        if name == "associatedcompanyid" and store.type.name == "contacts":
-            company = self.graph.primary(record.id)
-            return company if company in self.stores["companies"].live else None
-        if name == "num_associated_contacts" and store.type.name == "companies":
-            live = self.stores["contacts"].live
-            return str(sum(contact in live for contact in self.graph.contacts(record.id)))
-        return record.properties.get(name)
-
-    def show(self, store: RecordStore, record: Record, names: list[str] | None = None) -> dict[str, Any]:
-        """A record as the API writes it, with these properties (None: everything that is set) and those never left out."""
-        wanted = record.properties if names is None else (name for name in names if self._may_read(store, name))
-        properties = {name: self.value(store, record, name) for name in sorted({*wanted, *store.type.always})}
-        shown: dict[str, Any] = {
-            "id": record.id,
-            "properties": properties,
-            "createdAt": properties["createdate"],
-            "updatedAt": properties[store.type.modified],
-            "archived": record.archived is not None,
-        }
-        if record.archived is not None:
-            shown["archivedAt"] = timestamp(record.archived)
-        return shown
-
-    def _may_read(self, store: RecordStore, name: str) -> bool:
-        prop = store.properties.get(name)
-        return prop is not None and (
-            prop.sensitivity == "non_sensitive" or f"crm.objects.{store.type.name}.{prop.sensitivity}.read.v2" in self.scopes
-        )
-
-    def checked(self, object_type: ObjectType, changes: Mapping[str, str]) -> tuple[dict[str, str], list[Any]]:
-        """Changes in the form in which they are kept, and what is wrong with them."""
-        return check(
-            changes,
-            self.stores[object_type.name].properties,
-            owners=frozenset(owner["id"] for owner in self.owners if not owner["archived"]),
-            blocked_emails=self._blocked_emails,
-        )
-
-    def write(self, store: RecordStore, record: Record, changes: Mapping[str, str], *, visible: float) -> Record:
-        """Store a record with checked changes."""
-        properties = {name: value for name, value in {**record.properties, **changes}.items() if value != ""}
-        written = Record(record.id, properties, record.created, self.clock())
-        is_new = record.id not in store.live
-        store.put(written, visible=visible)
-        if is_new and self.create_companies and store.type.name == "contacts":
-            self._associate_by_domain(written, visible=visible)
-        return written
-
-    def _save(self, store: RecordStore, record: Record, properties: Mapping[str, str]) -> None:
+    def _save(
+        self,
+        store: RecordStore,
+        record: Record,
+        properties: Mapping[str, str],
+        *,
+        at: float,
+        by: Source,
+        seen_after: float | None = None,
+    ) -> None:
         changes, problems = self.checked(store.type, properties)
         if problems:
             raise ValueError(f"refused by the portal: {', '.join(f'{problem.name} {problem.error}' for problem in problems)}")
         for claim in store.claims({**record.properties, **changes}):
             if store.holder(*claim) not in (None, record.id):
                 raise ValueError(f"record {store.holder(*claim)} holds this {claim[0]}")
-        self.write(store, record, changes, visible=0)
+        is_new = record.id not in store.live
+        stamp = at if is_new else at + self.stamp_lag_seconds
+        self.write(store, record, changes, visible=self._seen(seen_after), source=by, at=at, stamp=stamp)
 
-    def _associate_by_domain(self, contact: Record, *, visible: float) -> None:
-        domain = contact.properties.get("email", "").partition("@")[2]
-        if not domain or domain in PERSONAL_DOMAINS:
-            return
-        companies = self.stores["companies"]
-        company = next((record for record in companies.live.values() if record.properties.get("domain") == domain), None)
-        if company is None:
-            blank = Record(companies.new_id(), {}, self.clock(), self.clock())
-            company = self.write(companies, blank, {"domain": domain, "name": domain}, visible=visible)
-        self.graph.add(contact.id, company.id, types=(UNLABELLED, PRIMARY))
+    def _seen(self, after: float | None) -> float:
+        """From when on search sees what a user does now; at once also where it has not seen yet what the API wrote before."""
+        lag = self.edit_lag_seconds if after is None else after
+        return self.clock() + lag if lag else 0.0
 
 
 def _merged_ids(first: Record, second: Record, merged_id: str) -> str:

@@ -110,6 +110,8 @@ class ObjectType:
     default_properties: tuple[str, ...]
     first_id: int
     properties: tuple[Property, ...]
+    kept_versions: int
+    """How many values of a property its history keeps, the present one among them (knowledge base, *Export property history*)."""
     required_any: tuple[str, ...] = ()
 
     @property
@@ -171,6 +173,7 @@ COMPANIES = ObjectType(
     modified="hs_lastmodifieddate",
     default_properties=("createdate", "domain", "hs_lastmodifieddate", "hs_object_id", "name"),
     first_id=18_000_000_001,
+    kept_versions=20,
     required_any=("name", "domain"),
     properties=(
         *_plain(
@@ -217,6 +220,7 @@ CONTACTS = ObjectType(
     modified="lastmodifieddate",
     default_properties=("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname"),
     first_id=70_000_000_001,
+    kept_versions=45,
     properties=(
         *_plain(
             "contactinformation",
@@ -250,6 +254,10 @@ CONTACTS = ObjectType(
             options=_choices(("New", "NEW"), ("Open", "OPEN"), ("In Progress", "IN_PROGRESS"), ("Unqualified", "UNQUALIFIED")),
         ),
         _property("contactinformation", "hs_email_optout", "Unsubscribed from all email", "bool/booleancheckbox", calculated=True),
+        # There, and blank on every contact: a search by it finds nothing and says nothing (seen live).
+        _property(
+            "contactinformation", "hs_lastmodifieddate", "Object last modified date/time", "datetime/date", read_only=True, hidden=True
+        ),
         _property("contactinformation", "associatedcompanyid", "Primary Associated Company ID", "number/number", read_only=True),
         *_system("contactinformation", "lastmodifieddate"),
     ),

@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from crm_pipeline.sandbox.hubspot.history import History
 from crm_pipeline.sandbox.hubspot.properties import ObjectType, Property
+
+DAYS_IN_BIN = 90
+"""How long a deleted record, or list, can be restored."""
 
 Claim = tuple[str, str]
 """A unique property and a value of it."""
@@ -29,6 +33,11 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def milliseconds(seconds: float) -> float:
+    """A time as search compares it, in whole milliseconds, as the text of ``timestamp`` says it."""
+    return float(round(seconds * 1_000_000) // 1_000)
+
+
 def addresses(properties: Mapping[str, str]) -> list[str]:
     """Every email address of a contact: its own and the additional ones, which count as unique too."""
     additional = properties.get("hs_additional_emails", "").split(";")
@@ -46,6 +55,9 @@ class RecordStore:
         self.bin: dict[str, Record] = {}
         self.merged: dict[str, str] = {}
         self.indexed: dict[str, Record] = {}
+        self.history = History()
+        self.watchers: list[Callable[[RecordStore, str, Record | None], None]] = []
+        """Whom to tell of a record that was changed, or is no more."""
         self._holders: dict[Claim, str] = {}
         self._pending: list[tuple[float, str, Record | None]] = []
         self._order: list[int] = []
@@ -95,6 +107,14 @@ class RecordStore:
         self.live[record.id] = record
         self._holders.update(dict.fromkeys(self.claims(record.properties), record.id))
         self._pending.append((visible, record.id, record))
+        self._tell(record.id, record)
+
+    def restamp(self, record_id: str, *, at: float, visible: float) -> None:
+        """Move a live record's stamp on, and nothing else; it never goes back. Raises KeyError."""
+        record = self.live[record_id]
+        if at > record.updated:
+            self.live[record_id] = replace(record, updated=at)
+            self._pending.append((visible, record_id, self.live[record_id]))
 
     def archive(self, record_id: str, *, at: float, visible: float) -> None:
         """Move a record to the bin; does nothing for an id that is not live."""
@@ -105,6 +125,7 @@ class RecordStore:
         if not self._keeps_archived_values():
             self._release(record)
         self._pending.append((visible, record_id, None))
+        self._tell(record_id, None)
 
     def restore(self, record_id: str, *, at: float, visible: float) -> None:
         """Take a record out of the bin. Raises KeyError where it is not there, ValueError where a unique value is taken."""
@@ -119,6 +140,22 @@ class RecordStore:
         self._release(self.live.pop(record_id))
         self.merged[record_id] = merged_into
         self._pending.append((visible, record_id, None))
+        self._tell(record_id, None)
+
+    def erase(self, record_id: str, *, visible: float) -> None:
+        """Lose a record for good, live or in the bin. Raises KeyError."""
+        record = self.live.pop(record_id, None) or self.bin.pop(record_id)
+        self._release(record)
+        self.history.forget(record_id)
+        self._pending.append((visible, record_id, None))
+        self._tell(record_id, None)
+
+    def empty_bin(self, now: float) -> None:
+        """Lose the records that were deleted too long ago to be restored."""
+        long_ago = now - DAYS_IN_BIN * 86_400
+        for record in list(self.bin.values()):
+            if record.archived is not None and record.archived < long_ago:
+                self.erase(record.id, visible=0)
 
     def searchable(self, now: float) -> Mapping[str, Record]:
         """What search sees at this time: states older than the index lag."""
@@ -143,6 +180,10 @@ class RecordStore:
             record = source.get(str(self._order[position]))
             if record is not None:
                 yield record
+
+    def _tell(self, record_id: str, record: Record | None) -> None:
+        for watcher in self.watchers:
+            watcher(self, record_id, record)
 
     def _release(self, record: Record) -> None:
         for claim in self.claims(record.properties):

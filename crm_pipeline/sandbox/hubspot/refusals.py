@@ -89,6 +89,11 @@ def too_many_inputs(limit: int) -> Refusal:
     return Refusal(400, f"The maximum number of inputs supported in a batch is {limit}. Please reduce the number of items and try again")
 
 
+def too_many_histories(limit: int) -> Refusal:
+    """A batch of reads with property history that is too large."""
+    return Refusal(400, f"The maximum number of inputs supported in a batch request for property histories is {limit}")
+
+
 def duplicate_ids(ids: list[str]) -> Refusal:
     """A batch that names a record twice."""
     listed = ", ".join(ids)

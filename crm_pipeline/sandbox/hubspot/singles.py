@@ -15,13 +15,16 @@ from crm_pipeline.sandbox.hubspot.values import read_properties
 from crm_pipeline.sandbox.hubspot.writes import carry_out, plan_create, plan_update
 
 LARGEST_PAGE = 100
+LARGEST_PAGE_WITH_HISTORY = 50
+"""Documented as smaller than without; the number that an integrator asks for."""
 
 
 def listing(portal: HubSpotPortal, store: RecordStore, query: Mapping[str, str], *, path: str) -> Answer:
     """A page of all records in the order of their ids; ``after`` is the next page's first id."""
     limit, start = query.get("limit", "10"), query.get("after") or "0"
-    if not limit.isdigit() or not 0 < int(limit) <= LARGEST_PAGE:
-        raise Refusal(400, f"The limit must be between 1 and {LARGEST_PAGE}")
+    largest = LARGEST_PAGE_WITH_HISTORY if query.get("propertiesWithHistory") else LARGEST_PAGE
+    if not limit.isdigit() or not 0 < int(limit) <= largest:
+        raise Refusal(400, f"The limit must be between 1 and {largest}")
     if not start.isdigit():
         raise Refusal(400, "Invalid value for after")
     records = list(islice(store.listed(start=int(start), archived=query.get("archived") == "true"), int(limit) + 1))
@@ -76,6 +79,27 @@ def merge(portal: HubSpotPortal, store: RecordStore, body: Any) -> Answer:
     return Answer(portal.show(store, store.live[merged], list(store.type.default_properties)))
 
 
+def delete_for_privacy(portal: HubSpotPortal, store: RecordStore, body: Any) -> Answer:
+    """A contact without a copy; an address that nobody has is refused for ever from then on (documented).
+
+    Only contacts have this (specification). An id that leads nowhere is 404: assumed.
+    """
+    if store.type.name != "contacts":
+        raise Refusal(404, "The requested resource could not be found", category=None)
+    if not isinstance(body, dict) or not isinstance(body.get("objectId"), str):
+        raise refusals.missing_member("objectId")
+    wanted, by = body["objectId"], body.get("idProperty")
+    check_id_property(portal, store, by)
+    found = store.holder(by, wanted) if by is not None else store.resolve(wanted)
+    if found is not None and (found in store.live or found in store.bin):
+        portal.delete_for_privacy("contacts", found, visible=portal.clock() + portal.index_lag_seconds)
+    elif by == "email":
+        portal.block_email(wanted)
+    else:
+        raise refusals.not_found()
+    return Answer(status=204)
+
+
 def _entry(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise refusals.invalid_json("Cannot deserialize the body")
@@ -92,11 +116,16 @@ def _live(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapp
 
 
 def _shown(portal: HubSpotPortal, store: RecordStore, record: Record, query: Mapping[str, str]) -> dict[str, Any]:
-    names = [name for name in query.get("properties", "").split(",") if name] or list(store.type.default_properties)
-    shown = portal.show(store, record, names)
-    if query.get("associations"):
-        wanted = [name for name in query["associations"].split(",") if name]
-        associations = linking.inline(portal, store, record.id, wanted)
-        if associations:
-            shown["associations"] = associations
+    """A record as asked for; unlike in a batch, properties with their history are among the plain ones too (seen live)."""
+    history = _names(query, "propertiesWithHistory")
+    shown = portal.show(store, record, [*_names(query, "properties"), *history] or store.type.default_properties)
+    if history:
+        shown["propertiesWithHistory"] = portal.show_history(store, record, history)
+    associations = linking.inline(portal, store, record.id, _names(query, "associations"))
+    if associations:
+        shown["associations"] = associations
     return shown
+
+
+def _names(query: Mapping[str, str], member: str) -> list[str]:
+    return [name for name in query.get(member, "").split(",") if name]

@@ -63,8 +63,8 @@ def carry_out(portal: HubSpotPortal, store: RecordStore, write: Write) -> dict[s
     written = portal.write(store, record, write.changes, visible=visible)
     for other, labels in write.associations:
         contact, company = (written.id, other) if store.type.name == "contacts" else (other, written.id)
-        portal.graph.add(contact, company, types=[label.contact_to_company for label in labels])
-    row = portal.show(store, written, list(write.sent))
+        portal.link(contact, company, types=[label.contact_to_company for label in labels], visible=visible)
+    row = portal.show(store, store.live[written.id], write.sent)
     if portal.echo_trace_ids and write.trace_id is not None:
         row["objectWriteTraceId"] = write.trace_id
     return row

@@ -39,6 +39,7 @@ class Served:
     url: str
     http: httpx.Client
     clock: Hand
+    faults: Faults
 
     def post(self, path: str, body: Any, *, expect: int | None = 200) -> Any:
         """Post a body and return the answer's, after a look at its status."""
@@ -68,26 +69,27 @@ class Front:
 
 
 @pytest.fixture(scope="session")
-def front() -> Iterator[tuple[Front, str, httpx.Client]]:
+def front() -> Iterator[tuple[Front, str, httpx.Client, Faults]]:
     """One server and one client (whose making is dear) for all tests."""
-    front = Front()
-    with serve({"hubspot": front}, journal=Journal(), faults=Faults()) as urls, httpx.Client(base_url=urls["hubspot"], timeout=60) as http:
-        yield front, urls["hubspot"], http
+    front, faults = Front(), Faults()
+    with serve({"hubspot": front}, journal=Journal(), faults=faults) as urls, httpx.Client(base_url=urls["hubspot"], timeout=60) as http:
+        yield front, urls["hubspot"], http, faults
 
 
 @pytest.fixture
-def served_portal(front: tuple[Front, str, httpx.Client]) -> Serve:
+def served_portal(front: tuple[Front, str, httpx.Client, Faults]) -> Iterator[Serve]:
     """Serves a portal with these settings; its clocks stand still until they are moved."""
-    served, url, http = front
+    served, url, http, faults = front
 
     def start(**settings: Any) -> Served:
         clock = Hand()
         portal = HubSpotPortal(**{"token": TOKEN, "external_keys": True, "clock": clock, "ticks": clock, **settings})
         served.app = hubspot_app(portal)
         http.headers["Authorization"] = f"Bearer {portal.token}"
-        return Served(portal, url, http, clock)
+        return Served(portal, url, http, clock, faults)
 
-    return start
+    yield start
+    faults.clear()
 
 
 @pytest.fixture

@@ -44,6 +44,14 @@ def test_emails_are_kept_and_answered_in_lower_case(hubspot: Served) -> None:
     assert row["properties"]["email"] == "ada@example.com"
 
 
+def test_values_are_kept_in_the_form_that_the_portal_gives_them(served_portal: Serve) -> None:
+    served = served_portal(kept_form=lambda name, value: value.strip().upper() if name == "city" else value)
+    row = served.post(f"{CONTACTS}/batch/upsert", {"inputs": [contact_row(1, city=" Paris ", lastname=" Byron ")]})["results"][0]
+    assert (row["properties"]["city"], row["properties"]["lastname"]) == ("PARIS", " Byron ")
+    served.portal.update("contacts", row["id"], {"city": "Rome\r\n"})
+    assert served.portal.record("contacts", row["id"])["properties"]["city"] == "ROME"
+
+
 @pytest.mark.parametrize(("settings", "member"), [({}, None), ({"echo_trace_ids": True}, "trace-1")])
 def test_good_rows_carry_their_trace_id_only_where_set(served_portal: Serve, settings: dict[str, Any], member: str | None) -> None:
     served = served_portal(**settings)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from crm_pipeline.sandbox.hubspot.history import person
+from crm_pipeline.sandbox.hubspot.settings import LIST_SCOPES, SCOPES
 from crm_pipeline_tests.sandbox.hubspot.conftest import Serve, contact_row, pair, reading, searching
 
 
@@ -21,15 +23,35 @@ def test_the_official_client_upserts_with_a_207_associates_reads_and_searches(se
     assert [(row.new, row.properties["qbench_id"]) for row in upserted.results] == [(True, "1")]
     assert [error.context["objectWriteTraceId"] for error in upserted.errors] == [["trace-2"]]
 
-    person = upserted.results[0].id
-    client.crm.associations.v4.batch_api.create("contacts", "companies", {"inputs": [pair(person, company.id, 279, 1)]})
-    assert served.portal.associations() == [(person, company.id, frozenset({1, 279}))]
+    contact = upserted.results[0].id
+    client.crm.associations.v4.batch_api.create("contacts", "companies", {"inputs": [pair(contact, company.id, 279, 1)]})
+    assert served.portal.associations() == [(contact, company.id, frozenset({1, 279}))]
 
-    read = client.crm.contacts.batch_api.read(reading(person, "404"))
-    assert ([row.id for row in read.results], read.errors[0].context) == ([person], {"ids": ["404"]})
+    read = client.crm.contacts.batch_api.read(reading(contact, "404"))
+    assert ([row.id for row in read.results], read.errors[0].context) == ([contact], {"ids": ["404"]})
     assert client.crm.contacts.search_api.do_search(searching()).total == 1
     assert "qbench_id" in [prop.name for prop in client.crm.properties.core_api.get_all("contacts").results]
     assert client.crm.owners.owners_api.get_page().results == []
+
+
+def test_the_official_client_reads_histories_and_lists(served_portal: Serve) -> None:
+    from hubspot import HubSpot
+
+    served = served_portal(scopes=SCOPES | LIST_SCOPES)
+    client: Any = HubSpot(access_token=served.portal.token, host=served.url, retry=False)
+    company = served.portal.add("companies", {"name": "Acme"}, by=person(7))
+    read = client.crm.companies.batch_api.read(reading(company, propertiesWithHistory=["name"]))
+    assert [(one.value, one.source_type, one.updated_by_user_id) for one in read.results[0].properties_with_history["name"]] == [
+        ("Acme", "CRM_UI", 7)
+    ]
+
+    made = served.portal.lists.add("Lab customers", "companies")
+    served.portal.lists.join(made, company)
+    assert client.crm.lists.lists_api.get_by_name("lab customers", "0-2").list.list_id == made
+    page = client.crm.lists.memberships_api.get_page(made, limit=250)
+    assert [one.record_id for one in page.results] == [company]
+    assert [one.list_id for one in client.crm.lists.memberships_api.get_lists("0-2", company).results] == [made]
+    assert client.crm.lists.lists_api.do_search({"query": "lab", "additionalProperties": [], "offset": 0}).total == 1
 
 
 def test_the_official_client_raises_on_a_wrong_token(served_portal: Serve) -> None:
