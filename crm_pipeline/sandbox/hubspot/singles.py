@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import islice
 from typing import Any
+
+from starlette.datastructures import QueryParams
 
 from crm_pipeline.sandbox.hubspot import linking, refusals
 from crm_pipeline.sandbox.hubspot.batches import check_id_property
@@ -19,7 +20,7 @@ LARGEST_PAGE_WITH_HISTORY = 50
 """Documented as smaller than without; the number that an integrator asks for."""
 
 
-def listing(portal: HubSpotPortal, store: RecordStore, query: Mapping[str, str], *, path: str) -> Answer:
+def listing(portal: HubSpotPortal, store: RecordStore, query: QueryParams, *, path: str) -> Answer:
     """A page of all records in the order of their ids; ``after`` is the next page's first id."""
     limit, start = query.get("limit", "10"), query.get("after") or "0"
     largest = LARGEST_PAGE_WITH_HISTORY if query.get("propertiesWithHistory") else LARGEST_PAGE
@@ -35,7 +36,7 @@ def listing(portal: HubSpotPortal, store: RecordStore, query: Mapping[str, str],
     return Answer(answer)
 
 
-def read(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapping[str, str]) -> Answer:
+def read(portal: HubSpotPortal, store: RecordStore, record_id: str, query: QueryParams) -> Answer:
     """One record by its id, by one that was merged into it, or by a unique property."""
     if query.get("archived") == "true":
         if record_id not in store.bin:
@@ -52,7 +53,7 @@ def create(portal: HubSpotPortal, store: RecordStore, body: Any) -> Answer:
     return Answer(carry_out(portal, store, plan_create(portal, store, entry, {})), 201)
 
 
-def update(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapping[str, str], body: Any) -> Answer:
+def update(portal: HubSpotPortal, store: RecordStore, record_id: str, query: QueryParams, body: Any) -> Answer:
     """Changes of one record; unlike the batch it follows merges (documented)."""
     record = _live(portal, store, record_id, query)
     return Answer(carry_out(portal, store, plan_update(portal, store, _entry(body), record, {})))
@@ -106,7 +107,7 @@ def _entry(body: Any) -> dict[str, Any]:
     return {**body, "properties": read_properties(body.get("properties"))}
 
 
-def _live(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapping[str, str]) -> Record:
+def _live(portal: HubSpotPortal, store: RecordStore, record_id: str, query: QueryParams) -> Record:
     id_property = query.get("idProperty")
     check_id_property(portal, store, id_property)
     found = store.resolve(record_id) if id_property is None else store.holder(id_property, record_id)
@@ -115,7 +116,7 @@ def _live(portal: HubSpotPortal, store: RecordStore, record_id: str, query: Mapp
     return store.live[found]
 
 
-def _shown(portal: HubSpotPortal, store: RecordStore, record: Record, query: Mapping[str, str]) -> dict[str, Any]:
+def _shown(portal: HubSpotPortal, store: RecordStore, record: Record, query: QueryParams) -> dict[str, Any]:
     """A record as asked for; unlike in a batch, properties with their history are among the plain ones too (seen live)."""
     history = _names(query, "propertiesWithHistory")
     shown = portal.show(store, record, [*_names(query, "properties"), *history] or store.type.default_properties)
@@ -127,5 +128,6 @@ def _shown(portal: HubSpotPortal, store: RecordStore, record: Record, query: Map
     return shown
 
 
-def _names(query: Mapping[str, str], member: str) -> list[str]:
-    return [name for name in query.get(member, "").split(",") if name]
+def _names(query: QueryParams, member: str) -> list[str]:
+    """The names that a member of the query lists, by commas or by coming several times: clients send either."""
+    return [name for part in query.getlist(member) for name in part.split(",") if name]

@@ -20,6 +20,13 @@ def test_one_record_is_created_read_changed_and_deleted(hubspot: Served) -> None
     assert hubspot.get(f"{CONTACTS}/{created['id']}", archived="true")["archived"] is True
 
 
+@pytest.mark.parametrize("asked", ["properties=name,city", "properties=name&properties=city"])
+def test_properties_are_listed_by_commas_or_one_by_one(hubspot: Served, asked: str) -> None:
+    company = hubspot.portal.add("companies", {"name": "Acme", "city": "Paris"})
+    shown = hubspot.http.get(f"{COMPANIES}/{company}?{asked}").json()["properties"]
+    assert (shown["name"], shown["city"]) == ("Acme", "Paris")
+
+
 def test_a_single_create_of_an_existing_email_is_a_409(hubspot: Served) -> None:
     hubspot.portal.add("contacts", {"email": "ada@example.com"})
     hubspot.post(CONTACTS, {"properties": {"email": "ada@example.com"}, "associations": []}, expect=409)
