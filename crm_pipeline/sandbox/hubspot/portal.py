@@ -92,9 +92,9 @@ class HubSpotPortal(PortalCore):
     def add(self, object_name: str, properties: Mapping[str, str], *, at: float | None = None, by: Source = SOMEBODY) -> str:
         """Add a record and return its id. Raises ValueError for what the API would refuse too."""
         with self.lock:
-            store, at = self.store(object_name), self.clock() if at is None else at
+            store, at = self.store(object_name), self._time(at)
             record_id = store.new_id()
-            self._save(store, Record(record_id, {}, at, at), properties, at=at, by=by)
+            self._save(store, Record(record_id, {}, at, at), properties, at=at, stamp=at, by=by)
             return record_id
 
     def update(
@@ -115,12 +115,12 @@ class HubSpotPortal(PortalCore):
         Raises KeyError, or ValueError for what the API would refuse too, and for a time before that of the value it replaces.
         """
         with self.lock:
-            store, at = self.store(object_name), self.clock() if at is None else at
+            store, at = self.store(object_name), self._time(at)
             record = store.live[store.resolve(record_id)]
             held = (store.history.latest(record.id, name) for name in properties)
             if any(version is not None and version.at > at for version in held):
                 raise ValueError("this time lies before that of a value to be replaced")
-            self._save(store, record, properties, at=at, by=by, seen_after=seen_after)
+            self._save(store, record, properties, at=at, stamp=at + self.stamp_lag_seconds, by=by, seen_after=seen_after)
 
     def load_file(self, object_name: str, rows: Sequence[Mapping[str, str]], *, at: float | None = None) -> list[str]:
         """Import a file and return its records' ids: rows with ``hs_object_id`` change records, the others are new ones.
@@ -128,27 +128,27 @@ class HubSpotPortal(PortalCore):
         All of them get one stamp. Raises KeyError, or ValueError at the first row that the API would refuse too.
         """
         with self.lock:
-            store, at = self.store(object_name), self.clock() if at is None else at
+            store, at = self.store(object_name), self._time(at)
             ids = []
             for row in rows:
                 properties = {name: value for name, value in row.items() if name != "hs_object_id"}
                 known = row.get("hs_object_id")
                 record = Record(store.new_id(), {}, at, at) if known is None else store.live[store.resolve(known)]
-                self._save(store, record, properties, at=at, by=IMPORT)
+                self._save(store, record, properties, at=at, stamp=at, by=IMPORT)
                 ids.append(record.id)
             return ids
 
     def touch(self, object_name: str, record_ids: Iterable[str] | None = None, *, at: float | None = None) -> None:
         """Move the stamps of these records, or of all, and nothing else, as HubSpot's own jobs do. Raises KeyError."""
         with self.lock:
-            store, at = self.store(object_name), self.clock() if at is None else at
+            store, at = self.store(object_name), self._time(at)
             for record_id in list(store.live) if record_ids is None else record_ids:
                 store.restamp(store.live[record_id].id, at=at, visible=self._seen(None))
 
     def recalculate(self, object_name: str, record_id: str, values: Mapping[str, str], *, at: float | None = None) -> None:
         """Give calculated properties other values, which moves no stamp. Raises KeyError, or ValueError for other properties."""
         with self.lock:
-            store, at = self.store(object_name), self.clock() if at is None else at
+            store, at = self.store(object_name), self._time(at)
             if not all(store.properties[name].calculated for name in values):
                 raise ValueError("these are not all calculated properties")
             record = store.live[record_id]
@@ -158,8 +158,7 @@ class HubSpotPortal(PortalCore):
         """Delete a record: it goes to the bin for 90 days. Raises KeyError."""
         with self.lock:
             store = self.store(object_name)
-            at = self.clock() if at is None else at
-            store.archive(store.live[store.resolve(record_id)].id, at=at, visible=self._seen(None))
+            store.archive(store.live[store.resolve(record_id)].id, at=self._time(at), visible=self._seen(None))
 
     def restore(self, object_name: str, record_id: str) -> None:
         """Take a record out of the bin. Raises KeyError, or ValueError where a unique value is taken meanwhile."""
@@ -246,6 +245,7 @@ class HubSpotPortal(PortalCore):
         properties: Mapping[str, str],
         *,
         at: float,
+        stamp: float,
         by: Source,
         seen_after: float | None = None,
     ) -> None:
@@ -255,9 +255,10 @@ class HubSpotPortal(PortalCore):
         for claim in store.claims({**record.properties, **changes}):
             if store.holder(*claim) not in (None, record.id):
                 raise ValueError(f"record {store.holder(*claim)} holds this {claim[0]}")
-        is_new = record.id not in store.live
-        stamp = at if is_new else at + self.stamp_lag_seconds
         self.write(store, record, changes, visible=self._seen(seen_after), source=by, at=at, stamp=stamp)
+
+    def _time(self, at: float | None) -> float:
+        return self.clock() if at is None else at
 
     def _seen(self, after: float | None) -> float:
         """From when on search sees what a user does now; at once also where it has not seen yet what the API wrote before."""
