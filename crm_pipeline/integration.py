@@ -19,8 +19,10 @@ from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.addresses import possible_types
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.mapping.reading import Reading
+from crm_pipeline.mapping.refusals import entries_back, refusals
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
+from crm_pipeline.qbench.fields import KEPT_BY_QBENCH
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.links.policy import LinkPolicy
@@ -235,9 +237,32 @@ class IntegrationAttributes(YamlModel):
             for record_type, spec in self.records.items()
             for problem in (*_map_problems(spec, crms=crms), *_sync_on_problems(spec, crms=crms), *_owner_problems(spec, crms=crms))
         ]
+        problems += self._way_back_problems()
+        problems = problems or require_supported(self)
         if problems:
             raise ProblemsError(problems)
         return self
+
+    @property
+    def ways_back(self) -> list[KeyPath]:
+        """The places of the mappings that bring something back from a CRM."""
+        crms = self.crms.configured
+        return [(MODELS[record_type].plural, *path) for record_type, spec in self.records.items() for path in entries_back(spec, crms)]
+
+    def _way_back_problems(self) -> Iterator[Problem]:
+        """What is wrong about directions, and about the two keys that must agree before QBench is written."""
+        keys = {crm: settings.external_key for crm, settings in self.crms.configured.items()}
+        for record_type, spec in self.records.items():
+            found = refusals(spec, external_keys=keys, kept=KEPT_BY_QBENCH[record_type])
+            yield from (problem.below(MODELS[record_type].plural) for problem in found)
+        if self.qbench.writes and not self.ways_back:
+            message = (
+                "no mapping has a `direction` that brings anything back; give one `direction: both` or `from_crm`, or leave `writes` away"
+            )
+            yield Problem(("qbench", "writes"), message)
+        elif not self.qbench.writes:
+            message = "it writes into QBench, which `qbench.writes: true` must allow; set that too, or leave `direction` away"
+            yield from (Problem((*path, "direction"), message) for path in self.ways_back)
 
 
 class WrittenAttributes(Translated, IntegrationAttributes):
@@ -269,6 +294,12 @@ class IntegrationSpec(IntegrationAttributes):
             resend=resend,
             retries=self.retries,
         )
+
+
+def require_supported(attributes: IntegrationAttributes) -> list[Problem]:
+    """Why this version does not serve what is asked for: nothing is brought back into QBench yet."""
+    message = "not available in this version: what people change in a CRM is not written into QBench yet; leave `direction` away"
+    return [Problem((*path, "direction"), message) for path in attributes.ways_back]
 
 
 def _key_problems(crms: Mapping[str, CrmSettings]) -> Iterator[Problem]:

@@ -117,7 +117,35 @@ def translated(translation: str) -> tuple[str, str]:
 
 
 CREDENTIAL = "a credential is never written here"
+DESCRIPTION = "attributes.accounts.map.description"
+
+
+def described(more: str) -> tuple[str, str]:
+    return "description: comments", f"description: {{from: comments, {more}}}"
+
+
+ALLOWED_TO_WRITE = ("    url: https://acme.qbench.net", "    url: https://acme.qbench.net\n    writes: true")
+
 REFUSED = {
+    "a direction that is none": (
+        described("direction: sideways"),
+        f"{DESCRIPTION}.direction",
+        "must be one of: 'to_crm', 'from_crm' or 'both'",
+    ),
+    "a direction of one CRM that is none": (
+        described("direction: {hubspot: sideways}"),
+        f"{DESCRIPTION}.direction.hubspot",
+        "must be one of: 'to_crm', 'from_crm' or 'both'",
+    ),
+    "a rule that is none": (described("rule: earlier"), f"{DESCRIPTION}.rule", "must be `later`, or name whose value stands"),
+    "two preferred": (described("rule: {prefer: [hubspot, salesforce]}"), f"{DESCRIPTION}.rule.prefer", "only one side can be preferred"),
+    "rule of one direction": (described("rule: {prefer: qbench}"), f"{DESCRIPTION}.rule.prefer", "a rule decides between two changes"),
+    "a direction that QBench is not open to": (
+        described("direction: both"),
+        f"{DESCRIPTION}.direction",
+        "it writes into QBench, which `qbench.writes: true` must allow",
+    ),
+    "QBench open to no direction": (ALLOWED_TO_WRITE, "attributes.qbench.writes", "no mapping has a `direction` that brings anything back"),
     "unknown key": (("first_load: manual", "frist_load: manual"), "attributes.frist_load", "did you mean `first_load`?"),
     "unknown key far below": (("policy: if_blank", "polcy: if_blank"), "attributes.accounts.map.industry.polcy", "did you mean `policy`?"),
     "unknown key of a service": (("url: https", "ulr: https"), "attributes.qbench.ulr", "did you mean `url`?"),
@@ -231,6 +259,24 @@ REFUSED = {
     ),
     "template without a value": (("name: customer_name", 'name: "{{ nobody }}"'), "attributes.accounts.map.name", "gives no value"),
 }
+
+
+@pytest.mark.parametrize("direction", ["both", "{salesforce: from_crm}"])
+def test_what_comes_back_is_not_half_served(project: Project, direction: str) -> None:
+    project.write("acme", complete_with(ALLOWED_TO_WRITE, described(f"direction: {direction}")))
+    [told] = project.refusal().splitlines()[1:]
+    assert f"{DESCRIPTION}.direction: not available in this version" in told
+
+
+@pytest.mark.parametrize("direction", ["to_crm", "{salesforce: to_crm}"])
+def test_direction_that_everything_has_anyway_may_be_written_out(project: Project, direction: str) -> None:
+    project.write(
+        "acme",
+        complete_with(
+            described(f"direction: {direction}, rule: later"), (ALLOWED_TO_WRITE[0], f"{ALLOWED_TO_WRITE[0]}\n    writes: false")
+        ),
+    )
+    dg.Definitions.validate_loadable(project.load())
 
 
 @pytest.mark.parametrize(("change", "key", "message"), REFUSED.values(), ids=REFUSED)

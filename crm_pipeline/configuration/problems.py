@@ -110,6 +110,8 @@ def _translate(
         yield credential
     elif isinstance(cause := details.get("ctx", {}).get("error"), ProblemsError):
         yield from (problem.below(*path) for problem in cause.problems)
+    elif kind == "literal_error" and any(place != path and place[: len(path)] == path for place, _ in found):
+        return  # the member of the union that is meant is the one that has what is inside
     elif kind in _TYPE_ERRORS:
         if not any(_says_more(other, about=path) for other in found):
             due = dict.fromkeys(_TYPE_ERRORS[other["type"]] for place, other in found if place == path)

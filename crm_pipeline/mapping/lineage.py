@@ -46,6 +46,8 @@ def crm_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, ...]]:
     }
     found: dict[str, tuple[str, ...]] = {}
     for target in targets(spec, crm=crm, crm_fields=None):
+        if not target.direction.goes_out:
+            continue
         names = [target.source]
         if target.source == MODELS[spec.record_type].phone:
             names.append(PHONE_TYPE)

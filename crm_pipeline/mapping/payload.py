@@ -49,7 +49,7 @@ def build_payload(
     country_format: CountryFormat = "auto",
     zone: tzinfo = UTC,
 ) -> Payload:
-    """The payload of a normalized frame (schemas.normalized_schema) in one CRM, of mapped fields only.
+    """The payload of a normalized frame (schemas.normalized_schema) in one CRM, of the mapped fields that are sent.
 
     ``zone``: the time zone of QBench's dates that carry none.
 
@@ -58,7 +58,8 @@ def build_payload(
     Raises ConfigurationError for a CRM without a preset.
     """
     normalized = normalized.reset_index(drop=True)
-    ways = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
+    mapping = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
+    ways = [route for route in mapping if route.target.direction.goes_out]
     targets = tuple(route.target for route in ways)
     mapped = _mapped(normalized, ways)
     has_defaults = any(name.startswith(DEFAULT_PREFIX) for name in normalized.columns)
@@ -77,6 +78,12 @@ def build_payload(
         problems=checked.problems,
         create_problems=gather([*_only_in_create(create, checked), required_problems(create.values, targets, crm_fields)]),
     )
+
+
+def wanted_values(normalized: pd.DataFrame, ways: Sequence[Route], *, crm_fields: pd.DataFrame | None, zone: tzinfo = UTC) -> pd.DataFrame:
+    """What these fields of the CRM would hold of normalized records, whether or not it is sent there: a column per CRM field."""
+    targets = [route.target for route in ways]
+    return check_values(_mapped(normalized, ways), targets, crm_fields, known=_left_out(normalized, ways), zone=zone).values
 
 
 def _mapped(normalized: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:

@@ -10,8 +10,9 @@ import pandas as pd
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
 from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
 from crm_pipeline.mapping.countries import country_code, country_name, name_key, state_code, state_name
+from crm_pipeline.mapping.directions import Direction, Rule
 from crm_pipeline.mapping.presets import preset
-from crm_pipeline.mapping.spec import FieldSource, OnInvalid, Policy, RecordSpec, as_source
+from crm_pipeline.mapping.spec import FieldSource, OnInvalid, Policy, RecordSpec, as_source, direction_in, rule_in
 from crm_pipeline.mapping.values import over_uniques
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
 
@@ -20,13 +21,14 @@ PROTECTED_FIELDS = ("name", "email", "last_name")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One CRM field that is written.
+    """One CRM field that is mapped: written, read back, or both.
 
     ``source``: the normalized field, of several joined the first, or ``<crm>.<field>``. ``editable`` False: only with the
     create (and, with policy if_blank, once into an empty field when a record is linked). ``clear``: a blank empties the CRM
     field. ``group``: fields that are sent together or not at all. ``constant``: the same value for every record.
     ``droppable``: may be left out without its group. ``protected``: never truncated or omitted (docs/rules.md, 16). ``stands_for``:
-    the field in whose place this one is written, by whose name the CRM may speak of it.
+    the field in whose place this one is written, by whose name the CRM may speak of it. ``direction`` and ``rule``: the way of its
+    values between QBench and this CRM, and whose stands where both changed it; all fields of a group have the same.
     """
 
     crm_field: str
@@ -40,6 +42,8 @@ class Target:
     droppable: bool = False
     protected: bool = False
     stands_for: str | None = None
+    direction: Direction = Direction.TO_CRM
+    rule: Rule = Rule.LATER
 
     @property
     def must_be_valid(self) -> bool:
@@ -49,15 +53,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a target gets its values from a normalized frame; ``dropped`` tells where a given value has no form in this CRM."""
+    """How a target gets its values from a normalized frame; ``dropped`` tells where a given value has no form in this CRM.
+
+    ``source``: the one mapped QBench field, or constant, that the values come from; None where several are joined.
+    """
 
     target: Target
     pick: Callable[[pd.DataFrame], pd.Series]
+    source: FieldSource | None = None
     dropped: Callable[[pd.DataFrame], pd.Series] | None = None
 
 
 def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Route, ...]:
-    """Every CRM field that the integration writes, each once; a directly mapped field takes the preset's place.
+    """Every CRM field that the integration maps, each once; a directly mapped field takes the preset's place.
+
+    Those that only come back are among them: ``Target.direction`` says which are sent.
 
     Raises ConfigurationError for a CRM without a preset.
     """
@@ -65,9 +75,9 @@ def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, count
     direct = {name.removeprefix(f"{crm}."): source for name, source in spec.map.direct.items() if name.startswith(f"{crm}.")}
     known = _Metadata(crm_fields)
     from_preset = [
-        *_plain(spec, table),
-        *_phones(spec, table),
-        *(route for address in table.addresses for route in _address(spec, address, known, country_format, frozenset(direct))),
+        *_plain(spec, table, crm),
+        *_phones(spec, table, crm),
+        *(route for address in table.addresses for route in _address(spec, address, crm, known, country_format, frozenset(direct))),
     ]
     protected = {table.fields[name] for name in PROTECTED_FIELDS if name in table.fields}
     chosen = [route for route in from_preset if route.target.crm_field not in direct]
@@ -80,7 +90,7 @@ def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, count
 
 
 def targets(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Target, ...]:
-    """The targets alone, where no record is at hand."""
+    """The targets alone, where no record is at hand; those that only come back are among them."""
     return tuple(route.target for route in routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format))
 
 
@@ -105,7 +115,7 @@ def _policy(policy: Policy, *, editable: bool) -> Policy:
     return policy if editable or policy in ("if_blank", "never") else "create_only"
 
 
-def _target(crm_field: str, source_name: str, source: FieldSource, *, editable: bool, group: str | None) -> Target:
+def _target(crm: str, crm_field: str, source_name: str, source: FieldSource, *, editable: bool, group: str | None) -> Target:
     policy = _policy(source.policy, editable=editable)
     may_change = editable and policy != "create_only"
     return Target(
@@ -117,6 +127,8 @@ def _target(crm_field: str, source_name: str, source: FieldSource, *, editable: 
         group=group,
         on_invalid=source.on_invalid,
         constant=source.constant is not None,
+        direction=direction_in(source, crm),
+        rule=rule_in(source, crm),
     )
 
 
@@ -133,19 +145,19 @@ def _direct(crm: str, crm_field: str, source: FieldSource) -> Route:
         # Beside texts there are numbers only where their text may mean another one (normalize).
         return values.astype("str") if pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty") else values
 
-    return Route(_target(crm_field, name, source, editable=True, group=None), pick)
+    return Route(_target(crm, crm_field, name, source, editable=True, group=None), pick, source)
 
 
-def _plain(spec: RecordSpec, table: Preset) -> Iterator[Route]:
+def _plain(spec: RecordSpec, table: Preset, crm: str) -> Iterator[Route]:
     model = MODELS[spec.record_type].by_name
     sources = spec.map.sources()
     for name, crm_field in table.fields.items():
         if name in sources:
-            target = _target(crm_field, name, sources[name], editable=model[name].editable, group=None)
-            yield Route(target, _column(name))
+            target = _target(crm, crm_field, name, sources[name], editable=model[name].editable, group=None)
+            yield Route(target, _column(name), sources[name])
 
 
-def _phones(spec: RecordSpec, table: Preset) -> Iterator[Route]:
+def _phones(spec: RecordSpec, table: Preset, crm: str) -> Iterator[Route]:
     """The phone goes into the field of its type; where a QBench field decides the type, any of them can be meant.
 
     A blank clears a phone field only where the type is fixed: else a number that moved to another field would look like one.
@@ -159,8 +171,8 @@ def _phones(spec: RecordSpec, table: Preset) -> Iterator[Route]:
     fixed = phone_type.constant is not None
     types = [str(phone_type.constant).strip().upper()] if fixed else list(table.phones)
     for crm_field in dict.fromkeys(filter(None, map(table.phone_field, types))):
-        target = _target(crm_field, name, sources[name], editable=field.editable, group=field.group)
-        yield Route(replace(target, clear=target.clear and fixed), _phone_of(name, crm_field, table))
+        target = _target(crm, crm_field, name, sources[name], editable=field.editable, group=field.group)
+        yield Route(replace(target, clear=target.clear and fixed), _phone_of(name, crm_field, table), sources[name])
 
 
 def _phone_of(name: str, crm_field: str, table: Preset) -> Callable[[pd.DataFrame], pd.Series]:
@@ -177,7 +189,7 @@ def _phone_of(name: str, crm_field: str, table: Preset) -> Callable[[pd.DataFram
 
 
 def _address(
-    spec: RecordSpec, table: AddressPreset, known: _Metadata, country_format: CountryFormat, direct: frozenset[str]
+    spec: RecordSpec, table: AddressPreset, crm: str, known: _Metadata, country_format: CountryFormat, direct: frozenset[str]
 ) -> Iterator[Route]:
     mapped = [
         address
@@ -193,19 +205,22 @@ def _address(
         given = [part for part in parts if part in sources]
         if not given:
             continue
+        source = sources[given[0]] if len(given) == 1 else None
         target = replace(
-            _target(crm_field, f"{table.types[0]}_{given[0]}", sources[given[0]], editable=False, group=f"{table.types[0]}_address"),
+            _target(crm, crm_field, f"{table.types[0]}_{given[0]}", sources[given[0]], editable=False, group=f"{table.types[0]}_address"),
             policy=mapped[0].policy,
+            direction=direction_in(mapped[0], crm),
+            rule=rule_in(mapped[0], crm),
         )
         if codes is not None and crm_field in codes.replaces:
             if crm_field not in direct:
-                yield _listed_route(target, table, codes, known, country_format)
+                yield replace(_listed_route(target, table, codes, known, country_format), source=source)
         elif given == ["country"]:
-            yield Route(target, _country_of(table, country_format))
+            yield Route(target, _country_of(table, country_format), source)
         elif given == ["state"] and not country_is_direct:
-            yield _state_route(target, table)
+            yield replace(_state_route(target, table), source=source)
         else:
-            yield Route(target, _joined(table, given))
+            yield Route(target, _joined(table, given), source)
 
 
 def _part_sources(addresses: list[MappedAddress]) -> dict[str, FieldSource]:
@@ -259,7 +274,7 @@ def _state_route(target: Target, table: AddressPreset) -> Route:
     def dropped(frame: pd.DataFrame) -> pd.Series:
         return state(frame).notna() & pick(frame).isna()
 
-    return Route(replace(target, droppable=True), pick, dropped)
+    return Route(replace(target, droppable=True), pick, dropped=dropped)
 
 
 def _listed_route(target: Target, table: AddressPreset, codes: AddressCodes, known: _Metadata, country_format: CountryFormat) -> Route:
@@ -279,7 +294,7 @@ def _listed_route(target: Target, table: AddressPreset, codes: AddressCodes, kno
         return _part(frame, table, "country" if is_country else "state").notna() & pick(frame).isna()
 
     crm_field = code_field if country_format != "name" else target.crm_field
-    return Route(replace(target, crm_field=crm_field, stands_for=target.crm_field, droppable=not is_country), pick, dropped)
+    return Route(replace(target, crm_field=crm_field, stands_for=target.crm_field, droppable=not is_country), pick, dropped=dropped)
 
 
 def _country_codes(countries: pd.Series, options: dict[str, str]) -> pd.Series:

@@ -83,7 +83,7 @@ def mapping_problems(
 ) -> list[str]:
     """Everything about a mapping that can never work in this CRM, in words that name field and remedy; empty when all is well.
 
-    ``targets``: what the ``spec`` writes there. Without ``crm_fields`` nothing is known and nothing is wrong.
+    ``targets``: what the ``spec`` maps there, whichever way it goes. Without ``crm_fields`` nothing is known and nothing is wrong.
     """
     if crm_fields is None:
         return []
@@ -186,8 +186,14 @@ def _target_problems(target: Target, described: pd.DataFrame, place: str) -> Ite
     field = described.loc[name]
     if field["type"] == "reference" and not target.constant:
         yield f"{name} (mapped from {target.source}) refers to another record of {place}: only a constant id can be mapped to it"
-    if not field["creatable"] or (target.editable and not field["updatable"]):
-        yield f"{name} (mapped from {target.source}) cannot be written on {place}; take it out of the mapping or give access to it"
+    way = target.direction
+    if way.goes_out and (not field["creatable"] or (target.editable and not field["updatable"])):
+        other = "let it come back only, with `direction: from_crm`," if way.comes_back else "take it out of the mapping"
+        yield f"{name} (mapped from {target.source}) cannot be written on {place}; {other} or give access to it"
+    if not way.goes_out and field["required"]:
+        yield f"{name} (mapped from {target.source}) is required on {place}, so that it must be sent: write `direction: both`"
+    if way.comes_back and field["type"] == "other":
+        yield f"{name} (mapped from {target.source}) of {place} shows no plain value that could come back: write `direction: to_crm`"
     if target.clear and field["required"]:
         yield f"{name} (mapped from {target.source}) is required on {place} and cannot be emptied: take out clear"
 

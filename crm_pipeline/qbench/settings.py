@@ -84,6 +84,15 @@ class QBenchSettings(AllowsHttp):
         ),
     ] = False
 
+    writes: Annotated[
+        bool,
+        Field(
+            description="Let what people change in a CRM be written into QBench; goes with a `direction` in `map`. Without it QBench is "
+            "never written.",
+            examples=[True],
+        ),
+    ] = False
+
     @field_validator("time_zone")
     @classmethod
     def _is_a_time_zone(cls, name: str) -> str:

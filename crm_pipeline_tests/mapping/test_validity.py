@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from crm_pipeline.mapping.targets import targets
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline_tests.mapping.builders import account_spec, contact, contact_spec, crm_fields, customer, listed, payload, problem_rows
 
@@ -142,7 +143,8 @@ def test_nothing_is_checked_without_the_crms_fields() -> None:
 
 def problems_of(mapping: dict[str, Any], described: Any, *, external_key: str | None = None, **rest: Any) -> list[str]:
     spec = account_spec(mapping, **rest)
-    return mapping_problems(payload(spec).targets, described, spec=spec, crm="salesforce", external_key=external_key)
+    mapped = targets(spec, crm="salesforce", crm_fields=None)
+    return mapping_problems(mapped, described, spec=spec, crm="salesforce", external_key=external_key)
 
 
 def test_mapping_that_can_work_has_no_problems() -> None:
@@ -165,6 +167,37 @@ def test_mapping_that_can_work_has_no_problems() -> None:
 def test_mapping_that_can_never_work_is_told(mapping: dict[str, Any], described: dict[str, Any], said: str) -> None:
     (problem,) = problems_of(mapping, crm_fields(Name={}, **described))
     assert re.search(said, problem), problem
+
+
+FORMULA = {"creatable": False, "updatable": False}
+BACK = {"from": "x", "direction": "from_crm"}
+
+
+def test_formula_may_come_back_and_nothing_more() -> None:
+    assert problems_of({FIELD: BACK}, crm_fields(Name={}, Field__c=FORMULA)) == []
+    (problem,) = problems_of({FIELD: {"from": "x", "direction": "both"}}, crm_fields(Name={}, Field__c=FORMULA))
+    assert re.search(r"Field__c .* cannot be written .*; let it come back only, with `direction: from_crm`", problem), problem
+
+
+@pytest.mark.parametrize(
+    ("mapping", "described", "said"),
+    [
+        (BACK, {}, r"Field__c .* does not exist .* or is not visible"),
+        (BACK, {"Field__c": {"required": True}}, "Field__c .* is required .* must be sent: write `direction: both`"),
+        (BACK, {"Field__c": {"type": "other"}}, "Field__c .* shows no plain value"),
+        (BACK | {"direction": "both"}, {"Field__c": {"type": "other"}}, "Field__c .* shows no plain value"),
+        (BACK, {"Field__c": {"type": "reference"}}, "Field__c .* only a constant id"),
+    ],
+)
+def test_field_that_cannot_come_back_is_told(mapping: dict[str, Any], described: dict[str, Any], said: str) -> None:
+    (problem,) = problems_of({FIELD: mapping}, crm_fields(Name={}, **described))
+    assert re.search(said, problem), problem
+
+
+def test_external_key_does_not_come_back_either() -> None:
+    key = {"unique": True, "external_key": True}
+    (problem,) = problems_of({"salesforce.Key__c": BACK}, crm_fields(Name={}, Key__c=key), external_key="Key__c")
+    assert "take it out of the mapping" in problem
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ TYPES: Mapping[str, str] = MappingProxyType(
     {
         "string": "text",
         "textarea": "text",
-        "encryptedstring": "text",
         "combobox": "text",
         "int": "integer",
         "long": "integer",
@@ -32,7 +31,10 @@ TYPES: Mapping[str, str] = MappingProxyType(
         "reference": "reference",
     }
 )
-"""Field types of describe ("Field Types", Object Reference) and ours; any other is ``other``."""
+"""Field types of describe ("Field Types", Object Reference) and ours; any other is ``other``.
+
+An ``encryptedstring`` is among the others: whoever may not see encrypted data is shown asterisks in its place.
+"""
 
 
 def crm_fields(described: list[Mapping[str, Any]]) -> pd.DataFrame:

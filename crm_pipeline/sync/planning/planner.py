@@ -84,10 +84,15 @@ class Planner:
         return self._crm.fields(self._order.crm_object)
 
     @cached_property
-    def targets(self) -> tuple[Target, ...]:
-        """The CRM fields that the order writes."""
+    def mapped(self) -> tuple[Target, ...]:
+        """The CRM fields that the order maps, also those that only come back."""
         country_format = self._order.settings.country_format
         return targets(self._order.record, crm=self._order.crm, crm_fields=self.fields, country_format=country_format)
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """The CRM fields that the order writes."""
+        return tuple(target for target in self.mapped if target.direction.goes_out)
 
     def look_anew(self) -> None:
         """Forget what was looked up in the CRM: others have written to it meanwhile."""
@@ -144,7 +149,7 @@ class Planner:
         country_format = order.settings.country_format
         zone = order.reading.zone
         payload = build_payload(frame, crm=order.crm, spec=order.record, crm_fields=self.fields, country_format=country_format, zone=zone)
-        self._require_possible(payload)
+        self._require_possible()
         wanted = digests(payload.values)
         parents, winners = None, None
         with self._store.transaction() as connection:
@@ -179,9 +184,9 @@ class Planner:
             may |= known.verdicts["after_match"]
         return frame[may & ~frame["qbench_id"].isin(known.links["qbench_id"])]
 
-    def _require_possible(self, payload: Payload) -> None:
+    def _require_possible(self) -> None:
         order, key = self._order, self._order.settings.external_key
-        problems = mapping_problems(payload.targets, self.fields, spec=order.record, crm=order.crm, external_key=key)
+        problems = mapping_problems(self.mapped, self.fields, spec=order.record, crm=order.crm, external_key=key)
         if problems:
             raise MappingError(integration=order.integration, service=order.crm, problems=problems)
 
