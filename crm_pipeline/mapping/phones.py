@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 EXTENSION_MARK = " x"
 LONGEST_PHONE = 100
@@ -26,6 +27,7 @@ _PHONE = re.compile(
 )
 
 
+@lru_cache(maxsize=50_000)
 def phone_form(text: str, region: str | None) -> str | None:
     """E.164, an extension behind it as in ``+15125550101 x12``; null when the text is not one dialable number alone.
 
