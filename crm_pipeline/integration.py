@@ -252,8 +252,9 @@ class IntegrationAttributes(YamlModel):
     def _way_back_problems(self) -> Iterator[Problem]:
         """What is wrong about directions, and about the two keys that must agree before QBench is written."""
         keys = {crm: settings.external_key for crm, settings in self.crms.configured.items()}
+        altering = [crm for crm in keys if not crm_kinds()[crm].capabilities.keeps_text]
         for record_type, spec in self.records.items():
-            found = refusals(spec, external_keys=keys, kept=KEPT_BY_QBENCH[record_type])
+            found = refusals(spec, external_keys=keys, kept=KEPT_BY_QBENCH[record_type], altering=altering)
             yield from (problem.below(MODELS[record_type].plural) for problem in found)
         if self.qbench.writes and not self.ways_back:
             message = (

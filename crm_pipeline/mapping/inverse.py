@@ -1,12 +1,12 @@
 """What does a value that a CRM shows become in QBench? Only what would come back the same goes in; pure.
 
-What comes back as one value is a *unit*: a CRM field, an address, or a phone with its type.
+What comes back as one value is a *unit* (``Target.unit``): a CRM field, an address, or a phone with its type.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from crm_pipeline.mapping.spec import FieldSource, RecordSpec
 from crm_pipeline.mapping.targets import Route, routes
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
 
-Reason = Literal["would_not_come_back", "several_phones"]
+Reason = Literal["would_not_come_back", "several_phones", "too_long", "never_blank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,19 @@ class Inverse:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WayBack:
-    """How one record type comes back from one CRM. ``crm_fields``: schemas.CRM_FIELDS, None where they are not known."""
+    """How one record type comes back from one CRM.
+
+    ``crm_fields``: schemas.CRM_FIELDS, None where they are not known. ``longest``: the most characters that fields of QBench take.
+    ``never_blank``: those that it keeps filled.
+    """
 
     spec: RecordSpec
     crm: str
     crm_fields: pd.DataFrame | None
     country_format: CountryFormat
     reading: Reading
+    longest: Mapping[str, int]
+    never_blank: Collection[str]
 
     @cached_property
     def routes(self) -> tuple[Route, ...]:
@@ -68,11 +74,10 @@ class WayBack:
 
     @cached_property
     def units(self) -> Mapping[str, tuple[Route, ...]]:
-        """The routes of each unit, by the name of its group, else of its CRM field."""
+        """The routes of each unit, by its name."""
         units: dict[str, tuple[Route, ...]] = {}
         for route in self.routes:
-            name = route.target.group or route.target.crm_field
-            units[name] = (*units.get(name, ()), route)
+            units[route.target.unit] = (*units.get(route.target.unit, ()), route)
         return units
 
     def wanted(self, raw: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +94,7 @@ class WayBack:
         type of each record's phone. Of several phones the one counts that ``inverse`` takes.
         """
         raw = raw.set_axis(values.index)
-        fields = self._canonical(self._one_phone(values, raw).values, raw)
+        fields = self._canonical(self._one_phone(values[_fields(self.routes)], raw).values, raw)
         return pd.DataFrame({unit: _together(fields[_fields(members)]) for unit, members in self.units.items()}, index=values.index)
 
     def inverse(self, shown: pd.DataFrame, raw: pd.DataFrame, *, bring: pd.DataFrame | None = None) -> Inverse:
@@ -101,12 +106,9 @@ class WayBack:
         """
         raw, shown = raw.reset_index(drop=True), shown.reset_index(drop=True)
         bring = pd.DataFrame(True, index=raw.index, columns=list(self.units)) if bring is None else bring.reset_index(drop=True)
-        phone = self._one_phone(shown, raw)
+        phone = self._one_phone(shown[_fields(self.routes)], raw)
         values, differing = self._in_qbench(phone, raw)
-        reasons = pd.DataFrame({unit: no_text(raw.index) for unit in self.units}, index=raw.index)
-        for unit, members in self.units.items():
-            if members == self._phones:
-                reasons[unit] = text_where(phone.several & bring[unit], "several_phones")
+        reasons = self._refused(values, differing, phone).where(bring, None)
         while True:
             taken = bring & reasons.isna()
             writes = self._writes(differing, taken)
@@ -123,47 +125,57 @@ class WayBack:
 
     @cached_property
     def _described(self) -> dict[str, Described]:
-        return (
-            {}
-            if self.crm_fields is None
-            else {
-                name: Described(type_, dict(options))
-                for name, type_, options in zip(*(self.crm_fields[column] for column in ("name", "type", "options")), strict=True)
-            }
-        )
+        if self.crm_fields is None:
+            return {}
+        columns = (self.crm_fields[name] for name in ("name", "type", "options"))
+        return {name: Described(type_, dict(options)) for name, type_, options in zip(*columns, strict=True)}
 
     @cached_property
     def _phones(self) -> tuple[Route, ...]:
         """The fields of a phone whose type decides which of them takes it; none where the type is fixed."""
-        field = MODELS[self.spec.record_type].by_name[MODELS[self.spec.record_type].phone]
-        members = self.units.get(field.group or "", ())
-        return members if self._phone_type.from_ is not None else ()
+        phone = MODELS[self.spec.record_type].phone
+        return tuple(route for route in self.routes if route.target.source == phone) if self._phone_type.from_ is not None else ()
 
     @cached_property
     def _phone_type(self) -> FieldSource:
         return self.spec.map.sources().get("phone_number_type", FieldSource(constant=DEFAULT_CONTACT_PHONE_TYPE))
 
     def _canonical(self, values: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
-        regions = read_addresses(_content(raw), self.spec.map).regions(self.reading.default_region).set_axis(values.index)
-        forms = {name: canonical(values[name], kind, regions=regions) for name, kind in self._kinds.items()}
+        regions = self._regions(raw).set_axis(values.index)
+        forms = {name: canonical(column, self._kinds[str(name)], regions=regions) for name, column in values.items()}
         return pd.DataFrame(forms, index=values.index)
 
+    def _regions(self, raw: pd.DataFrame) -> pd.Series:
+        """The region that each record's phone is read in (str, a RangeIndex)."""
+        return read_addresses(_content(raw), self.spec.map).regions(self.reading.default_region)
+
     def _one_phone(self, values: pd.DataFrame, raw: pd.DataFrame) -> _OnePhone:
-        """The values with one phone at most: that in the field of its type in QBench, else the only one that there is."""
+        """The values with one phone at most: the others in the CRM are none of this record's.
+
+        That is the one in the field of its type, else the same number in another field, where somebody moved it; of a record
+        without a phone, the only one that there is.
+        """
         names = _fields(self._phones)
-        nowhere = pd.Series(False, index=values.index)
         if not names:
-            return _OnePhone(values, no_text(values.index), nowhere)
+            return _OnePhone(values, no_text(values.index), pd.Series(False, index=values.index))
+        shown = self._canonical(values[names], raw)
         types = read_field(_content(raw), self._phone_type, kind="choice").values.fillna(DEFAULT_CONTACT_PHONE_TYPE)
         table = preset(self.crm, self.spec.record_type)
         by_type = types.map({kind: table.phone_field(kind) for kind in types.unique()}).astype("str").set_axis(values.index)
-        filled = pd.DataFrame({name: canonical(values[name], "text").notna() for name in names}, index=values.index)
+        held = self._held_phone(raw).set_axis(values.index)
+        filled = shown.notna()
         in_its_field = pd.DataFrame({name: filled[name] & by_type.eq(name) for name in names}).any(axis=1)
-        only = filled.idxmax(axis=1).astype("str").where(filled.sum(axis=1) == 1, None)
+        may_be = filled.where(held.isna(), shown.eq(held, axis=0) & filled)
+        only = may_be.idxmax(axis=1).astype("str").where(may_be.sum(axis=1) == 1, None)
         place = only.where(~in_its_field, by_type)
         kept = {name: values[name].where(place.eq(name).fillna(value=False).astype(bool), None) for name in names}
         moved = place.where(place.ne(by_type), None)
-        return _OnePhone(values.assign(**kept), moved, place.isna() & filled.any(axis=1))
+        return _OnePhone(values.assign(**kept), moved, place.isna() & held.isna() & filled.any(axis=1))
+
+    def _held_phone(self, raw: pd.DataFrame) -> pd.Series:
+        """The phone that QBench holds, in its canonical form."""
+        [field] = _by_qbench_field(self._phones)
+        return canonical(pd.Series([record.get(field) for record in _content(raw)], dtype=object), "phone", regions=self._regions(raw))
 
     def _in_qbench(self, phone: _OnePhone, raw: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
         """The values of QBench's fields, and per unit which of them would look different in the CRM (bool)."""
@@ -176,9 +188,9 @@ class WayBack:
             differs: dict[str, pd.Series] = {}
             for field, routes_into in _by_qbench_field(members).items():
                 names = _fields(routes_into)
-                differs[field] = (forms[names].fillna("") != now[names].fillna("")).any(axis=1)
+                differs[field] = _one(forms[names]).fillna("").ne(_one(now[names]).fillna(""))
                 values[field] = in_qbench(
-                    shown[names].bfill(axis=1).iloc[:, 0] if len(names) > 1 else shown[names[0]],
+                    _one(shown[names]),
                     routes_into[0].source or FieldSource(from_=field),
                     kind=self._kinds[names[0]],
                     described=self._described.get(names[0], Described()),
@@ -190,6 +202,19 @@ class WayBack:
                 differs[self._phone_type.from_] = phone.moved_to.notna()
             differing[unit] = pd.DataFrame(differs, index=raw.index)
         return pd.DataFrame(values, index=raw.index, dtype=object), differing
+
+    def _refused(self, values: pd.DataFrame, differing: Mapping[str, pd.DataFrame], phone: _OnePhone) -> pd.DataFrame:
+        """What stands against each unit before it is tried (Reason, str)."""
+        reasons = {}
+        for unit, members in self.units.items():
+            reason = text_where(phone.several, "several_phones") if members == self._phones else no_text(values.index)
+            for field, differs in differing[unit].items():
+                if field in self.longest:
+                    reason = reason.mask(differs & _longer(values[field], than=self.longest[str(field)]), "too_long")
+                if field in self.never_blank:
+                    reason = reason.mask(differs & values[field].isna(), "never_blank")
+            reasons[unit] = reason
+        return pd.DataFrame(reasons, index=values.index)
 
     def _types(self, moved_to: pd.Series) -> pd.Series:
         """What QBench calls the type of a phone in these CRM fields (object)."""
@@ -208,7 +233,7 @@ class WayBack:
 @dataclass(frozen=True, slots=True)
 class _OnePhone:
     """``values``: with at most one phone per record. ``moved_to``: the CRM field of a phone that is not in the one of its type
-    in QBench (str, else null). ``several``: there are several, and none is in the field of its type (bool).
+    in QBench (str, else null). ``several``: there are several, and it is not clear which is the record's (bool).
     """
 
     values: pd.DataFrame
@@ -227,6 +252,15 @@ def _by_qbench_field(members: Sequence[Route]) -> dict[str, list[Route]]:
         if route.source is not None and route.source.from_ is not None:
             found.setdefault(route.source.from_, []).append(route)
     return found
+
+
+def _one(fields: pd.DataFrame) -> pd.Series:
+    """The one value that each row has in these fields, null where it has none."""
+    return fields.iloc[:, 0] if len(fields.columns) == 1 else fields.bfill(axis=1).iloc[:, 0]
+
+
+def _longer(values: pd.Series, *, than: int) -> pd.Series:
+    return pd.Series([isinstance(value, str) and len(value) > than for value in values], index=values.index, dtype=bool)
 
 
 def _together(fields: pd.DataFrame) -> pd.Series:

@@ -38,13 +38,16 @@ def entries_back(spec: RecordSpec, crms: Collection[str]) -> list[KeyPath]:
     return [entry.path for entry in _entries(spec, crms) if entry.back_from]
 
 
-def refusals(spec: RecordSpec, *, external_keys: Mapping[str, str | None], kept: Collection[str]) -> Iterator[Problem]:
+def refusals(
+    spec: RecordSpec, *, external_keys: Mapping[str, str | None], kept: Collection[str], altering: Collection[str] = ()
+) -> Iterator[Problem]:
     """Everything about directions and rules that cannot work, below the key of the record type.
 
-    ``external_keys``: that of each CRM of the integration. ``kept``: the fields that QBench keeps itself.
+    ``external_keys``: that of each CRM of the integration. ``kept``: the fields that QBench keeps itself. ``altering``: the CRMs
+    that may write a text another way than it was sent.
     """
     for entry in _entries(spec, external_keys):
-        yield from _direction_problems(entry, external_keys)
+        yield from _direction_problems(entry, external_keys, altering)
         yield from _rule_problems(entry, external_keys)
         if isinstance(entry.mapped, FieldSource):
             if entry.back_from:
@@ -73,8 +76,12 @@ def _entries(spec: RecordSpec, crms: Collection[str]) -> Iterator[_Entry]:
         yield _Entry((*MAP, "address", position) if listed else (*MAP, "address"), address, every)
 
 
-def _direction_problems(entry: _Entry, crms: Collection[str]) -> Iterator[Problem]:
+def _direction_problems(entry: _Entry, crms: Collection[str], altering: Collection[str]) -> Iterator[Problem]:
     path = (*entry.path, "direction")
+    for crm in entry.back_from:
+        if crm in altering:
+            title = crm_kinds()[crm].title
+            yield Problem(path, f"{title} may write a text in its own way, which would come back as a change; write `{{{crm}: to_crm}}`")
     if isinstance(entry.mapped.direction, str):
         return
     if not entry.mapped.direction:

@@ -50,6 +50,11 @@ class Target:
         """Whether a value that the CRM would refuse fails the record."""
         return self.protected or self.on_invalid == "fail"
 
+    @property
+    def unit(self) -> str:
+        """What is one value when it comes back: the CRM field, or its group, by a name that no CRM field has."""
+        return self.crm_field if self.group is None else f"group:{self.group}"
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

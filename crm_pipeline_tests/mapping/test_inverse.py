@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,8 @@ from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.inverse import Inverse, WayBack
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import CountryFormat
+from crm_pipeline.model import CountryFormat, RecordType
+from crm_pipeline.qbench.fields import LONGEST, NEVER_BLANK
 from crm_pipeline_tests.mapping.builders import (
     FREE_TEXT,
     account_spec,
@@ -40,7 +41,9 @@ def way_back(
     country_format: CountryFormat = "auto",
 ) -> WayBack:
     reading = Reading(default_region="US", time_zone=time_zone)
-    return WayBack(spec=spec, crm=crm, crm_fields=fields, country_format=country_format, reading=reading)
+    return WayBack(
+        spec=spec, crm=crm, crm_fields=fields, country_format=country_format, reading=reading, longest={}, never_blank=frozenset()
+    )
 
 
 def shown_in(way: WayBack, *records: dict[str, Any]) -> pd.DataFrame:
@@ -208,6 +211,27 @@ def test_normalized_fields_come_back_from_each_crms_own_fields() -> None:
     }
 
 
+def test_value_that_qbench_cannot_take_does_not_go_in() -> None:
+    names = {"customer_name": "name", "comments": "description", "city_name": "hubspot.town"}
+    spec = account_spec({field: {"from": name, **BOTH} for name, field in names.items()})
+    way = replace(way_back(spec, "hubspot"), longest=LONGEST[RecordType.ACCOUNT], never_blank=NEVER_BLANK[RecordType.ACCOUNT])
+    shown = shown_in(
+        way, {"name": None, "description": "x" * 2000, "town": "x" * 101}, {"name": "x" * 251, "description": "x" * 2001, "town": None}
+    )
+    found = way.inverse(shown, raw_frame(*[customer(comments="a", city_name="b")] * 2))
+    assert found.reasons.to_numpy(dtype=object, na_value=None).tolist() == [
+        ["never_blank", None, "too_long"],
+        ["too_long", "too_long", None],
+    ]
+    assert patches(found) == [{"comments": "x" * 2000}, {"city_name": None}]
+
+
+def test_what_qbench_holds_already_is_not_refused() -> None:
+    way, shown, raw = together([Case("text", "x" * 300, "x" * 300)])
+    limited = replace(way, longest={"f0": 100}, never_blank={"f0"})
+    assert limited.inverse(shown, raw).fits.to_numpy().all()
+
+
 # Addresses
 
 PLACE = {"street_1": "address", "city": "city_name", "state": "state_name", "postal_code": "zip", "country": "country_name"}
@@ -217,7 +241,7 @@ BILLING = {"BillingStreet": "12 Mill Rd", "BillingCity": "Austin", "BillingState
 
 def test_address_is_one_value_of_which_only_parts_that_changed_are_written() -> None:
     way = way_back(account_spec({"address": {**PLACE, **BOTH}}))
-    assert list(way.units) == ["billing_address"]
+    assert list(way.units) == ["group:billing_address"]
     shown = {**BILLING, "BillingCountry": "United States"}
     assert brought(way, customer(**IN_AUSTIN), shown) == {}
     moved = {**shown, "BillingCity": "Dallas", "BillingPostalCode": "75201"}
@@ -252,7 +276,7 @@ def test_address_does_not_go_in_by_halves() -> None:
     # Without its country QBench's state is not sent: it would not come back.
     shown = {**BILLING, "BillingCity": "Dallas", "BillingCountry": None}
     found = way.inverse(shown_in(way, shown), raw_frame(customer(**IN_AUSTIN)))
-    assert (told(found, "billing_address"), patches(found)) == ([LOST], [{}])
+    assert (told(found, "group:billing_address"), patches(found)) == ([LOST], [{}])
 
 
 def test_emptied_address_empties_every_part() -> None:
@@ -265,7 +289,7 @@ def test_emptied_address_empties_every_part() -> None:
 
 def test_phone_of_a_fixed_type_comes_back_from_its_field() -> None:
     way = way_back(contact_spec({"phone": {"from": "mobile", **BOTH}, "phone_number_type": {"constant": "MOBILE"}}))
-    assert [route.target.crm_field for route in way.units["phone"]] == ["MobilePhone"]
+    assert [route.target.crm_field for route in way.units["group:phone"]] == ["MobilePhone"]
     assert brought(way, contact(mobile="512 555 0101"), {"MobilePhone": "(512) 555-0102"}) == {"mobile": "(512) 555-0102"}
 
 
@@ -282,15 +306,39 @@ def test_phone_comes_back_from_the_field_of_its_type_whatever_else_there_is() ->
 
 
 def test_phone_that_moved_to_another_field_brings_its_type_along() -> None:
-    way = way_back(TYPED)
-    assert brought(way, HELD, {"MobilePhone": "+15125550101"}) == {"phone": "+15125550101", "kind": "cell"}
-    assert brought(way, contact(kind="cell"), {"Phone": "512 555 0102"}) == {"phone": "512 555 0102", "kind": "office"}
+    assert brought(way_back(TYPED), HELD, {"MobilePhone": "(512) 555 0101"}) == {"kind": "cell"}
 
 
-def test_several_phones_none_of_which_has_the_records_type_do_not_go_in() -> None:
+def test_first_phone_of_a_record_brings_its_type_along() -> None:
+    assert brought(way_back(TYPED), contact(kind="cell"), {"Phone": "512 555 0102"}) == {"phone": "512 555 0102", "kind": "office"}
+
+
+def test_other_phone_in_another_field_is_none_of_the_records() -> None:
+    fax = contact(phone="512 555 0101", kind="FAX")
+    for way, shown in ((way_back(TYPED), {"Phone": "512 555 0199"}), (way_back(TYPED, "hubspot"), {"phone": "512 555 0199"})):
+        raw = raw_frame(fax)
+        assert listed(way.forms(shown_in(way, shown), raw)["group:phone"]) == [None]
+        found = way.inverse(shown_in(way, shown), raw)
+        assert patches(found) in ([{"phone": None}], [{}]), "at most that its own field is empty, and only where it has one"
+
+
+def test_several_phones_of_a_record_without_one_do_not_go_in() -> None:
     way = way_back(TYPED)
-    found = way.inverse(shown_in(way, {"Fax": "512 555 0102", "MobilePhone": "512 555 0103"}), raw_frame(HELD))
-    assert (told(found, "phone"), patches(found)) == (["several_phones"], [{}])
+    raw = raw_frame(contact(kind="office"), contact(kind="cell"))
+    found = way.inverse(shown_in(way, *[{"Fax": "512 555 0102", "MobilePhone": "512 555 0103"}] * 2), raw)
+    assert told(found, "group:phone") == ["several_phones", None]
+    assert patches(found) == [{}, {"phone": "512 555 0103"}]
+
+
+def test_group_is_never_taken_for_a_field_of_its_name() -> None:
+    spec = contact_spec(
+        {"phone": {"from": "mobile", **BOTH}, "phone_number_type": {"constant": "MOBILE"}, "hubspot.phone": {"from": "office", **BOTH}}
+    )
+    way = way_back(spec, "hubspot")
+    assert {unit: [route.target.crm_field for route in members] for unit, members in way.units.items()} == {
+        "group:phone": ["mobilephone"],
+        "phone": ["phone"],
+    }
 
 
 def test_phone_is_read_in_the_country_that_comes_back_with_it() -> None:
@@ -299,7 +347,7 @@ def test_phone_is_read_in_the_country_that_comes_back_with_it() -> None:
     shown = {"Phone": "020 7946 0000", "MailingCity": "London", "MailingCountry": "United Kingdom"}
     assert brought(way, content, shown) == {"phone": "020 7946 0000", "city": "London", "country": "GB"}
     forms = way.forms(shown_in(way, shown), raw_frame({**content, "country": "GB"}))
-    assert listed(forms["phone"]) == ["+442079460000"]
+    assert listed(forms["group:phone"]) == ["+442079460000"]
 
 
 # Many records, many fields
@@ -338,7 +386,7 @@ def test_what_goes_in_is_what_the_crm_showed_and_nothing_else_changes(texts: lis
     for unit in way.units:
         fits = found.fits[unit]
         assert listed(becomes[unit][fits]) == listed(is_shown[unit][fits])
-        if unit not in ("phone", "billing_address"):
+        if unit not in ("group:phone", "group:billing_address"):
             assert listed(becomes[unit][~fits]) == listed(before[unit][~fits])
 
 
@@ -365,5 +413,5 @@ def test_a_units_form_is_the_same_text_for_both_sides_and_has_a_digest() -> None
     shown = shown_in(way, {**BILLING, "Name": "Eco Labs ", "BillingCountry": "USA", "Fax": "(512) 555 0101"})
     both = [digests(way.forms(values, raw)).iloc[0].to_dict() for values in (way.wanted(raw), shown)]
     assert both[0] == both[1]
-    assert both[0]["phone"]
-    assert both[0]["billing_address"]
+    assert both[0]["group:phone"]
+    assert both[0]["group:billing_address"]

@@ -248,6 +248,14 @@ def test_one_crm_alone_may_fill_what_two_may_not() -> None:
     assert set(told(spec)) == {"map.industry.direction"}
 
 
+def test_crm_that_writes_texts_in_its_own_way_brings_nothing_back() -> None:
+    spec = account_spec({"description": {"from": "comments", **BOTH}, "website": {"from": "website", "direction": {"salesforce": "both"}}})
+    found = refusals(spec, external_keys=KEYS, kept=(), altering=["hubspot"])
+    assert [(dotted(problem.path), problem.message.split(";")[1]) for problem in found] == [
+        ("map.description.direction", " write `{hubspot: to_crm}`")
+    ]
+
+
 def test_street_lines_that_a_crm_keeps_apart_come_back() -> None:
     spec = account_spec({"address": {**ADDRESS, "street_2": "suite", "direction": {"hubspot": "both"}}})
     assert told(spec) == {}
