@@ -50,6 +50,19 @@ class Inverse:
         return self.reasons.isna()
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What QBench's records want in a CRM; every frame has the rows' RangeIndex.
+
+    ``values``: a column per CRM field, as it would be sent. ``forms``: a column (str) per unit, its canonical text, null where it
+    is blank. ``whole``: bool, the same columns, False where the CRM would hold less than QBench does.
+    """
+
+    values: pd.DataFrame
+    forms: pd.DataFrame
+    whole: pd.DataFrame
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WayBack:
     """How one record type comes back from one CRM.
@@ -80,22 +93,25 @@ class WayBack:
             units[route.target.unit] = (*units.get(route.target.unit, ()), route)
         return units
 
-    def wanted(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """What QBench's records (schemas.RAW) want in the CRM fields that come back: a column per CRM field."""
-        # Whether a record may sync, and who owns it, is not asked here.
-        spec = self.spec.model_copy(update={"only": None, "owner": (), "sync_on": ()})
-        normalized = normalize(raw, spec=spec, default_region=self.reading.default_region).frame
-        return wanted_values(normalized, self.routes, crm_fields=self.crm_fields, zone=self.reading.zone)
+    @cached_property
+    def clears(self) -> Mapping[str, bool]:
+        """Per unit, whether a blank in the CRM empties QBench: where the mapping says clear, of an address in all its parts.
+
+        ``Target.clear`` is about the other way, on which a field that only a create sends empties nothing.
+        """
+        return {unit: all(route.source is not None and route.source.clear for route in members) for unit, members in self.units.items()}
+
+    def wanted(self, raw: pd.DataFrame) -> Wanted:
+        """What QBench's records (schemas.RAW) want in the CRM fields that come back."""
+        return self._wanted(self._records(raw))
 
     def forms(self, values: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
-        """One canonical text per unit, null where it is blank: of values that the CRM shows, or that QBench wants there.
+        """One canonical text (str) per unit, null where it is blank, of values that the CRM shows.
 
         ``values``: a column per CRM field that comes back, in the order of ``raw`` (schemas.RAW), which tells the region and the
         type of each record's phone. Of several phones the one counts that ``inverse`` takes.
         """
-        raw = raw.set_axis(values.index)
-        fields = self._canonical(self._one_phone(values[_fields(self.routes)], raw).values, raw)
-        return pd.DataFrame({unit: _together(fields[_fields(members)]) for unit, members in self.units.items()}, index=values.index)
+        return self._forms(values, self._records(raw))
 
     def inverse(self, shown: pd.DataFrame, raw: pd.DataFrame, *, bring: pd.DataFrame | None = None) -> Inverse:
         """What the values that the CRM shows become in QBench's records (schemas.RAW), in the same order.
@@ -104,19 +120,46 @@ class WayBack:
         all where it is None. A value goes in only if the patched record would want the same in the CRM, together with what else
         is brought.
         """
-        raw, shown = raw.reset_index(drop=True), shown.reset_index(drop=True)
-        bring = pd.DataFrame(True, index=raw.index, columns=list(self.units)) if bring is None else bring.reset_index(drop=True)
-        phone = self._one_phone(shown[_fields(self.routes)], raw)
-        values, differing = self._in_qbench(phone, raw)
+        records = self._records(raw)
+        shown = shown[_fields(self.routes)].set_axis(records.index)
+        if bring is None:
+            bring = pd.DataFrame(True, index=records.index, columns=list(self.units))
+        bring = bring.set_axis(records.index)
+        phone = self._one_phone(shown, records)
+        values, differing = self._in_qbench(phone, records)
         reasons = self._refused(values, differing, phone).where(bring, None)
         while True:
             taken = bring & reasons.isna()
-            writes = self._writes(differing, taken)
-            patched = _patched(raw, values, writes)
-            lost = taken & ~_same(self.forms(shown, patched), self.forms(self.wanted(patched), patched))
+            writes = _writes(differing, taken)
+            patched = self._records(_patched(records, values, writes))
+            lost = taken & (self._forms(shown, patched).fillna("") != self._wanted(patched).forms.fillna(""))
             if not lost.to_numpy().any():
                 return Inverse(values=values, writes=writes, reasons=reasons)
             reasons = reasons.mask(lost, "would_not_come_back")
+
+    def _records(self, raw: pd.DataFrame) -> _Records:
+        raw = raw.reset_index(drop=True)
+        content = [record if isinstance(record, dict) else {} for record in raw["content"]]
+        return _Records(raw, content, read_addresses(content, self.spec.map).regions(self.reading.default_region))
+
+    def _wanted(self, records: _Records) -> Wanted:
+        # Whether a record may sync, and who owns it, is not asked here.
+        spec = self.spec.model_copy(update={"only": None, "owner": (), "sync_on": ()})
+        normalized = normalize(records.raw, spec=spec, default_region=self.reading.default_region).frame
+        checked = wanted_values(normalized, self.routes, crm_fields=self.crm_fields, zone=self.reading.zone)
+        forms = self._forms(checked.values, records)
+        whole = pd.DataFrame(True, index=records.index, columns=list(self.units))
+        for unit, members in self.units.items():
+            cut = checked.problems.loc[checked.problems["crm_field"].isin(_fields(members)), "position"]
+            whole.loc[cut, unit] = False
+            if members == self._phones:
+                whole[unit] &= forms[unit].notna() | self._held_phone(records).isna()
+        return Wanted(values=checked.values, forms=forms, whole=whole)
+
+    def _forms(self, values: pd.DataFrame, records: _Records) -> pd.DataFrame:
+        values = values[_fields(self.routes)].set_axis(records.index)
+        fields = self._canonical(self._one_phone(values, records).values, records)
+        return pd.DataFrame({unit: _together(fields[_fields(members)]) for unit, members in self.units.items()}, index=records.index)
 
     @cached_property
     def _kinds(self) -> dict[str, CanonicalKind]:
@@ -140,16 +183,11 @@ class WayBack:
     def _phone_type(self) -> FieldSource:
         return self.spec.map.sources().get("phone_number_type", FieldSource(constant=DEFAULT_CONTACT_PHONE_TYPE))
 
-    def _canonical(self, values: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
-        regions = self._regions(raw).set_axis(values.index)
-        forms = {name: canonical(column, self._kinds[str(name)], regions=regions) for name, column in values.items()}
-        return pd.DataFrame(forms, index=values.index)
+    def _canonical(self, values: pd.DataFrame, records: _Records) -> pd.DataFrame:
+        forms = {name: canonical(column, self._kinds[str(name)], regions=records.regions) for name, column in values.items()}
+        return pd.DataFrame(forms, index=records.index)
 
-    def _regions(self, raw: pd.DataFrame) -> pd.Series:
-        """The region that each record's phone is read in (str, a RangeIndex)."""
-        return read_addresses(_content(raw), self.spec.map).regions(self.reading.default_region)
-
-    def _one_phone(self, values: pd.DataFrame, raw: pd.DataFrame) -> _OnePhone:
+    def _one_phone(self, values: pd.DataFrame, records: _Records) -> _OnePhone:
         """The values with one phone at most: the others in the CRM are none of this record's.
 
         That is the one in the field of its type, else the same number in another field, where somebody moved it; of a record
@@ -158,11 +196,11 @@ class WayBack:
         names = _fields(self._phones)
         if not names:
             return _OnePhone(values, no_text(values.index), pd.Series(False, index=values.index))
-        shown = self._canonical(values[names], raw)
-        types = read_field(_content(raw), self._phone_type, kind="choice").values.fillna(DEFAULT_CONTACT_PHONE_TYPE)
+        shown = self._canonical(values[names], records)
+        types = read_field(records.content, self._phone_type, kind="choice").values.fillna(DEFAULT_CONTACT_PHONE_TYPE)
         table = preset(self.crm, self.spec.record_type)
-        by_type = types.map({kind: table.phone_field(kind) for kind in types.unique()}).astype("str").set_axis(values.index)
-        held = self._held_phone(raw).set_axis(values.index)
+        by_type = types.map({kind: table.phone_field(kind) for kind in types.unique()}).astype("str")
+        held = self._held_phone(records)
         filled = shown.notna()
         in_its_field = pd.DataFrame({name: filled[name] & by_type.eq(name) for name in names}).any(axis=1)
         may_be = filled.where(held.isna(), shown.eq(held, axis=0) & filled)
@@ -172,16 +210,16 @@ class WayBack:
         moved = place.where(place.ne(by_type), None)
         return _OnePhone(values.assign(**kept), moved, place.isna() & held.isna() & filled.any(axis=1))
 
-    def _held_phone(self, raw: pd.DataFrame) -> pd.Series:
+    def _held_phone(self, records: _Records) -> pd.Series:
         """The phone that QBench holds, in its canonical form."""
         [field] = _by_qbench_field(self._phones)
-        return canonical(pd.Series([record.get(field) for record in _content(raw)], dtype=object), "phone", regions=self._regions(raw))
+        return canonical(pd.Series(records.field(field), dtype=object), "phone", regions=records.regions)
 
-    def _in_qbench(self, phone: _OnePhone, raw: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    def _in_qbench(self, phone: _OnePhone, records: _Records) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
         """The values of QBench's fields, and per unit which of them would look different in the CRM (bool)."""
-        content, shown = _content(raw), phone.values
-        forms = self._canonical(shown, raw)
-        now = self._canonical(self.wanted(raw), raw)
+        shown, index = phone.values, records.index
+        forms = self._canonical(shown, records)
+        now = self._canonical(self._wanted(records).values, records)
         values: dict[str, pd.Series] = {}
         differing: dict[str, pd.DataFrame] = {}
         for unit, members in self.units.items():
@@ -194,14 +232,14 @@ class WayBack:
                     routes_into[0].source or FieldSource(from_=field),
                     kind=self._kinds[names[0]],
                     described=self._described.get(names[0], Described()),
-                    before=[record.get(field) for record in content],
+                    before=records.field(field),
                     zone=self.reading.zone,
                 )
             if members == self._phones and self._phone_type.from_ is not None:
                 values[self._phone_type.from_] = self._types(phone.moved_to)
                 differs[self._phone_type.from_] = phone.moved_to.notna()
-            differing[unit] = pd.DataFrame(differs, index=raw.index)
-        return pd.DataFrame(values, index=raw.index, dtype=object), differing
+            differing[unit] = pd.DataFrame(differs, index=index)
+        return pd.DataFrame(values, index=index, dtype=object), differing
 
     def _refused(self, values: pd.DataFrame, differing: Mapping[str, pd.DataFrame], phone: _OnePhone) -> pd.DataFrame:
         """What stands against each unit before it is tried (Reason, str)."""
@@ -223,11 +261,21 @@ class WayBack:
         types = {field: phone_type for phone_type in reversed(named) if (field := table.phone_field(phone_type))}
         return _objects(untranslated(moved_to.map(types).astype("str"), self._phone_type))
 
-    @staticmethod
-    def _writes(differing: Mapping[str, pd.DataFrame], taken: pd.DataFrame) -> pd.DataFrame:
-        """The QBench fields to write for the units that are taken (bool)."""
-        columns = {field: marks[field] & taken[unit] for unit, marks in differing.items() for field in marks}
-        return pd.DataFrame(columns, index=taken.index)
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """QBench's records (schemas.RAW, a RangeIndex): their contents, and the region that each one's phone is read in (str)."""
+
+    raw: pd.DataFrame
+    content: list[dict[str, Any]]
+    regions: pd.Series
+
+    @property
+    def index(self) -> pd.Index:
+        return self.raw.index
+
+    def field(self, name: str) -> list[Any]:
+        return [record.get(name) for record in self.content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,22 +322,20 @@ def _together(fields: pd.DataFrame) -> pd.Series:
     return pd.Series(texts, index=fields.index, dtype="str")
 
 
-def _same(shown: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
-    return shown.fillna("") == wanted.fillna("")
+def _writes(differing: Mapping[str, pd.DataFrame], taken: pd.DataFrame) -> pd.DataFrame:
+    """The QBench fields to write for the units that are taken (bool)."""
+    columns = {field: marks[field] & taken[unit] for unit, marks in differing.items() for field in marks}
+    return pd.DataFrame(columns, index=taken.index)
 
 
-def _patched(raw: pd.DataFrame, values: pd.DataFrame, writes: pd.DataFrame) -> pd.DataFrame:
+def _patched(records: _Records, values: pd.DataFrame, writes: pd.DataFrame) -> pd.DataFrame:
     """The raw rows as they would be once these values are written."""
-    content = _content(raw)
+    content = list(records.content)
     for field in writes.columns:
         written = values[field].tolist()
         for position in np.flatnonzero(writes[field].to_numpy(dtype=bool)).tolist():
             content[position] = {**content[position], field: written[position]}
-    return raw.assign(content=pd.Series(content, index=raw.index, dtype=object))
-
-
-def _content(raw: pd.DataFrame) -> list[dict[str, Any]]:
-    return [record if isinstance(record, dict) else {} for record in raw["content"]]
+    return records.raw.assign(content=pd.Series(content, index=records.index, dtype=object))
 
 
 def _objects(values: pd.Series) -> pd.Series:

@@ -80,10 +80,10 @@ def build_payload(
     )
 
 
-def wanted_values(normalized: pd.DataFrame, ways: Sequence[Route], *, crm_fields: pd.DataFrame | None, zone: tzinfo = UTC) -> pd.DataFrame:
-    """What these fields of the CRM would hold of normalized records, whether or not it is sent there: a column per CRM field."""
+def wanted_values(normalized: pd.DataFrame, ways: Sequence[Route], *, crm_fields: pd.DataFrame | None, zone: tzinfo = UTC) -> Checked:
+    """What these fields of the CRM would hold of normalized records, whether or not it is sent there, and what is left of it."""
     targets = [route.target for route in ways]
-    return check_values(_mapped(normalized, ways), targets, crm_fields, known=_left_out(normalized, ways), zone=zone).values
+    return check_values(_mapped(normalized, ways), targets, crm_fields, known=_left_out(normalized, ways), zone=zone)
 
 
 def _mapped(normalized: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
