@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from crm_pipeline.crms.base import (
         KEPT,
         Capabilities,
+        ChangesCrm,
         Crm,
         CrmKind,
         CrmObject,
@@ -48,10 +49,11 @@ if TYPE_CHECKING:
     )
     from crm_pipeline.model import RecordType, Verb
     from crm_pipeline.orchestration.translating import AssetProps
-    from crm_pipeline.schemas import ASSOCIATIONS, CRM_FIELDS, EXAMINED, FOUND, INTENTS, OWNERS, UNREAD, WRITE_RESULTS, WRITE_ROWS
+    from crm_pipeline.schemas import ASSOCIATIONS, CHANGED, CRM_FIELDS, EXAMINED, FOUND, INTENTS, OWNERS, UNREAD, WRITE_RESULTS, WRITE_ROWS
 
 __all__ = [
     "ASSOCIATIONS",
+    "CHANGED",
     "CRM_FIELDS",
     "EXAMINED",
     "FOUND",
@@ -70,6 +72,7 @@ __all__ = [
     "BatchRefusedError",
     "CallCounter",
     "Capabilities",
+    "ChangesCrm",
     "Crm",
     "CrmFailsOnRecordException",
     "CrmIntegration",

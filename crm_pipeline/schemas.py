@@ -140,6 +140,20 @@ EXAMINED = FrameSchema(
 )
 """What became of CRM records that are linked, one row per record asked for."""
 
+CHANGED = FrameSchema(
+    "changed",
+    (
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("stamp", "datetime64[us, UTC]", "when it changed last, whoever or whatever did it; null where it could not be read"),
+        Column("edited_at", "datetime64[us, UTC]", "when a user of the CRM changed it last, where the CRM tells that; else null"),
+        Column("edited_by", "str", "the CRM's id of that user; else null"),
+        Column("key", "str", "the external key that the record carries, null without one"),
+        Column("parent_crm_id", "str", "contacts: CRM id of the record's account (of several its main one), null without one"),
+        Column("error_type", "str", "record error of one that the CRM fails to show, of which nothing else is known; else null"),
+    ),
+)
+"""Records that changed in a CRM, as they are now; their fields follow, as the CRM gave them."""
+
 OWNERS = FrameSchema(
     "owners",
     (

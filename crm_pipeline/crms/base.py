@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -117,17 +117,19 @@ class CrmObject:
 class Capabilities:
     """What one CRM takes and another does not; whoever plans or loads asks this, never which CRM it is.
 
-    ``batch_size``: the most rows that one ``write`` call takes. ``association_batch_size``: likewise of ``associate``.
-    ``several_accounts``: a contact may belong to several accounts, one of them its main one; else it has one.
-    ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
-    ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
-    became of a create is told by ``resolve_intents`` alone.
-    ``validates``: a value that its field cannot take is refused, with the field's name; else the CRM may take it. What ``Crm.fields``
-    describes is checked before it is sent, in every CRM.
-    ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
-    finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
-    Owners, merges: see OwnersCrm and MergingCrm.
-    Raises ValueError for sizes below one.
+        ``batch_size``: the most rows that one ``write`` call takes. ``association_batch_size``: likewise of ``associate``.
+        ``several_accounts``: a contact may belong to several accounts, one of them its main one; else it has one.
+        ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
+        ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
+        became of a create is told by ``resolve_intents`` alone.
+        ``validates``: a value that its field cannot take is refused, with the field's name; else the CRM may take it. What ``Crm.fields``
+        describes is checked before it is sent, in every CRM.
+        ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
+        finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
+        Owners, merges: see OwnersCrm and MergingCrm.
+        Raises ValueError for sizes below one.
+    =======
+        Owners, merges, changes: see OwnersCrm, MergingCrm and ChangesCrm.
     """
 
     batch_size: int
@@ -334,4 +336,21 @@ class MergingCrm(Protocol):
 
     def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
+        ...
+
+
+@runtime_checkable
+class ChangesCrm(Protocol):
+    """A CRM that tells which of its records changed, by stamps of its own."""
+
+    def changed(
+        self, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime
+    ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
+        """The records that changed last from ``since`` (None: the beginning of time) up to, not including, ``until``.
+
+        ``wanted``: by object, the fields to read. In frames (schemas.CHANGED), those of one object after the other; an object in
+        which nothing changed has none. Whole seconds. A record that changes meanwhile may come with its new stamp, or not at all:
+        then it comes in a later window. So does one whose stamp moved though nothing changed. Records that left do not come.
+        Costs no more calls for several objects in which nothing changed than the CRM needs.
+        """
         ...

@@ -5,6 +5,7 @@ CRM. What a CRM cannot do, its capabilities say, and then the tests ask for what
 """
 
 from crm_pipeline.testing.conformance.associating import *  # noqa: F403 - the suite is their tests
+from crm_pipeline.testing.conformance.changing import *  # noqa: F403
 from crm_pipeline.testing.conformance.common import crm, keyless  # noqa: F401 - fixtures of the tests
 from crm_pipeline.testing.conformance.connecting import *  # noqa: F403
 from crm_pipeline.testing.conformance.creating_once import *  # noqa: F403

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import pandas as pd
 import pytest
 
-from crm_pipeline.crms.base import Crm, OwnersCrm
+from crm_pipeline.crms.base import ChangesCrm, Crm, OwnersCrm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
@@ -129,6 +129,18 @@ def examine(bench: Bench, record_type: RecordType) -> Reading:
     return Reading(states, ids, ids[BAD])
 
 
+def changed(bench: Bench, record_type: RecordType) -> Reading:
+    ids = made(bench, record_type)
+    fields = [bench.fields[record_type].match]
+
+    def told(crm: Crm) -> dict[str, str | None]:
+        until = datetime.now(UTC) + timedelta(hours=1)
+        frames = [frame for _, frame in cast(ChangesCrm, crm).changed({bench.object(record_type): fields}, since=None, until=until)]
+        return dict.fromkeys(crm_id for frame in frames for crm_id in frame.loc[frame["error_type"].isna(), "crm_id"])
+
+    return Reading(told, ids, ids[BAD], shows=True)
+
+
 def left(bench: Bench) -> Reading:
     """Records that were merged away."""
     ids = made(bench, ACCOUNT)
@@ -180,6 +192,8 @@ READINGS: Mapping[str, Callable[[Bench, Sandbox], Reading]] = MappingProxyType(
         "examine accounts": lambda bench, _: examine(bench, ACCOUNT),
         "examine contacts": lambda bench, _: examine(bench, CONTACT),
         "records that left": lambda bench, _: left(bench),
+        "changes of accounts": lambda bench, _: changed(bench, ACCOUNT),
+        "changes of contacts": lambda bench, _: changed(bench, CONTACT),
         "intents of accounts": lambda bench, _: intents(bench, ACCOUNT),
         "intents of contacts": lambda bench, _: intents(bench, CONTACT),
         "owners by name": lambda bench, sandbox: owners(bench, sandbox, by="name"),
@@ -189,10 +203,10 @@ READINGS: Mapping[str, Callable[[Bench, Sandbox], Reading]] = MappingProxyType(
 """Every call of the protocol that reads records (crms.base.Crm) but for a scan, which is below. What asks for the account, or for an
 object's fields (``organization``, ``fields``, ``is_up``), has no record in it that could be passed over."""
 
-SILENT = frozenset({"examine accounts", "examine contacts", "records that left"})
-"""Readings that say nothing of what cannot be read: links stay as they are."""
+SILENT = frozenset({"examine accounts", "examine contacts", "records that left", "changes of accounts", "changes of contacts"})
+"""Readings that give nothing in the place of what cannot be read."""
 
-SEARCHED = frozenset({"records that left", "intents of accounts"})
+SEARCHED = frozenset({"records that left", "intents of accounts", "changes of accounts", "changes of contacts"})
 """Readings that may ask for more than the bad item, by ranges of ids."""
 
 ONE_BY_ONE = frozenset({"owners by name", "owners by id"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND
 from crm_pipeline.crms.hubspot.associating import Associator
+from crm_pipeline.crms.hubspot.changes import changed
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
 from crm_pipeline.crms.hubspot.owners import find_owners
@@ -124,6 +125,15 @@ class HubSpotCrm:
     def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were merged away since then; a search, whose index lags by seconds. Deletions are not among them."""
         return merged_since(self._reader, crm_object, since)
+
+    def changed(
+        self, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime
+    ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
+        """The records that changed in the window (schemas.CHANGED): a search for each object, and a read for each 100 that changed.
+
+        The search's index lags by seconds: a window that ends now misses what changed a moment ago.
+        """
+        return changed(self._reader, wanted, since=since, until=until, key=self._settings.external_key)
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND
+from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
@@ -135,6 +136,12 @@ class SalesforceCrm:
     def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were deleted or merged away since then, as far back as the recycle bin reaches."""
         return deleted_since(self._transport, crm_object.name, since)
+
+    def changed(
+        self, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime
+    ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
+        """The records that changed in the window (schemas.CHANGED): one call where nothing did, else one more for 2,000 of an object."""
+        return changed(self._transport, wanted, since=since, until=until, key=self._settings.external_key)
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Users by id or username, who must be active (schemas.OWNERS)."""

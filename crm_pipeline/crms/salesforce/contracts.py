@@ -79,6 +79,9 @@ QUERIED = Members(
         ),
     }
 )
+TOGETHER = Members(
+    {"compositeResponse": Rows(Members({"referenceId": TEXT, "httpStatusCode": COUNT, "body": ANYTHING}))},
+)
 RETRIEVED = Rows(Nullable(Members({"Id": TEXT}), null="no such record, or none that the run-as user may see"))
 SAVED = Rows(ANYTHING)
 SAVED_ROW = Members(
@@ -150,6 +153,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "token": TOKEN,
         "describe": DESCRIBED,
         "query (every field that was asked for, in each record)": QUERIED,
+        "several queries together; each body is a query's, or it is asked again alone": TOGETHER,
         "records, retrieved (as many as ids)": RETRIEVED,
         "records, saved (as many as rows)": SAVED,
         "records, saved: one row": SAVED_ROW,
