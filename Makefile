@@ -41,6 +41,7 @@ format: $(INSTALLED) ## Tidy up the code
 
 docs: $(INSTALLED) ## Write the documents that come from the code
 	@$(BIN)/python -m crm_pipeline.reference.answers
+	@$(BIN)/python -m crm_pipeline.reference.both_ways
 	@$(BIN)/python -m crm_pipeline.reference.errors
 	@$(BIN)/python -m crm_pipeline.reference.yaml
 
