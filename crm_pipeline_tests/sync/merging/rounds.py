@@ -20,6 +20,7 @@ from crm_pipeline.sync.merging.times import STANDING, by_our_clock, moments, sta
 from crm_pipeline_tests.sync.merging.parties import CRMS, LATEST, MAPPING, TICK, Party, Reading, World, canonical, fits, wanted
 
 Decide = Callable[[pd.DataFrame], pd.DataFrame]
+Step = Callable[[Sequence["Pipeline"], int, Decide], None]
 
 LOOK_BACK = LATEST + 2
 """Ticks by which a window of changes overlaps the last one."""
@@ -105,12 +106,15 @@ class Pipeline:
             link.seen[name], link.sending[name] = agreed, None
 
 
-def hour(pipelines: Sequence[Pipeline], decide: Decide = decide) -> None:
-    """One scheduled run of each: read QBench, read the CRMs, bring home what changed there, send what changed in QBench."""
+def hour(pipelines: Sequence[Pipeline], decide: Decide = decide, *, steps: Sequence[Step] | None = None) -> None:
+    """One scheduled run of each: read QBench, then the steps, each for one CRM after the other; all of them where none are named.
+
+    The steps: read the CRMs, bring home what changed there, send what changed in QBench.
+    """
     for pipeline in pipelines:
         pipeline.world.down = False
     extract(pipelines)
-    for step in (_look, _bring, _send):
+    for step in steps or (look, bring, send):
         for pipeline in pipelines:
             pipeline.turns = pipeline.world.chance.sample(CRMS, 2)
         for turn in range(len(CRMS)):
@@ -152,12 +156,12 @@ def extract(pipelines: Sequence[Pipeline]) -> None:
         pipeline.bringing, pipeline.extracted_at = {}, pipeline.world.now
 
 
-def _look(pipelines: Sequence[Pipeline], turn: int, _: Decide) -> None:
+def look(pipelines: Sequence[Pipeline], turn: int, _: Decide) -> None:
     for pipeline in pipelines:
         pipeline.look(pipeline.turns[turn])
 
 
-def _bring(pipelines: Sequence[Pipeline], turn: int, decide: Decide) -> None:
+def bring(pipelines: Sequence[Pipeline], turn: int, decide: Decide) -> None:
     """Brings into QBench what changed in one CRM; QBench's record is read freshly."""
     extract(pipelines)
     readings = [(one, one.turns[turn], reading) for one in pipelines if (reading := one.links[one.turns[turn]].staged) is not None]
@@ -182,7 +186,7 @@ def _bring(pipelines: Sequence[Pipeline], turn: int, decide: Decide) -> None:
             pipeline.staged[name], pipeline.since[name] = value, pipeline.bringing.pop(name)[1]
 
 
-def _send(pipelines: Sequence[Pipeline], turn: int, decide: Decide) -> None:
+def send(pipelines: Sequence[Pipeline], turn: int, decide: Decide) -> None:
     """Sends to one CRM what changed in QBench; the CRM's record is read freshly, and staged."""
     learned(wanted(crm, value) for pipeline in pipelines for crm in CRMS for value in pipeline.staged.values())
     readings = []

@@ -11,7 +11,7 @@ import pytest
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline_tests.sync.merging.judging import still
 from crm_pipeline_tests.sync.merging.parties import CRMS, MAPPING, World, canonical
-from crm_pipeline_tests.sync.merging.rounds import Pipeline, digest, hour, learned
+from crm_pipeline_tests.sync.merging.rounds import Pipeline, digest, hour, learned, look, send
 
 FIELD, OTHER = "clearing", "filling"
 
@@ -129,14 +129,21 @@ def test_a_reading_from_before_our_write_reverts_nothing() -> None:
 
 
 def test_the_record_of_an_old_reading_is_read_again_though_its_stamp_has_not_moved() -> None:
-    """The run broke off after it had stored that it was going to write, and before it wrote."""
-    pipelines = broken_off()
+    """A load that ran before the edit was brought home broke off: it had stored that it would write, and then had no reason to."""
+    pipelines = broken_off(count=8)
     for pipeline in pipelines:
-        pipeline.world.edit("q", OTHER, "from q")
         pipeline.world.edit("s", FIELD, "from s")
-    still(pipelines, 1)
+        pipeline.world.tick(20)
+        pipeline.world.breaks_at, boundary = None, pipeline.world.breaks_at
+        hour([pipeline], steps=[look])
+        pipeline.world.edit("q", OTHER, "from q")
+        pipeline.world.tick(20)
+        pipeline.world.breaks_at = boundary
+    hour(pipelines, steps=[send])
+    for pipeline in pipelines:
+        pipeline.world.edit("q", OTHER, "old")
     go_on(pipelines)
-    assert [shown(pipeline) + shown(pipeline, OTHER) for pipeline in pipelines] == [["from s"] * 3 + ["from q"] * 3] * len(pipelines)
+    assert [shown(pipeline) + shown(pipeline, OTHER) for pipeline in pipelines] == [["from s"] * 3 + ["old"] * 3] * len(pipelines)
 
 
 @pytest.mark.parametrize("newest", ["newest", "old"])
