@@ -18,7 +18,7 @@ from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.store.organizations import LinksThen, adopt_organization, stored_organization
-from crm_pipeline.sync.turns import run_of
+from crm_pipeline.sync.writing_turns import run_of
 
 QBENCH = "qbench"
 

@@ -29,7 +29,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.manual_links import make_link, move_link, remove_link, show_link
 from crm_pipeline.store.organizations import check_organization
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.turns import run_of, turn_at
+from crm_pipeline.sync.writing_turns import run_of, turn_at
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -46,7 +46,7 @@ from crm_pipeline.sync.links.findings import outcomes, returned, without_account
 from crm_pipeline.sync.links.policy import LinkPolicy, Verdict, judge
 from crm_pipeline.sync.links.reader import LinkReader
 from crm_pipeline.sync.order import LoadOrder, objects_of
-from crm_pipeline.sync.turns import run_of, turn_at
+from crm_pipeline.sync.writing_turns import run_of, turn_at
 
 logger = logging.getLogger(__name__)
 

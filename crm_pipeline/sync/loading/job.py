@@ -14,7 +14,7 @@ from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.progress import progress
-from crm_pipeline.sync.turns import Turns, run_of
+from crm_pipeline.sync.writing_turns import Turns, run_of
 
 logger = logging.getLogger(__name__)
 
