@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import WRITE_RESULTS
 from crm_pipeline.store.staging import normalized_by_id
+from crm_pipeline.sync.loading.delivery import Delivery
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.report import LoadReport
@@ -33,6 +35,11 @@ class Stages:
     sending: Sending
     suspects: Suspects
     plans: Plans
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """What carries plans out."""
+        return Delivery(self.job, self.plans, sending=self.sending, storing=self.storing, suspects=self.suspects)
 
     def frame(self, *ids: int) -> pd.DataFrame:
         """The staged records, normalized."""
