@@ -18,7 +18,7 @@ dev: $(INSTALLED) ## The same, and stay up with the Dagster UI
 	@$(BIN)/crm-pipeline dev
 
 test: $(INSTALLED) ## Run the tests
-	@$(BIN)/python -m pytest -n 3
+	@$(BIN)/python -m pytest -n 4
 
 benchmarks: $(INSTALLED) ## Measure calls, memory, import time and planning beside their limits
 	@$(BIN)/python -m benchmarks
