@@ -17,7 +17,18 @@ from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.loading.preview import Forecast, Preview
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
 from crm_pipeline.sync.planning.selection import Named, Selection
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, Stories, contact, customer
+from crm_pipeline_tests.sync.conftest import (
+    ACCOUNT,
+    BY_NAME,
+    CONTACT,
+    EVERYTHING,
+    LEAN_ACCOUNT_MAP,
+    LEAN_CONTACT_MAP,
+    Bench,
+    Stories,
+    contact,
+    customer,
+)
 
 STATE = ("link", "outcome", "outcome_history", "intent", "organization")
 
@@ -189,3 +200,19 @@ def test_a_preview_refuses_match_keys_that_the_crm_does_not_have(hubspot: Bench)
     hubspot.stage(spec, ACCOUNT, customer(1))
     with pytest.raises(MappingError, match="nmae"):
         forecasts(hubspot, spec, ACCOUNT)
+
+
+def test_a_preview_lets_no_later_frame_link_what_an_earlier_one_would(salesforce: Bench) -> None:
+    """The two find one contact, one by its email and the other by its phone, in frames that do not know of each other."""
+    by_either = [{"email": {"salesforce": "Email"}}, {"phone": {"salesforce": "Phone"}}]
+    spec = salesforce.spec(contacts={"map": LEAN_CONTACT_MAP, "sync_on": by_either})
+    salesforce.given(spec, ACCOUNT, customer(1))
+    salesforce.add(CONTACT, {"LastName": "Ruiz", "Email": "person11@labs.example.org", "Phone": "(512) 555-0109"})
+    salesforce.stage(spec, CONTACT, contact(11, of=1), contact(12, of=1, phone="5125550109"))
+    with closing(salesforce.connect(spec)) as crm:
+        order = salesforce.order(spec, CONTACT)
+        preview = Preview(store=salesforce.store, crm=crm, accounts=PlannedAccounts(order.state.accounts), frame_rows=1)
+        told = planned(preview.forecast(order, EVERYTHING))
+    salesforce.load(spec, CONTACT, frame_rows=1)
+    assert salesforce.outcomes(CONTACT) == {11: ("linked", None), 12: ("skipped", "LinkConflictException")}
+    assert told == {("link", None): 1, ("skipped", "LinkConflictException"): 1}
