@@ -216,6 +216,76 @@ LINKS = FrameSchema(
 )
 """Stored pairs of a QBench record and a CRM record."""
 
+BASES = FrameSchema(
+    "bases",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column(
+            "bases", "object", "dict of unit to [digest that QBench last wanted, digest that the CRM last showed]; null where none is kept"
+        ),
+        Column("sending", "object", "dict of unit to the digest that is about to be sent to the CRM; null where nothing is"),
+        Column("open_until", "datetime64[us, UTC]", "until when that may still arrive; null where nothing may"),
+        Column(
+            "touched_at", "datetime64[us, UTC]", "readings of the CRM record that began then or before say nothing; null: any one counts"
+        ),
+    ),
+)
+"""What links keep of the units that come back (mapping.inverse). Digests are of canonical forms.
+
+Of a unit that is not in ``bases``, nothing was accepted from the CRM yet (merging.fields.FIELDS, ``seen``).
+"""
+
+CRM_RECORDS = FrameSchema(
+    "crm_records",
+    (
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("object", "str", "API name of the CRM's object that it is in; null: the usual one of its record type"),
+        Column("stamp", "datetime64[us, UTC]", "when it changed last, by the CRM; null where it was never in a window"),
+        Column("read_at", "datetime64[us, UTC]", "when the reading began, by our clock; null where it was not read yet"),
+        Column("edited_at", "datetime64[us, UTC]", "when a user of the CRM changed it last, where the CRM tells that; else null"),
+        Column("edited_by", "str", "the CRM's id of that user; else null"),
+        Column("key", "str", "the external key that it carries, null without one"),
+        Column("parent_crm_id", "str", "contacts: CRM id of its account (of several its main one), null without one"),
+        Column("fields", "object", "dict of CRM field to its value as the CRM gave it"),
+        Column("error_type", "str", "record error of one that the CRM fails to show, whose fields are those of before; else null"),
+    ),
+)
+"""The newest readings of records that changed in a CRM, as they are staged."""
+
+CHANGE_OUTCOMES = FrameSchema(
+    "change_outcomes",
+    (
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("qbench_id", "Int64", "QBench id of the record that it is linked to; null without one"),
+        Column("stamp", "datetime64[us, UTC]", "the CRM's stamp of the reading that the outcome speaks of; null where it has none"),
+        Column("outcome", "str", "created, updated, linked, unchanged, skipped, deferred or failed, in QBench"),
+        Column("error_type", "str", "name of the record error, null when there is none"),
+        Column("reason", "str", "codes, field names and ids; never a field value"),
+        Column("waits_on", "str", "what must change for another try (model.WaitsOn), else null"),
+        Column("waits_for", "str", "whose, where that is another record: its id; else null"),
+        Column("retryable", "bool", "trying again unchanged may help"),
+    ),
+)
+"""What became of changes of a CRM's records on their way into QBench."""
+
+CONFLICTS = FrameSchema(
+    "conflicts",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("field", "str", "the unit: a CRM field, or the name of a group"),
+        Column("qbench_value", "object", "dict of QBench field to the value that stood there"),
+        Column("crm_value", "object", "dict of CRM field to the value that stood there"),
+        Column("qbench_digest", "int64", "of what QBench wanted in the CRM, in canonical form"),
+        Column("crm_digest", "int64", "of what the CRM showed, in canonical form"),
+        Column("qbench_since", "datetime64[us, UTC]", "when a person gave QBench's value, by our clock; null: not known"),
+        Column("crm_since", "datetime64[us, UTC]", "when a person gave the CRM's value, by our clock; null: not known"),
+        Column("winner", "str", "qbench or crm: whose value stands"),
+        Column("evidence", "str", "what decided it (merging.fields.Evidence)"),
+    ),
+)
+"""Values that are written over though the other side did not know them."""
+
 HOLDERS = FrameSchema(
     "holders",
     (

@@ -14,13 +14,14 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordException, ServiceFailedException
 from crm_pipeline.model import MODELS, RecordType, WaitsOn
 from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
+from crm_pipeline.store.bases import bases_of_the_same
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _LINK_COLUMNS = ", ".join(LINKS.names)
 _OUTCOME_COLUMNS = ", ".join(name for name in OUTCOMES.names if name != "due_at")
 
-_SAVE_LINKS = """
+_SAVE_LINKS = f"""
 INSERT INTO crm_pipeline.link AS stored
   (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, digests, parent_qbench_id, status)
 SELECT :integration, :crm, :record_type, :org_id, row.*
@@ -29,7 +30,7 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:crm_ids AS t
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
 SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.version, digests = excluded.digests,
     parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, merged_into = NULL, held = false,
-    updated_at = now()
+    updated_at = now(), {bases_of_the_same("stored", now="excluded")}
 WHERE stored.version <= excluded.version
 """
 

@@ -14,6 +14,7 @@ from crm_pipeline.errors import CustomerNotSyncedException, ParentNotFoundExcept
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import WaitsOn, children
 from crm_pipeline.schemas import LINKS
+from crm_pipeline.store.bases import bases_of_the_same
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 
@@ -54,9 +55,10 @@ WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.reco
   AND waiting.error_type = ANY(:without_account)
 """
 
-_CHANGE = """
+_CHANGE = f"""
 UPDATE crm_pipeline.link
-SET crm_id = row.crm_id, status = row.status, merged_into = row.merged_into, held = false, updated_at = now()
+SET crm_id = row.crm_id, status = row.status, merged_into = row.merged_into, held = false, updated_at = now(),
+    {bases_of_the_same("link", now="row")}
 FROM unnest(CAST(:ids AS bigint[]), CAST(:was AS text[]), CAST(:crm_ids AS text[]), CAST(:statuses AS text[]), CAST(:merged AS text[]))
   AS row (qbench_id, was, crm_id, status, merged_into)
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type

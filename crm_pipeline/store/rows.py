@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +23,11 @@ def column(series: pd.Series) -> list[Any]:
     """A column as a list of plain Python values, null as None."""
     values: list[Any] = series.tolist()
     return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values] if series.hasnans else values
+
+
+def time_column(moments: pd.Series) -> list[datetime | None]:
+    """A column of times as Python's, null as None."""
+    return [None if pd.isna(moment) else moment.to_pydatetime() for moment in moments]
 
 
 def json_column(series: pd.Series) -> list[str]:

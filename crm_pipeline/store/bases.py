@@ -1,0 +1,65 @@
+"""What links keep of fields that come back from a CRM: what both sides last agreed on, and what is on its way there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.schemas import BASES
+from crm_pipeline.store.rows import column, execute_rows, fetch, json_column, time_column
+
+if TYPE_CHECKING:
+    from crm_pipeline.store.crm_state import CrmState
+
+_KEPT = ("bases", "sending", "open_until", "touched_at")
+
+_FIND = f"""
+SELECT {", ".join(BASES.names)} FROM crm_pipeline.link
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND qbench_id = ANY(:ids)
+"""
+
+_SAVE = """
+UPDATE crm_pipeline.link
+SET bases = nullif(row.bases, 'null'), sending = nullif(row.sending, 'null'), open_until = row.open_until, touched_at = row.touched_at
+FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:bases AS jsonb[]), CAST(:sending AS jsonb[]),
+            CAST(:open_until AS timestamptz[]), CAST(:touched_at AS timestamptz[]))
+  AS row (qbench_id, crm_id, bases, sending, open_until, touched_at)
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type
+  AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id
+"""
+
+
+def bases_of_the_same(before: str, *, now: str) -> str:
+    """The assignments of an UPDATE of links by which one that leads to another CRM record keeps no bases: those were of the other.
+
+    ``before`` and ``now``: what the statement calls the stored row and the new one.
+    """
+    kept = (*_KEPT, "deleted_by_us")
+    return ", ".join(f"{name} = CASE WHEN {before}.crm_id = {now}.crm_id THEN {before}.{name} END" for name in kept)
+
+
+def bases_of(connection: Connection, state: CrmState, *, ids: list[int]) -> pd.DataFrame:
+    """What the links of these QBench ids keep (schemas.BASES), a row per link."""
+    return fetch(connection, _FIND, {**asdict(state), "ids": ids}, BASES)
+
+
+def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, crm_ids: pd.Series) -> int:
+    """Store what links keep (schemas.BASES); ``crm_ids``: per row the CRM record that it is about. Returns how many links changed.
+
+    A link that leads to another record by now, or is gone, keeps nothing of it.
+    """
+    return execute_rows(
+        connection,
+        _SAVE,
+        len(BASES.check(bases)),
+        **asdict(state),
+        ids=column(bases["qbench_id"]),
+        crm_ids=column(crm_ids),
+        bases=json_column(bases["bases"]),
+        sending=json_column(bases["sending"]),
+        open_until=time_column(bases["open_until"]),
+        touched_at=time_column(bases["touched_at"]),
+    )

@@ -1,0 +1,115 @@
+"""What became of changes of a CRM's records on their way into QBench: the latest of each record, and the history."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.model import WaitsOn
+from crm_pipeline.schemas import CHANGE_OUTCOMES
+from crm_pipeline.store.crm_state import Attempt, CrmState
+from crm_pipeline.store.rows import column, fetch, time_column
+
+_KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
+_COLUMNS = ", ".join(CHANGE_OUTCOMES.names)
+
+_SAVE = f"""
+WITH row AS (
+  SELECT row.*, coalesce(CAST(CAST(:own_first_seconds AS jsonb) ->> row.error_type AS double precision), :first_seconds) AS first_seconds,
+    CASE WHEN latest.stamp IS NOT DISTINCT FROM row.stamp THEN latest.attempts ELSE 0 END AS before,
+    row.error_type = ANY(CAST(:never_given_up AS text[])) AS is_patient,
+    row.outcome IN ('unchanged', 'skipped', 'deferred', 'failed') AND NOT row.retryable
+      AND (latest.stamp, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.waits_for, latest.retryable)
+        IS NOT DISTINCT FROM (row.stamp, row.outcome, row.error_type, row.reason, row.waits_on, row.waits_for, row.retryable) AS repeated
+  FROM unnest(CAST(:crm_ids AS text[]), CAST(:qbench_ids AS bigint[]), CAST(:stamps AS timestamptz[]), CAST(:outcomes AS text[]),
+    CAST(:error_types AS text[]), CAST(:reasons AS text[]), CAST(:waits_on AS text[]), CAST(:waits_for AS text[]),
+    CAST(:retryable AS boolean[]))
+  AS row (crm_id, qbench_id, stamp, outcome, error_type, reason, waits_on, waits_for, retryable)
+  LEFT JOIN crm_pipeline.change_outcome AS latest ON latest.integration = :integration AND latest.crm = :crm
+    AND latest.record_type = :record_type AND latest.crm_id = row.crm_id
+), judged AS (
+  SELECT *, retryable AND before + 1 >= :attempts AND NOT coalesce(is_patient, false) AS given_up,
+    CASE WHEN retryable THEN coalesce(before, 0) + 1 ELSE 0 END AS attempt FROM row
+), settled AS (
+  SELECT crm_id, qbench_id, stamp, outcome, error_type,
+    CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
+    CASE WHEN given_up THEN '{WaitsOn.RECORD}' ELSE waits_on END AS waits_on, CASE WHEN NOT given_up THEN waits_for END AS waits_for,
+    retryable AND NOT given_up AS retryable, attempt AS attempts, first_seconds, given_up, repeated
+  FROM judged
+), history AS (
+  INSERT INTO crm_pipeline.change_history
+    (integration, crm, record_type, run_id, partition_key, crm_id, qbench_id, stamp, outcome, error_type, reason, waits_on, waits_for,
+     retryable)
+  SELECT :integration, :crm, :record_type, :run_id, :partition_key, crm_id, qbench_id, stamp, outcome, error_type, reason, waits_on,
+    waits_for, retryable
+  FROM settled WHERE outcome <> 'unchanged' AND NOT repeated
+), saved AS (
+  INSERT INTO crm_pipeline.change_outcome
+    (integration, crm, record_type, run_id, partition_key, crm_id, qbench_id, stamp, outcome, error_type, reason, waits_on, waits_for,
+     retryable, attempts, next_attempt_at)
+  SELECT :integration, :crm, :record_type, :run_id, :partition_key, crm_id, qbench_id, stamp, outcome, error_type, reason, waits_on,
+    waits_for, retryable, attempts,
+    CASE WHEN retryable THEN now() + make_interval(
+      secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1))) END
+  FROM settled
+  ON CONFLICT (integration, crm, record_type, crm_id) DO UPDATE
+  SET qbench_id = excluded.qbench_id, stamp = excluded.stamp, outcome = excluded.outcome, error_type = excluded.error_type,
+      reason = excluded.reason, waits_on = excluded.waits_on, waits_for = excluded.waits_for, retryable = excluded.retryable,
+      attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, run_id = excluded.run_id,
+      partition_key = excluded.partition_key, at = now()
+)
+SELECT crm_id FROM settled WHERE given_up
+"""
+
+_DUE = f"SELECT crm_id FROM crm_pipeline.change_outcome WHERE {_KEY} AND next_attempt_at <= now() ORDER BY crm_id"
+
+_BY_TYPE = f"""
+SELECT error_type, count(*) AS records FROM crm_pipeline.change_outcome
+WHERE {_KEY} AND error_type IS NOT NULL GROUP BY error_type ORDER BY error_type
+"""
+
+
+def save_change_outcomes(connection: Connection, state: CrmState, *, outcomes: pd.DataFrame, attempt: Attempt) -> list[str]:
+    """Store outcomes (schemas.CHANGE_OUTCOMES) as the latest, and in the history unless they are ``unchanged`` or say the same again.
+
+    Returns the CRM ids of those that are given up: they failed for a passing cause once too often, and are stored as failed until
+    the CRM's record changes.
+    """
+    if CHANGE_OUTCOMES.check(outcomes).empty:
+        return []
+    parameters = {
+        **asdict(state),
+        **asdict(attempt.backoff),
+        "own_first_seconds": json.dumps(attempt.backoff.own_first_seconds),
+        "run_id": attempt.run_id,
+        "partition_key": attempt.partition_key,
+        "crm_ids": column(outcomes["crm_id"]),
+        "qbench_ids": column(outcomes["qbench_id"]),
+        "stamps": time_column(outcomes["stamp"]),
+        "outcomes": column(outcomes["outcome"]),
+        "error_types": column(outcomes["error_type"]),
+        "reasons": column(outcomes["reason"]),
+        "waits_on": column(outcomes["waits_on"]),
+        "waits_for": column(outcomes["waits_for"]),
+        "retryable": column(outcomes["retryable"]),
+    }
+    return list(connection.execute(text(_SAVE), parameters).scalars())
+
+
+def change_outcomes(connection: Connection, state: CrmState, *, crm_ids: list[str]) -> pd.DataFrame:
+    """The latest outcomes of these CRM records (schemas.CHANGE_OUTCOMES)."""
+    statement = f"SELECT {_COLUMNS} FROM crm_pipeline.change_outcome WHERE {_KEY} AND crm_id = ANY(:crm_ids)"
+    return fetch(connection, statement, {**asdict(state), "crm_ids": crm_ids}, CHANGE_OUTCOMES)
+
+
+def due_crm_ids(connection: Connection, state: CrmState) -> list[str]:
+    """The CRM records that failed for a passing cause and are to be tried again by now."""
+    return list(connection.execute(text(_DUE), asdict(state)).scalars())
+
+
+def change_errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
+    """How many latest outcomes have each record error."""
+    return {row.error_type: row.records for row in connection.execute(text(_BY_TYPE), asdict(state))}

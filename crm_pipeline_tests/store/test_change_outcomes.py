@@ -1,0 +1,90 @@
+"""What became of changes of a CRM's records on their way into QBench."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.schemas import CHANGE_OUTCOMES
+from crm_pipeline.store.change_outcomes import change_errors_by_type, change_outcomes, due_crm_ids, save_change_outcomes
+from crm_pipeline.store.crm_state import Attempt, Backoff
+from crm_pipeline.store.database import Store
+from crm_pipeline_tests.store.test_crm_state import ACCOUNTS, BACKOFF, BETA, query
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+AT_ONCE = replace(BACKOFF, first_seconds=0, longest_seconds=0)
+
+
+def outcome(crm_id: str, word: str, stamp: datetime = NOON, **more: Any) -> pd.DataFrame:
+    row = {"crm_id": crm_id, "qbench_id": 7, "stamp": stamp, "outcome": word, "retryable": False, **more}
+    frame = pd.DataFrame([row])
+    return CHANGE_OUTCOMES.build(frame.assign(stamp=pd.to_datetime(frame["stamp"], utc=True).dt.as_unit("us")))
+
+
+def report(store: Store, outcomes: pd.DataFrame, *, backoff: Backoff = BACKOFF) -> list[str]:
+    with store.transaction() as connection:
+        return save_change_outcomes(connection, ACCOUNTS, outcomes=outcomes, attempt=Attempt("run", "2026-11-01-12:00", backoff))
+
+
+def latest(store: Store, crm_id: str = "001A") -> Any:
+    with store.transaction() as connection:
+        [row] = change_outcomes(connection, ACCOUNTS, crm_ids=[crm_id]).itertuples()
+    return row
+
+
+def history(store: Store) -> list[str]:
+    return [word for (word,) in query(store, "SELECT outcome FROM crm_pipeline.change_history ORDER BY id")]
+
+
+def test_the_latest_stands_and_the_history_has_all_but_what_changed_nothing(store: Store) -> None:
+    for word in ("updated", "unchanged", "skipped"):
+        report(store, outcome("001A", word))
+    assert latest(store).outcome == "skipped"
+    assert history(store) == ["updated", "skipped"]
+
+
+def test_what_says_the_same_again_is_no_history(store: Store) -> None:
+    refused: dict[str, Any] = {"error_type": "NotTakenException", "reason": "Website", "waits_on": "record"}
+    report(store, outcome("001A", "failed", **refused))
+    report(store, outcome("001A", "failed", **refused))
+    report(store, outcome("001A", "failed", NOON + timedelta(hours=1), **refused))
+    assert history(store) == ["failed", "failed"]
+
+
+def test_what_failed_for_a_passing_cause_is_due_after_a_while(store: Store) -> None:
+    passing: dict[str, Any] = {"error_type": "RecordLockedException", "retryable": True}
+    report(store, outcome("001A", "failed", **passing))
+    report(store, outcome("001B", "failed", **passing), backoff=AT_ONCE)
+    with store.transaction() as connection:
+        assert due_crm_ids(connection, ACCOUNTS) == ["001B"]
+        assert due_crm_ids(connection, BETA) == []
+    report(store, outcome("001B", "updated"))
+    with store.transaction() as connection:
+        assert due_crm_ids(connection, ACCOUNTS) == []
+
+
+def test_it_is_given_up_at_the_last_try_and_not_once_the_record_changed(store: Store) -> None:
+    passing: dict[str, Any] = {"error_type": "RecordLockedException", "retryable": True}
+    tries = [report(store, outcome("001A", "failed", **passing), backoff=AT_ONCE) for _ in range(BACKOFF.attempts)]
+    assert tries == [[], [], ["001A"]]
+    row = latest(store)
+    assert (row.retryable, row.waits_on, row.reason) == (False, "record", "given up after 3 attempts")
+    assert report(store, outcome("001A", "failed", NOON + timedelta(hours=1), **passing), backoff=AT_ONCE) == []
+    assert latest(store).retryable
+
+
+def test_a_service_that_is_down_uses_up_no_try_for_good(store: Store) -> None:
+    down: dict[str, Any] = {"error_type": "ServiceFailedException", "retryable": True}
+    assert [report(store, outcome("001A", "failed", **down), backoff=AT_ONCE) for _ in range(5)] == [[]] * 5
+
+
+def test_errors_are_counted_by_type(store: Store) -> None:
+    report(store, outcome("001A", "failed", error_type="B"))
+    report(store, outcome("001B", "skipped", error_type="A"))
+    report(store, outcome("001C", "failed", error_type="B"))
+    report(store, outcome("001D", "updated"))
+    with store.transaction() as connection:
+        assert change_errors_by_type(connection, ACCOUNTS) == {"A": 1, "B": 2}
