@@ -82,7 +82,7 @@ def adopt_organization(
 ) -> int:
     """Store another organization in the place of the stored one; returns how many links were kept or forgotten.
 
-    Forgetting takes the open intents and latest outcomes along, so that every record is planned as never synced. Raises
+    Forgetting takes the open intents, latest outcomes and readings along, so that every record is planned as never synced. Raises
     ConfigurationError when another integration writes the same keys there, and LinkRefusedError when another integration
     holds a record that a kept link names.
     """
@@ -94,9 +94,12 @@ def adopt_organization(
     connection.execute(text(_ADOPT), row)
     if links == "keep":
         statement = "UPDATE crm_pipeline.link SET org_id = :org_id WHERE integration = :integration AND crm = :service"
-        connection.execute(text("UPDATE crm_pipeline.intent SET org_id = :org_id WHERE integration = :integration AND crm = :service"), row)
+        for table in ("intent", "creation"):
+            connection.execute(
+                text(f"UPDATE crm_pipeline.{table} SET org_id = :org_id WHERE integration = :integration AND crm = :service"), row
+            )
         return connection.execute(text(statement), row).rowcount
-    for table in ("intent", "outcome"):
+    for table in ("intent", "outcome", "creation", "crm_record", "change_outcome"):
         connection.execute(text(f"DELETE FROM crm_pipeline.{table} WHERE integration = :integration AND crm = :service"), row)
     return connection.execute(text("DELETE FROM crm_pipeline.link WHERE integration = :integration AND crm = :service"), row).rowcount
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from crm_pipeline.errors import ConfigurationError, WrongOrgError
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_records import pend, pending_crm_ids
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.store.organizations import adopt_organization, require_organization
 
 
 def require(store: Store, integration: str, org_id: str, *, key_space: str | None = None) -> None:
@@ -48,3 +53,15 @@ def test_a_changed_prefix_frees_the_keys_written_before(store: Store) -> None:
     require(store, "acme", "00D1", key_space="QBench_Id__c: ")
     require(store, "acme", "00D1", key_space="QBench_Id__c: us-")
     require(store, "other", "00D1", key_space="QBench_Id__c: ")
+
+
+@pytest.mark.parametrize(("links", "left"), [("keep", ["001A"]), ("forget", [])])
+def test_with_the_links_the_readings_of_another_organization_are_forgotten(
+    store: Store, links: Literal["keep", "forget"], left: list[str]
+) -> None:
+    state = CrmState("acme", "crm", RecordType.ACCOUNT)
+    require(store, "acme", "00D1")
+    with store.transaction() as connection:
+        pend(connection, state, crm_ids=["001A"])
+        adopt_organization(connection, "acme", "crm", org_id="00D2", key_space=None, links=links)
+        assert pending_crm_ids(connection, state) == left
