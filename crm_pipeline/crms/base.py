@@ -117,19 +117,17 @@ class CrmObject:
 class Capabilities:
     """What one CRM takes and another does not; whoever plans or loads asks this, never which CRM it is.
 
-        ``batch_size``: the most rows that one ``write`` call takes. ``association_batch_size``: likewise of ``associate``.
-        ``several_accounts``: a contact may belong to several accounts, one of them its main one; else it has one.
-        ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
-        ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
-        became of a create is told by ``resolve_intents`` alone.
-        ``validates``: a value that its field cannot take is refused, with the field's name; else the CRM may take it. What ``Crm.fields``
-        describes is checked before it is sent, in every CRM.
-        ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
-        finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
-        Owners, merges: see OwnersCrm and MergingCrm.
-        Raises ValueError for sizes below one.
-    =======
-        Owners, merges, changes: see OwnersCrm, MergingCrm and ChangesCrm.
+    ``batch_size``: the most rows that one ``write`` call takes. ``association_batch_size``: likewise of ``associate``.
+    ``several_accounts``: a contact may belong to several accounts, one of them its main one; else it has one.
+    ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
+    ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
+    became of a create is told by ``resolve_intents`` alone.
+    ``validates``: a value that its field cannot take is refused, with the field's name; else the CRM may take it. What ``Crm.fields``
+    describes is checked before it is sent, in every CRM.
+    ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
+    finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
+    Owners, merges, changes: see OwnersCrm, MergingCrm and ChangesCrm.
+    Raises ValueError for sizes below one.
     """
 
     batch_size: int
