@@ -17,9 +17,11 @@ from crm_pipeline.errors import CrmPipelineError
 
 LATER = {
     "adopt-org": "crm_pipeline.commands.adopt_org:adopt_org",
+    "conflicts": "crm_pipeline.commands.conflicts:conflicts",
     "link": "crm_pipeline.commands.link:link",
     "plan": "crm_pipeline.commands.plan:plan",
     "resync": "crm_pipeline.commands.resync:resync",
+    "send": "crm_pipeline.commands.send:send",
 }
 """Commands of modules that load Dagster, imported only once they are asked for."""
 

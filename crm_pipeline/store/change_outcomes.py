@@ -110,6 +110,12 @@ def due_crm_ids(connection: Connection, state: CrmState) -> list[str]:
     return list(connection.execute(text(_DUE), asdict(state)).scalars())
 
 
+def crm_ids_with_error(connection: Connection, state: CrmState, error_type: str) -> list[str]:
+    """The CRM records whose latest outcome names this error, in the order of their ids."""
+    statement = f"SELECT crm_id FROM crm_pipeline.change_outcome WHERE {_KEY} AND error_type = :error_type ORDER BY crm_id"
+    return list(connection.execute(text(statement), {**asdict(state), "error_type": error_type}).scalars())
+
+
 def change_errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
     """How many latest outcomes have each record error."""
     return {row.error_type: row.records for row in connection.execute(text(_BY_TYPE), asdict(state))}

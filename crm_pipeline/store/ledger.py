@@ -68,6 +68,12 @@ def errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
     return {row.error_type: row.records for row in connection.execute(text(_ERRORS), asdict(state))}
 
 
+def ids_with_error(connection: Connection, state: CrmState, error_type: str) -> list[int]:
+    """QBench ids of the records whose latest outcome names this error, in ascending order."""
+    statement = f"SELECT qbench_id FROM crm_pipeline.outcome WHERE {_OURS} AND error_type = :error_type ORDER BY qbench_id"
+    return list(connection.execute(text(statement), {**asdict(state), "error_type": error_type}).scalars())
+
+
 def open_records(connection: Connection, state: CrmState) -> OpenRecords:
     """The records that failed for a passing cause and are to be tried again by themselves."""
     rows = connection.execute(text(_OPEN_RECORDS), asdict(state)).all()

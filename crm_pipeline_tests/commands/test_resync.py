@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
+from crm_pipeline.sandbox.salesforce import ValidationRule
+from crm_pipeline.schemas import CHANGE_OUTCOMES
+from crm_pipeline.store.change_outcomes import save_change_outcomes
+from crm_pipeline.store.crm_records import pending_crm_ids
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.commands.conftest import Desk
 from crm_pipeline_tests.sync.conftest import ACCOUNT, customer
@@ -47,3 +53,67 @@ def test_what_is_wrong_with_database_or_credentials_is_told_and_no_record_is_cal
     silent = desk.type(*ACCOUNTS, "--force", "--ids", "1")
     assert silent.output.startswith("Error: the state database cannot be reached"), silent.output
     assert "no such records" not in refused.output + silent.output
+
+
+# --- by error
+
+REFUSED = "InvalidValueException"
+
+
+def refused(desk: Desk, *numbers: int) -> None:
+    """Customers that a rule of Salesforce's refuses, which is then switched off."""
+    org = desk.bench.sandbox.org
+    org.add_validation_rule(ValidationRule("Account", lambda _: True))
+    desk.bench.stage(desk.spec, ACCOUNT, *(customer(number) for number in numbers))
+    desk.bench.load(desk.spec, ACCOUNT)
+    assert {error for _, error in desk.bench.outcomes().values()} == {REFUSED}
+    org.validation_rules.clear()
+
+
+def test_records_with_an_error_are_sent_again_once_its_cause_is_gone_and_no_others(desk: Desk) -> None:
+    refused(desk, 1, 2)
+    desk.bench.stage(desk.spec, ACCOUNT, customer(3))
+    result = desk.type(*ACCOUNTS, "--error", REFUSED)
+    assert (result.exit_code, result.output) == (0, "acme → salesforce accounts: 2 created\n")
+    assert desk.bench.names() == ["Lab 1", "Lab 2"]
+
+
+def test_records_with_an_error_are_sent_as_the_mapping_of_today_makes_them(desk: Desk) -> None:
+    earlier = desk.bench.spec(accounts={"map": {"name": "comments"}})
+    desk.bench.stage(earlier, ACCOUNT, customer(1))
+    desk.bench.load(earlier, ACCOUNT)
+    result = desk.type("resync", "--integration", "acme", "--error", "NoNameForCustomerException")
+    assert "acme → salesforce accounts: 1 created" in result.output
+    assert "acme → hubspot accounts: no record has NoNameForCustomerException" in result.output
+    assert desk.bench.names() == ["Lab 1"]
+
+
+def test_an_error_is_one_of_the_table_and_says_alone_what_is_sent(desk: Desk) -> None:
+    for words, remedy in (
+        (("--error", "InvalidValueExeption"), f"did you mean `{REFUSED}`?"),
+        (("--error", REFUSED, "--all"), "give no --force, --create-only, --ids or --all with it"),
+        (("--error", REFUSED, "--from", "salesforce"), "--crm says where records go, --from where they come from"),
+        (("--from", "salesforce", "--force", "--all"), "--from needs --error"),
+    ):
+        result = desk.type(*ACCOUNTS, *words)
+        assert (result.exit_code, remedy in result.output) == (1, True), result.output
+
+
+def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(desk: Desk) -> None:
+    state = CrmState("acme", "salesforce", ACCOUNT)
+    told = CHANGE_OUTCOMES.build(
+        {
+            "crm_id": pd.Series(["001A", "001B", "001C"]),
+            "outcome": pd.Series(["skipped", "skipped", "updated"]),
+            "error_type": pd.Series([REFUSED, "InvalidEmailException", None], dtype="str"),
+            "retryable": pd.Series([False, False, False]),
+        }
+    )
+    with desk.bench.store.transaction() as connection:
+        save_change_outcomes(connection, state, outcomes=told, attempt=desk.bench.order(desk.spec, ACCOUNT).attempt)
+    result = desk.type("resync", "--integration", "acme", "--from", "salesforce", "--error", REFUSED)
+    assert result.output == (
+        f"acme ← salesforce accounts: 1 are looked at by the next run\nacme ← salesforce contacts: no record has {REFUSED}\n"
+    )
+    with desk.bench.store.transaction() as connection:
+        assert pending_crm_ids(connection, state) == ["001A"]

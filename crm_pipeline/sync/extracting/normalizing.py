@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import pandas as pd
@@ -28,26 +28,40 @@ def normalize_staged(store: Store, integration: str, record: RecordSpec, *, wind
     """
     digest = mapping_digest(record, reading)
     frames = raw_stream(store, integration, record.record_type, window=window)
+    others = _out_of_date(store, integration, record, window=window, digest=digest, counts=counts)
+    for frame in chain(frames, others):
+        counts.update(_normalize(store, integration, record, frame=frame, reading=reading))
+
+
+def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: Sequence[int], reading: Reading) -> None:
+    """Normalize the staged raw records of these QBench ids."""
+    for start in range(0, len(ids), FRAME_ROWS):
+        with store.transaction() as connection:
+            frame = raw_by_id(connection, integration, record.record_type, ids=list(ids[start : start + FRAME_ROWS]))
+        _normalize(store, integration, record, frame=frame, reading=reading)
+
+
+def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.DataFrame, reading: Reading) -> dict[str, int]:
+    """Normalize staged raw rows and stage what they become; what was met (mapping.normalize.Normalized)."""
     parent = MODELS[record.record_type].parent
     looked_at = parent if any(map(names_customer, (record.only, *(rule.only for rule in record.owner)))) else None
-    for frame in chain(frames, _out_of_date(store, integration, record, window=window, digest=digest, counts=counts)):
-        deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, contacts=frame)
-        customers = None if looked_at is None else _customers(store, integration, looked_at, contacts=frame, deleted=deleted)
-        contents = None if customers is None else customers["content"]
-        result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
-        several = None if parent is None else _several_customers(frame, deleted)
-        with store.transaction() as connection:
-            stage_normalized(
-                connection,
-                integration,
-                record.record_type,
-                frame=result.frame,
-                mapping_digest=digest,
-                customers=several,
-                revisions=frame["revision"].tolist(),
-                customer_revisions=None if customers is None else column(customers["revision"]),
-            )
-        counts.update(result.counts)
+    deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, contacts=frame)
+    customers = None if looked_at is None else _customers(store, integration, looked_at, contacts=frame, deleted=deleted)
+    contents = None if customers is None else customers["content"]
+    result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
+    several = None if parent is None else _several_customers(frame, deleted)
+    with store.transaction() as connection:
+        stage_normalized(
+            connection,
+            integration,
+            record.record_type,
+            frame=result.frame,
+            mapping_digest=mapping_digest(record, reading),
+            customers=several,
+            revisions=frame["revision"].tolist(),
+            customer_revisions=None if customers is None else column(customers["revision"]),
+        )
+    return result.counts
 
 
 def _out_of_date(

@@ -1,0 +1,122 @@
+"""``crm-pipeline conflicts``: which values were written over though the other side did not know them (docs/rules.md, 50)?"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from crm_pipeline.commands.integrations import chosen
+from crm_pipeline.commands.options import (
+    crm_names,
+    crm_option,
+    integration_option,
+    module_option,
+    opened_store,
+    qbench_ids,
+    record_type_option,
+)
+from crm_pipeline.store.conflicts import Alike, Conflict, Sought, conflicts_counted, conflicts_told
+from crm_pipeline.store.crm_state import CrmState
+
+MOST = 50
+"""Conflicts that are listed where nobody asks for another number."""
+
+
+@click.command()
+@integration_option(required=False)
+@crm_option(required=False)
+@record_type_option(required=False)
+@click.option("--ids", type=qbench_ids, help="Only these QBench ids, as 12,13.")
+@click.option("--last", "most", type=click.IntRange(1), default=MOST, show_default=True, help="How many to list, the newest first.")
+@click.option("--values", is_flag=True, help="Show both values, which are shown nowhere else.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@module_option
+def conflicts(
+    *,
+    integration: str | None,
+    crm: str | None,
+    record_type: str | None,
+    ids: tuple[int, ...] | None,
+    most: int,
+    values: bool,
+    as_json: bool,
+    module: str,
+) -> None:
+    """List the conflicts of the last 30 days: record, field, both times, whose value stands and what decided it.
+
+    Asks the state only, no service.
+    """
+    specs = chosen(module, integration)
+    for spec in specs:
+        crm_names(spec, crm)
+    sought = Sought([spec.name for spec in specs], crm, record_type, ids)
+    with opened_store() as store, store.transaction() as connection:
+        told = conflicts_told(connection, sought, most=most)
+        alike = conflicts_counted(connection, sought)
+    if as_json:
+        click.echo(json.dumps([_as_json(each, values=values) for each in told], indent=2))
+        return
+    for each in told:
+        click.echo("\n".join(_described(each, values=values)))
+    _count(alike, listed=len(told))
+
+
+def _count(alike: list[Alike], *, listed: int) -> None:
+    every = sum(each.conflicts for each in alike)
+    if not every:
+        click.echo("There are no conflicts.")
+        return
+    click.echo(f"{every:,} conflicts, of which {listed:,} are listed:")
+    for each in alike:
+        click.echo(f"{each.conflicts:>9,}  {_records(each.state)}s, {each.field}: {_decision(each)}")
+
+
+def _described(conflict: Conflict, *, values: bool) -> list[str]:
+    restored = "" if conflict.restored_at is None else f"; the other one was put back {_moment(conflict.restored_at)}"
+    record = f"{_records(conflict.state)} {conflict.qbench_id} ({conflict.crm_id})"
+    lines = [
+        f"{conflict.id}  {record}, {conflict.field}: {_decision(conflict)}{restored}",
+        f"    QBench's since {_moment(conflict.qbench_since)}, the CRM's since {_moment(conflict.crm_since)}; "
+        f"told {_moment(conflict.at)} by run {conflict.run_id}",
+    ]
+    if values:
+        lines += [f"    QBench's: {_value(conflict.qbench_value)}", f"    the CRM's: {_value(conflict.crm_value)}"]
+    return lines
+
+
+def _as_json(conflict: Conflict, *, values: bool) -> dict[str, Any]:
+    state = conflict.state
+    times = {name: getattr(conflict, name) for name in ("qbench_since", "crm_since", "at", "restored_at")}
+    return {
+        "id": conflict.id,
+        "integration": state.integration,
+        "crm": state.crm,
+        "record_type": str(state.record_type),
+        "qbench_id": conflict.qbench_id,
+        "crm_id": conflict.crm_id,
+        "field": conflict.field,
+        "winner": conflict.winner,
+        "evidence": conflict.evidence,
+        "run_id": conflict.run_id,
+        **{name: None if time is None else time.astimezone(UTC).isoformat() for name, time in times.items()},
+        **({"qbench_value": dict(conflict.qbench_value), "crm_value": dict(conflict.crm_value)} if values else {}),
+    }
+
+
+def _records(state: CrmState) -> str:
+    return f"{state.integration} → {state.crm} {state.record_type}"
+
+
+def _decision(conflict: Conflict | Alike) -> str:
+    return f"{'QBench' if conflict.winner == 'qbench' else 'the CRM'}'s value stands, by {conflict.evidence}"
+
+
+def _moment(time: datetime | None) -> str:
+    return "an unknown time" if time is None else time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
