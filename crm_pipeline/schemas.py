@@ -138,7 +138,7 @@ EXAMINED = FrameSchema(
         Column("absorbed", "str", "ids of all records merged into this one, joined by ', ', as far as they came along with it"),
     ),
 )
-"""What became of CRM records that are linked, one row per record asked for."""
+"""What became of CRM records that are linked, one row per record asked for; fields that were asked for follow."""
 
 CHANGED = FrameSchema(
     "changed",

@@ -325,10 +325,11 @@ class OwnersCrm(Protocol):
 class MergingCrm(Protocol):
     """A CRM that tells what became of records that are gone. Of another, ``crms.examining`` tells only whether they are there."""
 
-    def examine(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+    def examine(self, crm_object: CrmObject, crm_ids: list[str], *, fields: Sequence[str] = ()) -> pd.DataFrame:
         """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted.
 
-        One that the CRM fails to read has no row.
+        One that the CRM fails to read has no row. ``fields``: what to read besides, at no further call; they follow, as the CRM gave
+        them, of the record that it is now.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -10,17 +11,17 @@ from crm_pipeline.crms.base import Crm, CrmObject, MergingCrm
 from crm_pipeline.schemas import EXAMINED
 
 
-def examined(crm: Crm, crm_object: CrmObject, crm_ids: list[str], *, key: str | None) -> pd.DataFrame:
-    """What became of these records (schemas.EXAMINED); one that the CRM fails to read has no row.
+def examined(crm: Crm, crm_object: CrmObject, crm_ids: list[str], *, key: str | None, fields: Sequence[str] = ()) -> pd.DataFrame:
+    """What became of these records (schemas.EXAMINED, the ``fields`` behind it); one that the CRM fails to read has no row.
 
     ``key``: the external key's field. In a CRM that tells no merges, a record that is not there is deleted.
     """
     if isinstance(crm, MergingCrm):
-        return crm.examine(crm_object, crm_ids)
+        return crm.examine(crm_object, crm_ids, fields=fields)
     asked = list(dict.fromkeys(crm_ids))
     if not asked:
-        return EXAMINED.empty()
-    held = crm.read(crm_object, asked, [] if key is None else [key])
+        return EXAMINED.build({name: pd.Series(dtype=object) for name in fields})
+    held = crm.read(crm_object, asked, list(dict.fromkeys([*([] if key is None else [key]), *fields])))
     live = held[held["error_type"].isna()]
     gone = [crm_id for crm_id in asked if crm_id not in set(held["crm_id"])]
     found = pd.DataFrame(
@@ -30,6 +31,7 @@ def examined(crm: Crm, crm_object: CrmObject, crm_ids: list[str], *, key: str | 
             "leads_to": live["crm_id"],
             "key": None if key is None else live[key],
             "parent_crm_id": live["parent_crm_id"],
+            **{name: live[name] for name in fields},
         }
     )
     return EXAMINED.build(pd.concat([found, pd.DataFrame({"crm_id": gone, "state": "deleted"})], ignore_index=True).astype("object"))

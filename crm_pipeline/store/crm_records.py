@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from crm_pipeline.schemas import CHANGED, CRM_RECORDS
+from crm_pipeline.schemas import CHANGED, CRM_RECORDS, EXAMINED
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column, time_column
@@ -32,6 +32,16 @@ SET object = excluded.object, stamp = coalesce(excluded.stamp, staged.stamp), re
     parent_crm_id = CASE WHEN excluded.error_type IS NULL THEN excluded.parent_crm_id ELSE staged.parent_crm_id END,
     fields = CASE WHEN excluded.error_type IS NULL THEN excluded.fields ELSE staged.fields END, error_type = excluded.error_type
 WHERE staged.read_at IS NULL OR staged.read_at <= excluded.read_at AND (staged.stamp <= excluded.stamp) IS NOT FALSE
+"""
+
+_STAGE_SEEN = """
+INSERT INTO crm_pipeline.crm_record AS staged (integration, crm, record_type, object, read_at, crm_id, parent_crm_id, fields, pending)
+SELECT :integration, :crm, :record_type, :object, :read_at, crm_id, parent_crm_id, fields, true
+FROM unnest(CAST(:ids AS text[]), CAST(:parents AS text[]), CAST(:fields AS jsonb[])) AS row (crm_id, parent_crm_id, fields)
+ON CONFLICT (integration, crm, record_type, crm_id) DO UPDATE
+SET object = excluded.object, read_at = excluded.read_at, parent_crm_id = excluded.parent_crm_id, fields = excluded.fields,
+    error_type = NULL, pending = true
+WHERE (staged.read_at IS NULL OR staged.read_at <= excluded.read_at) AND staged.fields IS DISTINCT FROM excluded.fields
 """
 
 _PEND = """
@@ -75,6 +85,26 @@ def stage_changed(connection: Connection, state: CrmState, *, frame: pd.DataFram
         parents=column(known["parent_crm_id"]),
         fields=json_column(pd.Series(rows.to_dict("records"), dtype=object)),
         errors=column(known["error_type"]),
+    )
+
+
+def stage_seen(connection: Connection, state: CrmState, *, frame: pd.DataFrame, read_at: datetime, object_name: str | None) -> int:
+    """Stage records that were read by their ids and show something else than is staged, and have the next run look at them.
+
+    ``frame``: schemas.EXAMINED of live records, their fields behind it; the fields are all those that come back. Returns how many they are.
+    """
+    fields = [name for name in frame.columns if name not in EXAMINED.names]
+    rows = frame[fields].astype(object).where(frame[fields].notna(), None)
+    return execute_rows(
+        connection,
+        _STAGE_SEEN,
+        len(frame),
+        **asdict(state),
+        object=object_name,
+        read_at=read_at,
+        ids=column(frame["crm_id"]),
+        parents=column(frame["parent_crm_id"]),
+        fields=json_column(pd.Series(rows.to_dict("records"), dtype=object)),
     )
 
 

@@ -13,6 +13,7 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm, CrmObject, CrmSettings
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.mapping.targets import targets
 from crm_pipeline.store.crm_state import Attempt, CrmState
 from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.resending import Resend
@@ -85,6 +86,16 @@ def read(crm: Crm, state: CrmState, records: pd.DataFrame, fields: list[str]) ->
         for crm_object, rows in objects_of(state, records["object"])
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def fields_back(order: LoadOrder, crm: Crm, crm_object: CrmObject) -> list[str]:
+    """The fields of an object that come back from the CRM by the order's mapping; where none does, nothing is asked of the CRM."""
+    settings = order.settings
+    possible = targets(order.record, crm=order.crm, crm_fields=None, country_format=settings.country_format)
+    if not any(target.direction.comes_back for target in possible):
+        return []
+    mapped = targets(order.record, crm=order.crm, crm_fields=crm.fields(crm_object), country_format=settings.country_format)
+    return [target.crm_field for target in mapped if target.direction.comes_back]
 
 
 def usual_object(state: CrmState) -> CrmObject:

@@ -118,9 +118,9 @@ class HubSpotCrm:
         columns["error_type"] = [CrmFailsOnRecordException.__name__ if asked in failed else None for asked in records]
         return pd.DataFrame({name: pd.Series(values, dtype="str") for name, values in columns.items()})
 
-    def examine(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+    def examine(self, crm_object: CrmObject, crm_ids: list[str], *, fields: Sequence[str] = ()) -> pd.DataFrame:
         """What became of these records (schemas.EXAMINED), 100 a call."""
-        return examine(self._reader, crm_object, crm_ids, key=self._settings.external_key)
+        return examine(self._reader, crm_object, crm_ids, key=self._settings.external_key, fields=fields)
 
     def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were merged away since then; a search, whose index lags by seconds. Deletions are not among them."""

@@ -22,15 +22,15 @@ LAST_MODIFIED: Mapping[str, str] = MappingProxyType({COMPANIES.name: "hs_lastmod
 HAS_MERGED: Mapping[str, object] = MappingProxyType({"propertyName": MERGED_IDS, "operator": "HAS_PROPERTY"})
 
 
-def examine(reader: Reader, crm_object: CrmObject, ids: Sequence[str], *, key: str | None) -> pd.DataFrame:
-    """What became of these records (schemas.EXAMINED), 100 a call; ``key``: the external key property or null.
+def examine(reader: Reader, crm_object: CrmObject, ids: Sequence[str], *, key: str | None, fields: Sequence[str]) -> pd.DataFrame:
+    """What became of these records (schemas.EXAMINED, then ``fields``), 100 a call; ``key``: the external key property or null.
 
     That a batch read follows merges is assumed. Ids that it does not find are looked for among all merged records, by search.
     The bin is not asked: that a record is in it does not say whether it was deleted or merged away. Where HubSpot fails to show
     a merged record, nothing is said of the ids that are not found.
     """
     wanted = list(dict.fromkeys(ids))
-    properties = [*([key] if key else []), *([PRIMARY_COMPANY] if crm_object == CONTACTS else [])]
+    properties = [*([key] if key else []), *([PRIMARY_COMPANY] if crm_object == CONTACTS else []), *fields]
     found, failed = reader.current(crm_object.name, wanted, properties)
     if not found.keys() | failed >= set(wanted):
         for records, unread in reader.searched(crm_object.name, [dict(HAS_MERGED)], [*properties, MERGED_IDS]):
@@ -40,8 +40,10 @@ def examine(reader: Reader, crm_object: CrmObject, ids: Sequence[str], *, key: s
                 # Each of those that are not found may be part of it.
                 failed |= set(wanted)
         failed -= found.keys()
-    rows = [_row(one, found.get(one), key=key) for one in wanted if one not in failed]
-    return EXAMINED.build(pd.DataFrame(rows, columns=EXAMINED.names))
+    told = [one for one in wanted if one not in failed]
+    rows = pd.DataFrame([_row(one, found.get(one), key=key) for one in told], columns=EXAMINED.names)
+    held = [found[one]["properties"] if one in found else {} for one in told]
+    return EXAMINED.build(rows.assign(**{name: pd.Series([text(each.get(name)) for each in held], dtype="str") for name in fields}))
 
 
 def merged_since(reader: Reader, crm_object: CrmObject, since: datetime) -> list[str]:

@@ -127,11 +127,11 @@ class SalesforceCrm:
             }
         )
 
-    def examine(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
-        """What became of these records (schemas.EXAMINED), 2,000 live ones a call."""
+    def examine(self, crm_object: CrmObject, crm_ids: list[str], *, fields: Sequence[str] = ()) -> pd.DataFrame:
+        """What became of these records (schemas.EXAMINED, the fields as JSON gave them), 2,000 live ones a call."""
         key = self._settings.external_key
         further = [*([key] if key else []), *([PARENT_FIELD] if crm_object == CONTACTS else [])]
-        return examine(self._transport, crm_object.name, crm_ids, further=further, key=key)
+        return examine(self._transport, crm_object.name, crm_ids, further=further, key=key, fields=fields)
 
     def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were deleted or merged away since then, as far back as the recycle bin reaches."""

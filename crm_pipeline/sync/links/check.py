@@ -117,7 +117,7 @@ class LinkCheck:
         order, started, clock = reader.order, datetime.now(UTC), time.monotonic()
         with self._store.transaction() as connection:
             follow_deletions(connection, order.state)
-        found = [self._looked_at(reader, links, report) for links in self._links(order, scope)]
+        found = [self._looked_at(reader, links, report, scope=scope) for links in self._links(order, scope)]
         rows = pd.concat(found, ignore_index=True) if found else None
         # What is linked is decided in turn; looking at all links first would keep other integrations waiting.
         with turn_at(self._store, order.crm, org_id=reader.org_id, record_type=order.state.record_type):
@@ -165,9 +165,10 @@ class LinkCheck:
             with self._store.transaction() as connection:
                 yield order.state.links(connection, ids=ids[start : start + FRAME_ROWS])
 
-    def _looked_at(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport) -> pd.DataFrame:
+    def _looked_at(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport, *, scope: Scope) -> pd.DataFrame:
         report.counts["checked"] += len(links)
-        looked = reader.look(LINKS.check(links))
+        # What no stamp tells: formulas, transactions that ended late, what a search did not know yet.
+        looked = reader.look(LINKS.check(links), for_changes=scope == "full")
         report.add("unread", looked.unread)
         return looked.rows
 

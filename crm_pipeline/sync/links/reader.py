@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.crms.examining import examined
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
 from crm_pipeline.model import MODELS
 from crm_pipeline.schemas import EXAMINED
+from crm_pipeline.store.crm_records import stage_seen
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import change_links
 from crm_pipeline.sync.links.findings import contested, noteworthy, reconcile
 from crm_pipeline.sync.links.usable import account_crm_ids
-from crm_pipeline.sync.order import LoadOrder, objects_of, read
+from crm_pipeline.sync.order import LoadOrder, fields_back, objects_of, read, usual_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +47,13 @@ class LinkReader:
     org_id: str
     state: CrmState
 
-    def look(self, links: pd.DataFrame) -> Looked:
-        """What there is to say of these links (schemas.LINKS)."""
-        order = self.order
-        key = order.settings.external_key
+    def look(self, links: pd.DataFrame, *, for_changes: bool = False) -> Looked:
+        """What there is to say of these links (schemas.LINKS).
+
+        ``for_changes``: have the next run look at the live records that show something else in the fields that come back than is staged.
+        """
         parts = [
-            examined(self.crm, crm_object, links.loc[rows, "crm_id"].tolist(), key=key)
+            self._examined(crm_object, links.loc[rows, "crm_id"].tolist(), for_changes=for_changes)
             for crm_object, rows in objects_of(self.state, links["object"])
         ]
         found = pd.concat(parts, ignore_index=True) if parts else EXAMINED.empty()
@@ -62,7 +65,20 @@ class LinkReader:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
                 accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
-        return Looked(noteworthy(links, found, key_of=order.key_of if order.settings.external_key else None, accounts=accounts), unread)
+        return Looked(
+            noteworthy(links, found, key_of=self.order.key_of if self.order.settings.external_key else None, accounts=accounts), unread
+        )
+
+    def _examined(self, crm_object: CrmObject, crm_ids: list[str], *, for_changes: bool) -> pd.DataFrame:
+        fields = fields_back(self.order, self.crm, crm_object) if for_changes else []
+        began = datetime.now(UTC)
+        found = examined(self.crm, crm_object, crm_ids, key=self.order.settings.external_key, fields=fields)
+        if fields:
+            live = found[found["state"].eq("live")].reset_index(drop=True)
+            name = None if crm_object == usual_object(self.state) else crm_object.name
+            with self.store.transaction() as connection:
+                stage_seen(connection, self.state, frame=live, read_at=began, object_name=name)
+        return found[EXAMINED.names]
 
     def reconcile(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The findings (findings.FINDINGS) about these links (findings.noteworthy).

@@ -92,3 +92,24 @@ def test_records_merged_away_since_are_told_in_one_call(bench: Bench, crm: Crm, 
     assert (ids[1] in found, ids[2] in found) == (isinstance(crm, MergingCrm), False)
     assert left_since(crm, bench.object(record_type), datetime.now(UTC) + timedelta(minutes=5)) == []
     assert crm.calls.snapshot().get("read", 0) == (2 if isinstance(crm, MergingCrm) else 0)
+
+
+@both_types
+def test_fields_come_along_at_no_further_call_of_the_record_that_it_is_now(bench: Bench, crm: Crm, record_type: RecordType) -> None:
+    field = bench.fields[record_type].match
+    winner, loser, gone = (added(bench, record_type, number) for number in range(3))
+    merged = bench.merge(record_type, winner, loser)
+    bench.delete(record_type, gone)
+    [held] = [record[field] for record in bench.records(record_type) if str(record["id"]) == merged]
+    asked = [merged, gone, loser]
+    without = crm.calls.snapshot().get("read", 0)
+    examined(crm, bench.object(record_type), asked, key=key_of(bench, bench.key))
+    between = crm.calls.snapshot()["read"]
+    found = examined(crm, bench.object(record_type), asked, key=key_of(bench, bench.key), fields=[field])
+    assert crm.calls.snapshot()["read"] - between == between - without
+    told = EXAMINED.check(found).set_index("crm_id")[field].astype(object)
+    assert {crm_id: None if pd.isna(value) else value for crm_id, value in told.items()} == {
+        merged: held,
+        gone: None,
+        loser: held if isinstance(crm, MergingCrm) else None,
+    }
