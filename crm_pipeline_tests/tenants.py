@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import text
@@ -45,6 +47,8 @@ CONTACT_MAP = {
         "country": "contact_country",
     },
 }
+
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 SHORT_WAITS = {"first_seconds": 0.01}
 """A service that fails is asked again at once, unless it says when."""
@@ -94,6 +98,20 @@ def customized(sandbox: Sandbox, *, external_keys: bool = True, **services: dict
     for service, settings in services.items():
         (changed["qbench"] if service == "qbench" else changed["crms"][service]).update(settings)
     return IntegrationSpec.model_validate({"name": "acme", **changed})
+
+
+def both_ways(
+    spec: IntegrationSpec, *, accounts: Mapping[str, object] = NOTHING, contacts: Mapping[str, object] = NOTHING
+) -> IntegrationSpec:
+    """The integration with more of its maps, which may bring something back from the CRMs: it writes into QBench."""
+    records = {"accounts": spec.accounts, "contacts": spec.contacts}
+    changed: dict[str, Any] = {"qbench": spec.qbench.model_copy(update={"writes": True})}
+    for name, more in {"accounts": accounts, "contacts": contacts}.items():
+        record = records[name]
+        if more and record is not None:
+            written = record.model_dump(by_alias=True, exclude_unset=True)
+            changed[name] = type(record).model_validate({**written, "map": {**written["map"], **more}})
+    return spec.model_copy(update=changed)
 
 
 def add_laboratories(

@@ -25,7 +25,7 @@ from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.restoring import Described, in_qbench, untranslated
 from crm_pipeline.mapping.spec import FieldSource, RecordSpec
-from crm_pipeline.mapping.targets import Route, routes
+from crm_pipeline.mapping.targets import Route, routes_back
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
 
 Reason = Literal["would_not_come_back", "several_phones", "too_long", "never_blank"]
@@ -82,8 +82,7 @@ class WayBack:
     @cached_property
     def routes(self) -> tuple[Route, ...]:
         """The CRM fields that come back."""
-        mapped = routes(self.spec, crm=self.crm, crm_fields=self.crm_fields, country_format=self.country_format)
-        return tuple(route for route in mapped if route.target.direction.comes_back)
+        return routes_back(self.spec, crm=self.crm, crm_fields=self.crm_fields, country_format=self.country_format)
 
     @cached_property
     def units(self) -> Mapping[str, tuple[Route, ...]]:

@@ -95,6 +95,14 @@ def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, count
     )
 
 
+def routes_back(
+    spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto"
+) -> tuple[Route, ...]:
+    """The routes of the CRM fields that come back."""
+    mapped = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
+    return tuple(route for route in mapped if route.target.direction.comes_back)
+
+
 def targets(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Target, ...]:
     """The targets alone, where no record is at hand; those that only come back are among them."""
     return tuple(route.target for route in routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format))

@@ -1,0 +1,1 @@
+"""How does what people change in a CRM get into QBench?"""
