@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crm_pipeline.calls import CallCounter, Pace, Waits, retry_after, with_retries
+    from crm_pipeline.clocks import Clock
     from crm_pipeline.component import CrmIntegration
     from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
     from crm_pipeline.crms.base import (
         KEPT,
         Capabilities,
         ChangesCrm,
+        ClockCrm,
         Crm,
         CrmKind,
         CrmObject,
         CrmSettings,
+        EditsCrm,
         ExternalKey,
         Limits,
         MergingCrm,
@@ -49,18 +52,35 @@ if TYPE_CHECKING:
     )
     from crm_pipeline.model import RecordType, Verb
     from crm_pipeline.orchestration.translating import AssetProps
-    from crm_pipeline.schemas import ASSOCIATIONS, CHANGED, CRM_FIELDS, EXAMINED, FOUND, INTENTS, OWNERS, UNREAD, WRITE_RESULTS, WRITE_ROWS
+    from crm_pipeline.schemas import (
+        ASSOCIATIONS,
+        CHANGED,
+        CRM_FIELDS,
+        EDITS,
+        EXAMINED,
+        FIELD_HISTORY,
+        FOUND,
+        INTENTS,
+        OWNERS,
+        RECORD_STAMP,
+        UNREAD,
+        WRITE_RESULTS,
+        WRITE_ROWS,
+    )
 
 __all__ = [
     "ASSOCIATIONS",
     "CHANGED",
     "CRM_FIELDS",
+    "EDITS",
     "EXAMINED",
+    "FIELD_HISTORY",
     "FOUND",
     "INTENTS",
     "KEPT",
     "OTHER_PHONE_TYPE",
     "OWNERS",
+    "RECORD_STAMP",
     "UNREAD",
     "WRITE_RESULTS",
     "WRITE_ROWS",
@@ -73,6 +93,8 @@ __all__ = [
     "CallCounter",
     "Capabilities",
     "ChangesCrm",
+    "Clock",
+    "ClockCrm",
     "Crm",
     "CrmFailsOnRecordException",
     "CrmIntegration",
@@ -80,6 +102,7 @@ __all__ = [
     "CrmObject",
     "CrmSettings",
     "DoubtfulRefusalError",
+    "EditsCrm",
     "EnvVariable",
     "ExternalKey",
     "FailedTogetherError",
@@ -112,6 +135,7 @@ _MODULES = (
     "errors",
     "model",
     "configuration.model",
+    "clocks",
     "calls",
     "crms.halving",
     "crms.preset",

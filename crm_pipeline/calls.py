@@ -9,13 +9,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Annotated, TypeVar
 
 from pydantic import Field
 from pyrate_limiter import AbstractBucket, BucketFactory, Duration, InMemoryBucket, Limiter, Rate, RateItem
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
+from crm_pipeline.clocks import moment
 from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
 
@@ -165,23 +165,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(asked):
         return float(asked)
-    until = _moment(asked)
+    until = moment(asked)
     if until is None:
         return None
-    return max(0.0, (until - (_moment(headers.get("Date", "")) or datetime.now(UTC))).total_seconds())
+    return max(0.0, (until - (moment(headers.get("Date", "")) or datetime.now(UTC))).total_seconds())
 
 
 def spaced(turn: int, waits: Waits) -> float:
     """How long to wait, in seconds, before the ``turn``-th repeat (from 1 on) of what a service does not say when to repeat."""
     return float(min(waits.first_seconds * 3 ** (turn - 1) * (1 + random.random()), waits.longest_seconds))  # noqa: S311 - no secret
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _wait(state: RetryCallState, waits: Waits) -> float:

@@ -154,6 +154,21 @@ CHANGED = FrameSchema(
 )
 """Records that changed in a CRM, as they are now; their fields follow, as the CRM gave them."""
 
+EDITS = FrameSchema(
+    "edits",
+    (
+        Column("crm_id", "str", "id of the CRM record, as it was asked for"),
+        Column("crm_field", "str", "the CRM's field"),
+        Column("edited_at", "datetime64[us, UTC]", "since when it holds what it holds, by the CRM's clock"),
+        Column("edited_by", "str", "who gave it that, in the CRM's words; null where it does not say"),
+        Column("evidence", "str", "field history, or record stamp: when the whole record was edited last"),
+    ),
+)
+"""When fields of CRM records were edited, one row for each of which something is known."""
+
+FIELD_HISTORY, RECORD_STAMP = "field history", "record stamp"
+"""What an edit's time rests on."""
+
 OWNERS = FrameSchema(
     "owners",
     (

@@ -126,7 +126,7 @@ class Capabilities:
     describes is checked before it is sent, in every CRM.
     ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
     finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
-    Owners, merges, changes: see OwnersCrm, MergingCrm and ChangesCrm.
+    Owners, merges, changes, edits, its clock: see OwnersCrm, MergingCrm, ChangesCrm, EditsCrm and ClockCrm.
     Raises ValueError for sizes below one.
     """
 
@@ -353,3 +353,30 @@ class ChangesCrm(Protocol):
         Costs no more calls for several objects in which nothing changed than the CRM needs.
         """
         ...
+
+
+@runtime_checkable
+class EditsCrm(Protocol):
+    """A CRM that tells, of some fields at least, when they were edited. Where two edits of one value meet, that is evidence."""
+
+    def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+        """Since when these fields of these records hold what they hold, and who gave it (schemas.EDITS); by the CRM's own clock.
+
+        A field of which the CRM tells nothing has no row, nor have those of a record that is gone or that it fails on.
+        """
+        ...
+
+
+@runtime_checkable
+class ClockCrm(Protocol):
+    """A CRM whose answers show what time it thinks it is."""
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far its clock is ahead of ours, as far as its answers told; zero before the first."""
+        ...
+
+
+def clock_ahead_of(crm: Crm) -> timedelta:
+    """How far the CRM's clock is ahead of ours; zero of one that does not tell."""
+    return crm.clock_ahead if isinstance(crm, ClockCrm) else timedelta(0)

@@ -63,7 +63,8 @@ class Bench:
     it, ``restore`` takes it out of the bin and ``merge`` merges the second into the first and returns the merged one's id, likewise
     (in a CRM that tells no merges, or has none, it is enough that the second is gone); ``parent`` is a contact's (primary) account
     id. ``secret`` names the environment variable of the credential that the suite makes wrong. The requests are those of
-    ``Crm.write`` for ``record_type``: a create with a key, a create without one, an update by id.
+    ``Crm.write`` for ``record_type``: a create with a key, a create without one, an update by id. ``edit`` gives a record values as
+    a user of the CRM would; it is needed where the CRM tells edits.
     """
 
     kind: CrmKind
@@ -82,6 +83,7 @@ class Bench:
     keyed_create: Callable[[RecordType], Request]
     plain_create: Callable[[RecordType], Request]
     update: Callable[[RecordType], Request]
+    edit: Callable[[RecordType, str, Mapping[str, object]], None] | None = None
 
     def object(self, record_type: RecordType) -> CrmObject:
         """The CRM's object for these records."""

@@ -10,6 +10,7 @@ from crm_pipeline.testing.conformance.common import crm, keyless  # noqa: F401 -
 from crm_pipeline.testing.conformance.connecting import *  # noqa: F403
 from crm_pipeline.testing.conformance.creating_once import *  # noqa: F403
 from crm_pipeline.testing.conformance.describing import *  # noqa: F403
+from crm_pipeline.testing.conformance.editing import *  # noqa: F403
 from crm_pipeline.testing.conformance.examining import *  # noqa: F403
 from crm_pipeline.testing.conformance.failing import *  # noqa: F403
 from crm_pipeline.testing.conformance.reading import *  # noqa: F403

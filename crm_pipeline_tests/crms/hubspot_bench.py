@@ -54,6 +54,9 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
     def add(record_type: RecordType, values: Mapping[str, object]) -> str:
         return portal.add(KIND.usual(record_type).name, {name: str(value) for name, value in values.items()})
 
+    def edit(record_type: RecordType, crm_id: str, values: Mapping[str, object]) -> None:
+        portal.update(KIND.usual(record_type).name, crm_id, {name: str(value) for name, value in values.items()})
+
     def records(record_type: RecordType) -> list[dict[str, Any]]:
         return [{**record["properties"], "id": record["id"]} for record in portal.records(KIND.usual(record_type).name)]
 
@@ -89,6 +92,7 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
         keyed_create=lambda record_type: batch("upsert", record_type),
         plain_create=lambda record_type: batch("create", record_type),
         update=lambda record_type: batch("update", record_type),
+        edit=edit,
     )
 
 

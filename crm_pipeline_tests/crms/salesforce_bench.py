@@ -50,6 +50,9 @@ def open_bench(sandbox: Sandbox) -> Bench:
     def add(record_type: RecordType, values: Mapping[str, object]) -> str:
         return org.add(KIND.usual(record_type).name, dict(values))
 
+    def edit(record_type: RecordType, crm_id: str, values: Mapping[str, object]) -> None:
+        org.update(KIND.usual(record_type).name, crm_id, dict(values))
+
     def records(record_type: RecordType) -> list[dict[str, Any]]:
         return [{**record, "id": record["Id"]} for record in org.records(KIND.usual(record_type).name)]
 
@@ -84,6 +87,7 @@ def open_bench(sandbox: Sandbox) -> Bench:
         keyed_create=lambda record_type: Request("PATCH", f"/composite/sobjects/{KIND.usual(record_type).name}/{KEY}$"),
         plain_create=lambda _: Request("POST", "/composite/sobjects$"),
         update=lambda _: Request("PATCH", "/composite/sobjects$"),
+        edit=edit,
     )
 
 

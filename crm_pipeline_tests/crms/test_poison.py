@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import pandas as pd
 import pytest
 
-from crm_pipeline.crms.base import ChangesCrm, Crm, OwnersCrm
+from crm_pipeline.crms.base import ChangesCrm, Crm, EditsCrm, OwnersCrm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
@@ -141,6 +141,13 @@ def changed(bench: Bench, record_type: RecordType) -> Reading:
     return Reading(told, ids, ids[BAD], shows=True)
 
 
+def edits(bench: Bench, record_type: RecordType) -> Reading:
+    ids, field = made(bench, record_type), bench.fields[record_type].text
+    for crm_id in ids:
+        cast(Callable[..., None], bench.edit)(record_type, crm_id, {field: "Edited"})
+    return Reading(lambda crm: dict.fromkeys(cast(EditsCrm, crm).edits(bench.object(record_type), ids, [field])["crm_id"]), ids, ids[BAD])
+
+
 def left(bench: Bench) -> Reading:
     """Records that were merged away."""
     ids = made(bench, ACCOUNT)
@@ -194,6 +201,8 @@ READINGS: Mapping[str, Callable[[Bench, Sandbox], Reading]] = MappingProxyType(
         "records that left": lambda bench, _: left(bench),
         "changes of accounts": lambda bench, _: changed(bench, ACCOUNT),
         "changes of contacts": lambda bench, _: changed(bench, CONTACT),
+        "edits of accounts": lambda bench, _: edits(bench, ACCOUNT),
+        "edits of contacts": lambda bench, _: edits(bench, CONTACT),
         "intents of accounts": lambda bench, _: intents(bench, ACCOUNT),
         "intents of contacts": lambda bench, _: intents(bench, CONTACT),
         "owners by name": lambda bench, sandbox: owners(bench, sandbox, by="name"),
@@ -203,7 +212,14 @@ READINGS: Mapping[str, Callable[[Bench, Sandbox], Reading]] = MappingProxyType(
 """Every call of the protocol that reads records (crms.base.Crm) but for a scan, which is below. What asks for the account, or for an
 object's fields (``organization``, ``fields``, ``is_up``), has no record in it that could be passed over."""
 
-SILENT = frozenset({"examine accounts", "examine contacts", "records that left", "changes of accounts", "changes of contacts"})
+SILENT = frozenset(
+    {
+        "examine accounts",
+        "examine contacts",
+        "records that left",
+        *(f"{what} of {of}" for what in ("changes", "edits") for of in ("accounts", "contacts")),
+    }
+)
 """Readings that give nothing in the place of what cannot be read."""
 
 SEARCHED = frozenset({"records that left", "intents of accounts", "changes of accounts", "changes of contacts"})

@@ -140,6 +140,7 @@ def test_organization_may_keep_values_in_a_form_of_its_own(org: SalesforceOrg, r
 def test_all_that_changed_comes_in_one_counted_call_and_goes_with_it(org: SalesforceOrg, rest: Rest) -> None:
     account = org.add("Account", {"Name": "Lab"})
     contact = org.add("Contact", {"LastName": "C"})
+    org.track("Account", "Phone")
     org.api_calls = 0
     queries = [f"SELECT Id FROM {name} WHERE SystemModstamp >= {EARLIER:%Y-%m-%dT%H:%M:%SZ}" for name in ("Account", "Contact", "Lead")]
     queries.append("SELECT Id FROM AccountHistory")
@@ -251,7 +252,15 @@ def test_refused_and_undone_saves_leave_no_history(org: SalesforceOrg, rest: Res
     assert (history(rest, account), org.record("Account", account)["Phone"]) == ([], None)
 
 
+def test_there_is_no_history_of_an_object_that_is_not_tracked(org: SalesforceOrg, rest: Rest) -> None:
+    assert rest.query_refusal("SELECT Id FROM AccountHistory") == "INVALID_TYPE"
+    org.track("Account", "Phone")
+    assert rest.query("SELECT Id FROM AccountHistory") == []
+    assert rest.query_refusal("SELECT Id FROM ContactHistory") == "INVALID_TYPE"
+
+
 def test_history_can_be_neither_written_nor_filtered_by_value(org: SalesforceOrg, rest: Rest) -> None:
+    org.track("Account", "Phone")
     assert rest.query_refusal("SELECT Id FROM AccountHistory WHERE NewValue = 'x'") == "INVALID_FIELD"
     assert rest.query_refusal("SELECT Id FROM AccountHistory WHERE ParentId = '001'") == "INVALID_FIELD"
     assert outcomes(rest.create("AccountHistory", {"Field": "Phone"})) == ["INVALID_TYPE_FOR_OPERATION"]

@@ -15,6 +15,7 @@ from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.changes import changed
+from crm_pipeline.crms.hubspot.edits import edits
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
 from crm_pipeline.crms.hubspot.owners import find_owners
@@ -134,6 +135,15 @@ class HubSpotCrm:
         The search's index lags by seconds: a window that ends now misses what changed a moment ago.
         """
         return changed(self._reader, wanted, since=since, until=until, key=self._settings.external_key)
+
+    def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+        """Since when these properties hold what they hold (schemas.EDITS), by their histories: a call for 50 records."""
+        return edits(self._reader, crm_object, crm_ids, fields)
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far HubSpot's clock is ahead of ours."""
+        return self._transport.clock.ahead
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""

@@ -11,7 +11,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, ID, OBJECT, TEXT, Form, May, Members, Rows
+from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, ID, OBJECT, TEXT, Form, May, Members, Rows, fault_of
+
+HISTORIES = "propertiesWithHistory"
 
 ONE_OF_OPTIONS = "enumeration"
 """The type of a property that takes one of its options."""
@@ -80,6 +82,23 @@ OWNERS = Members({"results": Rows(OWNER), "paging": PAGING})
 LIST = Members({"results": Rows(RECORD), "paging": PAGING}, rule=_tells_of_a_record_once)
 SEARCH = Members({"total": COUNT, "results": Rows(RECORD), "paging": PAGING}, rule=_agrees_with_its_count)
 BATCH_READ = Members({"results": Rows(RECORD), "errors": ERRORS}, rule=_tells_of_a_record_once)
+VERSION = Members(
+    {
+        "value": ANYTHING,
+        "timestamp": TEXT,
+        "sourceType": May(TEXT, absent="where the value came from is not known"),
+        "sourceId": May(ID, absent="the type of the source says all"),
+        "updatedByUserId": May(ID, absent="no user gave the value"),
+    }
+)
+
+
+def _holds_versions(record: Mapping[str, Any]) -> str | None:
+    faults = (fault_of(versions, Rows(VERSION), f"{HISTORIES}.{name}") for name, versions in record[HISTORIES].items())
+    return next(filter(None, faults), None)
+
+
+HISTORY_READ = BATCH_READ.within(results=Rows(replace(RECORD.within(**{HISTORIES: OBJECT}), rule=_holds_versions)))
 LABELS_READ = Members(
     {
         "results": Rows(
@@ -123,6 +142,8 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "records, listed": LIST,
         "records, searched": SEARCH,
         "records, read by batch": BATCH_READ,
+        "records, read by batch with the versions of properties": HISTORY_READ,
+        "records, read by batch: one version of a property": VERSION,
         "associations, read": LABELS_READ,
         "records, written": WRITTEN,
         "records, written: one row": WRITTEN_ROW,

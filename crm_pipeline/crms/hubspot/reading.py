@@ -18,7 +18,7 @@ from crm_pipeline.contracts import Form, Members
 from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE, NamelessError
-from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, LABELS_READ, LIST, PROPERTIES, at_most
+from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, HISTORIES, HISTORY_READ, LABELS_READ, LIST, PROPERTIES, at_most
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, read_problem
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.searching import Filter, Searcher, has_value, next_page
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 OBJECT_BATCH = KIND.capabilities.batch_size
 """Inputs of an object batch call (source: HubSpot's object guides)."""
+
+HISTORY_BATCH = 50
+"""Inputs of an object batch read that asks for histories (seen by others: PipedreamHQ 8462)."""
 
 ASSOCIATION_READ_BATCH = 1000
 """Inputs of an association batch read (source: HubSpot's changelog, 2025-02-10)."""
@@ -144,20 +147,25 @@ class Reader:
         properties: Sequence[str],
         *,
         id_property: str | None = None,
+        histories: Sequence[str] = (),
     ) -> tuple[list[dict[str, Any]], set[str]]:
         """The records with these ids, or these values of a unique property, and the ids on which HubSpot fails; missing ones are left out.
 
+        ``histories``: properties of which the versions are read too.
         Raises ServiceError when HubSpot gives another reason than a missing record for whatever is asked.
         """
-        body: dict[str, Any] = {"properties": list(dict.fromkeys(properties)), "propertiesWithHistory": []}
+        body: dict[str, Any] = {"properties": list(dict.fromkeys(properties)), HISTORIES: list(dict.fromkeys(histories))}
         if id_property is not None:
             body["idProperty"] = id_property
         names = _ids if id_property is None else partial(_held, field=id_property)
-        read = BatchRead(BATCH_READ, NOT_FOUND, names, OBJECT_BATCH, nobody=NOBODYS_EMAIL if id_property == "email" else NOBODY)
+        holds, size = (HISTORY_READ, HISTORY_BATCH) if histories else (BATCH_READ, OBJECT_BATCH)
+        read = BatchRead(holds, NOT_FOUND, names, size, nobody=NOBODYS_EMAIL if id_property == "email" else NOBODY)
         results, failed = self._batches(self._paths.batch(object_name, "read"), body, ids, read)
         return list({str(record["id"]): record for record in results}.values()), failed
 
-    def current(self, object_name: str, ids: Sequence[str], properties: Sequence[str]) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    def current(
+        self, object_name: str, ids: Sequence[str], properties: Sequence[str], *, histories: Sequence[str] = ()
+    ) -> tuple[dict[str, dict[str, Any]], set[str]]:
         """The record that each id leads to now, and the ids on which HubSpot fails.
 
         An id merged away leads to the record it is part of, a deleted one to none.
@@ -167,13 +175,13 @@ class Reader:
         """
         found: dict[str, dict[str, Any]] = {}
         wanted, led_elsewhere = set(ids), False
-        records, failed = self.records(object_name, ids, [*properties, MERGED_IDS])
+        records, failed = self.records(object_name, ids, [*properties, MERGED_IDS], histories=histories)
         for record in records:
             names = (*merged_ids(record), str(record["id"]))
             found |= dict.fromkeys(names, record)
             led_elsewhere = led_elsewhere or wanted.isdisjoint(names)
         for one in sorted(wanted - found.keys() - failed) if led_elsewhere else ():
-            records, failing = self.records(object_name, [one], [*properties, MERGED_IDS])
+            records, failing = self.records(object_name, [one], [*properties, MERGED_IDS], histories=histories)
             failed |= failing
             found |= dict.fromkeys([one], records[0]) if records else {}
         return {one: found[one] for one in ids if one in found}, failed

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,6 +21,7 @@ import urllib3
 from hubspot.crm.objects.exceptions import ApiException
 
 from crm_pipeline.calls import UNFINISHED, CallCounter, Pace, with_retries
+from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.crms.hubspot.answers import SERVICE, Answer, content
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, REMOVED, SEARCH
@@ -56,6 +58,7 @@ class Transport:
     def __init__(self, settings: HubSpotSettings, *, integration: str) -> None:
         limits = settings.limits
         self.calls = CallCounter()
+        self.clock = Clock()
         self.integration = integration
         self._settings = settings
         self._pace = Pace(calls=limits.calls, seconds=limits.seconds + PACE_MARGIN_SECONDS)
@@ -159,7 +162,9 @@ class Transport:
         for pace in paces or (self._pace,):
             pace.wait()
         self.calls.add(label)
+        sent = datetime.now(UTC)
         answer = self._send(client, method, path, query=query, body=body)
+        self.clock.note(answer.headers.get("Date"), sent=sent, answered=datetime.now(UTC))
         if answer.status in UNFINISHED:
             self.calls.lose()
         self._note_daily(answer.headers)

@@ -15,6 +15,7 @@ from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND
 from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
+from crm_pipeline.crms.salesforce.edits import Editing
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
@@ -43,6 +44,7 @@ class SalesforceCrm:
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
+        self._editing = Editing(self._transport)
         self._fields: dict[str, pd.DataFrame] = {}
 
     def limits(self) -> Limits:
@@ -142,6 +144,18 @@ class SalesforceCrm:
     ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
         """The records that changed in the window (schemas.CHANGED): one call where nothing did, else one more for 2,000 of an object."""
         return changed(self._transport, wanted, since=since, until=until, key=self._settings.external_key)
+
+    def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+        """Since when these fields hold what they hold (schemas.EDITS), by the field history of those that are tracked.
+
+        Of the others the record's last edit is told, where that was not ours. Costs a call for 2,000 records, one for some 570 histories.
+        """
+        return self._editing.edits(crm_object.name, crm_ids, fields)
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far Salesforce's clock is ahead of ours."""
+        return self._transport.clock.ahead
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Users by id or username, who must be active (schemas.OWNERS)."""

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -26,6 +27,7 @@ from simple_salesforce.login import SalesforceLogin
 from urllib3.exceptions import NewConnectionError
 
 from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
+from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, page, retrieved
@@ -57,6 +59,7 @@ class SalesforceTransport:
         self._settings = settings
         self.integration = integration
         self._calls = calls
+        self.clock = Clock()
         self._lock = threading.Lock()
         self._client: Salesforce | None = None
         self._user_id: str | None = None
@@ -227,9 +230,14 @@ class SalesforceTransport:
 
     def user_id(self) -> str:
         """The id of the user that our requests run as; it ends the identity address in the token's answer."""
-        self._signed_in()
-        if self._user_id is None:
+        user_id = self.known_user_id()
+        if user_id is None:
             raise self.unexpected("the token's answer names no user")
+        return user_id
+
+    def known_user_id(self) -> str | None:
+        """The same, null where the token's answer does not say it."""
+        self._signed_in()
         return self._user_id
 
     def ensure_reserve(self) -> None:
@@ -298,6 +306,8 @@ class SalesforceTransport:
 
     def _check(self, response: requests.Response, **_: Any) -> None:
         """Look at every answer before the client library does: it knows neither lists from the token endpoint nor HTML."""
+        headed = datetime.now(UTC)
+        self.clock.note(response.headers.get("Date"), sent=headed - response.elapsed, answered=headed)
         signing_in = urlsplit(response.url).path.endswith(TOKEN_PATH)
         if response.status_code in UNFINISHED and not signing_in:
             self._calls.lose()

@@ -102,6 +102,10 @@ class OrgCore:
             (table for name, table in self._tables.items() if name.lower() == object_name.lower()), None
         )
 
+    def is_queryable(self, object_name: str) -> bool:
+        """Whether the object is there for queries: a history only where it is turned on ("Field History Tracking" in the help)."""
+        return object_name not in {HISTORY_OF[name] for name in HISTORY_OF.keys() - self._tracked.keys()}
+
     def add_field(self, object_name: str, *, name: str, type: FieldType, **properties: Any) -> None:
         """Add a field as an administrator would; ``properties`` are those of FieldSpec, ``formula`` for a formula field."""
         self._set_field(object_name, FieldSpec(name, type, **properties))
@@ -126,6 +130,11 @@ class OrgCore:
             if object_name not in HISTORY_OF or refused or len(tracked) > MOST_TRACKED:
                 raise ValueError(f"{object_name}: at most {MOST_TRACKED} fields can be tracked, and none of {refused}")
             self._tracked[object_name] = tracked
+
+    def untrack(self, object_name: str, *fields: str) -> None:
+        """Turn field history off for these fields; what there is of it stays."""
+        with self.mutex:
+            self._tracked[object_name] = tuple(name for name in self._tracked.get(object_name, ()) if name not in fields)
 
     # --- behaviour on purpose
 

@@ -82,7 +82,7 @@ class _Path:
 def run(org: SalesforceOrg, query: Query, *, deleted_too: bool) -> Found:
     """Run a query; raises CallError (INVALID_TYPE, INVALID_FIELD, INVALID_QUERY_FILTER_OPERATOR). The caller holds the mutex."""
     table = org.table(query.object_name)
-    if table is None:
+    if table is None or not org.is_queryable(table.spec.name):
         message = (
             f"sObject type '{query.object_name}' is not supported. If you are attempting to use a custom object, be sure to append '__c'"
         )
