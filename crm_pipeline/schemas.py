@@ -169,6 +169,16 @@ EDITS = FrameSchema(
 FIELD_HISTORY, RECORD_STAMP = "field history", "record stamp"
 """What an edit's time rests on."""
 
+MEMBERS = FrameSchema(
+    "members",
+    (
+        Column("crm_id", "str", "id of the CRM record, as it was asked for"),
+        Column("member", "boolean", "whether it is in the list; a record that is gone is not; null where the CRM fails to tell"),
+        Column("error_type", "str", "record error of one of which the CRM fails to tell it; else null"),
+    ),
+)
+"""Which records are in a CRM's list, one row per record asked for."""
+
 OWNERS = FrameSchema(
     "owners",
     (

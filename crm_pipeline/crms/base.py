@@ -126,7 +126,7 @@ class Capabilities:
     describes is checked before it is sent, in every CRM.
     ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
     finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
-    Owners, merges, changes, edits, its clock: see OwnersCrm, MergingCrm, ChangesCrm, EditsCrm and ClockCrm.
+    Owners, merges, changes, edits, lists, its clock: see OwnersCrm, MergingCrm, ChangesCrm, EditsCrm, ListsCrm, ClockCrm.
     Raises ValueError for sizes below one.
     """
 
@@ -364,6 +364,22 @@ class EditsCrm(Protocol):
 
         A field of which the CRM tells nothing has no row, nor have those of a record that is gone or that it fails on.
         """
+        ...
+
+
+@runtime_checkable
+class ListsCrm(Protocol):
+    """A CRM whose users keep lists of its records."""
+
+    def list_id(self, crm_object: CrmObject, crm_list: str) -> str:
+        """The id of the list of this object's records that has this name, or else this id.
+
+        Raises ConfigurationError where there is none, with the names that there are.
+        """
+        ...
+
+    def members(self, crm_object: CrmObject, crm_list: str, crm_ids: list[str]) -> pd.DataFrame:
+        """Which of these records are in that list now (schemas.MEMBERS). A list may lag behind what its records hold."""
         ...
 
 

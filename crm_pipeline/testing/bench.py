@@ -6,7 +6,7 @@ and with a module of tests that holds ``from crm_pipeline.testing.suite import *
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,7 +64,8 @@ class Bench:
     (in a CRM that tells no merges, or has none, it is enough that the second is gone); ``parent`` is a contact's (primary) account
     id. ``secret`` names the environment variable of the credential that the suite makes wrong. The requests are those of
     ``Crm.write`` for ``record_type``: a create with a key, a create without one, an update by id. ``edit`` gives a record values as
-    a user of the CRM would; it is needed where the CRM tells edits.
+    a user of the CRM would; it is needed where the CRM tells edits. ``make_list`` makes a list of this name with these records in
+    it; it is needed where the CRM has lists.
     """
 
     kind: CrmKind
@@ -84,6 +85,7 @@ class Bench:
     plain_create: Callable[[RecordType], Request]
     update: Callable[[RecordType], Request]
     edit: Callable[[RecordType, str, Mapping[str, object]], None] | None = None
+    make_list: Callable[[RecordType, str, Sequence[str]], None] | None = None
 
     def object(self, record_type: RecordType) -> CrmObject:
         """The CRM's object for these records."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crm_pipeline.crms.base import Crm
@@ -45,6 +45,7 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
     paths = PATHS[path_family]
     # The suite's intents say that they are older than they are, so search must know what was written just now.
     portal.index_lag_seconds = 0.0
+    portal.scopes |= {"crm.lists.read"}
     for crm_object in (COMPANIES, CONTACTS):
         portal.add_property(crm_object.name, external_key(BY_NAME[crm_object.name], KEY))
 
@@ -56,6 +57,9 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
 
     def edit(record_type: RecordType, crm_id: str, values: Mapping[str, object]) -> None:
         portal.update(KIND.usual(record_type).name, crm_id, {name: str(value) for name, value in values.items()})
+
+    def make_list(record_type: RecordType, name: str, crm_ids: Sequence[str]) -> None:
+        portal.lists.join(portal.lists.add(name, KIND.usual(record_type).name), *crm_ids)
 
     def records(record_type: RecordType) -> list[dict[str, Any]]:
         return [{**record["properties"], "id": record["id"]} for record in portal.records(KIND.usual(record_type).name)]
@@ -93,6 +97,7 @@ def open_bench(sandbox: Sandbox, *, path_family: PathFamily = "v3") -> Bench:
         plain_create=lambda record_type: batch("create", record_type),
         update=lambda record_type: batch("update", record_type),
         edit=edit,
+        make_list=make_list,
     )
 
 

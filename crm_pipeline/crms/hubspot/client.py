@@ -18,6 +18,7 @@ from crm_pipeline.crms.hubspot.changes import changed
 from crm_pipeline.crms.hubspot.edits import edits
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
+from crm_pipeline.crms.hubspot.lists import TYPE_IDS, Lists
 from crm_pipeline.crms.hubspot.owners import find_owners
 from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.reading import Reader, text
@@ -30,8 +31,6 @@ from crm_pipeline.schemas import OWNERS
 SENSITIVITIES = ("sensitive", "highly_sensitive")
 
 UI_DOMAIN = "app.hubspot.com"
-TYPE_IDS = {COMPANIES.name: "0-2", CONTACTS.name: "0-1"}
-"""HubSpot's numbers of its object types, as the pages of records carry them."""
 
 
 class HubSpotCrm:
@@ -46,6 +45,7 @@ class HubSpotCrm:
         self._reader = Reader(self._transport, paths, key=settings.external_key)
         self._writer = Writer(self._transport, paths, settings.external_key)
         self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
+        self._lists = Lists(self._transport, paths, self._reader)
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
         self._fields: dict[str, pd.DataFrame] = {}
@@ -144,6 +144,14 @@ class HubSpotCrm:
     def clock_ahead(self) -> timedelta:
         """How far HubSpot's clock is ahead of ours."""
         return self._transport.clock.ahead
+
+    def list_id(self, crm_object: CrmObject, crm_list: str) -> str:
+        """The id of a list, by its name or id; asked once. Needs the scope crm.lists.read."""
+        return self._lists.id_of(crm_object, crm_list)
+
+    def members(self, crm_object: CrmObject, crm_list: str, crm_ids: list[str]) -> pd.DataFrame:
+        """Which of these records are in a list (schemas.MEMBERS), a call for 100; one that is gone is in none."""
+        return self._lists.members(crm_object, crm_list, crm_ids)
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""

@@ -112,6 +112,13 @@ LABELS_READ = Members(
         "errors": ERRORS,
     }
 )
+LIST_SHOWN = Members(
+    {"list": Members({"listId": ID, "objectTypeId": ID, "deletedAt": May(ANYTHING, absent="it is in use")})},
+)
+LISTS_FOUND = Members({"lists": Rows(Members({"name": TEXT})), "hasMore": FLAG})
+MEMBERSHIPS_READ = Members(
+    {"results": Rows(Members({"recordId": ID, "recordListMemberships": Rows(Members({"listId": ID}))})), "errors": ERRORS}
+)
 WRITTEN = Members({"results": Rows(ANYTHING), "errors": ERROR_ROWS})
 ASSOCIATED = Members({"results": Rows(ANYTHING), "errors": ERROR_ROWS})
 REMOVED = Members({"errors": ERROR_ROWS})
@@ -145,6 +152,9 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "records, read by batch with the versions of properties": HISTORY_READ,
         "records, read by batch: one version of a property": VERSION,
         "associations, read": LABELS_READ,
+        "one list": LIST_SHOWN,
+        "lists, searched": LISTS_FOUND,
+        "lists of records, read by batch": MEMBERSHIPS_READ,
         "records, written": WRITTEN,
         "records, written: one row": WRITTEN_ROW,
         "associations, made": ASSOCIATED,

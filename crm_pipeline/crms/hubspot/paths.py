@@ -23,6 +23,25 @@ class Paths:
     properties: str
     associations: str
     owners: str
+    lists: str
+
+    @property
+    def memberships(self) -> str:
+        """Reads the lists of a batch of records."""
+        return f"{self.lists}/records/memberships/batch/read"
+
+    @property
+    def lists_search(self) -> str:
+        """Searches lists."""
+        return f"{self.lists}/search"
+
+    def one_list(self, list_id: str) -> str:
+        """One list, by its id."""
+        return f"{self.lists}/{list_id}"
+
+    def list_named(self, type_id: str, name: str) -> str:
+        """One list of an object's, by its name, percent-encoded."""
+        return f"{self.lists}/object-type-id/{type_id}/name/{name}"
 
     def records(self, object_name: str) -> str:
         """Lists an object's records."""
@@ -53,6 +72,7 @@ PATHS: Mapping[PathFamily, Paths] = MappingProxyType(
             properties="/crm/v3/properties",
             associations="/crm/v4/associations",
             owners="/crm/v3/owners",
+            lists="/crm/v3/lists",
         ),
         "2026-03": Paths(
             account="/account-info/2026-03/details",
@@ -60,6 +80,7 @@ PATHS: Mapping[PathFamily, Paths] = MappingProxyType(
             properties="/crm/properties/2026-03",
             associations="/crm/associations/2026-03",
             owners="/crm/owners/2026-03",
+            lists="/crm/lists/2026-03",
         ),
     }
 )

@@ -92,11 +92,15 @@ Names = Callable[[dict[str, Any]], Iterable[str]]
 """By which of the ids that were asked for a result may be known."""
 
 
+def _by_id(one: str) -> dict[str, str]:
+    return {"id": one}
+
+
 @dataclass(frozen=True, slots=True)
 class BatchRead:
     """A kind of batch read: what its answer must hold, the code of an id for which there is nothing, whose a result is, and its size.
 
-    ``nobody``: an id that is no record's, or hardly any.
+    ``nobody``: an id that is no record's, or hardly any. ``entry``: how an id is asked for.
     """
 
     holds: Members
@@ -104,6 +108,7 @@ class BatchRead:
     names: Names
     size: int
     nobody: str = NOBODY
+    entry: Callable[[str], dict[str, str]] = _by_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ class Reader:
         names = _ids if id_property is None else partial(_held, field=id_property)
         holds, size = (HISTORY_READ, HISTORY_BATCH) if histories else (BATCH_READ, OBJECT_BATCH)
         read = BatchRead(holds, NOT_FOUND, names, size, nobody=NOBODYS_EMAIL if id_property == "email" else NOBODY)
-        results, failed = self._batches(self._paths.batch(object_name, "read"), body, ids, read)
+        results, failed = self.batches(self._paths.batch(object_name, "read"), body, ids, read)
         return list({str(record["id"]): record for record in results}.values()), failed
 
     def current(
@@ -263,7 +268,7 @@ class Reader:
         """
         found: dict[tuple[str, str], frozenset[tuple[str, int]]] = {}
         read = BatchRead(LABELS_READ, NO_ASSOCIATIONS, _contact, ASSOCIATION_READ_BATCH)
-        results, failed = self._batches(self._paths.contact_companies("read"), {}, contact_ids, read)
+        results, failed = self.batches(self._paths.contact_companies("read"), {}, contact_ids, read)
         for result in results:
             for target in result["to"]:
                 types = frozenset((kind["category"], kind["typeId"]) for kind in target["associationTypes"])
@@ -273,7 +278,7 @@ class Reader:
     def _key_of(self, record: dict[str, Any]) -> str | None:
         return text(record["properties"].get(self._key)) if self._key else None
 
-    def _batches(self, path: str, body: Mapping[str, Any], ids: Iterable[str], read: BatchRead) -> tuple[list[dict[str, Any]], set[str]]:
+    def batches(self, path: str, body: Mapping[str, Any], ids: Iterable[str], read: BatchRead) -> tuple[list[dict[str, Any]], set[str]]:
         """What is read of these ids, and those on which HubSpot fails."""
 
         def send(part: Sequence[str], /, *, again: bool) -> BatchAnswer:
@@ -301,7 +306,7 @@ class Reader:
         failed: set[str] = set()
         open_ids = list(asked)
         for _ in range(2):
-            inputs = [{"id": one} for one in open_ids]
+            inputs = [read.entry(one) for one in open_ids]
             holds = at_most(read.holds, len(inputs))
             answer = self._transport.post(
                 path, {**body, "inputs": inputs}, label="read", repeatable=not again, divisible=len(inputs) > 1, holds=holds
