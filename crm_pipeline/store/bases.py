@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from crm_pipeline.schemas import BASES
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column, time_column
@@ -29,6 +30,17 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:bases AS jso
   AS row (qbench_id, crm_id, bases, sending, open_until, touched_at)
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type
   AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id
+"""
+
+_UNSETTLE = """
+WITH unsettled AS (
+  UPDATE crm_pipeline.link
+  SET bases = (SELECT jsonb_object_agg(unit.key, jsonb_build_array(unit.value -> 0, 0)) FROM jsonb_each(link.bases) AS unit)
+  WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND status = 'live'
+    AND bases IS NOT NULL AND bases <> '{}' AND (CAST(:ids AS bigint[]) IS NULL OR qbench_id = ANY(CAST(:ids AS bigint[])))
+  RETURNING qbench_id, crm_id, object
+)
+SELECT crm_id, object FROM unsettled ORDER BY qbench_id
 """
 
 
@@ -63,3 +75,12 @@ def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, 
         open_until=time_column(bases["open_until"]),
         touched_at=time_column(bases["touched_at"]),
     )
+
+
+def unsettle(connection: Connection, state: CrmState, *, ids: Sequence[int] | None = None) -> tuple[list[str], list[str | None]]:
+    """Have what the CRM shows in these records, or in all, count as changed there, wherever it differs from QBench and is not blank.
+
+    Fields of which nothing was accepted yet stay as they are. The CRM ids and objects of the records, in the same order.
+    """
+    rows = connection.execute(text(_UNSETTLE), {**asdict(state), "ids": None if ids is None else list(ids)}).all()
+    return [row.crm_id for row in rows], [row.object for row in rows]

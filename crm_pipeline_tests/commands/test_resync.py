@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from crm_pipeline.sandbox.salesforce import ValidationRule
-from crm_pipeline.schemas import CHANGE_OUTCOMES
+from crm_pipeline.schemas import BASES, CHANGE_OUTCOMES
+from crm_pipeline.store.bases import bases_of, save_bases
 from crm_pipeline.store.change_outcomes import save_change_outcomes
 from crm_pipeline.store.crm_records import pending_crm_ids
 from crm_pipeline.store.crm_state import CrmState
@@ -35,7 +36,8 @@ def test_an_order_that_is_not_clear_is_refused(desk: Desk) -> None:
     for words, remedy in (
         (("--all",), "give either --force or --create-only"),
         (("--force", "--create-only", "address", "--all"), "give either --force or --create-only"),
-        (("--force",), "give either --ids or --all"),
+        (("--force",), "give one of --error, --ids and --all"),
+        (("--force", "--all", "--ids", "1"), "give one of --error, --ids and --all"),
         (("--create-only", "website", "--all"), "there are: address, phone_number"),
     ):
         result = desk.type(*ACCOUNTS, *words)
@@ -88,15 +90,17 @@ def test_records_with_an_error_are_sent_as_the_mapping_of_today_makes_them(desk:
     assert desk.bench.names() == ["Lab 1"]
 
 
-def test_an_error_is_one_of_the_table_and_says_alone_what_is_sent(desk: Desk) -> None:
+def test_an_error_is_one_of_the_table_and_one_way_is_chosen(desk: Desk) -> None:
     for words, remedy in (
         (("--error", "InvalidValueExeption"), f"did you mean `{REFUSED}`?"),
-        (("--error", REFUSED, "--all"), "give no --force, --create-only, --ids or --all with it"),
-        (("--error", REFUSED, "--from", "salesforce"), "--crm says where records go, --from where they come from"),
-        (("--from", "salesforce", "--force", "--all"), "--from needs --error"),
+        (("--error", REFUSED, "--all"), "give one of --error, --ids and --all"),
+        (("--error", REFUSED, "--from", "salesforce"), "give no --crm, --force or --create-only with it"),
     ):
         result = desk.type(*ACCOUNTS, *words)
         assert (result.exit_code, remedy in result.output) == (1, True), result.output
+
+
+# --- the other way
 
 
 def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(desk: Desk) -> None:
@@ -113,7 +117,21 @@ def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(desk
         save_change_outcomes(connection, state, outcomes=told, attempt=desk.bench.order(desk.spec, ACCOUNT).attempt)
     result = desk.type("resync", "--integration", "acme", "--from", "salesforce", "--error", REFUSED)
     assert result.output == (
-        f"acme ← salesforce accounts: 1 are looked at by the next run\nacme ← salesforce contacts: no record has {REFUSED}\n"
+        "acme ← salesforce accounts: 1 records are looked at by the next run\n"
+        "acme ← salesforce contacts: 0 records are looked at by the next run\n"
     )
     with desk.bench.store.transaction() as connection:
         assert pending_crm_ids(connection, state) == ["001A"]
+
+
+def test_what_a_crm_shows_is_taken_for_changed_there_in_fields_that_were_accepted_before(desk: Desk) -> None:
+    bench, state = desk.bench, CrmState("acme", "salesforce", ACCOUNT)
+    crm_ids = bench.given(desk.spec, ACCOUNT, customer(1), customer(2), customer(3))
+    kept = BASES.build({"qbench_id": pd.Series([1, 2]), "bases": pd.Series([{"Description": [5, 5]}, {"Description": [6, 7]}])})
+    with bench.store.transaction() as connection:
+        save_bases(connection, state, bases=kept, crm_ids=pd.Series([crm_ids[1], crm_ids[2]]))
+    result = desk.type("resync", "--integration", "acme", "--from", "salesforce", "--record-type", "account", "--ids", "2,3")
+    assert result.output == "acme ← salesforce accounts: 1 records are looked at by the next run\n"
+    with bench.store.transaction() as connection:
+        assert bases_of(connection, state, ids=[1, 2])["bases"].tolist() == [{"Description": [5, 5]}, {"Description": [6, 0]}]
+        assert pending_crm_ids(connection, state) == [crm_ids[2]]
