@@ -179,6 +179,27 @@ MEMBERS = FrameSchema(
 )
 """Which records are in a CRM's list, one row per record asked for."""
 
+REMOVED = FrameSchema(
+    "removed",
+    (
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("error_type", "str", "why it is still there: name of a record error; null where it is in the bin, or was gone before"),
+        Column("error_code", "str", "the CRM's own code for the error, null when there is none"),
+    ),
+)
+"""What became of records that were to be deleted, one row per record asked for."""
+
+CHILDREN = FrameSchema(
+    "children",
+    (
+        Column("parent_crm_id", "str", "id of the account"),
+        Column("crm_id", "str", "id of a record that would be deleted together with it; null where the CRM fails to tell"),
+        Column("object", "str", "API name of that record's object"),
+        Column("error_type", "str", "record error of an account of which the CRM fails to tell what would go with it; else null"),
+    ),
+)
+"""What would be deleted together with accounts; an account with which nothing goes has no row."""
+
 OWNERS = FrameSchema(
     "owners",
     (

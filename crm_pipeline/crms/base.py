@@ -126,7 +126,8 @@ class Capabilities:
     describes is checked before it is sent, in every CRM.
     ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
     finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
-    Owners, merges, changes, edits, lists, its clock: see OwnersCrm, MergingCrm, ChangesCrm, EditsCrm, ListsCrm, ClockCrm.
+    Owners, merges, changes, edits, lists, deleting, its clock: see OwnersCrm, MergingCrm, ChangesCrm, EditsCrm, ListsCrm, DeletingCrm and
+    ClockCrm.
     Raises ValueError for sizes below one.
     """
 
@@ -380,6 +381,23 @@ class ListsCrm(Protocol):
 
     def members(self, crm_object: CrmObject, crm_list: str, crm_ids: list[str]) -> pd.DataFrame:
         """Which of these records are in that list now (schemas.MEMBERS). A list may lag behind what its records hold."""
+        ...
+
+
+@runtime_checkable
+class DeletingCrm(Protocol):
+    """A CRM in which records can be deleted so that people can restore them."""
+
+    def remove(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+        """Move these records to the bin and account for each (schemas.REMOVED); one that is gone already is no error.
+
+        What ``children`` tells of an account goes with it. Raises a ServiceError only while none is removed; later, the records it
+        concerns are ServiceFailedException.
+        """
+        ...
+
+    def children(self, account_ids: list[str]) -> pd.DataFrame:
+        """The records that the CRM would delete together with these accounts (schemas.CHILDREN), whoever made them."""
         ...
 
 

@@ -15,6 +15,7 @@ from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.changes import changed
+from crm_pipeline.crms.hubspot.deleting import Remover
 from crm_pipeline.crms.hubspot.edits import edits
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
@@ -26,7 +27,7 @@ from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
 from crm_pipeline.errors import CrmFailsOnRecordException
-from crm_pipeline.schemas import OWNERS
+from crm_pipeline.schemas import CHILDREN, OWNERS
 
 SENSITIVITIES = ("sensitive", "highly_sensitive")
 
@@ -45,6 +46,7 @@ class HubSpotCrm:
         self._reader = Reader(self._transport, paths, key=settings.external_key)
         self._writer = Writer(self._transport, paths, settings.external_key)
         self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
+        self._remover = Remover(self._transport, paths, self._reader)
         self._lists = Lists(self._transport, paths, self._reader)
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
@@ -152,6 +154,14 @@ class HubSpotCrm:
     def members(self, crm_object: CrmObject, crm_list: str, crm_ids: list[str]) -> pd.DataFrame:
         """Which of these records are in a list (schemas.MEMBERS), a call for 100; one that is gone is in none."""
         return self._lists.members(crm_object, crm_list, crm_ids)
+
+    def remove(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+        """Move records to the bin (schemas.REMOVED), two calls for 100; nothing goes with a company."""
+        return self._remover.remove(crm_object, crm_ids)
+
+    def children(self, account_ids: list[str]) -> pd.DataFrame:  # noqa: ARG002 - the contacts of a company that is archived stay
+        """What goes with companies: nothing (schemas.CHILDREN)."""
+        return CHILDREN.empty()
 
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""

@@ -159,7 +159,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "records, written: one row": WRITTEN_ROW,
         "associations, made": ASSOCIATED,
         "associations, made: one row": ASSOCIATED_ROW,
-        "associations, removed (204 has none)": REMOVED,
+        "associations or records, removed (204 has none)": REMOVED,
     }
 )
 """The forms by what is asked; one row of a write that departs from its form is unaccounted, everything else fails the call."""

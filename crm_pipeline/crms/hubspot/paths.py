@@ -48,7 +48,7 @@ class Paths:
         return f"{self.objects}/{object_name}"
 
     def batch(self, object_name: str, verb: str) -> str:
-        """Reads or writes a batch of an object's records; ``verb``: read, create, update or upsert."""
+        """Reads or writes a batch of an object's records; ``verb``: read, create, update, upsert or archive."""
         return f"{self.objects}/{object_name}/batch/{verb}"
 
     def search(self, object_name: str) -> str:

@@ -101,10 +101,12 @@ class Transport:
         )
         return Reply(answered, repeated)
 
-    def remove(self, path: str, body: Mapping[str, Any], *, repeatable: bool = True, divisible: bool = False) -> dict[str, Any]:
-        """Take associations away; again changes nothing. What is answered, empty for no content. Raises ServiceError."""
+    def remove(
+        self, path: str, body: Mapping[str, Any], *, label: Label = "associate", repeatable: bool = True, divisible: bool = False
+    ) -> dict[str, Any]:
+        """Take associations, or records, away; again changes nothing. What is answered, empty for no content. Raises ServiceError."""
         return with_retries(
-            lambda: self._call("POST", path, body=body, label="associate", holds=REMOVED, empty="allowed"),
+            lambda: self._call("POST", path, body=body, label=label, holds=REMOVED, empty="allowed"),
             repeatable=repeatable,
             attempts=self._settings.attempts,
             waits=self._settings.waits,

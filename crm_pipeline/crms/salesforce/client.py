@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND
 from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
+from crm_pipeline.crms.salesforce.deleting import Remover, children
 from crm_pipeline.crms.salesforce.edits import Editing
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
 from crm_pipeline.crms.salesforce.fields import crm_fields
@@ -31,6 +32,8 @@ from crm_pipeline.model import Verb
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 
 PERSON_ACCOUNT = "IsPersonAccount"
+
+W = TypeVar("W", bound=Writer)
 
 
 class SalesforceCrm:
@@ -157,6 +160,14 @@ class SalesforceCrm:
         """How far Salesforce's clock is ahead of ours."""
         return self._transport.clock.ahead
 
+    def remove(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+        """Move records to the recycle bin (schemas.REMOVED), 200 a call; accounts take their contacts and opportunities along."""
+        return self._writer(crm_object, label="write", kind=Remover).remove(crm_ids)
+
+    def children(self, account_ids: list[str]) -> pd.DataFrame:
+        """The contacts and opportunities of accounts (schemas.CHILDREN). Needs read access to both objects."""
+        return children(self._transport, account_ids)
+
     def owners(self, users: list[str]) -> pd.DataFrame:
         """Users by id or username, who must be active (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
@@ -168,7 +179,7 @@ class SalesforceCrm:
         untouched = WRITE_RESULTS.build({"qbench_id": [row.qbench_id for row in idle], "crm_id": [row.crm_id for row in idle]})
         if len(idle) == len(rows):
             return untouched
-        written = self._writer(crm_object, label="write").write([row for row in rows if not row.is_idle])
+        written = self._writer(crm_object, label="write", kind=Writer).write([row for row in rows if not row.is_idle])
         return pd.concat([written, untouched], ignore_index=True) if idle else written
 
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -177,7 +188,7 @@ class SalesforceCrm:
             Row(qbench_id=int(row.qbench_id), verb=Verb.UPDATE, crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
             for row in rows.itertuples()
         ]
-        return self._writer(CONTACTS, label="associate").write(contacts) if contacts else WRITE_RESULTS.empty()
+        return self._writer(CONTACTS, label="associate", kind=Writer).write(contacts) if contacts else WRITE_RESULTS.empty()
 
     def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records that these creates made: created by our user since the intent, with the identifying values sent.
@@ -203,8 +214,8 @@ class SalesforceCrm:
         """Give the connections back."""
         self._transport.close()
 
-    def _writer(self, crm_object: CrmObject, *, label: str) -> Writer:
-        return Writer(
+    def _writer(self, crm_object: CrmObject, *, label: str, kind: type[W]) -> W:
+        return kind(
             transport=self._transport,
             sobject=crm_object.name,
             key_field=self._settings.external_key,

@@ -8,7 +8,7 @@ another's sake.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -61,6 +61,9 @@ ALLOWED_DUPLICATES: Mapping[str, frozenset[Verb]] = MappingProxyType(
 )
 
 
+Call = Callable[[Salesforce], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Rows that one HTTP request carries."""
@@ -93,6 +96,13 @@ class Writer:
             if all(answer.error for answer in answers):
                 raise stop
         return WRITE_RESULTS.build(pd.DataFrame([answer.result() for answer in answers], columns=WRITE_RESULTS.names))
+
+    def request(self, verb: Verb, rows: Sequence[Row]) -> Call:
+        """The call that writes these rows, of one verb."""
+        method, path = self._route(verb)
+        body = {"allOrNone": False, "records": [self._record(verb, row) for row in rows]}
+        headers = dict(SAVE_DUPLICATES) if verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
+        return partial(Salesforce.restful, path=path, method=method, json=body, headers=headers)
 
     def _requests(self, rows: list[Row]) -> Iterator[Request]:
         for verb in (Verb.UPDATE, Verb.UPSERT, Verb.CREATE):
@@ -138,15 +148,12 @@ class Writer:
 
     def _send(self, verb: Verb, rows: Sequence[Row], /, *, again: bool) -> list[Answer]:
         """Make one request; its answers by position."""
-        method, path = self._route(verb)
-        body = {"allOrNone": False, "records": [self._record(verb, row) for row in rows]}
-        headers = dict(SAVE_DUPLICATES) if verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
-        attempts = 0
+        request, attempts = self.request(verb, rows), 0
 
         def send(client: Salesforce) -> Any:
             nonlocal attempts
             attempts += 1
-            return client.restful(path, method=method, json=body, headers=headers)
+            return request(client)
 
         repeatable = verb is not Verb.CREATE
         try:
