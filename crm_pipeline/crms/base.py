@@ -61,6 +61,14 @@ class CrmSettings(AllowsHttp):
         ),
     ] = "auto"
 
+    send: Annotated[
+        bool,
+        Field(
+            description="false pauses what is sent to this CRM; once it is true again, what would have been sent is sent.",
+            examples=[True],
+        ),
+    ] = True
+
     late_seconds: Annotated[
         float,
         Field(

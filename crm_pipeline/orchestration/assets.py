@@ -6,6 +6,7 @@ Dagster knows the bare MaterializeResult only where an asset has checks, hence t
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -20,6 +21,7 @@ from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
 from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
 from crm_pipeline.orchestration.freshness import freshness_policy
+from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.links import build_links
 from crm_pipeline.orchestration.load_events import LoadEvents
 from crm_pipeline.orchestration.metadata import (
@@ -30,11 +32,12 @@ from crm_pipeline.orchestration.metadata import (
     gaps_listed,
     ids_listed,
 )
+from crm_pipeline.orchestration.pausing import paused
 from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
 from crm_pipeline.orchestration.resync import build_resync
 from crm_pipeline.orchestration.retries import build_retry_sensor
 from crm_pipeline.orchestration.running import INTEGRATION_TAG
-from crm_pipeline.orchestration.schedule import HourlyAssets, build_schedule
+from crm_pipeline.orchestration.schedule import build_schedule, left_to_the_sensor
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import Translate, asset_of, untranslated
@@ -52,7 +55,8 @@ def build_integration(spec: IntegrationSpec, translate: Translate = untranslated
     definitions = _build_syncing(spec, specs, hourly)
     if spec.alerts is None:
         return definitions
-    alerts = build_alerts(spec, spec.alerts, watched=definitions, loads=hourly.loads)
+    loads = {crm: keys for crm, keys in hourly.loads.items() if crm not in hourly.paused}
+    alerts = build_alerts(spec, spec.alerts, watched=definitions, loads=loads)
     return dg.Definitions.merge(definitions, dg.Definitions(sensors=[alerts]))
 
 
@@ -66,7 +70,14 @@ def _hourly_assets(spec: IntegrationSpec, specs: AssetSpecs) -> HourlyAssets:
             *(_normalize(spec, record, partitions, specs) for record in records),
         ],
         loaded={kind.name: [_load(spec, kind, record, partitions, freshness, specs) for record in records] for kind in _kinds(spec)},
+        first_load=spec.first_load,
+        paused={kind.name: _sends_nothing(kind) for kind in _kinds(spec) if not spec.crms.configured[kind.name].send},
     )
+
+
+def _sends_nothing(kind: CrmKind) -> str:
+    """What is said of a CRM to which nothing is sent for now."""
+    return f"nothing is sent to {kind.title} while `crms.{kind.name}.send` is false; its hours stay missing until then"
 
 
 def _kinds(spec: IntegrationSpec) -> list[CrmKind]:
@@ -84,10 +95,19 @@ def _build_syncing(spec: IntegrationSpec, specs: AssetSpecs, hourly: HourlyAsset
         executor_def=dg.in_process_executor,
         tags={INTEGRATION_TAG: spec.name},
     )
+    schedule = build_schedule(
+        spec,
+        job,
+        partitions,
+        hourly=hourly,
+        name=names.schedule_name(spec.name),
+        cron=spec.schedule,
+        left=partial(left_to_the_sensor, spec=spec, store=STORE, hourly=hourly),
+    )
     definitions = dg.Definitions(
         assets=[*hourly.assets, *(build_resync(spec, kind, specs) for kind in kinds)],
         jobs=[job],
-        schedules=[build_schedule(spec, job, partitions, hourly=hourly)],
+        schedules=[schedule],
         sensors=[build_retry_sensor(spec, job, partitions, hourly=hourly)],
         resources={
             names.resource_key(spec.name, "qbench"): qbench_resource(spec.qbench, spec.name),
@@ -217,16 +237,15 @@ def _load(
     if (parent := MODELS[record_type].parent) is not None:
         deps.append(specs.key(names.load_key(spec.name, kind, parent)))
 
-    @asset_of(
-        shown,
-        deps=deps,
-        partitions_def=partitions,
-        backfill_policy=backfill_policy(spec.hours_per_run),
-        required_resource_keys={resource},
-        pool=resource,
-        check_specs=check_specs(shown.key, *LOAD_CHECKS),
-        freshness_policy=freshness,
-    )
+    hours = {
+        "partitions_def": partitions,
+        "backfill_policy": backfill_policy(spec.hours_per_run),
+        "check_specs": check_specs(shown.key, *LOAD_CHECKS),
+    }
+    if not spec.crms.configured[kind.name].send:
+        return paused([shown.replace_attributes(deps=deps)], why=_sends_nothing(kind), **hours)
+
+    @asset_of(shown, deps=deps, required_resource_keys={resource}, pool=resource, freshness_policy=freshness, **hours)
     def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         from crm_pipeline.sync.loading.load import Load
 

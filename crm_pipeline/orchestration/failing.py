@@ -93,7 +93,7 @@ def failed_ticks(instance: dg.DagsterInstance, repository: RemoteRepositoryOrigi
 
 def is_well(instance: dg.DagsterInstance, watched: Watched, name: str, *, now: datetime) -> bool:
     """Whether nothing of this asset (of any asset, by the integration's name) is red, nor still under way."""
-    named = [asset for asset in watched.assets.values() if name in {watched.integration, asset.key.to_user_string()}]
+    named = [asset for asset in watched.assets.values() if name in {watched.integration, _name(asset)}]
     return all(_is_green(instance, asset, now=now) for asset in named)
 
 
@@ -115,8 +115,8 @@ def _failed_in(instance: dg.DagsterInstance, run: dg.DagsterRun, watched: Watche
     A backfill from the UI has neither our job nor our tag, and may hold assets of other integrations.
     """
     steps = {record.event_log_entry.step_key for record in _step_failures(instance, run)}
-    yield from (asset.key.to_user_string() for step, asset in watched.assets.items() if step in steps)
-    selected = {asset.key for asset in watched.assets.values()} & set(run.asset_selection or ())
+    yield from (_name(asset) for step, asset in watched.assets.items() if step in steps)
+    selected = {key for asset in watched.assets.values() for key in asset.keys} & set(run.asset_selection or ())
     ours = run.job_name in watched.jobs or run.tags.get(INTEGRATION_TAG) == watched.integration
     if not steps and (selected or ours):
         yield watched.integration
@@ -131,12 +131,17 @@ def _finished_ticks(instance: dg.DagsterInstance, repository: RemoteRepositoryOr
     return instance.get_ticks(origin.get_id(), origin.get_selector().get_id(), limit=TICKS_PER_LOOK, statuses=list(_FINISHED))
 
 
+def _name(asset: dg.AssetsDefinition) -> str:
+    """What the assets of one step are called together: by the first of them."""
+    return next(iter(asset.specs)).key.to_user_string()
+
+
 def _is_green(instance: dg.DagsterInstance, asset: dg.AssetsDefinition, *, now: datetime) -> bool:
-    if asset.partitions_def is not None:
-        hours = asset.partitions_def.get_partition_keys(now)
-        status = instance.get_status_by_partition(asset.key, hours, asset.partitions_def) or {}
-        return all(state is None or state.value == "MATERIALIZED" for state in status.values())
-    for record in instance.get_asset_records([asset.key]):
+    if (partitions := asset.partitions_def) is not None:
+        hours = partitions.get_partition_keys(now)
+        status = [instance.get_status_by_partition(key, hours, partitions) or {} for key in asset.keys]
+        return all(state is None or state.value == "MATERIALIZED" for of_one in status for state in of_one.values())
+    for record in instance.get_asset_records(list(asset.keys)):
         entry = record.asset_entry
         last = instance.get_run_by_id(entry.last_run_id) if entry.last_run_id else None
         made = entry.last_materialization is not None and entry.last_materialization.run_id == entry.last_run_id

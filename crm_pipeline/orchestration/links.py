@@ -113,7 +113,7 @@ def _schedule(
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
-        elif at_work(context.instance, None, asset_keys):
+        elif at_work(context.instance, None, {key: key.to_python_identifier() for key in asset_keys}):
             yield dg.SkipReason(f"integration {spec.name}: a check of links is queued or running")
         else:
             yield dg.RunRequest(asset_selection=list(asset_keys), tags={SCOPE_TAG: scope})

@@ -14,9 +14,10 @@ from dagster._core.storage.tags import RUN_KEY_TAG
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.catch_up import Standing, gaps
+from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, ROWS_TAG, at_work
-from crm_pipeline.orchestration.schedule import HourlyAssets, for_retries, hours_per_run
+from crm_pipeline.orchestration.schedule import for_retries, hours_per_run
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import hours_of, waiting_hours
@@ -47,10 +48,11 @@ def build_retry_sensor(
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        busy = at_work(context.instance, spec.name, hourly.keys)
-        free = {crm: loads for crm, loads in hourly.loads.items() if busy.isdisjoint(loads)}
+        busy = at_work(context.instance, job.name, hourly.steps)
+        free = {crm: loads for crm, loads in hourly.loads.items() if busy.isdisjoint(loads) and crm not in hourly.paused}
         if not free:
-            yield dg.SkipReason(f"integration {spec.name}: a run is queued or running; it is waited for")
+            waited_for = ["a run is queued or running; it is waited for"] if busy else []
+            yield dg.SkipReason(f"integration {spec.name}: {'; '.join([*waited_for, *hourly.paused.values()])}")
             return
         due = _due(STORE, spec)
         of_crms = {crm: _changed(STORE, spec, crm) | due.get(crm, {}) for crm in free}
@@ -58,7 +60,7 @@ def build_retry_sensor(
             yield dg.SkipReason(f"integration {spec.name}: nothing is due")
             return
         closed = partitions.get_partition_keys()
-        standing = for_retries(context.instance, spec, set(closed).intersection(chain(*of_crms.values())), partitions, hourly=hourly)
+        standing = for_retries(context.instance, set(closed).intersection(chain(*of_crms.values())), partitions, hourly=hourly)
         requests = [list(_requests(spec, crm, of_crms[crm], closed, standing=standing, loads=loads)) for crm, loads in free.items()]
         new = _not_made_yet(context.instance, [one for of_each in zip_longest(*requests) for one in of_each if one is not None])
         yield from new[:MOST_REQUESTS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import dagster as dg
 from dagster._core.execution.stats import StepEventStatus
@@ -25,17 +25,15 @@ _UNFINISHED = [
 _ENDED = {StepEventStatus.SUCCESS, StepEventStatus.FAILURE, StepEventStatus.SKIPPED}
 
 
-def at_work(instance: dg.DagsterInstance, integration: str | None, assets: Collection[dg.AssetKey]) -> set[dg.AssetKey]:
-    """Those of these assets that a queued or running run is still to make.
+def at_work(instance: dg.DagsterInstance, job: str | None, steps: Mapping[dg.AssetKey, str]) -> set[dg.AssetKey]:
+    """Those of these assets that a queued or running run is still to make; ``steps``: the name of each one's step.
 
-    ``integration``: its hourly job's runs count as well, which have a tag of ours instead of a selection where they take all.
+    ``job``: the one that makes all of them; its runs have no selection where they do.
     """
     found: set[dg.AssetKey] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-        # A run launched from the asset graph has no tag of ours, only its selection.
-        ours = integration is not None and run.tags.get(INTEGRATION_TAG) == integration
-        selected = set(assets).intersection(run.asset_selection or (assets if ours else ()))
+        selected = set(steps).intersection(run.asset_selection or (steps if run.job_name == job else ()))
         if selected:
             ended = {step.step_key for step in instance.get_run_step_stats(run.run_id) if step.status in _ENDED}
-            found |= {asset for asset in selected if asset.to_python_identifier() not in ended}
+            found |= {asset for asset in selected if steps[asset] not in ended}
     return found

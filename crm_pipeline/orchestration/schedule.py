@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import chain
+from dataclasses import replace
 
 import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.orchestration import names
-from crm_pipeline.orchestration.catch_up import Standing, wanted
-from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.catch_up import Hours, Standing, wanted
+from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, at_work
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import only_wait, waiting_hours
@@ -27,52 +24,26 @@ The rest follows with the next ticks. Dagster plans every hour of every asset be
 """
 
 
-@dataclass(frozen=True)
-class HourlyAssets:
-    """The hourly assets of an integration: those that feed all CRMs, and the loads by CRM; upstream before downstream."""
-
-    read: Sequence[dg.AssetsDefinition]
-    loaded: Mapping[str, Sequence[dg.AssetsDefinition]]
-
-    @property
-    def assets(self) -> list[dg.AssetsDefinition]:
-        """All of them."""
-        return [*self.read, *chain(*self.loaded.values())]
-
-    @cached_property
-    def keys(self) -> list[dg.AssetKey]:
-        """Their keys."""
-        return [asset.key for asset in self.assets]
-
-    @cached_property
-    def upstream(self) -> dict[dg.AssetKey, frozenset[dg.AssetKey]]:
-        """Of each asset all that it is made from, near and far."""
-        found: dict[dg.AssetKey, frozenset[dg.AssetKey]] = {}
-        for asset in self.assets:
-            near = frozenset(asset.dependency_keys)
-            found[asset.key] = near.union(*(found[key] for key in near))
-        return found
-
-    @cached_property
-    def loads(self) -> dict[str, list[dg.AssetKey]]:
-        """The loads, by CRM."""
-        return {crm: [asset.key for asset in assets] for crm, assets in self.loaded.items()}
-
-    @cached_property
-    def reads(self) -> list[dg.AssetKey]:
-        """What belongs to no CRM."""
-        return [asset.key for asset in self.read]
+LeftAlone = Callable[[Standing], Hours]
+"""Says which hours of an integration's assets nobody need request for now, though they are open."""
 
 
 def build_schedule(
-    spec: IntegrationSpec, job: ExecutableDefinition, partitions: dg.HourlyPartitionsDefinition, *, hourly: HourlyAssets
+    spec: IntegrationSpec,
+    job: ExecutableDefinition,
+    partitions: dg.HourlyPartitionsDefinition,
+    *,
+    hourly: HourlyAssets,
+    name: str,
+    cron: str,
+    left: LeftAlone,
 ) -> dg.ScheduleDefinition:
-    """The integration's schedule, running by default when the integration is active."""
+    """The schedule of the job that makes these assets, running by default when the integration is active."""
 
     @dg.schedule(
-        name=names.schedule_name(spec.name),
+        name=name,
         job=job,
-        cron_schedule=spec.schedule,
+        cron_schedule=cron,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING if spec.active else dg.DefaultScheduleStatus.STOPPED,
         description="Requests every closed hour that is missing or failed, one run per gap.",
@@ -85,13 +56,18 @@ def build_schedule(
         if not closed:
             yield dg.SkipReason(f"integration {spec.name}: its start lies in the future, no hour has closed yet")
             return
-        standing, said = _standing(context.instance, spec, closed, partitions, hourly=hourly)
-        requests = wanted(standing, closed, per_run=hours_per_run(spec), at_most=max(hours_per_run(spec), MAX_CATCH_UP_HOURS))
+        standing, said = _standing(context.instance, job, closed, partitions, hourly=hourly)
+        requests = wanted(
+            replace(standing, left=left(standing)),
+            closed,
+            per_run=hours_per_run(spec),
+            at_most=max(hours_per_run(spec), MAX_CATCH_UP_HOURS),
+        )
         for one in requests:
             # Several requests of a tick need keys; a schedule's are looked up within their tick only.
             yield dg.RunRequest(
                 run_key=f"{one.first}...{one.last}",
-                asset_selection=None if len(one.assets) == len(hourly.assets) else list(one.assets),
+                asset_selection=None if len(one.assets) == len(hourly.keys) else list(one.assets),
                 tags={RANGE_START_TAG: one.first, RANGE_END_TAG: one.last, INTEGRATION_TAG: spec.name},
             )
         if requests and said:
@@ -125,7 +101,7 @@ def unfinished(
 
 def _standing(
     instance: dg.DagsterInstance,
-    spec: IntegrationSpec,
+    job: ExecutableDefinition,
     closed: Sequence[str],
     partitions: dg.HourlyPartitionsDefinition,
     *,
@@ -135,21 +111,19 @@ def _standing(
     first, said = closed[0], []
     open_hours = unfinished(instance, hourly.keys, closed, partitions)
     never = _never_materialized(instance, open_hours, first)
-    resting = _not_to_begin(spec, never, closed, hourly=hourly)
-    held = resting.keys() if spec.first_load == "manual" else set()
-    if held:
-        assets = ", ".join(key.to_user_string() for key in hourly.keys if key in held and key in never)
-        said.append(f"first load not done; materialize partition {first} of {assets}")
-    busy = at_work(instance, spec.name, hourly.keys) - held
+    resting = _not_to_begin(never, closed, hourly=hourly)
+    held = resting.keys() if hourly.first_load == "manual" else set()
+    if to_begin := [key.to_user_string() for key in hourly.keys if key in held and key in never and key not in hourly.resting]:
+        said.append(f"first load not done; materialize partition {first} of {', '.join(to_begin)}")
+    busy = at_work(instance, job.name, hourly.steps) - held
     if busy:
         said.append("a run is queued or running; its hours are not requested twice")
-    standing = Standing(hourly.upstream, open_hours, resting={**resting, **{key: set(closed) for key in busy}})
-    return replace(standing, left=_left_to_the_sensor(spec, STORE, standing, hourly)), said
+    said += hourly.paused.values()
+    return Standing(hourly.upstream, open_hours, resting={**resting, **{key: set(closed) for key in busy | hourly.resting}}), said
 
 
 def for_retries(
     instance: dg.DagsterInstance,
-    spec: IntegrationSpec,
     hours: AbstractSet[str],
     partitions: dg.HourlyPartitionsDefinition,
     *,
@@ -159,21 +133,19 @@ def for_retries(
     first = partitions.get_first_partition_key() or ""
     asked = sorted(hours | {first})
     open_hours = unfinished(instance, hourly.keys, asked, partitions)
-    resting = _not_to_begin(spec, _never_materialized(instance, open_hours, first), asked, hourly=hourly)
+    resting = _not_to_begin(_never_materialized(instance, open_hours, first), asked, hourly=hourly)
     missing = unfinished(instance, list(resting), asked, partitions, ended_as=("MATERIALIZED", "FAILED"))
     return Standing(hourly.upstream, open_hours, resting={key: resting[key] & missing[key] for key in resting})
 
 
-def _not_to_begin(
-    spec: IntegrationSpec, never: set[dg.AssetKey], hours: Sequence[str], *, hourly: HourlyAssets
-) -> dict[dg.AssetKey, set[str]]:
+def _not_to_begin(never: set[dg.AssetKey], hours: Sequence[str], *, hourly: HourlyAssets) -> dict[dg.AssetKey, set[str]]:
     """The hours that are a person's to begin: all of what was never loaded, or its first partition alone, as ``first_load`` says.
 
     ``never``: the assets whose first partition was never materialized; ``hours``: those that are asked about, the first one first.
     """
-    if spec.first_load == "manual":
+    if hourly.first_load == "manual":
         return {key: set(hours) for key in held_back(hourly, never)}
-    return {key: {hours[0]} for key in never} if spec.first_load == "none" else {}
+    return {key: {hours[0]} for key in never} if hourly.first_load == "none" else {}
 
 
 def held_back(hourly: HourlyAssets, never: set[dg.AssetKey]) -> set[dg.AssetKey]:
@@ -194,16 +166,17 @@ def _was_ever_materialized(instance: dg.DagsterInstance, key: dg.AssetKey, parti
     return bool(instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition]), limit=1).records)
 
 
-def _left_to_the_sensor(spec: IntegrationSpec, store: Store, standing: Standing, hourly: HourlyAssets) -> Mapping[dg.AssetKey, set[str]]:
+def left_to_the_sensor(standing: Standing, *, spec: IntegrationSpec, store: Store, hourly: HourlyAssets) -> Hours:
     """The hours of loads in which every open record has a later try ahead; the database is asked only where loads alone are open."""
     read = set().union(*(standing.open[key] for key in hourly.reads))
-    open_hours = {crm: set().union(*(standing.open[key] for key in keys)) - read for crm, keys in hourly.loads.items()}
+    loads = {crm: keys for crm, keys in hourly.loads.items() if crm not in hourly.paused}
+    open_hours = {crm: set().union(*(standing.open[key] for key in keys)) - read for crm, keys in loads.items()}
     if not any(open_hours.values()):
         return {}
     left: dict[dg.AssetKey, set[str]] = {}
     with store.transaction() as connection:
         waiting = waiting_hours(connection, spec.name, record_types=list(spec.records))
-        for crm, keys in hourly.loads.items():
+        for crm, keys in loads.items():
             hours = sorted({partition_of(hour, spec.start) for hour in waiting.loc[waiting["crm"] == crm, "hour"]} & open_hours[crm])
             windows = [window_of(hour, spec.start, overlap_seconds=0) for hour in hours]
             wait = only_wait(connection, spec.name, crm, record_types=list(spec.records), windows=windows)

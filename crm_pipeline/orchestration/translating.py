@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,15 @@ def asset_of(spec: dg.AssetSpec, **others: Any) -> Callable[[Callable[..., Any]]
     kinds = {f"{KIND_PREFIX}{kind}" for kind in spec.kinds}
     shown = {name: getattr(spec, name) for name in FREE} | {"tags": {key: value for key, value in spec.tags.items() if key not in kinds}}
     decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(**shown, **others)
+    return decorator
+
+
+def assets_of(specs: Sequence[dg.AssetSpec], **others: Any) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """``dg.multi_asset`` of specs, in one step that is called after the first: each may be made by itself, or not be made at all."""
+    may_lack = [spec.replace_attributes(skippable=True) for spec in specs]
+    decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.multi_asset(
+        specs=may_lack, name=specs[0].key.to_python_identifier(), can_subset=True, **others
+    )
     return decorator
 
 

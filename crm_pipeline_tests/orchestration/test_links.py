@@ -16,7 +16,6 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.links import SCOPE_TAG
 from crm_pipeline.orchestration.names import links_job_name
-from crm_pipeline.orchestration.running import INTEGRATION_TAG
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, Ticking, World, materialized, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE
@@ -98,7 +97,7 @@ def test_check_that_is_still_running_is_not_requested_again(instance: dg.Dagster
 
 def test_hourly_run_is_no_obstacle_to_a_check(instance: dg.DagsterInstance) -> None:
     acme = scheduled(instance)
-    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={INTEGRATION_TAG: acme.spec.name})
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, job_name=f"{acme.spec.name}__sync")
     assert isinstance(acme.tick("recent"), dg.RunRequest)
 
 

@@ -258,9 +258,9 @@ def test_first_load_none_leaves_the_first_partition_out(instance: dg.DagsterInst
 @pytest.mark.parametrize(
     ("by", "status"),
     [
-        ("tag", dg.DagsterRunStatus.NOT_STARTED),
-        ("tag", dg.DagsterRunStatus.STARTING),
-        ("tag", dg.DagsterRunStatus.STARTED),
+        ("job", dg.DagsterRunStatus.NOT_STARTED),
+        ("job", dg.DagsterRunStatus.STARTING),
+        ("job", dg.DagsterRunStatus.STARTED),
         ("assets", dg.DagsterRunStatus.STARTED),
     ],
 )
@@ -271,7 +271,7 @@ def test_hours_of_a_run_that_has_not_ended_are_not_requested_again(
     create_run_for_test(
         instance,
         status=status,
-        tags={INTEGRATION_TAG: acme.spec.name} if by == "tag" else {},
+        job_name=f"{acme.spec.name}__sync" if by == "job" else "__ASSET_JOB",
         asset_selection=frozenset({acme.key("qbench/customers")}) if by == "assets" else None,
     )
     requested, skipped = acme.tick(at=after(2))
@@ -280,7 +280,7 @@ def test_hours_of_a_run_that_has_not_ended_are_not_requested_again(
 
 
 def test_run_of_another_integration_is_no_obstacle(instance: dg.DagsterInstance) -> None:
-    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags={INTEGRATION_TAG: "other"})
+    create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, job_name="other__sync")
     assert scheduled(instance, first_load="automatic").tick(at=after(2)) == ([(hour(0), hour(1))], None)
 
 

@@ -125,8 +125,9 @@ class LinkCheck:
             if rows is not None:
                 report.add("unread", _ids(rows, ~rows["qbench_id"].isin(findings["qbench_id"])))
             self._store_findings(reader, findings, report, back={} if rows is None else returned(rows, findings))
-            self._write_keys(order, findings[findings["key_lost"]], report)
-            self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
+            if order.settings.send:
+                self._write_keys(order, findings[findings["key_lost"]], report)
+                self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
         with self._store.transaction() as connection:
             save_check(connection, order.state, scope=scope, started_at=started, counts=report.counts)
         logger.info(

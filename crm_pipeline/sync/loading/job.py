@@ -8,6 +8,7 @@ from functools import cached_property
 from types import TracebackType
 
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.organizations import require_organization
@@ -33,6 +34,12 @@ class Job:
         self._turns: Turns | None = None
 
     def __enter__(self) -> Job:
+        """Begin. Raises ConfigurationError while nothing is to be sent."""
+        order = self.order
+        if not order.settings.send:
+            raise ConfigurationError(
+                f"integration {order.integration}: `crms.{order.crm}.send` is false, so nothing is sent; set it to true, or leave it away"
+            )
         self._lock = self._block.enter_context(run_of(self.store, self.order.integration, self.order.crm))
         return self
 

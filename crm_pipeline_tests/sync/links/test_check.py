@@ -863,3 +863,15 @@ def test_rule_27_nobody_follows_to_a_record_whose_values_the_crm_fails_to_show(h
     assert now(hubspot).links == before.links
     hubspot.sandbox.faults.clear()
     assert findings(hubspot, spec) == {ACCOUNT: {1: {"conflict"}, 2: {"relinked"}}}
+
+
+def test_a_paused_crm_gets_its_keys_back_once_it_goes_on(salesforce: Bench) -> None:
+    spec = accounts_only(salesforce, 1)
+    held = salesforce.spec(contacts=None, settings={"send": False})
+    [record] = salesforce.sandbox.org.records("Account")
+    salesforce.sandbox.org.update("Account", record["Id"], {"QBench_Id__c": None})
+    keys = []
+    for each in (held, spec):
+        assert check(salesforce, each)[ACCOUNT]["key_lost"] == 1
+        keys.append(salesforce.sandbox.org.record("Account", record["Id"])["QBench_Id__c"])
+    assert keys == [None, "1"]
