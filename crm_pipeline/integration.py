@@ -22,7 +22,7 @@ from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.refusals import entries_back, refusals
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
-from crm_pipeline.qbench.fields import KEPT_BY_QBENCH
+from crm_pipeline.qbench.fields import KEPT_BY_QBENCH, LONGEST, NEVER_BLANK
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.links.policy import LinkPolicy
@@ -294,6 +294,8 @@ class IntegrationSpec(IntegrationAttributes):
             reading=self.reading,
             resend=resend,
             retries=self.retries,
+            longest=LONGEST[record.record_type],
+            never_blank=NEVER_BLANK[record.record_type],
         )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 import pandas as pd
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm, CrmObject, CrmSettings
+from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import targets
@@ -24,7 +26,7 @@ class LoadOrder:
     """What to load where: one record type of one integration into one CRM, on behalf of one run.
 
     ``resend``: what goes again although it did not change; None for every run but one by hand. ``refused``: whether a write that the CRM
-    refused for good goes again although nothing changed.
+    refused for good goes again although nothing changed. ``longest`` and ``never_blank``: what QBench takes (inverse.WayBack).
     """
 
     integration: str
@@ -37,6 +39,8 @@ class LoadOrder:
     resend: Resend | None = None
     retries: RetrySettings = field(default_factory=RetrySettings)
     refused: Literal["left", "again"] = "left"
+    longest: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    never_blank: Collection[str] = frozenset()
 
     @property
     def state(self) -> CrmState:
@@ -59,6 +63,18 @@ class LoadOrder:
         settings = self.settings
         prefix = unicodedata.normalize("NFKC", settings.external_key_prefix)
         return None if settings.external_key is None else f"{settings.external_key}: {prefix}"
+
+    def way_back(self, crm_fields: pd.DataFrame | None) -> WayBack:
+        """How the records come back from the CRM, which describes its fields so (schemas.CRM_FIELDS)."""
+        return WayBack(
+            spec=self.record,
+            crm=self.crm,
+            crm_fields=crm_fields,
+            country_format=self.settings.country_format,
+            reading=self.reading,
+            longest=self.longest,
+            never_blank=self.never_blank,
+        )
 
     def key_of(self, qbench_ids: pd.Series) -> pd.Series:
         """The external key value of each QBench id."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+import yaml
 
 from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.qbench.fields import LONGEST, NEVER_BLANK
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync.order import objects_of
+from crm_pipeline_tests.integration_projects import COMPLETE
 
 CONTACTS = CrmState("acme", "salesforce", RecordType.CONTACT)
 
@@ -27,3 +31,11 @@ def test_rows_that_name_no_object_are_in_the_usual_one_together_with_those_that_
 def test_an_object_that_the_crm_is_not_known_to_have_is_a_mistake_of_the_installation() -> None:
     with pytest.raises(ConfigurationError, match="contacts are linked to Salesforce's object Deal, which is not known here"):
         list(objects_of(CONTACTS, names("Contact", "Deal")))
+
+
+def test_order_of_an_integration_knows_what_qbench_takes_of_what_comes_back() -> None:
+    attributes = yaml.safe_load(COMPLETE.read_text())["attributes"]
+    spec = IntegrationSpec.model_validate({"name": "acme", **attributes})
+    for record_type, record in spec.records.items():
+        way = spec.order("hubspot", record, run_id="run").way_back(None)
+        assert (way.longest, way.never_blank) == (LONGEST[record_type], NEVER_BLANK[record_type])
