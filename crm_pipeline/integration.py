@@ -20,7 +20,7 @@ from crm_pipeline.mapping.addresses import possible_types
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.refusals import entries_back, refusals
-from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
+from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, Filter, MatchKey, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
 from crm_pipeline.qbench.fields import KEPT_BY_QBENCH, LONGEST, NEVER_BLANK
 from crm_pipeline.qbench.settings import QBenchSettings
@@ -235,7 +235,12 @@ class IntegrationAttributes(YamlModel):
         problems += [
             Problem((MODELS[record_type].plural, *problem.path), problem.message)
             for record_type, spec in self.records.items()
-            for problem in (*_map_problems(spec, crms=crms), *_sync_on_problems(spec, crms=crms), *_owner_problems(spec, crms=crms))
+            for problem in (
+                *_map_problems(spec, crms=crms),
+                *_sync_on_problems(spec, crms=crms),
+                *_owner_problems(spec, crms=crms),
+                *_list_problems(spec, crms=crms),
+            )
         ]
         problems += self._way_back_problems()
         problems = problems or require_supported(self)
@@ -357,6 +362,24 @@ def _owner_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]
                 yield Problem(("owner", position, crm), f"{crm_kinds()[crm].title} takes no owners; leave {crm} out of the rule")
             elif f"{crm}.{owner_field(crm)}" in record.map.direct:
                 yield Problem(("owner", position, crm), f"`map` gives {crm}.{owner_field(crm)} a value already; keep one of the two")
+
+
+def _list_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
+    """Lists of CRMs stand where a record can be left alone for them, and name the integration's CRMs."""
+    if record.only is not None:
+        yield from _lists_in(record.only, ("only",), crms=crms, placed=True)
+    for position, rule in enumerate(record.owner):
+        if rule.only is not None:
+            yield from _lists_in(rule.only, ("owner", position, "only"), crms=crms, placed=False)
+
+
+def _lists_in(rule: Filter, path: KeyPath, *, crms: list[str], placed: bool) -> Iterator[Problem]:
+    if rule.crm_list is not None and not placed:
+        yield Problem((*path, "crm_list"), "stands in the `only` of accounts or contacts by itself, or in its `all`; put it there")
+    yield from (Problem((*path, "crm_list", crm), _not_configured(crm, crms)) for crm in rule.crm_list or {} if crm not in crms)
+    for combined, parts in (("all", rule.all), ("any", rule.any)):
+        for position, part in enumerate(parts or ()):
+            yield from _lists_in(part, (*path, combined, position), crms=crms, placed=placed and combined == "all")
 
 
 def _row_problems(row: MatchKey, *, record: RecordSpec, crms: list[str]) -> Iterator[tuple[KeyPath, str]]:

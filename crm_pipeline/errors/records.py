@@ -331,6 +331,19 @@ class CrmFailsOnRecordException(RecordError):
     remedy = "Nothing at first: it is tried again. If it stays, look for automation (trigger, flow, workflow) that fails on it in the CRM."
 
 
+class NotInListException(RecordError):
+    """The CRM's record is not in the list that the integration syncs."""
+
+    outcome = Outcome.SKIPPED
+    retryable = True
+    patience = Patience(first_minutes=60, gives_up=False)
+    waits_on = WaitsOn.TIME
+    meaning = (
+        "The record is in the CRM, but not in the list that `crm_list` names there, so nothing flows between the two. It stays as it is."
+    )
+    remedy = "None if that is as it should be. Else put it into the list in the CRM; it is looked for there every few hours."
+
+
 class OwnerUnreadException(RecordError):
     """The CRM fails to tell who is to own the new record."""
 

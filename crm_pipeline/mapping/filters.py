@@ -23,6 +23,9 @@ def meets(content: pd.Series, rule: Filter, *, customers: pd.Series | None = Non
     Values compare as folded text. Of a list each item counts: it is, is in, contains or starts with something when one item
     does. ``is_not`` and ``not_in`` are the opposites, so a blank meets them; no other rule but ``is_blank`` is met by a blank.
     """
+    if rule.crm_list is not None:
+        # What a CRM knows is asked there, of the records that it has.
+        return pd.Series(True, index=content.index)
     if rule.all is not None:
         return _combine([meets(content, part, customers=customers) for part in rule.all], content.index, how="all")
     if rule.any is not None:
@@ -30,6 +33,15 @@ def meets(content: pd.Series, rule: Filter, *, customers: pd.Series | None = Non
     values = _values_of(content, str(rule.field), customers)
     operator = next(name for name in Filter.OPERATORS if getattr(rule, name) is not None)
     return OPERATORS[operator](values, getattr(rule, operator))
+
+
+def lists_named(rule: Filter | None, crm: str) -> tuple[str, ...]:
+    """The lists of a CRM, by name or id, in which its records are to be for a rule to hold."""
+    if rule is None:
+        return ()
+    if rule.crm_list is not None:
+        return (rule.crm_list[crm],) if crm in rule.crm_list else ()
+    return tuple(dict.fromkeys(name for part in rule.all or () for name in lists_named(part, crm)))
 
 
 def fields_named(rule: Filter) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import dagster as dg
@@ -12,10 +12,10 @@ from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.spec import AccountSpec
-from crm_pipeline.orchestration.checks import NOTHING_WRONG, links_consistent, no_failed_records, window_complete
+from crm_pipeline.orchestration.checks import NOTHING_WRONG, links_consistent, no_failed_records, no_open_records, window_complete
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.store.ledger import LinkFault
+from crm_pipeline.store.ledger import LinkFault, OpenRecords
 from crm_pipeline_tests.orchestration.conftest import READS, Verdicts, World, failures, numbers, verdicts_of
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, SECOND, add_laboratories, customized
 
@@ -25,6 +25,12 @@ SALESFORCE_ACCOUNTS = ("salesforce/accounts",)
 def change_state(statement: str) -> None:
     with STORE.transaction() as connection:
         connection.execute(text(statement))
+
+
+def test_records_that_only_wait_to_be_put_into_a_list_are_nothing_to_warn_of() -> None:
+    waiting = OpenRecords({"NotInListException": 2}, most_attempts=3, next_attempt_at=None)
+    assert no_open_records(waiting).passed
+    assert not no_open_records(replace(waiting, errors={"NotInListException": 2, "RecordLockedException": 1})).passed
 
 
 @pytest.mark.parametrize("error", NOTHING_WRONG, ids=lambda error: error.__name__)

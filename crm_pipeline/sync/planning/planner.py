@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import MappingError
+from crm_pipeline.errors import MappingError, NotInListException
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
@@ -26,10 +26,11 @@ from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning import email_claims as claims
 from crm_pipeline.sync.planning.accounts import Accounts, parents_of
 from crm_pipeline.sync.planning.decision import Inputs, plan
+from crm_pipeline.sync.planning.inclusion import listed
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
 from crm_pipeline.sync.planning.owners import Owners
 from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids
-from crm_pipeline.sync.planning.plan import Plan, blank_only, keep_filled, left_alone, with_verbs
+from crm_pipeline.sync.planning.plan import Plan, blank_only, keep_filled, left_alone, undone, with_verbs
 from crm_pipeline.sync.planning.refused_writes import repeats, with_write_digests, without_refused
 from crm_pipeline.sync.planning.selection import frames_by_id
 
@@ -128,6 +129,7 @@ class Planner:
         planned = self._without_refused(with_write_digests(planned, known.digests, settings=order.settings))
         if self._model.exclusive is not None:
             planned = claims.marked(planned, order.state, links=links, digests=known.digests)
+        planned = self._in_their_lists(planned)
         planned = self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
         return with_verbs(planned, parent_goes_with=self._crm.capabilities.parent_goes_with)
 
@@ -142,6 +144,16 @@ class Planner:
             again = planned.rows.loc[repeats(planned, latest), "qbench_id"].tolist()
             released = ids_released(connection, order.state, ids=again, holding=eligibility.HOLDING) if again else frozenset()
         return without_refused(planned, latest, released=released)
+
+    def _in_their_lists(self, planned: Plan) -> Plan:
+        """The plan without the writes to records that are not in the lists which the integration syncs; new ones go to none yet."""
+        known = planned.rows[planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])]
+        found = listed(self._crm, self._order, known)
+        if found.unread:
+            planned = left_alone(planned, pd.Series(sorted(found.unread), dtype="str"))
+        name = planned.rows["crm_id"].map(found.outside).astype("str")
+        outside = name.notna() & planned.rows["operation"].ne(Operation.NONE)
+        return undone(planned, outside, error=NotInListException, reason="list: " + name) if outside.any() else planned
 
     def _known(self, frame: pd.DataFrame) -> Known:
         """What the state says of normalized rows, and whether they may sync."""
