@@ -17,6 +17,7 @@ from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError,
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.addresses import possible_types
+from crm_pipeline.mapping.inverse import fields_back
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.refusals import entries_back, refusals
@@ -25,6 +26,7 @@ from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
 from crm_pipeline.qbench.fields import KEPT_BY_QBENCH, LONGEST, NEVER_BLANK
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.sync.backoff import RetrySettings
+from crm_pipeline.sync.extracting.staging import ComingBack
 from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
@@ -284,6 +286,13 @@ class IntegrationSpec(IntegrationAttributes):
     def reading(self) -> Reading:
         """How values are read that leave something unsaid."""
         return Reading(self.default_region, self.qbench.time_zone)
+
+    @property
+    def coming_back(self) -> ComingBack:
+        """What of QBench's records comes back to them from the CRMs."""
+        crms = self.crms.configured
+        fields = {kind: names for kind, spec in self.records.items() if (names := fields_back(spec, list(crms)))}
+        return ComingBack(fields, {kind: KEPT_BY_QBENCH[kind] for kind in fields})
 
     def order(
         self, crm: str, record: RecordSpec, *, run_id: str, partition_key: str | None = None, resend: Resend | None = None

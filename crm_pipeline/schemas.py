@@ -20,6 +20,28 @@ RAW = FrameSchema(
 )
 """What extract stages: one row per record. An unreadable date takes the version of the row read before it."""
 
+HELD = FrameSchema(
+    "held",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("version", "int64", "last_updated, Unix seconds"),
+        Column("content", "object", "the record as QBench gave it, a dict"),
+        Column(
+            "since",
+            "object",
+            "dict of QBench field to [since when a person's value stands there, by our clock (ISO 8601, UTC); to how many seconds that "
+            "is known, 0: to the millisecond]; null where nothing is known",
+        ),
+        Column(
+            "bringing",
+            "object",
+            "dict of QBench field to [digest of the value that is about to be written there, when a person gave it in the CRM]; null "
+            "where nothing is",
+        ),
+    ),
+)
+"""What is staged of records that come back from a CRM, with the times of their values."""
+
 NORMALIZED_META = (
     Column("qbench_id", "int64", "QBench id"),
     Column("version", "int64", "last_updated, Unix seconds"),

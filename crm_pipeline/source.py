@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -115,3 +116,18 @@ class Source(Protocol):
     def close(self) -> None:
         """Give the connections back."""
         ...
+
+
+@runtime_checkable
+class DatedSource(Protocol):
+    """A source whose answers show what time it thinks it is."""
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far its clock is ahead of ours, as far as its answers told; zero before the first."""
+        ...
+
+
+def clock_ahead_of(source: Source) -> timedelta:
+    """How far the source's clock is ahead of ours; zero of one that does not tell."""
+    return source.clock_ahead if isinstance(source, DatedSource) else timedelta(0)

@@ -42,7 +42,7 @@ def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int,
     with opened_store() as store:
         with closing(QBench(spec.qbench, integration=spec.name)) as source:
             record = spec.records[RecordType(record_type)]
-            found = read_named(spec.name, record, ids=ids, store=store, source=source, values=spec.reading)
+            found = read_named(spec.name, record, ids=ids, store=store, source=source, values=spec.reading, back=spec.coming_back)
         for order in orders:
             load_by_hand(spec, order, Named(found.read), store=store)
     missing = _missing(record_type, found)

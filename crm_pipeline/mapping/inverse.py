@@ -93,6 +93,15 @@ class WayBack:
         return units
 
     @cached_property
+    def sources(self) -> Mapping[str, tuple[str, ...]]:
+        """The QBench fields that each unit comes from, and goes back into."""
+        found = {}
+        for unit, members in self.units.items():
+            named = [*_by_qbench_field(members), *([self._phone_type.from_] if members == self._phones else [])]
+            found[unit] = tuple(dict.fromkeys(name for name in named if name is not None))
+        return found
+
+    @cached_property
     def clears(self) -> Mapping[str, bool]:
         """Per unit, whether a blank in the CRM empties QBench: where the mapping says clear, of an address in all its parts.
 
@@ -259,6 +268,13 @@ class WayBack:
         named = [phone_type for phone_type in table.phones if phone_type != OTHER_PHONE_TYPE]
         types = {field: phone_type for phone_type in reversed(named) if (field := table.phone_field(phone_type))}
         return _objects(untranslated(moved_to.map(types).astype("str"), self._phone_type))
+
+
+def fields_back(spec: RecordSpec, crms: Sequence[str]) -> list[str]:
+    """The QBench fields that come back from any of these CRMs."""
+    unknown: dict[str, Any] = {"crm_fields": None, "country_format": "auto", "reading": Reading(), "longest": {}, "never_blank": ()}
+    ways = [WayBack(spec=spec, crm=crm, **unknown) for crm in crms]
+    return list(dict.fromkeys(name for way in ways for names in way.sources.values() for name in names))
 
 
 @dataclass(frozen=True, slots=True)

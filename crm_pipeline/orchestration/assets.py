@@ -142,7 +142,7 @@ def _extract(
 
         source = getattr(context.resources, resource)
         spent = Spent(source)
-        job = Extract(spec.name, record_type, store=STORE, source=source)
+        job = Extract(spec.name, record_type, store=STORE, source=source, back=spec.coming_back)
 
         def metadata() -> dict[str, Any]:
             rows = {ROW_COUNT: job.rows, "deleted": job.deleted, "resumed_at_row": job.resumed_at_row}

@@ -44,7 +44,7 @@ def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: Ass
     def begin(source: Source) -> "WaitingContacts":
         from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
 
-        return WaitingContacts(spec.name, record_type, store=STORE, source=source)
+        return WaitingContacts(spec.name, record_type, store=STORE, source=source, back=spec.coming_back)
 
     def warnings(job: "WaitingContacts") -> list[str]:
         return [f"contacts {ids_listed(job.failed)} cannot be read; they are tried again next time"] if job.failed else []
@@ -64,7 +64,7 @@ def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
     def begin(source: Source) -> "Deletions":
         from crm_pipeline.sync.extracting.deletions import Deletions
 
-        return Deletions(spec.name, *spec.records, store=STORE, source=source)
+        return Deletions(spec.name, *spec.records, store=STORE, source=source, back=spec.coming_back)
 
     def counts(job: "Deletions") -> dict[str, Any]:
         gaps = gaps_listed(deletions=job.gaps)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import Column, FrameSchema, FrameStream
 from crm_pipeline.model import RecordType, children
-from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, NORMALIZED_META, RAW, normalized_schema
+from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, HELD, NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
@@ -42,13 +42,13 @@ EVERYTHING = Window(since=None, until=2**62)
 """From the beginning of time to its end."""
 
 _STAGE_RAW = """
-INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted, late)
+INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted, since, late)
 SELECT :integration, :record_type, *, :late
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]),
-            CAST(:deleted AS boolean[]))
+            CAST(:deleted AS boolean[]), CAST(:since AS jsonb[]))
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now(),
-    revision = staged.revision + 1, late = excluded.late,
+    revision = staged.revision + 1, late = excluded.late, since = excluded.since, bringing = NULL,
     returned = :has_children AND (staged.deleted OR staged.returned) AND NOT excluded.deleted
 WHERE staged.version < excluded.version
    OR (staged.version = excluded.version
@@ -110,6 +110,12 @@ WHERE integration = :integration AND record_type = :record_type AND qbench_id = 
 ORDER BY version, qbench_id
 """
 
+_BRINGING = """
+UPDATE crm_pipeline.raw_record AS staged SET bringing = row.bringing
+FROM unnest(CAST(:ids AS bigint[]), CAST(:bringing AS jsonb[])) AS row (qbench_id, bringing)
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id = row.qbench_id
+"""
+
 _UNLINKED_VALUES = """
 SELECT staged.qbench_id, staged.fields ->> :source AS value FROM crm_pipeline.normalized_record AS staged
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id > :last
@@ -152,7 +158,8 @@ UNLINKED_VALUES = FrameSchema(
 def stage_raw(connection: Connection, integration: str, record_type: RecordType, *, frame: pd.DataFrame, late: bool = False) -> int:
     """Stage raw rows (schemas.RAW); an older state never replaces a newer one. Returns how many rows changed.
 
-    ``late``: rows that no window of a run holds, which the next runs take up all the same.
+    ``late``: rows that no window of a run holds, which the next runs take up all the same. A column ``since`` (schemas.HELD) is kept
+    where there is one; what was about to be written into QBench is there by then, or is not.
     Where QBench did not tell a contact's customers this time, those that are known of the same state stay.
     """
     newest = RAW.check(frame).sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
@@ -167,6 +174,7 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
         contents=json_column(newest["content"]),
         unreadable=column(newest["unreadable"]),
         deleted=column(newest["deleted"]),
+        since=_json_or_null(newest["since"]) if "since" in newest else [None] * len(newest),
         customers_unknown=CUSTOMERS_UNKNOWN,
         has_children=bool(children(record_type)),
         late=late,
@@ -239,6 +247,18 @@ def normalized_by_id(connection: Connection, integration: str, record_type: Reco
     statement = _BY_ID.format(columns=", ".join(_STAGED_NORMALIZED.names), table="normalized_record")
     parameters = {"integration": integration, "record_type": record_type, "ids": ids}
     return _normalized(fetch(connection, statement, parameters, _STAGED_NORMALIZED), record_type)
+
+
+def held(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
+    """What is staged of these QBench ids, with the times of their values (schemas.HELD)."""
+    statement = _BY_ID.format(columns=", ".join(HELD.names), table="raw_record")
+    return fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, HELD)
+
+
+def save_bringing(connection: Connection, integration: str, record_type: RecordType, *, ids: pd.Series, bringing: pd.Series) -> int:
+    """Store what is about to be written into QBench's records (schemas.HELD, ``bringing``), row by row."""
+    parameters = {"integration": integration, "record_type": record_type, "ids": column(ids), "bringing": _json_or_null(bringing)}
+    return execute_rows(connection, _BRINGING, len(ids), **parameters)
 
 
 def raw_contents(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> dict[int, Any]:
@@ -346,6 +366,10 @@ def _normalized(page: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
     # As objects: a blank would make floats of the integers beside it.
     fields = pd.DataFrame(page["fields"].tolist(), index=page.index, dtype=object)
     return normalized_schema(record_type).build({**dict(page.drop(columns="fields").items()), **dict(fields.items())})
+
+
+def _json_or_null(dicts: pd.Series) -> list[str | None]:
+    return [None if one is None else written for one, written in zip(dicts, json_column(dicts), strict=True)]
 
 
 def _dicts_without_nulls(fields: pd.DataFrame) -> pd.Series:

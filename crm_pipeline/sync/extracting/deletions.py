@@ -16,8 +16,8 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.source import Gap, Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_as_deleted, staged_states
-from crm_pipeline.store.staging import stage_raw
 from crm_pipeline.sync.extracting.reading_lock import reading
+from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Deletions:
     records that QBench fails to list; they are read again the next time.
     """
 
-    def __init__(self, integration: str, *record_types: RecordType, store: Store, source: Source) -> None:
+    def __init__(self, integration: str, *record_types: RecordType, store: Store, source: Source, back: ComingBack = NOTHING) -> None:
         self.listed = 0
         self.deleted = 0
         self.restored = 0
@@ -42,12 +42,13 @@ class Deletions:
         self._integration = integration
         self._store = store
         self._source = source
+        self._back = back
 
     def run(self) -> None:
         """Stage what differs. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
         with reading(self._source, integration=self._integration, store=self._store):
             for record_type in self.failed:
-                found = stage_deleted(self._integration, record_type, store=self._store, source=self._source)
+                found = stage_deleted(self._integration, record_type, store=self._store, source=self._source, back=self._back)
                 self.listed += len(found.ids)
                 self.deleted += found.news
                 self.gaps += found.gaps
@@ -68,7 +69,7 @@ class Deletions:
             answer = self._source.restored(record_type, ids[start : start + BATCH])
             with self._store.transaction() as connection:
                 frame = _at_their_versions(answer.frame, known["version"])
-                self.restored += stage_raw(connection, self._integration, record_type, frame=frame)
+                self.restored += stage(connection, self._integration, record_type, frame=frame, source=self._source, back=self._back)
             self.failed[record_type] += answer.failed
 
 
@@ -81,7 +82,7 @@ class Listed:
     gaps: list[Gap]
 
 
-def stage_deleted(integration: str, record_type: RecordType, *, store: Store, source: Source) -> Listed:
+def stage_deleted(integration: str, record_type: RecordType, *, store: Store, source: Source, back: ComingBack = NOTHING) -> Listed:
     """Read QBench's whole list of deleted records and stage those not known to be. Raises a ServiceError."""
     listed: set[int] = set()
     news = 0
@@ -92,7 +93,8 @@ def stage_deleted(integration: str, record_type: RecordType, *, store: Store, so
         with store.transaction() as connection:
             known = staged_states(connection, integration, record_type, ids=ids).set_index("qbench_id")
             untold = page.frame[~page.frame["qbench_id"].isin(known.index[known["deleted"]])]
-            news += stage_raw(connection, integration, record_type, frame=_at_their_versions(untold, known["version"]))
+            rows = _at_their_versions(untold, known["version"])
+            news += stage(connection, integration, record_type, frame=rows, source=source, back=back)
     return Listed(listed, news, deletions.gaps)
 
 

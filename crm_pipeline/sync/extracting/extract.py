@@ -7,6 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
+from sqlalchemy import Connection
+
 from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN
 from crm_pipeline.source import Gap, Page, Source
@@ -14,10 +17,11 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import staged_states
 from crm_pipeline.store.gaps import close_gap, keep_gaps, open_gaps
 from crm_pipeline.store.reading import Progress, finish, interrupted_at, save_progress
-from crm_pipeline.store.staging import Window, stage_raw
+from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extracting.deletions import stage_deleted
 from crm_pipeline.sync.extracting.reading_lock import reading
 from crm_pipeline.sync.extracting.returned_customers import read_contacts_of_returned
+from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 from crm_pipeline.sync.extracting.waiting_contacts import read_untold
 from crm_pipeline.sync.progress import progress
 
@@ -34,9 +38,10 @@ class Extract:
     the version up to which everything is staged, the window's end once the read is complete; ``newest``: the latest version that
     QBench has, if it showed any. ``untold``: QBench ids of contacts whose customers QBench does not tell, of this read and earlier ones.
     ``gaps``: the records that QBench fails to list, of this read and of earlier ones, and ``deletion_gaps`` of its list of deleted ones.
+    ``back``: the fields that come back from a CRM.
     """
 
-    def __init__(self, integration: str, record_type: RecordType, *, store: Store, source: Source) -> None:
+    def __init__(self, integration: str, record_type: RecordType, *, store: Store, source: Source, back: ComingBack = NOTHING) -> None:
         self.rows = 0
         self.position = 0
         self.newest: int | None = None
@@ -50,6 +55,7 @@ class Extract:
         self._record_type = record_type
         self._store = store
         self._source = source
+        self._back = back
         self._started = time.monotonic()
         self._calls_before = sum(source.calls.snapshot().values())
 
@@ -79,9 +85,11 @@ class Extract:
         self.position = window.until
         self._read_gaps()
         if children(self._record_type):
-            self.read_again += read_contacts_of_returned(self._integration, self._record_type, store=self._store, source=self._source)
+            self.read_again += read_contacts_of_returned(
+                self._integration, self._record_type, store=self._store, source=self._source, back=self._back
+            )
         if MODELS[self._record_type].parent is not None:
-            again = read_untold(self._integration, self._record_type, store=self._store, source=self._source)
+            again = read_untold(self._integration, self._record_type, store=self._store, source=self._source, back=self._back)
             self.untold = sorted({*self.untold, *again})
 
     def _read_deleted(self, window: Window) -> None:
@@ -99,7 +107,7 @@ class Extract:
         with self._store.transaction() as connection:
             known = staged_states(connection, self._integration, self._record_type, ids=sorted(named))
         if not known["deleted"].all():
-            found = stage_deleted(self._integration, self._record_type, store=self._store, source=self._source)
+            found = stage_deleted(self._integration, self._record_type, store=self._store, source=self._source, back=self._back)
             self.deleted += found.news
             self.deletion_gaps = found.gaps
 
@@ -112,7 +120,7 @@ class Extract:
             changes = self._source.changes(self._record_type, since=gap.since, until=gap.until)
             for page in changes:
                 with self._store.transaction() as connection:
-                    self.read_again += stage_raw(connection, self._integration, self._record_type, frame=page.frame, late=True)
+                    self.read_again += self._stage_rows(connection, page.frame, since=gap.since, late=True)
             with self._store.transaction() as connection:
                 close_gap(connection, self._integration, self._record_type, window=gap)
                 keep_gaps(connection, self._integration, self._record_type, windows=_times(changes.gaps))
@@ -122,13 +130,17 @@ class Extract:
         self.rows += len(page.frame)
         self.untold += page.frame.loc[page.frame["unreadable"].eq(CUSTOMERS_UNKNOWN), "qbench_id"].tolist()
         with self._store.transaction() as connection:
-            stage_raw(connection, self._integration, self._record_type, frame=page.frame)
+            self._stage_rows(connection, page.frame, since=window.since)
             reached = Progress(position=position, rows=self.rows)
             save_progress(connection, self._integration, self._record_type, window=window, progress=reached)
             # One that stands behind this position is met again, by this read or the one that resumes it.
             met = _times([replace(gap, until=min(gap.until, position + 1)) for gap in gaps if gap.since <= position])
             keep_gaps(connection, self._integration, self._record_type, windows=met)
         self.position = position
+
+    def _stage_rows(self, connection: Connection, frame: pd.DataFrame, *, since: int | None, late: bool = False) -> int:
+        integration, source, back = self._integration, self._source, self._back
+        return stage(connection, integration, self._record_type, frame=frame, source=source, back=back, since=since, late=late)
 
     def _tell_progress(self, page: Page) -> None:
         logger.info(

@@ -9,9 +9,9 @@ from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import stage_raw
 from crm_pipeline.sync.extracting.normalizing import normalize_named
 from crm_pipeline.sync.extracting.reading_lock import reading
+from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 
 BATCH = 500
 """Records that are read before they are staged."""
@@ -29,7 +29,16 @@ class NamedRead:
     failed: tuple[int, ...]
 
 
-def read_named(integration: str, record: RecordSpec, *, ids: Sequence[int], store: Store, source: Source, values: Reading) -> NamedRead:
+def read_named(
+    integration: str,
+    record: RecordSpec,
+    *,
+    ids: Sequence[int],
+    store: Store,
+    source: Source,
+    values: Reading,
+    back: ComingBack = NOTHING,
+) -> NamedRead:
     """Read these records, stage and normalize them; ``values``: how their values are read. Raises the ServiceError that stopped it.
 
     What a named record has now goes to the other CRMs with their next loads.
@@ -43,7 +52,7 @@ def read_named(integration: str, record: RecordSpec, *, ids: Sequence[int], stor
             failed.update(answer.failed)
             with store.transaction() as connection:
                 # No window need hold what changed since the last one.
-                stage_raw(connection, integration, record.record_type, frame=answer.frame, late=True)
+                stage(connection, integration, record.record_type, frame=answer.frame, source=source, back=back, late=True)
     found = NamedRead(
         read=tuple(number for number in ids if number in read),
         gone=tuple(number for number in ids if number not in read | failed),

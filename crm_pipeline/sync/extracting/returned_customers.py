@@ -13,12 +13,15 @@ from crm_pipeline.model import RecordType, children
 from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.returns import made_without, read_without, returned_customers, settle_returned
-from crm_pipeline.store.staging import raw_contents, stage_raw
+from crm_pipeline.store.staging import raw_contents
+from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 
 logger = logging.getLogger(__name__)
 
 
-def read_contacts_of_returned(integration: str, record_type: RecordType, *, store: Store, source: Source) -> int:
+def read_contacts_of_returned(
+    integration: str, record_type: RecordType, *, store: Store, source: Source, back: ComingBack = NOTHING
+) -> int:
     """Stage anew the contacts that were read without a customer (``record_type``) that is back; returns how many were read.
 
     A call per customer and one per contact, none where no customer is back. Each customer is settled by itself: one with
@@ -29,13 +32,13 @@ def read_contacts_of_returned(integration: str, record_type: RecordType, *, stor
     read = 0
     for customer in customers:
         try:
-            read += _read_contacts(integration, record_type, customer, store=store, source=source)
+            read += _read_contacts(integration, record_type, customer, store=store, source=source, back=back)
         except ServiceError as error:
             logger.warning("%s: customer %d is back, its contacts are still to be read: %s", integration, customer, error)
     return read
 
 
-def _read_contacts(integration: str, record_type: RecordType, customer: int, *, store: Store, source: Source) -> int:
+def _read_contacts(integration: str, record_type: RecordType, customer: int, *, store: Store, source: Source, back: ComingBack) -> int:
     # Nothing else belongs to a customer of QBench.
     [contacts] = children(record_type)
     with store.transaction() as connection:
@@ -45,7 +48,7 @@ def _read_contacts(integration: str, record_type: RecordType, customer: int, *, 
         missed = read_without(connection, integration, contacts, customer=customer, ids=list(found.ids))
     answer = source.by_id(contacts, missed)
     with store.transaction() as connection:
-        stage_raw(connection, integration, contacts, frame=answer.frame)
+        stage(connection, integration, contacts, frame=answer.frame, source=source, back=back)
         made_without(connection, integration, contacts, customer=customer, ids=sorted(set(missed).difference(answer.failed)))
         if found.complete and not answer.failed:
             settle_returned(connection, integration, record_type, customer=customer)

@@ -11,9 +11,9 @@ import logging
 from crm_pipeline.model import RecordType
 from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import stage_raw
 from crm_pipeline.store.waiting import ids_of_unknown_customers, ids_without_one_customer
 from crm_pipeline.sync.extracting.reading_lock import reading
+from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ MOST_OF_AN_HOUR = 50
 """Contacts of unknown customers that one hourly run asks for; the night asks for all of them."""
 
 
-def read_untold(integration: str, record_type: RecordType, *, store: Store, source: Source) -> list[int]:
+def read_untold(integration: str, record_type: RecordType, *, store: Store, source: Source, back: ComingBack = NOTHING) -> list[int]:
     """Read contacts again whose customers QBench failed to tell, and stage those that it tells now; the ids of the others.
 
     No call where there are none, two or three for each. Raises the ServiceError of a QBench that is down.
@@ -35,7 +35,7 @@ def read_untold(integration: str, record_type: RecordType, *, store: Store, sour
         return []
     answer = source.by_id(record_type, ids)
     with store.transaction() as connection:
-        stage_raw(connection, integration, record_type, frame=answer.frame)
+        stage(connection, integration, record_type, frame=answer.frame, source=source, back=back)
     logger.info("%s: QBench tells the customers of %d contacts now, of %d still not", integration, len(answer.frame), len(answer.failed))
     return answer.failed
 
@@ -47,7 +47,7 @@ class WaitingContacts:
     reads fail, which are tried again the next time.
     """
 
-    def __init__(self, integration: str, record_type: RecordType, *, store: Store, source: Source) -> None:
+    def __init__(self, integration: str, record_type: RecordType, *, store: Store, source: Source, back: ComingBack = NOTHING) -> None:
         self.read = 0
         self.changed = 0
         self.failed: list[int] = []
@@ -55,6 +55,7 @@ class WaitingContacts:
         self._record_type = record_type
         self._store = store
         self._source = source
+        self._back = back
 
     def run(self) -> None:
         """Stage what has changed. Raises the ServiceError or ConfigurationError that stopped it; what is staged stays."""
@@ -64,7 +65,9 @@ class WaitingContacts:
             for start in range(0, len(ids), BATCH):
                 answer = self._source.by_id(self._record_type, ids[start : start + BATCH])
                 with self._store.transaction() as connection:
-                    self.changed += stage_raw(connection, self._integration, self._record_type, frame=answer.frame)
+                    self.changed += stage(
+                        connection, self._integration, self._record_type, frame=answer.frame, source=self._source, back=self._back
+                    )
                 self.read += len(answer.frame)
                 self.failed += answer.failed
                 logger.info("%s: read %d of %d contacts without one customer again", self._integration, self.read, len(ids))

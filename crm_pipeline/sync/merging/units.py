@@ -38,13 +38,12 @@ PAIRS = FrameSchema(
         Column("open_until", "datetime64[us, UTC]", "until when that may still arrive; null where nothing may"),
         Column("touched_at", "datetime64[us, UTC]", "readings that began then or before say nothing; null: any one counts"),
         Column("read_at", "datetime64[us, UTC]", "when the reading of the CRM record began, by our clock; null: there is none"),
-        Column("since", "object", "dict of QBench field to since when a person's value stands there, and its grain (Standing); or null"),
+        Column(
+            "since", "object", "dict of QBench field to since when a person's value stands there, and its grain (schemas.HELD); or null"
+        ),
     ),
 )
 """A record of QBench and one of the CRM, with what is kept of the two; one row each."""
-
-Standing = tuple[str, int]
-"""Since when a value stands, by our clock (ISO 8601, UTC), and to how many seconds that is known (0: to the millisecond)."""
 
 Kept = Mapping[str, int]
 """Digests by unit."""
@@ -174,9 +173,10 @@ class Decided:
         fields, rows = compared.fields.iloc[positions], self.rows.iloc[positions]
         at = [divmod(position, len(compared.units)) for position in positions.tolist()]
         members = [compared.way.units[compared.units[unit]] for _, unit in at]
+        sources = [compared.way.sources[compared.units[unit]] for _, unit in at]
         pairs = compared.pairs.iloc[[pair for pair, _ in at]]
         records = raw["content"].tolist()
-        held = [{name: records[pair].get(name) for name in _qbench_fields(routes)} for (pair, _), routes in zip(at, members, strict=True)]
+        held = [{name: records[pair].get(name) for name in names} for (pair, _), names in zip(at, sources, strict=True)]
         there = [
             {name: _plain(shown.values[name].iloc[pair]) for name in _crm_fields(routes)}
             for (pair, _), routes in zip(at, members, strict=True)
@@ -319,17 +319,12 @@ def _standing(way: WayBack, since: pd.Series) -> tuple[pd.Series, pd.Series]:
     times: list[str | None] = []
     grains: list[int] = []
     for row in since:
-        for members in way.units.values():
-            known = [tuple(one) for name in _qbench_fields(members) if (one := (row or {}).get(name)) is not None]
+        for names in way.sources.values():
+            known = [tuple(one) for name in names if (one := (row or {}).get(name)) is not None]
             latest, grain = max(known, default=(None, 0))
             times.append(latest)
             grains.append(grain)
     return pd.Series(pd.to_datetime(times, utc=True, format="ISO8601")).astype("datetime64[us, UTC]"), pd.Series(grains, dtype="int64")
-
-
-def _qbench_fields(members: Sequence[Route]) -> list[str]:
-    names = (route.source.from_ for route in members if route.source is not None)
-    return list(dict.fromkeys(name for name in names if name is not None))
 
 
 def _crm_fields(members: Sequence[Route]) -> list[str]:
