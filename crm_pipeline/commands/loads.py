@@ -15,7 +15,14 @@ from crm_pipeline.sync.planning.selection import Selection
 
 
 def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, *, store: Store) -> None:
-    """Load these records, those too that the CRM refused for good before, and say what became of them, also where it breaks off."""
+    """Load these records, those too that the CRM refused for good before, and say what became of them, also where it breaks off.
+
+    Nothing goes to a CRM to which the YAML lets nothing be sent.
+    """
+    which = f"{spec.name} → {order.crm} {order.record.record_type}s"
+    if not order.settings.send:
+        click.echo(f"{which}: nothing is sent while `send: false` stands in the YAML")
+        return
     with connected(spec, order.crm) as client:
         load = Load(replace(order, refused="again"), store=store, crm=client)
         nothing = "nothing was done"
@@ -24,4 +31,4 @@ def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, 
             nothing = "no such records"
         finally:
             counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(load.report.outcomes.items()))
-            click.echo(f"{spec.name} → {order.crm} {order.record.record_type}s: {counts or nothing}")
+            click.echo(f"{which}: {counts or nothing}")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import yaml
 from click.testing import Result
 
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline_tests.commands.conftest import Desk
+from crm_pipeline_tests.commands.conftest import Desk, written
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT
+from crm_pipeline_tests.tenants import attributes
 
 
 def send(desk: Desk, record_type: str, ids: str, *words: str) -> Result:
@@ -67,3 +71,16 @@ def test_records_that_qbench_lacks_or_fails_to_show_are_named_after_the_others_w
 def test_a_record_of_a_type_that_does_not_sync_or_an_id_that_is_none_is_refused(desk: Desk) -> None:
     assert "give QBench ids as 12,13,14" in send(desk, "account", "twelve").output
     assert "--ids" in desk.type("send", "--integration", "acme", "--record-type", "account").output
+
+
+def test_nothing_goes_to_a_crm_that_is_paused(desk: Desk, tmp_path: Path) -> None:
+    sandbox = desk.bench.sandbox
+    number = sandbox.tenant.add_customer(customer_name="Laboratory", at=1_000)
+    settings = {**attributes(sandbox)["crms"]}
+    settings["salesforce"] = {**settings["salesforce"], "send": False}
+    [file] = tmp_path.rglob("defs.yaml")
+    file.write_text(yaml.safe_dump(dict(written(sandbox, crms=settings))))
+    said = send(desk, "account", str(number)).output
+    assert "acme → hubspot accounts: 1 created" in said
+    assert "acme → salesforce accounts: nothing is sent while `send: false` stands" in said
+    assert desk.bench.names() == []
