@@ -136,6 +136,14 @@ class InactiveCustomerException(RecordError):
     remedy = "Nothing, if that is intended; else set the customer's status to ACTIVE in QBench."
 
 
+class InactiveContactException(RecordError):
+    """A contact that is not active, where the integration deletes such contacts."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "The contact is inactive by the rule `inactive`. While its customer is active, its CRM record goes to the bin."
+    remedy = "Nothing, if that is intended; else change the contact or the rule: it then syncs as if it never had."
+
+
 class UnreadableRecordException(RecordError):
     """A record whose date or shape cannot be read."""
 

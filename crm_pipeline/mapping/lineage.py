@@ -67,7 +67,7 @@ def named_fields(spec: RecordSpec, record_type: RecordType) -> tuple[str, tuple[
 
     Of its own type those of the mapping, the match keys and the rules; of a contact's customer those of the rules.
     """
-    rules = [spec.only, *(rule.only for rule in spec.owner)]
+    rules = [*spec.gates, *(rule.only for rule in spec.owner)]
     ruled = [field for rule in rules if rule is not None for field in fields_named(rule)]
     if record_type is not spec.record_type:
         of_customer = (field.removeprefix(CUSTOMER_PREFIX) for field in ruled if field.startswith(CUSTOMER_PREFIX))

@@ -13,6 +13,7 @@ from crm_pipeline.errors import (
     CustomersUnknownException,
     DeletedInQBenchException,
     FilteredOutException,
+    InactiveContactException,
     InactiveCustomerException,
     InvalidEmailException,
     NoCustomerForContactException,
@@ -26,7 +27,7 @@ from crm_pipeline.mapping.fields import FieldColumn, read_field, with_numbers
 from crm_pipeline.mapping.filters import meets
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.owners import rules_met
-from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, FieldSource, RecordSpec
+from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec, FieldSource, Filter, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 
@@ -78,7 +79,11 @@ def normalize(
     hosts = tuple(map(fold_text, spec.meaningless))
     extras = {name: read_field(content, source, kind="text", meaningless=hosts) for name, source in extra_sources.items()}
     customer_ids = _customer_ids(content, deleted_customers) if MODELS[spec.record_type].parent is not None else None
-    held_back = [(InactiveCustomerException, _inactive(content, spec)), (FilteredOutException, ~_meets_rules(content, spec, customers))]
+    held_back = [
+        (InactiveCustomerException, _inactive(content, spec)),
+        (InactiveContactException, _inactive_contacts(content, spec, customers)),
+        (FilteredOutException, ~_meets_rules(content, spec.only, customers)),
+    ]
     error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, held_back=held_back)
 
     columns = {name: column.values for name, column in fields.items()} | addresses.columns
@@ -206,11 +211,18 @@ def _only_customer(customer_ids: pd.Series | None, index: pd.Index) -> pd.Series
     return pd.Series([ids[0] if len(ids) == 1 else pd.NA for ids in customer_ids], index=index, dtype="Int64")
 
 
-def _meets_rules(content: list[dict[str, Any]], spec: RecordSpec, customers: pd.Series | None) -> pd.Series:
-    if spec.only is None:
+def _meets_rules(content: list[dict[str, Any]], rule: Filter | None, customers: pd.Series | None) -> pd.Series:
+    if rule is None:
         return pd.Series(True, index=pd.RangeIndex(len(content)))
     aligned = None if customers is None else customers.reset_index(drop=True)
-    return meets(pd.Series(content, dtype=object), spec.only, customers=aligned)
+    return meets(pd.Series(content, dtype=object), rule, customers=aligned)
+
+
+def _inactive_contacts(content: list[dict[str, Any]], spec: RecordSpec, customers: pd.Series | None) -> pd.Series:
+    """Contacts that are inactive, where such are to be deleted."""
+    if not (isinstance(spec, ContactSpec) and spec.delete_inactive):
+        return pd.Series(False, index=pd.RangeIndex(len(content)))
+    return _meets_rules(content, spec.inactive, customers)
 
 
 def _inactive(content: list[dict[str, Any]], spec: RecordSpec) -> pd.Series:

@@ -12,6 +12,7 @@ from crm_pipeline.model import RecordType
 
 Policy = Literal["always", "if_blank", "create_only", "never"]
 OnInvalid = Literal["omit", "fail", "truncate"]
+WhenDeletedInQBench = Literal["keep", "delete"]
 OnOtherAccount = Literal["keep", "move", "refuse"]
 Scalar = str | int | float | bool
 
@@ -365,6 +366,32 @@ class _RecordSpec(YamlModel):
             examples=[{"all": [{"field": "status", "is": "ACTIVE"}]}],
         ),
     ] = None
+    when_deleted_in_qbench: Annotated[
+        WhenDeletedInQBench,
+        Field(
+            description="What becomes of the CRM record when QBench deletes its record. keep: it stays; delete: it goes to the CRM's bin, "
+            "if the pipeline made it, and never more of them at once than `links.most_gone` allows. An account stays while it has "
+            "records that would be deleted with it.",
+            examples=["delete"],
+        ),
+    ] = "keep"
+    also_linked: Annotated[
+        bool,
+        Field(
+            description="Whether CRM records that the pipeline did not make, but found and linked, may be deleted too.",
+            examples=[False],
+        ),
+    ] = False
+
+    @property
+    def deletes(self) -> bool:
+        """Whether CRM records are ever deleted."""
+        return self.when_deleted_in_qbench == "delete"
+
+    @property
+    def gates(self) -> tuple[Filter, ...]:
+        """The rules by which a record is left out, or not."""
+        return () if self.only is None else (self.only,)
 
 
 class AccountSpec(_RecordSpec):
@@ -403,6 +430,37 @@ class ContactSpec(_RecordSpec):
             examples=["keep"],
         ),
     ] = "keep"
+    inactive: Annotated[
+        Filter | None,
+        Field(
+            description="Which contacts are inactive, for `delete_inactive`.",
+            examples=[{"field": "status", "is": "INACTIVE"}],
+        ),
+    ] = None
+    delete_inactive: Annotated[
+        bool,
+        Field(
+            description="Delete the CRM records of inactive contacts whose customer is active, as `when_deleted_in_qbench: delete` would; "
+            "contacts of a customer that is not stay as they are. An active one again syncs as if it never had.",
+            examples=[True],
+        ),
+    ] = False
+
+    @property
+    def deletes(self) -> bool:
+        """Whether CRM records are ever deleted."""
+        return super().deletes or self.delete_inactive
+
+    @property
+    def gates(self) -> tuple[Filter, ...]:
+        """The rules by which a record is left out, or not."""
+        return super().gates if self.inactive is None or not self.delete_inactive else (*super().gates, self.inactive)
+
+    @model_validator(mode="after")
+    def _knows_the_inactive(self) -> Self:
+        if self.delete_inactive and self.inactive is None:
+            raise ValueError("`delete_inactive` needs `inactive`, a rule that says which contacts are: {field: status, is: INACTIVE}")
+        return self
 
 
 RecordSpec = AccountSpec | ContactSpec

@@ -12,6 +12,7 @@ from crm_pipeline.errors import (
     CustomerNotYetSyncedException,
     DeletedInQBenchException,
     FilteredOutException,
+    InactiveContactException,
     InactiveCustomerException,
     NotInListException,
     RecordError,
@@ -24,6 +25,7 @@ from crm_pipeline.sync.unknown_fields import told
 NOTHING_WRONG: tuple[type[RecordError], ...] = (
     FilteredOutException,
     InactiveCustomerException,
+    InactiveContactException,
     DeletedInQBenchException,
     CustomerNotSyncedException,
     CustomerNotYetSyncedException,

@@ -58,7 +58,8 @@ def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.Assets
             dg.AssetCheckSpec(
                 FEW_RECORDS_GONE,
                 asset=shown.key,
-                description=f"Fails when too many linked records are gone from {kind.title} at once; then they are reported only.",
+                description=f"Fails when too many linked records are gone from {kind.title} at once, or to be deleted there; "
+                "then they are reported only.",
             )
         ],
     )
@@ -93,7 +94,7 @@ def links_metadata(job: LinkCheck) -> dict[str, Any]:
 
 def few_records_gone(job: LinkCheck) -> dg.AssetCheckResult:
     """Whether the CRM still has the linked records, but for as many as the integration takes for usual."""
-    too_many = sum(report.counts["too_many"] for report in job.reports)
+    too_many = sum(report.counts["too_many"] + report.counts["too_many_to_remove"] for report in job.reports)
     return dg.AssetCheckResult(
         check_name=FEW_RECORDS_GONE, passed=not job.too_many_gone, severity=dg.AssetCheckSeverity.ERROR, metadata={"too_many": too_many}
     )

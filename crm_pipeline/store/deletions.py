@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.errors import InactiveContactException
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import LinkStatus, RecordType
 from crm_pipeline.schemas import HOLDERS
@@ -14,6 +15,12 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import fetch
 from crm_pipeline.store.statistics import refresh_statistics
 
+_MAY_SYNC = f"""
+NOT EXISTS (
+  SELECT FROM crm_pipeline.normalized_record AS staged
+  WHERE staged.integration = link.integration AND staged.record_type = link.record_type AND staged.qbench_id = link.qbench_id
+    AND staged.error_type = '{InactiveContactException.__name__}')
+"""
 _FOLLOW = """
 UPDATE crm_pipeline.link AS link SET status = :status, updated_at = now() FROM crm_pipeline.raw_record AS source
 WHERE link.integration = :integration AND link.crm = :crm AND link.record_type = :record_type AND link.status = :earlier
@@ -21,7 +28,13 @@ WHERE link.integration = :integration AND link.crm = :crm AND link.record_type =
   AND {condition}
 """
 _FOLLOW_DELETED = text(_FOLLOW.format(condition="source.deleted"))
-_FOLLOW_RESTORED = text(_FOLLOW.format(condition="NOT source.deleted"))
+_FOLLOW_RESTORED = text(_FOLLOW.format(condition=f"NOT source.deleted AND link.deleted_by_us IS NULL AND {_MAY_SYNC}"))
+_FORGET = text(f"""
+DELETE FROM crm_pipeline.link AS link USING crm_pipeline.raw_record AS source
+WHERE link.integration = :integration AND link.crm = :crm AND link.record_type = :record_type AND link.status = 'source_deleted'
+  AND source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
+  AND link.deleted_by_us IS NOT NULL AND NOT source.deleted AND {_MAY_SYNC}
+""")
 
 # The record itself says that it was deleted: its link follows once a load begins, which may be after this one.
 _ARE_LEFT_BEHIND = """
@@ -63,8 +76,12 @@ def staged_as_deleted(connection: Connection, integration: str, record_type: Rec
 
 
 def follow_deletions(connection: Connection, state: CrmState) -> None:
-    """Let links follow their records: ``source_deleted`` where QBench deleted the record, ``live`` again where it is back."""
+    """Let links follow their records: ``source_deleted`` where QBench deleted the record, ``live`` again where it is back.
+
+    The link of one that is back, and whose CRM record we deleted, is forgotten: it syncs as if it never had.
+    """
     refresh_statistics(connection)
+    connection.execute(_FORGET, asdict(state))
     connection.execute(_FOLLOW_DELETED, {**asdict(state), "status": LinkStatus.SOURCE_DELETED, "earlier": LinkStatus.LIVE})
     connection.execute(_FOLLOW_RESTORED, {**asdict(state), "status": LinkStatus.LIVE, "earlier": LinkStatus.SOURCE_DELETED})
 

@@ -271,6 +271,14 @@ def test_with_active_only_a_customer_of_another_status_is_left_out(status: objec
     assert listed(normalized(account_spec(), customer(status=status)).frame["error_type"]) == [None]
 
 
+def test_contact_that_is_inactive_is_left_out_where_such_contacts_are_deleted() -> None:
+    rule = {"field": "state", "is": "inactive"}
+    raw = raw_frame(contact(state="Inactive"), contact(state="active"), contact())
+    left_out = normalize(raw, spec=contact_spec(inactive=rule, delete_inactive=True)).frame["error_type"]
+    assert listed(left_out) == ["InactiveContactException", None, None]
+    assert listed(normalize(raw, spec=contact_spec(inactive=rule)).frame["error_type"]) == [None, None, None]
+
+
 def test_a_deleted_customer_is_not_counted_and_the_first_one_named_where_all_are_deleted() -> None:
     raw = raw_frame(*(contact(customers=[{"id": number} for number in ids]) for ids in ((41, 42), (42, 43), (42,), (41, 44))))
     frame = normalize(raw, spec=contact_spec(), deleted_customers=frozenset({42, 43})).frame

@@ -44,7 +44,7 @@ def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: 
 def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.DataFrame, reading: Reading) -> dict[str, int]:
     """Normalize staged raw rows and stage what they become; what was met (mapping.normalize.Normalized)."""
     parent = MODELS[record.record_type].parent
-    looked_at = parent if any(map(names_customer, (record.only, *(rule.only for rule in record.owner)))) else None
+    looked_at = parent if any(map(names_customer, (*record.gates, *(rule.only for rule in record.owner)))) else None
     deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, contacts=frame)
     customers = None if looked_at is None else _customers(store, integration, looked_at, contacts=frame, deleted=deleted)
     contents = None if customers is None else customers["content"]
@@ -68,7 +68,7 @@ def _out_of_date(
     store: Store, integration: str, record: RecordSpec, *, window: Window, digest: str, counts: Counter[str]
 ) -> Iterator[pd.DataFrame]:
     with store.transaction() as connection:
-        follows_customers = names_customer(record.only)
+        follows_customers = any(map(names_customer, record.gates))
         ids = ids_to_normalize_again(
             connection, integration, record.record_type, mapping_digest=digest, follows_customers=follows_customers
         )

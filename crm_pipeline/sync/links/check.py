@@ -45,6 +45,7 @@ from crm_pipeline.sync.links.findings import FINDINGS as FOUND
 from crm_pipeline.sync.links.findings import outcomes, returned, without_account
 from crm_pipeline.sync.links.policy import LinkPolicy, Verdict, judge
 from crm_pipeline.sync.links.reader import LinkReader
+from crm_pipeline.sync.links.removing import Remover
 from crm_pipeline.sync.order import LoadOrder, objects_of
 from crm_pipeline.sync.writing_turns import run_of, turn_at
 
@@ -60,7 +61,7 @@ FIRST_LOOK_BACK = timedelta(days=1)
 
 FINDINGS = (
     *("relinked", "conflict", "deleted", "restored", "forgotten", "key_lost", "key_refused", "other_key"),
-    *("other_account", "account_lost", "account_refused", "unread", "too_many"),
+    *("other_account", "account_lost", "account_refused", "unread", "too_many", "removed", "kept", "too_many_to_remove"),
 )
 """Everything that is counted beside ``checked``."""
 
@@ -97,8 +98,8 @@ class LinkCheck:
 
     @property
     def too_many_gone(self) -> bool:
-        """Whether too many records were gone; then they are reported only."""
-        return any(report.counts["too_many"] for report in self.reports)
+        """Whether too many records were gone, or were to be deleted; then they are reported only."""
+        return any(report.counts["too_many"] + report.counts["too_many_to_remove"] for report in self.reports)
 
     def run(self, scope: Scope) -> None:
         """Check all links, or those that may have changed since the last check.
@@ -112,6 +113,9 @@ class LinkCheck:
                 require_organization(connection, first.integration, first.crm, org_id=org_id, key_space=first.key_space)
             for order, report in zip(self._orders, self.reports, strict=True):
                 self._check(LinkReader(order, self._store, self._crm, org_id, order.state), report, scope=scope)
+            # Contacts first: an account goes once it has none.
+            for order, report in reversed(list(zip(self._orders, self.reports, strict=True))):
+                self._remove(order, report, org_id=org_id)
 
     def _check(self, reader: LinkReader, report: LinkReport, *, scope: Scope) -> None:
         order, started, clock = reader.order, datetime.now(UTC), time.monotonic()
@@ -140,6 +144,17 @@ class LinkCheck:
             time.monotonic() - clock,
             ", ".join(f"{report.counts[name]} {name}" for name in FINDINGS if report.counts[name]) or "all as they were",
         )
+
+    def _remove(self, order: LoadOrder, report: LinkReport, *, org_id: str) -> None:
+        """Delete the CRM records that are to go, where the integration asks for it."""
+        remover = Remover(order, self._store, self._crm, self._policy)
+        if not remover.is_asked_for:
+            return
+        with turn_at(self._store, order.crm, org_id=org_id, record_type=order.state.record_type):
+            removal = remover.run()
+        report.add("removed", removal.removed)
+        report.add("kept", removal.kept)
+        report.add("too_many_to_remove", removal.too_many)
 
     def _links(self, order: LoadOrder, scope: Scope) -> Iterator[pd.DataFrame]:
         yield from self._all(order) if scope == "full" else self._in_doubt(order)

@@ -118,7 +118,7 @@ def reconcile(
 def outcomes(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
     """The outcomes (schemas.OUTCOMES) of records that a finding keeps from syncing; ``latest``: theirs before."""
     rows = findings[findings["finding"].isin(list(ERRORS))].reset_index(drop=True)
-    return _told(rows, rows["finding"].map(ERRORS), latest)
+    return told(rows, rows["finding"].map(ERRORS), latest)
 
 
 def returned(rows: pd.DataFrame, findings: pd.DataFrame) -> dict[int, str | None]:
@@ -134,10 +134,14 @@ def returned(rows: pd.DataFrame, findings: pd.DataFrame) -> dict[int, str | None
 def without_account(findings: pd.DataFrame, latest: pd.DataFrame) -> pd.DataFrame:
     """The outcomes (schemas.OUTCOMES) of contacts that could not be given their account back; ``latest``: theirs before."""
     rows = findings.reset_index(drop=True)
-    return _told(rows, pd.Series([AssociationPendingException] * len(rows), index=rows.index, dtype=object), latest)
+    return told(rows, pd.Series([AssociationPendingException] * len(rows), index=rows.index, dtype=object), latest)
 
 
-def _told(rows: pd.DataFrame, errors: pd.Series, latest: pd.DataFrame) -> pd.DataFrame:
+def told(rows: pd.DataFrame, errors: pd.Series, latest: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes (schemas.OUTCOMES) of these rows: columns ``qbench_id``, ``version``, ``reason``.
+
+    ``errors``: a class of RecordError per row; ``latest``: their outcomes before, whose version and state they speak of.
+    """
     before = latest.set_index("qbench_id")
     versions = rows["qbench_id"].map(before["version"]).fillna(rows["version"])
     return OUTCOMES.build(
