@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks.figures import Figure
 from benchmarks.workbench import HOUR, Workbench, workbench
-from crm_pipeline.crms.halving import in_halves
 from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.halving import in_halves
 from crm_pipeline.sandbox.journal import Call
 
 CUSTOMERS, CONTACTS = 1_000, 5_000

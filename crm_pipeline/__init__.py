@@ -31,16 +31,6 @@ if TYPE_CHECKING:
         OwnersCrm,
     )
     from crm_pipeline.crms.batch import WriteBatch
-    from crm_pipeline.crms.halving import (
-        Alone,
-        BatchRefusedError,
-        DoubtfulRefusalError,
-        FailedTogetherError,
-        code_of,
-        in_halves,
-        may_be_of_one,
-        read_in_halves,
-    )
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
     from crm_pipeline.errors import (
         AuthenticationError,
@@ -51,6 +41,16 @@ if TYPE_CHECKING:
         ServiceError,
         ServiceUnavailableError,
         UnexpectedAnswerError,
+    )
+    from crm_pipeline.halving import (
+        Alone,
+        BatchRefusedError,
+        DoubtfulRefusalError,
+        FailedTogetherError,
+        code_of,
+        in_halves,
+        may_be_of_one,
+        read_in_halves,
     )
     from crm_pipeline.model import RecordType, Verb
     from crm_pipeline.orchestration.translating import AssetProps
@@ -147,7 +147,7 @@ _MODULES = (
     "configuration.model",
     "clocks",
     "calls",
-    "crms.halving",
+    "halving",
     "crms.preset",
     "schemas",
     "crms.batch",

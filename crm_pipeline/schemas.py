@@ -42,6 +42,29 @@ HELD = FrameSchema(
 )
 """What is staged of records that come back from a CRM, with the times of their values."""
 
+SOURCE_CHANGES = FrameSchema(
+    "source_changes",
+    (
+        Column("qbench_id", "int64", "QBench id, each once"),
+        Column("values", "object", "dict of QBench field to the value to write, None for a blank"),
+    ),
+)
+"""What is to be written of records that are in QBench."""
+
+SOURCE_RESULTS = FrameSchema(
+    "source_results",
+    (
+        Column("qbench_id", "Int64", "QBench id; null of a new record that QBench did not make"),
+        Column("error_type", "str", "name of a record error, null where QBench shows all that was sent"),
+        Column("error_code", "str", "QBench's own code for the error, null without one"),
+        Column("error_fields", "str", "QBench fields that it refuses, or shows otherwise than they were sent, joined by ', '; else null"),
+        Column("version", "Int64", "last_updated of the record as it is now, Unix seconds; null where that is not known"),
+        Column("content", "object", "the record as it is now, as schemas.RAW has it; null where that is not known"),
+        Column("unreadable", "str", "name of a field that could not be read, else null"),
+    ),
+)
+"""What became of records that were written in QBench, one row for each."""
+
 NORMALIZED_META = (
     Column("qbench_id", "int64", "QBench id"),
     Column("version", "int64", "last_updated, Unix seconds"),

@@ -131,3 +131,40 @@ class DatedSource(Protocol):
 def clock_ahead_of(source: Source) -> timedelta:
     """How far the source's clock is ahead of ours; zero of one that does not tell."""
     return source.clock_ahead if isinstance(source, DatedSource) else timedelta(0)
+
+
+class WritableSource(Source, DatedSource, Protocol):
+    """A source that records can be written into as well. Every method but the properties may raise a ServiceError.
+
+    Nothing is written but what is given. An error names fields, codes and ids, never values.
+    """
+
+    @property
+    def longest_batch(self) -> int:
+        """How many records one call changes."""
+        ...
+
+    def change(self, record_type: RecordType, changes: pd.DataFrame) -> pd.DataFrame:
+        """Write values into records (schemas.SOURCE_CHANGES, at most ``longest_batch``); what became of each (schemas.SOURCE_RESULTS).
+
+        Where a ServiceError is raised, any of them may be written; writing them again does no harm.
+        """
+        ...
+
+    def create(self, record_type: RecordType, values: Mapping[str, Any]) -> pd.DataFrame:
+        """Make one record, sent once; what became of it, one row of schemas.SOURCE_RESULTS.
+
+        ``executed`` of a ServiceError says whether the record may be there.
+        """
+        ...
+
+    def connect(self, *, contact_id: int, customer_id: int) -> pd.DataFrame:
+        """Link a contact to a customer, without inviting it anywhere; the contact then, one row of schemas.SOURCE_RESULTS.
+
+        Nothing is sent where they are linked already; doing it again does no harm.
+        """
+        ...
+
+    def matching(self, record_type: RecordType, value: str) -> pd.DataFrame:
+        """Live records that may have this name (customers) or email address (contacts), and maybe others (schemas.RAW)."""
+        ...

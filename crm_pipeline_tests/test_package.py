@@ -47,9 +47,7 @@ def test_every_frame_that_the_protocol_of_a_crm_speaks_of_is_offered() -> None:
 
 def test_every_error_that_a_client_may_end_with_is_offered() -> None:
     """With the exception of what concerns alerts; the protocol says that every method may raise a ServiceError."""
-    text = "".join(
-        (Path(crm_pipeline.__file__).parent / path).read_text(encoding="utf-8") for path in ("errors/stopping.py", "crms/halving.py")
-    )
+    text = "".join((Path(crm_pipeline.__file__).parent / path).read_text(encoding="utf-8") for path in ("errors/stopping.py", "halving.py"))
     errors = {"ServiceError"}
     for name, base in re.findall(r"^class (\w+)\((\w+)\)", text, re.MULTILINE):
         errors |= {name} if base in errors else set()

@@ -380,6 +380,29 @@ class AssociationPendingException(RecordError):
     remedy = "Nothing: only the association is sent again."
 
 
+class RefusedByQBenchException(RecordError):
+    """QBench refuses what is to be written of the record."""
+
+    meaning = "QBench refuses the values that come from the CRM; the outcome names the fields, where QBench does, and its error code."
+    remedy = "Correct the named fields in the CRM; the record follows once it changes there."
+
+
+class NotTakenByQBenchException(RecordError):
+    """QBench answered a write with success and did not keep what was sent."""
+
+    meaning = "QBench took the write, but shows other values than were sent in the fields that the outcome names: it drops fields it lacks."
+    remedy = "Correct the name of the field in the mapping, or add it in QBench; where QBench shortens values, shorten them in the CRM."
+
+
+class QBenchFailsOnRecordException(RecordError):
+    """QBench fails inside whenever it is to write this record, while it takes others."""
+
+    retryable = True
+    waits_on = WaitsOn.TIME
+    meaning = "QBench fails with an error of its own whenever it is to write this record, alone or with others."
+    remedy = "Nothing at first: it is tried again. If it stays, look at the record in QBench, and ask QBench's support."
+
+
 def record_errors() -> dict[str, type[RecordError]]:
     """Every record error by its name, in the order of this module."""
     return {error.__name__: error for error in RecordError.__subclasses__()}

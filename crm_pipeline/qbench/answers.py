@@ -6,6 +6,7 @@ Error texts name path, status and content type, never what an answer holds.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx
 from crm_pipeline.calls import retry_after
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.halving import BatchRefusedError
 
 SERVICE = "qbench"
 NOT_FOUND = "404"
@@ -25,10 +27,22 @@ THROTTLE_HEADER = "X-QBAPI-Throttle-TTL"
 STALE_TOKEN_CODES = frozenset({"invalid_grant", "invalid_request"})
 """``error`` of a 400 that means a stale or malformed token (observed)."""
 BUSY_STATUSES = frozenset({408, 425})
+REFUSES_ROWS = frozenset({400, 404, 409, 413, 422})
+"""Statuses of a write by which one of its rows may be meant; the first two are documented."""
+API_PATH = "/qbench/api/v2"
 
 _RETRY_IN = re.compile(r"retry in (\d{1,15}(?:\.\d{1,9})?) second", re.IGNORECASE)
 _SECONDS = re.compile(r"\d{1,15}(?:\.\d{1,9})?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_NUMBER_IN_PATH = re.compile(r"/\d+")
+
+
+class RowsRefusedError(BatchRefusedError):
+    """QBench refuses the rows of a write. ``words``: all texts of its own account of them, which may hold values of records."""
+
+    def __init__(self, message: str, *, words: Collection[str], integration: str, service: str, code: str) -> None:
+        self.words = words
+        super().__init__(message, integration=integration, service=service, code=code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,14 @@ def unexpected(response: httpx.Response, what: str, *, caller: Caller) -> Unexpe
     )
 
 
+def rows_refused(response: httpx.Response, *, caller: Caller) -> RowsRefusedError | None:
+    """The error of an answer to a write by which one of its rows may be meant; None of any other answer."""
+    if response.status_code not in REFUSES_ROWS:
+        return None
+    words = frozenset(_words(_body(response).get("errors")))
+    return RowsRefusedError(_refusal(response, caller), words=words, code=_refusal_code(response), **caller.names)
+
+
 def _meaning(response: httpx.Response, *, caller: Caller) -> Exception:
     status = response.status_code
     if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -96,14 +118,38 @@ def _meaning(response: httpx.Response, *, caller: Caller) -> Exception:
         )
     if status == httpx.codes.FORBIDDEN:
         return AuthenticationError(
-            f"{caller.host} does not allow {_asked(response)}; let the API client read customers and contacts",
+            f"{caller.host} does not allow {_asked(response)}; {_to_grant(response)}",
             code=FORBIDDEN,
             **caller.names,
         )
     if status < httpx.codes.BAD_REQUEST:
         return unexpected(response, "redirects or answers nothing", caller=caller)
-    code = NOT_FOUND if status == httpx.codes.NOT_FOUND else _code(response)
-    return RequestRefusedError(f"{caller.host} refuses {_asked(response)} with status {status}", code=code or str(status), **caller.names)
+    return RequestRefusedError(_refusal(response, caller), code=_refusal_code(response), **caller.names)
+
+
+def _refusal(response: httpx.Response, caller: Caller) -> str:
+    return f"{caller.host} refuses {_asked(response)} with status {response.status_code}"
+
+
+def _refusal_code(response: httpx.Response) -> str:
+    return NOT_FOUND if response.status_code == httpx.codes.NOT_FOUND else _code(response) or str(response.status_code)
+
+
+def _to_grant(response: httpx.Response) -> str:
+    """What the API client has to be allowed, in the words of QBench's documentation."""
+    request = response.request
+    if request.method == "GET":
+        return "let the API client read customers and contacts"
+    return f"grant the API client {request.method} {_NUMBER_IN_PATH.sub('/{id}', request.url.path.removeprefix(API_PATH))}"
+
+
+def _words(told: Any) -> Iterator[str]:
+    """The texts in what QBench says of refused rows, whose shape it does not document."""
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, dict | list):
+        for part in told.values() if isinstance(told, dict) else told:
+            yield from _words(part)
 
 
 def _asked(response: httpx.Response) -> str:

@@ -6,25 +6,25 @@ import copy
 import re
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from crm_pipeline.calls import CallCounter, Pace, with_retries
+from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
-from crm_pipeline.qbench.answers import NOT_FOUND, Caller, json_object, refuses_token
-from crm_pipeline.qbench.auth import Tokens
-from crm_pipeline.qbench.contracts import LIST, PROBE, one_record, record_id
+from crm_pipeline.qbench.answers import API_PATH, NOT_FOUND, Caller, json_object, refuses_token, rows_refused
+from crm_pipeline.qbench.auth import Token, Tokens
+from crm_pipeline.qbench.contracts import LIST, PROBE, WRITTEN, one_record, record_id
 from crm_pipeline.qbench.dates import zone_of
 from crm_pipeline.qbench.settings import QBenchSettings
 
-API_PATH = "/qbench/api/v2"
 PROBE_PATH = "/qbench/api/v1/updates"
 PACE_MARGIN = 1.02
 """Calls are paced when they leave; those of a window may arrive closer together by the differences of their journeys."""
@@ -33,6 +33,10 @@ DEFAULT_PAGE = 20
 """Records of a page where QBench is asked for no number of them, or passes it over (its API documentation)."""
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
+
+T = TypeVar("T")
+
+Query = Mapping[str, str | Sequence[str]]
 
 NOT_EXECUTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -57,8 +61,8 @@ def may_go_on(*, more: bool, total: int | None, here: int, read: int) -> bool:
 class QBenchClient:
     """One integration's way to its QBench tenant; safe over threads. No I/O before the first call, which signs in.
 
-    ``calls`` counts the HTTP calls made, labels ``sign_in`` and ``read``. Every method may raise a ServiceError, or
-    MissingCredentialError from the first call on.
+    ``calls`` counts the HTTP calls made, labels ``sign_in``, ``read`` and ``write``; ``clock`` is QBench's, as its answers show it.
+    Every method may raise a ServiceError, or MissingCredentialError from the first call on.
     """
 
     def __init__(self, settings: QBenchSettings, *, integration: str) -> None:
@@ -66,6 +70,7 @@ class QBenchClient:
         self.settings = settings
         self.integration = integration
         self.calls = CallCounter()
+        self.clock = Clock()
         self.caller = Caller(integration=integration, host=urlsplit(settings.url).hostname or settings.url)
         self.zone: tzinfo = zone_of(settings.time_zone)
         self._patient = True
@@ -100,7 +105,7 @@ class QBenchClient:
         other._patient = False
         return other
 
-    def list_page(self, path: str, *, page: int, size: int, parameters: Mapping[str, str] | None = None, holds: Form = LIST) -> Listing:
+    def list_page(self, path: str, *, page: int, size: int, parameters: Query | None = None, holds: Form = LIST) -> Listing:
         """One page of a list, ``customers`` for instance; pages count from 1.
 
         Behind a full page there may always be another one: counts can say that pages follow, never that none does.
@@ -133,7 +138,27 @@ class QBenchClient:
         found = self._get(f"{PROBE_PATH}/{name}/{seconds}", {}, PROBE)["deleted"]
         return frozenset(number for value in found if (number := record_id(value)) is not None)
 
-    def _is_filled(self, path: str, query: Mapping[str, str], holds: Form) -> bool:
+    def write(
+        self, method: Literal["PATCH", "POST"], path: str, rows: Sequence[Mapping[str, Any]], *, repeatable: bool
+    ) -> list[dict[str, Any]]:
+        """Send rows; the records that QBench answers, none where it answers without content.
+
+        ``repeatable``: whether they may be sent again where nobody knows what became of them. Raises RowsRefusedError where it may be
+        a row's fault, AuthenticationError that names what the API client is not granted.
+        """
+
+        def call() -> list[dict[str, Any]]:
+            response = self._ask(method, path, label="write", json=list(rows))
+            if response.status_code == httpx.codes.NO_CONTENT:
+                return []
+            if refusal := rows_refused(response, caller=self.caller):
+                raise refusal
+            records: list[dict[str, Any]] = json_object(response, caller=self.caller, holds=WRITTEN)["data"]
+            return records
+
+        return self._with_retries(call, repeatable=repeatable)
+
+    def _is_filled(self, path: str, query: Query, holds: Form) -> bool:
         try:
             return bool(self._get(path, query, holds)["data"])
         except RequestRefusedError as error:
@@ -141,29 +166,24 @@ class QBenchClient:
                 return False
             raise
 
-    def _get(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:
-        settings = self.settings
-        return with_retries(
-            lambda: self._get_once(path, query, holds),
-            repeatable=True,
-            attempts=settings.attempts,
-            waits=settings.waits,
-            patient=self._patient,
-        )
+    def _get(self, path: str, query: Query, holds: Form) -> dict[str, Any]:
+        return self._with_retries(lambda: json_object(self._ask("GET", path, label="read", params=query), caller=self.caller, holds=holds))
 
-    def _get_once(self, path: str, query: Mapping[str, str], holds: Form) -> dict[str, Any]:
+    def _with_retries(self, call: Callable[[], T], *, repeatable: bool = True) -> T:
+        settings = self.settings
+        return with_retries(call, repeatable=repeatable, attempts=settings.attempts, waits=settings.waits, patient=self._patient)
+
+    def _ask(self, method: str, path: str, *, label: str, **request: Any) -> httpx.Response:
+        """What a signed-in call is answered. Raises AuthenticationError where QBench takes no token of ours."""
+        path = path if path.startswith("/") else f"{API_PATH}/{path}"
         token = self._tokens.current()
-        response = self._read(path, query, bearer=token.value)
+        response = self._send(method, path, label=label, headers=_bearer(token), **request)
         if refuses_token(response):
             token = self._tokens.renewed(token)
-            response = self._read(path, query, bearer=token.value)
+            response = self._send(method, path, label=label, headers=_bearer(token), **request)
             if refuses_token(response):
                 raise self._tokens.refusal("refuses the token that it has just given")
-        return json_object(response, caller=self.caller, holds=holds)
-
-    def _read(self, path: str, query: Mapping[str, str], *, bearer: str) -> httpx.Response:
-        headers = {"authorization": f"Bearer {bearer}"}
-        return self._send("GET", path if path.startswith("/") else f"{API_PATH}/{path}", label="read", params=query, headers=headers)
+        return response
 
     def _post_for_token(self, path: str, **body: Any) -> httpx.Response:
         return self._send("POST", path, label="sign_in", **body)
@@ -173,8 +193,9 @@ class QBenchClient:
         with self._places:
             self._pace.wait()
             self.calls.add(label)
+            sent = datetime.now(UTC)
             try:
-                return self._http.request(method, path, **request)
+                response = self._http.request(method, path, **request)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 raise ServiceUnavailableError(
                     f"{self.caller.host} did not answer {method} {path} ({type(error).__name__}); check that the integration's url is "
@@ -182,6 +203,12 @@ class QBenchClient:
                     executed=not isinstance(error, NOT_EXECUTED),
                     **self.caller.names,
                 ) from None
+            self.clock.note(response.headers.get("Date"), sent=sent, answered=datetime.now(UTC))
+            return response
+
+
+def _bearer(token: Token) -> dict[str, str]:
+    return {"authorization": f"Bearer {token.value}"}
 
 
 def _certificates(url: str) -> ssl.SSLContext | bool:

@@ -49,6 +49,7 @@ RECORD = Members(
     }
 )
 LIST = Members({"data": Rows(RECORD, rule=_tells_of_a_record_once), **PAGING})
+WRITTEN = Members({"data": Rows(RECORD, rule=_tells_of_a_record_once)})
 RELATED = Members({"data": Rows(Members({}, rule=_has_an_id)), **PAGING})
 PROBE = Members({"deleted": Rows(ID)})
 ONE_RECORD = Members({"data": RECORD})
@@ -67,6 +68,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "customers of a contact, contacts of a customer (each with an id, in whatever shape): a page": RELATED,
         "the probe for changes of customers or contacts (v1)": PROBE,
         "one customer or contact (the one that was asked for)": ONE_RECORD,
+        "customers, contacts that are changed or made (no answer at all is none; what is missing is read by its id)": WRITTEN,
     }
 )
 """The forms by what is asked."""

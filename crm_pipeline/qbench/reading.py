@@ -59,6 +59,12 @@ def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]
     return _read_each(client, record_type, ids, read=lambda once, qbench_id: read_one(once, record_type, qbench_id))
 
 
+def as_raw(client: QBenchClient, record_type: RecordType, records: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Records that QBench answered to something else than a list, as ``read_changes`` gives them (schemas.RAW)."""
+    rows = RowList(client, MODELS[record_type].qbench_object, since=0)
+    return _as_raw(client, record_type, [rows.row(record) for record in records])
+
+
 def read_restored(client: QBenchClient, record_type: RecordType, ids: Sequence[int]) -> ReadById:
     """Those of these records, once deleted, that QBench has again.
 
@@ -214,9 +220,13 @@ def _gathered(walk: Walk, start: int) -> Iterator[list[Row]]:
 
 def _page(walk: Walk, record_type: RecordType, rows: list[Row]) -> Page:
     client = walk.source.client
-    frame = _frame([(row, row.content) for row in rows]) if MODELS[record_type].parent is None else _contacts(client, rows)
+    frame = _as_raw(client, record_type, rows)
     logger.debug("integration %s: read %d %s of QBench, up to %d", client.integration, len(frame), walk.source.name, walk.position)
     return Page(frame, walk.position, walk.total)
+
+
+def _as_raw(client: QBenchClient, record_type: RecordType, rows: list[Row]) -> pd.DataFrame:
+    return _frame([(row, row.content) for row in rows]) if MODELS[record_type].parent is None else _contacts(client, rows)
 
 
 def _contacts(client: QBenchClient, rows: list[Row]) -> pd.DataFrame:

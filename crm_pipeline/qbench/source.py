@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
+
+import pandas as pd
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
+from crm_pipeline.qbench import writing
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import contact_ids, named_contact_ids
 from crm_pipeline.qbench.one_by_one import is_of_one_record
@@ -20,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class QBench:
-    """One integration's QBench tenant; signs in at its first call. Fulfils ``crm_pipeline.source.Source``."""
+    """One integration's QBench tenant; signs in at its first call. Fulfils ``crm_pipeline.source.WritableSource``."""
 
     def __init__(self, settings: QBenchSettings, *, integration: str) -> None:
         self._client = QBenchClient(settings, integration=integration)
@@ -63,6 +67,32 @@ class QBench:
                 raise
             logger.warning("only the contacts are read that the record of a customer names: %s", error)
             return ContactIds(named_contact_ids(customer), complete=False)
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far QBench's clock is ahead of ours."""
+        return self._client.clock.ahead
+
+    @property
+    def longest_batch(self) -> int:
+        """The rows of one call (writing.LONGEST_BATCH)."""
+        return writing.LONGEST_BATCH
+
+    def change(self, record_type: RecordType, changes: pd.DataFrame) -> pd.DataFrame:
+        """Write values into records (writing.change)."""
+        return writing.change(self._client, record_type, changes)
+
+    def create(self, record_type: RecordType, values: Mapping[str, Any]) -> pd.DataFrame:
+        """Make a record (writing.create)."""
+        return writing.create(self._client, record_type, values)
+
+    def connect(self, *, contact_id: int, customer_id: int) -> pd.DataFrame:
+        """Link a contact to a customer (writing.connect)."""
+        return writing.connect(self._client, contact_id=contact_id, customer_id=customer_id)
+
+    def matching(self, record_type: RecordType, value: str) -> pd.DataFrame:
+        """Live records that may have this name or email address (writing.matching)."""
+        return writing.matching(self._client, record_type, value)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from crm_pipeline.calls import retry_after
 from crm_pipeline.contracts import Form, fault_of
-from crm_pipeline.crms.halving import BatchRefusedError, DoubtfulRefusalError, FailedTogetherError
 from crm_pipeline.crms.hubspot.errors import Problem, names_its_cause, read_problem
 from crm_pipeline.errors import (
     AuthenticationError,
@@ -21,6 +20,7 @@ from crm_pipeline.errors import (
     ServiceUnavailableError,
     UnexpectedAnswerError,
 )
+from crm_pipeline.halving import BatchRefusedError, DoubtfulRefusalError, FailedTogetherError
 
 SERVICE = "hubspot"
 

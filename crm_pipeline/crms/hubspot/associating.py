@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pandas as pd
 
 from crm_pipeline.contracts import fault_of
-from crm_pipeline.crms.halving import Alone, Send, code_of, in_halves
 from crm_pipeline.crms.hubspot.answers import InputsDoubtedError, InputsRefusedError, NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import ASSOCIATED, ASSOCIATED_ROW
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, record_error
@@ -25,6 +24,7 @@ from crm_pipeline.errors import (
     ServiceError,
     ServiceFailedException,
 )
+from crm_pipeline.halving import Alone, Send, code_of, in_halves
 
 Pair = tuple[str, str]
 """Ids of a contact and a company."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.halving import Alone, code_of, in_halves
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.errors import NOT_FOUND, Problem, record_error
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.reading import OBJECT_BATCH, Reader, chunks, problems
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError, ServiceError, ServiceFailedException
+from crm_pipeline.halving import Alone, code_of, in_halves
 from crm_pipeline.schemas import REMOVED
 
 Failed = dict[str, tuple[type[RecordError], str | None]]

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.hubspot import CONTACTS
 from crm_pipeline.crms.hubspot.reading import Reader
 from crm_pipeline.errors import ServiceError
+from crm_pipeline.halving import may_be_of_one
 
 CREATED = "createdate"
 

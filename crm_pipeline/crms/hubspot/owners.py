@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.hubspot.answers import InputsDoubtedError
 from crm_pipeline.crms.hubspot.contracts import OWNER, OWNERS
 from crm_pipeline.crms.hubspot.errors import NOT_FOUND
@@ -18,6 +17,7 @@ from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.reading import NOBODYS_EMAIL, pages
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.errors import ServiceError
+from crm_pipeline.halving import may_be_of_one, read_in_halves
 from crm_pipeline.schemas import UNREAD
 
 PAGE = 500

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from crm_pipeline.contracts import Form, Members
-from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE, NamelessError
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, HISTORIES, HISTORY_READ, LABELS_READ, LIST, PROPERTIES, at_most
@@ -25,6 +24,7 @@ from crm_pipeline.crms.hubspot.searching import Filter, Searcher, has_value, nex
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.wire import crm_field
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError, UnexpectedAnswerError
+from crm_pipeline.halving import may_be_of_one, read_in_halves
 from crm_pipeline.letters import lowered
 from crm_pipeline.schemas import CRM_FIELDS, FOUND
 

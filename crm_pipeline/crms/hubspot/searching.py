@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.hubspot.answers import SERVICE
 from crm_pipeline.crms.hubspot.paths import Paths
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.errors import ServiceError, UnexpectedAnswerError
+from crm_pipeline.halving import may_be_of_one, read_in_halves
 
 Filter = dict[str, Any]
 Record = dict[str, Any]

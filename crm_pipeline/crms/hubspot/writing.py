@@ -19,7 +19,6 @@ import pandas as pd
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import KEPT, CrmObject
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.halving import Alone, code_of, in_halves
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW
 from crm_pipeline.crms.hubspot.echoes import kept
@@ -35,6 +34,7 @@ from crm_pipeline.errors import (
     ServiceError,
     ServiceFailedException,
 )
+from crm_pipeline.halving import Alone, code_of, in_halves
 from crm_pipeline.letters import lowered
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ import pandas as pd
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.halving import may_be_of_one
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND
 from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
@@ -27,6 +26,7 @@ from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import Writer
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
+from crm_pipeline.halving import may_be_of_one
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS

@@ -16,8 +16,8 @@ import requests
 
 from crm_pipeline import errors
 from crm_pipeline.calls import retry_after
-from crm_pipeline.crms.halving import BatchRefusedError, DoubtfulRefusalError, FailedTogetherError
 from crm_pipeline.crms.salesforce.ids import long_id
+from crm_pipeline.halving import BatchRefusedError, DoubtfulRefusalError, FailedTogetherError
 
 LIMIT_CODES = frozenset({"STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"})
 DUPLICATE_CODES = frozenset({"DUPLICATES_DETECTED", "DUPLICATE_VALUE", "DUPLICATE_EXTERNAL_ID"})

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crm_pipeline.contracts import fault_of
-from crm_pipeline.crms.halving import Alone, code_of
 from crm_pipeline.crms.salesforce.contracts import SAVED_ROW, UPSERTED_ROW
 from crm_pipeline.crms.salesforce.errors import (
     GONE_CODES,
@@ -23,6 +22,7 @@ from crm_pipeline.crms.salesforce.errors import (
 from crm_pipeline.crms.salesforce.ids import long_id
 from crm_pipeline.crms.salesforce.rows import PARENT_FIELD, Row
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError, ServiceError, ServiceFailedException, UnaccountedException
+from crm_pipeline.halving import Alone, code_of
 from crm_pipeline.model import Verb
 
 

@@ -29,12 +29,12 @@ from urllib3.exceptions import NewConnectionError
 from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form, fault_of
-from crm_pipeline.crms.halving import may_be_of_one, read_in_halves
 from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, page, retrieved
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.halving import may_be_of_one, read_in_halves
 
 Deleted = Literal["left_out", "included"]
 

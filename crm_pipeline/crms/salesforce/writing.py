@@ -17,7 +17,6 @@ from typing import Any, Literal
 import pandas as pd
 from simple_salesforce.api import Salesforce
 
-from crm_pipeline.crms.halving import Alone, in_halves
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import SAVED
 from crm_pipeline.crms.salesforce.errors import (
@@ -48,6 +47,7 @@ from crm_pipeline.errors import (
     ServiceError,
     ServiceFailedException,
 )
+from crm_pipeline.halving import Alone, in_halves
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_pipeline.crms.halving import may_be_lost, most_failures
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError, ServiceFailedException, UnaccountedException
+from crm_pipeline.halving import may_be_lost, most_failures
 
 FAILED_INSIDE = [error.__name__ for error in (ServiceFailedException, UnaccountedException, CrmFailsOnRecordException)]
 """Errors by which the CRM neither took nor refused a record."""

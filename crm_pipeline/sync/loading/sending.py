@@ -9,8 +9,8 @@ import pandas as pd
 
 from crm_pipeline.crms.batch import account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
-from crm_pipeline.crms.halving import code_of
 from crm_pipeline.errors import ServiceError
+from crm_pipeline.halving import code_of
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.failed_calls import FailedCalls

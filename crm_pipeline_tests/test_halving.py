@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crm_pipeline.crms.halving import (
+from crm_pipeline.errors import AuthenticationError, LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.halving import (
     TURNS,
     Alone,
     Answered,
@@ -20,7 +21,6 @@ from crm_pipeline.crms.halving import (
     in_halves,
     read_in_halves,
 )
-from crm_pipeline.errors import AuthenticationError, LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 NAMES: dict[str, Any] = {"integration": "demo", "service": "crm"}
 LOST = ServiceUnavailableError("fails inside", **NAMES)
