@@ -23,9 +23,7 @@ RAW = FrameSchema(
 HELD = FrameSchema(
     "held",
     (
-        Column("qbench_id", "int64", "QBench id"),
-        Column("version", "int64", "last_updated, Unix seconds"),
-        Column("content", "object", "the record as QBench gave it, a dict"),
+        *RAW.columns,
         Column(
             "since",
             "object",

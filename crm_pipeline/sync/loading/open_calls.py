@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -18,10 +18,14 @@ from crm_pipeline.sync.loading.results import UNCLEAR
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is about to be sent: its number, null where nothing was stored of it, and how many calls had lost their answer."""
+    """A call that is about to be sent: its number, null where nothing was stored of it, and how many calls had lost their answer.
+
+    ``began``: when, by our clock.
+    """
 
     number: int | None
     lost_before: int
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,16 @@ class Watch:
         self._state = state
         self._crm = crm
 
+    @property
+    def may_last(self) -> timedelta:
+        """For how long after a call began the CRM may carry it out."""
+        return self._crm.call_lasts + self._crm.late_after
+
     def begin(self, connection: Connection, rows: pd.DataFrame) -> Sent:
         """Store that these rows (plan.PLAN) are about to be sent; nothing where there are none."""
         if rows.empty:
             return Sent(None, self._crm.calls.lost)
-        lasts = self._crm.call_lasts + self._crm.late_after
+        lasts = self.may_last
         ids, contents = rows["qbench_id"].tolist(), rows["content"].tolist()
         number = begin_call(connection, self._state, ids=ids, contents=contents, parents=column(rows["parent_crm_id"]), lasts=lasts)
         return Sent(number, self._crm.calls.lost)
@@ -71,6 +80,12 @@ class Watch:
     def came_back(self, sent: Sent) -> bool:
         """Whether the CRM answered every attempt of the call, so that it carries out nothing of it any more."""
         return self._crm.calls.lost == sent.lost_before
+
+    def looked_at(self, connection: Connection, rows: pd.DataFrame) -> None:
+        """Forget earlier calls that are over, of records (plan.PLAN) that were read since, and of which nothing is left to send."""
+        read = rows.loc[rows["settled"].notna(), "qbench_id"].tolist()
+        if read:
+            forget_calls(connection, self._state, ids=read)
 
     def made_up_for(self, connection: Connection, answer: pd.DataFrame) -> None:
         """Forget earlier calls that are over, of records that were written since."""

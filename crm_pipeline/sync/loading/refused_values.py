@@ -40,6 +40,8 @@ def mend(batch: Plan, answer: pd.DataFrame, targets: Sequence[Target], crm_field
                 values.at[position, target.crm_field] = shorter
             else:
                 sent.loc[position, list(_goes_with(target, targets))] = False
+            if rows.at[position, "settled"] is not None:
+                rows.at[position, "settled"] = rows.at[position, "settled"].mended(target.unit, instead=shorter)
             notes.append(f"{'omitted' if shorter is None else 'truncated'}: {target.crm_field}")
         rows["reason"] = joined(rows["reason"], pd.Series({position: "; ".join(notes)}, dtype="str").reindex(rows.index))
         mended[position] = True

@@ -11,12 +11,14 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.errors import SameRefusalError
+from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered, Sent, Watch
+from crm_pipeline.sync.loading.settling import Settling
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.refused_writes import left_aside
 
@@ -28,12 +30,16 @@ class Storing:
         self._job = job
         self._state = job.order.state
         self._watch = Watch(job.order.state, job.crm)
+        self._settling = Settling(job.order.state, run_id=job.order.run_id, may_last=self._watch.may_last)
         self.unclear: set[int] = set()
 
     def decided(self, planned: Plan) -> None:
         """Store the outcomes that the plan decided itself."""
         outcomes = results.decided(planned.rows)
         with self._job.report.timed("store"), self._job.store.transaction() as connection:
+            rows = planned.rows[planned.rows["operation"].eq(Operation.NONE)]
+            self._settling.decided(connection, rows)
+            self._watch.looked_at(connection, rows)
             outcomes = self._save(connection, outcomes)
         self._job.report.add(outcomes)
         self._job.report.refused_before += left_aside(planned.rows)
@@ -48,7 +54,9 @@ class Storing:
                 objects, sent = column(creates.rows["object"]), sent_fields(creates)
                 run = {"org_id": self._job.org_id, "run_id": order.run_id}
                 self._state.save_intents(connection, **run, ids=ids, sent=sent, objects=objects)
-            return self._watch.begin(connection, batch.rows[~lone])
+            sent = self._watch.begin(connection, batch.rows[~lone])
+            self._settling.decided(connection, batch.rows, begins=sent.began)
+            return sent
 
     def written(
         self,
@@ -69,6 +77,7 @@ class Storing:
             answer = self._judged(connection, rows, answer)
             pending = results.parent_open(rows, answer)
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
+            self._settling.written(connection, rows, answer, began=None if call is None else call.sent.began)
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
             if call is not None:
                 if self._watch.came_back(call.sent):

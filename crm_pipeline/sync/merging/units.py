@@ -7,7 +7,7 @@ stored right before and after a write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -44,9 +44,6 @@ PAIRS = FrameSchema(
     ),
 )
 """A record of QBench and one of the CRM, with what is kept of the two; one row each."""
-
-Kept = Mapping[str, int]
-"""Digests by unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +158,11 @@ class Decided:
         )
 
     def agreed(self, verdict: Verdict) -> pd.Series:
-        """Per pair the digests by unit that both bases become once what has this verdict is written (dict, null without one)."""
+        """Per pair the bases by unit once what has this verdict was written (dict as in schemas.BASES, null without one)."""
         chosen = self.rows["verdict"].eq(str(verdict)).tolist()
         pairs = zip(self.rows["agreed"].tolist(), chosen, strict=True)
-        return _objects(self._dicts([one if which and one is not pd.NA else None for one, which in pairs]), self.compared.pairs.index)
+        bases = [[one, one] if which and one is not pd.NA else None for one, which in pairs]
+        return _objects(self._dicts(bases), self.compared.pairs.index)
 
     def conflicts(self, shown: Shown, raw: pd.DataFrame) -> pd.DataFrame:
         """The values that are lost (schemas.CONFLICTS), to be stored with the decision; ``raw``: schemas.RAW of the pairs, in order."""
@@ -245,11 +243,14 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
 
 
 def about_to_send(kept: pd.DataFrame, agreed: pd.Series, *, began: datetime, open_until: datetime) -> pd.DataFrame:
-    """What links keep (schemas.BASES) while a call is under way that sends ``agreed`` (dict of unit to digest, or null) to the CRM.
+    """What links keep (schemas.BASES) while a call is under way that sends ``agreed`` (Decided.agreed) to the CRM.
 
     ``began``: when the call begins; earlier readings say nothing from then on. ``open_until``: when it must be over.
     """
-    sending = [{**(before or {}), **(now or {})} or None for before, now in zip(kept["sending"], agreed, strict=True)]
+    sending = [
+        {**(before or {}), **{unit: there for unit, (_, there) in (now or {}).items()}} or None
+        for before, now in zip(kept["sending"], agreed, strict=True)
+    ]
     later = kept["open_until"].where(kept["open_until"].gt(pd.Timestamp(open_until)), pd.Timestamp(open_until))
     return BASES.build(
         kept.assign(
@@ -261,10 +262,10 @@ def about_to_send(kept: pd.DataFrame, agreed: pd.Series, *, began: datetime, ope
 
 
 def arrived(kept: pd.DataFrame, agreed: pd.Series) -> pd.DataFrame:
-    """What links keep (schemas.BASES) once ``agreed`` (dict of unit to digest, or null) was written, in the CRM or in QBench."""
+    """What links keep (schemas.BASES) once ``agreed`` (Decided.agreed) was written, in the CRM or in QBench."""
     bases, sending = [], []
     for before, on_the_way, now in zip(kept["bases"], kept["sending"], agreed, strict=True):
-        bases.append({**(before or {}), **{unit: [digest, digest] for unit, digest in (now or {}).items()}} or None)
+        bases.append({**(before or {}), **(now or {})} or None)
         sending.append({unit: digest for unit, digest in (on_the_way or {}).items() if unit not in (now or {})} or None)
     return BASES.build(
         kept.assign(

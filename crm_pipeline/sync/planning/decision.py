@@ -32,6 +32,7 @@ class Inputs:
     eligibility.VERDICTS. ``links``: schemas.LINKS, a row per linked record. ``matches``: matching.MATCHES, a row per match.
     ``parent_crm_ids``: CRM id of each contact's account, null for accounts. ``previous_parent_crm_ids``: that of the account
     it was given before, as far as it is another customer's. ``match_notes``: what to say of rows for which match keys were of no use.
+    ``differs``: rows of which a field that comes back is to be decided about; None where nothing comes back.
     ``open_calls``: schemas.OPEN_CALLS.
     """
 
@@ -44,6 +45,7 @@ class Inputs:
     parent_crm_ids: pd.Series
     previous_parent_crm_ids: pd.Series | None = None
     match_notes: pd.Series | None = None
+    differs: Mask | None = None
     open_calls: pd.DataFrame = field(default_factory=OPEN_CALLS.empty)
 
 
@@ -160,7 +162,7 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
         new_parent=new_parent,
         create=may & ~linked & ~matched,
         link=may & ~linked & matched,
-        update=may & linked & (changed | new_parent),
+        update=may & linked & (changed | new_parent | (False if inputs.differs is None else inputs.differs & ~stale)),
     )
 
 
@@ -202,7 +204,7 @@ def _problems_in_what_is_sent(payload: Payload, *, linked: Mask, matched: Mask) 
         return problems
     at = problems["position"].to_numpy()
     editable, fills = (
-        problems["crm_field"].isin([target.crm_field for target in payload.targets if fits(target)]) for fits in (_is_editable, _may_fill)
+        problems["crm_field"].isin([target.crm_field for target in payload.targets if fits(target)]) for fits in (_may_be_sent, _may_fill)
     )
     creating, linking = (~linked & ~matched)[at], (~linked & matched)[at]
     return problems[editable | creating | (fills & linking)]
@@ -245,13 +247,18 @@ def _parents_to_leave(inputs: Inputs) -> pd.Series:
     return both.fillna(before).fillna(late.astype("str"))
 
 
-def _is_editable(target: Target) -> bool:
+def _may_be_sent(target: Target) -> bool:
     return target.editable
+
+
+def _is_editable(target: Target) -> bool:
+    """Whether a change in QBench alone decides that a target is sent; of one that comes back both_ways decides."""
+    return target.editable and not target.direction.comes_back
 
 
 def _may_fill(target: Target) -> bool:
     """Whether a create-only target may fill a blank once, when a record is linked."""
-    return not target.editable and target.policy == "if_blank"
+    return not target.editable and target.policy == "if_blank" and not target.direction.comes_back
 
 
 def _columns(payload: Payload, fits: Callable[[Target], bool]) -> np.ndarray:

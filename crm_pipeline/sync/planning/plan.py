@@ -44,6 +44,7 @@ PLAN = FrameSchema(
             "digest of settings and write; of operation none, of the write that was refused before",
         ),
         Column("digests", "object", "dict of CRM field to digest that the link keeps once the operation succeeded; null without one"),
+        Column("settled", "object", "what is to be stored about fields that come back (both_ways.Settled); null where none were looked at"),
     ),
 )
 
@@ -97,7 +98,7 @@ def unrepeatable(rows: pd.DataFrame) -> pd.Series:
 
 def blank_only(payload: Payload) -> list[Target]:
     """The targets that may only be filled where the CRM has nothing; their current values must be read first."""
-    return [target for target in payload.targets if target.policy == "if_blank"]
+    return [target for target in payload.targets if target.policy == "if_blank" and not target.direction.comes_back]
 
 
 def with_verbs(planned: Plan, *, parent_goes_with: Collection[Verb]) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
 
@@ -25,6 +26,7 @@ from crm_pipeline.sync.order import LoadOrder, read
 from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning import email_claims as claims
 from crm_pipeline.sync.planning.accounts import Accounts, parents_of
+from crm_pipeline.sync.planning.both_ways import BothWays, Sides
 from crm_pipeline.sync.planning.decision import Inputs, plan
 from crm_pipeline.sync.planning.inclusion import listed
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
@@ -112,6 +114,7 @@ class Planner:
         payload, links = known.payload, known.links
         if order.resend is not None:
             payload, links = order.resend.applied(payload, links)
+        sides = self._sides(frame, known, payload)
         inputs = Inputs(
             normalized=frame,
             payload=payload,
@@ -123,14 +126,17 @@ class Planner:
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
             match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
             open_calls=known.open_calls,
+            differs=None if sides is None else sides.differs.to_numpy(),
         )
         key_of = order.key_of if order.settings.external_key else None
         planned = plan(inputs, model=self._model, key_of=key_of)
+        if self._both_ways is not None and sides is not None:
+            planned = self._both_ways.candidates(planned, sides, payload)
         planned = self._without_refused(with_write_digests(planned, known.digests, settings=order.settings))
         if self._model.exclusive is not None:
             planned = claims.marked(planned, order.state, links=links, digests=known.digests)
         planned = self._in_their_lists(planned)
-        planned = self._respecting_the_crm(self._owners.give(planned, frame), blank_only(payload))
+        planned = self._respecting_the_crm(self._owners.give(planned, frame), payload, sides)
         return with_verbs(planned, parent_goes_with=self._crm.capabilities.parent_goes_with)
 
     def _without_refused(self, planned: Plan) -> Plan:
@@ -202,16 +208,43 @@ class Planner:
         if problems:
             raise MappingError(integration=order.integration, service=order.crm, problems=problems)
 
-    def _respecting_the_crm(self, planned: Plan, targets: list[Target]) -> Plan:
-        """Leave alone what the CRM already has: filled if_blank fields, and the account of a contact that is being linked."""
+    def _respecting_the_crm(self, planned: Plan, payload: Payload, sides: Sides | None) -> Plan:
+        """Leave alone what the CRM already has: filled if_blank fields, the account of a contact that is being linked, and what people
+        changed there of the fields that come back.
+        """
+        targets, both = blank_only(payload), self._both_ways
         fields = [target.crm_field for target in targets]
         known = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
         linking_contacts = (planned.rows["operation"] == Operation.LINK) & planned.rows["parent_crm_id"].notna()
         asked = (planned.sent[fields].any(axis=1) & known) | linking_contacts
-        if not asked.any():
+        if both is not None and sides is not None:
+            asked |= both.to_read(planned, sides)
+            fields = [*fields, *both.crm_fields]
+        read_at = datetime.now(UTC)
+        current = read(self._crm, self._order.state, planned.rows[asked], fields) if asked.any() else pd.DataFrame()
+        if asked.any():
+            planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
+            several, record = self._crm.capabilities.several_accounts, self._order.record
+            policy = record.on_other_account if isinstance(record, ContactSpec) else "keep"
+            planned = keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)
+        if both is None or sides is None:
             return planned
-        current = read(self._crm, self._order.state, planned.rows[asked], fields)
-        planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
-        several, record = self._crm.capabilities.several_accounts, self._order.record
-        policy = record.on_other_account if isinstance(record, ContactSpec) else "keep"
-        return keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)
+        return both.decide(planned, sides, current, read_at=read_at, insists=self._insists(payload))
+
+    @cached_property
+    def _both_ways(self) -> BothWays | None:
+        """The fields that come back; None where none do."""
+        if not any(target.direction.comes_back for target in self.mapped):
+            return None
+        return BothWays(self._order, store=self._store, crm=self._crm, crm_fields=self.fields)
+
+    def _sides(self, frame: pd.DataFrame, known: Known, payload: Payload) -> Sides | None:
+        """What is known of fields that come back; None where none do."""
+        if self._both_ways is None:
+            return None
+        over = known.open_calls.loc[known.open_calls["over"], "qbench_id"].tolist()
+        return self._both_ways.sides(frame, known.links, in_doubt=over, insists=self._insists(payload))
+
+    def _insists(self, payload: Payload) -> list[str]:
+        """The CRM fields whose QBench value a person wants sent again."""
+        return [target.crm_field for target in payload.targets if target.editable] if self._order.resend is not None else []

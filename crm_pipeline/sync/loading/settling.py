@@ -1,0 +1,88 @@
+"""Stores what was decided about fields that come back: with the decision, before a write, and once it was answered (docs/rules.md, 46)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pandas as pd
+from sqlalchemy import Connection
+
+from crm_pipeline.schemas import BASES, CONFLICTS
+from crm_pipeline.store.bases import save_bases
+from crm_pipeline.store.conflicts import save_conflicts
+from crm_pipeline.store.crm_records import pend
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import column
+from crm_pipeline.sync.merging.units import about_to_send, arrived
+from crm_pipeline.sync.planning.both_ways import Settled
+
+
+class Settling:
+    """The decisions of one load about fields that come back; rows (plan.PLAN) without any cost nothing."""
+
+    def __init__(self, state: CrmState, *, run_id: str, may_last: timedelta) -> None:
+        self._state = state
+        self._run_id = run_id
+        self._may_last = may_last
+
+    def decided(self, connection: Connection, rows: pd.DataFrame, *, begins: datetime | None = None) -> None:
+        """Store what was decided about these rows; ``begins``: when the call begins that writes them, None where none does."""
+        rows, settled = _settled(rows)
+        if not settled:
+            return
+        kept = _kept(settled)
+        if begins is not None:
+            kept = about_to_send(kept, _agreed(settled), began=begins, open_until=begins + self._may_last)
+        save_bases(connection, self._state, bases=kept, crm_ids=rows["crm_id"])
+        self._tell(connection, settled)
+        self._have_looked_at(connection, rows[[one.comes_home for one in settled]])
+
+    def written(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> None:
+        """Store the bases of rows that were written, by their results (schemas.WRITE_RESULTS); ``began``: when their call did."""
+        done = answer["error_type"].isna() & answer["crm_id"].notna()
+        rows, settled = _settled(rows.assign(crm_id=answer["crm_id"])[done])
+        if not settled:
+            return
+        kept = _kept(settled)
+        if began is not None:
+            kept = about_to_send(kept, _agreed(settled), began=began, open_until=began + self._may_last)
+        save_bases(connection, self._state, bases=arrived(kept, _agreed(settled)), crm_ids=rows["crm_id"])
+        if began is None:
+            self._tell(connection, settled)
+        self._have_looked_at(connection, rows[[one.comes_home for one in settled]])
+
+    def _tell(self, connection: Connection, settled: Sequence[Settled]) -> None:
+        """Store the values that are lost."""
+        lost = [row for one in settled for row in one.conflicts]
+        if lost:
+            conflicts = CONFLICTS.of_rows(CONFLICTS.names, [[row[name] for name in CONFLICTS.names] for row in lost])
+            save_conflicts(connection, self._state, conflicts=conflicts, run_id=self._run_id)
+
+    def _have_looked_at(self, connection: Connection, rows: pd.DataFrame) -> None:
+        """Have the next run that brings changes home look at records of which something is to be taken."""
+        if len(rows):
+            pend(connection, self._state, crm_ids=rows["crm_id"].tolist(), objects=column(rows["object"]))
+
+
+def _settled(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Settled]]:
+    """The rows about which something was decided, indexed anew, and that.
+
+    What was decided about a record that turned out to be merged into another one says nothing of that one.
+    """
+    if rows["settled"].isna().all():
+        return rows, []
+    holds = [
+        one is not None and (one.crm_id is None or one.crm_id == crm_id)
+        for one, crm_id in zip(rows["settled"], rows["crm_id"], strict=True)
+    ]
+    found = rows[holds].reset_index(drop=True)
+    return found, found["settled"].tolist()
+
+
+def _kept(settled: Sequence[Settled]) -> pd.DataFrame:
+    return BASES.of_rows(BASES.names, [[one.kept[name] for name in BASES.names] for one in settled])
+
+
+def _agreed(settled: Sequence[Settled]) -> pd.Series:
+    return pd.Series([dict(one.agreed) for one in settled], dtype=object)

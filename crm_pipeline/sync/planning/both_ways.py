@@ -1,0 +1,294 @@
+"""Fields that come back from the CRM: what of them a load sends, and what it stores about them. Reads the state and the CRM only.
+
+They are looked at where QBench changed one, where records are linked, and where the answer to an earlier write was lost. Nothing is
+sent of them but what QBench changed, by a reading of the CRM's record that was made right before (docs/rules.md, 46).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm, EditsCrm, clock_ahead_of
+from crm_pipeline.frames import aligned, text_where
+from crm_pipeline.mapping.canonical import canonical
+from crm_pipeline.mapping.digests import NO_DIGEST, digest_dicts, digests
+from crm_pipeline.mapping.directions import Direction, Rule
+from crm_pipeline.mapping.inverse import Wanted, WayBack
+from crm_pipeline.mapping.payload import Payload
+from crm_pipeline.model import Operation, Outcome
+from crm_pipeline.schemas import EDITS
+from crm_pipeline.store.bases import bases_of
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import held
+from crm_pipeline.sync.merging.fields import Situation, Verdict
+from crm_pipeline.sync.merging.units import PAIRS, Compared, Decided, Shown, compared
+from crm_pipeline.sync.order import LoadOrder, objects_of
+from crm_pipeline.sync.planning.plan import PLAN, Plan
+from crm_pipeline.sync.planning.reasons import joined, names
+
+_SITUATIONS = {Operation.CREATE: Situation.NEW_IN_CRM, Operation.LINK: Situation.FIRST_LINK, Operation.UPDATE: Situation.LINKED}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What is to be stored about the fields of one record that come back, with the decision and before the write.
+
+    ``crm_id``: the CRM record that it is about; None of one that is about to be made. ``kept``: a row of schemas.BASES. ``agreed``: by
+    unit, the two bases that it has once the write was answered. ``conflicts``: rows of schemas.CONFLICTS. ``comes_home``: something is to
+    be taken into QBench.
+    """
+
+    crm_id: str | None
+    kept: Mapping[str, Any]
+    agreed: Mapping[str, list[int]]
+    conflicts: tuple[Mapping[str, Any], ...]
+    comes_home: bool
+
+    def mended(self, unit: str, *, instead: str | None) -> Settled:
+        """The same where the CRM refused the value of a unit, and another text goes ``instead``, or none: then it shows what it did."""
+        if unit not in self.agreed:
+            return self
+        wanted, _ = self.agreed[unit]
+        before = (self.kept["bases"] or {}).get(unit, [NO_DIGEST, NO_DIGEST])[1]
+        there = before if instead is None else int(digests(canonical(pd.Series([instead]), "text").to_frame()).iloc[0, 0])
+        return replace(self, agreed={**self.agreed, unit: [wanted, there]})
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """What is known of normalized rows before the CRM is asked, row by row: ``raw`` (schemas.HELD), what is ``wanted``, and the ``pairs``
+    (merging.units.PAIRS). ``differs``: bool, which linked rows are to be decided about.
+    """
+
+    raw: pd.DataFrame
+    wanted: Wanted
+    pairs: pd.DataFrame
+    differs: pd.Series
+
+
+class BothWays:
+    """The fields of one order that come back."""
+
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, crm_fields: pd.DataFrame) -> None:
+        self._order = order
+        self._store = store
+        self._crm = crm
+        self._way: WayBack = order.way_back(crm_fields)
+
+    @property
+    def units(self) -> Mapping[str, list[str]]:
+        """The CRM fields of each unit."""
+        return {unit: [route.target.crm_field for route in members] for unit, members in self._way.units.items()}
+
+    @cached_property
+    def crm_fields(self) -> list[str]:
+        """The CRM fields that come back."""
+        return [route.target.crm_field for route in self._way.routes]
+
+    def sides(self, frame: pd.DataFrame, links: pd.DataFrame, *, in_doubt: Collection[int], insists: Collection[str]) -> Sides:
+        """What is known of normalized rows; ``links``: schemas.LINKS. ``in_doubt``: QBench ids of which an earlier write may have arrived.
+
+        ``insists``: the CRM fields whose QBench value a person wants sent, whatever the CRM has.
+        """
+        order, ids = self._order, frame["qbench_id"]
+        with self._store.transaction() as connection:
+            raw = held(connection, order.integration, order.record.record_type, ids=ids.tolist())
+            kept = bases_of(connection, order.state, ids=links["qbench_id"].tolist()) if len(links) else None
+        raw = raw.set_index("qbench_id", drop=False).reindex(ids).reset_index(drop=True).astype({"qbench_id": "int64", "version": "int64"})
+        columns = {name: name for name in ("bases", "sending", "open_until", "touched_at")}
+        given: dict[str, Any] = {"qbench_id": ids, "situation": _same(str(Situation.LINKED), ids.index), "since": raw["since"]}
+        given |= aligned(links, ids, columns={"crm_id": "crm_id", "digests": "digests"})
+        given |= aligned(kept, ids, columns=columns) if kept is not None else {}
+        pairs = PAIRS.build(pd.DataFrame({name: column.reset_index(drop=True) for name, column in given.items()}))
+        wanted = self._way.wanted(raw)
+        changed = self._insisted(compared(self._way, pairs, wanted=wanted, raw=raw), insists).changed_in_qbench.any(axis=1)
+        doubtful = ids.reset_index(drop=True).isin(in_doubt)
+        return Sides(raw, wanted, pairs, (changed | doubtful) & pairs["crm_id"].notna())
+
+    def candidates(self, planned: Plan, sides: Sides, payload: Payload) -> Plan:
+        """The plan in which all is sent of these fields that may have to be; of a create, all that is mapped goes anyway."""
+        rows = self._decides(planned, sides) & planned.rows["operation"].ne(Operation.CREATE)
+        sent = planned.sent.copy()
+        for fields in self.units.values():
+            sendable = (payload.values.notna() | payload.clears)[[name for name in fields if name in sent.columns]]
+            sent.loc[rows, sendable.columns] = sendable[rows]
+        return Plan(planned.rows, planned.values, sent)
+
+    def to_read(self, planned: Plan, sides: Sides) -> pd.Series:
+        """The rows whose CRM record is to be read before anything is decided (bool)."""
+        return self._decides(planned, sides) & planned.rows["crm_id"].notna()
+
+    def decide(self, planned: Plan, sides: Sides, current: pd.DataFrame, *, read_at: datetime, insists: Collection[str]) -> Plan:
+        """The plan with what was decided: what is sent, and what is to be stored about it.
+
+        ``current``: the records that were asked for, as they were ``read_at``; of one that the CRM does not have any more, all goes as
+        planned, and the write will show that.
+        """
+        decides = self._decides(planned, sides)
+        there = planned.rows["crm_id"].isin(current.loc[current["error_type"].isna(), "crm_id"]) if len(current) else False
+        positions = np.flatnonzero((decides & (planned.rows["operation"].eq(Operation.CREATE) | there)).to_numpy())
+        if not len(positions):
+            return planned
+        part = _Part.of(planned, sides, positions, read_at=read_at)
+        shown = self._shown(part, current)
+        found = compared(self._way, part.pairs, wanted=part.wanted, raw=part.raw, shown=shown)
+        decided = self._timed(self._insisted(found, insists), part).decided()
+        return self._carried(planned, part, decided, shown)
+
+    def _decides(self, planned: Plan, sides: Sides) -> pd.Series:
+        operation = planned.rows["operation"]
+        return operation.isin([Operation.CREATE, Operation.LINK]) | (operation.eq(Operation.UPDATE) & sides.differs)
+
+    def _insisted(self, found: Compared, insists: Collection[str]) -> Compared:
+        """The same where a person wants QBench's value sent: it counts as changed, and stands."""
+        units = [unit for unit, fields in self.units.items() if not set(insists).isdisjoint(fields)]
+        if not units:
+            return found
+        fields = found.fields
+        rows = fields["field"].isin(units) & fields["situation"].ne(str(Situation.NEW_IN_CRM))
+        asked = {"direction": str(Direction.BOTH), "rule": str(Rule.PREFER_QBENCH), "sent": 0}
+        return replace(found, fields=fields.assign(**{name: fields[name].mask(rows, value) for name, value in asked.items()}))
+
+    def _shown(self, part: _Part, current: pd.DataFrame) -> Shown:
+        """What the CRM shows of the rows, nothing of those that are about to be made there."""
+        read = aligned(current, part.pairs["crm_id"], columns={name: name for name in self.crm_fields}, by="crm_id") if len(current) else {}
+        blank = pd.Series([None] * len(part.pairs), dtype=object)
+        values = pd.DataFrame({name: read.get(name, blank) for name in self.crm_fields})
+        return Shown(values, self._way.inverse(values, part.raw).fits)
+
+    def _timed(self, found: Compared, part: _Part) -> Compared:
+        """The same with the times of the CRM's edits, where they decide; the CRM is asked for these records alone."""
+        asks = found.asks_when
+        rows = asks.any(axis=1)
+        if not rows.any():
+            return found
+        fields = [name for unit, of_unit in self.units.items() if asks[unit].any() for name in of_unit]
+        return found.with_edits(
+            self._edits(part.objects[rows], part.pairs.loc[rows, "crm_id"], fields), clock_ahead=clock_ahead_of(self._crm)
+        )
+
+    def _edits(self, objects: pd.Series, crm_ids: pd.Series, fields: list[str]) -> pd.DataFrame:
+        if not isinstance(self._crm, EditsCrm):
+            return EDITS.empty()
+        parts = [
+            self._crm.edits(crm_object, crm_ids[rows.to_numpy()].tolist(), fields)
+            for crm_object, rows in objects_of(self._order.state, objects)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def _carried(self, planned: Plan, part: _Part, decided: Decided, shown: Shown) -> Plan:
+        """The plan that does what was decided: of a unit either all that can be sent goes, or nothing."""
+        rows, values, sent = planned.rows.copy(), planned.values.copy(), planned.sent.copy()
+        at, creates = part.positions, part.creates
+        goes = decided.are(Verdict.TO_CRM)
+        for unit, fields in self.units.items():
+            for name in [name for name in fields if name in sent.columns]:
+                may = sent[name].to_numpy().copy()
+                may[at] &= creates | goes[unit].to_numpy()
+                sent[name] = may
+                values[name] = _replaced(values[name], at[~creates], part.wanted.values.loc[~creates, name])
+        told = self._told(decided).set_axis(at).reindex(rows.index)
+        settled = np.full(len(rows), None, dtype=object)
+        settled[at] = list(self._settled(planned, part, decided, shown))
+        rows["settled"] = settled
+        rows["reason"] = joined(rows["reason"], told)
+        rows["digests"] = self._digests(rows["digests"], sent, part)
+        return _without_nothing(Plan(rows, values, sent), pd.Series(rows.index.isin(at), index=rows.index))
+
+    def _digests(self, kept: pd.Series, sent: pd.DataFrame, part: _Part) -> pd.Series:
+        """What links keep: of the fields that come back, the digests of those that are sent."""
+        names_ = [name for name in self.crm_fields if name in sent.columns]
+        at, creates = part.positions, part.creates
+        wanted = digests(part.wanted.values[names_]).where(sent.iloc[at][names_].reset_index(drop=True), 0)
+        found = kept.copy()
+        for position, row, is_new in zip(at.tolist(), digest_dicts(wanted), creates.tolist(), strict=True):
+            if not is_new:
+                found.iat[position] = {**(found.iat[position] or {}), **row}
+        return found
+
+    def _told(self, decided: Decided) -> pd.Series:
+        """What is to be said of each pair: fields and words, no values."""
+        wide = decided.compared.pairs.index
+        lost = pd.DataFrame(
+            decided.rows["conflict"].to_numpy().reshape(decided.verdicts.shape), index=wide, columns=decided.verdicts.columns
+        )
+        parts = [(f"{verdict}: ", decided.are(verdict)) for verdict in (Verdict.TO_QBENCH, Verdict.NOT_TAKEN)] + [("conflict: ", lost)]
+        return joined(*(word + names(marks) for word, marks in parts))
+
+    def _settled(self, planned: Plan, part: _Part, decided: Decided, shown: Shown) -> Iterator[Settled]:
+        kept = decided.kept.to_dict("records")
+        lost: dict[int, list[Mapping[str, Any]]] = {}
+        for row in decided.conflicts(shown, part.raw).to_dict("records"):
+            lost.setdefault(row["qbench_id"], []).append(row)
+        agreed = decided.agreed(Verdict.TO_CRM).tolist()
+        made = self._as_made(planned, part)
+        home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
+        crm_ids = part.pairs["crm_id"].astype(object).where(part.pairs["crm_id"].notna(), None).tolist()
+        for crm_id, row, bases, form, is_home in zip(crm_ids, kept, agreed, made, home, strict=True):
+            both = {unit: [wanted, form.get(unit, there)] for unit, (wanted, there) in (bases or {}).items()}
+            yield Settled(crm_id, row, both, tuple(lost.get(row["qbench_id"], ())), is_home)
+
+    def _as_made(self, planned: Plan, part: _Part) -> list[dict[str, int]]:
+        """Per row that creates, the digests of what the CRM will show: defaults of new records stand in place of blanks."""
+        if not part.creates.any():
+            return [{}] * len(part.positions)
+        values = planned.values.iloc[part.positions].reset_index(drop=True).reindex(columns=self.crm_fields).astype(object)
+        forms = digests(self._way.forms(values, part.raw).astype("str"))
+        rows = forms.astype(object).to_dict("records")
+        return [
+            {str(unit): int(digest) for unit, digest in row.items()} if new else {} for row, new in zip(rows, part.creates, strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """The rows of a plan that are decided about: their ``positions`` there, and which of them are creates; what is known of them."""
+
+    positions: np.ndarray
+    creates: np.ndarray
+    objects: pd.Series
+    raw: pd.DataFrame
+    wanted: Wanted
+    pairs: pd.DataFrame
+
+    @staticmethod
+    def of(planned: Plan, sides: Sides, positions: np.ndarray, *, read_at: datetime) -> _Part:
+        rows = planned.rows.iloc[positions].reset_index(drop=True)
+        raw, values, forms, whole, pairs = (
+            frame.iloc[positions].reset_index(drop=True)
+            for frame in (sides.raw, sides.wanted.values, sides.wanted.forms, sides.wanted.whole, sides.pairs)
+        )
+        creates = rows["operation"].eq(Operation.CREATE)
+        when = pd.Series(pd.Timestamp(read_at), index=rows.index).astype("datetime64[us, UTC]").mask(creates)
+        situations = rows["operation"].map({str(operation): str(one) for operation, one in _SITUATIONS.items()}).astype("str")
+        pairs = PAIRS.build(pairs.assign(crm_id=rows["crm_id"], situation=situations, read_at=when))
+        return _Part(positions, creates.to_numpy(), rows["object"], raw, Wanted(values, forms, whole), pairs)
+
+
+def _without_nothing(planned: Plan, decided: pd.Series) -> Plan:
+    """The plan in which an update is none that nothing is left of."""
+    rows = planned.rows
+    idle = decided & rows["operation"].eq(Operation.UPDATE) & ~planned.sent.any(axis=1) & rows["parent_crm_id"].isna()
+    if not idle.any():
+        return planned
+    told = {"operation": str(Operation.NONE), "outcome": str(Outcome.UNCHANGED)}
+    changed = {name: rows[name].mask(idle, value) for name, value in told.items()}
+    return Plan(PLAN.build(rows.assign(**changed, write_digest=rows["write_digest"].mask(idle))), planned.values, planned.sent)
+
+
+def _replaced(column: pd.Series, at: np.ndarray, values: pd.Series) -> pd.Series:
+    """The column with these values at these positions."""
+    found = column.copy() if column.dtype == values.dtype else column.astype(object)
+    found.iloc[at] = values.array if column.dtype == values.dtype else values.astype(object).array
+    return found
+
+
+def _same(word: str, index: pd.Index) -> pd.Series:
+    return text_where(pd.Series(True, index=index), word)
