@@ -54,7 +54,7 @@ def test_every_environment_variable_stands_in_the_runbook(name: str) -> None:
 def test_every_command_of_the_runbook_can_be_typed(typed: str) -> None:
     command: click.Command = main
     words, context = shlex.split(typed), click.Context(main)
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         found = command.get_command(context, words[0])
         assert found is not None, f"there is no command {words[0]}"
         command, words = found, words[1:]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,22 +12,32 @@ import click
 
 from crm_pipeline.commands.integrations import chosen
 from crm_pipeline.commands.options import (
+    connected,
     crm_names,
     crm_option,
     integration_option,
     module_option,
+    only_integration,
     opened_store,
+    order_of,
     qbench_ids,
     record_type_option,
 )
-from crm_pipeline.store.conflicts import Alike, Conflict, Sought, conflicts_counted, conflicts_told
+from crm_pipeline.errors import RestoreRefusedError
+from crm_pipeline.qbench.source import QBench
+from crm_pipeline.store.conflicts import KEPT_DAYS, Alike, Conflict, Sought, conflict_of, conflicts_counted, conflicts_told
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.organizations import check_organization
+from crm_pipeline.sync.extracting.reading_lock import reading
+from crm_pipeline.sync.merging.fields import Side
+from crm_pipeline.sync.returning.putting_back import PuttingBack, loser_of
+from crm_pipeline.sync.writing_turns import run_of, turn_at
 
 MOST = 50
 """Conflicts that are listed where nobody asks for another number."""
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @integration_option(required=False)
 @crm_option(required=False)
 @record_type_option(required=False)
@@ -34,7 +46,9 @@ MOST = 50
 @click.option("--values", is_flag=True, help="Show both values, which are shown nowhere else.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @module_option
+@click.pass_context
 def conflicts(
+    ctx: click.Context,
     *,
     integration: str | None,
     crm: str | None,
@@ -49,6 +63,8 @@ def conflicts(
 
     Asks the state only, no service.
     """
+    if ctx.invoked_subcommand is not None:
+        return
     specs = chosen(module, integration)
     for spec in specs:
         crm_names(spec, crm)
@@ -62,6 +78,43 @@ def conflicts(
     for each in told:
         click.echo("\n".join(_described(each, values=values)))
     _count(alike, listed=len(told))
+
+
+@conflicts.command()
+@click.argument("conflict_id", metavar="ID", type=int)
+@module_option
+def restore(*, conflict_id: int, module: str) -> None:
+    """Put the loser's value back where it stood, unless somebody edited the field since; the next runs take it to the other side."""
+    with opened_store() as store:
+        with store.transaction() as connection:
+            conflict = conflict_of(connection, conflict_id)
+        if conflict is None:
+            raise RestoreRefusedError(f"there is no conflict {conflict_id}, or none any more: they are kept for {KEPT_DAYS} days")
+        spec = only_integration(module, conflict.state.integration)
+        [name] = crm_names(spec, conflict.state.crm)
+        order = order_of(spec, name, conflict.state.record_type, run_id="by hand")
+        with connected(spec, name) as crm, closing(QBench(spec.qbench, integration=spec.name)) as source:
+            job = PuttingBack(order, store=store, crm=crm, source=source)
+            with _alone(job, conflict):
+                written = job.run(conflict)
+    loser = "QBench" if loser_of(conflict) is Side.QBENCH else name
+    done = f"is in {loser} again; the next runs take it to the other side" if written else f"stands in {loser} already; nothing was written"
+    click.echo(f"The other value of {conflict.field} of QBench id {conflict.qbench_id} {done}.")
+
+
+@contextmanager
+def _alone(job: PuttingBack, conflict: Conflict) -> Iterator[None]:
+    """Nobody else writes into the loser meanwhile."""
+    state, store = conflict.state, job.store
+    if loser_of(conflict) is Side.QBENCH:
+        with reading(job.source, integration=state.integration, store=store):
+            yield
+        return
+    org_id = job.crm.organization()
+    with store.transaction() as connection:
+        check_organization(connection, state.integration, state.crm, org_id=org_id, key_space=job.order.key_space)
+    with run_of(store, state.integration, state.crm), turn_at(store, state.crm, org_id=org_id, record_type=state.record_type):
+        yield
 
 
 def _count(alike: list[Alike], *, listed: int) -> None:

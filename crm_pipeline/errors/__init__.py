@@ -9,6 +9,7 @@ CrmPipelineError                      anything of ours that stops something; its
 ├── StoreError                        the state database cannot be used
 │   └── StoreSetupError               it is not named, or is none that this version can use
 ├── LinkRefusedError                  a link cannot be made, moved or removed by hand
+├── RestoreRefusedError               the value that lost a conflict cannot be put back
 ├── ServiceError                      a service outside (QBench or a CRM) could not do its part
 │   ├── AuthenticationError           it refuses the credentials, or what they are allowed to do
 │   ├── RequestRefusedError           it refuses this request as a whole; repeating it cannot help

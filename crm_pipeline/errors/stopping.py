@@ -71,6 +71,10 @@ class LinkRefusedError(CrmPipelineError):
     """A link cannot be made, moved or removed by hand; the text names the ids that stand in the way."""
 
 
+class RestoreRefusedError(CrmPipelineError):
+    """The loser's value of a conflict cannot be put back; the text names the record, the field, and what stands in the way."""
+
+
 class ServiceError(CrmPipelineError):
     """A service outside could not do its part. ``service`` is its name, ``integration`` whose it is, ``code`` the service's own code.
 

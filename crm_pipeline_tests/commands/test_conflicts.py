@@ -1,4 +1,4 @@
-"""``crm-pipeline conflicts``: what it lists."""
+"""``crm-pipeline conflicts``: what it lists, and what it asks for to put a value back (test_putting_back.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crm_pipeline.schemas import CONFLICTS
 from crm_pipeline.store.conflicts import KEPT_DAYS, save_conflicts
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline_tests.commands.conftest import Desk
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, customer
 
 AT_3_37 = datetime(2026, 11, 1, 3, 37, tzinfo=UTC)
 ACCOUNTS = CrmState("acme", "salesforce", ACCOUNT)
@@ -109,3 +109,13 @@ def test_a_side_without_a_time_and_a_value_that_is_blank_are_shown_as_that(desk:
     assert 'the CRM\'s: {"Description": null}' in shown
     [found] = desk.json("conflicts")
     assert (found["qbench_since"], found["restored_at"]) == (None, None)
+
+
+def test_a_value_is_put_back_only_where_its_conflict_is_known_and_its_field_comes_back(desk: Desk) -> None:
+    crm_ids = desk.bench.given(desk.spec, ACCOUNT, customer(12))
+    desk.bench.sandbox.tenant.add_customer(id=12, customer_name="Lab 12")
+    tell(desk, {"crm_id": crm_ids[12]})
+    [found] = desk.json("conflicts")
+    for number, remedy in ((found["id"], "Description does not come back from salesforce by today's mapping"), (99_999, "kept for 30 days")):
+        result = desk.type("conflicts", "restore", str(number))
+        assert (result.exit_code, remedy in result.output) == (1, True), result.output

@@ -1,0 +1,117 @@
+"""Puts the loser's value of a conflict back, where it stood: into QBench, or into the CRM, as if a person had typed it there again.
+
+The next runs take it for such an edit and bring it to the other side. So nothing has to be translated, and no base is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.batch import WriteBatch, account_for
+from crm_pipeline.errors import RestoreRefusedError
+from crm_pipeline.mapping.digests import digests
+from crm_pipeline.model import LinkStatus, Operation, Verb
+from crm_pipeline.schemas import RAW, SOURCE_CHANGES, WRITE_ROWS
+from crm_pipeline.source import WritableSource
+from crm_pipeline.store.conflicts import Conflict, save_restored
+from crm_pipeline.store.crm_records import pend
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import stage_raw
+from crm_pipeline.sync.merging.fields import Side
+from crm_pipeline.sync.order import LoadOrder, objects_of, read
+
+Now = Mapping[Side, int]
+"""The digest of what a conflict's field is now, by side: what QBench wants in the CRM, and what the CRM shows."""
+
+
+def loser_of(conflict: Conflict) -> Side:
+    """The side whose value was written over."""
+    return Side.QBENCH if conflict.winner == Side.CRM else Side.CRM
+
+
+@dataclass(frozen=True, slots=True)
+class PuttingBack:
+    """The two services of a conflict, and the state."""
+
+    order: LoadOrder
+    store: Store
+    crm: Crm
+    source: WritableSource
+
+    def run(self, conflict: Conflict) -> bool:
+        """Write the loser's value where it stood; False where it stands there already, so that nothing is written.
+
+        The caller holds the locks of whoever writes into the loser. Raises RestoreRefusedError where the winner's value does not stand on
+        both sides, where the two records are not linked or not to be read, and where the value is refused; and either's ServiceError.
+        """
+        link, loser = self._link(conflict), loser_of(conflict)
+        now = self._now(conflict, link)
+        told = {Side.QBENCH: conflict.qbench_digest, Side.CRM: conflict.crm_digest}
+        stands = now[loser] == told[loser]
+        if not stands:
+            _require_the_winner(conflict, now, winner=told[Side(conflict.winner)])
+        raw = RAW.empty() if stands or loser is Side.CRM else self._write_qbench(conflict)
+        if not stands and loser is Side.CRM:
+            self._write_crm(conflict, link)
+        with self.store.transaction() as connection:
+            stage_raw(connection, self.order.integration, self.order.record.record_type, frame=raw, late=True)
+            if loser is Side.CRM:
+                pend(connection, self.order.state, crm_ids=[conflict.crm_id], objects=link["object"].tolist())
+            save_restored(connection, conflict.id)
+        return not stands
+
+    def _link(self, conflict: Conflict) -> pd.DataFrame:
+        with self.store.transaction() as connection:
+            links = self.order.state.links(connection, ids=[conflict.qbench_id])
+        live = links[links["status"].eq(LinkStatus.LIVE) & links["crm_id"].eq(conflict.crm_id)].reset_index(drop=True)
+        if live.empty:
+            raise RestoreRefusedError(f"QBench id {conflict.qbench_id} is not linked to {conflict.crm_id} any more")
+        return live
+
+    def _now(self, conflict: Conflict, link: pd.DataFrame) -> Now:
+        """What both sides hold at this moment."""
+        order, crm = self.order, self.crm
+        way = order.way_back(crm.fields(order.crm_object))
+        if conflict.field not in way.units:
+            raise RestoreRefusedError(f"{conflict.field} does not come back from {order.crm} by today's mapping; write it there by hand")
+        raw = self.source.by_id(order.record.record_type, [conflict.qbench_id]).frame
+        shown = read(crm, order.state, link, [route.target.crm_field for route in way.routes])
+        if raw.empty or shown.empty or shown["error_type"].notna().any():
+            raise RestoreRefusedError(f"QBench id {conflict.qbench_id} or {conflict.crm_id} cannot be read now")
+        forms = {Side.QBENCH: way.wanted(raw).forms, Side.CRM: way.forms(shown, raw)}
+        return {side: int(digests(frame[[conflict.field]]).iloc[0, 0]) for side, frame in forms.items()}
+
+    def _write_crm(self, conflict: Conflict, link: pd.DataFrame) -> None:
+        rows = WRITE_ROWS.build(link[["qbench_id", "object", "crm_id"]].assign(operation=Operation.UPDATE, verb=Verb.UPDATE))
+        values = pd.DataFrame([dict(conflict.crm_value)], dtype=object)
+        [(crm_object, _)] = objects_of(self.order.state, link["object"])
+        batch = WriteBatch(rows, values, pd.DataFrame(True, index=values.index, columns=values.columns))
+        _require_taken(self.order.crm, account_for(rows, self.crm.write(crm_object, batch)))
+
+    def _write_qbench(self, conflict: Conflict) -> pd.DataFrame:
+        """The record as QBench has it then (schemas.RAW)."""
+        changes = SOURCE_CHANGES.build({"qbench_id": pd.Series([conflict.qbench_id]), "values": pd.Series([dict(conflict.qbench_value)])})
+        results = self.source.change(self.order.record.record_type, changes)
+        _require_taken("QBench", results)
+        return RAW.build(results)
+
+
+def _require_the_winner(conflict: Conflict, now: Now, *, winner: int) -> None:
+    changed = [side for side in Side if now[side] != winner]
+    if changed:
+        names = " and in ".join("QBench" if side is Side.QBENCH else conflict.state.crm for side in changed)
+        raise RestoreRefusedError(
+            f"{conflict.field} of QBench id {conflict.qbench_id} holds another value than the one that won, in {names}: somebody edited it "
+            "since, or that value is still on its way there. Look at the record, and write the other value by hand if it should stand"
+        )
+
+
+def _require_taken(service: str, results: pd.DataFrame) -> None:
+    [row] = results.to_dict("records")
+    if pd.notna(row["error_type"]):
+        fields = f", fields {row['error_fields']}" if pd.notna(row["error_fields"]) else ""
+        raise RestoreRefusedError(f"{service} does not take the value: {row['error_type']}{fields}")
