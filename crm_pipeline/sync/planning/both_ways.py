@@ -228,12 +228,13 @@ class BothWays:
         for row in decided.conflicts(shown, part.raw).to_dict("records"):
             lost.setdefault(row["qbench_id"], []).append(row)
         agreed = decided.agreed(Verdict.TO_CRM).tolist()
-        made = self._as_made(planned, part)
+        forms = self._as_made(planned, part)
         home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
         crm_ids = part.pairs["crm_id"].astype(object).where(part.pairs["crm_id"].notna(), None).tolist()
-        for crm_id, row, bases, form, is_home in zip(crm_ids, kept, agreed, made, home, strict=True):
-            both = {unit: [wanted, form.get(unit, there)] for unit, (wanted, there) in (bases or {}).items()}
-            yield Settled(crm_id, row, both, tuple(lost.get(row["qbench_id"], ())), is_home)
+        for crm_id, row, bases, form, is_home in zip(crm_ids, kept, agreed, forms, home, strict=True):
+            wanted = {**(row["bases"] or {}), **(bases or {})}
+            made = {unit: [wanted[unit][0], there] for unit, there in form.items() if unit in wanted}
+            yield Settled(crm_id, row, {**(bases or {}), **made}, tuple(lost.get(row["qbench_id"], ())), is_home)
 
     def _as_made(self, planned: Plan, part: _Part) -> list[dict[str, int]]:
         """Per row that creates, the digests of what the CRM will show: defaults of new records stand in place of blanks."""
@@ -243,7 +244,8 @@ class BothWays:
         forms = digests(self._way.forms(values, part.raw).astype("str"))
         rows = forms.astype(object).to_dict("records")
         return [
-            {str(unit): int(digest) for unit, digest in row.items()} if new else {} for row, new in zip(rows, part.creates, strict=True)
+            {str(unit): int(digest) for unit, digest in row.items() if digest != NO_DIGEST} if new else {}
+            for row, new in zip(rows, part.creates, strict=True)
         ]
 
 

@@ -81,3 +81,16 @@ def test_a_named_record_that_is_read_now_tells_as_much_and_an_integration_that_d
         read_named(one_way.name, one_way.records[ACCOUNT], **reads, back=one_way.coming_back)
     assert since(salesforce) is None
     assert not any(asdict(one_way.coming_back).values())
+
+
+def test_times_are_by_our_clock_where_qbenchs_is_ahead_and_as_fine_as_its_dates(salesforce: Bench) -> None:
+    spec = both_ways(salesforce.spec(), accounts=COMMENTS)
+    tenant = salesforce.sandbox.tenant
+    tenant.clock_ahead, tenant.stamp_seconds = 90, 60
+    a_customer_read_in_the_first_hour(salesforce, spec)
+    tenant.edit_customer(1, comments="new", at=HOUR + 30)
+    hour(salesforce, spec, HOUR, 2 * HOUR)
+    written, grain = since(salesforce)["comments"]
+
+    assert abs(pd.Timestamp(written).timestamp() - (HOUR + 30)) <= 3
+    assert grain == 60
