@@ -6,6 +6,7 @@ CrmPipelineError                      anything of ours that stops something; its
 │   ├── MappingError                  a mapping can never work in this CRM; lists every such problem
 │   ├── WrongOrgError                 the url or the credentials lead to another organization than the links'
 │   └── SameRefusalError              a CRM refuses record after record for one cause that configuration alone can cure
+├── TooManyChangesError               a run would change more records of QBench than it may
 ├── StoreError                        the state database cannot be used
 │   └── StoreSetupError               it is not named, or is none that this version can use
 ├── LinkRefusedError                  a link cannot be made, moved or removed by hand

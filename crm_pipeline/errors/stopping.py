@@ -59,6 +59,22 @@ class SameRefusalError(ConfigurationError):
         )
 
 
+class TooManyChangesError(CrmPipelineError):
+    """More records of QBench would change in one run than the integration allows; none was written.
+
+    ``planned``: how many would change; ``limit``: how many may.
+    """
+
+    def __init__(self, *, integration: str, service: str, records: str, planned: int, limit: int) -> None:
+        self.planned = planned
+        self.limit = limit
+        super().__init__(
+            f"integration {integration}: what changed in {service} would change {planned:,} {records} in QBench, and {limit:,} are the "
+            "most that one run may change; nothing was written. Look at them with crm-pipeline plan --from, then raise most_changed and "
+            "most_changed_share for one run if they are right"
+        )
+
+
 class StoreError(CrmPipelineError):
     """The state database cannot be used."""
 

@@ -44,6 +44,14 @@ SELECT crm_id, object FROM unsettled ORDER BY qbench_id
 """
 
 
+_SAVE_DIGESTS = """
+UPDATE crm_pipeline.link SET digests = row.digests
+FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:digests AS jsonb[])) AS row (qbench_id, crm_id, digests)
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type
+  AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id
+"""
+
+
 def bases_of_the_same(before: str, *, now: str) -> str:
     """The assignments of an UPDATE of links by which one that leads to another CRM record keeps no bases: those were of the other.
 
@@ -84,3 +92,16 @@ def unsettle(connection: Connection, state: CrmState, *, ids: Sequence[int] | No
     """
     rows = connection.execute(text(_UNSETTLE), {**asdict(state), "ids": None if ids is None else list(ids)}).all()
     return [row.crm_id for row in rows], [row.object for row in rows]
+
+
+def save_digests(connection: Connection, state: CrmState, *, links: pd.DataFrame) -> int:
+    """Store the digests of links (schemas.LINKS) and nothing else of them: nothing was sent to the CRM. Returns how many links changed."""
+    return execute_rows(
+        connection,
+        _SAVE_DIGESTS,
+        len(links),
+        **asdict(state),
+        ids=column(links["qbench_id"]),
+        crm_ids=column(links["crm_id"]),
+        digests=json_column(links["digests"]),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import pandas as pd
@@ -19,7 +20,7 @@ _COLUMNS = ", ".join(CHANGE_OUTCOMES.names)
 _SAVE = f"""
 WITH row AS (
   SELECT row.*, coalesce(CAST(CAST(:own_first_seconds AS jsonb) ->> row.error_type AS double precision), :first_seconds) AS first_seconds,
-    CASE WHEN latest.stamp IS NOT DISTINCT FROM row.stamp THEN latest.attempts ELSE 0 END AS before,
+    CASE WHEN latest.stamp IS NOT DISTINCT FROM row.stamp THEN coalesce(latest.attempts, 0) ELSE 0 END AS before,
     row.error_type = ANY(CAST(:never_given_up AS text[])) AS is_patient,
     row.outcome IN ('unchanged', 'skipped', 'deferred', 'failed') AND NOT row.retryable
       AND (latest.stamp, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.waits_for, latest.retryable)
@@ -66,6 +67,33 @@ SELECT crm_id FROM settled WHERE given_up
 
 _DUE = f"SELECT crm_id FROM crm_pipeline.change_outcome WHERE {_KEY} AND next_attempt_at <= now() ORDER BY crm_id"
 
+_ON_A_LINK = """
+SELECT waiting.crm_id FROM crm_pipeline.change_outcome AS waiting
+JOIN crm_pipeline.link AS changed
+  ON changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
+ AND changed.crm_id = waiting.crm_id
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
+  AND waiting.waits_on = 'link' AND changed.updated_at > waiting.at
+"""
+
+_ON_ITS_RECORD = """
+SELECT waiting.crm_id FROM crm_pipeline.change_outcome AS waiting
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
+  AND waiting.waits_on IS NOT NULL AND waiting.error_type = ANY(:errors) AND staged.error_type IS DISTINCT FROM waiting.error_type
+"""
+
+_OFTEN_WRITTEN = """
+SELECT told.crm_id, told.reason FROM crm_pipeline.change_history AS told
+WHERE told.integration = :integration AND told.crm = :crm AND told.record_type = :record_type AND told.crm_id = ANY(:crm_ids)
+  AND told.at > now() - make_interval(hours => :hours) AND told.reason IS NOT NULL
+  AND :times <= (
+    SELECT count(*) FROM crm_pipeline.outcome_history AS sent
+    WHERE sent.integration = told.integration AND sent.crm = told.crm AND sent.record_type = told.record_type
+      AND sent.qbench_id = told.qbench_id AND sent.outcome = 'updated' AND sent.at > now() - make_interval(hours => :hours))
+"""
+
 _BY_TYPE = f"""
 SELECT error_type, count(*) AS records FROM crm_pipeline.change_outcome
 WHERE {_KEY} AND error_type IS NOT NULL GROUP BY error_type ORDER BY error_type
@@ -108,6 +136,26 @@ def change_outcomes(connection: Connection, state: CrmState, *, crm_ids: list[st
 def due_crm_ids(connection: Connection, state: CrmState) -> list[str]:
     """The CRM records that failed for a passing cause and are to be tried again by now."""
     return list(connection.execute(text(_DUE), asdict(state)).scalars())
+
+
+def awakened_crm_ids(connection: Connection, state: CrmState, *, of_the_record: Sequence[str]) -> list[str]:
+    """The CRM records of which what they waited for changed: their link, or what was wrong with their record of QBench.
+
+    ``of_the_record``: the record errors of the latter kind.
+    """
+    parameters = {**asdict(state), "errors": list(of_the_record)}
+    return sorted(
+        {*connection.execute(text(_ON_A_LINK), asdict(state)).scalars(), *connection.execute(text(_ON_ITS_RECORD), parameters).scalars()}
+    )
+
+
+def often_sent(connection: Connection, state: CrmState, *, crm_ids: list[str], times: int, hours: int) -> dict[str, list[str]]:
+    """Of these CRM records those that were updated there so many times within the last hours: the reasons of their changes since then."""
+    parameters = {**asdict(state), "crm_ids": crm_ids, "times": times, "hours": hours}
+    found: dict[str, list[str]] = {}
+    for crm_id, reason in connection.execute(text(_OFTEN_WRITTEN), parameters):
+        found.setdefault(crm_id, []).append(reason)
+    return found
 
 
 def crm_ids_with_error(connection: Connection, state: CrmState, error_type: str) -> list[str]:

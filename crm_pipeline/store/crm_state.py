@@ -151,9 +151,11 @@ class CrmState:
         statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
         return fetch(connection, statement, {**self._key, "ids": ids}, LINKS)
 
-    def links_of(self, connection: Connection, *, crm_ids: list[str]) -> pd.DataFrame:
-        """The links to these CRM records (schemas.LINKS), those of deleted QBench records left out."""
-        statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted' AND crm_id = ANY(:crm_ids)"
+    def links_of(self, connection: Connection, *, crm_ids: list[str], left_behind: bool = False) -> pd.DataFrame:
+        """The links to these CRM records (schemas.LINKS); ``left_behind``: also those of deleted QBench records."""
+        statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND crm_id = ANY(:crm_ids)"
+        if not left_behind:
+            statement += " AND status <> 'source_deleted'"
         return fetch(connection, statement, {**self._key, "crm_ids": crm_ids}, LINKS)
 
     def holders(self, connection: Connection, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:

@@ -1,0 +1,120 @@
+"""Brings home into QBench what people changed in one CRM, of one record type.
+
+Looking decides about staged readings, Storing keeps what is decided and what became of it, Writing writes into QBench. All that needs
+no write is stored first; then it is known how many records would change, and whether that is too many.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import NotTakenByQBenchException, RefusedByQBenchException, TooManyChangesError
+from crm_pipeline.model import MODELS
+from crm_pipeline.source import WritableSource
+from crm_pipeline.store.change_outcomes import change_outcomes
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.link_checks import count_links
+from crm_pipeline.store.staging import FRAME_ROWS
+from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.returning.looking import Looking, Seen
+from crm_pipeline.sync.returning.policy import ReturnPolicy
+from crm_pipeline.sync.returning.report import ReturnReport
+from crm_pipeline.sync.returning.selection import Chosen, Selection, asked_for, chosen
+from crm_pipeline.sync.returning.storing import Storing
+from crm_pipeline.sync.returning.writing import Writing
+from crm_pipeline.sync.writing_turns import run_of
+
+REFUSALS = [error.__name__ for error in (NotTakenByQBenchException, RefusedByQBenchException)]
+"""Why a write is not made again until the CRM's record changes, or a person asks for it."""
+
+
+class Return:
+    """One run. ``run`` does it; ``report`` says what was done, also after ``run`` raised.
+
+    ``policy``: how many records one run may change. ``back``: what of QBench's records comes back to them from all CRMs, so that the
+    times are kept since which their values stand.
+    """
+
+    def __init__(
+        self,
+        order: LoadOrder,
+        *,
+        store: Store,
+        source: WritableSource,
+        crm: Crm,
+        policy: ReturnPolicy,
+        back: ComingBack = NOTHING,
+        frame_rows: int = FRAME_ROWS,
+    ) -> None:
+        self.order = order
+        self.report = ReturnReport()
+        self._store = store
+        self._source = source
+        self._policy = policy
+        self._back = back
+        self._frame_rows = frame_rows
+        self._looking = Looking(order, store=store, crm=crm)
+        self._storing = Storing(order, store=store, report=self.report)
+
+    def run(self, selection: Selection) -> ReturnReport:
+        """Bring home what the readings show, and store what became of each.
+
+        Raises TooManyChangesError before anything is written into QBench, and the ServiceError or ConfigurationError that stopped it,
+        after storing what was done.
+        """
+        order = self.order
+        with run_of(self._store, order.integration, order.crm) as lock:
+            asked = asked_for(order, store=self._store)
+            parts = chosen(order, selection, asked=asked, store=self._store, frame_rows=self._frame_rows)
+            crm_ids = [crm_id for part in parts for crm_id in self._to_write(part, asked=asked)]
+            self._require_few(len(crm_ids))
+            if crm_ids:
+                writing = Writing(
+                    order,
+                    store=self._store,
+                    source=self._source,
+                    back=self._back,
+                    looking=self._looking,
+                    storing=self._storing,
+                    report=self.report,
+                    lock=lock,
+                )
+                writing.run(crm_ids)
+        return self.report
+
+    def _to_write(self, part: Chosen, *, asked: list[str]) -> list[str]:
+        """Store what of a part needs no write; CRM ids of all others."""
+        self.report.take(len(part.frame), others=part.others)
+        with self.report.timed("decide"):
+            looked = self._looking.at(part.frame)
+        self._storing.found(looked)
+        if looked.seen is None:
+            return []
+        seen = looked.seen
+        self._storing.unwritten(seen.take(~seen.brings))
+        ids: list[str] = self._not_refused(seen.take(seen.brings), asked=asked).linked.links["crm_id"].tolist()
+        return ids
+
+    def _not_refused(self, seen: Seen, *, asked: list[str]) -> Seen:
+        """Those that QBench did not refuse before, as their CRM records still are, unless they are asked for."""
+        readings = seen.linked.readings
+        with self._store.transaction() as connection:
+            latest = change_outcomes(connection, self.order.state, crm_ids=readings["crm_id"].tolist())
+        refused = latest[latest["error_type"].isin(REFUSALS)]
+        known = set(zip(refused["crm_id"], refused["stamp"], strict=True))
+        same = [pair in known for pair in zip(readings["crm_id"], readings["stamp"], strict=True)]
+        again = pd.Series(same, index=readings.index, dtype=bool) & ~readings["crm_id"].isin(asked)
+        self.report.add(latest[latest["crm_id"].isin(readings.loc[again, "crm_id"])])
+        return seen.take(~again)
+
+    def _require_few(self, planned: int) -> None:
+        """Raises TooManyChangesError where more records of QBench would change than may."""
+        order = self.order
+        with self._store.transaction() as connection:
+            limit = self._policy.limit(count_links(connection, order.state))
+        self.report.to_change, self.report.limit = planned, limit
+        if planned > limit:
+            records = MODELS[order.record.record_type].qbench_object
+            raise TooManyChangesError(integration=order.integration, service=order.crm, records=records, planned=planned, limit=limit)

@@ -1,0 +1,81 @@
+"""What became of CRM records' changes on their way into QBench, in words; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from crm_pipeline.errors import NotFitForQBenchException, PingPongException, record_errors
+from crm_pipeline.frames import no_text
+from crm_pipeline.model import Outcome
+from crm_pipeline.schemas import CHANGE_OUTCOMES
+from crm_pipeline.sync.returning.looking import Linked, Seen
+from crm_pipeline.sync.returning.reasons import PING_PONG, written
+
+
+def of_stopped(linked: Linked, error_type: pd.Series) -> pd.DataFrame:
+    """The outcomes (schemas.CHANGE_OUTCOMES) of readings that change nothing, for these record errors (str)."""
+    return _outcomes(linked, error_type, [None] * len(linked), done=Outcome.SKIPPED)
+
+
+def of_unwritten(seen: Seen) -> pd.DataFrame:
+    """The outcomes (schemas.CHANGE_OUTCOMES) of readings that need no write."""
+    return _outcomes(
+        seen.linked, unfit(seen.reasons), _reasons(seen, [[] for _ in seen.values], no_text(seen.reasons.index)), done=Outcome.UNCHANGED
+    )
+
+
+def of_written(seen: Seen, results: pd.DataFrame) -> pd.DataFrame:
+    """The outcomes (schemas.CHANGE_OUTCOMES) of readings that were written, by what QBench answered (schemas.SOURCE_RESULTS, in order)."""
+    lost = [set(str(names).split(", ")) if pd.notna(names) else set() for names in results["error_fields"]]
+    there = results["content"].notna()
+    fields = [
+        [name for name in values if is_there and name not in missing]
+        for values, is_there, missing in zip(seen.values, there, lost, strict=True)
+    ]
+    details = [_listed(code=code, fields=names) for code, names in zip(results["error_code"], results["error_fields"], strict=True)]
+    error_type = results["error_type"].fillna(unfit(seen.reasons))
+    return _outcomes(seen.linked, error_type, _reasons(seen, fields, pd.Series(details, dtype="str")), done=Outcome.UPDATED)
+
+
+def unfit(reasons: pd.DataFrame) -> pd.Series:
+    """The record error (str) of each row whose units are not all taken; ``reasons``: a column per unit."""
+    some = reasons.notna().any(axis=1)
+    held = reasons.eq(PING_PONG).any(axis=1)
+    error = no_text(reasons.index).mask(some, NotFitForQBenchException.__name__)
+    return error.mask(held, PingPongException.__name__)
+
+
+def _outcomes(linked: Linked, error_type: pd.Series, reasons: Sequence[str | None], *, done: Outcome) -> pd.DataFrame:
+    errors = record_errors()
+    return CHANGE_OUTCOMES.build(
+        {
+            "crm_id": linked.readings["crm_id"],
+            "qbench_id": linked.links["qbench_id"].astype("Int64"),
+            "stamp": linked.readings["stamp"],
+            "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(str(done)),
+            "error_type": error_type,
+            "reason": pd.Series(list(reasons), dtype="str"),
+            "waits_on": error_type.map({name: str(error.waits_on) for name, error in errors.items()}),
+            "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
+        }
+    )
+
+
+def _reasons(seen: Seen, fields: Sequence[Sequence[str]], details: pd.Series) -> list[str | None]:
+    """Per row: what was written, what was not taken and why, and which conflicts were decided for whom."""
+    told: list[list[str]] = [[written(names)] if names else [] for names in fields]
+    for row in details.index[details.notna()]:
+        told[row].append(details.at[row])
+    for row in seen.reasons.index[seen.reasons.notna().any(axis=1)]:
+        told[row].append("not taken: " + ", ".join(f"{unit} ({why})" for unit, why in seen.reasons.loc[row].dropna().items()))
+    lost = seen.conflicts
+    rows = dict(zip(seen.linked.links["crm_id"], seen.reasons.index, strict=True))
+    for (crm_id, winner), units in lost.groupby(["crm_id", "winner"], sort=False)["field"] if len(lost) else ():
+        told[rows[crm_id]].append(f"conflict, the value of {winner} stands: " + ", ".join(units))
+    return ["; ".join(parts) or None for parts in told]
+
+
+def _listed(**parts: object) -> str | None:
+    return "; ".join(f"{name}: {value}" for name, value in parts.items() if pd.notna(value)) or None

@@ -1,0 +1,21 @@
+"""The words of an outcome's reason that are read again: which fields of QBench were written, and that one is held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+PING_PONG = "ping_pong"
+"""Why a value is not taken that was written in both directions again and again; beside those of mapping.inverse.Reason."""
+
+_WRITTEN = "written: "
+
+
+def written(fields: Sequence[str]) -> str:
+    """The part of a reason that says which QBench fields were written."""
+    return _WRITTEN + ", ".join(fields)
+
+
+def fields_written(reason: str | None) -> frozenset[str]:
+    """The QBench fields that a reason says were written."""
+    parts = (reason or "").split("; ")
+    return frozenset(name for part in parts if part.startswith(_WRITTEN) for name in part.removeprefix(_WRITTEN).split(", "))
