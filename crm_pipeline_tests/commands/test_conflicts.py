@@ -116,6 +116,9 @@ def test_a_value_is_put_back_only_where_its_conflict_is_known_and_its_field_come
     desk.bench.sandbox.tenant.add_customer(id=12, customer_name="Lab 12")
     tell(desk, {"crm_id": crm_ids[12]})
     [found] = desk.json("conflicts")
-    for number, remedy in ((found["id"], "Description does not come back from salesforce by today's mapping"), (99_999, "kept for 30 days")):
+    for number, remedy in (
+        (found["id"], "Description does not come back from salesforce by today's mapping"),
+        (99_999, "kept for 30 days"),
+    ):
         result = desk.type("conflicts", "restore", str(number))
         assert (result.exit_code, remedy in result.output) == (1, True), result.output

@@ -268,7 +268,9 @@ class _Part:
             for frame in (sides.raw, sides.wanted.values, sides.wanted.forms, sides.wanted.whole, sides.pairs)
         )
         creates = rows["operation"].eq(Operation.CREATE)
-        when = pd.Series(pd.Timestamp(read_at), index=rows.index).astype("datetime64[us, UTC]").mask(creates)
+        # Nobody else writes meanwhile: our last write is over, whatever the clock of the host says that made it.
+        after = pairs["touched_at"] + pd.Timedelta("1us")
+        when = after.where(after.gt(pd.Timestamp(read_at)), pd.Timestamp(read_at)).mask(creates)
         situations = rows["operation"].map({str(operation): str(one) for operation, one in _SITUATIONS.items()}).astype("str")
         pairs = PAIRS.build(pairs.assign(crm_id=rows["crm_id"], situation=situations, read_at=when))
         return _Part(positions, creates.to_numpy(), rows["object"], raw, Wanted(values, forms, whole), pairs)

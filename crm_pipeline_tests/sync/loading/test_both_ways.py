@@ -26,7 +26,7 @@ from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.loading.preview import Preview
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CRM_FIELDS, EVERYTHING, OBJECTS, Bench, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, EVERYTHING, OBJECTS, Bench, contact, customer
 from crm_pipeline_tests.sync.loading.test_refused_values import TESTING
 from crm_pipeline_tests.tenants import both_ways
 
@@ -401,3 +401,52 @@ def test_a_plan_shows_what_the_load_does(bench: Bench) -> None:
     edit(bench, crm_id, description="theirs")
     assert planned() == {"unchanged": 1}
     assert (conflicts(bench), pending(bench, spec)) == ([], [])
+
+
+def test_a_contact_goes_both_ways_as_its_account_does_and_a_case_correction_travels(bench: Bench) -> None:
+    mapped = {
+        name: {"from": field, **BOTH} for name, field in {"last_name": "last_name", "phone": "phone", "email": "email_address"}.items()
+    }
+    spec = both_ways(bench.spec(), contacts=mapped)
+    bench.given(spec, ACCOUNT, customer(1))
+    bench.stage(spec, CONTACT, contact(2, of=1, last_name="mcdonald"))
+    bench.load(spec, CONTACT)
+    [(crm_id,)] = bench.rows("SELECT crm_id FROM crm_pipeline.link WHERE record_type = 'contact'")
+    assert bench.outcomes(CONTACT) == {2: ("created", None)}
+    names = CRM_FIELDS[bench.crm, CONTACT]
+    theirs = {names["phone"]: "+1 (512) 555-0102", names["email"]: "Person2@Labs.Example.org"}
+    if bench.crm == "salesforce":
+        bench.sandbox.org.update("Contact", crm_id, theirs)
+    else:
+        bench.sandbox.portal.update("contacts", crm_id, theirs)
+    bench.stage(spec, CONTACT, contact(2, 200, of=1, last_name="McDonald"))
+    bench.load(spec, CONTACT)
+
+    assert bench.values(CONTACT, names["last_name"]) == ["McDonald"]
+    assert bench.values(CONTACT, names["phone"]) == ["+1 (512) 555-0102"]
+    assert conflicts(bench) == []
+    assert bench.rows("SELECT crm_id FROM crm_pipeline.crm_record WHERE pending") == []
+
+
+def test_a_record_that_is_gone_from_the_crm_is_told_by_the_write(bench: Bench) -> None:
+    spec = two_way(bench)
+    crm_id = one_customer(bench, spec, comments="old")
+    edited(bench, spec, comments="new")
+    if bench.crm == "salesforce":
+        bench.sandbox.org.delete("Account", crm_id)
+    else:
+        bench.sandbox.portal.archive("companies", crm_id)
+    bench.load(spec, ACCOUNT)
+
+    assert bench.outcomes() == {1: ("skipped", "DeletedInCrmException")}
+
+
+def test_a_write_of_a_host_whose_clock_is_ahead_makes_no_fresh_reading_say_nothing(salesforce: Bench) -> None:
+    spec = two_way(salesforce)
+    one_customer(salesforce, spec, comments="old")
+    with salesforce.store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE crm_pipeline.link SET touched_at = now() + interval '1 hour'")
+    edited(salesforce, spec, comments="new")
+    salesforce.load(spec, ACCOUNT)
+
+    assert shown(salesforce) == ["new"]
