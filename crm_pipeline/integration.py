@@ -22,6 +22,7 @@ from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.refusals import entries_back, refusals
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, Filter, MatchKey, RecordSpec
+from crm_pipeline.mapping.targets import routes_back
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS, RecordType
 from crm_pipeline.qbench.fields import KEPT_BY_QBENCH, LONGEST, NEVER_BLANK
 from crm_pipeline.qbench.settings import QBenchSettings
@@ -30,7 +31,10 @@ from crm_pipeline.sync.extracting.staging import ComingBack
 from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
+from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.translation import Translated
+
+NOTHING_BACK = "no mapping has a `direction` that brings anything back; give one `direction: both` or `from_crm`"
 
 FirstLoad = Literal["manual", "automatic", "none"]
 
@@ -138,6 +142,16 @@ class LinkChecks(LinkPolicy):
     ] = "20 3 * * *"
 
 
+class FromCrms(ReturnPolicy):
+    """When and how what people change in the CRMs is brought into QBench."""
+
+    schedule: Annotated[
+        str,
+        AfterValidator(_cron),
+        Field(description="When to look for changes in the CRMs: cron, in UTC.", examples=["35 * * * *"]),
+    ] = "35 * * * *"
+
+
 class IntegrationAttributes(YamlModel):
     """What an integration is, of what its YAML says."""
 
@@ -213,6 +227,13 @@ class IntegrationAttributes(YamlModel):
             examples=[{"when_deleted": "report"}],
         ),
     ] = LinkChecks()
+    from_crms: Annotated[
+        FromCrms,
+        Field(
+            description="What people change in the CRMs is brought into QBench, where a mapping's `direction` asks for it.",
+            examples=[{"schedule": "35 * * * *", "most_changed": 200}],
+        ),
+    ] = FromCrms()
     alerts: Annotated[
         AlertSettings | SkipJsonSchema[None],
         Field(
@@ -264,11 +285,10 @@ class IntegrationAttributes(YamlModel):
             found = refusals(spec, external_keys=keys, kept=KEPT_BY_QBENCH[record_type], altering=altering)
             yield from (problem.below(MODELS[record_type].plural) for problem in found)
         if self.qbench.writes and not self.ways_back:
-            message = (
-                "no mapping has a `direction` that brings anything back; give one `direction: both` or `from_crm`, or leave `writes` away"
-            )
-            yield Problem(("qbench", "writes"), message)
-        elif not self.qbench.writes:
+            yield Problem(("qbench", "writes"), f"{NOTHING_BACK}, or leave `writes` away")
+        if self.from_crms != FromCrms() and not self.ways_back:
+            yield Problem(("from_crms",), f"{NOTHING_BACK}, or leave `from_crms` away")
+        if not self.qbench.writes:
             message = "it writes into QBench, which `qbench.writes: true` must allow; set that too, or leave `direction` away"
             yield from (Problem((*path, "direction"), message) for path in self.ways_back)
 
@@ -281,6 +301,15 @@ class IntegrationSpec(IntegrationAttributes):
     """One integration: its name (the folder's) and what its YAML says."""
 
     name: Annotated[str, Field(description="The integration's name.", examples=["acme"], pattern=NAME_PATTERN)]
+
+    @property
+    def returning(self) -> Mapping[str, Mapping[RecordType, RecordSpec]]:
+        """By CRM the record types of which something comes back from there, accounts first; CRMs of which nothing does are left out."""
+        found = {
+            crm: {record_type: record for record_type, record in self.records.items() if routes_back(record, crm=crm, crm_fields=None)}
+            for crm in self.crms.configured
+        }
+        return MappingProxyType({crm: MappingProxyType(records) for crm, records in found.items() if records})
 
     @property
     def reading(self) -> Reading:

@@ -68,6 +68,13 @@ class CrmSettings(AllowsHttp):
             examples=[True],
         ),
     ] = True
+    receive: Annotated[
+        bool,
+        Field(
+            description="false pauses what comes back from this CRM; once it is true again, what changed meanwhile is taken up.",
+            examples=[True],
+        ),
+    ] = True
 
     late_seconds: Annotated[
         float,

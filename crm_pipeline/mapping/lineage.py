@@ -8,7 +8,7 @@ from crm_pipeline.mapping.addresses import parts_of, possible_types
 from crm_pipeline.mapping.filters import CUSTOMER_PREFIX, fields_named
 from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.spec import FieldEntry, RecordSpec, as_source
-from crm_pipeline.mapping.targets import targets
+from crm_pipeline.mapping.targets import routes_back, targets
 from crm_pipeline.model import MODELS, RecordType
 
 PHONE_TYPE = "phone_number_type"
@@ -54,6 +54,17 @@ def crm_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, ...]]:
         elif target.group is not None:
             names = parts[target.crm_field]
         found[target.crm_field] = tuple(name for name in names if name in known)
+    return found
+
+
+def returned_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, ...]]:
+    """The CRM fields behind each QBench field that takes something back from the CRM, as its standard objects have them."""
+    phone_type = spec.map.sources().get(PHONE_TYPE)
+    found: dict[str, tuple[str, ...]] = {}
+    for route in routes_back(spec, crm=crm, crm_fields=None):
+        sources = [route.source, phone_type if route.target.source == MODELS[spec.record_type].phone else None]
+        for field in [source.from_ for source in sources if source is not None and source.from_ is not None]:
+            found[field] = (*found.get(field, ()), route.target.crm_field)
     return found
 
 

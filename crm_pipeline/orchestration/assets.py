@@ -19,6 +19,7 @@ from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
+from crm_pipeline.orchestration.changes import build_from_crms
 from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
 from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.hourly import HourlyAssets
@@ -42,6 +43,7 @@ from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import Translate, asset_of, untranslated
 from crm_pipeline.orchestration.windows import backfill_policy, hourly_partitions, partition_label, window
+from crm_pipeline.store.alerts import BACK_FROM
 from crm_pipeline.store.staging import count_of_other_mapping
 
 
@@ -52,17 +54,19 @@ def build_integration(spec: IntegrationSpec, translate: Translate = untranslated
     """
     specs = AssetSpecs(spec, translate)
     hourly = _hourly_assets(spec, specs)
-    definitions = _build_syncing(spec, specs, hourly)
+    way_back, returning = build_from_crms(spec, specs)
+    definitions = dg.Definitions.merge(_build_syncing(spec, specs, hourly), way_back)
     if spec.alerts is None:
         return definitions
     loads = {crm: keys for crm, keys in hourly.loads.items() if crm not in hourly.paused}
+    loads |= {f"{BACK_FROM}{crm}": keys for crm, keys in returning.loads.items() if crm not in returning.paused}
     alerts = build_alerts(spec, spec.alerts, watched=definitions, loads=loads)
     return dg.Definitions.merge(definitions, dg.Definitions(sensors=[alerts]))
 
 
 def _hourly_assets(spec: IntegrationSpec, specs: AssetSpecs) -> HourlyAssets:
     partitions = hourly_partitions(spec.start)
-    freshness = freshness_policy(spec)
+    freshness = freshness_policy(spec, spec.schedule)
     records = spec.records.values()
     return HourlyAssets(
         read=[

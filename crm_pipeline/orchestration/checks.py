@@ -185,7 +185,7 @@ def log_checks(context: dg.AssetExecutionContext, results: Sequence[dg.AssetChec
     for result in results:
         context.log_event(
             dg.AssetCheckEvaluation(
-                asset_key=context.asset_key,
+                asset_key=result.asset_key or context.asset_key,
                 check_name=str(result.check_name),
                 passed=result.passed,
                 metadata=result.metadata,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +17,7 @@ from crm_pipeline.frames import FrameSchema
 from crm_pipeline.model import Outcome
 from crm_pipeline.sync.links.check import LinkReport
 from crm_pipeline.sync.loading.report import LoadReport
+from crm_pipeline.sync.returning.report import ReturnReport
 
 if TYPE_CHECKING:
     from crm_pipeline.source import Gap
@@ -67,6 +69,29 @@ def load_metadata(report: LoadReport, calls: Mapping[str, int], *, floor: Mappin
     }
 
 
+def return_metadata(report: ReturnReport, calls: Mapping[str, int]) -> dict[str, Any]:
+    """What a run that brings changes home did: readings, outcomes, values by what was decided, conflicts by the side that won, calls.
+
+    ``records_changed``: QBench records; ``open_records``: changes that are tried again by themselves.
+    """
+    return {
+        ROW_COUNT: sum(report.outcomes.values()),
+        "rows": report.rows,
+        "others": report.others,
+        "not_linked": report.unlinked,
+        "read_again": report.read_again,
+        **{str(outcome): report.outcomes.get(outcome, 0) for outcome in Outcome},
+        "records_changed": report.changed,
+        **{f"values_{verdict}": count for verdict, count in sorted(report.verdicts.items())},
+        **{f"conflicts_{winner}_won": count for winner, count in sorted(report.conflicts.items())},
+        **({"fields_changed": ", ".join(f"{name} {count}" for name, count in report.fields.most_common())} if report.fields else {}),
+        "open_records": report.retryable,
+        **calls_metadata(calls),
+        "seconds": round(report.seconds, 2),
+        **{f"seconds_{phase}": round(seconds, 2) for phase, seconds in sorted(report.phases.items())},
+    }
+
+
 def limits_metadata(limits: Limits, *, calls: int, seconds: float) -> dict[str, float]:
     """How much of the CRM's limits is used, in percent: of the pace by this load, of the day's calls by everyone."""
     shares: dict[str, float] = {}
@@ -85,7 +110,10 @@ def notes_list(report: LoadReport) -> str:
 class Calling(Protocol):
     """A client of QBench or of a CRM."""
 
-    calls: CallCounter
+    @property
+    def calls(self) -> CallCounter:
+        """The HTTP calls made so far."""
+        ...
 
 
 class Spent:
@@ -142,19 +170,20 @@ def error_table(report: LoadReport, *, pages: Mapping[int, str] | None = None) -
 
     ``pages``: the address of the record's page in the CRM, by QBench id, for those that have one.
     """
-    if not report.errors:
+    return sample_table(report.errors, report.samples, of="QBench ids", pages=pages or {})
+
+
+def sample_table(errors: Counter[str], samples: Mapping[str, Sequence[int | str]], *, of: str, pages: Mapping[Any, str]) -> str:
+    """Errors by type as a markdown table, most frequent first, with some ids, linked to their ``pages``; ``of``: what they are."""
+    if not errors:
         return "No record was skipped, deferred or refused."
     meanings = {name: error.meaning for name, error in record_errors().items()}
-    known = pages or {}
 
     def ids(name: str) -> str:
-        return ", ".join(f"[{qbench_id}]({known[qbench_id]})" if qbench_id in known else str(qbench_id) for qbench_id in samples(name))
+        return ", ".join(f"[{one}]({pages[one]})" if one in pages else str(one) for one in samples.get(name, ()))
 
-    def samples(name: str) -> list[int]:
-        return report.samples.get(name, [])
-
-    rows = [f"| {name} | {count} | {ids(name)} | {meanings.get(name, '')} |" for name, count in report.errors.most_common()]
-    return "\n".join(["| error | records | QBench ids (some) | meaning |", "| --- | ---: | --- | --- |", *rows])
+    rows = [f"| {name} | {count} | {ids(name)} | {meanings.get(name, '')} |" for name, count in errors.most_common()]
+    return "\n".join([f"| error | records | {of} (some) | meaning |", "| --- | ---: | --- | --- |", *rows])
 
 
 def findings_table(reports: Sequence[LinkReport]) -> str:

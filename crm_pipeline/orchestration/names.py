@@ -24,6 +24,18 @@ def load_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[st
     return [integration, crm.name, crm.usual(record_type).asset]
 
 
+def changes_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[str]:
+    """Asset key of what changed in a CRM: ``account_changes``, where ``accounts`` are loaded."""
+    asset = crm.usual(record_type).asset
+    one = f"{asset.removesuffix('ies')}y" if asset.endswith("ies") else asset.removesuffix("s")
+    return [integration, crm.name, f"{one}_changes"]
+
+
+def returned_key(integration: str, crm: CrmKind, record_type: RecordType) -> list[str]:
+    """Asset key of the QBench records into which a CRM's changes are brought."""
+    return [integration, "qbench", f"{MODELS[record_type].qbench_object}_from_{crm.name}"]
+
+
 def links_key(integration: str, crm: CrmKind) -> list[str]:
     """Asset key of the check of a CRM's links."""
     return [integration, crm.name, LINKS]
@@ -47,6 +59,21 @@ def resource_key(integration: str, service: str) -> str:
 def job_name(integration: str) -> str:
     """Name of the integration's job."""
     return f"{integration}__sync"
+
+
+def from_crms_job_name(integration: str) -> str:
+    """Name of the job that brings what changed in the CRMs into QBench."""
+    return f"{integration}__from_crms"
+
+
+def from_crms_schedule_name(integration: str) -> str:
+    """Name of its schedule."""
+    return f"{integration}__from_crms_schedule"
+
+
+def from_crms_retry_sensor_name(integration: str) -> str:
+    """Name of the sensor that takes up what stayed open of it."""
+    return f"{integration}__from_crms_retries"
 
 
 def retry_sensor_name(integration: str) -> str:

@@ -62,7 +62,7 @@ def build_retry_sensor(
         closed = partitions.get_partition_keys()
         standing = for_retries(context.instance, set(closed).intersection(chain(*of_crms.values())), partitions, hourly=hourly)
         requests = [list(_requests(spec, crm, of_crms[crm], closed, standing=standing, loads=loads)) for crm, loads in free.items()]
-        new = _not_made_yet(context.instance, [one for of_each in zip_longest(*requests) for one in of_each if one is not None])
+        new = not_made_yet(context.instance, [one for of_each in zip_longest(*requests) for one in of_each if one is not None])
         yield from new[:MOST_REQUESTS]
         if not new:
             yield dg.SkipReason(f"integration {spec.name}: nothing is due that may run and was not requested within the hour")
@@ -70,7 +70,7 @@ def build_retry_sensor(
     return sensor
 
 
-def _not_made_yet(instance: dg.DagsterInstance, requests: Sequence[dg.RunRequest]) -> list[dg.RunRequest]:
+def not_made_yet(instance: dg.DagsterInstance, requests: Sequence[dg.RunRequest]) -> list[dg.RunRequest]:
     """The requests without those whose run was launched before: Dagster would pass over them, and they would take the others' places."""
     keys = [str(request.run_key) for request in requests]
     runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: keys})) if keys else []

@@ -9,13 +9,13 @@ import dagster as dg
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields
+from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields, returned_sources
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import COLUMN_SCHEMA, column_schema
 from crm_pipeline.orchestration.translating import AssetProps, Translate, translated, untranslated
-from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
+from crm_pipeline.schemas import CHANGE_OUTCOMES, CRM_RECORDS, OUTCOMES, RAW, normalized_schema
 
 QBENCH = "qbench"
 """The kind of what is read from QBench. Dagster shows the name of a kind that it has no picture of."""
@@ -42,6 +42,10 @@ def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:
         yield _raw(spec, record)
         yield _normalized(spec, record)
         yield from (_load(spec, kind, record) for kind in kinds)
+    for kind in kinds:
+        for record in spec.returning.get(kind.name, {}).values():
+            yield _changes(spec, kind, record)
+            yield _returned(spec, kind, record)
     for kind in kinds:
         yield _links(spec, kind)
         yield _resync(spec, kind)
@@ -84,6 +88,32 @@ def _load(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec) -> AssetProp
         "Green: all was done that can be. Red: materialize it again, only what is open is sent.",
         kinds={kind.name},
         columns=column_schema(OUTCOMES, fields=dict.fromkeys(written, f"field of {kind.title} that is written")),
+    )
+
+
+def _changes(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec) -> AssetProps:
+    back = dict.fromkeys((name for names_ in returned_sources(record, crm=kind.name).values() for name in names_), "field that comes back")
+    return _asset(
+        spec,
+        names.changes_key(spec.name, kind, record.record_type),
+        record_type=record.record_type,
+        description=f"The {MODELS[record.record_type].plural} that changed in {kind.title}, by its own stamps, staged as it gave them. "
+        f"All that changed in {kind.title} is read together; nothing is written.",
+        kinds={kind.name, "postgres"},
+        columns=column_schema(CRM_RECORDS, fields=back),
+    )
+
+
+def _returned(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec) -> AssetProps:
+    written = returned_sources(record, crm=kind.name)
+    return _asset(
+        spec,
+        names.returned_key(spec.name, kind, record.record_type),
+        record_type=record.record_type,
+        description=f"What people changed in {kind.title}, in QBench's {MODELS[record.record_type].qbench_object}, one outcome per record. "
+        "Green: all was done that can be. Red: materialize it again, only what is open is written.",
+        kinds={QBENCH},
+        columns=column_schema(CHANGE_OUTCOMES, fields=dict.fromkeys(written, "field of QBench that is written")),
     )
 
 

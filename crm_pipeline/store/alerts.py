@@ -31,14 +31,22 @@ FROM crm_pipeline.failure WHERE integration = :integration GROUP BY kind, subjec
 """
 _FORGET = "DELETE FROM crm_pipeline.failure WHERE integration = :integration AND kind = :kind AND subject = :subject"
 
-_RECORD_COUNTS = """
-SELECT crm, count(*) FILTER (WHERE outcome = 'failed') AS failed, count(*) AS total
-FROM crm_pipeline.outcome WHERE integration = :integration GROUP BY crm
+BACK_FROM = "qbench from "
+"""Before a CRM's name: what comes back from it."""
+
+_BOTH_WAYS = f"""
+SELECT crm AS way, outcome, attempts, retryable FROM crm_pipeline.outcome WHERE integration = :integration
+UNION ALL
+SELECT '{BACK_FROM}' || crm, outcome, attempts, retryable FROM crm_pipeline.change_outcome WHERE integration = :integration
 """
 
-_STUCK = """
-SELECT crm, count(*) AS stuck FROM crm_pipeline.outcome
-WHERE integration = :integration AND attempts > 0 AND (attempts >= :tries OR NOT retryable) GROUP BY crm
+_RECORD_COUNTS = f"""
+SELECT way, count(*) FILTER (WHERE outcome = 'failed') AS failed, count(*) AS total FROM ({_BOTH_WAYS}) AS latest GROUP BY way
+"""
+
+_STUCK = f"""
+SELECT way, count(*) AS stuck FROM ({_BOTH_WAYS}) AS latest
+WHERE attempts > 0 AND (attempts >= :tries OR NOT retryable) GROUP BY way
 """
 
 _SAVE_OPEN = """
@@ -95,15 +103,18 @@ def forget_failures(connection: Connection, integration: str, subject: Subject) 
 
 
 def record_counts(connection: Connection, integration: str) -> dict[str, RecordCounts]:
-    """All records by their latest outcome, per CRM."""
+    """All records by their latest outcome, per CRM, and what comes back from it (``BACK_FROM``)."""
     rows = connection.execute(text(_RECORD_COUNTS), {"integration": integration})
-    return {row.crm: RecordCounts(failed=row.failed, total=row.total) for row in rows}
+    return {row.way: RecordCounts(failed=row.failed, total=row.total) for row in rows}
 
 
 def stuck_records(connection: Connection, integration: str, *, tries: int) -> dict[str, int]:
-    """Per CRM that has any, the records that failed that often in a row for a passing cause, in one version, or were given up."""
+    """The records that failed that often in a row for a passing cause, in one version, or were given up; as ``record_counts``.
+
+    CRMs without any are left out.
+    """
     rows = connection.execute(text(_STUCK), {"integration": integration, "tries": tries})
-    return {row.crm: row.stuck for row in rows}
+    return {row.way: row.stuck for row in rows}
 
 
 def save_incidents(

@@ -12,7 +12,9 @@ from sqlalchemy import Connection, text
 from crm_pipeline.model import WaitsOn
 from crm_pipeline.schemas import CHANGE_OUTCOMES
 from crm_pipeline.store.crm_state import Attempt, CrmState
+from crm_pipeline.store.ledger import OpenRecords, told_open
 from crm_pipeline.store.rows import column, fetch, time_column
+from crm_pipeline.store.staging import Window
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _COLUMNS = ", ".join(CHANGE_OUTCOMES.names)
@@ -96,7 +98,24 @@ WHERE told.integration = :integration AND told.crm = :crm AND told.record_type =
 
 _BY_TYPE = f"""
 SELECT error_type, count(*) AS records FROM crm_pipeline.change_outcome
-WHERE {_KEY} AND error_type IS NOT NULL GROUP BY error_type ORDER BY error_type
+WHERE {_KEY} AND error_type IS NOT NULL AND NOT retryable GROUP BY error_type ORDER BY records DESC, error_type
+"""
+
+_OPEN = f"""
+SELECT error_type, count(*) AS records, max(attempts) AS most_attempts, min(next_attempt_at) AS next_attempt_at
+FROM crm_pipeline.change_outcome WHERE {_KEY} AND next_attempt_at IS NOT NULL
+GROUP BY error_type ORDER BY records DESC, error_type
+"""
+
+_OPEN_HOURS = """
+SELECT DISTINCT CAST(extract(epoch FROM date_trunc('hour', staged.stamp, 'UTC')) AS bigint) AS hour
+FROM crm_pipeline.crm_record AS staged
+JOIN crm_pipeline.link USING (integration, crm, record_type, crm_id)
+LEFT JOIN crm_pipeline.change_outcome AS latest USING (integration, crm, record_type, crm_id)
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND link.status = 'live'
+  AND (CAST(:since AS bigint) IS NULL OR staged.stamp >= to_timestamp(CAST(:since AS bigint))) AND staged.stamp < to_timestamp(:until)
+  AND (staged.pending OR latest.crm_id IS NULL OR latest.retryable OR latest.stamp IS DISTINCT FROM staged.stamp)
+ORDER BY hour
 """
 
 
@@ -165,5 +184,15 @@ def crm_ids_with_error(connection: Connection, state: CrmState, error_type: str)
 
 
 def change_errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
-    """How many latest outcomes have each record error."""
+    """The changes whose latest outcome names an error and is not tried again by itself, counted by it, most frequent first."""
     return {row.error_type: row.records for row in connection.execute(text(_BY_TYPE), asdict(state))}
+
+
+def open_changes(connection: Connection, state: CrmState) -> OpenRecords:
+    """The changes that failed for a passing cause and are to be tried again by themselves."""
+    return told_open(connection.execute(text(_OPEN), asdict(state)).all())
+
+
+def open_change_hours(connection: Connection, state: CrmState, *, window: Window) -> list[int]:
+    """The hours (their starts in Unix seconds) of a window of stamps with readings of linked records that are not settled."""
+    return list(connection.execute(text(_OPEN_HOURS), {**asdict(state), "since": window.since, "until": window.until}).scalars())

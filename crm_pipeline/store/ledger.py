@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from crm_pipeline.store.crm_state import CrmState
 
@@ -76,7 +76,11 @@ def ids_with_error(connection: Connection, state: CrmState, error_type: str) -> 
 
 def open_records(connection: Connection, state: CrmState) -> OpenRecords:
     """The records that failed for a passing cause and are to be tried again by themselves."""
-    rows = connection.execute(text(_OPEN_RECORDS), asdict(state)).all()
+    return told_open(connection.execute(text(_OPEN_RECORDS), asdict(state)).all())
+
+
+def told_open(rows: Sequence[Row[Any]]) -> OpenRecords:
+    """The records that are tried again, from a row per error: ``error_type``, ``records``, ``most_attempts``, ``next_attempt_at``."""
     return OpenRecords(
         errors={row.error_type: row.records for row in rows},
         most_attempts=max((row.most_attempts for row in rows), default=0),

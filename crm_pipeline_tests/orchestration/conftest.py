@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,30 +57,47 @@ class Dagster:
     _built: list[tuple[IntegrationSpec, dg.Definitions]] = field(default_factory=list)
 
     def run(
-        self, spec: IntegrationSpec, partition: str, *, until: str | None = None, assets: Sequence[str] | None = None
+        self,
+        spec: IntegrationSpec,
+        partition: str,
+        *,
+        until: str | None = None,
+        assets: Sequence[str] | None = None,
+        job_of: Callable[[str], str] = job_name,
     ) -> dg.ExecuteInProcessResult:
-        """Run the integration's job for a partition, or for the range from it ``until`` another; all assets or some of them."""
-        job = self.definitions(spec).resolve_job_def(job_name(spec.name))
+        """Run a job of the integration for a partition, or for the range from it ``until`` another; all assets or some of them."""
+        job = self.definitions(spec).resolve_job_def(job_of(spec.name))
         selection = None if assets is None else [dg.AssetKey([spec.name, *asset.split("/")]) for asset in assets]
         if until is None:
             return job.execute_in_process(partition_key=partition, instance=self.instance, raise_on_error=False, asset_selection=selection)
         tags = {"dagster/asset_partition_range_start": partition, "dagster/asset_partition_range_end": until}
         return job.execute_in_process(tags=tags, instance=self.instance, raise_on_error=False, asset_selection=selection)
 
-    def launch(self, spec: IntegrationSpec, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        """Run what a schedule or sensor of the integration requests."""
-        job = self.definitions(spec).resolve_job_def(job_name(spec.name))
+    def launch(
+        self, spec: IntegrationSpec, request: dg.RunRequest, *, job_of: Callable[[str], str] = job_name
+    ) -> dg.ExecuteInProcessResult:
+        """Run what a schedule or sensor of a job of the integration requests."""
+        job = self.definitions(spec).resolve_job_def(job_of(spec.name))
         key = {} if request.run_key is None else {RUN_KEY_TAG: request.run_key}
         return job.execute_in_process(
             tags={**request.tags, **key}, instance=self.instance, raise_on_error=False, asset_selection=request.asset_selection
         )
 
-    def ticked(self, spec: IntegrationSpec, *, at: datetime) -> tuple[list[dg.RunRequest], str | None]:
-        """What the integration's schedule requests at a time, or why it skips."""
+    def ticked(
+        self, spec: IntegrationSpec, *, at: datetime, schedule_of: Callable[[str], str] = schedule_name
+    ) -> tuple[list[dg.RunRequest], str | None]:
+        """What a schedule of the integration requests at a time, or why it skips."""
         definitions = self.definitions(spec)
         with Ticking(self.instance, at=at, definitions=definitions) as context:
-            evaluated = definitions.resolve_schedule_def(schedule_name(spec.name)).evaluate_tick(context)
+            evaluated = definitions.resolve_schedule_def(schedule_of(spec.name)).evaluate_tick(context)
         return list(evaluated.run_requests or []), evaluated.skip_message
+
+    def sensed(self, spec: IntegrationSpec, *, sensor_of: Callable[[str], str]) -> list[dg.RunRequest]:
+        """What a sensor of the integration requests now."""
+        definitions = self.definitions(spec)
+        with dg.build_sensor_context(instance=self.instance, definitions=definitions) as context:
+            evaluated = definitions.resolve_sensor_def(sensor_of(spec.name)).evaluate_tick(context)
+        return list(evaluated.run_requests or [])
 
     def events(self) -> str:
         """Everything that all runs left in the event log, as it is stored."""

@@ -76,6 +76,30 @@ def test_run_of_which_dagster_has_not_said_whether_it_retries_is_left_for_the_ne
     assert found(instance, at=now + timedelta(minutes=2))[0] == ["acme"]
 
 
+HOURS = dg.HourlyPartitionsDefinition(start_date=datetime(2026, 11, 1, tzinfo=UTC), timezone="UTC")
+TOGETHER = [dg.AssetKey(["acme", "salesforce", f"{one}_changes"]) for one in ("account", "contact")]
+
+
+@dg.multi_asset(specs=[dg.AssetSpec(key, skippable=True) for key in TOGETHER], name="together", can_subset=True, partitions_def=HOURS)
+def changes(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    """Several assets of one step."""
+    if "fails" in context.run.tags:
+        raise dg.Failure(description="as the test wants it")
+    yield from (dg.MaterializeResult(asset_key=key) for key in context.selected_asset_keys)
+
+
+def test_step_of_several_assets_is_told_once_and_well_once_all_of_them_are(instance: dg.DagsterInstance) -> None:
+    watched = Watched.of("acme", dg.Definitions(assets=[changes]))
+    tags, hour = {"dagster/max_retries": "0"}, HOURS.get_first_partition_key()
+    dg.materialize([changes], instance=instance, partition_key=hour, tags={**tags, "fails": "yes"}, raise_on_error=False)
+    look = failed_runs(instance, watched, after=BEGINNING, now=datetime.now(UTC))
+    [name] = [failure.subject.name for failure in look.failures]
+    assert name == "acme/salesforce/account_changes"
+    for key, well in zip(TOGETHER, (False, True), strict=True):
+        dg.materialize([changes], instance=instance, partition_key=hour, tags=tags, selection=[key])
+        assert is_well(instance, watched, name, now=datetime.now(UTC)) is well
+
+
 def test_position_beyond_the_last_run_starts_at_the_last_run(instance: dg.DagsterInstance) -> None:
     run(instance, fails=True)
     _, last = found(instance, at=datetime.now(UTC))

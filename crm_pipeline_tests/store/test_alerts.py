@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from crm_pipeline.alerts.incidents import Failure, FailureKind, Incident, Subject
+from crm_pipeline.alerts.incidents import Failure, FailureKind, Incident, RecordCounts, Subject
 from crm_pipeline.store import alerts
 from crm_pipeline.store.database import Store
+from crm_pipeline_tests.store.test_change_outcomes import outcome, report
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BROKEN = Incident("run acme/x", "a run failed at acme/x", "r1")
@@ -94,3 +95,12 @@ def test_failure_met_twice_counts_once_and_the_latest_is_named(store: Store) -> 
         assert (stored.subject, stored.count, stored.latest) == (subject, 2, "r2")
         alerts.forget_failures(connection, "acme", subject)
         assert alerts.stored_failures(connection, "acme") == []
+
+
+def test_changes_that_come_back_are_counted_as_a_way_of_their_own(store: Store) -> None:
+    report(store, outcome("001A", "failed", error_type="A", retryable=True))
+    report(store, outcome("001B", "updated"))
+    with store.transaction() as connection:
+        assert alerts.record_counts(connection, "acme") == {"qbench from salesforce": RecordCounts(failed=1, total=2)}
+        assert alerts.stuck_records(connection, "acme", tries=1) == {"qbench from salesforce": 1}
+        assert alerts.stuck_records(connection, "acme", tries=2) == {}

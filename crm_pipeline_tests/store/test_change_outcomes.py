@@ -9,10 +9,20 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.schemas import CHANGE_OUTCOMES
-from crm_pipeline.store.change_outcomes import change_errors_by_type, change_outcomes, due_crm_ids, save_change_outcomes
+from crm_pipeline.store.change_outcomes import (
+    change_errors_by_type,
+    change_outcomes,
+    due_crm_ids,
+    open_change_hours,
+    open_changes,
+    save_change_outcomes,
+)
+from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import Attempt, Backoff
 from crm_pipeline.store.database import Store
-from crm_pipeline_tests.store.test_crm_state import ACCOUNTS, BACKOFF, BETA, query
+from crm_pipeline.store.staging import Window
+from crm_pipeline_tests.store.test_crm_records import reading, stage
+from crm_pipeline_tests.store.test_crm_state import ACCOUNTS, BACKOFF, BETA, link, query
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 AT_ONCE = replace(BACKOFF, first_seconds=0, longest_seconds=0)
@@ -88,3 +98,30 @@ def test_errors_are_counted_by_type(store: Store) -> None:
     report(store, outcome("001D", "updated"))
     with store.transaction() as connection:
         assert change_errors_by_type(connection, ACCOUNTS) == {"A": 1, "B": 2}
+
+
+def test_errors_that_pass_are_counted_apart_with_the_next_try(store: Store) -> None:
+    report(store, outcome("001A", "failed", error_type="B", retryable=True))
+    report(store, outcome("001B", "failed", error_type="A"))
+    with store.transaction() as connection:
+        assert change_errors_by_type(connection, ACCOUNTS) == {"A": 1}
+        found = open_changes(connection, ACCOUNTS)
+    assert (dict(found.errors), found.most_attempts, found.next_attempt_at is not None) == ({"B": 1}, 1, True)
+
+
+def test_hours_are_open_in_which_a_linked_record_is_not_settled_as_it_stands(store: Store) -> None:
+    """By the hour that they were read in: settled, of an older stamp, to be tried again, wanted again, never looked at, and no link."""
+    stamps = {f"001{letter}": NOON + timedelta(hours=number, minutes=59) for number, letter in enumerate("ABCDEF")}
+    stage(store, *(reading(crm_id, stamp) for crm_id, stamp in stamps.items()))
+    with store.transaction() as connection:
+        for number, crm_id in enumerate(["001A", "001B", "001C", "001D", "001E"]):
+            ACCOUNTS.save_links(connection, org_id="org", links=link(number, crm_id))
+    report(store, outcome("001A", "updated", stamps["001A"]))
+    report(store, outcome("001B", "updated", NOON))
+    report(store, outcome("001C", "failed", stamps["001C"], error_type="B", retryable=True))
+    report(store, outcome("001D", "updated", stamps["001D"]))
+    with store.transaction() as connection:
+        pend(connection, ACCOUNTS, crm_ids=["001D"])
+        noon = int(NOON.timestamp())
+        assert open_change_hours(connection, ACCOUNTS, window=Window(None, 2**32)) == [noon + 3_600 * hour for hour in (1, 2, 3, 4)]
+        assert open_change_hours(connection, ACCOUNTS, window=Window(noon + 7_200, noon + 10_800)) == [noon + 7_200]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -44,9 +43,9 @@ class ReturnPolicy(YamlModel):
     ] = 0.05
 
     @property
-    def look_back(self) -> timedelta:
+    def look_back_seconds(self) -> int:
         """How much earlier than its hour a window begins."""
-        return timedelta(minutes=self.look_back_minutes)
+        return round(self.look_back_minutes * 60)
 
     def limit(self, links: int) -> int:
         """How many QBench records one run may change, of a record type with this number of ``links``."""

@@ -17,7 +17,7 @@ import pandas as pd
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import ChangesCrm, Crm, CrmObject
 from crm_pipeline.errors import ConfigurationError, MappingError
-from crm_pipeline.mapping.targets import Target, routes_back
+from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_records import pend, stage_changed
@@ -128,8 +128,7 @@ class ReadChanges:
 
 
 def _targets(order: LoadOrder, crm_fields: pd.DataFrame | None) -> list[Target]:
-    routes = routes_back(order.record, crm=order.crm, crm_fields=crm_fields, country_format=order.settings.country_format)
-    return [route.target for route in routes]
+    return [route.target for route in order.way_back(crm_fields).routes]
 
 
 def _names(targets: Sequence[Target]) -> list[str]:
