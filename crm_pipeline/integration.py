@@ -266,7 +266,6 @@ class IntegrationAttributes(YamlModel):
             )
         ]
         problems += self._way_back_problems()
-        problems = problems or require_supported(self)
         if problems:
             raise ProblemsError(problems)
         return self
@@ -340,12 +339,6 @@ class IntegrationSpec(IntegrationAttributes):
             longest=LONGEST[record.record_type],
             never_blank=NEVER_BLANK[record.record_type],
         )
-
-
-def require_supported(attributes: IntegrationAttributes) -> list[Problem]:
-    """Why this version does not serve what is asked for: nothing is brought back into QBench yet."""
-    message = "not available in this version: what people change in a CRM is not written into QBench yet; leave `direction` away"
-    return [Problem((*path, "direction"), message) for path in attributes.ways_back]
 
 
 def _key_problems(crms: Mapping[str, CrmSettings]) -> Iterator[Problem]:
