@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, EditsCrm, clock_ahead_of
-from crm_pipeline.errors import DeletedInCrmException
+from crm_pipeline.errors import CrmFailsOnRecordException, DeletedInCrmException, NotInListException
 from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.inverse import Inverse, WayBack
 from crm_pipeline.model import MODELS
@@ -29,6 +29,7 @@ from crm_pipeline.store.staging import held, staged_errors
 from crm_pipeline.sync.merging.fields import Situation, Verdict
 from crm_pipeline.sync.merging.units import PAIRS, Decided, Shown, compared
 from crm_pipeline.sync.order import LoadOrder, objects_of, read
+from crm_pipeline.sync.planning.inclusion import listed
 from crm_pipeline.sync.returning import gates
 from crm_pipeline.sync.returning.reasons import PING_PONG, fields_written
 
@@ -139,6 +140,9 @@ class Looking:
             linked, stopped = _with_news(linked, stopped, stale, pd.concat(again.values(), ignore_index=True), began=began)
         counts = stopped.isna()
         seen = self._decided(linked.take(counts)) if counts.any() else None
+        if seen is not None and (left := self._left_lists(seen)).notna().any():
+            stopped = stopped.where(~counts, left.set_axis(stopped.index[counts]).reindex(stopped.index))
+            counts, seen = stopped.isna(), seen.take(left.isna()) if left.isna().any() else None
         return Looked(unlinked, (linked.take(~counts), stopped[~counts].reset_index(drop=True)), again, began, seen)
 
     def edited(self, seen: Seen) -> list[Times]:
@@ -195,6 +199,13 @@ class Looking:
             RAW.build(_of_each(links, raw[["qbench_id", "version", "content", "since"]]).fillna({"version": 0})),
         )
         return linked, gates.stopped(links, staged=raw["qbench_id"], errors=errors)
+
+    def _left_lists(self, seen: Seen) -> pd.Series:
+        """Of those that change their record of QBench, the record errors (str) of those outside the lists that the integration syncs."""
+        records = seen.linked.links[["object", "crm_id"]]
+        found = listed(self._crm, self._order, records[seen.brings])
+        errors = dict.fromkeys(found.outside, NotInListException.__name__) | dict.fromkeys(found.unread, CrmFailsOnRecordException.__name__)
+        return records["crm_id"].map(errors).astype("str").where(seen.brings)
 
     def _says_nothing(self, linked: Linked) -> pd.Series:
         """Which readings (bool) must be made again: they are older than what was decided last, failed, or lack a field."""
