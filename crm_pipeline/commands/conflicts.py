@@ -94,7 +94,7 @@ def restore(*, conflict_id: int, module: str) -> None:
         [name] = crm_names(spec, conflict.state.crm)
         order = order_of(spec, name, conflict.state.record_type, run_id="by hand")
         with connected(spec, name) as crm, closing(QBench(spec.qbench, integration=spec.name)) as source:
-            job = PuttingBack(order, store=store, crm=crm, source=source)
+            job = PuttingBack(order, store=store, crm=crm, source=source, back=spec.coming_back)
             with _alone(job, conflict):
                 written = job.run(conflict)
     loser = "QBench" if loser_of(conflict) is Side.QBENCH else name

@@ -20,7 +20,7 @@ from crm_pipeline.source import WritableSource
 from crm_pipeline.store.conflicts import Conflict, save_restored
 from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import stage_raw
+from crm_pipeline.sync.extracting.staging import ComingBack, stage
 from crm_pipeline.sync.merging.fields import Side
 from crm_pipeline.sync.order import LoadOrder, objects_of, read
 
@@ -35,12 +35,13 @@ def loser_of(conflict: Conflict) -> Side:
 
 @dataclass(frozen=True, slots=True)
 class PuttingBack:
-    """The two services of a conflict, and the state."""
+    """The two services of a conflict, the state, and what comes ``back`` to QBench."""
 
     order: LoadOrder
     store: Store
     crm: Crm
     source: WritableSource
+    back: ComingBack
 
     def run(self, conflict: Conflict) -> bool:
         """Write the loser's value where it stood; False where it stands there already, so that nothing is written.
@@ -58,7 +59,8 @@ class PuttingBack:
         if not stands and loser is Side.CRM:
             self._write_crm(conflict, link)
         with self.store.transaction() as connection:
-            stage_raw(connection, self.order.integration, self.order.record.record_type, frame=raw, late=True)
+            record_type = self.order.record.record_type
+            stage(connection, self.order.integration, record_type, frame=raw, source=self.source, back=self.back, late=True)
             if loser is Side.CRM:
                 pend(connection, self.order.state, crm_ids=[conflict.crm_id], objects=link["object"].tolist())
             save_restored(connection, conflict.id)

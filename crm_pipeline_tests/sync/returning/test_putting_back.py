@@ -70,7 +70,7 @@ class Case:
 
     def put_back(self) -> bool:
         with closing(self.bench.connect(self.spec)) as crm, closing(QBench(self.spec.qbench, integration="acme")) as source:
-            return PuttingBack(self.order, store=self.bench.store, crm=crm, source=source).run(self.conflict)
+            return PuttingBack(self.order, store=self.bench.store, crm=crm, source=source, back=self.spec.coming_back).run(self.conflict)
 
     def edit_in_crm(self, value: str) -> None:
         sandbox = self.bench.sandbox
@@ -103,7 +103,8 @@ def test_a_value_of_qbench_is_written_into_qbench_again_and_every_crm_gets_it(be
     assert case.put_back()
     assert case.held == (LOST, STANDS)
     assert case.conflict.restored_at is not None
-    assert bench.rows("SELECT content ->> 'comments', late FROM crm_pipeline.raw_record") == [(LOST, True)]
+    staged = "SELECT content ->> 'comments', late, since ->> 'comments' IS NOT NULL FROM crm_pipeline.raw_record"
+    assert bench.rows(staged) == [(LOST, True, True)]
 
 
 @pytest.mark.parametrize("winner", ["qbench", "crm"])
