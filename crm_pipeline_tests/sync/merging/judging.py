@@ -42,7 +42,7 @@ def judged(pipelines: Sequence[Pipeline], *, busy: int = 12, quiet: int = 8, idl
     still(pipelines, quiet, decide)
     written = [pipeline.world.writes for pipeline in pipelines]
     still(pipelines, idle, decide)
-    return [_judge(pipeline, pipeline.world.writes - before) for pipeline, before in zip(pipelines, written, strict=True)]
+    return [judge(pipeline, pipeline.world.writes - before) for pipeline, before in zip(pipelines, written, strict=True)]
 
 
 def still(pipelines: Sequence[Pipeline], hours: int, decide: Decide = decide) -> None:
@@ -53,7 +53,8 @@ def still(pipelines: Sequence[Pipeline], hours: int, decide: Decide = decide) ->
         hour(pipelines, decide)
 
 
-def _judge(pipeline: Pipeline, idle_writes: int) -> Judgement:
+def judge(pipeline: Pipeline, idle_writes: int) -> Judgement:
+    """What became of one world, now that nobody edits any more."""
     world = pipeline.world
     last = {edit.name: edit for edit in world.edits if _by_time(edit.name)}
     may_win = [edit for edit in last.values() if edit.value and not edit.value.startswith(REFUSED)]
