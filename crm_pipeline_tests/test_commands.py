@@ -40,6 +40,8 @@ RUN_BY = {
     "crm-pipeline link remove": "commands/test_link.py::test_a_removed_link_is_forgotten_and_nothing_is_written_to_the_crm",
     "crm-pipeline resync": "commands/test_resync.py::test_all_or_named_records_are_sent_again_and_counted",
     "crm-pipeline send": "commands/test_send.py::test_named_records_are_read_now_and_go_to_every_crm_whatever_their_dates",
+    "crm-pipeline conflicts --integration": "commands/test_conflicts.py::test_a_spree_is_counted_by_field_and_listed_from_the_newest",
+    "crm-pipeline conflicts restore": "commands/test_conflicts.py::test_a_value_is_put_back_by_the_number_of_its_conflict",
     "crm-pipeline adopt-org": "commands/test_link.py::test_another_organization_is_adopted_with_or_without_the_links",
     # They copy and install the CRM of CONTRIBUTING.md as its chapter says, then try it.
     "mkdir -p ../crm-mine": "test_another_crm.py::test_it_passes_the_conformance_suite",

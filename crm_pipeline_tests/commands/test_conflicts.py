@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from sqlalchemy import text
 
+from crm_pipeline.mapping.digests import digests
 from crm_pipeline.schemas import CONFLICTS
 from crm_pipeline.store.conflicts import KEPT_DAYS, save_conflicts
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline_tests.commands.conftest import Desk
+from crm_pipeline_tests.commands.conftest import Desk, written
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, customer
+from crm_pipeline_tests.tenants import attributes
 
 AT_3_37 = datetime(2026, 11, 1, 3, 37, tzinfo=UTC)
 ACCOUNTS = CrmState("acme", "salesforce", ACCOUNT)
@@ -122,3 +126,21 @@ def test_a_value_is_put_back_only_where_its_conflict_is_known_and_its_field_come
     ):
         result = desk.type("conflicts", "restore", str(number))
         assert (result.exit_code, remedy in result.output) == (1, True), result.output
+
+
+def test_a_value_is_put_back_by_the_number_of_its_conflict(desk: Desk, tmp_path: Path) -> None:
+    sandbox, keys = desk.bench.sandbox, attributes(desk.bench.sandbox)
+    both_ways = {"map": {"name": "customer_name", "description": {"from": "comments", "direction": "both"}}}
+    [file] = tmp_path.rglob("defs.yaml")
+    file.write_text(yaml.safe_dump(dict(written(sandbox, accounts=both_ways, qbench={**keys["qbench"], "writes": True}))))
+    sandbox.tenant.add_customer(id=12, customer_name="Lab 12", comments="Stands")
+    [crm_id] = desk.bench.given(desk.bench.spec(), ACCOUNT, customer(12, comments="Stands")).values()
+    stands, lost = digests(pd.DataFrame({"values": ["Stands", "Lost"]}))["values"].tolist()
+    values = {"qbench_value": {"comments": "Stands"}, "crm_value": {"Description": "Lost"}}
+    tell(desk, {"crm_id": crm_id, "winner": "qbench", "qbench_digest": stands, "crm_digest": lost, **values})
+    [found] = desk.json("conflicts")
+    first, second = (desk.type("conflicts", "restore", str(found["id"])) for _ in range(2))
+    assert "is in salesforce again; the next runs take it to the other side" in first.output
+    assert "stands in salesforce already; nothing was written" in second.output
+    assert desk.bench.values(ACCOUNT, "Description") == ["Lost"]
+    assert "the other one was put back 20" in desk.type("conflicts").output
