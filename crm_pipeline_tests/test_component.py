@@ -257,6 +257,11 @@ REFUSED = {
         "attributes.translation",
         "one key to several assets",
     ),
+    "limit on what comes back where nothing does": (
+        ("  crms:\n", "  from_crms: {most_changed: 5}\n  crms:\n"),
+        "attributes.from_crms",
+        "no mapping has a `direction` that brings anything back",
+    ),
     "template without a value": (("name: customer_name", 'name: "{{ nobody }}"'), "attributes.accounts.map.name", "gives no value"),
 }
 

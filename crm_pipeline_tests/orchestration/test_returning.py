@@ -143,6 +143,7 @@ class Told:
     verdicts: Verdicts
     lineage: object
     due: Requested
+    retried: Mapping[str, object]
     tried_again: list[Any]
     late: list[Any]
     too_many: str
@@ -168,8 +169,7 @@ def told(postgres: str) -> Told:
         with STORE.transaction() as connection:
             connection.execute(text("UPDATE crm_pipeline.change_outcome SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL"))
         due = world.dagster.sensed(spec, sensor_of=from_crms_retry_sensor_name)
-        for request in due:
-            assert world.dagster.launch(spec, request, job_of=from_crms_job_name).success
+        [retried] = [world.dagster.launch(spec, request, job_of=from_crms_job_name) for request in due]
         tried_again = comments(world)
         describe(world, "salesforce", 4, "committed late", at=START + timedelta(hours=1, minutes=50))
         assert back(world, spec, THIRD).success
@@ -187,6 +187,7 @@ def told(postgres: str) -> Told:
             verdicts,
             counts["dagster/column_lineage"],
             hours(due),
+            metadata_of(retried, "qbench", "customers_from_salesforce"),
             tried_again,
             late,
             failures(refused)["qbench/customers_from_salesforce"],
@@ -218,6 +219,7 @@ def test_checks_warn_of_conflicts_and_of_what_is_tried_again(told: Told) -> None
 
 def test_change_that_qbench_failed_on_is_requested_by_itself_and_arrives(told: Told) -> None:
     assert told.due == [(SECOND, SECOND, {"qbench/customers_from_salesforce"})]
+    assert (told.retried["rows"], told.retried["others"]) == (0, 1)
     assert told.tried_again[:3] == [f"from Salesforce {number}" for number in (1, 2, 3)]
 
 
