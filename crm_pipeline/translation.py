@@ -15,8 +15,8 @@ class AssetTranslation(YamlModel):
     """What the assets of the integration are called in Dagster, and how they are shown there; left out, as the documents say.
 
     Every value may hold templates: `{{ props.integration }}`, `{{ props.service }}` (qbench, normalized, or the CRM), `{{ props.object }}`
-    (customers, accounts, contacts, companies, links, resync, deletions, waiting_contacts), `{{ props.record_type }}`, `{{ props.upkeep }}`,
-    and `{{ spec }}`, the asset without a translation.
+    (customers, accounts, contacts, companies, links, resync, deletions, waiting_contacts; of what comes back account_changes,
+    customers_from_salesforce and the like), `{{ props.record_type }}`, `{{ props.upkeep }}`, and `{{ spec }}`, the asset without a translation.
     """
 
     key: Annotated[
