@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -58,9 +58,17 @@ def digest_of(values: Sequence[Any]) -> pd.Series:
     return digests(pd.DataFrame({"value": texts(values).values}))["value"]
 
 
-def brought(value: Any, edited_at: pd.Timestamp | None) -> tuple[int, str | None]:
-    """What is stored of a value before it is written into QBench (schemas.HELD); ``edited_at``: when a person gave it in the CRM."""
-    return int(digest_of([value]).iloc[0]), None if edited_at is None or pd.isna(edited_at) else _written(edited_at)
+def brought(values: Sequence[Mapping[str, Any]], edited_at: Sequence[Mapping[str, pd.Timestamp]]) -> pd.Series:
+    """What is stored of values before they are written into QBench (schemas.HELD, ``bringing``), per record.
+
+    ``values`` and ``edited_at``, when a person gave each in the CRM: by QBench field; of a field without a time none is known.
+    """
+    found = iter(digest_of([value for row in values for value in row.values()]).tolist())
+    rows = [
+        {name: (next(found), None if pd.isna(when := times.get(name, pd.NaT)) else _written(when)) for name in row}
+        for row, times in zip(values, edited_at, strict=True)
+    ]
+    return pd.Series(rows, dtype=object)
 
 
 def standing_of(edited_at: pd.Timestamp | None) -> Standing | None:
@@ -72,12 +80,14 @@ def _alone(
     contents: Sequence[dict[str, Any]], staged: Sequence[dict[str, Any]], bringing: Sequence[dict[str, Any]], *, kept: Collection[str]
 ) -> list[bool]:
     """Whether persons changed one field only of each record; of one that was not staged, several."""
-    alone = []
-    for content, before, ours in zip(contents, staged, bringing, strict=True):
-        names = [name for name in content if name not in kept and content[name] != before.get(name)] if before else []
-        theirs = [name for name in names if name not in ours or int(digest_of([content[name]]).iloc[0]) != ours[name][0]]
-        alone.append(len(theirs) == 1)
-    return alone
+    changed = [
+        [name for name in content if name not in kept and content[name] != before.get(name)] if before else []
+        for content, before in zip(contents, staged, strict=True)
+    ]
+    awaited = [(row, name) for row, names in enumerate(changed) for name in names if name in bringing[row]]
+    found = digest_of([contents[row][name] for row, name in awaited]).tolist()
+    ours = {(row, name) for (row, name), digest in zip(awaited, found, strict=True) if digest == bringing[row][name][0]}
+    return [sum((row, name) not in ours for name in names) == 1 for row, names in enumerate(changed)]
 
 
 def _unchanged_at(versions: pd.Series, before: pd.Series, since: int | None) -> pd.Series:

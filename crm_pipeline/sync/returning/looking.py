@@ -174,9 +174,16 @@ class Looking:
 
     def unit_of(self, field: str) -> str:
         """The unit that a QBench field belongs to; a phone's type belongs to the phone."""
-        for unit, members in self.way.units.items():
-            if any(route.source is not None and route.source.from_ == field for route in members):
-                return unit
+        unit = self._units.get(field)
+        return self._phone if unit is None else unit
+
+    @cached_property
+    def _units(self) -> Mapping[str, str]:
+        sources = [(route.source, unit) for unit, members in self.way.units.items() for route in members]
+        return {source.from_: unit for source, unit in sources if source is not None and source.from_ is not None}
+
+    @cached_property
+    def _phone(self) -> str:
         phone = MODELS[self._order.record.record_type].phone
         return next(unit for unit, members in self.way.units.items() if members[0].target.source == phone)
 

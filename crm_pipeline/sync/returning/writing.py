@@ -92,8 +92,7 @@ class Writing:
                     written.append(self._write(ready))
         finally:
             self._normalize([part for part, _ in written] + edited)
-            for part, agreed in written:
-                self._keep_digests(part, agreed)
+            self._keep_digests(written)
         return [] if last else [crm_id for part in edited for crm_id in part.linked.links["crm_id"]]
 
     def _read_freshly(self, batch: Seen) -> pd.Series:
@@ -153,13 +152,10 @@ class Writing:
 
     def _bringing(self, batch: Seen) -> pd.Series:
         """Per record what is about to be written (schemas.HELD, ``bringing``)."""
-        times = self._looking.edited(batch)
         unit_of = self._looking.unit_of
-        rows = [
-            {name: brought(value, when.get(unit_of(name))) for name, value in values.items()}
-            for values, when in zip(batch.values, times, strict=True)
-        ]
-        return pd.Series(rows, dtype=object)
+        units = zip(batch.values, self._looking.edited(batch), strict=True)
+        times = [{name: when[unit] for name in values if (unit := unit_of(name)) in when} for values, when in units]
+        return brought(batch.values, times)
 
     def _taken(self, batch: Seen, results: pd.DataFrame) -> pd.Series:
         """Per row the digests by unit of what QBench took: of a unit of which it lost a field, nothing."""
@@ -184,18 +180,22 @@ class Writing:
         ids = [number for part in parts for number in part.linked.links["qbench_id"].tolist()]
         normalize_named(self._store, order.integration, order.record, ids=ids, reading=order.reading)
 
-    def _keep_digests(self, part: Seen, agreed: pd.Series) -> None:
+    def _keep_digests(self, written: Sequence[tuple[Seen, pd.Series]]) -> None:
         """Keep as sent what the CRM shows already: a load has nothing to look at then."""
-        order, way, links = self._order, self._looking.way, part.linked.links
+        if not written:
+            return
+        order, way = self._order, self._looking.way
+        links = pd.concat([part.linked.links for part, _ in written], ignore_index=True)
+        agreed = pd.concat([units for _, units in written], ignore_index=True)
         with self._store.transaction() as connection:
             rows = normalized_by_id(connection, order.integration, order.record.record_type, ids=links["qbench_id"].tolist())
         country_format, zone = order.settings.country_format, order.reading.zone
         payload = build_payload(rows, crm=order.crm, spec=order.record, crm_fields=way.crm_fields, country_format=country_format, zone=zone)
-        now = digests(payload.values).set_axis(rows["qbench_id"]).reindex(links["qbench_id"])
+        now = digests(payload.values).set_axis(rows["qbench_id"]).reindex(links["qbench_id"], fill_value=NO_DIGEST).to_dict("records")
+        fields = {unit: [route.target.crm_field for route in members] for unit, members in way.units.items()}
         kept = []
-        for (_, row), before, units in zip(now.iterrows(), links["digests"], agreed, strict=True):
-            names = [route.target.crm_field for unit in units or () for route in way.units[unit] if route.target.crm_field in now.columns]
-            new = {name: int(row[name]) for name in names}
+        for row, before, units in zip(now, links["digests"], agreed, strict=True):
+            new = {name: row[name] for unit in units or () for name in fields[unit] if name in row}
             kept.append({name: digest for name, digest in {**before, **new}.items() if digest != NO_DIGEST})
         with self._store.transaction() as connection:
             save_digests(connection, order.state, links=links.assign(digests=pd.Series(kept, index=links.index, dtype=object)))

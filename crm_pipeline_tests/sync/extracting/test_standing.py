@@ -58,7 +58,7 @@ def test_two_edits_in_one_window_are_both_as_old_as_the_window(salesforce: Bench
 def test_a_value_that_we_brought_keeps_the_time_of_the_persons_edit_and_is_awaited_no_more(salesforce: Bench) -> None:
     spec = both_ways(salesforce.spec(), accounts=COMMENTS)
     a_customer_read_in_the_first_hour(salesforce, spec)
-    coming = {"comments": brought("new", pd.Timestamp(HOUR, unit="s", tz="UTC"))}
+    [coming] = brought([{"comments": "new"}], [{"comments": pd.Timestamp(HOUR, unit="s", tz="UTC")}])
     with salesforce.store.transaction() as connection:
         save_bringing(connection, "acme", ACCOUNT, ids=pd.Series([1]), bringing=pd.Series([coming], dtype=object))
     salesforce.sandbox.tenant.edit_customer(1, comments="new", at=HOUR + 61)

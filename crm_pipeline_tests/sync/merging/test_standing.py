@@ -84,7 +84,7 @@ def test_what_did_not_change_keeps_its_time() -> None:
 
 
 def test_what_we_brought_stands_since_the_persons_edit_and_hides_no_other_edit() -> None:
-    bringing = {"phone": brought("2", pd.Timestamp("2026-11-01T08:40:00.250Z"))}
+    [bringing] = brought([{"phone": "2"}], [{"phone": pd.Timestamp("2026-11-01T08:40:00.250Z")}])
     found = stands({"phone": "2", "comments": "b"}, {"phone": "1", "comments": "a"}, version=clock(10, 5, 1), bringing=bringing)
 
     assert found == {"phone": standing_of(pd.Timestamp("2026-11-01T08:40:00.250Z")), "comments": (written(clock(10, 5, 1)), 1)}
