@@ -16,7 +16,8 @@ class AssetTranslation(YamlModel):
 
     Every value may hold templates: `{{ props.integration }}`, `{{ props.service }}` (qbench, normalized, or the CRM), `{{ props.object }}`
     (customers, accounts, contacts, companies, links, resync, deletions, waiting_contacts; of what comes back account_changes,
-    customers_from_salesforce and the like), `{{ props.record_type }}`, `{{ props.upkeep }}`, and `{{ spec }}`, the asset without a translation.
+    customers_from_salesforce and the like), `{{ props.record_type }}`, `{{ props.upkeep }}`, and
+    `{{ spec }}`, the asset without a translation.
     """
 
     key: Annotated[

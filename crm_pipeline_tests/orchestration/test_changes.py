@@ -161,7 +161,7 @@ def status_of(world: World, spec: IntegrationSpec, *hours: str) -> dict[str, lis
 
 @dataclass(frozen=True)
 class Read:
-    """An hour in which a description was edited in each CRM, an hour without changes brought home, and one in which HubSpot is down; then that again."""
+    """An hour with an edit in each CRM, one without changes, which are brought home, and one in which HubSpot is down; then that again."""
 
     edited: dict[str, dict[str, object]]
     staged: dict[str, set[object]]
