@@ -17,6 +17,7 @@ from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError,
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.addresses import possible_types
+from crm_pipeline.mapping.filters import fields_named
 from crm_pipeline.mapping.inverse import fields_back
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.mapping.reading import Reading
@@ -31,6 +32,7 @@ from crm_pipeline.sync.extracting.staging import ComingBack
 from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.resending import Resend
+from crm_pipeline.sync.returning.newcomers import NEEDED, makes_from
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.translation import Translated
 
@@ -265,7 +267,7 @@ class IntegrationAttributes(YamlModel):
                 *_list_problems(spec, crms=crms),
             )
         ]
-        problems += self._way_back_problems()
+        problems += [*self._way_back_problems(), *self._create_problems()]
         if problems:
             raise ProblemsError(problems)
         return self
@@ -290,6 +292,28 @@ class IntegrationAttributes(YamlModel):
         if not self.qbench.writes:
             message = "it writes into QBench, which `qbench.writes: true` must allow; set that too, or leave `direction` away"
             yield from (Problem((*path, "direction"), message) for path in self.ways_back)
+
+    def _create_problems(self) -> Iterator[Problem]:
+        """What is wrong about making records in QBench."""
+        for record_type, spec in self.records.items():
+            create = spec.creates_in_qbench
+            if create is None:
+                continue
+            path: KeyPath = (MODELS[record_type].plural, "from_crm", "create")
+            crms = self.crms.configured
+            if not self.qbench.writes:
+                yield Problem(path, "it writes into QBench, which `qbench.writes: true` must allow; set that too, or leave `create` away")
+            if not any(makes_from(spec, crm) for crm in crms):
+                needed = ", ".join(f"`{name}`" for name in NEEDED[record_type])
+                yield Problem(path, f"a record is made of what comes back from one CRM, {needed} at least; give these `direction: both`")
+            if self.first_load == "none":
+                message = "with `none` QBench is never read whole, so that `from_crm.create` would make again what it has; leave one away"
+                yield Problem(("first_load",), message)
+            for field in [] if create.only is None else fields_named(create.only):
+                if not any(field.startswith(f"{crm}.") for crm in crms):
+                    yield Problem((*path, "only"), f"`{field}` is no field of a CRM; write `<crm>.<field>` with one of: {', '.join(crms)}")
+            if create.only is not None and not fields_named(create.only):
+                yield Problem((*path, "only"), "names no field; a list of the CRM goes into `only` of the record type itself")
 
 
 class WrittenAttributes(Translated, IntegrationAttributes):
@@ -338,6 +362,7 @@ class IntegrationSpec(IntegrationAttributes):
             retries=self.retries,
             longest=LONGEST[record.record_type],
             never_blank=NEVER_BLANK[record.record_type],
+            marker_field=self.qbench.marker_field,
         )
 
 

@@ -375,6 +375,27 @@ CONFLICTS = FrameSchema(
 )
 """Values that are written over though the other side did not know them."""
 
+CREATIONS = FrameSchema(
+    "creations",
+    (
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("sent", "object", "dict of QBench field to value, as it was sent or is about to be"),
+        Column("created_at", "datetime64[us, UTC]", "when that was stored"),
+        Column("qbench_id", "Int64", "of the record that was made, whose customer is still to be linked; null: not known"),
+    ),
+)
+"""Records that are being made in QBench because the CRM has them."""
+
+STAGED_VALUES = FrameSchema(
+    "staged_values",
+    (
+        Column("qbench_id", "int64", "QBench id of a record that is not deleted"),
+        Column("value", "str", "the value of the normalized column that was asked for"),
+        Column("crm_id", "str", "id of the CRM record that it is linked to; null without a link"),
+    ),
+)
+"""What staged records hold in one column."""
+
 HOLDERS = FrameSchema(
     "holders",
     (

@@ -124,6 +124,10 @@ def described(more: str) -> tuple[str, str]:
     return "description: comments", f"description: {{from: comments, {more}}}"
 
 
+def creates(create: str) -> tuple[str, str]:
+    return "  accounts:\n", f"  accounts:\n    from_crm: {{create: {create}}}\n"
+
+
 ALLOWED_TO_WRITE = ("    url: https://acme.qbench.net", "    url: https://acme.qbench.net\n    writes: true")
 
 REFUSED = {
@@ -143,6 +147,11 @@ REFUSED = {
     "a direction that QBench is not open to": (
         described("direction: both"),
         f"{DESCRIPTION}.direction",
+        "it writes into QBench, which `qbench.writes: true` must allow",
+    ),
+    "creates that QBench is not open to": (
+        creates("{}"),
+        "attributes.accounts.from_crm.create",
         "it writes into QBench, which `qbench.writes: true` must allow",
     ),
     "QBench open to no direction": (ALLOWED_TO_WRITE, "attributes.qbench.writes", "no mapping has a `direction` that brings anything back"),
@@ -272,6 +281,24 @@ def test_what_comes_back_has_assets_of_its_own_by_crm(project: Project, directio
     keys = {key.to_user_string() for key in project.load().resolve_asset_graph().get_all_asset_keys()}
     crms = {"salesforce", "hubspot"} if direction == "both" else {"salesforce"}
     assert {key for key in keys if "_from_" in key} == {f"acme/qbench/customers_from_{crm}" for crm in crms}
+
+
+@pytest.mark.parametrize(
+    ("create", "problem"),
+    [
+        ("{}", "create: a record is made of what comes back from one CRM, `name` at least; give these `direction: both`"),
+        ("{only: {field: status, is: ACTIVE}}", "create.only: `status` is no field of a CRM; write `<crm>.<field>`"),
+        ("{only: {crm_list: {hubspot: Customers}}}", "create.only: names no field; a list of the CRM goes into `only`"),
+    ],
+)
+def test_create_in_qbench_that_cannot_work_is_refused(project: Project, create: str, problem: str) -> None:
+    project.write("acme", complete_with(ALLOWED_TO_WRITE, creates(create)))
+    assert problem in project.refusal()
+
+
+def test_create_in_qbench_without_ever_reading_it_whole_is_refused(project: Project) -> None:
+    project.write("acme", complete_with(creates("{}"), ("first_load: manual", "first_load: none")))
+    assert "first_load: with `none` QBench is never read whole" in project.refusal()
 
 
 @pytest.mark.parametrize("direction", ["to_crm", "{salesforce: to_crm}"])

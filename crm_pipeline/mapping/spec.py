@@ -343,6 +343,31 @@ class ContactOwnerRule(OwnerRule):
         return self.same_as_account
 
 
+class CreateInQBench(YamlModel):
+    """Which records that people made in a CRM are made in QBench too."""
+
+    only: Annotated[
+        Filter | None,
+        Field(
+            description="Only CRM records that meet this rule, whose fields are named `<crm>.<field>`; left out, all of them.",
+            examples=[{"field": "salesforce.Type", "in": ["Customer", "Prospect"]}],
+        ),
+    ] = None
+
+
+class FromCrm(YamlModel):
+    """What comes from the CRMs beside the fields of linked records."""
+
+    create: Annotated[
+        CreateInQBench | None,
+        Field(
+            description="Make records in QBench that people made in a CRM, once `sync_on` finds none there. A contact needs an account "
+            "that syncs, and a valid email that no other contact in QBench has.",
+            examples=[{"only": {"field": "salesforce.Type", "is": "Customer"}}],
+        ),
+    ] = None
+
+
 class _RecordSpec(YamlModel):
     sync_on: Annotated[
         tuple[MatchKey, ...],
@@ -382,6 +407,20 @@ class _RecordSpec(YamlModel):
             examples=[False],
         ),
     ] = False
+
+    from_crm: Annotated[
+        FromCrm | None,
+        Field(
+            description="What comes from the CRMs beside the fields of linked records.",
+            examples=[{"create": {"only": {"field": "salesforce.Type", "is": "Customer"}}}],
+            exclude_if=lambda from_crm: from_crm is None,
+        ),
+    ] = None
+
+    @property
+    def creates_in_qbench(self) -> CreateInQBench | None:
+        """Which CRM records are made in QBench; None where none are."""
+        return None if self.from_crm is None else self.from_crm.create
 
     @property
     def deletes(self) -> bool:

@@ -93,6 +93,15 @@ class QBenchSettings(AllowsHttp):
         ),
     ] = False
 
+    marker_field: Annotated[
+        str | None,
+        Field(
+            description="An additional field of customers and contacts that says of which CRM record one was made, by `from_crm.create`: "
+            "<crm>:<id>. Where an answer is lost, the record is found by it; without it, by all that was sent.",
+            examples=["crm_key"],
+        ),
+    ] = None
+
     @field_validator("time_zone")
     @classmethod
     def _is_a_time_zone(cls, name: str) -> str:

@@ -47,3 +47,13 @@ def save_progress(connection: Connection, integration: str, record_type: RecordT
 def finish(connection: Connection, integration: str, record_type: RecordType, *, window: Window) -> None:
     """Forget the progress of a finished read."""
     connection.execute(text(f"DELETE FROM crm_pipeline.reading WHERE {_KEY}"), _key(integration, record_type, window))
+
+
+def is_being_read_first(connection: Connection, integration: str, record_type: RecordType) -> bool | None:
+    """Whether the read from the beginning of time is under way or was interrupted; None where nothing is staged yet."""
+    statement = text(
+        "SELECT EXISTS (SELECT FROM crm_pipeline.reading WHERE integration = :integration AND record_type = :record_type AND since = 0), "
+        "EXISTS (SELECT FROM crm_pipeline.raw_record WHERE integration = :integration AND record_type = :record_type)"
+    )
+    under_way, staged = connection.execute(statement, {"integration": integration, "record_type": record_type}).one()
+    return True if under_way else False if staged else None

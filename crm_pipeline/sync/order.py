@@ -27,6 +27,7 @@ class LoadOrder:
 
     ``resend``: what goes again although it did not change; None for every run but one by hand. ``refused``: whether a write that the CRM
     refused for good goes again although nothing changed. ``longest`` and ``never_blank``: what QBench takes (inverse.WayBack).
+    ``marker_field``: the QBench field in which a record that was made of a CRM's names that.
     """
 
     integration: str
@@ -41,6 +42,7 @@ class LoadOrder:
     refused: Literal["left", "again"] = "left"
     longest: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     never_blank: Collection[str] = frozenset()
+    marker_field: str | None = None
 
     @property
     def state(self) -> CrmState:

@@ -21,6 +21,7 @@ from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.loading.suspects import Suspects
+from crm_pipeline.sync.made_in_qbench import settle_staged
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Selection, begun, how_many, taken
 
@@ -46,6 +47,7 @@ class Load:
         cause of their own stop nothing: they stay open by their outcome, which says when they are tried again.
         """
         with self._job:
+            settle_staged(self.order, store=self._job.store, crm=self._job.crm)
             try:
                 self._load(map(self._suspects.without, self._frames(selection)))
                 self._sending.suspects_only = True

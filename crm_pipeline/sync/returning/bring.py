@@ -1,10 +1,14 @@
 """Brings home into QBench what people changed in one CRM, of one record type.
 
 Looking decides about staged readings, Storing keeps what is decided and what became of it, Writing writes into QBench. All that needs
-no write is stored first; then it is known how many records would change, and whether that is too many.
+no write is stored first; then it is known how many records would change, and whether that is too many. Creating makes records of those
+that have no link.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 
@@ -13,11 +17,12 @@ from crm_pipeline.errors import NotTakenByQBenchException, RefusedByQBenchExcept
 from crm_pipeline.model import MODELS
 from crm_pipeline.source import WritableSource
 from crm_pipeline.store.change_outcomes import change_outcomes
-from crm_pipeline.store.database import Store
+from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.staging import FRAME_ROWS
 from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.returning.creating import Creating
 from crm_pipeline.sync.returning.looking import Looking, Seen
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.report import ReturnReport
@@ -52,6 +57,8 @@ class Return:
         self.report = ReturnReport()
         self._store = store
         self._source = source
+        self._crm = crm
+        self._unlinked: list[str] = []
         self._policy = policy
         self._back = back
         self._frame_rows = frame_rows
@@ -65,11 +72,13 @@ class Return:
         after storing what was done.
         """
         order = self.order
-        with run_of(self._store, order.integration, order.crm) as lock:
+        with run_of(self._store, order.integration, order.crm) as lock, self._creating(lock) as creating:
+            creating.settle()
             asked = asked_for(order, store=self._store)
             parts = chosen(order, selection, asked=asked, store=self._store, frame_rows=self._frame_rows)
             crm_ids = [crm_id for part in parts for crm_id in self._to_write(part, asked=asked)]
-            self._require_few(len(crm_ids))
+            new = creating.planned(self._unlinked)
+            self._require_few(len(crm_ids) + len(new))
             if crm_ids:
                 writing = Writing(
                     order,
@@ -82,7 +91,20 @@ class Return:
                     lock=lock,
                 )
                 writing.run(crm_ids)
+            creating.make(new)
         return self.report
+
+    @contextmanager
+    def _creating(self, lock: Lock) -> Iterator[Creating]:
+        """The creates of the run, whose outcomes are counted also where it breaks off."""
+        creating = Creating(
+            self.order, store=self._store, source=self._source, crm=self._crm, looking=self._looking, back=self._back, lock=lock
+        )
+        try:
+            yield creating
+        finally:
+            for told in creating.told:
+                self.report.add(told)
 
     def _to_write(self, part: Chosen, *, asked: list[str]) -> list[str]:
         """Store what of a part needs no write; CRM ids of all others."""
@@ -90,6 +112,7 @@ class Return:
         with self.report.timed("decide"):
             looked = self._looking.at(part.frame)
         self._storing.found(looked)
+        self._unlinked += looked.unlinked
         if looked.seen is None:
             return []
         seen = looked.seen

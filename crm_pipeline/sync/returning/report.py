@@ -18,7 +18,8 @@ class ReturnReport:
     """The counts of one run, added up as it goes.
 
     ``rows``: readings of the window; ``others``: looked at besides, because somebody asked for it, it is due, or what it waited for
-    changed. ``unlinked``: those of CRM records without a link, which have no outcome; ``read_again``: those read by their ids.
+    changed. ``unlinked``: those of CRM records without a link, which have an outcome where they are to be made in QBench.
+    ``read_again``: those read by their ids.
     ``verdicts``: units by what was decided (merging.fields.Verdict); ``conflicts``: values lost, by the side that won.
     ``to_change``: QBench records that a PATCH was planned for, ``limit``: how many may be; None before the run came so far.
     ``changed``: those that QBench changed, ``fields``: its fields that were written, by record count.

@@ -1,0 +1,107 @@
+"""Records that are made in QBench because a CRM has them: creates whose answer is not stored, and what is staged that they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.errors import CustomerNotYetSyncedException, DeletedInQBenchException
+from crm_pipeline.model import LinkStatus
+from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.rows import execute_rows, fetch, json_column
+from crm_pipeline.store.staging import FRAME_ROWS, STAGED_RAW
+
+_KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
+
+_CLAIM = """
+INSERT INTO crm_pipeline.creation (integration, crm, record_type, org_id, crm_id, sent, run_id)
+SELECT :integration, :crm, :record_type, :org_id, :crm_id, sent, :run_id FROM unnest(CAST(:sent AS jsonb[])) AS row (sent)
+WHERE NOT EXISTS (
+  SELECT FROM crm_pipeline.link
+  WHERE link.crm = :crm AND link.org_id = :org_id AND link.record_type = :record_type AND link.crm_id = :crm_id)
+ON CONFLICT DO NOTHING
+"""
+
+_STAGED_VALUES = f"""
+SELECT staged.qbench_id, staged.fields ->> :source AS value, link.crm_id FROM crm_pipeline.normalized_record AS staged
+LEFT JOIN crm_pipeline.link ON link.integration = staged.integration AND link.crm = :crm
+  AND link.record_type = staged.record_type AND link.qbench_id = staged.qbench_id
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id > :last
+  AND staged.error_type IS DISTINCT FROM '{DeletedInQBenchException.__name__}' AND staged.fields ->> :source IS NOT NULL
+ORDER BY staged.qbench_id LIMIT :rows
+"""
+
+_UNLINKED_SINCE = f"""
+SELECT {", ".join(STAGED_RAW.names)} FROM crm_pipeline.raw_record AS staged
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND NOT staged.deleted AND staged.version >= :since
+  AND NOT EXISTS (
+    SELECT FROM crm_pipeline.link
+    WHERE link.integration = staged.integration AND link.crm = :crm AND link.record_type = staged.record_type
+      AND link.qbench_id = staged.qbench_id)
+ORDER BY staged.qbench_id
+"""
+
+_WITH_ACCOUNTS_NOW = f"""
+SELECT waiting.crm_id FROM crm_pipeline.change_outcome AS waiting
+JOIN crm_pipeline.link AS account ON account.integration = waiting.integration AND account.crm = waiting.crm
+  AND account.record_type = :parent AND account.crm_id = waiting.waits_for AND account.status = '{LinkStatus.LIVE}'
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
+  AND waiting.error_type = '{CustomerNotYetSyncedException.__name__}'
+ORDER BY waiting.crm_id
+"""
+
+
+def claim(connection: Connection, state: CrmState, *, org_id: str, run_id: str, crm_id: str, sent: Mapping[str, Any]) -> bool:
+    """Store what is about to be made of a CRM record, before it is sent; False where the record is another one's already.
+
+    ``sent``: QBench field to value. Over all integrations a CRM record is one record's: the first claims it.
+    """
+    values = json_column(pd.Series([dict(sent)], dtype=object))
+    return execute_rows(connection, _CLAIM, 1, **asdict(state), org_id=org_id, run_id=run_id, crm_id=crm_id, sent=values) == 1
+
+
+def open_creations(connection: Connection, state: CrmState) -> pd.DataFrame:
+    """The creates that are not over (schemas.CREATIONS), the oldest first."""
+    statement = f"SELECT {', '.join(CREATIONS.names)} FROM crm_pipeline.creation WHERE {_KEY} ORDER BY created_at, crm_id"
+    return fetch(connection, statement, asdict(state), CREATIONS)
+
+
+def answered(connection: Connection, state: CrmState, *, crm_id: str, qbench_id: int) -> None:
+    """Store which record was made; its link to its customer is still to come."""
+    statement = f"UPDATE crm_pipeline.creation SET answered_at = now(), qbench_id = :qbench_id WHERE {_KEY} AND crm_id = :crm_id"
+    connection.execute(text(statement), {**asdict(state), "crm_id": crm_id, "qbench_id": qbench_id})
+
+
+def forget(connection: Connection, state: CrmState, *, crm_id: str) -> None:
+    """The create of a CRM record is over."""
+    connection.execute(text(f"DELETE FROM crm_pipeline.creation WHERE {_KEY} AND crm_id = :crm_id"), {**asdict(state), "crm_id": crm_id})
+
+
+def staged_values(store: Store, state: CrmState, *, source: str) -> Iterator[pd.DataFrame]:
+    """One normalized column of all staged records that are not deleted, where it has a value (schemas.STAGED_VALUES)."""
+    last = 0
+    while True:
+        parameters = {**asdict(state), "source": source, "last": last, "rows": FRAME_ROWS}
+        with store.transaction() as connection:
+            found = fetch(connection, _STAGED_VALUES, parameters, STAGED_VALUES)
+        if len(found):
+            yield found
+        if len(found) < FRAME_ROWS:
+            return
+        last = int(found["qbench_id"].iloc[-1])
+
+
+def unlinked_since(connection: Connection, state: CrmState, *, since: int) -> pd.DataFrame:
+    """The staged records of QBench without a link in the CRM whose version (Unix seconds) is that or later (STAGED_RAW)."""
+    return fetch(connection, _UNLINKED_SINCE, {**asdict(state), "since": since}, STAGED_RAW)
+
+
+def with_accounts_now(connection: Connection, state: CrmState) -> Sequence[str]:
+    """CRM ids of contacts that waited for their account, which has a link by now."""
+    return list(connection.execute(text(_WITH_ACCOUNTS_NOW), {**asdict(state), "parent": state.accounts.record_type}).scalars())

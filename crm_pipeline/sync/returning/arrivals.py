@@ -1,0 +1,146 @@
+"""What a CRM has now in records that have no link: what they would be in QBench, and which of its records they could be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.mapping.inverse import WayBack
+from crm_pipeline.mapping.meaningless import match_values
+from crm_pipeline.mapping.spec import MatchKey
+from crm_pipeline.model import MODELS, LinkStatus
+from crm_pipeline.schemas import RAW
+from crm_pipeline.store.creations import staged_values
+from crm_pipeline.store.crm_records import staged_readings
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.sync.order import LoadOrder, read
+from crm_pipeline.sync.returning.looking import Looking
+from crm_pipeline.sync.returning.newcomers import MEANT, NEEDED, NEWCOMERS, fields_of
+
+
+class Arrivals:
+    """The records without a link of one run. ``org_id``: the CRM's organization, once it was asked."""
+
+    def __init__(self, order: LoadOrder, *, store: Store, crm: Crm, looking: Looking) -> None:
+        self.org_id = ""
+        self._order = order
+        self._state = order.state
+        self._record_type = order.record.record_type
+        self._store = store
+        self._crm = crm
+        self._looking = looking
+
+    @property
+    def way(self) -> WayBack:
+        """How the records come back."""
+        return self._looking.way
+
+    def require_organization(self) -> None:
+        """Raises WrongOrgError where the links belong to another organization."""
+        order = self._order
+        self.org_id = self._crm.organization()
+        with self._store.transaction() as connection:
+            require_organization(connection, order.integration, order.crm, org_id=self.org_id, key_space=order.key_space)
+
+    def at(self, crm_ids: Sequence[str]) -> pd.DataFrame:
+        """These records as the CRM has them now (NEWCOMERS, behind it the fields needed); without those that are gone or carry a key."""
+        with self._store.transaction() as connection:
+            staged = staged_readings(connection, self._state, crm_ids=crm_ids)
+        if staged.empty:
+            return NEWCOMERS.empty()
+        self.require_organization()
+        fields = self._fields()
+        now = read(self._crm, self._state, staged[["object", "crm_id"]], fields)
+        key = self._order.settings.external_key
+        now = now[now["error_type"].isna() & (True if key is None else now[key].isna())].reset_index(drop=True)
+        values = now[fields].astype(object).where(now[fields].notna(), None)
+        with self._store.transaction() as connection:
+            parents = self._state.accounts.links_of(connection, crm_ids=now["parent_crm_id"].dropna().tolist())
+        parents = parents[parents["status"].eq(LinkStatus.LIVE)].drop_duplicates("crm_id").set_index("crm_id")["qbench_id"]
+        newcomers = NEWCOMERS.build(
+            {
+                "crm_id": now["crm_id"],
+                "stamp": now["crm_id"].map(staged.set_index("crm_id")["stamp"]).astype("datetime64[us, UTC]"),
+                "parent_crm_id": now["parent_crm_id"],
+                "parent_qbench_id": now["parent_crm_id"].map(parents).astype("Int64"),
+                "shown": pd.Series(values.to_dict("records"), dtype=object),
+            }
+        )
+        forms = self.way.forms(self.shown(newcomers), _nothing(len(newcomers)))
+        return newcomers.assign(**{name: forms[self.unit(name)] for name in NEEDED[self._record_type]})
+
+    def values(self, newcomers: pd.DataFrame) -> list[dict[str, Any]]:
+        """What each is in QBench: the values by field that would come back the same; nothing where a needed one would not."""
+        if newcomers.empty:
+            return []
+        inverse = self.way.inverse(self.shown(newcomers), _nothing(len(newcomers)))
+        needed = [self.unit(name) for name in NEEDED[self._record_type]]
+        fit = inverse.fits[needed].all(axis=1)
+        names, marker = list(inverse.writes.columns), self._order.marker_field
+        found = []
+        for crm_id, fits, marks, row in zip(
+            newcomers["crm_id"], fit, inverse.writes.to_numpy(dtype=bool), inverse.values[names].to_numpy(dtype=object), strict=True
+        ):
+            values = {name: value for name, marked, value in zip(names, marks, row, strict=True) if marked and value is not None}
+            mark = {marker: f"{self._order.crm}:{crm_id}"} if marker else {}
+            found.append({**values, **mark} if fits else {})
+        return found
+
+    def meant(self, newcomers: pd.DataFrame, key: MatchKey) -> pd.DataFrame:
+        """The staged records (MEANT) that have the same value by a match key."""
+        field = key.targets[self._order.crm]
+        values = pd.Series([shown.get(field) for shown in newcomers["shown"]], index=newcomers.index, dtype=object)
+        return self.with_values(pd.DataFrame({"crm_id": newcomers["crm_id"], "value": values}), key.source)
+
+    def with_values(self, asked: pd.DataFrame, source: str) -> pd.DataFrame:
+        """The staged records (MEANT) whose normalized column has one of these values (``crm_id``, ``value``)."""
+        known = MODELS[self._record_type].by_name.get(source)
+        record, kind = self._order.record, known.kind if known is not None else "text"
+
+        def folded(values: pd.Series) -> pd.Series:
+            return match_values(values, kind, default_region=self._order.reading.default_region, meaningless=record.meaningless)
+
+        wanted = asked.assign(value=folded(asked["value"])).dropna(subset=["value"])
+        if wanted.empty:
+            return MEANT.empty()
+        pages = staged_values(self._store, self._state, source=source)
+        staged = (page.assign(value=folded(page["value"])).rename(columns={"crm_id": "held_by"}) for page in pages)
+        found = [wanted.merge(page, on="value")[["crm_id", "qbench_id", "held_by"]] for page in staged]
+        return MEANT.build(pd.concat([MEANT.empty(), *found], ignore_index=True))
+
+    def match_keys(self) -> list[MatchKey]:
+        """The rows of Sync on Fields that name this CRM."""
+        return [key for key in self._order.record.sync_on if self._order.crm in key.targets]
+
+    def unit(self, normalized: str) -> str:
+        """The unit in which a normalized field comes back."""
+        return next(unit for unit, members in self.way.units.items() if members[0].target.source == normalized)
+
+    def shown(self, newcomers: pd.DataFrame) -> pd.DataFrame:
+        """The CRM fields that come back, a column each, of newcomers (NEWCOMERS)."""
+        fields = [route.target.crm_field for route in self.way.routes]
+        return pd.DataFrame({name: [shown.get(name) for shown in newcomers["shown"]] for name in fields}, dtype=object)
+
+    def _fields(self) -> list[str]:
+        """The CRM fields that are looked at: those that come back, of match keys and of the rule, and the key."""
+        order, create = self._order, self._order.record.creates_in_qbench
+        named = [] if create is None or create.only is None else fields_of(create.only, crm=order.crm)
+        matched = [key.targets[order.crm] for key in self.match_keys()]
+        key = order.settings.external_key
+        mapped = [route.target.crm_field for route in self.way.routes]
+        return list(dict.fromkeys([*mapped, *matched, *named, *([key] if key else [])]))
+
+
+def _nothing(count: int) -> pd.DataFrame:
+    """Records of QBench (schemas.RAW) that hold nothing yet."""
+    return RAW.build(
+        {
+            "qbench_id": pd.Series(range(count), dtype="int64"),
+            "version": pd.Series([0] * count, dtype="int64"),
+            "content": pd.Series([{} for _ in range(count)], dtype=object),
+        }
+    )

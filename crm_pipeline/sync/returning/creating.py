@@ -1,0 +1,340 @@
+"""Makes in QBench what people made in a CRM: what is about to be made is stored first, so that no lost answer makes it twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm
+from crm_pipeline.errors import (
+    AmbiguousMatchException,
+    LinkConflictException,
+    NotFitForQBenchException,
+    NotTakenByQBenchException,
+    ServiceError,
+    record_errors,
+)
+from crm_pipeline.mapping.digests import NO_DIGEST, digests
+from crm_pipeline.mapping.directions import Direction, Rule
+from crm_pipeline.mapping.inverse import WayBack
+from crm_pipeline.model import MODELS, LinkStatus, Outcome
+from crm_pipeline.schemas import CHANGE_OUTCOMES, RAW
+from crm_pipeline.source import WritableSource
+from crm_pipeline.store.change_outcomes import save_change_outcomes
+from crm_pipeline.store.creations import answered, claim, forget, open_creations, with_accounts_now
+from crm_pipeline.store.crm_records import looked_at, pend, staged_readings
+from crm_pipeline.store.database import Lock, Store
+from crm_pipeline.store.reading import is_being_read_first
+from crm_pipeline.store.staging import raw_by_id
+from crm_pipeline.sync.extracting.normalizing import normalize_named
+from crm_pipeline.sync.extracting.reading_lock import reading
+from crm_pipeline.sync.extracting.staging import ComingBack, stage
+from crm_pipeline.sync.made_in_qbench import CLOCKS_APART, keep, link_anew, save_agreed, showing
+from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.returning.arrivals import Arrivals
+from crm_pipeline.sync.returning.looking import Looking
+from crm_pipeline.sync.returning.newcomers import NEEDED, asked_for, decided, emails_taken, faults, makes_from
+
+logger = logging.getLogger(__name__)
+
+LATE = timedelta(minutes=10)
+"""How long a create may still arrive whose call broke off; assumed."""
+
+AT_ONCE = 1_000
+"""CRM records that are looked at together."""
+
+FAR_AHEAD = 4_102_444_800
+"""The year 2100 in Unix seconds, after which no record was updated."""
+
+
+class Creating:
+    """The creates of one run; none where the order does not ask for them. ``settle`` comes first.
+
+    ``told``: the outcomes (schemas.CHANGE_OUTCOMES) so far, as they were stored.
+    """
+
+    def __init__(
+        self, order: LoadOrder, *, store: Store, source: WritableSource, crm: Crm, looking: Looking, back: ComingBack, lock: Lock
+    ) -> None:
+        self.told: list[pd.DataFrame] = []
+        self._order = order
+        self._state = order.state
+        self._record_type = order.record.record_type
+        self._is_contact = MODELS[self._record_type].parent is not None
+        self._store = store
+        self._source = source
+        self._crm = crm
+        self._looking = looking
+        self._back = back
+        self._lock = lock
+        self._arrivals = Arrivals(order, store=store, crm=crm, looking=looking)
+        self._makes = order.record.creates_in_qbench is not None and makes_from(order.record, order.crm)
+
+    @property
+    def _way(self) -> WayBack:
+        return self._looking.way
+
+    def settle(self) -> None:
+        """Find what creates made whose answer is not stored, and do what is left of them. Raises the ServiceError that stopped it."""
+        if not self._makes:
+            return
+        with self._store.transaction() as connection:
+            creations = open_creations(connection, self._state)
+        if creations.empty:
+            return
+        self._arrivals.require_organization()
+        with reading(self._source, integration=self._order.integration, store=self._store):
+            for create in creations.itertuples():
+                with self._store.transaction() as connection:
+                    [staged] = staged_readings(connection, self._state, crm_ids=[create.crm_id]).itertuples()
+                if pd.notna(create.qbench_id):
+                    self._connect(staged, int(create.qbench_id))
+                else:
+                    self._find(staged, create.sent, created_at=create.created_at)
+
+    def planned(self, crm_ids: Sequence[str]) -> list[str]:
+        """Of these CRM records without a link, and of those whose account has one by now, the ones that are to be made.
+
+        Of the others what is wrong is stored, or the record of QBench that they are. Raises the CRM's ServiceError.
+        """
+        if not self._makes:
+            return []
+        with self._store.transaction() as connection:
+            waited = with_accounts_now(connection, self._state) if self._is_contact else []
+            known = set(open_creations(connection, self._state)["crm_id"])
+        asked = [crm_id for crm_id in dict.fromkeys([*crm_ids, *waited]) if crm_id not in known]
+        if asked and not self._is_staged_whole():
+            with self._store.transaction() as connection:
+                pend(connection, self._state, crm_ids=asked)
+            return []
+        return [crm_id for start in range(0, len(asked), AT_ONCE) for crm_id in self._planned(asked[start : start + AT_ONCE])]
+
+    def make(self, crm_ids: Sequence[str]) -> None:
+        """Make them. Raises the ServiceError that stopped it; what is made is stored."""
+        if not crm_ids:
+            return
+        with reading(self._source, integration=self._order.integration, store=self._store):
+            for start in range(0, len(crm_ids), AT_ONCE):
+                newcomers = self._arrivals.at(crm_ids[start : start + AT_ONCE])
+                for row, values in zip(newcomers.itertuples(), self._arrivals.values(newcomers), strict=True):
+                    self._make(row, values)
+
+    def _is_staged_whole(self) -> bool:
+        """Whether all that QBench has can be compared with; else its records would be made again."""
+        with self._store.transaction() as connection:
+            reads = is_being_read_first(connection, self._order.integration, self._record_type)
+        if reads is None:
+            return next(self._source.changes(self._record_type, since=None, until=FAR_AHEAD), None) is None
+        return not reads
+
+    def _planned(self, crm_ids: list[str]) -> list[str]:
+        create = self._order.record.creates_in_qbench
+        newcomers = self._arrivals.at(crm_ids)
+        newcomers = asked_for(newcomers, None if create is None else create.only, crm=self._order.crm)
+        if newcomers.empty:
+            return []
+        newcomers = self._without(newcomers, faults(newcomers, self._record_type))
+        match = decided(newcomers, [self._arrivals.meant(newcomers, key) for key in self._arrivals.match_keys()])
+        found = match["qbench_id"].notna()
+        for row, qbench_id in zip(newcomers[found].itertuples(), match.loc[found, "qbench_id"], strict=True):
+            self._link(row, int(qbench_id))
+        rest = newcomers[~found].reset_index(drop=True)
+        rest = self._without(rest, match[~found].reset_index(drop=True))
+        if self._is_contact and len(rest):
+            email = self._arrivals.with_values(rest[["crm_id", "email"]].rename(columns={"email": "value"}), "email")
+            rest = self._without(rest, emails_taken(rest, email))
+        ids: list[str] = rest["crm_id"].tolist()
+        return ids
+
+    def _make(self, row: Any, values: dict[str, Any]) -> None:
+        """Make one record, and link it to its customer."""
+        if not values:
+            self._tell(row.crm_id, row.stamp, NotFitForQBenchException.__name__, reason=f"needed: {', '.join(NEEDED[self._record_type])}")
+            return
+        with self._store.transaction() as connection:
+            claimed = claim(
+                connection, self._state, org_id=self._arrivals.org_id, run_id=self._order.run_id, crm_id=row.crm_id, sent=values
+            )
+        if not claimed:
+            self._tell(row.crm_id, row.stamp, LinkConflictException.__name__, reason="another integration has it")
+            return
+        self._lock.require()
+        try:
+            result = self._source.create(self._record_type, values).iloc[0]
+        except ServiceError as error:
+            if not error.executed:
+                self._forget(row.crm_id)
+            raise
+        if pd.isna(result["qbench_id"]):
+            self._forget(row.crm_id)
+            details = [f"{name}: {result[name]}" for name in ("error_code", "error_fields") if pd.notna(result[name])]
+            self._tell(row.crm_id, row.stamp, result["error_type"], reason="; ".join(details) or None)
+            return
+        qbench_id = int(result["qbench_id"])
+        if result["content"] is None or pd.isna(result["version"]):
+            with self._store.transaction() as connection:
+                answered(connection, self._state, crm_id=row.crm_id, qbench_id=qbench_id)
+            return
+        lost = result["error_fields"] if result["error_type"] == NotTakenByQBenchException.__name__ else None
+        self._keep(row.crm_id, _as_raw(result))
+        if self._is_contact:
+            self._connect(row, qbench_id)
+        else:
+            self._tell(row.crm_id, row.stamp, None, qbench_id=qbench_id, reason=f"not taken: {lost}" if pd.notna(lost) else None)
+
+    def _keep(self, crm_id: str, raw: pd.DataFrame) -> None:
+        """Stage a record that was made, and link it, in one transaction."""
+        with self._store.transaction() as connection:
+            self._stage(connection, raw)
+            keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=crm_id, raw=raw)
+        self._normalize(raw)
+
+    def _connect(self, row: Any, qbench_id: int) -> None:
+        """Link a contact that was made to its customer; where its account has no link any more, later."""
+        crm_id, account = row.crm_id, row.parent_crm_id
+        with self._store.transaction() as connection:
+            links = self._state.accounts.links_of(connection, crm_ids=[] if pd.isna(account) else [account])
+        links = links[links["status"].eq(LinkStatus.LIVE)]
+        if links.empty:
+            return
+        self._lock.require()
+        result = self._source.connect(contact_id=qbench_id, customer_id=int(links["qbench_id"].iloc[0])).iloc[0]
+        error_type = result["error_type"] if pd.notna(result["error_type"]) else None
+        with self._store.transaction() as connection:
+            if result["content"] is not None and pd.notna(result["version"]):
+                raw = _as_raw(result)
+                self._stage(connection, raw)
+                if not len(self._state.links_of(connection, crm_ids=[crm_id])):
+                    keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=crm_id, raw=raw)
+            forget(connection, self._state, crm_id=crm_id)
+        if result["content"] is not None:
+            self._normalize(_as_raw(result))
+        self._tell(crm_id, row.stamp, error_type, qbench_id=qbench_id)
+
+    def _find(self, row: Any, sent: dict[str, Any], *, created_at: pd.Timestamp) -> None:
+        """What a create made whose answer was lost; once nothing can arrive any more, it may be made anew."""
+        crm_id, identifying = row.crm_id, MODELS[self._record_type].identifying
+        field = next(iter(route.source.from_ for route in self._way.units[self._arrivals.unit(identifying)] if route.source is not None))
+        found = self._source.matching(self._record_type, str(sent[str(field)]))
+        with self._store.transaction() as connection:
+            linked = self._state.links(connection, ids=found["qbench_id"].tolist())["qbench_id"]
+        found = found[~found["qbench_id"].isin(linked) & found["version"].ge(int((created_at - CLOCKS_APART).timestamp()))]
+        found = showing(sent, found.reset_index(drop=True), marker=self._order.marker_field)
+        if len(found) == 1:
+            self._keep(crm_id, found)
+            if self._is_contact:
+                self._connect(row, int(found["qbench_id"].iloc[0]))
+            else:
+                self._tell(crm_id, row.stamp, None, qbench_id=int(found["qbench_id"].iloc[0]))
+        elif len(found):
+            ids = ", ".join(map(str, found["qbench_id"]))
+            self._tell(crm_id, row.stamp, AmbiguousMatchException.__name__, reason=f"QBench ids {ids}")
+        elif datetime.now(UTC) - created_at >= LATE:
+            with self._store.transaction() as connection:
+                forget(connection, self._state, crm_id=crm_id)
+                pend(connection, self._state, crm_ids=[crm_id])
+
+    def _link(self, row: Any, qbench_id: int) -> None:
+        """Link a CRM record to one that QBench has. Whose value stands is as where a load links the two (merging, case 8)."""
+        with self._store.transaction() as connection:
+            raw = RAW.build(raw_by_id(connection, self._order.integration, self._record_type, ids=[qbench_id]))
+            if len(raw):
+                link_anew(connection, self._order, org_id=self._arrivals.org_id, crm_id=row.crm_id, qbench_id=qbench_id)
+                shown = self._arrivals.shown(pd.DataFrame({"shown": pd.Series([row.shown], dtype=object)}))
+                bases = self._first_bases(raw, shown)
+                save_agreed(connection, self._order, crm_id=row.crm_id, qbench_id=qbench_id, bases=bases)
+        self._tell(row.crm_id, row.stamp, None, qbench_id=qbench_id, outcome=Outcome.LINKED)
+        with self._store.transaction() as connection:
+            # What goes into QBench, the next run decides.
+            pend(connection, self._state, crm_ids=[row.crm_id])
+
+    def _first_bases(self, raw: pd.DataFrame, shown: pd.DataFrame) -> dict[str, list[int]]:
+        """Bases by which the side whose value stands counts as changed, and the other one does not."""
+        [wanted] = digests(self._way.wanted(raw).forms).to_dict("records")
+        [held] = digests(self._way.forms(shown, raw)).to_dict("records")
+        bases = {}
+        for unit, members in self._way.units.items():
+            ours, theirs, target = int(wanted[unit]), int(held[unit]), members[0].target
+            if ours == theirs:
+                bases[unit] = [ours, theirs]
+            elif NO_DIGEST in (ours, theirs):
+                bases[unit] = [NO_DIGEST, NO_DIGEST]
+            elif target.direction is Direction.FROM_CRM or target.rule is Rule.PREFER_CRM:
+                bases[unit] = [ours, NO_DIGEST]
+            else:
+                bases[unit] = [NO_DIGEST, theirs]
+        return bases
+
+    def _without(self, newcomers: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+        """Those without an error (``faults``); the errors of the others are stored."""
+        wrong = told["error_type"].notna()
+        if wrong.any():
+            rows = newcomers[wrong]
+            waits_for = told.loc[wrong, "waits_for"] if "waits_for" in told else None
+            self._save(rows["crm_id"], rows["stamp"], told.loc[wrong, "error_type"], reason=told.loc[wrong, "reason"], waits_for=waits_for)
+        return newcomers[~wrong].reset_index(drop=True)
+
+    def _tell(
+        self,
+        crm_id: str,
+        stamp: Any,
+        error_type: str | None,
+        *,
+        qbench_id: int | None = None,
+        reason: str | None = None,
+        outcome: Outcome = Outcome.CREATED,
+    ) -> None:
+        ids, stamps = pd.Series([crm_id]), pd.Series([stamp], dtype="datetime64[us, UTC]")
+        errors, reasons = pd.Series([error_type], dtype="str"), pd.Series([reason], dtype="str")
+        self._save(ids, stamps, errors, reason=reasons, qbench_id=qbench_id, outcome=outcome)
+
+    def _save(
+        self,
+        crm_ids: pd.Series,
+        stamps: pd.Series,
+        error_type: pd.Series,
+        *,
+        reason: pd.Series,
+        waits_for: pd.Series | None = None,
+        qbench_id: int | None = None,
+        outcome: Outcome = Outcome.CREATED,
+    ) -> None:
+        errors = record_errors()
+        told = CHANGE_OUTCOMES.build(
+            {
+                "crm_id": crm_ids,
+                "qbench_id": pd.Series([qbench_id] * len(crm_ids), index=crm_ids.index, dtype="Int64"),
+                "stamp": stamps,
+                "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(str(outcome)),
+                "error_type": error_type,
+                "reason": reason,
+                "waits_on": error_type.map({name: str(error.waits_on) for name, error in errors.items()}),
+                "waits_for": waits_for,
+                "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
+            }
+        )
+        with self._store.transaction() as connection:
+            save_change_outcomes(connection, self._state, outcomes=told, attempt=self._order.attempt)
+            looked_at(connection, self._state, crm_ids=told["crm_id"].tolist())
+        self.told.append(told)
+
+    def _forget(self, crm_id: str) -> None:
+        with self._store.transaction() as connection:
+            forget(connection, self._state, crm_id=crm_id)
+
+    def _stage(self, connection: Any, raw: pd.DataFrame) -> None:
+        order = self._order
+        stage(connection, order.integration, self._record_type, frame=raw, source=self._source, back=self._back, late=True)
+
+    def _normalize(self, raw: pd.DataFrame) -> None:
+        order = self._order
+        normalize_named(self._store, order.integration, order.record, ids=raw["qbench_id"].tolist(), reading=order.reading)
+
+
+def _as_raw(result: pd.Series) -> pd.DataFrame:
+    """One row of schemas.SOURCE_RESULTS as one of schemas.RAW."""
+    return RAW.build(pd.DataFrame([{name: result[name] for name in ("qbench_id", "version", "content", "unreadable")}]))

@@ -1,0 +1,139 @@
+"""Which records of a CRM, that have no link, may be made in QBench, and which of its records are they already? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from crm_pipeline.errors import (
+    AmbiguousMatchException,
+    CustomerNotYetSyncedException,
+    DuplicateEmailException,
+    InvalidEmailException,
+    LinkConflictException,
+    MissingFieldForContactException,
+    NoCustomerForContactException,
+    NoEmailForContactException,
+    NoNameForCustomerException,
+    RecordError,
+)
+from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.mapping.direction_keys import direction_in
+from crm_pipeline.mapping.filters import fields_named, meets
+from crm_pipeline.mapping.spec import Filter, RecordSpec
+from crm_pipeline.mapping.values import valid_emails
+from crm_pipeline.model import RecordType
+
+NEEDED = {RecordType.ACCOUNT: ("name",), RecordType.CONTACT: ("email", "first_name", "last_name")}
+"""The normalized fields without which a record is not made in QBench."""
+
+NEWCOMERS = FrameSchema(
+    "newcomers",
+    (
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("stamp", "datetime64[us, UTC]", "the CRM's stamp of its reading"),
+        Column("parent_crm_id", "str", "contacts: CRM id of its account, null without one"),
+        Column("parent_qbench_id", "Int64", "contacts: QBench id that the account is linked to, null without a live link"),
+        Column("shown", "object", "dict of CRM field to value"),
+    ),
+)
+"""Live CRM records without a link and without a key of ours; behind the columns those of NEEDED."""
+
+MEANT = FrameSchema(
+    "meant",
+    (
+        Column("crm_id", "str", "id of a CRM record"),
+        Column("qbench_id", "int64", "a staged record of QBench with the same value"),
+        Column("held_by", "str", "the other CRM record that it is linked to; null without one"),
+    ),
+)
+"""The records of QBench that CRM records could be."""
+
+
+def makes_from(spec: RecordSpec, crm: str) -> bool:
+    """Whether records of a CRM can be made in QBench: all that needs to be there comes back from it."""
+    sources = spec.map.sources()
+    needed = [sources.get(name) for name in NEEDED[spec.record_type]]
+    return all(source is not None and direction_in(source, crm).comes_back for source in needed)
+
+
+def asked_for(newcomers: pd.DataFrame, only: Filter | None, *, crm: str) -> pd.DataFrame:
+    """Those that the rule lets in; its fields are named ``<crm>.<field>``."""
+    if only is None:
+        return newcomers
+    content = [{f"{crm}.{name}": value for name, value in shown.items()} for shown in newcomers["shown"]]
+    return newcomers[meets(pd.Series(content, index=newcomers.index, dtype=object), only)].reset_index(drop=True)
+
+
+def fields_of(only: Filter, *, crm: str) -> list[str]:
+    """The fields of a CRM that a rule names as ``<crm>.<field>``."""
+    prefix = f"{crm}."
+    return [name.removeprefix(prefix) for name in fields_named(only) if name.startswith(prefix)]
+
+
+def faults(newcomers: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
+    """What keeps each from being made: columns ``error_type``, ``reason`` and ``waits_for`` (str), null where nothing does."""
+    told = pd.DataFrame({name: pd.Series(None, index=newcomers.index, dtype="str") for name in ("error_type", "reason", "waits_for")})
+    if record_type is RecordType.ACCOUNT:
+        return _tell(told, newcomers["name"].isna(), NoNameForCustomerException)
+    told = _tell(told, newcomers["parent_crm_id"].isna(), NoCustomerForContactException)
+    unlinked = newcomers["parent_qbench_id"].isna()
+    told = _tell(told, unlinked, CustomerNotYetSyncedException, "account " + newcomers["parent_crm_id"], newcomers["parent_crm_id"])
+    told = _tell(told, newcomers["email"].isna(), NoEmailForContactException)
+    told = _tell(told, ~valid_emails(newcomers["email"]), InvalidEmailException)
+    for name in ("first_name", "last_name"):
+        reason = pd.Series(f"fields: {name}", index=newcomers.index, dtype="str")
+        told = _tell(told, newcomers[name].isna(), MissingFieldForContactException, reason)
+    return told
+
+
+def decided(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Which record of QBench each is: columns ``qbench_id`` (Int64), ``error_type`` and ``reason`` (str), all null: none.
+
+    ``meant``: a frame (MEANT) per match key, in their order. The first that finds any decides; between several nothing is guessed.
+    """
+    rest = set(newcomers["crm_id"])
+    rows: dict[str, tuple[int | None, type[RecordError] | None, str | None]] = {}
+    for pairs in meant:
+        near = pairs[pairs["crm_id"].isin(rest)].drop_duplicates(["crm_id", "qbench_id"])
+        claims = near.groupby("qbench_id")["crm_id"].nunique()
+        for crm_id, group in near.groupby("crm_id", sort=False):
+            ids = group["qbench_id"].tolist()
+            rest.discard(crm_id)
+            if len(ids) > 1 or claims[ids[0]] > 1:
+                rows[crm_id] = None, AmbiguousMatchException, f"QBench ids {', '.join(map(str, ids))}"
+            elif pd.notna(group["held_by"].iloc[0]):
+                rows[crm_id] = None, LinkConflictException, f"QBench id {ids[0]} is linked to {group['held_by'].iloc[0]}"
+            else:
+                rows[crm_id] = ids[0], None, None
+    found = [rows.get(crm_id, (None, None, None)) for crm_id in newcomers["crm_id"]]
+    return pd.DataFrame(
+        {
+            "qbench_id": pd.Series([row[0] for row in found], dtype="Int64"),
+            "error_type": pd.Series([None if row[1] is None else row[1].__name__ for row in found], dtype="str"),
+            "reason": pd.Series([row[2] for row in found], dtype="str"),
+        }
+    ).set_axis(newcomers.index)
+
+
+def emails_taken(newcomers: pd.DataFrame, meant: pd.DataFrame) -> pd.DataFrame:
+    """Of contacts that are to be made, those whose email another one has, in QBench (MEANT) or among them: as ``faults`` tells it."""
+    told = pd.DataFrame({name: pd.Series(None, index=newcomers.index, dtype="str") for name in ("error_type", "reason", "waits_for")})
+    there = meant.drop_duplicates("crm_id").set_index("crm_id")["qbench_id"]
+    holder = newcomers["crm_id"].map(there).astype("Int64").astype("str")
+    told = _tell(told, newcomers["crm_id"].isin(there.index), DuplicateEmailException, "QBench id " + holder)
+    shared = newcomers["email"].str.lower().duplicated(keep=False)
+    return _tell(told, shared, DuplicateEmailException, pd.Series("several new records", index=newcomers.index, dtype="str"))
+
+
+def _tell(
+    told: pd.DataFrame, rows: pd.Series, error: type[RecordError], reason: pd.Series | None = None, waits_for: pd.Series | None = None
+) -> pd.DataFrame:
+    """Tell an error of these rows (bool) that have none yet."""
+    rows = rows.astype(bool) & told["error_type"].isna()
+    told = told.assign(error_type=told["error_type"].mask(rows, error.__name__))
+    for name, values in {"reason": reason, "waits_for": waits_for}.items():
+        if values is not None:
+            told[name] = told[name].mask(rows, values)
+    return told
