@@ -126,6 +126,7 @@ class Deployment:
     def hour(self) -> None:
         """The two jobs, in any order of their steps; they may break off, and people edit meanwhile."""
         self.hours += 1
+        self._an_hour_passes()
         self.boundaries.left = self.chance.randrange(BOUNDARIES) if self.chance.random() < self.crash else None
         try:
             for step in self._steps():
@@ -141,6 +142,12 @@ class Deployment:
             self.boundaries.left, self.boundaries.is_down = None, False
             self.sandbox.faults.clear()
             self.store.close()
+
+    def _an_hour_passes(self) -> None:
+        """Calls whose answers were lost cannot be carried out any more, and what was to be tried again is due."""
+        with self.store.transaction() as connection:
+            for table, column in (("open_call", "over_at"), ("link", "open_until"), ("outcome", "next_attempt_at")):
+                connection.execute(text(f"UPDATE crm_pipeline.{table} SET {column} = {column} - interval '1 hour'"))
 
     def outward(self) -> None:
         """The job that sends, alone."""
