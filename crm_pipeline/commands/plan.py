@@ -24,6 +24,7 @@ from crm_pipeline.commands.options import (
     record_type_option,
     selected,
 )
+from crm_pipeline.commands.plan_home import plan_home
 from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS, RecordType
@@ -44,6 +45,7 @@ OPERATIONS = ("create", "update", "link")
 @click.option("--since", type=moment, help="Only records changed at or after this time.")
 @click.option("--until", type=moment, help="Only records changed before this time.")
 @click.option("--ids", type=qbench_ids, help="Only these QBench ids, as 12,13; needs --record-type.")
+@click.option("--from", "source", metavar="CRM", help="What this CRM's staged changes would write into QBench; times are the CRM's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @module_option
 def plan(
@@ -55,6 +57,7 @@ def plan(
     since: int | None,
     until: int | None,
     ids: tuple[int, ...] | None,
+    source: str | None,
     as_json: bool,
     module: str,
 ) -> None:
@@ -63,6 +66,11 @@ def plan(
     Before a first load, materialize the integration's qbench and normalized assets, then look at this. A CRM that cannot be
     planned hides no other one; the command then ends with code 1.
     """
+    if source is not None:
+        if crm is not None or ids is not None:
+            raise ConfigurationError("--crm and --ids say what goes to a CRM, --from what comes from one: give no --crm or --ids with it")
+        plan_home(module, integration, source, record_type=record_type, partition=partition, since=since, until=until, as_json=as_json)
+        return
     if ids is not None and record_type is None:
         raise ConfigurationError("--ids needs --record-type: customers and contacts have ids of their own")
     told: list[Forecast | NoForecast] = []

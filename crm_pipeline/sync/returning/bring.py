@@ -7,7 +7,7 @@ that have no link.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pandas as pd
@@ -23,7 +23,7 @@ from crm_pipeline.store.staging import FRAME_ROWS
 from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.returning.creating import Creating
-from crm_pipeline.sync.returning.looking import Looking, Seen
+from crm_pipeline.sync.returning.looking import Looking
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.report import ReturnReport
 from crm_pipeline.sync.returning.selection import Chosen, Selection, asked_for, chosen
@@ -33,6 +33,19 @@ from crm_pipeline.sync.writing_turns import run_of
 
 REFUSALS = [error.__name__ for error in (NotTakenByQBenchException, RefusedByQBenchException)]
 """Why a write is not made again until the CRM's record changes, or a person asks for it."""
+
+
+def refused_before(readings: pd.DataFrame, order: LoadOrder, *, asked: Sequence[str], store: Store) -> pd.DataFrame:
+    """The latest outcomes (schemas.CHANGE_OUTCOMES) of those of the readings (schemas.CRM_RECORDS) that QBench refused as they still are.
+
+    One that is ``asked`` for is none of them: it is tried again.
+    """
+    with store.transaction() as connection:
+        latest = change_outcomes(connection, order.state, crm_ids=readings["crm_id"].tolist())
+    refused = latest["error_type"].isin(REFUSALS) & ~latest["crm_id"].isin(asked)
+    shown = set(zip(readings["crm_id"], readings["stamp"], strict=True))
+    same = [pair in shown for pair in zip(latest["crm_id"], latest["stamp"], strict=True)]
+    return latest[refused & pd.Series(same, index=latest.index, dtype=bool)].reset_index(drop=True)
 
 
 class Return:
@@ -117,20 +130,11 @@ class Return:
             return []
         seen = looked.seen
         self._storing.unwritten(seen.take(~seen.brings))
-        ids: list[str] = self._not_refused(seen.take(seen.brings), asked=asked).linked.links["crm_id"].tolist()
+        readings = seen.linked.readings[seen.brings]
+        refused = refused_before(readings, self.order, asked=asked, store=self._store)
+        self.report.add(refused)
+        ids: list[str] = readings.loc[~readings["crm_id"].isin(refused["crm_id"]), "crm_id"].tolist()
         return ids
-
-    def _not_refused(self, seen: Seen, *, asked: list[str]) -> Seen:
-        """Those that QBench did not refuse before, as their CRM records still are, unless they are asked for."""
-        readings = seen.linked.readings
-        with self._store.transaction() as connection:
-            latest = change_outcomes(connection, self.order.state, crm_ids=readings["crm_id"].tolist())
-        refused = latest[latest["error_type"].isin(REFUSALS)]
-        known = set(zip(refused["crm_id"], refused["stamp"], strict=True))
-        same = [pair in known for pair in zip(readings["crm_id"], readings["stamp"], strict=True)]
-        again = pd.Series(same, index=readings.index, dtype=bool) & ~readings["crm_id"].isin(asked)
-        self.report.add(latest[latest["crm_id"].isin(readings.loc[again, "crm_id"])])
-        return seen.take(~again)
 
     def _require_few(self, planned: int) -> None:
         """Raises TooManyChangesError where more records of QBench would change than may."""

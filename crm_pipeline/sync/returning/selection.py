@@ -33,6 +33,9 @@ class Chosen:
     others: bool = False
 
 
+_LAST = int(datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp())
+
+
 def asked_for(order: LoadOrder, *, store: Store) -> list[str]:
     """The CRM records that are looked at whatever their stamps: pending, due, or of which what they waited for changed."""
     with store.transaction() as connection:
@@ -59,4 +62,4 @@ def chosen(order: LoadOrder, selection: Selection, *, asked: list[str], store: S
 
 
 def _moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)
+    return None if seconds is None else datetime.fromtimestamp(min(seconds, _LAST), tz=UTC)
