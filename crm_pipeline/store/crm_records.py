@@ -31,7 +31,7 @@ SET object = excluded.object, stamp = coalesce(excluded.stamp, staged.stamp), re
     key = CASE WHEN excluded.stamp IS NULL THEN staged.key ELSE excluded.key END,
     parent_crm_id = CASE WHEN excluded.error_type IS NULL THEN excluded.parent_crm_id ELSE staged.parent_crm_id END,
     fields = CASE WHEN excluded.error_type IS NULL THEN excluded.fields ELSE staged.fields END, error_type = excluded.error_type
-WHERE staged.read_at IS NULL OR staged.read_at <= excluded.read_at AND (staged.stamp <= excluded.stamp) IS NOT FALSE
+WHERE staged.read_at IS NULL OR staged.read_at <= excluded.read_at
 """
 
 _STAGE_SEEN = """
@@ -63,8 +63,9 @@ _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 def stage_changed(connection: Connection, state: CrmState, *, frame: pd.DataFrame, read_at: datetime, object_name: str | None) -> int:
     """Stage readings (schemas.CHANGED, the fields behind it); returns how many were news.
 
-    ``read_at``: when the reading began. A reading replaces one that began earlier, unless its stamp is older; one without a stamp, by
-    id, leaves the stamp as it is. Of a record that the CRM fails to show, what is known stays. Rows without an id are left out.
+    ``read_at``: when the reading began. A reading replaces one that began earlier, whatever its stamp: a transaction that ends late may
+    show an older one. One without a stamp, by id, leaves the stamp as it is. Of a record that the CRM fails to show, what is known
+    stays. Rows without an id are left out.
     """
     frame = CHANGED.check(frame)
     known = frame[frame["crm_id"].notna()]

@@ -53,10 +53,11 @@ def test_the_later_reading_counts_whatever_comes_last(store: Store) -> None:
     assert held(store).fields == {"Website": "new"}
 
 
-def test_a_reading_with_an_older_stamp_counts_for_nothing(store: Store) -> None:
-    stage(store, reading("001A", NOON, Website="new"))
-    assert stage(store, reading("001A", NOON - MINUTE, Website="old"), read_at=NOON + MINUTE) == 0
-    assert held(store).fields == {"Website": "new"}
+def test_a_later_reading_counts_though_its_stamp_is_older(store: Store) -> None:
+    """As of a transaction that ended late, behind our own write."""
+    stage(store, reading("001A", NOON, Website="ours"))
+    assert stage(store, reading("001A", NOON - MINUTE, Website="late"), read_at=NOON + MINUTE) == 1
+    assert (held(store).fields, held(store).stamp) == ({"Website": "late"}, NOON - MINUTE)
 
 
 def test_a_reading_by_id_tells_values_and_no_stamp(store: Store) -> None:
