@@ -7,10 +7,12 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from sqlalchemy import text
 
 from crm_pipeline.errors import ServiceUnavailableError, TooManyChangesError
+from crm_pipeline.mapping.digests import digests
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.crm_records import pend, pending_crm_ids
 from crm_pipeline.sync.returning.policy import ReturnPolicy
@@ -62,10 +64,12 @@ def test_what_was_brought_is_agreed_on_and_stands_since_the_persons_edit(bench: 
 
 
 def test_what_was_brought_is_not_sent_back(salesforce: Bench) -> None:
-    """The link keeps it as sent: a load finds nothing to do, without asking the CRM."""
+    """The link keeps it as sent."""
     house, crm_id = one_customer(salesforce)
     house.describe(crm_id, "new")
     house.hour()
+    sent = int(digests(pd.DataFrame({"Description": ["new"]}, dtype="str")).iloc[0, 0])
+    assert salesforce.rows("SELECT CAST(digests ->> 'Description' AS bigint) FROM crm_pipeline.link") == [(sent,)]
     report = salesforce.load(house.spec, ACCOUNT)
 
     assert report.outcomes == {"unchanged": 1}
@@ -520,6 +524,7 @@ def test_batches_that_were_written_before_the_one_that_broke_off_are_stored(sale
 
 def test_page_that_was_read_before_the_write_never_replaces_its_answer(salesforce: Bench) -> None:
     house, crm_id = one_customer(salesforce)
+    house.tenant.habits.touches = False
     house.describe(crm_id, "new")
     house.read()
     asked, go_on = threading.Event(), threading.Event()
@@ -535,7 +540,7 @@ def test_page_that_was_read_before_the_write_never_replaces_its_answer(salesforc
     house.tenant.on_request = None
     bringing = threading.Thread(target=house.bring)
     bringing.start()
-    bringing.join(0.5)
+    bringing.join(3)
     assert bringing.is_alive()
     go_on.set()
     extraction.join(10)
