@@ -17,6 +17,7 @@ from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError,
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.addresses import possible_types
+from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.filters import fields_named
 from crm_pipeline.mapping.inverse import fields_back
 from crm_pipeline.mapping.presets import owner_field
@@ -285,7 +286,9 @@ class IntegrationAttributes(YamlModel):
         for record_type, spec in self.records.items():
             found = refusals(spec, external_keys=keys, kept=KEPT_BY_QBENCH[record_type], altering=altering)
             yield from (problem.below(MODELS[record_type].plural) for problem in found)
-        if self.qbench.writes and not self.ways_back:
+        flags = {record_type: spec.flag for record_type, spec in self.records.items() if spec.flag is not None}
+        yield from self._flag_problems(flags)
+        if self.qbench.writes and not self.ways_back and not flags:
             yield Problem(("qbench", "writes"), f"{NOTHING_BACK}, or leave `writes` away")
         if self.from_crms != FromCrms() and not self.ways_back:
             yield Problem(("from_crms",), f"{NOTHING_BACK}, or leave `from_crms` away")
@@ -314,6 +317,20 @@ class IntegrationAttributes(YamlModel):
                     yield Problem((*path, "only"), f"`{field}` is no field of a CRM; write `<crm>.<field>` with one of: {', '.join(crms)}")
             if create.only is not None and not fields_named(create.only):
                 yield Problem((*path, "only"), "names no field; a list of the CRM goes into `only` of the record type itself")
+
+    def _flag_problems(self, flags: Mapping[RecordType, Flag]) -> Iterator[Problem]:
+        """What is wrong about fields that say in QBench what a CRM deleted."""
+        for record_type, flag in flags.items():
+            path: KeyPath = (MODELS[record_type].plural, "from_crm", "when_deleted", "flag")
+            if not self.qbench.writes:
+                yield Problem(path, "it writes into QBench, which `qbench.writes: true` must allow; set that too, or leave `flag` away")
+            if self.links.when_deleted != "report":
+                message = "stands with `links.when_deleted: report` only: else the record is made again, and nothing says it was deleted"
+                yield Problem(path, message)
+            if flag.field in KEPT_BY_QBENCH[record_type]:
+                yield Problem((*path, "field"), f"QBench keeps `{flag.field}` itself; name a field of your own")
+            elif flag.field in fields_back(self.records[record_type], list(self.crms.configured)):
+                yield Problem((*path, "field"), f"a mapping brings a CRM's value into `{flag.field}`; name a field that nothing else fills")
 
 
 class WrittenAttributes(Translated, IntegrationAttributes):

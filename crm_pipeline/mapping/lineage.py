@@ -83,8 +83,9 @@ def named_fields(spec: RecordSpec, record_type: RecordType) -> tuple[str, tuple[
     if record_type is not spec.record_type:
         of_customer = (field.removeprefix(CUSTOMER_PREFIX) for field in ruled if field.startswith(CUSTOMER_PREFIX))
         return CUSTOMER_PREFIX, tuple(dict.fromkeys(of_customer))
+    flag = [] if spec.flag is None else [spec.flag.field]
     own = [field for name, fields in normalized_sources(spec).items() if name not in OF_EVERY_RECORD for field in fields]
-    return "", tuple(dict.fromkeys([*own, *(field for field in ruled if not field.startswith(CUSTOMER_PREFIX))]))
+    return "", tuple(dict.fromkeys([*own, *flag, *(field for field in ruled if not field.startswith(CUSTOMER_PREFIX))]))
 
 
 def _fields(entry: FieldEntry | None) -> tuple[str, ...]:

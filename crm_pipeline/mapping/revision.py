@@ -16,5 +16,5 @@ def mapping_digest(spec: RecordSpec, reading: Reading) -> str:
 
 def _says_nothing_of_it(spec: RecordSpec) -> set[str]:
     """The keys that are about CRM records alone."""
-    keys = {"when_deleted_in_qbench", "also_linked"}
+    keys = {"when_deleted_in_qbench", "also_linked", "from_crm"}
     return keys if isinstance(spec, ContactSpec) and spec.delete_inactive else keys | {"inactive", "delete_inactive"}

@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
 
 from crm_pipeline.configuration.model import YamlModel
+from crm_pipeline.mapping.deletion_keys import Flag, WrittenAlsoLinked, WrittenWhenDeleted, WrittenWhenDeletedInCrm
 from crm_pipeline.mapping.direction_keys import WrittenDirection, WrittenRule
 from crm_pipeline.model import RecordType
 
 Policy = Literal["always", "if_blank", "create_only", "never"]
 OnInvalid = Literal["omit", "fail", "truncate"]
-WhenDeletedInQBench = Literal["keep", "delete"]
 OnOtherAccount = Literal["keep", "move", "refuse"]
 Scalar = str | int | float | bool
 
@@ -366,6 +366,7 @@ class FromCrm(YamlModel):
             examples=[{"only": {"field": "salesforce.Type", "is": "Customer"}}],
         ),
     ] = None
+    when_deleted: WrittenWhenDeletedInCrm = None
 
 
 class _RecordSpec(YamlModel):
@@ -391,23 +392,8 @@ class _RecordSpec(YamlModel):
             examples=[{"all": [{"field": "status", "is": "ACTIVE"}]}],
         ),
     ] = None
-    when_deleted_in_qbench: Annotated[
-        WhenDeletedInQBench,
-        Field(
-            description="What becomes of the CRM record when QBench deletes its record. keep: it stays; delete: it goes to the CRM's bin, "
-            "if the pipeline made it, and never more of them at once than `links.most_gone` allows. An account stays while it has "
-            "records that would be deleted with it.",
-            examples=["delete"],
-        ),
-    ] = "keep"
-    also_linked: Annotated[
-        bool,
-        Field(
-            description="Whether CRM records that the pipeline did not make, but found and linked, may be deleted too.",
-            examples=[False],
-        ),
-    ] = False
-
+    when_deleted_in_qbench: WrittenWhenDeleted = "keep"
+    also_linked: WrittenAlsoLinked = False
     from_crm: Annotated[
         FromCrm | None,
         Field(
@@ -421,6 +407,12 @@ class _RecordSpec(YamlModel):
     def creates_in_qbench(self) -> CreateInQBench | None:
         """Which CRM records are made in QBench; None where none are."""
         return None if self.from_crm is None else self.from_crm.create
+
+    @property
+    def flag(self) -> Flag | None:
+        """The QBench field that says whether a CRM deleted the record; None where none does."""
+        when_deleted = None if self.from_crm is None else self.from_crm.when_deleted
+        return None if when_deleted is None else when_deleted.flag
 
     @property
     def deletes(self) -> bool:

@@ -51,6 +51,11 @@ def deletions_key(integration: str) -> list[str]:
     return [integration, "qbench", "deletions"]
 
 
+def flags_key(integration: str, record_type: RecordType) -> list[str]:
+    """Asset key of what QBench says of records that a CRM deleted."""
+    return [integration, "qbench", f"{MODELS[record_type].qbench_object}_deleted_in_crms"]
+
+
 def resource_key(integration: str, service: str) -> str:
     """Key of the client resource of a service; also the name of the pool that its steps wait in."""
     return f"{integration}__{service}"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import dagster as dg
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.deletion_keys import Flag
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import MOST_IDS, ROW_COUNT, Spent, gaps_listed, ids_listed
@@ -16,11 +18,12 @@ from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import asset_of
-from crm_pipeline.source import Source
+from crm_pipeline.source import Source, WritableSource
 
 if TYPE_CHECKING:
     from crm_pipeline.sync.extracting.deletions import Deletions
     from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
+    from crm_pipeline.sync.returning.flagging import Flagging
 
 
 class Reading(Protocol):
@@ -40,8 +43,40 @@ def nightly_assets(spec: IntegrationSpec, specs: AssetSpecs) -> list[dg.AssetsDe
     return [_deletions(spec, specs), *waiting]
 
 
+def flag_assets(spec: IntegrationSpec, specs: AssetSpecs) -> list[dg.AssetsDefinition]:
+    """The assets that say in QBench which records a CRM deleted. Does no I/O."""
+    return [_flags(spec, record, record.flag, specs) for record in spec.records.values() if record.flag is not None]
+
+
+def _flags(spec: IntegrationSpec, record: RecordSpec, flag: Flag, specs: AssetSpecs) -> dg.AssetsDefinition:
+    def begin(source: WritableSource, run_id: str) -> "Flagging":
+        from crm_pipeline.sync.returning.flagging import Flagging
+
+        order = spec.order(next(iter(spec.crms.configured)), record, run_id=run_id)
+        return Flagging(order, flag, policy=spec.links, store=STORE, source=source, back=spec.coming_back)
+
+    def counts(job: "Flagging") -> dict[str, Any]:
+        told = {"set": job.set, "cleared": job.cleared, "refused": job.refused, "too_many": job.too_many}
+        return {ROW_COUNT: len(job.set) + len(job.cleared), **{name: len(ids) for name, ids in told.items()}}
+
+    def warnings(job: "Flagging") -> list[str]:
+        many = f"{len(job.too_many)} records were deleted in a CRM, more than `links.most_gone` allows: QBench is not told"
+        refused = f"QBench did not take `{flag.field}` of {ids_listed(job.refused)}"
+        return [text for text, ids in ((many, job.too_many), (refused, job.refused)) if ids]
+
+    return _asset(
+        spec,
+        specs,
+        key=names.flags_key(spec.name, record.record_type),
+        of=[record.record_type],
+        begin=begin,
+        counts=counts,
+        warnings=warnings,
+    )
+
+
 def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: AssetSpecs) -> dg.AssetsDefinition:
-    def begin(source: Source) -> "WaitingContacts":
+    def begin(source: Source, _run_id: str) -> "WaitingContacts":
         from crm_pipeline.sync.extracting.waiting_contacts import WaitingContacts
 
         return WaitingContacts(spec.name, record_type, store=STORE, source=source, back=spec.coming_back)
@@ -61,7 +96,7 @@ def _waiting_contacts(spec: IntegrationSpec, record_type: RecordType, specs: Ass
 
 
 def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
-    def begin(source: Source) -> "Deletions":
+    def begin(source: Source, _run_id: str) -> "Deletions":
         from crm_pipeline.sync.extracting.deletions import Deletions
 
         return Deletions(spec.name, *spec.records, store=STORE, source=source, back=spec.coming_back)
@@ -97,7 +132,7 @@ def _asset(
     *,
     key: Sequence[str],
     of: Sequence[RecordType],
-    begin: Callable[[Any], R],
+    begin: Callable[[Any, str], R],
     counts: Callable[[R], dict[str, Any]],
     warnings: Callable[[R], list[str]],
 ) -> dg.AssetsDefinition:
@@ -113,7 +148,7 @@ def _asset(
     )
     def nightly(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         source = getattr(context.resources, resource)
-        spent, job = Spent(source), begin(source)
+        spent, job = Spent(source), begin(source, context.run.run_id)
 
         def metadata() -> dict[str, Any]:
             return {**counts(job), **spent.metadata()}

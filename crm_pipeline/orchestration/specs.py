@@ -9,6 +9,7 @@ import dagster as dg
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields, returned_sources
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
@@ -50,6 +51,7 @@ def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:
         yield _links(spec, kind)
         yield _resync(spec, kind)
     yield _deletions(spec)
+    yield from (_flags(spec, record, record.flag) for record in spec.records.values() if record.flag is not None)
     yield from (_waiting(spec, record_type) for record_type in spec.records if MODELS[record_type].parent is not None)
 
 
@@ -144,6 +146,16 @@ def _deletions(spec: IntegrationSpec) -> AssetProps:
         names.deletions_key(spec.name),
         description="The staged records compared with QBench's whole list of deleted ones: QBench may delete a record, or take that back, "
         "without touching last_updated. The next hourly run takes up what changed.",
+        kinds={QBENCH, "postgres"},
+    )
+
+
+def _flags(spec: IntegrationSpec, record: RecordSpec, flag: Flag) -> AssetProps:
+    return _asset(
+        spec,
+        names.flags_key(spec.name, record.record_type),
+        description=f"What the field {flag.field} says in QBench of {MODELS[record.record_type].qbench_object} whose record a CRM deleted: "
+        "filled while it is, emptied once it is there again. Nothing is ever deleted in QBench.",
         kinds={QBENCH, "postgres"},
     )
 

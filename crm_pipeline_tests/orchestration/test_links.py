@@ -75,6 +75,15 @@ def test_full_checks_look_for_deletions_and_read_the_contacts_without_one_custom
     assert acme.requested("full") == [acme.key(asset) for asset in ("hubspot/links", "qbench/deletions", "qbench/waiting_contacts")]
 
 
+def test_checks_say_in_qbench_what_a_crm_deleted_where_that_is_asked_for(instance: dg.DagsterInstance) -> None:
+    flag = {"when_deleted": {"flag": {"field": "crm_status", "value": "deleted"}}}
+    qbench, accounts = {**EXAMPLE["qbench"], "writes": True}, {**EXAMPLE["accounts"], "from_crm": flag}
+    acme = scheduled(instance, qbench=qbench, accounts=accounts)
+    said = acme.key("qbench/customers_deleted_in_crms")
+    assert acme.requested("recent") == [acme.key("hubspot/links"), said]
+    assert said in acme.requested("full")
+
+
 def test_integration_without_contacts_reads_none_again(instance: dg.DagsterInstance) -> None:
     acme = scheduled(instance, contacts=None)
     assert acme.requested("full") == [acme.key("hubspot/links"), acme.key("qbench/deletions")]
@@ -198,3 +207,23 @@ def test_deletions_are_counted(checked: Checked) -> None:
     metadata = metadata_of(checked.full, "qbench", "deletions")
     assert (metadata["dagster/row_count"], metadata["deleted"], metadata["restored"]) == (1, 1, 0)
     assert "failed" not in metadata
+
+
+def test_what_qbench_is_told_of_deletions_is_counted(world: World, checked: Checked) -> None:
+    """Six accounts of seven are more than the policy allows."""
+    flag = {"when_deleted": {"flag": {"field": "crm_status", "value": "deleted"}}}
+    written = customized(world.sandbox)
+    spec = written.model_copy(
+        update={
+            "qbench": written.qbench.model_copy(update={"writes": True}),
+            "accounts": type(written.accounts).model_validate({"map": {"name": "customer_name"}, "from_crm": flag}),
+        }
+    )
+    metadata = metadata_of(run_links(world, spec, "recent"), "qbench", "customers_deleted_in_crms")
+    assert {name: metadata[name] for name in ("dagster/row_count", "set", "cleared", "refused", "too_many")} == {
+        "dagster/row_count": 0,
+        "set": 0,
+        "cleared": 0,
+        "refused": 0,
+        "too_many": 6,
+    }

@@ -8,6 +8,7 @@ from crm_pipeline.errors import (
     DeletedInCrmException,
     DeletedInQBenchException,
     FilteredOutException,
+    InactiveContactException,
     InactiveCustomerException,
     LinkConflictException,
     RecordError,
@@ -17,7 +18,14 @@ from crm_pipeline.frames import no_text
 from crm_pipeline.model import LinkStatus
 
 STOPPING = [
-    error.__name__ for error in (DeletedInQBenchException, FilteredOutException, InactiveCustomerException, UnreadableRecordException)
+    error.__name__
+    for error in (
+        DeletedInQBenchException,
+        FilteredOutException,
+        InactiveContactException,
+        InactiveCustomerException,
+        UnreadableRecordException,
+    )
 ]
 """What keeps a record of QBench (schemas.NORMALIZED_META, ``error_type``) from being changed; what else is wrong, a change may mend."""
 
