@@ -57,6 +57,7 @@ DECISIVE: dict[str, Any] = {"country_format": "code", "external_key": "Other_Key
 """Settings by which another thing becomes of a record, each with a value that is no default."""
 
 WHERE_AND_HOW = {
+    "send", "receive",
     "domain", "url", "allow_http", "client_id", "client_secret", "token", "api_version", "path_family",
     "limits", "keep_free", "timeout_seconds", "late_seconds", "attempts", "waits", "association_batch_size", "search_lag_seconds",
     "sensitive_properties",
