@@ -1,0 +1,50 @@
+"""What became of records in one run, counted as it goes: outcomes, errors with a few ids of each, and where the time went."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+SAMPLE_IDS = 5
+
+
+@dataclass(slots=True)
+class Tally:
+    """``samples``: a few ids by error. ``phases``: seconds spent, by what for."""
+
+    started: float = field(default_factory=time.monotonic)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[Any]] = field(default_factory=dict)
+    retryable: int = 0
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def count(self, outcomes: pd.DataFrame, *, ids: str) -> None:
+        """Count final outcomes (schemas.OUTCOMES or CHANGE_OUTCOMES); ``ids``: the column that tells the records."""
+        self.outcomes.update(outcomes["outcome"].tolist())
+        self.retryable += int(outcomes["retryable"].sum())
+        wrong = outcomes[outcomes["error_type"].notna()]
+        self.errors.update(wrong["error_type"].tolist())
+        for error_type, of_error in wrong.groupby("error_type")[ids]:
+            known = self.samples.setdefault(str(error_type), [])
+            known.extend(of_error.head(SAMPLE_IDS - len(known)).tolist() if len(known) < SAMPLE_IDS else [])
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Count the seconds spent inside as this phase's."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phases[phase] = self.phases.get(phase, 0.0) + time.monotonic() - began
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.started
