@@ -100,6 +100,11 @@ class Alike:
     conflicts: int
 
 
+def forget_old_conflicts(connection: Connection) -> None:
+    """Forget the conflicts that were kept long enough, of whichever integration."""
+    connection.execute(text(_FORGET), {"days": KEPT_DAYS})
+
+
 def save_conflicts(connection: Connection, state: CrmState, *, conflicts: pd.DataFrame, run_id: str) -> int:
     """Store conflicts (schemas.CONFLICTS), in the transaction that stores what was decided, before anything is written.
 
@@ -107,7 +112,7 @@ def save_conflicts(connection: Connection, state: CrmState, *, conflicts: pd.Dat
     """
     if CONFLICTS.check(conflicts).empty:
         return 0
-    connection.execute(text(_FORGET), {"days": KEPT_DAYS})
+    forget_old_conflicts(connection)
     return execute_rows(
         connection,
         _SAVE,

@@ -23,6 +23,7 @@ from crm_pipeline.crms.batch import WriteBatch, account_for
 from crm_pipeline.crms.examining import left_since
 from crm_pipeline.model import Operation, RecordType, Verb, children
 from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
+from crm_pipeline.store.conflicts import forget_old_conflicts
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
@@ -111,6 +112,9 @@ class LinkCheck:
             org_id = self._crm.organization()
             with self._store.transaction() as connection:
                 require_organization(connection, first.integration, first.crm, org_id=org_id, key_space=first.key_space)
+                if scope == "full":
+                    # Where none is stored any more, nothing else forgets the values of the last ones.
+                    forget_old_conflicts(connection)
             for order, report in zip(self._orders, self.reports, strict=True):
                 self._check(LinkReader(order, self._store, self._crm, org_id, order.state), report, scope=scope)
             # Contacts first: an account goes once it has none.

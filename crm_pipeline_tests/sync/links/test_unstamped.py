@@ -5,9 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from sqlalchemy import text
+
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.spec import AccountSpec
+from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_records import looked_at, pending_crm_ids, staged_readings
+from crm_pipeline.sync.links.check import Scope
+from crm_pipeline_tests.store.test_conflicts import conflict
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CRM_FIELDS, OBJECTS, Bench, customer
 from crm_pipeline_tests.sync.links.test_check import check
 
@@ -67,6 +73,17 @@ def test_records_that_show_what_is_staged_are_left_alone(bench: Bench) -> None:
     look(bench, spec)
     check(bench, spec)
     assert pending(bench, spec) == []
+
+
+@pytest.mark.parametrize(("scope", "kept"), [("recent", 2), ("full", 1)])
+def test_the_nightly_check_forgets_conflicts_that_were_kept_long_enough(salesforce: Bench, scope: Scope, kept: int) -> None:
+    spec, _ = coming_back(salesforce)
+    with salesforce.store.transaction() as connection:
+        save_conflicts(connection, salesforce.order(spec, ACCOUNT).state, conflicts=conflict(), run_id="run")
+        save_conflicts(connection, salesforce.order(spec, ACCOUNT).state, conflicts=conflict(field="Phone"), run_id="run")
+        connection.execute(text("UPDATE crm_pipeline.conflict SET at = now() - interval '31 days' WHERE field = 'Phone'"))
+    check(salesforce, spec, scope=scope)
+    assert salesforce.rows("SELECT count(*) FROM crm_pipeline.conflict") == [(kept,)]
 
 
 def test_a_recent_check_reads_no_fields(bench: Bench) -> None:
