@@ -9,8 +9,8 @@ import pandas as pd
 
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.mapping.conversions import convert
+from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.folding import fold
-from crm_pipeline.mapping.spec import Filter
 
 CUSTOMER_PREFIX = "customer."
 

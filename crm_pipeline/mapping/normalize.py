@@ -24,10 +24,11 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.mapping.addresses import read_addresses
 from crm_pipeline.mapping.fields import FieldColumn, read_field, with_numbers
+from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.filters import meets
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.owners import rules_met
-from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec, FieldSource, Filter, RecordSpec
+from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec, FieldSource, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 

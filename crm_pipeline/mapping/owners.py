@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from crm_pipeline.mapping.filters import meets
-from crm_pipeline.mapping.spec import OwnerRule, RecordSpec
+from crm_pipeline.mapping.owner_keys import OwnerRule
+from crm_pipeline.mapping.spec import RecordSpec
 
 OWNER_RULES = "owner_rules"
 """The column of a normalized frame that holds what ``rules_met`` found; only where the integration has owner rules."""

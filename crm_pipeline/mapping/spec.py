@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from crm_pipeline.configuration.model import YamlModel
-from crm_pipeline.mapping.deletion_keys import Flag, WrittenAlsoLinked, WrittenWhenDeleted, WrittenWhenDeletedInCrm
+from crm_pipeline.mapping.deletion_keys import Flag, WrittenAlsoLinked, WrittenWhenDeleted
 from crm_pipeline.mapping.direction_keys import WrittenDirection, WrittenRule
+from crm_pipeline.mapping.filter_keys import Filter, Scalar
+from crm_pipeline.mapping.from_crm_keys import CreateInQBench, FromCrm
+from crm_pipeline.mapping.owner_keys import ContactOwnerRule, OwnerRule
 from crm_pipeline.model import RecordType
 
 Policy = Literal["always", "if_blank", "create_only", "never"]
 OnInvalid = Literal["omit", "fail", "truncate"]
 OnOtherAccount = Literal["keep", "move", "refuse"]
-Scalar = str | int | float | bool
 
 
 class FieldSource(YamlModel):
@@ -203,64 +205,6 @@ class ContactMap(_FieldMap):
         return [] if self.address is None else [self.address]
 
 
-def _named_by_number(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-class Filter(YamlModel):
-    """A rule on a QBench field, or several combined with ``all`` or ``any``."""
-
-    all: Annotated[
-        list[Filter] | None,
-        Field(description="Every one of these must hold.", examples=[[{"field": "status", "is": "ACTIVE"}]]),
-    ] = None
-    any: Annotated[
-        list[Filter] | None,
-        Field(description="At least one of these must hold.", examples=[[{"field": "status", "is": "ACTIVE"}]]),
-    ] = None
-    field: Annotated[
-        str | None,
-        Field(description="QBench field; contact rules may name customer.<field>.", examples=["status", "customer.status"]),
-    ] = None
-    is_: Annotated[
-        Scalar | None,
-        Field(alias="is", description="The value equals this, case and outer white space apart.", examples=["ACTIVE"]),
-    ] = None
-    is_not: Annotated[Scalar | None, Field(description="The value does not equal this; a blank does not either.", examples=["TEST"])] = None
-    in_: Annotated[list[Scalar] | None, Field(alias="in", description="The value is one of these.", examples=[["A", "B"]])] = None
-    not_in: Annotated[list[Scalar] | None, Field(description="The value is none of these.", examples=[["A", "B"]])] = None
-    contains: Annotated[str | None, Field(description="The text, or the list, contains this.", examples=["lab"])] = None
-    starts_with: Annotated[str | None, Field(description="The text starts with this.", examples=["US-"])] = None
-    is_blank: Annotated[bool | None, Field(description="The field is blank (true) or filled (false).", examples=[False])] = None
-    greater_than: Annotated[float | None, Field(description="The number is greater than this.", examples=[10])] = None
-    crm_list: Annotated[
-        dict[str, Annotated[str, BeforeValidator(_named_by_number)]] | None,
-        Field(
-            description="The record is in this list of the CRM, {<crm>: <name or id>}, or not in that CRM yet. Stands in the `only` of "
-            "accounts or contacts by itself, or in its `all`, and holds for that CRM, both ways.",
-            examples=[{"hubspot": "Lab customers"}],
-            exclude_if=lambda lists: lists is None,
-        ),
-    ] = None
-
-    OPERATORS: ClassVar[tuple[str, ...]] = (
-        "is_", "is_not", "in_", "not_in", "contains", "starts_with", "is_blank", "greater_than",
-    )  # fmt: skip
-
-    @model_validator(mode="after")
-    def _says_one_thing(self) -> Self:
-        combined = [name for name in ("all", "any") if getattr(self, name) is not None]
-        operators = [name for name in self.OPERATORS if getattr(self, name) is not None]
-        if self.crm_list is not None:
-            combined.append("crm_list")
-        if self.field is None and len(combined) == 1 and not operators:
-            return self
-        if self.field is not None and not combined and len(operators) == 1:
-            return self
-        names = ", ".join(name.rstrip("_") for name in self.OPERATORS)
-        raise ValueError(f"a rule is either one of `all`/`any` with a list, or `crm_list`, or a `field` with exactly one of: {names}")
-
-
 class MatchKey(YamlModel):
     """One row of Sync on Fields.
 
@@ -302,71 +246,6 @@ class MatchKey(YamlModel):
     def targets(self) -> dict[str, str]:
         """The CRM field compared with, per CRM; a CRM that is missing here is not matched by this row."""
         return self.in_ if self.in_ is not None else next(iter((self.__pydantic_extra__ or {}).values()))
-
-
-class OwnerRule(YamlModel):
-    """Who owns a new CRM record: ``{<crm>: <user>}`` per CRM, for the records that meet ``only``."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, str | int]
-
-    only: Annotated[
-        Filter | None,
-        Field(description="Which records the rule is for; left out, all.", examples=[{"field": "country_name", "is": "US"}]),
-    ] = None
-
-    @property
-    def users(self) -> dict[str, str]:
-        """The user of each CRM, as the YAML names it."""
-        return {crm: str(user).strip() for crm, user in (self.__pydantic_extra__ or {}).items()}
-
-    @property
-    def takes_accounts_owner(self) -> bool:
-        """Whether the owner is that of the contact's account."""
-        return False
-
-    @model_validator(mode="after")
-    def _names_an_owner(self) -> Self:
-        if bool(self.users) == self.takes_accounts_owner:
-            raise ValueError("an owner rule names a user per CRM as {<crm>: <user>}, or, for contacts, has same_as_account: true")
-        return self
-
-
-class ContactOwnerRule(OwnerRule):
-    """Who owns a new contact: a user per CRM, or the owner of its account."""
-
-    same_as_account: Annotated[bool, Field(description="The contact is owned by whoever owns its account.", examples=[True])] = False
-
-    @property
-    def takes_accounts_owner(self) -> bool:
-        """Whether the owner is that of the contact's account."""
-        return self.same_as_account
-
-
-class CreateInQBench(YamlModel):
-    """Which records that people made in a CRM are made in QBench too."""
-
-    only: Annotated[
-        Filter | None,
-        Field(
-            description="Only CRM records that meet this rule, whose fields are named `<crm>.<field>`; left out, all of them.",
-            examples=[{"field": "salesforce.Type", "in": ["Customer", "Prospect"]}],
-        ),
-    ] = None
-
-
-class FromCrm(YamlModel):
-    """What comes from the CRMs beside the fields of linked records."""
-
-    create: Annotated[
-        CreateInQBench | None,
-        Field(
-            description="Make records in QBench that people made in a CRM, once `sync_on` finds none there. A contact needs an account "
-            "that syncs, and a valid email that no other contact in QBench has.",
-            examples=[{"only": {"field": "salesforce.Type", "is": "Customer"}}],
-        ),
-    ] = None
-    when_deleted: WrittenWhenDeletedInCrm = None
 
 
 class _RecordSpec(YamlModel):

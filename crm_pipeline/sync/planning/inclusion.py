@@ -25,13 +25,13 @@ class Listed:
     unread: frozenset[str]
 
 
-def listed(crm: Crm, order: LoadOrder, records: pd.DataFrame, *, further: tuple[str, ...] = ()) -> Listed:
-    """Which records (columns ``object`` and ``crm_id``) are outside the lists of the order's ``only``, and of ``further`` ones.
+def listed(crm: Crm, order: LoadOrder, records: pd.DataFrame) -> Listed:
+    """Which records (columns ``object`` and ``crm_id``) are outside the lists of the order's ``only``.
 
     As many calls as ``members`` needs for them, none where no list is named. Raises ConfigurationError for a list that is not there, or
     a CRM that keeps none.
     """
-    lists = tuple(dict.fromkeys((*lists_named(order.record.only, order.crm), *further)))
+    lists = lists_named(order.record.only, order.crm)
     if not lists or records.empty:
         return Listed({}, frozenset())
     if not isinstance(crm, ListsCrm):

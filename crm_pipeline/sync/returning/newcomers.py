@@ -20,8 +20,9 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.direction_keys import direction_in
+from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.filters import fields_named, meets
-from crm_pipeline.mapping.spec import Filter, RecordSpec
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.values import valid_emails
 from crm_pipeline.model import RecordType
 

@@ -120,6 +120,12 @@ def test_list_that_could_not_be_asked_is_refused(hubspot: Bench, only: dict[str,
         listed_only(hubspot, **only)
 
 
+def test_list_is_no_rule_for_records_that_are_made_in_qbench(hubspot: Bench) -> None:
+    create = {"only": {"all": [ONLY, {"field": "hubspot.industry", "is": "FOOD"}]}}
+    with pytest.raises(ValidationError, match=r"from_crm\.create\.only\.all\[0\]\.crm_list.*stands in the `only` of accounts"):
+        hubspot.spec(contacts=None, accounts={"map": LEAN_ACCOUNT_MAP, "from_crm": {"create": create}})
+
+
 def test_id_may_be_written_as_a_number(hubspot: Bench) -> None:
     spec = listed_only(hubspot, crm_list={"hubspot": 42})
     assert spec.accounts.only is not None

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from crm_pipeline.errors import ServiceUnavailableError, TooManyChangesError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.mapping.spec import FromCrm
+from crm_pipeline.mapping.from_crm_keys import FromCrm
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault
