@@ -80,7 +80,7 @@ def _require_free(port: int, option: str) -> None:
 @main.command()
 @_needs_extras()
 def demo() -> None:
-    """Show a first load and an hourly run on the sandbox, through Dagster, in about a minute."""
+    """Show a first load and hourly runs, out and back, on the sandbox, through Dagster, in about a minute."""
     from crm_pipeline.sandbox.demo import demo_console, demo_environment, play
 
     console = demo_console()

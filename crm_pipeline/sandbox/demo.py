@@ -1,4 +1,4 @@
-"""The demo: a first load and an hourly run through Dagster, between the sandbox's services, told as it happens."""
+"""The demo: a first load and hourly runs both ways through Dagster, between the sandbox's services, told as it happens."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -35,6 +36,7 @@ from crm_pipeline.store.embedded import embedded_postgres
 
 INTEGRATION = "demo"
 JOB = "demo__sync"
+JOB_BACK = "demo__from_crms"
 DEFINITIONS = "crm_pipeline.sandbox.definitions"
 SEED = 7
 CUSTOMERS, CONTACTS = 200, 600
@@ -47,6 +49,17 @@ _GRACE_SECONDS = 20
 
 class DemoError(CrmPipelineError):
     """A run of the demo did not succeed."""
+
+
+@dataclass(slots=True)
+class Clock:
+    """What the demo's services take for the time: that of the hour it tells of, until this hour is over."""
+
+    behind: float = HOUR.total_seconds()
+
+    def __call__(self) -> float:
+        """Unix seconds."""
+        return time.time() - self.behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ class Demo:
     environment: Mapping[str, str]
     start: datetime
     console: Console
+    clock: Clock
 
     @property
     def first_partition(self) -> str:
@@ -85,9 +99,9 @@ def demo_environment(console: Console) -> Iterator[Demo]:
     """The sandbox with its dirty tenant, an embedded PostgreSQL and a Dagster home; all end with the block or the process."""
     # The two hours the demo tells of have just closed.
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
-    seeded_until = int((start + HOUR).timestamp())
+    seeded_until, clock = int((start + HOUR).timestamp()), Clock()
     with (
-        seeded_sandbox(customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until) as sandbox,
+        seeded_sandbox(customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until, clock=clock) as sandbox,
         embedded_postgres() as database_url,
         guardian() as guard,
     ):
@@ -114,11 +128,12 @@ def demo_environment(console: Console) -> Iterator[Demo]:
             },
             start=start,
             console=console,
+            clock=clock,
         )
 
 
 def play(demo: Demo) -> None:
-    """The first load, some edits in QBench, and the next hourly run; each with its summary."""
+    """The first load, some edits in QBench and in the CRMs, and the next hourly runs, out and back; each with its summary."""
     tenant, org, portal = demo.sandbox.tenant, demo.sandbox.org, demo.sandbox.portal
     demo.console.print(
         f"[bold]QBench[/] holds {len(tenant.customers())} customers and {len(tenant.contacts())} contacts, as untidy as real ones. "
@@ -127,7 +142,10 @@ def play(demo: Demo) -> None:
     )
     run(demo, demo.first_partition, title="First load: everything up to now")
     edit_some(demo)
+    edit_in_crms(demo)
     run(demo, demo.second_partition, title="Next hourly run: what was edited since")
+    demo.clock.behind = 0.0
+    run_back(demo, demo.second_partition, title="What people changed in the CRMs comes back")
 
 
 def edit_some(demo: Demo) -> None:
@@ -148,12 +166,45 @@ def edit_some(demo: Demo) -> None:
     demo.console.print("[bold]In QBench[/] a customer is renamed, a contact gets another phone, a customer and a contact are added.")
 
 
+def edit_in_crms(demo: Demo) -> None:
+    """What salespeople do in the same hour: one edit in each CRM, and one of a field that the laboratory edited three minutes before."""
+    sandbox, now = demo.sandbox, demo.clock()
+    with demo.store.transaction() as connection:
+        statement = text(
+            "SELECT salesforce.qbench_id, salesforce.crm_id AS account, hubspot.crm_id AS company "
+            "FROM crm_pipeline.link AS salesforce JOIN crm_pipeline.link AS hubspot USING (integration, record_type, qbench_id) "
+            "WHERE salesforce.crm = 'salesforce' AND hubspot.crm = 'hubspot' AND record_type = 'account' ORDER BY qbench_id "
+            "OFFSET 1 LIMIT 3"
+        )
+        first, second, third = connection.execute(statement).all()
+    sandbox.org.update("Account", first.account, {"Description": "Prefers a call before noon."})
+    sandbox.portal.update("companies", third.company, {"timezone": "America/Chicago"})
+    sandbox.tenant.edit_customer(second.qbench_id, comments="Samples arrive on Mondays.", at=int(now) - 180)
+    sandbox.org.update("Account", second.account, {"Description": "Samples arrive on Tuesdays."})
+    demo.console.print(
+        "[bold]In Salesforce[/] an account is described anew, [bold]in HubSpot[/] a company gets a time zone; one description is edited "
+        "in QBench, and three minutes later in Salesforce."
+    )
+
+
 def run(demo: Demo, partition: str, *, title: str) -> None:
-    """One run of the integration's job in a process of its own, with progress, and a summary. Raises DemoError when it fails."""
+    """One run of the job that sends, with progress, and a summary. Raises DemoError when it fails."""
+    _run(demo, JOB, partition, title=title)
+    _print_summary(demo, partition)
+
+
+def run_back(demo: Demo, partition: str, *, title: str) -> None:
+    """One run of the job that brings changes home, and a summary. Raises DemoError when it fails."""
+    _run(demo, JOB_BACK, partition, title=title)
+    _print_summary_back(demo)
+
+
+def _run(demo: Demo, job: str, partition: str, *, title: str) -> None:
+    """One run of a job of the integration in a process of its own."""
     demo.console.rule(title)
     demo.sandbox.journal.clear()
-    log = demo.home / f"{partition.replace(':', '')}.log"
-    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", DEFINITIONS, "-j", JOB]
+    log = demo.home / f"{job}-{partition.replace(':', '')}.log"
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", DEFINITIONS, "-j", job]
     tags = json.dumps({"dagster/partition": partition})
     with log.open("wb") as output, guardian() as guard:
         process = subprocess.Popen(  # noqa: S603 - our own command
@@ -163,7 +214,6 @@ def run(demo: Demo, partition: str, *, title: str) -> None:
         _show_progress(demo, process)
     if process.returncode:
         raise DemoError(f"the run of {partition} failed; the end of its log:\n{log.read_text(errors='replace')[-3000:]}")
-    _print_summary(demo, partition)
 
 
 def stay_up(demo: Demo, *, port: int) -> None:
@@ -241,6 +291,27 @@ def _print_summary(demo: Demo, partition: str) -> None:
         rows = connection.execute(statement, {"partition": partition}).all()
     _print_outcomes(demo, rows)
     _print_exceptions(demo, rows)
+    _print_calls(demo)
+
+
+def _print_summary_back(demo: Demo) -> None:
+    with demo.store.transaction() as connection:
+        changes = connection.execute(
+            text("SELECT crm, qbench_id, outcome, reason FROM crm_pipeline.change_outcome WHERE outcome <> 'unchanged' ORDER BY 1, 2")
+        ).all()
+        conflicts = connection.execute(text("SELECT crm, qbench_id, field, winner, evidence FROM crm_pipeline.conflict ORDER BY id")).all()
+    table = _table("Into QBench", "from", "QBench id", "outcome", "reason")
+    for row in changes:
+        table.add_row(row.crm, str(row.qbench_id), row.outcome, row.reason or "")
+    demo.console.print(table)
+    table = _table("Conflicts", "with", "QBench id", "field", "stands", "decided by")
+    for row in conflicts:
+        table.add_row(row.crm, str(row.qbench_id), row.field, row.winner, row.evidence)
+    demo.console.print(table)
+    _print_calls(demo)
+
+
+def _print_calls(demo: Demo) -> None:
     calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *crm_kinds())}
     demo.console.print("API calls: " + ", ".join(f"{service} {count}" for service, count in calls.items()))
 
@@ -268,7 +339,7 @@ def _print_exceptions(demo: Demo, rows: Sequence[Row[Any]]) -> None:
 def _table(title: str, *headings: str) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in {"load", "outcome", "reason"} else "right", no_wrap=True)
+        table.add_column(heading, justify="right" if heading in {*Outcome, "records", "QBench id"} - {"outcome"} else "left", no_wrap=True)
     return table
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS
 from crm_pipeline.sandbox.faults import Faults
@@ -65,18 +66,27 @@ def start_sandbox(
 
 @contextmanager
 def seeded_sandbox(
-    *, customers: int, contacts: int, seed: int, dirty: bool, until: int | None = None, ports: Mapping[str, int] | None = None
+    *,
+    customers: int,
+    contacts: int,
+    seed: int,
+    dirty: bool,
+    until: int | None = None,
+    clock: Callable[[], float] = time.time,
+    ports: Mapping[str, int] | None = None,
 ) -> Iterator[Sandbox]:
     """A sandbox whose QBench holds made-up records, and whose CRMs have the external key.
 
     A ``dirty`` one has the faults of a real tenant, and CRM records that already exist. ``until``: Unix seconds before which
-    all records were edited last, now when left out.
+    all records were edited last, now when left out. ``clock``: what the services take for the true time.
     """
     from crm_pipeline.sandbox.existing import seed_existing
     from crm_pipeline.sandbox.seed import seed_tenant
 
     tenant = seed_tenant(seed=seed, customers=customers, contacts=contacts, now=until or int(time.time()), dirty=dirty)
-    org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True)
+    tenant.clock = clock
+    org = SalesforceOrg(external_keys=True, clock=lambda: datetime.fromtimestamp(clock(), UTC))
+    portal = HubSpotPortal(external_keys=True, clock=clock)
     if dirty:
         seed_existing(tenant, org, portal, seed=seed)
     with start_sandbox(tenant=tenant, org=org, portal=portal, ports=ports) as running:

@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crm_pipeline.sandbox.demo import Demo, DemoError, demo_console, stay_up
+from crm_pipeline.sandbox.demo import Clock, Demo, DemoError, demo_console, stay_up
 from crm_pipeline.sandbox.sandbox import start_sandbox
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import PATIENCE_SECONDS, await_that
@@ -120,9 +120,15 @@ def test_demo_tells_what_arrived_in_both_crms(told: Told) -> None:
     assert len(loads) >= 8, f"two runs, four loads each:\n{told.output}"
 
 
+def test_demo_tells_what_came_back_from_each_crm_and_which_value_lost(told: Told) -> None:
+    back = re.findall(r"^ *(salesforce|hubspot) +\d+ +updated +written: (\w+)", told.output, re.MULTILINE)
+    assert set(back) == {("salesforce", "comments"), ("hubspot", "special_instructions")}, told.output
+    assert re.search(r"^ *salesforce +\d+ +Description +crm +record stamp", told.output, re.MULTILINE), told.output
+
+
 def test_demo_tells_what_it_called(told: Told) -> None:
     calls = re.findall(r"API calls: ((?:, )?(?:qbench|hubspot|salesforce) \d+){3}$", told.output, re.MULTILINE)
-    assert len(calls) == 2, f"two runs:\n{told.output}"
+    assert len(calls) == 3, f"three runs:\n{told.output}"
 
 
 def test_demo_says_how_to_look_around(told: Told) -> None:
@@ -172,7 +178,7 @@ def test_dev_refuses_a_taken_port_before_it_starts_anything() -> None:
 def test_dagster_that_ends_by_itself_is_an_error(store: Store, tmp_path: Path) -> None:
     homeless = {**os.environ, "DAGSTER_HOME": str(tmp_path / "nowhere")}
     with start_sandbox() as sandbox, pytest.raises(DemoError, match="dagster dev ended with exit code"):
-        stay_up(Demo(sandbox, store, tmp_path, homeless, datetime.now(UTC), demo_console()), port=a_free_port())
+        stay_up(Demo(sandbox, store, tmp_path, homeless, datetime.now(UTC), demo_console(), Clock()), port=a_free_port())
 
 
 STAY_UP = """
