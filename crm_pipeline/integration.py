@@ -19,6 +19,7 @@ from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.filters import fields_named
 from crm_pipeline.mapping.inverse import fields_back
+from crm_pipeline.mapping.own_fields import why_not_its_own
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.record_problems import record_problems
 from crm_pipeline.mapping.refusals import entries_back, refusals
@@ -297,18 +298,25 @@ class IntegrationAttributes(YamlModel):
             if create is None:
                 continue
             path: KeyPath = (MODELS[record_type].plural, "from_crm", "create")
-            crms = self.crms.configured
+            makers = [crm for crm in self.crms.configured if makes_from(spec, crm)]
+            crms = makers or list(self.crms.configured)
+            marker = self.qbench.marker_field
             if not self.qbench.writes:
                 yield Problem(path, "it writes into QBench, which `qbench.writes: true` must allow; set that too, or leave `create` away")
-            if not any(makes_from(spec, crm) for crm in crms):
+            if marker is not None and (why := self._why_not_its_own(marker, record_type)):
+                yield Problem(("qbench", "marker_field"), why)
+            if not makers:
                 needed = ", ".join(f"`{name}`" for name in NEEDED[record_type])
                 yield Problem(path, f"a record is made of what comes back from one CRM, {needed} at least; give these `direction: both`")
             if self.first_load == "none":
                 message = "with `none` QBench is never read whole, so that `from_crm.create` would make again what it has; leave one away"
                 yield Problem(("first_load",), message)
-            for field in [] if create.only is None else fields_named(create.only):
+            for field in () if create.only is None else fields_named(create.only):
                 if not any(field.startswith(f"{crm}.") for crm in crms):
-                    yield Problem((*path, "only"), f"`{field}` is no field of a CRM; write `<crm>.<field>` with one of: {', '.join(crms)}")
+                    message = (
+                        f"`{field}` is no field of a CRM of which records are made; write `<crm>.<field>` with one of: {', '.join(crms)}"
+                    )
+                    yield Problem((*path, "only"), message)
             if create.only is not None and not fields_named(create.only):
                 yield Problem((*path, "only"), "names no field; a list of the CRM goes into `only` of the record type itself")
 
@@ -321,10 +329,15 @@ class IntegrationAttributes(YamlModel):
             if self.links.when_deleted != "report":
                 message = "stands with `links.when_deleted: report` only: else the record is made again, and nothing says it was deleted"
                 yield Problem(path, message)
-            if flag.field in KEPT_BY_QBENCH[record_type]:
-                yield Problem((*path, "field"), f"QBench keeps `{flag.field}` itself; name a field of your own")
-            elif flag.field in fields_back(self.records[record_type], list(self.crms.configured)):
-                yield Problem((*path, "field"), f"a mapping brings a CRM's value into `{flag.field}`; name a field that nothing else fills")
+            if why := self._why_not_its_own(flag.field, record_type):
+                yield Problem((*path, "field"), why)
+            elif flag.field == self.qbench.marker_field:
+                yield Problem((*path, "field"), f"`{flag.field}` is `qbench.marker_field` already; name a field that nothing else fills")
+
+    def _why_not_its_own(self, field: str, record_type: RecordType) -> str | None:
+        standard = {*LONGEST[record_type], *NEVER_BLANK[record_type]}
+        crms = self.crms.configured
+        return why_not_its_own(field, self.records[record_type], crms=crms, kept=KEPT_BY_QBENCH[record_type], standard=standard)
 
 
 class WrittenAttributes(Translated, IntegrationAttributes):

@@ -287,7 +287,10 @@ def test_what_comes_back_has_assets_of_its_own_by_crm(project: Project, directio
     ("create", "problem"),
     [
         ("{}", "create: a record is made of what comes back from one CRM, `name` at least; give these `direction: both`"),
-        ("{only: {field: status, is: ACTIVE}}", "create.only: `status` is no field of a CRM; write `<crm>.<field>`"),
+        (
+            "{only: {field: status, is: ACTIVE}}",
+            "create.only: `status` is no field of a CRM of which records are made; write `<crm>.<field>`",
+        ),
         ("{only: {crm_list: {hubspot: Customers}}}", "create.only: names no field; a list of the CRM goes into `only`"),
     ],
 )

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from crm_pipeline.configuration.model import YamlModel
+
+
+def _says_something(value: str | float) -> str | float:
+    if value is False or not str(value).strip():
+        raise ValueError("a blank field, or an empty checkbox, says that the record is there; give a word, or true")
+    return value
 
 
 class Flag(YamlModel):
@@ -19,7 +25,9 @@ class Flag(YamlModel):
         ),
     ]
     value: Annotated[
-        str | int | float | bool, Field(description="What it says while the CRM record is deleted; else it is blank.", examples=["deleted"])
+        str | int | float | bool,
+        AfterValidator(_says_something),
+        Field(description="What it says while the CRM record is deleted; else it is blank.", examples=["deleted"]),
     ]
 
 

@@ -9,7 +9,7 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.mapping.addresses import possible_types
 from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.presets import owner_field
-from crm_pipeline.mapping.spec import AccountSpec, MatchKey, RecordSpec
+from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, MatchKey, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS
 
 
@@ -75,6 +75,8 @@ def _list_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
         yield from _lists_in(record.only, ("only",), crms=crms, placed=True)
     if (create := record.creates_in_qbench) is not None and create.only is not None:
         yield from _lists_in(create.only, ("from_crm", "create", "only"), crms=crms, placed=False)
+    if isinstance(record, ContactSpec) and record.inactive is not None:
+        yield from _lists_in(record.inactive, ("inactive",), crms=crms, placed=False)
     for position, rule in enumerate(record.owner):
         if rule.only is not None:
             yield from _lists_in(rule.only, ("owner", position, "only"), crms=crms, placed=False)
@@ -83,7 +85,11 @@ def _list_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
 def _lists_in(rule: Filter, path: KeyPath, *, crms: list[str], placed: bool) -> Iterator[Problem]:
     if rule.crm_list is not None and not placed:
         yield Problem((*path, "crm_list"), "stands in the `only` of accounts or contacts by itself, or in its `all`; put it there")
-    yield from (Problem((*path, "crm_list", crm), _not_configured(crm, crms)) for crm in rule.crm_list or {} if crm not in crms)
+    for crm, name in (rule.crm_list or {}).items():
+        if crm not in crms:
+            yield Problem((*path, "crm_list", crm), _not_configured(crm, crms))
+        elif not name.strip():
+            yield Problem((*path, "crm_list", crm), "names no list; give its name or its id")
     for combined, parts in (("all", rule.all), ("any", rule.any)):
         for position, part in enumerate(parts or ()):
             yield from _lists_in(part, (*path, combined, position), crms=crms, placed=placed and combined == "all")
