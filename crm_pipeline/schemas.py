@@ -55,7 +55,9 @@ SOURCE_RESULTS = FrameSchema(
         Column("qbench_id", "Int64", "QBench id; null of a new record that QBench did not make"),
         Column("error_type", "str", "name of a record error, null where QBench shows all that was sent"),
         Column("error_code", "str", "QBench's own code for the error, null without one"),
-        Column("error_fields", "str", "QBench fields that it refuses, or shows otherwise than they were sent, joined by ', '; else null"),
+        Column(
+            "error_fields", "str", "QBench fields that it refuses, or shows otherwise than they were sent (field_names.listed); else null"
+        ),
         Column("version", "Int64", "last_updated of the record as it is now, Unix seconds; null where that is not known"),
         Column("content", "object", "the record as it is now, as schemas.RAW has it; null where that is not known"),
         Column("unreadable", "str", "name of a field that could not be read, else null"),

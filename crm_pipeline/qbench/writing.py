@@ -21,6 +21,7 @@ from crm_pipeline.errors import (
     RequestRefusedError,
     ServiceError,
 )
+from crm_pipeline.field_names import listed
 from crm_pipeline.halving import Alone, code_of, in_halves
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.answers import NOT_FOUND, RowsRefusedError
@@ -151,7 +152,7 @@ def _refused_change(client: QBenchClient, record_type: RecordType, row: Row, err
 
 def _refused(qbench_id: int | None, error: RowsRefusedError, values: Mapping[str, Any]) -> _Result:
     # Only words that are names of ours: others may be values of records.
-    named = ", ".join(name for name in values if name in error.words)
+    named = listed(name for name in values if name in error.words)
     return _Result(qbench_id, RefusedByQBenchException.__name__, error.code, named or None)
 
 
@@ -168,7 +169,7 @@ def _shown(client: QBenchClient, record_type: RecordType, rows: Sequence[Row], a
             _, version, content, unreadable = found[qbench_id]
             lost = not_taken(values, content, zone=client.zone)
             error_type = NotTakenByQBenchException.__name__ if lost else None
-            results.append(_Result(qbench_id, error_type, None, ", ".join(lost) or None, version, content, unreadable))
+            results.append(_Result(qbench_id, error_type, None, listed(lost) or None, version, content, unreadable))
         else:
             error = QBenchFailsOnRecordException if qbench_id in read.failed else DeletedInQBenchException
             results.append(_Result(qbench_id, error.__name__))

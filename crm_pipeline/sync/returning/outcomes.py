@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from crm_pipeline.errors import NotFitForQBenchException, PingPongException, record_errors
+from crm_pipeline.field_names import names_in
 from crm_pipeline.frames import no_text
 from crm_pipeline.model import Outcome
 from crm_pipeline.schemas import CHANGE_OUTCOMES
@@ -28,7 +29,7 @@ def of_unwritten(seen: Seen) -> pd.DataFrame:
 
 def of_written(seen: Seen, results: pd.DataFrame) -> pd.DataFrame:
     """The outcomes (schemas.CHANGE_OUTCOMES) of readings that were written, by what QBench answered (schemas.SOURCE_RESULTS, in order)."""
-    lost = [set(str(names).split(", ")) if pd.notna(names) else set() for names in results["error_fields"]]
+    lost = [set(names_in(str(names))) if pd.notna(names) else set() for names in results["error_fields"]]
     there = results["content"].notna()
     fields = [
         [name for name in values if is_there and name not in missing]

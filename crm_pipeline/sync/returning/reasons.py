@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from crm_pipeline.field_names import listed, names_in
+
 PING_PONG = "ping_pong"
 """Why a value is not taken that was written in both directions again and again; beside those of mapping.inverse.Reason."""
 
@@ -12,10 +14,10 @@ _WRITTEN = "written: "
 
 def written(fields: Sequence[str]) -> str:
     """The part of a reason that says which QBench fields were written."""
-    return _WRITTEN + ", ".join(fields)
+    return _WRITTEN + listed(fields)
 
 
 def fields_written(reason: str | None) -> frozenset[str]:
     """The QBench fields that a reason says were written."""
-    parts = (reason or "").split("; ")
-    return frozenset(name for part in parts if part.startswith(_WRITTEN) for name in part.removeprefix(_WRITTEN).split(", "))
+    told = reason or ""
+    return frozenset(names_in(told.removeprefix(_WRITTEN)) if told.startswith(_WRITTEN) else ())

@@ -9,6 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.errors import ChangedMeanwhileException, DeletedInQBenchException, QBenchFailsOnRecordException
+from crm_pipeline.field_names import names_in
 from crm_pipeline.frames import text_where
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.payload import build_payload
@@ -165,7 +166,7 @@ class Writing:
             if pd.notna(error) and pd.isna(fields):
                 found.append(None)
                 continue
-            lost = {self._looking.unit_of(name) for name in str(fields).split(", ")} if pd.notna(fields) else set()
+            lost = {self._looking.unit_of(name) for name in names_in(str(fields))} if pd.notna(fields) else set()
             found.append({unit: digest for unit, digest in (units or {}).items() if unit not in lost} or None)
         return pd.Series(found, index=wanted.index, dtype=object)
 

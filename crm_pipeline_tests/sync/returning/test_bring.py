@@ -97,6 +97,13 @@ def test_only_the_field_that_changed_is_written(salesforce: Bench) -> None:
     assert (house.comments(), house.tenant.customer(1)["customer_name"]) == ("new", "Lab One")
 
 
+def test_field_whose_name_holds_a_comma_is_told_where_qbench_drops_it(salesforce: Bench) -> None:
+    house, crm_id = one_customer(salesforce, accounts={"description": {"from": "Tier, current", **BOTH}})
+    house.describe(crm_id, "new")
+    house.hour()
+    assert house.outcome(crm_id) == ("failed", "NotTakenByQBenchException", 'fields: "Tier, current"')
+
+
 def test_records_over_several_frames_and_calls_all_come_home(salesforce: Bench) -> None:
     house, ids = customers(salesforce, 53)
     for crm_id in ids.values():
