@@ -318,6 +318,16 @@ conflict = Table(
     comment="Values that were written over though the other side did not know them; kept for 30 days",
 )
 
+way_back = Table(
+    "way_back",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("crm", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True),
+    Column("units", JSONB, nullable=False, comment="unit that comes back to its fields in the CRM and in QBench"),
+    comment="What came back from a CRM by the mapping of the latest run",
+)
+
 creation = Table(
     "creation",
     metadata,

@@ -78,6 +78,13 @@ class LoadOrder:
             never_blank=self.never_blank,
         )
 
+    @property
+    def units_back(self) -> dict[str, str]:
+        """What comes back by the mapping: the name of each unit, and its fields in the CRM and in QBench."""
+        units = self.way_back(None).units
+        pairs = {unit: [(route.target.crm_field, route.source and route.source.from_) for route in units[unit]] for unit in units}
+        return {unit: ", ".join(f"{crm_field}: {field}" for crm_field, field in sorted(of_it)) for unit, of_it in pairs.items()}
+
     def key_of(self, qbench_ids: pd.Series) -> pd.Series:
         """The external key value of each QBench id."""
         return (self.settings.external_key_prefix + qbench_ids.astype("str")).astype("str")

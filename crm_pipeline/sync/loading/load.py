@@ -14,6 +14,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import FRAME_ROWS
+from crm_pipeline.store.ways_back import follow_way_back
 from crm_pipeline.sync.loading.delivery import Delivery
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.plans import Plans
@@ -47,6 +48,8 @@ class Load:
         cause of their own stop nothing: they stay open by their outcome, which says when they are tried again.
         """
         with self._job:
+            with self._job.store.transaction() as connection:
+                follow_way_back(connection, self.order.state, units=self.order.units_back)
             settle_staged(self.order, store=self._job.store, crm=self._job.crm)
             try:
                 self._load(map(self._suspects.without, self._frames(selection)))

@@ -20,6 +20,7 @@ from crm_pipeline.store.change_outcomes import change_outcomes
 from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.staging import FRAME_ROWS
+from crm_pipeline.store.ways_back import follow_way_back
 from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.returning.creating import Creating
@@ -86,6 +87,8 @@ class Return:
         """
         order = self.order
         with run_of(self._store, order.integration, order.crm) as lock, self._creating(lock) as creating:
+            with self._store.transaction() as connection:
+                follow_way_back(connection, order.state, units=order.units_back)
             creating.settle()
             asked = asked_for(order, store=self._store)
             parts = chosen(order, selection, asked=asked, store=self._store, frame_rows=self._frame_rows)
