@@ -15,3 +15,11 @@ SANDBOX_CREDENTIALS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Values by the environment variable that the demo's integration reads them from."""
+
+SUGARCRM_CREDENTIALS: Mapping[str, str] = MappingProxyType(
+    {
+        "SUGARCRM_USER_NAME": "sandbox-user",
+        "SUGARCRM_PASSWORD": "sandbox-sugarcrm-password-that-opens-nothing-else",
+    }
+)
+"""Those of the SugarCRM stand-in, which runs only where it is asked for."""

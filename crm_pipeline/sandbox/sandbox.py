@@ -1,4 +1,4 @@
-"""The whole sandbox: stand-ins for QBench, Salesforce and HubSpot, running together on 127.0.0.1."""
+"""The whole sandbox: stand-ins for QBench, Salesforce, HubSpot and, where asked for, SugarCRM, running together on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from crm_pipeline.sandbox.journal import Journal
 from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
 from crm_pipeline.sandbox.salesforce import SalesforceOrg, salesforce_app
 from crm_pipeline.sandbox.server import serve
+from crm_pipeline.sandbox.sugarcrm import SugarSite, sugarcrm_app
 
 __all__ = ["SANDBOX_CREDENTIALS", "Sandbox", "seeded_sandbox", "start_sandbox"]
 
@@ -31,6 +32,9 @@ class Sandbox:
     portal: HubSpotPortal
     journal: Journal
     faults: Faults
+    sugarcrm_url: str | None = None
+    """Where the site's pages would be; its API is at ``site.path`` below. None where no site runs."""
+    site: SugarSite | None = None
 
 
 @contextmanager
@@ -39,18 +43,21 @@ def start_sandbox(
     tenant: QBenchTenant | None = None,
     org: SalesforceOrg | None = None,
     portal: HubSpotPortal | None = None,
+    site: SugarSite | None = None,
     ports: Mapping[str, int] | None = None,
 ) -> Iterator[Sandbox]:
-    """Run the three stand-ins until the block ends; what is not given is empty and accepts ``SANDBOX_CREDENTIALS``.
+    """Run the stand-ins until the block ends; what is not given is empty and accepts ``SANDBOX_CREDENTIALS``.
 
-    ``ports`` are by service (qbench, salesforce, hubspot); a missing one, or 0, is any free port. Raises OSError when a
-    port is taken.
+    A ``site`` of SugarCRM runs only where it is given. ``ports`` are by service (qbench, salesforce, hubspot, sugarcrm); a missing one,
+    or 0, is any free port. Raises OSError when a port is taken.
     """
     tenant = tenant or QBenchTenant()
     org = org or SalesforceOrg()
     portal = portal or HubSpotPortal()
     journal, faults = Journal(), Faults()
     apps = {"qbench": qbench_app(tenant), "salesforce": salesforce_app(org), "hubspot": hubspot_app(portal)}
+    if site is not None:
+        apps["sugarcrm"] = sugarcrm_app(site)
     with serve(apps, ports=ports, journal=journal, faults=faults) as urls:
         yield Sandbox(
             qbench_url=urls["qbench"],
@@ -61,6 +68,8 @@ def start_sandbox(
             portal=portal,
             journal=journal,
             faults=faults,
+            sugarcrm_url=urls.get("sugarcrm"),
+            site=site,
         )
 
 

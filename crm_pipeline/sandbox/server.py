@@ -223,7 +223,7 @@ class _Breakable:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         receive = _heard(body, receive)
-        content = f"{unquote_plus(scope['query_string'].decode())}\n{body.decode(errors='replace')}"
+        content = f"{unquote_plus(scope['query_string'].decode())}\n{_readable(scope, body)}"
         fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"], content=content)
         if fault is None:
             if not self._faults.look_at_answers():
@@ -267,6 +267,13 @@ class _Breakable:
     async def _carry_out_later(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         await _until(fault)
         await self._app(scope, receive, send)
+
+
+def _readable(scope: Scope, body: bytes) -> str:
+    """The body as text, a form's without its escapes."""
+    text = body.decode(errors="replace")
+    is_form = any(name == b"content-type" and b"x-www-form-urlencoded" in value for name, value in scope["headers"])
+    return unquote_plus(text) if is_form else text
 
 
 async def _until(fault: Fault) -> None:

@@ -47,7 +47,9 @@ def deployment(url: str, seed: int, *, customers: int) -> Iterator[Deployment]:
         for name, value in SANDBOX_CREDENTIALS.items():
             environment.setenv(name, value)
         sandbox = Sandbox(
-            **{f"{name}_url": address for name, address in urls.items()},
+            qbench_url=urls["qbench"],
+            salesforce_url=urls["salesforce"],
+            hubspot_url=urls["hubspot"],
             tenant=services.tenant,
             org=services.org,
             portal=services.portal,
