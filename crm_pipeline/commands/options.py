@@ -110,6 +110,11 @@ def order_of(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id
     return spec.order(crm, spec.records[record_type], run_id=run_id, resend=resend)
 
 
+def nothing_back(spec: IntegrationSpec, crm: str, record_type: RecordType) -> str:
+    """What is said where nothing of these records comes back from a CRM."""
+    return f"{spec.name} ← {crm} {record_type}s: nothing of them comes back; the YAML gives none of their mappings such a `direction`"
+
+
 @contextmanager
 def connected(spec: IntegrationSpec, crm: str) -> Iterator[Crm]:
     """A client of the integration's CRM, closed at the end."""

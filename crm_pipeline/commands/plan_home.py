@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crm_pipeline.commands.integrations import chosen
-from crm_pipeline.commands.options import connected, crm_names, opened_store, order_of, selected
+from crm_pipeline.commands.options import connected, crm_names, nothing_back, opened_store, order_of, selected
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.staging import Window
@@ -41,6 +41,8 @@ def plan_home(
                         order = order_of(spec, name, each, run_id="plan")
                         if fields_back(order, crm, order.crm_object):
                             found.append(homecoming(order, selection, store=store, crm=crm, policy=spec.from_crms))
+                        else:
+                            click.echo(nothing_back(spec, name, each), err=True)
     if as_json:
         click.echo(json.dumps([each.as_json() for each in found], indent=2))
     else:

@@ -12,6 +12,7 @@ from crm_pipeline.commands.options import (
     crm_option,
     integration_option,
     module_option,
+    nothing_back,
     only_integration,
     opened_store,
     order_of,
@@ -107,6 +108,9 @@ def _take(spec: IntegrationSpec, crm: str, record_types: list[RecordType], *, er
     """Have the next run that brings changes home look at these records again; those without an error as if people had edited them."""
     with opened_store() as store:
         for record_type in record_types:
+            if record_type not in spec.returning.get(crm, {}):
+                click.echo(nothing_back(spec, crm, record_type))
+                continue
             state = CrmState(spec.name, crm, record_type)
             with store.transaction() as connection:
                 crm_ids, objects = (

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from crm_pipeline.sandbox.salesforce import ValidationRule
+from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import BASES, CHANGE_OUTCOMES
 from crm_pipeline.store.bases import bases_of, save_bases
 from crm_pipeline.store.change_outcomes import save_change_outcomes
 from crm_pipeline.store.crm_records import pending_crm_ids
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.database import URL_VARIABLE
-from crm_pipeline_tests.commands.conftest import Desk
-from crm_pipeline_tests.sync.conftest import ACCOUNT, customer
+from crm_pipeline.store.database import URL_VARIABLE, Store
+from crm_pipeline_tests.commands.conftest import Desk, _desk
+from crm_pipeline_tests.sync.conftest import ACCOUNT, LEAN_ACCOUNT_MAP, Bench, customer
+from crm_pipeline_tests.tenants import attributes
 
 ACCOUNTS = ("resync", "--integration", "acme", "--crm", "salesforce", "--record-type", "account")
 
@@ -103,7 +108,22 @@ def test_an_error_is_one_of_the_table_and_one_way_is_chosen(desk: Desk) -> None:
 # --- the other way
 
 
-def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(desk: Desk) -> None:
+@pytest.fixture
+def both(sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path: Path) -> Iterator[Desk]:
+    """The command line on an integration whose accounts' descriptions come back from Salesforce, and nothing of its contacts."""
+    accounts = {"map": {**LEAN_ACCOUNT_MAP, "description": {"from": "comments", "direction": {"salesforce": "both"}}}}
+    qbench = {**attributes(sandbox)["qbench"], "writes": True}
+    with _desk(Bench(sandbox, store, "salesforce"), tmp_path, accounts=accounts, qbench=qbench) as desk:
+        yield desk
+
+
+@pytest.mark.parametrize(("crm", "record_type"), [("salesforce", "contact"), ("hubspot", "account")])
+def test_where_nothing_comes_back_it_is_said(both: Desk, crm: str, record_type: str) -> None:
+    result = both.type("resync", "--integration", "acme", "--from", crm, "--record-type", record_type, "--all")
+    assert f"acme ← {crm} {record_type}s: nothing of them comes back" in result.output
+
+
+def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(both: Desk) -> None:
     state = CrmState("acme", "salesforce", ACCOUNT)
     told = CHANGE_OUTCOMES.build(
         {
@@ -113,24 +133,21 @@ def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(desk
             "retryable": pd.Series([False, False, False]),
         }
     )
-    with desk.bench.store.transaction() as connection:
-        save_change_outcomes(connection, state, outcomes=told, attempt=desk.bench.order(desk.spec, ACCOUNT).attempt)
-    result = desk.type("resync", "--integration", "acme", "--from", "salesforce", "--error", REFUSED)
-    assert result.output == (
-        "acme ← salesforce accounts: 1 records are looked at by the next run\n"
-        "acme ← salesforce contacts: 0 records are looked at by the next run\n"
-    )
-    with desk.bench.store.transaction() as connection:
+    with both.bench.store.transaction() as connection:
+        save_change_outcomes(connection, state, outcomes=told, attempt=both.bench.order(both.spec, ACCOUNT).attempt)
+    result = both.type("resync", "--integration", "acme", "--from", "salesforce", "--error", REFUSED)
+    assert result.output.startswith("acme ← salesforce accounts: 1 records are looked at by the next run\n")
+    with both.bench.store.transaction() as connection:
         assert pending_crm_ids(connection, state) == ["001A"]
 
 
-def test_what_a_crm_shows_is_taken_for_changed_there_in_fields_that_were_accepted_before(desk: Desk) -> None:
-    bench, state = desk.bench, CrmState("acme", "salesforce", ACCOUNT)
-    crm_ids = bench.given(desk.spec, ACCOUNT, customer(1), customer(2), customer(3))
+def test_what_a_crm_shows_is_taken_for_changed_there_in_fields_that_were_accepted_before(both: Desk) -> None:
+    bench, state = both.bench, CrmState("acme", "salesforce", ACCOUNT)
+    crm_ids = bench.given(both.spec, ACCOUNT, customer(1), customer(2), customer(3))
     kept = BASES.build({"qbench_id": pd.Series([1, 2]), "bases": pd.Series([{"Description": [5, 5]}, {"Description": [6, 7]}])})
     with bench.store.transaction() as connection:
         save_bases(connection, state, bases=kept, crm_ids=pd.Series([crm_ids[1], crm_ids[2]]))
-    result = desk.type("resync", "--integration", "acme", "--from", "salesforce", "--record-type", "account", "--ids", "2,3")
+    result = both.type("resync", "--integration", "acme", "--from", "salesforce", "--record-type", "account", "--ids", "2,3")
     assert result.output == "acme ← salesforce accounts: 1 records are looked at by the next run\n"
     with bench.store.transaction() as connection:
         assert bases_of(connection, state, ids=[1, 2])["bases"].tolist() == [{"Description": [5, 5]}, {"Description": [6, 0]}]

@@ -47,9 +47,12 @@ class PuttingBack:
         """Write the loser's value where it stood; False where it stands there already, so that nothing is written.
 
         The caller holds the locks of whoever writes into the loser. Raises RestoreRefusedError where the winner's value does not stand on
-        both sides, where the two records are not linked or not to be read, and where the value is refused; and either's ServiceError.
+        both sides, where the two records are not linked or not to be read, where nothing is sent to the CRM that lost, and where
+        the value is refused; and either's ServiceError.
         """
         link, loser = self._link(conflict), loser_of(conflict)
+        if loser is Side.CRM and not self.order.settings.send:
+            raise RestoreRefusedError(f"nothing is sent to {self.order.crm} while `send: false` stands in the YAML")
         now = self._now(conflict, link)
         told = {Side.QBENCH: conflict.qbench_digest, Side.CRM: conflict.crm_digest}
         stands = now[loser] == told[loser]

@@ -24,8 +24,8 @@ from crm_pipeline_tests.tenants import both_ways
 STANDS, LOST = "By telephone only", "Call before noon"
 
 
-def spec_of(bench: Bench) -> IntegrationSpec:
-    return both_ways(bench.spec(), accounts={"description": {"from": "comments", "direction": "both"}})
+def spec_of(bench: Bench, *, send: bool = True) -> IntegrationSpec:
+    return both_ways(bench.spec(settings={"send": send}), accounts={"description": {"from": "comments", "direction": "both"}})
 
 
 def digest(value: str) -> int:
@@ -35,10 +35,10 @@ def digest(value: str) -> int:
 class Case:
     """A customer whose description is ``STANDS`` on both sides; the ``winner`` wrote it over the other one's ``LOST``."""
 
-    def __init__(self, bench: Bench, *, winner: str) -> None:
+    def __init__(self, bench: Bench, *, winner: str, send: bool = True) -> None:
         self.bench, self.winner = bench, winner
         self.field = CRM_FIELDS[bench.crm, ACCOUNT]["description"]
-        self.spec = spec_of(bench)
+        self.spec = spec_of(bench, send=send)
         self.tenant = bench.sandbox.tenant
         self.tenant.add_customer(id=1, customer_name="Lab 1", comments=STANDS, at=100)
         [self.crm_id] = bench.given(self.spec, ACCOUNT, customer(1, comments=STANDS)).values()
@@ -105,6 +105,13 @@ def test_a_value_of_qbench_is_written_into_qbench_again_and_every_crm_gets_it(be
     assert case.conflict.restored_at is not None
     staged = "SELECT content ->> 'comments', late, since ->> 'comments' IS NOT NULL FROM crm_pipeline.raw_record"
     assert bench.rows(staged) == [(LOST, True, True)]
+
+
+def test_nothing_is_put_back_into_a_crm_to_which_nothing_is_sent(salesforce: Bench) -> None:
+    case = Case(salesforce, winner="qbench", send=False)
+    with pytest.raises(RestoreRefusedError, match="`send: false`"):
+        case.put_back()
+    assert case.held == (STANDS, STANDS)
 
 
 @pytest.mark.parametrize("winner", ["qbench", "crm"])
