@@ -151,6 +151,7 @@ class Told:
     too_many_verdict: dg.AssetCheckEvaluation
     unchanged: list[Any]
     raised: list[Any]
+    events: str
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def told(postgres: str) -> Told:
         tenant, spec = world.sandbox.tenant, back_from(world, "salesforce")
         began(world, spec, customers=7)
         in_second = START + timedelta(hours=1, minutes=10)
-        tenant.edit_customer(2, at=IN_SECOND, comments="lost")
+        tenant.edit_customer(2, at=IN_SECOND, comments="lost in QBench")
         for number in (1, 2, 3):
             describe(world, "salesforce", number, f"from Salesforce {number}", at=in_second)
         world.sandbox.faults.add(Fault(service="qbench", method="PATCH", holding="from Salesforce 3", status=500, times=None))
@@ -195,6 +196,7 @@ def told(postgres: str) -> Told:
             verdicts_of(world.dagster, refused)["qbench/customers_from_salesforce", "few_records_changed"],
             unchanged,
             comments(world),
+            world.dagster.events(),
         )
 
 
@@ -204,6 +206,13 @@ def test_materialization_tells_what_flowed_what_conflicted_and_what_it_cost(told
     assert {name: told.counts[name] for name in wanted} == wanted
     assert told.counts["calls"] == sum(int(str(count)) for name, count in told.counts.items() if name.startswith("calls_"))
     assert "QBenchFailsOnRecordException" in str(told.counts["errors"])
+
+
+def test_no_value_that_comes_back_is_in_any_event_whatever_becomes_of_it(told: Told) -> None:
+    """Brought, lost in a conflict, failed on by QBench, one of too many."""
+    values = ("from Salesforce 1", "lost in QBench", "from Salesforce 3", "committed late", "loaded 7")
+    assert "STEP_FAILURE" in told.events
+    assert [value for value in values if value in told.events] == []
 
 
 def test_columns_of_qbench_come_from_those_of_the_crm(told: Told) -> None:

@@ -76,6 +76,18 @@ def test_what_was_brought_is_not_sent_back(salesforce: Bench) -> None:
     assert salesforce.calls.get("write", 0) == 0
 
 
+def test_edit_comes_home_though_the_last_to_write_to_the_record_were_we(bench: Bench) -> None:
+    """A person edits one field, we write another one: the CRM names us and our time, for both."""
+    house, crm_id = one_customer(bench)
+    house.describe(crm_id, "new")
+    house.tenant.edit_customer(1, customer_name="Lab One")
+    house.extract()
+    assert bench.load(house.spec, ACCOUNT, window=EVERYTHING_CHANGED).outcomes == {"updated": 1}
+    house.hour()
+
+    assert (house.comments(), bench.names(), house.conflicts()) == ("new", ["Lab One"], [])
+
+
 def test_contacts_come_home_like_customers(bench: Bench) -> None:
     house = home(bench, accounts={}, contacts={"last_name": {"from": "last_name", **BOTH}})
     house.tenant.add_customer(id=1, customer_name="Lab 1", at=1_000)
@@ -129,6 +141,7 @@ def test_stamps_that_move_without_a_change_write_nothing(bench: Bench) -> None:
     report = house.hour()
 
     assert (report.outcomes, report.to_change, house.calls.total()) == ({"unchanged": len(ids)}, 0, 0)
+    assert house.crm_calls.keys() <= {"describe", "sign_in"}, "what was read of the window is not read again"
 
 
 @pytest.mark.parametrize("shown", ["  old \r\n", "old\n"])
@@ -219,6 +232,22 @@ def test_the_later_of_two_edits_of_a_field_stands_and_an_edit_of_another_field_s
     assert house.tenant.customer(1)["phone"] == "512 555 0100"
     [(_, told, evidence)] = house.conflicts()
     assert (told, evidence) == (winner, "record stamp" if bench.crm == "salesforce" else "field history")
+
+
+@pytest.mark.parametrize(("later", "winner", "evidence"), [(80, "crm", "record stamp"), (20, "qbench", "tie")])
+def test_edits_are_ordered_by_true_time_whatever_the_clocks_show_and_what_is_too_near_is_qbenchs(
+    salesforce: Bench, later: int, winner: str, evidence: str
+) -> None:
+    """QBench's clock is 90 seconds ahead and tells whole minutes, Salesforce's is a minute behind: the later edit seems the earlier one."""
+    house, crm_id = one_customer(salesforce)
+    house.tenant.clock_ahead, house.tenant.stamp_seconds, salesforce.sandbox.org.clock_ahead = 90, 60, -60
+    house.tenant.edit_customer(1, comments="ours", at=int(NOON.timestamp()))
+    house.extract()
+    house.describe(crm_id, "theirs", NOON + timedelta(seconds=later))
+    house.hour()
+
+    assert house.comments() == ("theirs" if winner == "crm" else "ours")
+    assert house.conflicts() == [("Description", winner, evidence)]
 
 
 def test_record_that_is_edited_whenever_it_is_to_be_written_is_tried_again_later(salesforce: Bench) -> None:

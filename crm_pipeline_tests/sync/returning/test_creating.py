@@ -152,6 +152,24 @@ def test_what_was_made_is_not_made_in_the_crm_again_and_is_given_the_key_there(b
     assert bench.values(ACCOUNT, key) == [str(customer["id"])]
 
 
+def test_contact_that_was_deleted_for_privacy_is_made_anew_on_neither_side(hubspot: Bench) -> None:
+    here, account = with_account(hubspot)
+    crm_id = here.add(CONTACT, account=account, **PERSON)
+    here.bring(CONTACT)
+    [contact] = here.shown("contacts")
+    hubspot.sandbox.portal.delete_for_privacy("contacts", crm_id)
+    for phone in ("512 555 0101", "512 555 0102"):
+        here.tenant.edit_contact(contact["id"], phone=phone)
+        here.extract(CONTACT)
+        hubspot.load(here.spec, CONTACT, window=ALL)
+        with closing(hubspot.connect(here.spec)) as crm:
+            LinkCheck([hubspot.order(here.spec, CONTACT)], policy=LinkPolicy(), store=hubspot.store, crm=crm).run("full")
+        here.bring(CONTACT)
+
+    assert (hubspot.emails(), len(here.shown("contacts"))) == ([], 1)
+    assert hubspot.outcomes(CONTACT)[contact["id"]] == ("skipped", "DeletedInCrmException")
+
+
 def test_edit_between_the_create_and_the_next_load_stands(bench: Bench) -> None:
     here = house(bench)
     crm_id = here.add(ACCOUNT, name="Eco Labs", description="first")

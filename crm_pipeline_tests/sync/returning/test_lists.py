@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline_tests.sync.conftest import LEAN_ACCOUNT_MAP, Bench
-from crm_pipeline_tests.sync.returning.home import Home, home
+from crm_pipeline_tests.sync.conftest import ACCOUNT, LEAN_ACCOUNT_MAP, Bench
+from crm_pipeline_tests.sync.returning.home import EVERYTHING_CHANGED, MINUTE, NOON, Home, home
 
 LEFT = ("skipped", "NotInListException")
 
@@ -42,6 +42,29 @@ def test_record_that_left_is_left_alone_and_brought_home_once_it_is_back(listed:
     lists.join(list_id, crm_id)
     house.bring()
     assert (house.comments(), house.outcome(crm_id)[:2]) == ("new", ("updated", None))
+
+
+def test_edit_by_which_a_record_leaves_comes_home_while_hubspot_lists_it_and_then_neither_way_goes_on(hubspot: Bench) -> None:
+    """HubSpot evaluates an active list after the record changed, which it tells nobody."""
+    portal = hubspot.sandbox.portal
+    portal.scopes |= {"crm.lists.read"}
+    house = home(hubspot, settings={"accounts": {"map": LEAN_ACCOUNT_MAP, "only": {"crm_list": {"hubspot": "Lab customers"}}}})
+    house.tenant.add_customer(id=1, customer_name="Lab 1", comments="old", at=1_000)
+    portal.list_lag_seconds, crm_id = 0, house.linked(lifecyclestage="customer")[1]
+    portal.lists.add("Lab customers", "companies", matching={"lifecyclestage": "customer"})
+    portal.list_lag_seconds = 3_600
+    house.edit(crm_id, {"description": "last", "lifecyclestage": "other"})
+    house.hour()
+    assert (house.comments(), house.outcome(crm_id)[:2]) == ("last", ("updated", None))
+
+    portal.list_lag_seconds = 0
+    house.describe(crm_id, "later", NOON + MINUTE)
+    house.hour()
+    assert (house.comments(), house.outcome(crm_id)[:2]) == ("last", LEFT)
+    house.tenant.edit_customer(1, comments="ours")
+    house.extract()
+    hubspot.load(house.spec, ACCOUNT, window=EVERYTHING_CHANGED)
+    assert (house.comments(), hubspot.values(ACCOUNT, "description"), hubspot.outcomes()[1]) == ("ours", ["later"], LEFT)
 
 
 def test_nobody_asks_for_a_record_that_brings_nothing(listed: tuple[Home, str, str]) -> None:
