@@ -2,7 +2,8 @@
 
 Runs break off at any point, searches and transactions come late, clocks are wrong, one CRM cuts and the other one reformats what is
 written, readings are left out. Some figures leave time between a fresh reading and the write: what is edited then is what no
-API offers to protect. Then a thousand customers in the three stand-ins, with the pipeline's own steps over HTTP and on PostgreSQL.
+API offers to protect. Then a thousand customers and contacts in the three stand-ins, with the pipeline's own steps over HTTP and on
+PostgreSQL.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from crm_pipeline.store.embedded import embedded_postgres
 from crm_pipeline_tests.sync.merging.judging import Judgement, judged
 from crm_pipeline_tests.sync.merging.parties import World
 from crm_pipeline_tests.sync.merging.rounds import Pipeline
+from crm_pipeline_tests.sync.simulation.fleets import CONTACTS, CUSTOMERS
+from crm_pipeline_tests.sync.simulation.world import Hours
 from crm_pipeline_tests.sync.simulation.world import judged as judged_over_http
 
 WORLDS = 1_000
@@ -25,8 +28,14 @@ CRASH = 0.08
 """How likely a run ends at each of its boundaries."""
 GAPS = (1, 3)
 """Ticks between a fresh reading and the write; 75 are an hour."""
-SERVED = 40
-"""Customers of one set of stand-ins, each a world of its own."""
+SERVED = 100
+"""Customers, or contacts, of one set of stand-ins, each a world of its own: an hour costs as much for a few."""
+EDITS = 20
+"""How many people make to them before each step."""
+BREAKS = 0.5
+"""How likely an hour of a set of stand-ins breaks off."""
+SHORT = Hours(busy=4, quiet=3, idle=1)
+FLEETS = (CUSTOMERS, CONTACTS)
 
 
 def measure(scale: float) -> list[Figure]:
@@ -45,14 +54,15 @@ def measure(scale: float) -> list[Figure]:
 
 
 def _served(worlds: int) -> list[Judgement]:
-    """What became of as many customers in stand-ins, with crashes."""
+    """What became of as many customers and contacts in stand-ins, with crashes."""
     found: list[Judgement] = []
     with embedded_postgres() as server:
         for seed in range(math.ceil(worlds / SERVED)):
             url = make_url(server).set(database=f"world_{seed}").render_as_string(hide_password=False)
             with psycopg.connect(server, autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE world_{seed}")
-            found += judged_over_http(url, seed, customers=SERVED)
+            fleet = FLEETS[seed % len(FLEETS)]
+            found += judged_over_http(url, seed, records=SERVED, fleet=fleet, hours=SHORT, edits=EDITS, crash=BREAKS)
     return found
 
 

@@ -19,6 +19,7 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault, Faults
 from crm_pipeline.sandbox.journal import Call, Journal
@@ -34,7 +35,8 @@ from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.reading import ReadChanges
 from crm_pipeline_tests.orchestration.conftest import NO_WRITE
 from crm_pipeline_tests.sync.merging.parties import CRMS
-from crm_pipeline_tests.sync.simulation.people import CRM_NAMES, LATE_SECONDS, Customer, Services
+from crm_pipeline_tests.sync.simulation.fleets import CRM_NAMES, Fleet
+from crm_pipeline_tests.sync.simulation.people import LATE_SECONDS, Kept, Services
 
 LOOK_BACK = LATE_SECONDS + 3
 """Seconds by which a window of changes overlaps the last one."""
@@ -104,17 +106,19 @@ Step = Callable[[], None]
 class Deployment:
     """The pipeline that keeps the services current, and what a chance does to its runs.
 
-    ``crash``: how likely an hour breaks off; ``skip``: how likely a reading of a CRM is left out. ``edits``: how many people make before
-    each step.
+    ``record``: what of the integration's records it runs for. ``crash``: how likely an hour breaks off; ``skip``: how likely a reading of
+    a CRM is left out. ``edits``: how many people make before each step.
     """
 
     services: Services
     sandbox: Sandbox
     spec: IntegrationSpec
+    record: RecordSpec
+    fleet: Fleet
     store: Mortal
     boundaries: Boundaries
     chance: random.Random
-    customers: list[Customer] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     edits: int = 0
     crash: float = 0.0
     skip: float = 0.0
@@ -131,7 +135,7 @@ class Deployment:
         try:
             for step in self._steps():
                 for _ in range(self.edits):
-                    self.chance.choice(self.customers).somebody_edits()
+                    self.chance.choice(self.kept).somebody_edits()
                 step()
         except Killed:
             pass
@@ -172,9 +176,9 @@ class Deployment:
         # Another end each time: what broke off is no part of the next reading.
         window = Window(since=None, until=int(time.time()) + 1_000 + self.hours)
         with closing(QBench(self.spec.qbench, integration=self.spec.name)) as source:
-            record_type, back = self.spec.accounts.record_type, self.spec.coming_back
+            record_type, back = self.record.record_type, self.spec.coming_back
             Extract(self.spec.name, record_type, store=self.store, source=source, back=back).run(window)
-        normalize_staged(self.store, self.spec.name, self.spec.accounts, window=window, reading=self.spec.reading, counts=Counter())
+        normalize_staged(self.store, self.spec.name, self.record, window=window, reading=self.spec.reading, counts=Counter())
 
     def send(self, crm: str) -> None:
         """The load into one CRM."""
@@ -210,22 +214,14 @@ class Deployment:
         """The values of conflicts: QBench id, field of the model, and value."""
         with self.store.transaction() as connection:
             rows = connection.execute(text("SELECT qbench_id, qbench_value, crm_value FROM crm_pipeline.conflict")).all()
-        return [
-            (row.qbench_id, _model_field(name), value or "")
-            for row in rows
-            for values in (row.qbench_value, row.crm_value)
-            for name, value in values.items()
-        ]
+        values = [(row.qbench_id, *one) for row in rows for one in (*row.qbench_value.items(), *row.crm_value.items())]
+        return [(number, *told) for number, name, value in values if (told := self.fleet.told(name, value)) is not None]
 
     def _order(self, crm: str) -> LoadOrder:
-        return self.spec.order(CRM_NAMES[crm], self.spec.accounts, run_id=f"hour {self.hours}")
+        return self.spec.order(CRM_NAMES[crm], self.record, run_id=f"hour {self.hours}")
 
     @contextmanager
     def _connected(self, crm: str) -> Iterator[Crm]:
         name = CRM_NAMES[crm]
         with closing(crm_kinds()[name].connect(self.spec.crms.configured[name], self.spec.name)) as client:
             yield client
-
-
-def _model_field(name: str) -> str:
-    return name.removeprefix("lab_").removesuffix("__c").lower()

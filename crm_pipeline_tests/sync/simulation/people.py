@@ -1,7 +1,7 @@
 """People who edit records in QBench and in two CRMs: the parties of merging/parties.py, as services that answer over HTTP.
 
-Salesforce keeps 12 characters of each field and shows some changes late, HubSpot puts a blank behind what is written and finds
-changes late; the three clocks are wrong, and QBench's may be known to the minute only. Each customer has the fields of the model, in
+Salesforce keeps 12 characters of each field and shows some changes late, HubSpot writes in a form of its own and finds
+changes late; the three clocks are wrong, and QBench's may be known to the minute only. Each record has the fields of the model, in
 QBench and in both CRMs, and is a world of its own.
 """
 
@@ -9,50 +9,22 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
-from crm_pipeline.mapping.directions import Direction, Rule
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
-from crm_pipeline.sandbox.hubspot.properties import Property
 from crm_pipeline.sandbox.qbench import QBenchTenant
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
-from crm_pipeline_tests.sync.merging.parties import CRMS, LATEST, LONGEST_IN_S, MAPPING, REFUSED, World
+from crm_pipeline_tests.sync.merging.parties import CRMS, LATEST, REFUSED, World
+from crm_pipeline_tests.sync.simulation.fleets import CUSTOMERS, PHONE, TAKEN, TRANSLATED, TRANSLATING, Fleet, kept_by_hubspot
 
-CRM_NAMES: Mapping[str, str] = MappingProxyType({"s": "salesforce", "h": "hubspot"})
-"""What the pipeline calls the model's CRMs."""
 LATE_SECONDS = 2
 """By how many seconds a change comes to light late, at most."""
-TRANSLATING, TRANSLATED = "filling", f"{REFUSED}no"
-"""A field, and what QBench does not take of it: the mapping would send it as another word."""
-
-
-def field_in(party: str, name: str) -> str:
-    """What a party calls one of the model's fields."""
-    return f"{name.title()}__c" if party == "s" else f"lab_{name}"
-
-
-def mapped() -> dict[str, Any]:
-    """The map of these fields, for accounts."""
-    return {
-        f"{CRM_NAMES[crm]}.{field_in(crm, name)}": {
-            "from": field_in("q", name),
-            **({"translate": {TRANSLATED: "refused"}} if name == TRANSLATING else {}),
-            "on_invalid": "truncate",
-            "direction": str(one.ways[crm]),
-            **({"clear": True} if one.clear else {}),
-            **({"rule": {"prefer": "qbench" if one.rules[crm] is Rule.PREFER_QBENCH else CRM_NAMES[crm]}} if _prefers(name, crm) else {}),
-        }
-        for name, one in MAPPING.items()
-        for crm in CRMS
-    }
-
-
-def _prefers(name: str, crm: str) -> bool:
-    return MAPPING[name].ways[crm] is Direction.BOTH and MAPPING[name].rules[crm] is not Rule.LATER
+MOVES = 0.1
+"""How likely somebody who edits a contact gives it to another customer, in QBench."""
+PRIMARY = 1
 
 
 @dataclass(frozen=True)
@@ -64,7 +36,7 @@ class Services:
     portal: HubSpotPortal
 
     @classmethod
-    def with_clocks(cls, chance: random.Random) -> Services:
+    def with_clocks(cls, chance: random.Random, fleet: Fleet) -> Services:
         """Services with the fields of the model, empty; each clock is wrong by up to a minute and a half."""
         tenant = QBenchTenant(limits=None)
         tenant.clock_ahead, tenant.stamp_seconds = chance.randint(-90, 90), chance.choice([1, 60])
@@ -77,47 +49,66 @@ class Services:
             search_calls=None,
             burst_calls=None,
             clock=lambda: time.time() + ahead,
-            kept_form=lambda name, value: f"{value} " if value and name.startswith("lab_") else value,
+            kept_form=kept_by_hubspot,
         )
-        for name in MAPPING:
-            tenant.add_field("customers", field_in("q", name))
-            org.add_field("Account", name=field_in("s", name), type="string", length=LONGEST_IN_S)
-            portal.add_property("companies", Property(field_in("h", name), name, group="companyinformation", hubspot_defined=False))
+        fleet.add_fields(tenant, org, portal)
         return cls(tenant, org, portal)
 
 
 @dataclass(slots=True, kw_only=True)
-class Customer(World):
-    """One customer, and what people do to it. ``ids``: of its record, by party."""
+class Kept(World):
+    """One record of a fleet, and what people do to it. ``ids``: of its record, by party; ``customers``: it may belong to each of them."""
 
     services: Services
     ids: dict[str, Any]
+    fleet: Fleet = CUSTOMERS
+    phone_type: str = "WORK"
+    customers: Sequence[int] = ()
 
     def look(self) -> None:
         """Have the parties show what the services hold."""
+        tenant, org, portal = self.services.tenant, self.services.org, self.services.portal
         shown = {
-            "q": self.services.tenant.customer(self.ids["q"]),
-            "s": self.services.org.record("Account", self.ids["s"]),
-            "h": self.services.portal.record("companies", self.ids["h"])["properties"],
+            "q": tenant.customer(self.ids["q"]) if self.fleet is CUSTOMERS else tenant.contact(self.ids["q"]),
+            "s": org.record(self.fleet.objects["s"], self.ids["s"]),
+            "h": portal.record(self.fleet.objects["h"], self.ids["h"])["properties"],
         }
         for party in self.parties:
-            party.values.update({name: shown[party.name].get(field_in(party.name, name)) or "" for name in MAPPING})
+            party.values.update(self.fleet.values_of(party.name, shown[party.name], phone_type=self.phone_type))
 
     def somebody_edits(self) -> None:
         """One edit, in one of the services."""
+        if self.customers and self.chance.random() < MOVES:
+            self.services.tenant.edit_contact(self.ids["q"], customer_ids=[self.chance.choice(self.customers)])
+            return
         self.look()
         self._somebody_edits()
 
     def edit(self, where: str, name: str, value: str, *, late: int = 0, unique: bool = True) -> None:
         """Somebody gives a value somewhere; a late one shows a time that has passed."""
         if value.startswith(REFUSED):
-            value, unique = TRANSLATED if where in CRMS and name == TRANSLATING else "taken", False
+            translated = where in CRMS and name == TRANSLATING and not self.fleet.has_phones
+            value, unique = TRANSLATED if translated else TAKEN, False
+        if where == "s" and self.fleet.has_phones and name == PHONE:
+            # An extension is no letters that could be cut.
+            value = value.partition("-")[0]
         World.edit(self, where, name, value, unique=unique)
-        written: dict[str, Any] = {field_in(where, name): self.edits[-1].value or None}
+        written = self.fleet.fields_of(where, name, {name: self.edits[-1].value}, phone_type=self.phone_type)
         if where == "q":
-            self.services.tenant.edit_customer(self.ids["q"], **written)
+            edits = self.services.tenant.edit_customer if self.fleet is CUSTOMERS else self.services.tenant.edit_contact
+            edits(self.ids["q"], **written)
         elif where == "s":
             at = time.time() - LATE_SECONDS * late / LATEST
-            self.services.org.update("Account", self.ids["s"], written, at=datetime.fromtimestamp(at, UTC))
+            self.services.org.update(self.fleet.objects["s"], self.ids["s"], written, at=datetime.fromtimestamp(at, UTC))
         else:
-            self.services.portal.update("companies", self.ids["h"], {prop: text or "" for prop, text in written.items()})
+            self.services.portal.update(self.fleet.objects["h"], self.ids["h"], {prop: text or "" for prop, text in written.items()})
+
+    def astray(self, accounts: dict[int, dict[str, str]]) -> list[str]:
+        """The CRMs in which a contact belongs to another account than its customer's; ``accounts``: by customer and party."""
+        if not self.customers:
+            return []
+        [customer] = self.services.tenant.contact(self.ids["q"])["customer_ids"]
+        pairs = self.services.portal.associations()
+        primary = [company for contact, company, types in pairs if contact == self.ids["h"] and PRIMARY in types]
+        there = {"s": [self.services.org.record("Contact", self.ids["s"])["AccountId"]], "h": primary}
+        return [f"account in {crm}" for crm in CRMS if there[crm] != [accounts[customer][crm]]]

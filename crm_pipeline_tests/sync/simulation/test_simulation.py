@@ -13,7 +13,7 @@ FEW = Hours(busy=3, quiet=3, idle=1)
 
 
 def test_no_edit_is_lost_without_a_note_all_agree_and_nothing_is_written_once_nobody_edits(database_url: str) -> None:
-    found = judged(database_url, SEED, customers=15, hours=FEW, edits=6)
+    found = judged(database_url, SEED, records=15, hours=FEW, edits=6)
     assert [edit for one in found for edit in one.lost] == []
     assert [name for one in found for name in one.shortened] == []
     assert [name for one in found for name in one.disagreeing] == []
