@@ -109,6 +109,11 @@ class WayBack:
         """
         return {unit: all(route.source is not None and route.source.clear for route in members) for unit, members in self.units.items()}
 
+    @cached_property
+    def clears_crm(self) -> Mapping[str, bool]:
+        """Per unit, whether a blank in QBench empties the CRM (``Target.clear``); of a phone whose type QBench says, it does not."""
+        return {unit: all(route.target.clear for route in members) for unit, members in self.units.items()}
+
     def wanted(self, raw: pd.DataFrame) -> Wanted:
         """What QBench's records (schemas.RAW) want in the CRM fields that come back."""
         return self._wanted(self._records(raw))

@@ -340,13 +340,20 @@ def test_blank_empties_qbench_where_the_mapping_says_clear() -> None:
         "phone_number": {"from": "phone", **emptied},
         "address": [{**parts, **BOTH}, {**parts, "state": "s", "address_type": {"constant": "SHIPPING"}, **BOTH}],
     }
-    assert way_back(account_spec(mapping)).clears == {
+    way = way_back(account_spec(mapping))
+    assert way.clears == {
         "Description": True,
         "Website": False,
         "group:phone": True,
         "group:billing_address": True,
         "group:shipping_address": False,
     }
+    assert {unit for unit, clears in way.clears_crm.items() if clears} == {"Description"}, "a create alone sends the others"
+
+
+def test_blank_phone_empties_qbench_and_no_field_of_the_crm_where_qbench_says_its_type() -> None:
+    way = way_back(contact_spec({"phone": {"from": "phone", "clear": True, **BOTH}, "phone_number_type": "kind"}))
+    assert (way.clears, way.clears_crm) == ({"group:phone": True}, {"group:phone": False})
 
 
 def test_wanted_value_is_whole_where_the_crm_holds_all_of_qbenchs() -> None:

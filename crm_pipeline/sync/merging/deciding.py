@@ -122,7 +122,7 @@ def _state(fields: pd.DataFrame) -> _State:
 
 def _facts(state: _State, fields: pd.DataFrame) -> dict[Fact, Flags]:
     situation, clear = fields["situation"].to_numpy(object), fields["clear"].to_numpy()
-    qbench_clears = clear & fields["whole"].to_numpy()
+    qbench_clears = fields["clears_crm"].to_numpy() & fields["whole"].to_numpy()
     q_differs = state.wanted != state.sent
     c_differs = state.has_seen & state.known & (state.shown != state.seen)
     q_emptied = q_differs & (state.wanted == NO_DIGEST) & ~qbench_clears

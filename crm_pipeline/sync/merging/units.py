@@ -224,6 +224,7 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
         "direction": directions,
         "rule": rules,
         "clear": pd.Series(np.tile(np.array(list(way.clears.values()), dtype=bool), len(pairs))),
+        "clears_crm": pd.Series(np.tile(np.array(list(way.clears_crm.values()), dtype=bool), len(pairs))),
         "situation": _each(pairs["situation"], units),
         "wanted": pd.Series(forms.ravel()),
         "whole": pd.Series(wanted.whole[units].to_numpy(dtype=bool).ravel()),

@@ -55,8 +55,8 @@ def row(**given: Any) -> dict[str, Any]:
         "shown_grain": 0,
         "shown_evidence": Evidence.HISTORY,
     }
-    assert not given.keys() - usual.keys()
-    return usual | given
+    assert not given.keys() - {*usual, "clears_crm"}
+    return {**usual, "clears_crm": given.get("clear", False), **given}
 
 
 def fields(*rows: dict[str, Any]) -> pd.DataFrame:

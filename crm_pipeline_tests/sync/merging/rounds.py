@@ -252,6 +252,7 @@ def _frame(readings: Sequence[Asked]) -> pd.DataFrame:
             "direction": _texts([MAPPING[name].ways[crm] for name, crm in zip(names, crms, strict=True)]),
             "rule": _texts([MAPPING[name].rules[crm] for name, crm in zip(names, crms, strict=True)]),
             "clear": pd.Series([MAPPING[name].clear for name in names]),
+            "clears_crm": pd.Series([MAPPING[name].clear for name in names]),
             "situation": _texts([Situation.LINKED] * len(rows)),
             "wanted": pd.Series([digest(wanted(crm, value)) for crm, value in zip(crms, held, strict=True)]),
             "whole": pd.Series([wanted(crm, value) == value for crm, value in zip(crms, held, strict=True)]),

@@ -121,6 +121,14 @@ def test_what_was_left_out_for_the_crm_is_no_blank_that_clears() -> None:
     assert decided(wanted="", whole=True, clear=True).verdict == "to_crm"
 
 
+def test_what_clears_on_one_way_only_is_no_change_on_the_other_one() -> None:
+    back_only = CLEAR | {"clears_crm": False}
+    assert decided(wanted="", **back_only).verdict == "kept"
+    assert decided(shown="", **back_only).verdict == "to_qbench"
+    assert decided(wanted="", shown="c", rule=Rule.PREFER_QBENCH, **back_only).verdict == "to_qbench"
+    assert decided(shown="", **CLEAR | {"clear": False, "clears_crm": True}).verdict == "kept"
+
+
 def test_a_value_that_does_not_fit_waits_and_is_named_each_time() -> None:
     found = decided(shown="c", fits=False)
     assert (found.verdict, found.case, found.sent, found.seen, found.winner) == ("not_taken", 10, "old", "old", None)

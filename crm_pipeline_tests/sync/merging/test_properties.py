@@ -24,6 +24,7 @@ CHOICES: dict[str, list[Any]] = {
     "direction": list(Direction),
     "rule": list(Rule),
     "clear": [True, False],
+    "clears_crm": [True, False],
     "situation": [Situation.LINKED] * 4 + list(Situation),
     "wanted": [digest(word) for word in WORDS],
     "whole": [True, True, False],
@@ -164,8 +165,8 @@ def test_a_blank_overwrites_only_with_clear(frame: pd.DataFrame) -> None:
     _, found = together(frame)
     out = found["verdict"].eq("to_crm") & frame["wanted"].eq(NO_DIGEST)
     back = found["verdict"].eq("to_qbench") & frame["shown"].eq(NO_DIGEST)
-    assert not offending((out | back) & ~frame["clear"], frame, found)
-    assert not offending(out & ~frame["whole"], frame, found)
+    assert not offending(back & ~frame["clear"], frame, found)
+    assert not offending(out & ~(frame["clears_crm"] & frame["whole"]), frame, found)
 
 
 @few
