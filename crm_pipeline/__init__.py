@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from crm_pipeline.component import CrmIntegration
     from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
     from crm_pipeline.crms.base import (
-        KEPT,
         Capabilities,
         ChangesCrm,
         ClockCrm,
@@ -83,7 +82,6 @@ __all__ = [
     "FIELD_HISTORY",
     "FOUND",
     "INTENTS",
-    "KEPT",
     "MEMBERS",
     "OTHER_PHONE_TYPE",
     "OWNERS",

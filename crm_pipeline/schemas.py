@@ -135,6 +135,7 @@ WRITE_RESULTS = FrameSchema(
         Column("error_fields", "str", "CRM fields the error names, joined by ', ', else null"),
         Column("error_ids", "str", "CRM ids the error names, joined by ', ', else null"),
         Column("value_refused", "bool", "the CRM refuses the values of the named fields, each for itself: without them the row may go"),
+        Column("kept", "object", "dict of CRM field to value: what a written row holds where that is not what was sent; null without"),
         Column("note", "str", "what of a written row was left as it is, with CRM ids; null when nothing was"),
     ),
 )

@@ -98,10 +98,6 @@ class CrmSettings(AllowsHttp):
         return blake2b(repr(said).encode(), digest_size=6).hexdigest()
 
 
-KEPT = "kept by the CRM"
-"""Begins the note on the fields of a written row that the answer shows with another value than was sent."""
-
-
 _ASSET = re.compile(r"[a-z][a-z0-9_]*")
 LINKS, RESYNC = UPKEEP = ("links", "resync")
 """The assets that every CRM has beside those of its objects."""

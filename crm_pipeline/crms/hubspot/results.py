@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -55,6 +55,10 @@ class Ledger:
     def without_parent(self, position: int) -> None:
         """A row that the CRM stored, but not its parent."""
         self._entries[position]["parent_sent"] = False
+
+    def kept(self, position: int, values: Mapping[str, str | None]) -> None:
+        """Say of a stored row what its fields hold that hold another value than was sent."""
+        self._entries[position]["kept"] = values
 
     def note(self, position: int, text: str) -> None:
         """Say of a stored row what was left as it is."""

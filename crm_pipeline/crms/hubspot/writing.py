@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.contracts import fault_of
-from crm_pipeline.crms.base import KEPT, CrmObject
+from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW
@@ -25,7 +25,7 @@ from crm_pipeline.crms.hubspot.echoes import kept
 from crm_pipeline.crms.hubspot.errors import Problem, record_error
 from crm_pipeline.crms.hubspot.inputs import CREATE, UPSERT, Action, Input, Inputs, inputs_of, names_of, rounds
 from crm_pipeline.crms.hubspot.paths import Paths
-from crm_pipeline.crms.hubspot.reading import problems
+from crm_pipeline.crms.hubspot.reading import problems, text
 from crm_pipeline.crms.hubspot.results import Ledger
 from crm_pipeline.crms.hubspot.transport import Reply, Transport
 from crm_pipeline.errors import (
@@ -163,7 +163,7 @@ class _Work:
             parent_sent=action is CREATE and one.parent_crm_id is not None,
         )
         if others := kept(one.properties, result.get("properties") or {}):
-            self.ledger.note(one.position, f"{KEPT}: {', '.join(others)}")
+            self.ledger.kept(one.position, {name: text(result["properties"][name]) for name in others})
 
     def _fail(self, action: Action, one: Input, problem: Problem) -> None:
         if action is CREATE and one.position in self.ledger:

@@ -26,6 +26,9 @@ _OUTCOME_OF_OPERATION = {
 }
 
 
+KEPT = "kept by the CRM"
+"""Begins what an outcome says of the fields of a written row that hold another value than was sent."""
+
 UNCLEAR = [ServiceFailedException.__name__, UnaccountedException.__name__]
 """Errors after which nobody knows whether the CRM stored the row."""
 
@@ -193,6 +196,10 @@ def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
         if part.isna().all():
             continue
         reason = reason.mask(part.notna(), reason + "; " + label + ": " + part.fillna(""))
+    kept = results["kept"]
+    if kept.notna().any():
+        names = kept.map(lambda values: ", ".join(sorted(values)), na_action="ignore")
+        reason = reason.mask(kept.notna(), reason + f"; {KEPT}: " + names.fillna("").astype("str"))
     reason = reason.mask(results["note"].notna(), reason + "; " + results["note"].fillna(""))
     reason = reason.str.removeprefix("; ")
     return reason.mask(reason == "")

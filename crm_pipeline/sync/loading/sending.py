@@ -74,7 +74,8 @@ class Sending:
             self._storing.end_association(Answered(sent, answer, failed))
             raise failed
         done, note = answer["error_type"].isna(), joined(written["note"], answer["note"])
-        told = answer.assign(created=written["created"], crm_id=written["crm_id"], parent_sent=done, note=note)
+        of_the_write = {name: written[name] for name in ("created", "crm_id", "kept")}
+        told = answer.assign(**of_the_write, parent_sent=done, note=note)
         return Answered(sent, WRITE_RESULTS.build(told), failed)
 
     def _goes_on(self, failed: FailedCalls, error: ServiceError, *, repeatable: bool) -> bool:

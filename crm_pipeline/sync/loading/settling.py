@@ -41,9 +41,10 @@ class Settling:
     def written(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> None:
         """Store the bases of rows that were written, by their results (schemas.WRITE_RESULTS); ``began``: when their call did."""
         done = answer["error_type"].isna() & answer["crm_id"].notna()
-        rows, settled = _settled(rows.assign(crm_id=answer["crm_id"])[done])
+        rows, settled = _settled(rows.assign(crm_id=answer["crm_id"], kept=answer["kept"])[done])
         if not settled:
             return
+        settled = [one.keeping(values) if isinstance(values, dict) else one for one, values in zip(settled, rows["kept"], strict=True)]
         kept = _kept(settled)
         if began is not None:
             kept = about_to_send(kept, _agreed(settled), began=began, open_until=began + self._may_last)

@@ -6,10 +6,10 @@ sent of them but what QBench changed, by a reading of the CRM's record that was 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ class Settled:
 
     ``crm_id``: the CRM record that it is about; None of one that is about to be made. ``kept``: a row of schemas.BASES. ``agreed``: by
     unit, the two bases that it has once the write was answered. ``conflicts``: rows of schemas.CONFLICTS. ``comes_home``: something is to
-    be taken into QBench.
+    be taken into QBench. ``shown``: by unit, the digests of what the
+    CRM shows where some of its fields hold these values.
     """
 
     crm_id: str | None
@@ -50,6 +51,12 @@ class Settled:
     agreed: Mapping[str, list[int]]
     conflicts: tuple[Mapping[str, Any], ...]
     comes_home: bool
+    shown: Callable[[Mapping[str, Any]], Mapping[str, int]]
+
+    def keeping(self, values: Mapping[str, Any]) -> Settled:
+        """The same where the CRM holds these values, by field, and not those that were sent: they are no edit of a person."""
+        there = self.shown(values)
+        return replace(self, agreed={unit: [wanted, there.get(unit, seen)] for unit, (wanted, seen) in self.agreed.items()})
 
     def mended(self, unit: str, *, instead: str | None) -> Settled:
         """The same where the CRM refused the value of a unit, and another text goes ``instead``, or none: then it shows what it did."""
@@ -231,10 +238,28 @@ class BothWays:
         forms = self._as_made(planned, part)
         home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
         crm_ids = part.pairs["crm_id"].astype(object).where(part.pairs["crm_id"].notna(), None).tolist()
-        for crm_id, row, bases, form, is_home in zip(crm_ids, kept, agreed, forms, home, strict=True):
+        for place, (crm_id, row, bases, form, is_home) in enumerate(zip(crm_ids, kept, agreed, forms, home, strict=True)):
             wanted = {**(row["bases"] or {}), **(bases or {})}
             made = {unit: [wanted[unit][0], there] for unit, there in form.items() if unit in wanted}
-            yield Settled(crm_id, row, {**(bases or {}), **made}, tuple(lost.get(row["qbench_id"], ())), is_home)
+            yield Settled(
+                crm_id,
+                row,
+                {**(bases or {}), **made},
+                tuple(lost.get(row["qbench_id"], ())),
+                is_home,
+                partial(self._as_kept, planned, part, place),
+            )
+
+    def _as_kept(self, planned: Plan, part: _Part, place: int, kept: Mapping[str, Any]) -> dict[str, int]:
+        """The digests of what the CRM shows of one row's units of which it keeps these values, by field, and else what it was sent."""
+        units = [unit for unit, fields in self.units.items() if not set(kept).isdisjoint(fields)]
+        if not units:
+            return {}
+        values = part.wanted.values.iloc[[place]] if not part.creates[place] else planned.values.iloc[[part.positions[place]]]
+        there = values.reindex(columns=self.crm_fields).astype(object).assign(**{name: [value] for name, value in kept.items()})
+        raw = part.raw.iloc[[place]].reset_index(drop=True)
+        forms = self._way.forms(there[list(self.crm_fields)].reset_index(drop=True), raw)
+        return {unit: int(digests(forms[[unit]].astype("str")).iloc[0, 0]) for unit in units}
 
     def _as_made(self, planned: Plan, part: _Part) -> list[dict[str, int]]:
         """Per row that creates, the digests of what the CRM will show: defaults of new records stand in place of blanks."""

@@ -472,3 +472,22 @@ def test_a_write_of_a_host_whose_clock_is_ahead_makes_no_fresh_reading_say_nothi
     salesforce.load(spec, ACCOUNT)
 
     assert shown(salesforce) == ["new"]
+
+
+@in_hubspot
+@pytest.mark.parametrize("there", [{"description": "warm"}, {"city": "Bergen"}], ids=["of-its-own", "of-a-group"])
+def test_what_the_crm_keeps_otherwise_than_it_was_sent_is_no_edit_but_what_follows_is(bench: Bench, there: dict[str, str]) -> None:
+    bench.sandbox.portal.kept_form = lambda _, value: value.replace("°", "????")
+    address = {"street_1": "street", "city": "town", "address_type": {"constant": "BILLING"}, **BOTH}
+    spec = two_way(bench, {**COMMENTS, "address": address})
+    place: dict[str, Any] = {"street": "1 °Way", "town": "Oslo"}
+    crm_id = one_customer(bench, spec, comments="20 °C", **place)
+    edited(bench, spec, 200, comments="21 °C", **place)
+    bench.load(spec, ACCOUNT)
+    assert (pending(bench, spec), shown(bench)) == ([], ["21 ????C"])
+
+    changed: dict[str, Any] = there
+    edit(bench, crm_id, **changed)
+    edited(bench, spec, 300, comments="21 °C" if "description" in there else "22 °C", phone="3", **place)
+    bench.load(spec, ACCOUNT)
+    assert pending(bench, spec) == ([crm_id] if "city" in there else [])
