@@ -108,28 +108,52 @@ def dev(*, port: int) -> None:
     "--salesforce-port", type=PORT_OR_ANY, default=8602, show_default=True, help="Port of the Salesforce stand-in; 0 is any free one."
 )
 @click.option("--hubspot-port", type=PORT_OR_ANY, default=8603, show_default=True, help="Port of the HubSpot stand-in; 0 is any free one.")
+@click.option("--crm", type=click.Choice(["sugarcrm"]), help="A CRM whose stand-in runs beside those three.")
+@click.option(
+    "--sugarcrm-port",
+    type=PORT_OR_ANY,
+    default=8604,
+    show_default=True,
+    help="Port of the SugarCRM stand-in, where it runs; 0 is any free one.",
+)
 @click.option("--customers", type=click.IntRange(0), default=200, show_default=True, help="Customers that QBench holds.")
 @click.option("--contacts", type=click.IntRange(0), default=600, show_default=True, help="Contacts that QBench holds.")
 @click.option("--seed", default=7, show_default=True, help="Number that decides the made-up records.")
 @click.option("--clean", is_flag=True, help="Only records without faults, and empty CRMs.")
 @_needs_extras()
-def sandbox(*, qbench_port: int, salesforce_port: int, hubspot_port: int, customers: int, contacts: int, seed: int, clean: bool) -> None:
-    """Run stand-ins for QBench, Salesforce and HubSpot on 127.0.0.1 until Ctrl-C, for any client."""
-    from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, seeded_sandbox
+def sandbox(
+    *,
+    qbench_port: int,
+    salesforce_port: int,
+    hubspot_port: int,
+    crm: str | None,
+    sugarcrm_port: int,
+    customers: int,
+    contacts: int,
+    seed: int,
+    clean: bool,
+) -> None:
+    """Run stand-ins for QBench, Salesforce and HubSpot on 127.0.0.1 until Ctrl-C, for any client; with --crm one more."""
+    from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS, seeded_sandbox
 
     if contacts and not customers:
         raise click.BadParameter("contacts need customers that they belong to", param_hint="--contacts")
     ports = {"qbench": qbench_port, "salesforce": salesforce_port, "hubspot": hubspot_port}
+    if crm == "sugarcrm":
+        ports["sugarcrm"] = sugarcrm_port
     for service, port in ports.items():
         _require_free(port, f"--{service}-port")
         if port and list(ports.values()).count(port) > 1:
             raise click.BadParameter(f"port {port} is given to several stand-ins; name another", param_hint=f"--{service}-port")
-    with seeded_sandbox(ports=ports, customers=customers, contacts=contacts, seed=seed, dirty=not clean) as running:
+    sugarcrm = "sugarcrm" in ports
+    with seeded_sandbox(ports=ports, customers=customers, contacts=contacts, seed=seed, dirty=not clean, sugarcrm=sugarcrm) as running:
         click.echo(f"QBench      {running.qbench_url}")
         click.echo(f"Salesforce  {running.salesforce_url}")
         click.echo(f"HubSpot     {running.hubspot_url}")
+        if running.site is not None:
+            click.echo(f"SugarCRM    {running.sugarcrm_url}{running.site.path}")
         click.echo("Credentials, for the environment:")
-        for name, value in SANDBOX_CREDENTIALS.items():
+        for name, value in {**SANDBOX_CREDENTIALS, **(SUGARCRM_CREDENTIALS if sugarcrm else {})}.items():
             click.echo(f"  export {name}={value}")
         click.echo("Ctrl-C ends the sandbox.")
         with suppress(KeyboardInterrupt):

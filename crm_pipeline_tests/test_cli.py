@@ -62,6 +62,8 @@ ANY_PORTS = ("--qbench-port", "0", "--salesforce-port", "0", "--hubspot-port", "
         (("sandbox", *ANY_PORTS, "--customers", "0", "--contacts", "5"), "--contacts"),
         (("sandbox", *ANY_PORTS, "--qbench-port", "{free}", "--hubspot-port", "{free}"), "--qbench-port"),
         (("sandbox", *ANY_PORTS, "--hubspot-port", "{taken}"), "--hubspot-port"),
+        (("sandbox", *ANY_PORTS, "--crm", "sugarcrm", "--sugarcrm-port", "{taken}"), "--sugarcrm-port"),
+        (("sandbox", *ANY_PORTS, "--crm", "nonsense"), "--crm"),
         (("dev", "--port", "99999"), "--port"),
         (("dev", "--port", "{taken}"), "--port"),
     ],

@@ -1,1 +1,1 @@
-"""Stand-ins for QBench, Salesforce and HubSpot over HTTP, and the demo that runs on them."""
+"""Stand-ins for QBench, Salesforce, HubSpot and SugarCRM over HTTP, and the demo that runs on the first three."""

@@ -25,6 +25,10 @@ class _Portal(Protocol):
     def associate(self, contact_id: str, company_id: str) -> None: ...
 
 
+class _Site(Protocol):
+    def add(self, module: str, values: Mapping[str, Any]) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Existing:
     """What was put into the CRMs: CRM ids by the id of the QBench record that they mean; two ids where a match is ambiguous."""
@@ -54,6 +58,26 @@ def seed_existing(tenant: QBenchTenant, org: _Org, portal: _Portal, *, seed: int
         existing.hubspot_companies[first["id"]].append(portal.add("companies", {"name": first["customer_name"].strip()}))
     _add_unrelated(org, portal)
     return existing
+
+
+def seed_existing_site(tenant: QBenchTenant, site: _Site, *, seed: int) -> None:
+    """The same for a site of SugarCRM, without a word about what was put there."""
+    rng = random.Random(seed)
+    contacts, doubled = _usable_contacts(tenant), False
+    for customer in tenant.customers():
+        if not (customer["customer_name"] or "").strip() or rng.random() >= SHARE:
+            continue
+        account_id = site.add("Accounts", {"name": _retyped(customer["customer_name"], rng), "billing_address_city": "Old Town"})
+        for contact in _part(contacts.get(customer["id"], []), rng):
+            values = {"first_name": contact["first_name"], "last_name": contact["last_name"], "account_id": account_id}
+            site.add("Contacts", {**values, "email1": _retyped(contact["email_address"], rng)})
+        if not doubled:
+            site.add("Accounts", {"name": customer["customer_name"]})
+            doubled = True
+    for number in range(1, UNRELATED + 1):
+        account_id = site.add("Accounts", {"name": f"Unrelated Prospect {number}"})
+        values = {"last_name": f"Prospect{number}", "email1": f"prospect{number}@unrelated.example.com", "account_id": account_id}
+        site.add("Contacts", values)
 
 
 def _usable_contacts(tenant: QBenchTenant) -> dict[int, list[Record]]:

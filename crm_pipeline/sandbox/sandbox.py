@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS
+from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS
 from crm_pipeline.sandbox.faults import Faults
 from crm_pipeline.sandbox.hubspot import HubSpotPortal, hubspot_app
 from crm_pipeline.sandbox.journal import Journal
@@ -17,7 +17,7 @@ from crm_pipeline.sandbox.salesforce import SalesforceOrg, salesforce_app
 from crm_pipeline.sandbox.server import serve
 from crm_pipeline.sandbox.sugarcrm import SugarSite, sugarcrm_app
 
-__all__ = ["SANDBOX_CREDENTIALS", "Sandbox", "seeded_sandbox", "start_sandbox"]
+__all__ = ["SANDBOX_CREDENTIALS", "SUGARCRM_CREDENTIALS", "Sandbox", "seeded_sandbox", "start_sandbox"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +83,25 @@ def seeded_sandbox(
     until: int | None = None,
     clock: Callable[[], float] = time.time,
     ports: Mapping[str, int] | None = None,
+    sugarcrm: bool = False,
 ) -> Iterator[Sandbox]:
     """A sandbox whose QBench holds made-up records, and whose CRMs have the external key.
 
     A ``dirty`` one has the faults of a real tenant, and CRM records that already exist. ``until``: Unix seconds before which
-    all records were edited last, now when left out. ``clock``: what the services take for the true time.
+    all records were edited last, now when left out. ``clock``: what the services take for the true time. ``sugarcrm``: one of its
+    sites runs too.
     """
-    from crm_pipeline.sandbox.existing import seed_existing
+    from crm_pipeline.sandbox.existing import seed_existing, seed_existing_site
     from crm_pipeline.sandbox.seed import seed_tenant
 
     tenant = seed_tenant(seed=seed, customers=customers, contacts=contacts, now=until or int(time.time()), dirty=dirty)
     tenant.clock = clock
     org = SalesforceOrg(external_keys=True, clock=lambda: datetime.fromtimestamp(clock(), UTC))
     portal = HubSpotPortal(external_keys=True, clock=clock)
+    site = SugarSite(external_keys=True, clock=clock) if sugarcrm else None
     if dirty:
         seed_existing(tenant, org, portal, seed=seed)
-    with start_sandbox(tenant=tenant, org=org, portal=portal, ports=ports) as running:
+    if dirty and site is not None:
+        seed_existing_site(tenant, site, seed=seed)
+    with start_sandbox(tenant=tenant, org=org, portal=portal, site=site, ports=ports) as running:
         yield running

@@ -1,12 +1,14 @@
-"""The whole sandbox: three services that accept the sandbox's credentials."""
+"""The whole sandbox: services that accept the sandbox's credentials, the fourth only where it is asked for."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 
 import pytest
 
-from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS, Sandbox, seeded_sandbox, start_sandbox
 from crm_pipeline.sandbox.tenant import QBenchTenant
 from crm_pipeline_tests.sandbox.qbench_http import assertion, plain_client, sign_in
 
@@ -41,6 +43,20 @@ def test_hubspot_accepts_the_sandbox_credentials(sandbox: Sandbox) -> None:
     with plain_client(sandbox.hubspot_url) as client:
         headers = {"authorization": f"Bearer {SANDBOX_CREDENTIALS['HUBSPOT_TOKEN']}"}
         assert client.get("/crm/v3/objects/companies", headers=headers).status_code == 200
+
+
+def test_sugarcrm_runs_only_where_it_is_asked_for_and_accepts_its_credentials(sandbox: Sandbox) -> None:
+    assert (sandbox.sugarcrm_url, sandbox.site) == (None, None)
+    with (
+        seeded_sandbox(customers=20, contacts=40, seed=7, dirty=True, sugarcrm=True) as more,
+        plain_client(more.sugarcrm_url or "") as client,
+    ):
+        assert more.site is not None
+        password = hashlib.md5(SUGARCRM_CREDENTIALS["SUGARCRM_PASSWORD"].encode(), usedforsecurity=False).hexdigest()
+        auth = {"user_name": SUGARCRM_CREDENTIALS["SUGARCRM_USER_NAME"], "password": password}
+        form = {"method": "login", "input_type": "JSON", "response_type": "JSON", "rest_data": json.dumps([auth])}
+        assert "id" in client.post(more.site.path, data=form).json()
+        assert len(more.site.records("Accounts")) > len(more.site.records("Leads")) == 0
 
 
 def test_calls_of_all_services_are_in_one_journal(sandbox: Sandbox) -> None:

@@ -5,8 +5,10 @@ Source: SuiteCRM documentation, "API v4.1"; a GET, a call without a method and b
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,7 +21,7 @@ from starlette.routing import Route
 from crm_pipeline.sandbox.dating import Dated
 from crm_pipeline.sandbox.sugarcrm.core import SiteCore
 from crm_pipeline.sandbox.sugarcrm.errors import ApiError, Crash, DatabaseFailure
-from crm_pipeline.sandbox.sugarcrm.methods import call
+from crm_pipeline.sandbox.sugarcrm.methods import call, rows_of
 
 HELP = "<html><head><title>REST v4_1</title></head><body>Web services: call a method.</body></html>"
 
@@ -27,12 +29,19 @@ HELP = "<html><head><title>REST v4_1</title></head><body>Web services: call a me
 def sugarcrm_app(site: SiteCore) -> Starlette:
     """The ASGI app of one site: REST v4_1 and nothing else."""
 
+    turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
     async def rest(request: Request) -> Response:
         form = await _form(request)
         if request.method != "POST" or not form.get("method"):
             return HTMLResponse(HELP)
-        with site.lock:
-            return _answer(site, form, cookie=request.cookies.get("PHPSESSID"))
+        method, arguments = form["method"], _arguments(form)
+        async with turns[str(arguments[0]) if arguments else ""]:
+            with site.lock:
+                answer = _answer(site, method, arguments, form=form, cookie=request.cookies.get("PHPSESSID"))
+            if method.startswith("set_entr"):
+                await asyncio.sleep(site.row_seconds * rows_of(method, arguments))
+            return answer
 
     return Starlette(
         routes=[Route(site.path, rest, methods=["GET", "POST"])],
@@ -47,9 +56,9 @@ async def _form(request: Request) -> Mapping[str, str]:
     return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
 
 
-def _answer(site: SiteCore, form: Mapping[str, str], *, cookie: str | None) -> Response:
+def _answer(site: SiteCore, method: str, arguments: Sequence[Any], *, form: Mapping[str, str], cookie: str | None) -> Response:
     try:
-        content = call(site, form["method"], _arguments(form), cookie=cookie)
+        content = call(site, method, arguments, cookie=cookie)
     except ApiError as error:
         content = error.body()
     except DatabaseFailure:
@@ -59,7 +68,7 @@ def _answer(site: SiteCore, form: Mapping[str, str], *, cookie: str | None) -> R
     if form.get("response_type", "").upper() != "JSON":
         return PlainTextResponse("Array")
     answer = Response(json.dumps(content), media_type="application/json; charset=UTF-8")
-    if form["method"] == "login" and isinstance(content, dict) and "id" in content:
+    if method == "login" and isinstance(content, dict) and "id" in content:
         answer.set_cookie("PHPSESSID", content["id"], path="/", httponly=True)
     return answer
 

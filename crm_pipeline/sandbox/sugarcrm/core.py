@@ -25,11 +25,11 @@ _ADDRESS = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"'.]+")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One call of the API: its method, its module where it names one, and its rows where it brings some."""
+    """One call of the API: its method, its module where it names one, and how many records it brings or names by id."""
 
     method: str
     module: str | None
-    rows: int | None
+    rows: int
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -203,9 +203,7 @@ class SiteCore(SiteSettings):
         known = self.database.rows("SELECT id FROM email_addresses WHERE email_address_caps = ? AND deleted = 0", address.upper())
         address_id = known[0]["id"] if known else self.new_id()
         if not known:
-            self._insert(
-                self.modules["EmailAddresses"], address_id, {"email_address": address, "email_address_caps": address.upper()}, at=None
-            )
+            self.create(self.modules["EmailAddresses"], address_id, {"email_address": address, "email_address_caps": address.upper()})
         self.relate(module, link, record_id, address_id, values={"primary_address": "1"})
 
     # --- helpers

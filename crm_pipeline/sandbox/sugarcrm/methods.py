@@ -43,12 +43,19 @@ def call(site: SiteCore, name: str, arguments: Sequence[Any], *, cookie: str | N
     if name not in METHODS:
         raise unknown_method()
     given = METHODS[name].given(arguments)
-    rows = given.get("name_value_lists", given.get("ids"))
     module = given.get("module_name")
-    site.asked.append(Asked(name, module if isinstance(module, str) else None, len(rows) if isinstance(rows, list) else None))
+    site.asked.append(Asked(name, module if isinstance(module, str) else None, rows_of(name, arguments)))
     if "session" in given:
         _check_session(site, given["session"])
     return METHODS[name].answer(site, {**given, "cookie": cookie})
+
+
+def rows_of(name: str, arguments: Sequence[Any]) -> int:
+    """How many records a call names or brings, by its arguments; 0 for a method that there is not."""
+    method = METHODS.get(name)
+    given = dict(zip(f"{method.required} {method.optional}".split(), arguments, strict=False)) if method else {}
+    many = next((given[key] for key in ("name_value_lists", "ids", "module_names") if key in given), None)
+    return len(_list(many)) if many is not None else int("module_name" in given and bool({"name_value_list", "id"} & given.keys()))
 
 
 # --- sessions

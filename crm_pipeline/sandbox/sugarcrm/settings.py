@@ -34,6 +34,7 @@ class SiteSettings:
     | session_seconds | after how long without a call a session ends: PHP's default (*assumed*) |
     | page_rows | how many rows a list has where no number is asked for: the default of ``list_max_entries_per_page`` |
     | capitalizes | whether the capitals of an address in EmailAddresses come by themselves; its source says no |
+    | row_seconds | how long a row of a write takes; meanwhile other calls of the same session wait, those of others do not |
     | clock | what the site takes for the time, in seconds since 1970 |
     | obstacles | saves that fail with a 500, or with the code ``ACCESS`` are left out of the answer; the object is the module's name |
     | on_save | called with module and id between the reading of a record and its writing: what people do there is lost |
@@ -50,6 +51,7 @@ class SiteSettings:
     session_seconds: float = 1_440
     page_rows: int = 20
     capitalizes: bool = False
+    row_seconds: float = 0
     clock: Callable[[], float] = time.time
     obstacles: list[Obstacle] = field(default_factory=list)
     on_save: Callable[[str, str], None] | None = None

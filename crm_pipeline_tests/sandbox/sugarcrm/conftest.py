@@ -42,12 +42,12 @@ class Served:
     faults: Faults
     session: str = ""
 
-    def post(self, method: str, *arguments: Any, headers: dict[str, str] | None = None, **form: str) -> httpx.Response:
+    def post(self, method: str, *arguments: Any, headers: dict[str, str] | None = None, timeout: float = 60, **form: str) -> httpx.Response:
         """Call a method with its arguments in order, without a session."""
         rest_data = json.dumps({f"argument_{position}": value for position, value in enumerate(arguments)})
         self.http.cookies.clear()
         whole = {"method": method, "input_type": "JSON", "response_type": "JSON", "rest_data": rest_data, **form}
-        return self.http.post(self.site.path, data=whole, headers=headers)
+        return self.http.post(self.site.path, data=whole, headers=headers, timeout=timeout)
 
     def credentials(self, *, password: str | None = None) -> Row:
         """What ``login`` takes."""

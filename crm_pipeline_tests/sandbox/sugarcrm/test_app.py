@@ -103,7 +103,7 @@ def test_failed_sql_answers_a_text_or_nothing(served_site: Serve) -> None:
 def test_the_methods_are_counted_with_their_modules_and_rows(sugar: Served) -> None:
     sugar.save("Accounts", {"name": "A"}, {"name": "B"})
     assert [(asked.method, asked.module, asked.rows) for asked in sugar.site.asked] == [
-        ("login", None, None),
+        ("login", None, 0),
         ("set_entries", "Accounts", 2),
     ]
 

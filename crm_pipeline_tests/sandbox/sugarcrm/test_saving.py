@@ -216,6 +216,14 @@ def test_a_deleted_account_is_erased_and_another_one_made(sugar: Served) -> None
     assert [row["name"] for row in sugar.rows("Accounts", "", "name")] == [""]
 
 
+def test_a_deleted_account_of_the_name_is_erased_too(sugar: Served) -> None:
+    gone = sugar.site.add("Accounts", {"name": "Acme"})
+    sugar.site.delete("Accounts", gone)
+    sugar.save("Contacts", new("c-1", last_name="C", account_name="Acme"))
+    assert gone not in sugar.ids("Accounts", deleted=1)
+    assert [row["name"] for row in sugar.rows("Accounts", "", "name")] == ["Acme"]
+
+
 def test_a_blank_account_id_moves_the_contact_to_another_account_of_the_same_name(sugar: Served) -> None:
     one, other = (sugar.site.add("Accounts", {"name": "A"}) for _ in range(2))
     sugar.save("Contacts", new("c-1", last_name="C", account_id=one))
@@ -238,6 +246,13 @@ def test_a_contact_keeps_its_account_where_nothing_is_said_of_it(sugar: Served) 
     sugar.save("Contacts", new("c-1", last_name="C", account_id=one))
     sugar.save("Contacts", {"id": "c-1", "first_name": "x"})
     assert sugar.site.accounts_of("c-1") == [one]
+
+
+def test_blank_account_id_and_name_leave_the_contact_without_an_account(sugar: Served) -> None:
+    one = sugar.site.add("Accounts", {"name": "A"})
+    sugar.save("Contacts", new("c-1", last_name="C", account_id=one))
+    sugar.save("Contacts", {"id": "c-1", "account_id": "", "account_name": ""})
+    assert (sugar.site.accounts_of("c-1"), sugar.ids("Accounts")) == ([], [one])
 
 
 def test_set_entry_makes_no_account(sugar: Served) -> None:
