@@ -144,6 +144,10 @@ class WritableSource(Source, DatedSource, Protocol):
         """How many records one call changes."""
         ...
 
+    def read_again(self, record_type: RecordType, known: pd.DataFrame) -> ReadById:
+        """These records (schemas.RAW, as they were) as they are now, many with one call; those that are gone are left out."""
+        ...
+
     def change(self, record_type: RecordType, changes: pd.DataFrame) -> pd.DataFrame:
         """Write values into records (schemas.SOURCE_CHANGES, at most ``longest_batch``); what became of each (schemas.SOURCE_RESULTS).
 

@@ -53,7 +53,8 @@ def read_one(client: QBenchClient, record_type: RecordType, qbench_id: int) -> d
 def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]) -> ReadById:
     """These records, those that QBench does not have (any more) left out.
 
-    One call each, several at a time: QBench lists records by no id of its own. A record that QBench fails on keeps no other back.
+    One call each, several at a time; ``together`` reads many of which it is known what they were. A record that QBench fails on keeps
+    no other back.
     Raises the ServiceError of a QBench that answers nothing else either.
     """
     return _read_each(client, record_type, ids, read=lambda once, qbench_id: read_one(once, record_type, qbench_id))

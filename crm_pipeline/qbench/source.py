@@ -18,6 +18,7 @@ from crm_pipeline.qbench.customers import contact_ids, named_contact_ids
 from crm_pipeline.qbench.one_by_one import is_of_one_record
 from crm_pipeline.qbench.reading import Reading, deleted_since, organization, read_by_id, read_changes, read_deletions, read_restored
 from crm_pipeline.qbench.settings import QBenchSettings
+from crm_pipeline.qbench.together import read_again
 from crm_pipeline.source import ContactIds, ReadById
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,10 @@ class QBench:
     def longest_batch(self) -> int:
         """The rows of one call (writing.LONGEST_BATCH)."""
         return writing.LONGEST_BATCH
+
+    def read_again(self, record_type: RecordType, known: pd.DataFrame) -> ReadById:
+        """These records as they are now (together.read_again)."""
+        return read_again(self._client, record_type, known)
 
     def change(self, record_type: RecordType, changes: pd.DataFrame) -> pd.DataFrame:
         """Write values into records (writing.change)."""

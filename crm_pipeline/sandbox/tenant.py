@@ -44,7 +44,8 @@ class QBenchTenant:
     - ``stamp_seconds``: ``last_updated`` and ``date_created`` are cut to whole multiples of it: 60 for whole minutes.
     - ``limits``: None switches them off.
     - ``last_updated_bound``: whether the list parameter means rows after the given second, or also those in it (undocumented).
-    - ``ignore_sort``: lists come by id, whatever order is asked for.
+    - ``ignore_sort``: lists come by id, whatever order is asked for. ``ignore_filters``: they hold all records, whatever is asked for
+      beside dates.
     - ``date_form``: unix ``1760000123``, digits ``"1760000123"``, iso ``2025-10-09T08:55:23+00:00``, iso_naive (without the zone),
       us ``10/09/2025 08:55 AM`` (which knows no seconds). ``time_zone``: of the two that carry none.
     - ``customers_form``: how ``contact.customers[]`` comes: id ``{"id": …, "customer_name": …}``, data ``{"data": {…}}``,
@@ -83,6 +84,7 @@ class QBenchTenant:
         self.invitations: list[Invitation] = []
         self.last_updated_bound: Literal[">", ">="] = ">"
         self.ignore_sort = False
+        self.ignore_filters = False
         self.date_form: Literal["unix", "digits", "iso", "iso_naive", "us"] = "unix"
         self.time_zone = "UTC"
         self.customers_form: Literal["id", "data", "customer_id", "bare", "absent"] = "id"

@@ -100,7 +100,7 @@ class Writing:
         """What became of each record in QBench since it was staged: same, edited (which is staged then), gone or unread."""
         record_type, raw = self._order.record.record_type, batch.linked.raw
         ids = raw["qbench_id"].tolist()
-        answer = self._source.by_id(record_type, ids)
+        answer = self._source.read_again(record_type, raw)
         found = pd.Series(GONE, index=raw.index, dtype="str").mask(raw["qbench_id"].isin(answer.failed), UNREAD)
         there = raw["qbench_id"].isin(answer.frame["qbench_id"])
         differs = there & ~_same(raw, answer.frame)
