@@ -137,6 +137,7 @@ class Capabilities:
     describes is checked before it is sent, in every CRM.
     ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
     finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
+    ``blank_booleans``: a field of yes or no can be blank; else it says no where nobody said anything.
     Owners, merges, changes, edits, lists, deleting, its clock: see OwnersCrm, MergingCrm, ChangesCrm, EditsCrm, ListsCrm, DeletingCrm and
     ClockCrm.
     Raises ValueError for sizes below one.
@@ -149,6 +150,7 @@ class Capabilities:
     unique_keys: bool = True
     validates: bool = True
     keeps_text: bool = True
+    blank_booleans: bool = True
 
     def __post_init__(self) -> None:
         if min(self.batch_size, self.association_batch_size) < 1:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE
 from crm_pipeline.frames import no_text, text_where
 from crm_pipeline.mapping.addresses import read_addresses
@@ -100,6 +101,14 @@ class WayBack:
             named = [*_by_qbench_field(members), *([self._phone_type.from_] if members == self._phones else [])]
             found[unit] = tuple(dict.fromkeys(name for name in named if name is not None))
         return found
+
+    @cached_property
+    def never_blank_there(self) -> frozenset[str]:
+        """The units of yes or no that are never blank in the CRM: no is what it has where nobody said anything."""
+        if crm_kinds()[self.crm].capabilities.blank_booleans:
+            return frozenset()
+        single = {unit: members[0].target.crm_field for unit, members in self.units.items() if len(members) == 1}
+        return frozenset(unit for unit, name in single.items() if self._kinds[name] == "boolean")
 
     @cached_property
     def clears(self) -> Mapping[str, bool]:

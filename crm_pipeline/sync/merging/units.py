@@ -26,6 +26,9 @@ from crm_pipeline.sync.merging.deciding import decide
 from crm_pipeline.sync.merging.fields import FIELDS, Evidence, Situation, Verdict
 from crm_pipeline.sync.merging.times import by_our_clock, moments
 
+_NO = int(digests(pd.DataFrame({"": ["false"]}, dtype="str")).iloc[0, 0])
+"""What a field of yes or no shows that says no."""
+
 PAIRS = FrameSchema(
     "pairs",
     (
@@ -216,6 +219,9 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
     bases = [[_entry(row, unit) for unit in units] for row in pairs["bases"]]
     flat = [one for row in bases for one in row]
     sent = np.array([base if one is None else one[0] for one, base in zip(flat, taken.ravel().tolist(), strict=True)], dtype="int64")
+    seen = pd.Series([None if one is None else one[1] for one in flat], dtype="Int64")
+    if way.never_blank_there:
+        there, sent, seen = _no_for_blank(way, forms, there, sent=sent, seen=seen)
     directions, rules = _ways(way, pairs["situation"])
     since, grain = _standing(way, pairs["since"])
     values = {
@@ -231,7 +237,7 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
         "shown": pd.Series(there.ravel()),
         "fits": pd.Series(np.ones(size, dtype=bool) if shown is None else shown.fits[units].to_numpy(dtype=bool).ravel()),
         "sent": pd.Series(sent),
-        "seen": pd.Series([None if one is None else one[1] for one in flat], dtype="Int64"),
+        "seen": seen,
         "sending": pd.Series([_entry(row, unit) for row in pairs["sending"] for unit in units], dtype="Int64"),
         "open_until": _each(pairs["open_until"], units),
         "read_at": _each(pairs["read_at"], units) if shown is not None else None,
@@ -293,6 +299,20 @@ def _taken_over(way: WayBack, pairs: pd.DataFrame, wanted: Wanted, forms: np.nda
         )
         columns.append(np.where(same, forms[:, position], np.where(none, NO_DIGEST, before)))
     return np.column_stack(columns).astype("int64")
+
+
+def _no_for_blank(
+    way: WayBack, wanted: np.ndarray, shown: np.ndarray, *, sent: np.ndarray, seen: pd.Series
+) -> tuple[np.ndarray, np.ndarray, pd.Series]:
+    """What is shown, and the bases, where a field that is never blank in the CRM says no: that is a blank of QBench's, and nobody's edit.
+
+    ``wanted`` and ``shown``: a row per pair and a column per unit; the bases: unit by unit of one pair after the other.
+    """
+    never_blank = np.array([unit in way.never_blank_there for unit in way.units])
+    says_no, is_blank = never_blank & (shown == _NO), wanted == NO_DIGEST
+    stays = (says_no & ~is_blank).ravel() & seen.eq(NO_DIGEST).fillna(value=False).to_numpy(dtype=bool)
+    bases = np.where(stays & (sent == NO_DIGEST), _NO, sent), seen.mask(stays, _NO)
+    return np.where(says_no & is_blank, NO_DIGEST, shown), *bases
 
 
 def _ways(way: WayBack, situations: pd.Series) -> tuple[pd.Series, pd.Series]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.inverse import WayBack
@@ -13,18 +14,16 @@ from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.schemas import EDITS
 from crm_pipeline.sync.merging.fields import Evidence, Situation, Verdict
 from crm_pipeline.sync.merging.units import PAIRS, Compared, Decided, Shown, about_to_send, arrived, compared
-from crm_pipeline_tests.mapping.builders import account_spec, raw_frame
+from crm_pipeline_tests.mapping.builders import account_spec, crm_fields, raw_frame
 
 READ = datetime(2026, 11, 1, 12, tzinfo=UTC)
 BOTH = {"direction": "both"}
 
 
-def way_back(mapping: dict[str, Any] | None = None) -> WayBack:
+def way_back(mapping: dict[str, Any] | None = None, *, crm: str = "salesforce", fields: pd.DataFrame | None = None) -> WayBack:
     spec = account_spec(mapping if mapping is not None else {"description": {"from": "comments", **BOTH}})
     reading = Reading(default_region="US", time_zone="UTC")
-    return WayBack(
-        spec=spec, crm="salesforce", crm_fields=None, country_format="auto", reading=reading, longest={}, never_blank=frozenset()
-    )
+    return WayBack(spec=spec, crm=crm, crm_fields=fields, country_format="auto", reading=reading, longest={}, never_blank=frozenset())
 
 
 def digest(value: str) -> int:
@@ -66,6 +65,29 @@ def test_only_the_unit_that_qbench_changed_is_looked_at() -> None:
     found, _, _ = both_sides(way, {"comments": "new", "website": "https://eco.example"}, None, bases=bases)
 
     assert found.changed_in_qbench.to_dict("records") == [{"Website": False, "Description": True}]
+
+
+@pytest.mark.parametrize(
+    ("crm", "held", "there", "base", "decides"),
+    [
+        ("salesforce", None, False, "", "agreed"),  # as it is made there
+        ("salesforce", True, False, "", "to_crm"),
+        ("salesforce", None, True, "", "to_qbench"),
+        ("salesforce", True, False, "true", "to_qbench"),
+        ("salesforce", False, False, "", "agreed"),
+        ("salesforce", None, False, "true", "agreed"),
+        ("hubspot", None, "false", "", "to_qbench"),
+        ("hubspot", True, None, "", "to_crm"),
+    ],
+)
+def test_a_checkbox_that_is_never_blank_in_the_crm_says_no_for_a_blank(
+    crm: str, held: object, there: object, base: str, decides: str
+) -> None:
+    way = way_back({f"{crm}.Active": {"from": "active", **BOTH}}, crm=crm, fields=crm_fields(Active={"type": "boolean"}))
+    found, shown, raw = both_sides(way, {"active": held}, {"Active": there}, bases=agreed_on(base, "Active"))
+    assert shown is not None
+    assert verdict(found.decided(), "Active") == decides
+    assert found.decided().conflicts(shown, raw).empty
 
 
 def test_a_value_that_is_never_sent_makes_no_load_look() -> None:
