@@ -37,6 +37,7 @@ class SiteCore(SiteSettings):
     """The records of one site. Not safe over threads where it does not say so: callers hold ``lock``."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self.lock = threading.RLock()
         self.modules = {module.name: module for module in STANDARD}
         self.database = Database(STANDARD)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -29,6 +30,7 @@ class Database:
 
     def __init__(self, modules: Iterable[Module]) -> None:
         self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         self._connection.create_collation("mysql", _compare)
         self._connection.create_function("like", 2, _like, deterministic=True)
@@ -43,10 +45,6 @@ class Database:
             )
             for column in columns[:2]:
                 self._connection.execute(f"CREATE INDEX {table}_{column} ON {table} ({column})")
-
-    def close(self) -> None:
-        """Let go of everything."""
-        self._connection.close()
 
     def add_column(self, module: Module, one: Field) -> None:
         """Give a module's custom table one more column."""

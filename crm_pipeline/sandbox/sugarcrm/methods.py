@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crm_pipeline.sandbox.sugarcrm.core import Asked, SiteCore
-from crm_pipeline.sandbox.sugarcrm.errors import Crash, invalid_login, invalid_session, unknown_method
+from crm_pipeline.sandbox.sugarcrm.errors import Crash, access_denied, invalid_login, invalid_session, unknown_method
 from crm_pipeline.sandbox.sugarcrm.modules import Field, Link
 from crm_pipeline.sandbox.sugarcrm.reading import Shower, links_of, listed, missing, related_rows
 from crm_pipeline.sandbox.sugarcrm.saving import Values, save, save_guessing
@@ -191,7 +191,10 @@ def _relationships(site: SiteCore, given: Given) -> dict[str, Any]:
 def _set_entry(site: SiteCore, given: Given) -> dict[str, Any]:
     """Save one record as it is sent; the answer repeats it, whatever was stored."""
     module, values = site.module(given["module_name"]), _values(given["name_value_list"])
-    return {"id": save(site, module, values), "entry_list": {name: _pair(name, value) for name, value in values.items()}}
+    record_id = save(site, module, values)
+    if record_id is None:
+        raise access_denied()
+    return {"id": record_id, "entry_list": {name: _pair(name, value) for name, value in values.items()}}
 
 
 def _set_entries(site: SiteCore, given: Given) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def save_guessing(site: SiteCore, module: Module, values: Values) -> str | None:
     """Save one row of ``set_entries``; the id that is answered, None for a row that the user may not save. Raises DatabaseFailure."""
     if module.name == "Contacts":
         values = _with_account(site, values)
-        if not values.get("id") and (twin := _twin(site, values)) is not None:
+        if values.get("id") is None and (twin := _twin(site, values)) is not None:
             site.touch(module, twin)
             site.unrelate(module.links["email_addresses"], twin)
             return twin

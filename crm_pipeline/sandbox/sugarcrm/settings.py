@@ -25,7 +25,7 @@ class SiteSettings:
     | setting | meaning |
     |---|---|
     | version | 8.10.1 serves the API below ``/legacy``; what else differs is in the properties |
-    | info_version | what ``get_server_info`` calls the version: that of SugarCRM which SuiteCRM goes by, also in 7 and 8 (its source) |
+    | info_version | what ``get_server_info`` calls the version: on SuiteCRM the SugarCRM that it came from, 7 and 8 alike (its source) |
     | user_name, password | the user whom the API acts as |
     | external_keys | Accounts, Contacts and Leads have a custom field ``qbench_id_c`` |
     | charset | of the tables: a silent installation makes utf8mb3 |
@@ -41,7 +41,7 @@ class SiteSettings:
     """
 
     version: Version = "7.15.0"
-    info_version: str = "6.5.25"
+    info_version: str = ""
     user_name: str = SUGARCRM_CREDENTIALS["SUGARCRM_USER_NAME"]
     password: str = field(default=SUGARCRM_CREDENTIALS["SUGARCRM_PASSWORD"], repr=False)
     external_keys: bool = False
@@ -55,6 +55,9 @@ class SiteSettings:
     clock: Callable[[], float] = time.time
     obstacles: list[Obstacle] = field(default_factory=list)
     on_save: Callable[[str, str], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.info_version = self.info_version or (self.version if self.version == "6.5.26" else "6.5.25")
 
     @property
     def path(self) -> str:

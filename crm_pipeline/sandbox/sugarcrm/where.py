@@ -2,7 +2,8 @@
 
 The clause is raw SQL. A validator looks at it first: one expression without further clauses, functions that harm refused, selections inside
 only behind IN and not of ``users``; else error 40. What is wrong with the SQL itself fails in the database, a 500. Sources: SugarCRM
-developer guide, "get_entry_list": the query is "the SQL WHERE clause without the word where"; SuiteCRM's ``SugarSQLValidate``.
+developer guide, "get_entry_list": the query is "the SQL WHERE clause without the word where"; SuiteCRM's ``SugarSQLValidate``; MySQL
+manual, "Identifier Case Sensitivity" and "Restrictions on Subqueries" (no LIMIT behind IN).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from crm_pipeline.sandbox.sugarcrm.errors import DatabaseFailure, access_denied
+from crm_pipeline.sandbox.sugarcrm.modules import PAIRS, STANDARD
 
 HARMFUL = frozenset(
     {"benchmark", "encode", "sleep", "generate_series", "load_file", "sys_eval", "user_name", "xp_cmdshell", "sys_exec"}
@@ -23,6 +25,7 @@ FUNCTIONS = frozenset({"lower", "upper", "length", "trim", "ltrim", "rtrim", "re
 OPERATORS = {"&&": "AND", "||": "OR", "!": "NOT", "<=>": "IS"}
 UNKNOWN_TO_MYSQL = frozenset({"glob", "match", "isnull", "notnull", "collate", "cast", "regexp"})
 """What the database beneath would take, and MySQL would not, or otherwise."""
+TABLES = frozenset({*PAIRS, *(module.table for module in STANDARD), *(module.custom_table for module in STANDARD)})
 ESCAPES = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a", "%": "\\%", "_": "\\_"}
 
 _TOKEN = re.compile(
@@ -74,10 +77,14 @@ def _validate(tokens: list[_Token]) -> None:
         if word == "(":
             depth += 1
         elif word == ")":
+            if (last, previous) == ("in", "("):
+                raise DatabaseFailure
             selections = selections[:-1] if selections[-1:] == [depth] else selections
             depth -= 1
         elif token.kind == "name" and _refused(word, previous, following, inside=bool(selections)):
             raise access_denied()
+        elif word == "limit":
+            raise DatabaseFailure
         elif word == "select":
             if last != "in":
                 raise access_denied()
@@ -105,6 +112,8 @@ def _written(token: _Token, follows: _Token | None) -> str:
     if token.kind == "name":
         word = token.text.lower().strip("`")
         called = follows is not None and follows.text == "("
+        if word in TABLES and word != token.text.strip("`"):
+            raise DatabaseFailure
         if word in UNKNOWN_TO_MYSQL or (called and word not in FUNCTIONS and word not in {"in", "and", "or", "not", "where", "on", "from"}):
             raise DatabaseFailure
     return token.text

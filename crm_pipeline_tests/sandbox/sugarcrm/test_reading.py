@@ -72,7 +72,7 @@ def test_an_entity_in_the_text_cannot_be_told_from_its_sign(sugar: Served) -> No
         f"accounts_cstm.{KEY} BETWEEN '1' AND '3'",
         "UPPER(accounts.name) = 'ACME' && NOT accounts.name <=> NULL",
         "accounts.id IN (SELECT bean_id FROM email_addr_bean_rel r JOIN email_addresses e ON e.id = r.email_address_id "
-        "WHERE r.deleted = 0 AND e.email_address_caps = 'A@EXAMPLE.ORG' LIMIT 1)",
+        "WHERE r.deleted = 0 AND e.email_address_caps = 'A@EXAMPLE.ORG')",
         "name = 'acme'",
         "",
     ],
@@ -110,6 +110,9 @@ def test_a_query_that_the_validator_dislikes_is_error_40(sugar: Served, query: s
         "accounts.name == 'x'",
         "(accounts.name = 'x'",
         "accounts.name GLOB '*'",
+        "accounts.id IN ()",
+        "Accounts.name = 'x'",
+        "accounts.id IN (SELECT bean_id FROM email_addr_bean_rel LIMIT 1)",
         "json_valid(accounts.name)",
     ],
 )

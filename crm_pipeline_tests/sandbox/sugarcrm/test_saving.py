@@ -62,6 +62,11 @@ def test_a_row_that_may_not_be_saved_is_left_out_of_the_answer(sugar: Served) ->
     assert sugar.ids("Accounts") == ["own-A", "own-C"]
 
 
+def test_set_entry_without_the_right_is_error_40(sugar: Served) -> None:
+    sugar.site.obstacles.append(Obstacle("Accounts", lambda row: row["name"] == "A", ACCESS))
+    assert sugar.call("set_entry", "Accounts", named({"name": "A"}))["number"] == 40
+
+
 def test_a_row_that_a_hook_fails_on_is_a_500(sugar: Served) -> None:
     sugar.site.obstacles.append(Obstacle("Accounts", lambda row: row["name"] == "B", "500"))
     assert sugar.post("set_entries", sugar.session, "Accounts", [named({"name": "B"})]).status_code == 500
@@ -175,9 +180,10 @@ def test_another_case_or_no_email_is_another_contact(sugar: Served, row: dict[st
     assert len(sugar.ids("Contacts")) == 2
 
 
-def test_an_own_id_switches_the_guess_off(sugar: Served) -> None:
+@pytest.mark.parametrize("own_id", [{"id": "own-1", "new_with_id": 1}, {"id": ""}])
+def test_an_own_id_switches_the_guess_off_even_a_blank_one(sugar: Served, own_id: dict[str, Any]) -> None:
     sugar.site.add("Contacts", {"last_name": "A", "email1": "a@example.org"})
-    sugar.save("Contacts", new("own-1", last_name="A", email1="a@example.org"))
+    sugar.save("Contacts", {**own_id, "last_name": "A", "email1": "a@example.org"})
     assert [row["email1"] for row in sugar.rows("Contacts", "", "email1")] == ["a@example.org"] * 2
 
 
