@@ -100,25 +100,27 @@ def missing(module: Module, record_id: str) -> Entry:
 
 
 def links_of(site: SiteCore, module: Module, rows: Sequence[Row], wanted: Any) -> list[Entry]:
-    """Per row the records at its links, as ``link_name_to_fields_array`` asks for them; nothing where it asks for none."""
-    asked = (
-        [(one["name"], list(one.get("value") or [])) for one in wanted if isinstance(one, dict) and one.get("name") in module.links]
-        if wanted
-        else []
-    )
-    return [{"link_list": [_linked(site, module, row["id"], name, fields) for name, fields in asked]} for row in rows if asked]
+    """Per row the records at its links, as ``link_name_to_fields_array`` asks for them; nothing where it asks for none.
+
+    A link without records is left out, one that there is not has none.
+    """
+    asked = [(str(one["name"]), list(one.get("value") or [])) for one in wanted or () if isinstance(one, dict) and "name" in one]
+    return [
+        {"link_list": [found for name, fields in asked if (found := _linked(site, module, row["id"], name, fields))]}
+        for row in rows
+        if asked
+    ]
 
 
-def _linked(site: SiteCore, module: Module, record_id: str, name: str, fields: Sequence[str]) -> Entry:
-    there = site.modules[module.links[name].module]
-    records = []
+def _linked(site: SiteCore, module: Module, record_id: str, name: str, fields: Sequence[str]) -> Entry | None:
+    if name not in module.links:
+        return {"name": name, "records": []}
+    there, records = site.modules[module.links[name].module], []
     for row in related_rows(site, module, record_id, name):
         of_record = Shower(site, there, [row], fields).entry(row)["name_value_list"]
-        of_pair = {
-            key: {"name": key, "value": shown(row["pair"].get(key))} for key in fields if key in ("primary_address", "reply_to_address")
-        }
+        of_pair = {key: {"name": key, "value": shown(row["pair"][key])} for key in fields if key in row["pair"] and key not in there.fields}
         records.append({"link_value": {**dict(of_record), **of_pair}})
-    return {"name": name, "records": records}
+    return {"name": name, "records": records} if records else None
 
 
 def related_rows(site: SiteCore, module: Module, record_id: str, name: str, *, query: str = "") -> list[Row]:

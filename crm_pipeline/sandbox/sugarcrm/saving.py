@@ -69,7 +69,8 @@ def _save_relations(site: SiteCore, module: Module, record_id: str, values: Valu
 def _with_account(site: SiteCore, values: Values) -> Values:
     """The row with the account that its contact is given: found by id, or by name where no id says which, or made.
 
-    A deleted account that is found is erased, and a new one made; so is one for an id that there is not.
+    A deleted account that is found is erased, and a new one made; so is one for an id that there is not. Where the name is blank, also that
+    of the account which the contact has, it leaves this one first.
     """
     contact = site.row(site.modules["Contacts"], str(values["id"])) if values.get("id") else None
     before = site.account_of(contact["id"]) if contact else None
@@ -78,7 +79,7 @@ def _with_account(site: SiteCore, values: Values) -> Values:
     name = _sent(values, "account_name", held["name"] or "" if held else "")
     if not account_id and not name:
         return values
-    if not name and contact and before and values.get("account_name") is not None:
+    if not name and contact and before:
         site.move_to_account(contact["id"], None)
         return values if account_id != before else {key: value for key, value in values.items() if key != "account_id"}
     found = _found(site, account_id, name, but=before or "")

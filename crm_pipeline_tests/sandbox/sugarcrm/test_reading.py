@@ -154,6 +154,13 @@ def test_an_entry_shows_what_it_is_linked_to(sugar: Served) -> None:
     assert [record["link_value"][name]["value"] for name in ("email_address", "primary_address")] == ["a@example.org", "1"]
 
 
+def test_a_link_without_records_is_left_out_and_one_that_there_is_not_is_empty(sugar: Served) -> None:
+    sugar.save("Contacts", new("c-1", last_name="C"))
+    links = [{"name": name, "value": ["id"]} for name in ("email_addresses", "nonsense")]
+    answer = sugar.call("get_entry_list", "Contacts", "", "", 0, ["id"], links, 1)
+    assert answer["relationship_list"] == [{"link_list": [{"name": "nonsense", "records": []}]}]
+
+
 def test_relationships_are_read_from_either_side(sugar: Served) -> None:
     account = sugar.site.add("Accounts", {"name": "A"})
     sugar.save("Contacts", new("c-1", last_name="C", account_id=account), new("c-2", last_name="D", account_id=account))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.sandbox.obstacles import Obstacle
+from crm_pipeline.sandbox.sugarcrm import Field
 from crm_pipeline.sandbox.sugarcrm.settings import ACCESS
 from crm_pipeline_tests.sandbox.sugarcrm.conftest import KEY, Serve, Served, named, new
 
@@ -136,8 +137,23 @@ def test_a_date_that_is_none_is_blank(sugar: Served, sent: str, kept: str) -> No
 
 
 def test_a_label_is_stored_as_its_key(sugar: Served) -> None:
-    sugar.save("Contacts", {"last_name": "A", "do_not_call": True, "lead_source": "Cold Call"})
-    assert sugar.rows("Contacts", "", "do_not_call", "lead_source") == [{"do_not_call": "1", "lead_source": "Cold Call"}]
+    """SuiteCRM's ``new_handle_set_entries``."""
+    sugar.site.add_field("Accounts", Field(name="tier_c", type="enum", options={"1": "Gold", "2": "Silver"}, source="custom"))
+    sugar.save("Accounts", {"name": "A", "tier_c": "Silver"})
+    assert sugar.rows("Accounts", "", "tier_c") == [{"tier_c": "2"}]
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(True, "1"), ("1", "1"), ("true", "1"), (False, "0"), ("", "0"), ("nonsense", "0")])
+def test_a_yes_is_1_and_anything_else_0(sugar: Served, sent: Any, kept: str) -> None:
+    sugar.save("Contacts", {"last_name": "A", "do_not_call": sent})
+    assert sugar.rows("Contacts", "", "do_not_call") == [{"do_not_call": kept}]
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("12", "12"), ("1,200 people", "1200"), ("nonsense", "0"), ("", "")])
+def test_a_number_is_what_a_text_begins_with(sugar: Served, sent: str, kept: str) -> None:
+    sugar.site.add_field("Accounts", Field(name="beds_c", type="int", length=11, source="custom"))
+    sugar.save("Accounts", {"name": "A", "beds_c": sent})
+    assert sugar.rows("Accounts", "", "beds_c") == [{"beds_c": kept}]
 
 
 def test_emoji_stay_where_the_tables_have_them(served_site: Serve) -> None:
@@ -230,6 +246,12 @@ def test_a_deleted_account_of_the_name_is_erased_too(sugar: Served) -> None:
     assert [row["name"] for row in sugar.rows("Accounts", "", "name")] == ["Acme"]
 
 
+def test_a_contact_of_an_account_without_a_name_leaves_it_at_the_next_save(sugar: Served) -> None:
+    sugar.save("Contacts", new("c-1", last_name="C", account_id="never"))
+    sugar.save("Contacts", {"id": "c-1", "first_name": "x"})
+    assert (len(sugar.ids("Accounts")), sugar.site.accounts_of("c-1")) == (1, [])
+
+
 def test_a_blank_account_id_moves_the_contact_to_another_account_of_the_same_name(sugar: Served) -> None:
     one, other = (sugar.site.add("Accounts", {"name": "A"}) for _ in range(2))
     sugar.save("Contacts", new("c-1", last_name="C", account_id=one))
@@ -265,7 +287,9 @@ def test_set_entry_makes_no_account(sugar: Served) -> None:
     one = sugar.site.add("Accounts", {"name": "A"})
     sugar.save("Contacts", new("c-1", last_name="C", account_id=one))
     sugar.call("set_entry", "Contacts", named({"id": "c-1", "account_id": "never"}))
-    assert (sugar.ids("Accounts"), sugar.site.accounts_of("c-1")) == ([one], [])
+    assert sugar.ids("Accounts") == [one]
+    sugar.save("Accounts", new("never", name="B"))
+    assert sugar.site.accounts_of("c-1") == []
 
 
 # --- email
@@ -305,6 +329,14 @@ def test_an_email_is_changed_through_email_addresses_and_relationships(sugar: Se
     one = [["Contacts"], ["c-1"], ["email_addresses"]]
     assert sugar.call("set_relationships", *one, [["e-1"]], [primary], [0]) == {"created": 1, "failed": 0, "deleted": 0}
     assert sugar.call("set_relationships", *one, [[old]], [[]], [1]) == {"created": 0, "failed": 0, "deleted": 1}
+    assert sugar.rows("Contacts", "", "email1") == [{"email1": "b@example.org"}]
+
+
+def test_of_several_addresses_the_oldest_primary_one_is_shown(sugar: Served) -> None:
+    sugar.save("EmailAddresses", *(new(f"e-{name}", email_address=f"{name}@example.org", email_address_caps="") for name in "abc"))
+    sugar.save("Contacts", new("c-1", last_name="C"))
+    for name, primary in (("a", 0), ("b", 1), ("c", 1)):
+        sugar.call("set_relationship", "Contacts", "c-1", "email_addresses", [f"e-{name}"], named({"primary_address": primary}))
     assert sugar.rows("Contacts", "", "email1") == [{"email1": "b@example.org"}]
 
 
