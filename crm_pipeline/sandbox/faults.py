@@ -17,11 +17,11 @@ HTML_PAGE = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><
 class Fault:
     """A failure of the next requests that match.
 
-    A request matches when ``service`` and ``method`` are equal (None: any) and ``path``, a regular expression, is found
-    in its path (without the query), ``holding``, a text (None: any), is in its query or body, and ``naming``, the id of a record
-    (None: any), stands in its path, query or body as a word of its own. With ``returning``, a text, it must
-    be in the answer that it would get: such a request is carried out, whatever the kind. The first ``skip`` matching requests pass,
-    the next ``times`` fail (None: all).
+    A request matches when ``service`` and ``method`` are equal (None: any) and ``path``, a regular expression, is found in its path
+    (without the query), ``holding``, a text (None: any), is in its query or body (a form's without its escapes), and ``naming``, the id
+    of a record (None: any), stands in its path, query or body as a word of its own. With ``returning``, a text, it must be in the
+    answer that it would get: such a request is carried out, whatever the kind. The first ``skip`` matching requests pass, the next
+    ``times`` fail (None: all).
 
     | kind | what the client sees | executed |
     |---|---|---|

@@ -142,7 +142,7 @@ def _entries(site: SiteCore, given: Given) -> dict[str, Any]:
     found = [row for row in rows.values() if row is not None]
     shower = Shower(site, module, found, _list(given["select_fields"]))
     entries = [missing(module, record_id) if row is None else shower.entry(row) for record_id, row in rows.items()]
-    return {"entry_list": entries, "relationship_list": links_of(site, module, found, given["link_name_to_fields_array"])}
+    return {"entry_list": entries, "relationship_list": links_of(site, module, found, _list(given["link_name_to_fields_array"]))}
 
 
 def _entry_list(site: SiteCore, given: Given) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _entry_list(site: SiteCore, given: Given) -> dict[str, Any]:
         "total_count": str(page.total),
         "next_offset": start + len(page.rows),
         "entry_list": [shower.entry(row) for row in page.rows],
-        "relationship_list": links_of(site, module, page.rows, given["link_name_to_fields_array"]),
+        "relationship_list": links_of(site, module, page.rows, _list(given["link_name_to_fields_array"])),
     }
 
 
@@ -181,7 +181,7 @@ def _relationships(site: SiteCore, given: Given) -> dict[str, Any]:
     rows = rows[max(0, _int(given.get("offset"))) :][: _int(given.get("limit")) or None]
     there = site.modules[module.links[name].module]
     shower = Shower(site, there, rows, _list(given["related_fields"]))
-    links = links_of(site, there, rows, given["related_module_link_name_to_fields_array"])
+    links = links_of(site, there, rows, _list(given["related_module_link_name_to_fields_array"]))
     return {"entry_list": [shower.entry(row) for row in rows], "relationship_list": links}
 
 

@@ -99,12 +99,12 @@ def missing(module: Module, record_id: str) -> Entry:
     return {"id": record_id, "module_name": module.name, "name_value_list": values}
 
 
-def links_of(site: SiteCore, module: Module, rows: Sequence[Row], wanted: Any) -> list[Entry]:
+def links_of(site: SiteCore, module: Module, rows: Sequence[Row], wanted: Sequence[Any]) -> list[Entry]:
     """Per row the records at its links, as ``link_name_to_fields_array`` asks for them; nothing where it asks for none.
 
     A link without records is left out, one that there is not has none.
     """
-    asked = [(str(one["name"]), list(one.get("value") or [])) for one in wanted or () if isinstance(one, dict) and "name" in one]
+    asked = [(str(one["name"]), list(one.get("value") or [])) for one in wanted if isinstance(one, dict) and "name" in one]
     return [
         {"link_list": [found for name, fields in asked if (found := _linked(site, module, row["id"], name, fields))]}
         for row in rows

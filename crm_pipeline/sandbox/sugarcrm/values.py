@@ -11,6 +11,8 @@
 | an option's label | its key |
 | an unknown option | as it is |
 | a date that is none | blank |
+| a number | what the text begins with as one, 0 for another text (*assumed*) |
+| a yes or no | 1 for ``1``, ``true``, ``on`` and ``yes``, else 0 (*assumed*) |
 | null | what was there before |
 
 Out of it ``' " < >`` come as ``&#039; &quot; &lt; &gt;``, and a bare ``&`` as it is. Sources: seen on SuiteCRM 7.14.6, 7.15.0 and 8.10.1;
@@ -33,6 +35,7 @@ Unclosed = Literal["close", "drop"]
 SIGNS = {"'": "&#039;", '"': "&quot;", "<": "&lt;", ">": "&gt;"}
 LARGEST_TEXT = 65_535
 """Bytes of a column of type TEXT."""
+LARGEST_NUMBER = 2**31 - 1
 VOID = frozenset({"br", "hr", "img"})
 REMOVED = frozenset({"script", "style", "iframe", "object"})
 LONGEST_ID = 36
@@ -99,7 +102,7 @@ def _number(text: str) -> int | float | None:
         return None
     if match is None:
         return 0
-    return float(match.group()) if match.group(1) else int(match.group())
+    return float(match.group()) if match.group(1) else max(-LARGEST_NUMBER, min(LARGEST_NUMBER, int(match.group())))
 
 
 def _date(text: str, *, with_time: bool) -> str | None:

@@ -27,6 +27,7 @@ def test_a_missing_argument_is_a_500_without_a_word(sugar: Served) -> None:
 def test_broken_rest_data_is_a_call_without_arguments(sugar: Served) -> None:
     assert sugar.post("get_server_info", rest_data="{broken").json()["flavor"] == "CE"
     assert sugar.post("get_user_id", rest_data="{broken").status_code == 500
+    assert sugar.post("get_user_id", rest_data='["half a sign \\ud83e"]').status_code == 500
 
 
 def test_a_get_is_answered_with_a_page(sugar: Served) -> None:
@@ -46,6 +47,11 @@ def test_a_wrong_password_is_error_10_of_status_200(sugar: Served) -> None:
     assert sugar.login(password="wrong")["number"] == 10
     plain = {"user_name": sugar.site.user_name, "password": sugar.site.password}
     assert sugar.post("login", plain).json()["number"] == 10
+
+
+def test_the_password_is_shown_nowhere(sugar: Served) -> None:
+    sugar.login(password="wrong")
+    assert not any(secret in f"{sugar.site!r} {sugar.site.asked}" for secret in (sugar.site.password, sugar.session))
 
 
 def test_an_unknown_session_is_error_11(sugar: Served) -> None:

@@ -7,8 +7,14 @@ Sources: SugarCRM developer guide, "get_entry_list", "get_entries", "get_relatio
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from crm_pipeline.sandbox.sugarcrm.database import Database
+from crm_pipeline.sandbox.sugarcrm.where import translated
 from crm_pipeline_tests.sandbox.sugarcrm.conftest import KEY, Served, named, new, values
+
+EMPTY = Database(())
 
 # --- lists
 
@@ -118,6 +124,17 @@ def test_a_query_that_the_validator_dislikes_is_error_40(sugar: Served, query: s
 )
 def test_a_query_that_mysql_does_not_understand_is_a_500(sugar: Served, query: str) -> None:
     assert sugar.post("get_entry_list", sugar.session, "Accounts", query, "", 0, [], [], 1).status_code == 500
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+@settings(max_examples=50, deadline=None, database=None)
+def test_a_text_is_compared_as_it_is_once_quotes_and_backslashes_are_escaped(text: str) -> None:
+    """MySQL manual, "String Literals"."""
+    for quote in ("'", '"'):
+        escaped = text.replace("\\", "\\\\").replace(quote, f"\\{quote}")
+        doubled = text.replace("\\", "\\\\").replace(quote, quote * 2)
+        for literal in (escaped, doubled):
+            assert EMPTY.rows(f"SELECT {translated(quote + literal + quote)} AS it") == [{"it": text}]
 
 
 def test_a_thousand_ids_can_be_asked_for_at_once(sugar: Served) -> None:

@@ -315,6 +315,11 @@ def test_an_address_that_is_none_is_not_stored(sugar: Served) -> None:
     assert sugar.rows("Contacts", "", "email1") == [{"email1": ""}]
 
 
+def test_an_address_is_cut_at_255_characters(sugar: Served) -> None:
+    sugar.save("Contacts", new("c-1", last_name="C", email1=f"{'a' * 250}@example.org"))
+    assert sugar.rows("Contacts", "", "email1") == [{"email1": f"{'a' * 250}@exam"}]
+
+
 def test_an_address_is_shared_with_the_case_first_seen(sugar: Served) -> None:
     sugar.save("Contacts", new("c-1", last_name="C", email1="A@example.org"), new("c-2", last_name="D", email1="a@EXAMPLE.org"))
     assert [row["email1"] for row in sugar.rows("Contacts", "", "email1")] == ["A@example.org"] * 2
