@@ -75,6 +75,7 @@ def test_an_entity_in_the_text_cannot_be_told_from_its_sign(sugar: Served) -> No
         "accounts.description = 'it\\'s \\\\ a ''test'''",
         "accounts.date_modified >= '2026-11-18 11:06:40' AND accounts.deleted = 0",
         "accounts.deleted = '0'",
+        "accounts.name != 'a -- b; c # d'",
         f"accounts_cstm.{KEY} BETWEEN '1' AND '3'",
         "UPPER(accounts.name) = 'ACME' && NOT accounts.name <=> NULL",
         "accounts.id IN (SELECT bean_id FROM email_addr_bean_rel r JOIN email_addresses e ON e.id = r.email_address_id "
