@@ -63,22 +63,19 @@ def canonical(values: pd.Series, kind: CanonicalKind, *, regions: pd.Series | No
     dates ``2026-11-01``, moments in UTC to the second, of several options each once and in one order. What its kind cannot read
     stays as it is written. Doing it twice changes nothing. ``regions``: ISO alpha-2 per row, of phones without a country.
     """
-    plain = _filled(over_uniques(texts(values).values, _text))
+    plain = over_uniques(texts(values).values, _text)
     if kind == "text":
         return plain
     if kind == "phone":
         return normal_form(plain, "phone", regions=regions)[0]
-    return _filled(_FORMS[kind](plain).fillna(plain))
+    formed = _FORMS[kind](plain).fillna(plain)
+    return formed.where(formed != "", None)
 
 
-def _filled(values: pd.Series) -> pd.Series:
-    return values.where(values != "", None)
-
-
-def _text(text: str) -> str:
+def _text(text: str) -> str | None:
     if text.isascii() and "\r" not in text:
-        return text.strip()
-    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").strip()
+        return text.strip() or None
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").strip() or None
 
 
 def _number(text: str) -> str | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.meaningless import own_host
@@ -19,6 +21,9 @@ NOT_UNDERSTOOD_COUNTS: dict[FieldKind, str] = {
     "country": "unclear_countries",
     "integer": "unparsable_numbers",
 }
+
+_NO_VALUE = pa.array(sorted(NO_VALUE_WORDS), pa.large_string())
+"""Made once: every field of every frame asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,10 @@ def _translate(values: pd.Series, source: FieldSource) -> pd.Series:
 
 def _says_no_value(values: pd.Series, source: FieldSource) -> pd.Series:
     """Where QBench holds a program's word for no value which the mapping does not translate (bool)."""
-    no_value = values.isin(NO_VALUE_WORDS) & (source.from_ is not None)
+    if source.from_ is None:
+        return pd.Series(False, index=values.index)
+    found = pc.is_in(values.array.__arrow_array__(), value_set=_NO_VALUE)
+    no_value = pd.Series(found.to_numpy(), index=values.index)
     return no_value & ~fold(values).isin(list(map(fold_text, source.translate))) if source.translate else no_value
 
 
