@@ -18,10 +18,10 @@ class Fault:
     """A failure of the next requests that match.
 
     A request matches when ``service`` and ``method`` are equal (None: any) and ``path``, a regular expression, is found in its path
-    (without the query), ``holding``, a text (None: any), is in its query or body (a form's without its escapes), and ``naming``, the id
-    of a record (None: any), stands in its path, query or body as a word of its own. With ``returning``, a text, it must be in the
-    answer that it would get: such a request is carried out, whatever the kind. The first ``skip`` matching requests pass, the next
-    ``times`` fail (None: all).
+    (without the query; ``#`` and what a form calls there behind it), ``holding``, a text (None: any), is in its query or body (a form's
+    without its escapes) in letters of any size, and ``naming``, the id of a record (None: any), stands in its path, query or body as a
+    word of its own. With ``returning``, a text, it must be in the answer that it would get: such a request is carried out, whatever
+    the kind. The first ``skip`` matching requests pass, the next ``times`` fail (None: all).
 
     | kind | what the client sees | executed |
     |---|---|---|
@@ -61,7 +61,7 @@ class Fault:
             and self.service in (None, service)
             and (self.method is None or self.method.upper() == method.upper())
             and re.search(self.path, path) is not None
-            and (self.holding is None or self.holding in content)
+            and (self.holding is None or self.holding.casefold() in content.casefold())
             and (self.naming is None or re.search(rf"(?<!\w){re.escape(self.naming)}(?!\w)", f"{path}\n{content}") is not None)
         )
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 class Call:
     """One call to a stand-in.
 
-    ``path`` comes without host and query; ``status`` is 0 where the connection was closed without an answer; ``seconds``
-    is the time from the request's head to the end of the answer; ``rows`` is the number of entries of a batch body
-    (``inputs``, ``records`` or a JSON array), else None.
+    ``path`` comes without host and query, and with what a form calls there behind it (``/rest.php#login``); ``status`` is 0 where the
+    connection was closed without an answer; ``seconds`` is the time from the request's head to the end of the answer; ``rows`` is the
+    number of entries of a batch body (``inputs``, ``records`` or a JSON array), else None.
     """
 
     service: str

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import parse_qsl, unquote_plus
 
 import uvicorn
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -186,7 +186,7 @@ class _Observed:
         def record() -> None:
             seconds = time.perf_counter() - began
             rows = _rows(scope, b"".join(body))
-            self._journal.record(Call(self._service, scope["method"], scope["path"], status, seconds, rows))
+            self._journal.record(Call(self._service, scope["method"], _named(scope, b"".join(body)), status, seconds, rows))
 
         try:
             await self._app(scope, read, note)
@@ -224,14 +224,15 @@ class _Breakable:
         body = await _body(receive)
         receive = _heard(body, receive)
         content = f"{unquote_plus(scope['query_string'].decode())}\n{_readable(scope, body)}"
-        fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"], content=content)
+        path = _named(scope, body)
+        fault = self._faults.take(service=self._service, method=scope["method"], path=path, content=content)
         if fault is None:
             if not self._faults.look_at_answers():
                 await self._app(scope, receive, send)
                 return
             parts = await _kept(self._app, scope, receive)
             answer = b"".join(part.get("body", b"") for part in parts).decode(errors="replace")
-            fault = self._faults.take(service=self._service, method=scope["method"], path=scope["path"], content=content, answer=answer)
+            fault = self._faults.take(service=self._service, method=scope["method"], path=path, content=content, answer=answer)
             if fault is None:
                 for part in parts:
                     await send(part)
@@ -272,8 +273,18 @@ class _Breakable:
 def _readable(scope: Scope, body: bytes) -> str:
     """The body as text, a form's without its escapes."""
     text = body.decode(errors="replace")
-    is_form = any(name == b"content-type" and b"x-www-form-urlencoded" in value for name, value in scope["headers"])
-    return unquote_plus(text) if is_form else text
+    return unquote_plus(text) if _is_form(scope) else text
+
+
+def _named(scope: Scope, body: bytes) -> str:
+    """The path of a request and, where a form says what is called there, that: ``/rest.php#login``."""
+    path = str(scope["path"])
+    called = dict(parse_qsl(body.decode(errors="replace"))).get("method") if _is_form(scope) else None
+    return path if called is None else f"{path}#{called}"
+
+
+def _is_form(scope: Scope) -> bool:
+    return any(name == b"content-type" and b"x-www-form-urlencoded" in value for name, value in scope["headers"])
 
 
 async def _until(fault: Fault) -> None:
