@@ -133,13 +133,17 @@ class Capabilities:
     ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
     ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
     became of a create is told by ``resolve_intents`` alone.
+    ``own_ids``: a new record takes its id from whoever creates it, who makes it of its external key, prefix and QBench id, with a
+    field for that key or without. A create is then never a second record, however often it is sent; a field for the key is for
+    people and look-ups, and need not be unique.
     ``validates``: a value that its field cannot take is refused, with the field's name; else the CRM may take it. What ``Crm.fields``
     describes is checked before it is sent, in every CRM.
-    ``keeps_text``: a text comes to lie as it was sent; else the CRM may write it another way (case, white space, characters), and
-    finds it by either. Nothing that was sent is compared with what lies there but by its folded form (mapping.folding).
+    ``keeps_text``: a text comes to lie as it was sent, or what lies there is ``kept`` in the row's result; else the CRM may write it
+    another way (case, white space, characters), and finds it by either. Nothing that was sent is compared with what lies there but by
+    its folded form (mapping.folding).
     ``blank_booleans``: a field of yes or no can be blank; else it says no where nobody said anything.
-    Owners, merges, changes, edits, lists, deleting, its clock: see OwnersCrm, MergingCrm, ChangesCrm, EditsCrm, ListsCrm, DeletingCrm and
-    ClockCrm.
+    Owners, merges, deletions, changes, edits, lists, deleting, its clock: see OwnersCrm, MergingCrm, LeavingCrm, ChangesCrm, EditsCrm,
+    ListsCrm, DeletingCrm and ClockCrm.
     Raises ValueError for sizes below one.
     """
 
@@ -148,6 +152,7 @@ class Capabilities:
     several_accounts: bool = False
     parent_goes_with: frozenset[Verb] = frozenset(Verb)
     unique_keys: bool = True
+    own_ids: bool = False
     validates: bool = True
     keeps_text: bool = True
     blank_booleans: bool = True
@@ -337,7 +342,7 @@ class OwnersCrm(Protocol):
 
 @runtime_checkable
 class MergingCrm(Protocol):
-    """A CRM that tells what became of records that are gone. Of another, ``crms.examining`` tells only whether they are there."""
+    """A CRM that tells into which records others were merged. Of another, ``crms.examining`` tells only whether they are there."""
 
     def examine(self, crm_object: CrmObject, crm_ids: list[str], *, fields: Sequence[str] = ()) -> pd.DataFrame:
         """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted.
@@ -346,6 +351,11 @@ class MergingCrm(Protocol):
         them, of the record that it is now.
         """
         ...
+
+
+@runtime_checkable
+class LeavingCrm(Protocol):
+    """A CRM that tells which of its records left lately. Of another it is noticed when all links are looked at."""
 
     def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, CrmObject, MergingCrm
+from crm_pipeline.crms.base import Crm, CrmObject, LeavingCrm, MergingCrm
 from crm_pipeline.schemas import EXAMINED
 
 
@@ -39,4 +39,4 @@ def examined(crm: Crm, crm_object: CrmObject, crm_ids: list[str], *, key: str | 
 
 def left_since(crm: Crm, crm_object: CrmObject, since: datetime) -> list[str]:
     """Ids of records that left since then, as far as the CRM tells it at all."""
-    return crm.merged_or_deleted(crm_object, since=since) if isinstance(crm, MergingCrm) else []
+    return crm.merged_or_deleted(crm_object, since=since) if isinstance(crm, LeavingCrm) else []

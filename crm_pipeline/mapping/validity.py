@@ -213,10 +213,9 @@ def _key_problems(external_key: str, targets: Sequence[Target], described: pd.Da
         yield f"the external key {external_key} {_is_missing(external_key, described, place)}"
         return
     field: Any = described.loc[external_key]
-    if not field["unique"]:
-        yield f"the external key {external_key} on {place} is not unique"
     if not field["external_key"]:
-        yield f"{external_key} on {place} cannot serve as an external key"
+        why = "" if field["unique"] else ": it is not unique"
+        yield f"{external_key} on {place} cannot serve as an external key{why}"
     elif field["type"] != "text":
         # The keys are texts: a number would be taken from us, but not found by.
         yield f"the external key {external_key} on {place} must be a text field"

@@ -61,9 +61,11 @@ class LoadOrder:
 
     @property
     def key_space(self) -> str | None:
-        """The external keys this integration writes: the field and the prefix; null without one."""
+        """The external keys this integration writes: the field and the prefix, or the ids made of them; null without any."""
         settings = self.settings
         prefix = unicodedata.normalize("NFKC", settings.external_key_prefix)
+        if crm_kinds()[self.crm].capabilities.own_ids:
+            return f"ids: {prefix}"
         return None if settings.external_key is None else f"{settings.external_key}: {prefix}"
 
     def way_back(self, crm_fields: pd.DataFrame | None) -> WayBack:

@@ -226,7 +226,7 @@ def test_create_only_field_need_not_be_updatable() -> None:
     ("described", "said"),
     [
         ({}, "does not exist"),
-        ({"Key__c": {"external_key": True}}, "is not unique"),
+        ({"Key__c": {}}, "is not unique"),
         ({"Key__c": {"unique": True}}, "cannot serve"),
         ({"Key__c": {"unique": True, "external_key": True, "type": "number"}}, "must be a text field"),
         ({"Key__c": {"unique": True, "external_key": True, "updatable": False}}, "cannot be written"),

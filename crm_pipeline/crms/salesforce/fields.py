@@ -53,7 +53,7 @@ def _field(field: Mapping[str, Any]) -> dict[str, object]:
         "updatable": field["updateable"],
         "required": creatable and not field["nillable"] and not field.get("defaultedOnCreate", False),
         "unique": bool(field.get("unique")),
-        "external_key": bool(field.get("externalId")),
+        "external_key": bool(field.get("externalId") and field.get("unique")),
         "restricted": bool(field.get("restrictedPicklist")),
         "options": [
             (option["value"], option.get("label") or option["value"]) for option in field.get("picklistValues") or () if option["active"]

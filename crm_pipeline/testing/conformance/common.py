@@ -44,6 +44,11 @@ def has_keys(bench: Bench) -> bool:
     return bench.kind.capabilities.unique_keys
 
 
+def has_own_ids(bench: Bench) -> bool:
+    """Whether a new record's id is made of its key, so that it is never made twice."""
+    return bench.kind.capabilities.own_ids
+
+
 def key_of(bench: Bench, key: str) -> str | None:
     """The external key that is given to a record; null where the CRM keeps no field unique."""
     return key if has_keys(bench) else None

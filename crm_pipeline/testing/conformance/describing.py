@@ -25,7 +25,7 @@ def test_client_can_do_what_its_kind_can(bench: Bench, crm: Crm) -> None:
     """Settings may change how much goes into a call, and nothing else."""
     ours, kinds = crm.capabilities, bench.kind.capabilities
     assert min(ours.batch_size, ours.association_batch_size) >= 1
-    for name in ("several_accounts", "parent_goes_with", "unique_keys", "validates", "keeps_text"):
+    for name in ("several_accounts", "parent_goes_with", "unique_keys", "own_ids", "validates", "keeps_text"):
         assert getattr(ours, name) == getattr(kinds, name)
 
 
@@ -59,7 +59,8 @@ def test_fields_describe_match_key_and_choice_fields(bench: Bench, crm: Crm, rec
     fields = CRM_FIELDS.check(crm.fields(bench.object(record_type))).set_index("name")
     assert fields.loc[names.match, "type"] == ("text" if record_type is ACCOUNT else "email")
     if has_keys(bench):
-        assert fields.loc[bench.key, ["unique", "external_key", "creatable", "updatable"]].all()
+        assert fields.loc[bench.key, ["external_key", "creatable", "updatable"]].all()
+        assert fields.loc[bench.key, "unique"] or bench.kind.capabilities.own_ids
     else:
         assert not fields["external_key"].any()
     assert fields.loc[names.choice, "type"] == "choice"

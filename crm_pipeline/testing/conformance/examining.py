@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, MergingCrm
+from crm_pipeline.crms.base import Crm, LeavingCrm, MergingCrm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import EXAMINED
@@ -89,9 +89,9 @@ def test_records_merged_away_since_are_told_in_one_call(bench: Bench, crm: Crm, 
     ids = [added(bench, record_type, number) for number in range(3)]
     bench.merge(record_type, ids[0], ids[1])
     found = left_since(crm, bench.object(record_type), datetime.now(UTC) - timedelta(minutes=5))
-    assert (ids[1] in found, ids[2] in found) == (isinstance(crm, MergingCrm), False)
+    assert (ids[1] in found, ids[2] in found) == (isinstance(crm, LeavingCrm), False)
     assert left_since(crm, bench.object(record_type), datetime.now(UTC) + timedelta(minutes=5)) == []
-    assert crm.calls.snapshot().get("read", 0) == (2 if isinstance(crm, MergingCrm) else 0)
+    assert crm.calls.snapshot().get("read", 0) == (2 if isinstance(crm, LeavingCrm) else 0)
 
 
 @both_types

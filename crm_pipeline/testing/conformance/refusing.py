@@ -65,4 +65,5 @@ def test_results_hold_no_field_value(bench: Bench, crm: Crm) -> None:
     ]
     results = written(crm, bench.object(CONTACT), *(new(bench, CONTACT, number, **values) for number, values in enumerate(wrong)))
     assert all(errors_of(results).values()) or not bench.kind.capabilities.validates
-    assert "zaphod" not in str(results).lower()
+    # What the CRM keeps otherwise than it was sent is a value, and is named as one.
+    assert "zaphod" not in str([{**row, "kept": None} for row in results.values()]).lower()
