@@ -434,7 +434,8 @@ def test_spec_gives_record_types_and_crms_in_a_fixed_order(project: Project) -> 
     project.write("acme", COMPLETE.read_text())
     component = loaded(project)
     assert list(component.records) == [RecordType.ACCOUNT, RecordType.CONTACT]
-    assert list(component.crms.configured) == list(crm_kinds())
+    configured = component.crms.configured
+    assert list(configured) == [crm for crm in crm_kinds() if crm in configured] != [*configured][:1]
 
 
 def test_name_of_a_spec_keeps_to_the_pattern(project: Project) -> None:

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, ID, TEXT, Form, May, Members, Nullable, One, Rows, fault_of, members_of
 from crm_pipeline.crms.hubspot import contracts as hubspot
 from crm_pipeline.crms.salesforce import contracts as salesforce
+from crm_pipeline.crms.sugarcrm import contracts as sugarcrm
 from crm_pipeline.qbench import contracts as qbench
 from crm_pipeline.reference.answers import contracts
 from crm_pipeline_tests.bending import bent
 
 CONTRACTS = {f"{service}: {call}": form for service, table in contracts().items() for call, form in table.items()}
 WRONG: tuple[Any, ...] = ("", " ", [], {}, [None], "x", 7, -1, 1.5, True)
-EXAMPLES = {TEXT: "x", COUNT: 0, FLAG: False, ID: "1", ANYTHING: None, qbench.ID: 1}
+EXAMPLES: dict[Form, Any] = {
+    **{TEXT: "x", COUNT: 0, FLAG: False, ID: "1", ANYTHING: None, qbench.ID: 1},
+    **{sugarcrm.PAIRS: {}, sugarcrm.TABLE: {"name": {}}},
+}
 
 
 def example(form: Form) -> Any:

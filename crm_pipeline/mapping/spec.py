@@ -313,7 +313,16 @@ class AccountSpec(_RecordSpec):
         Field(
             description="Who owns a new account: the first rule that it meets and that names the CRM. Never changed later. "
             "Salesforce takes a user's id or username, HubSpot an owner's id or email (scope crm.objects.owners.read).",
-            examples=[[{"only": {"field": "country_name", "is": "US"}, "salesforce": "ana@acme.example", "hubspot": "ana@acme.example"}]],
+            examples=[
+                [
+                    {
+                        "only": {"field": "country_name", "is": "US"},
+                        "salesforce": "ana@acme.example",
+                        "hubspot": "ana@acme.example",
+                        "sugarcrm": "ana",
+                    }
+                ]
+            ],
         ),
     ] = ()
     map: Annotated[AccountMap, Field(description="Normalized field to QBench field.", examples=[{"name": "customer_name"}])]

@@ -26,6 +26,7 @@ from rich.table import Table
 from sqlalchemy import Row, text
 
 from crm_pipeline.crms import crm_kinds
+from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.local.guardian import Guardian, guardian
 from crm_pipeline.model import Outcome, RecordType
@@ -37,6 +38,8 @@ from crm_pipeline.store.embedded import embedded_postgres
 INTEGRATION = "demo"
 JOB = "demo__sync"
 JOB_BACK = "demo__from_crms"
+FED = ("hubspot", "salesforce")
+"""The CRMs that the demo feeds."""
 DEFINITIONS = "crm_pipeline.sandbox.definitions"
 SEED = 7
 CUSTOMERS, CONTACTS = 200, 600
@@ -255,9 +258,7 @@ def _start_dagster_dev(demo: Demo, guard: Guardian, *, port: int) -> subprocess.
 def _show_progress(demo: Demo, process: subprocess.Popen[bytes]) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=demo.console, transient=True) as progress:
-        tasks = {
-            label: progress.add_task(label, total=None) for label in ("read from QBench", *(kind.title for kind in crm_kinds().values()))
-        }
+        tasks = {label: progress.add_task(label, total=None) for label in ("read from QBench", *(kind.title for kind in _fed().values()))}
         while True:
             for label, (done, total) in _counts(demo).items():
                 progress.update(tasks[label], completed=done, total=total)
@@ -266,6 +267,10 @@ def _show_progress(demo: Demo, process: subprocess.Popen[bytes]) -> None:
             except subprocess.TimeoutExpired:
                 continue
             return
+
+
+def _fed() -> dict[str, CrmKind]:
+    return {name: crm_kinds()[name] for name in FED}
 
 
 def _counts(demo: Demo) -> dict[str, tuple[int, int | None]]:
@@ -278,7 +283,7 @@ def _counts(demo: Demo) -> dict[str, tuple[int, int | None]]:
         outcomes = {row.crm: row.records for row in rows}
     return {
         "read from QBench": (staged, held),
-        **{kind.title: (outcomes.get(name, 0), staged or None) for name, kind in crm_kinds().items()},
+        **{kind.title: (outcomes.get(name, 0), staged or None) for name, kind in _fed().items()},
     }
 
 
@@ -312,7 +317,7 @@ def _print_summary_back(demo: Demo) -> None:
 
 
 def _print_calls(demo: Demo) -> None:
-    calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *crm_kinds())}
+    calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *FED)}
     demo.console.print("API calls: " + ", ".join(f"{service} {count}" for service, count in calls.items()))
 
 

@@ -41,7 +41,7 @@ def answer(*folders: Path) -> str:
 
 def test_crm_of_another_package_is_found_among_ours(tmp_path: Path) -> None:
     folder = installed(tmp_path, "crm-another", "another = another:KIND", {"another": KIND.format(name="another")})
-    assert answer(folder, folder) == "another hubspot salesforce"
+    assert answer(folder, folder) == "another hubspot salesforce sugarcrm"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ NEAR_OR_SAFE = ["https://crm.example.org", "http://localhost:8081", "http://127.
 @pytest.mark.parametrize("name", list(crm_kinds()))
 def test_secrets_go_unencrypted_to_another_machine_only_where_the_yaml_says_so(name: str, url: str) -> None:
     credentials = {
-        key: {"env": "SECRET"} for key in ("token", "client_id", "client_secret") if key in crm_kinds()[name].settings.model_fields
+        key: {"env": "SECRET"}
+        for key in ("token", "client_id", "client_secret", "user", "password")
+        if key in crm_kinds()[name].settings.model_fields
     }
     with pytest.raises(ValidationError, match="credentials would go there unencrypted") as refused:
         crm_kinds()[name].settings.model_validate({"url": url, **credentials})
@@ -60,7 +62,7 @@ WHERE_AND_HOW = {
     "send", "receive",
     "domain", "url", "allow_http", "client_id", "client_secret", "token", "api_version", "path_family",
     "limits", "keep_free", "timeout_seconds", "late_seconds", "attempts", "waits", "association_batch_size", "search_lag_seconds",
-    "sensitive_properties",
+    "sensitive_properties", "user", "password", "pages", "batch_size",
 }  # fmt: skip
 """Settings that say where the CRM is and how it is called. Without sensitive_properties a load that needs it stops; no record waits."""
 

@@ -140,4 +140,4 @@ def test_two_integrations_live_in_one_location() -> None:
 
 
 def test_titles_of_crms_are_used_for_people() -> None:
-    assert {kind.title for kind in crm_kinds().values()} == {"Salesforce", "HubSpot"}
+    assert {kind.title for kind in crm_kinds().values()} == {"Salesforce", "HubSpot", "SugarCRM"}

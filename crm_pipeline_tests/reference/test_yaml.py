@@ -62,7 +62,7 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IntegrationS
 
 
 def test_the_annotated_yaml_loads(annotated: IntegrationSpec) -> None:
-    assert list(annotated.crms.configured) == ["hubspot", "salesforce"]
+    assert list(annotated.crms.configured) == ["hubspot", "salesforce", "sugarcrm"]
 
 
 def used(value: Any) -> Iterator[tuple[type[BaseModel], str]]:

@@ -289,11 +289,6 @@ def bench(request: pytest.FixtureRequest, sandbox: Sandbox, store: Store) -> Ben
     return Bench(sandbox, store, request.param)
 
 
-in_salesforce = pytest.mark.parametrize("bench", ["salesforce"], indirect=True)
-in_hubspot = pytest.mark.parametrize("bench", ["hubspot"], indirect=True)
-"""A rule on which no answer of a CRM bears is tried with one of them, now this one and now that one."""
-
-
 @pytest.fixture
 def salesforce(sandbox: Sandbox, store: Store) -> Bench:
     """Loads into Salesforce."""

@@ -28,21 +28,13 @@ from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.loading.preview import Preview
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
 from crm_pipeline.sync.resending import Resend
-from crm_pipeline_tests.sync.conftest import (
-    ACCOUNT,
-    BY_NAME,
-    CONTACT,
-    CRM_FIELDS,
-    EVERYTHING,
-    OBJECTS,
-    Bench,
-    Stories,
-    contact,
-    customer,
-    in_hubspot,
-)
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, CRM_FIELDS, EVERYTHING, OBJECTS, Bench, Stories, contact, customer
 from crm_pipeline_tests.sync.loading.test_refused_values import TESTING
 from crm_pipeline_tests.tenants import both_ways
+
+each_crm = pytest.mark.parametrize("bench", ["salesforce", "hubspot"], indirect=True)
+in_hubspot = pytest.mark.parametrize("bench", ["hubspot"], indirect=True)
+"""What is decided without asking the CRM what only it can tell is tried with one of them."""
 
 MINUTE, HOUR = 60, 3_600
 FOREVER = Window(since=None, until=2**40)
@@ -446,6 +438,7 @@ def test_what_the_crm_refuses_to_hold_whole_is_agreed_on_as_it_is_there(salesfor
     assert pending(salesforce, spec) == []
 
 
+@each_crm
 def test_the_edit_of_another_field_dates_none(bench: Bench) -> None:
     """At 3:37 a person edits the comments in QBench, at 3:40 one the description in the CRM; at 3:45 the website follows in QBench.
 
@@ -515,6 +508,7 @@ def test_a_plan_shows_what_the_load_does(bench: Bench) -> None:
     assert (conflicts(bench), pending(bench, spec)) == ([], [])
 
 
+@each_crm
 def test_a_contact_goes_both_ways_as_its_account_does_and_a_case_correction_travels(bench: Bench) -> None:
     mapped = {
         name: {"from": field, **BOTH} for name, field in {"last_name": "last_name", "phone": "phone", "email": "email_address"}.items()

@@ -27,7 +27,7 @@ from crm_pipeline.sync.returning.bring import Return
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.reading import ReadChanges
 from crm_pipeline.sync.returning.report import ReturnReport
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, Bench, in_hubspot, in_salesforce
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, Bench
 from crm_pipeline_tests.tenants import both_ways
 
 ALL = Window(since=None, until=2**32)
@@ -170,7 +170,6 @@ def test_contact_that_was_deleted_for_privacy_is_made_anew_on_neither_side(hubsp
     assert hubspot.outcomes(CONTACT)[contact["id"]] == ("skipped", "DeletedInCrmException")
 
 
-@in_hubspot
 def test_edit_between_the_create_and_the_next_load_stands(bench: Bench) -> None:
     here = house(bench)
     crm_id = here.add(ACCOUNT, name="Eco Labs", description="first")
@@ -197,7 +196,6 @@ def test_contact_is_linked_to_the_customer_of_its_account_and_nobody_is_invited(
     assert here.open() == []
 
 
-@in_salesforce
 def test_contact_waits_for_its_account_and_follows_it(bench: Bench) -> None:
     here = house(bench)
     account = here.add(ACCOUNT, name="Eco Labs")
@@ -223,7 +221,6 @@ def test_contact_that_lacks_what_qbench_needs_is_told(salesforce: Bench, lacking
     assert here.shown("contacts") == []
 
 
-@in_hubspot
 def test_contact_without_an_account_is_told(bench: Bench) -> None:
     here = house(bench)
     crm_id = here.add(CONTACT, **PERSON)
@@ -264,7 +261,6 @@ def test_more_new_records_than_may_be_made_at_once_stop_the_run_before_the_first
     assert here.shown("customers") == []
 
 
-@in_hubspot
 def test_integration_that_does_not_ask_for_it_makes_nothing(bench: Bench) -> None:
     here = house(bench)
     here.spec = here.spec.model_copy(update={"accounts": here.spec.accounts.model_copy(update={"from_crm": None})})
@@ -304,7 +300,6 @@ def test_nothing_is_made_while_qbench_is_read_for_the_first_time(salesforce: Ben
     assert [row["customer_name"] for row in here.shown("customers")] == ["Other"]
 
 
-@in_hubspot
 def test_account_that_qbench_has_is_linked_and_the_filled_side_fills_the_blank_one(bench: Bench) -> None:
     here = house(bench, accounts=BY_NAME)
     here.tenant.add_customer(id=41, customer_name="eco  labs", at=1_000)
@@ -343,7 +338,6 @@ def test_customer_that_is_linked_elsewhere_is_no_reason_for_another_one(salesfor
     assert here.outcome(second) == ("skipped", "LinkConflictException", f"QBench id {customer['id']} is linked to {first}")
 
 
-@in_salesforce
 def test_email_that_another_contact_of_qbench_has_is_told(bench: Bench) -> None:
     here, account = with_account(bench, contacts=BY_EMAIL | {"sync_on": []})
     here.tenant.add_contact(id=7, first_name="Ana", email_address="ANA@eco.example", at=1_000)
@@ -357,7 +351,7 @@ def test_email_that_another_contact_of_qbench_has_is_told(bench: Bench) -> None:
 # Answers that are lost
 
 
-@pytest.mark.parametrize(("bench", "marker"), [("salesforce", None), ("hubspot", MARKER)], indirect=["bench"])
+@pytest.mark.parametrize("marker", [None, MARKER])
 def test_create_whose_answer_was_lost_is_found_and_not_made_again(bench: Bench, marker: str | None) -> None:
     here = house(bench, marker=marker)
     here.tenant.add_field("customers", MARKER)
@@ -372,7 +366,6 @@ def test_create_whose_answer_was_lost_is_found_and_not_made_again(bench: Bench, 
     assert (here.links(), here.open(), calls.get("write", 0)) == ([("account", customer["id"], crm_id, "matched")], [], 0)
 
 
-@in_hubspot
 def test_load_that_finds_it_first_makes_nothing_in_the_crm(bench: Bench) -> None:
     here = house(bench)
     crm_id = here.add(ACCOUNT, name="Eco Labs")
@@ -402,7 +395,6 @@ def test_create_that_never_arrived_is_made_anew_once_it_can_arrive_no_more(sales
     assert here.open() == []
 
 
-@in_salesforce
 def test_contact_whose_link_was_lost_is_linked_once_and_nobody_is_invited(bench: Bench) -> None:
     here, account = with_account(bench)
     crm_id = here.add(CONTACT, account=account, **PERSON)

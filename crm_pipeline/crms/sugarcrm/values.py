@@ -1,0 +1,94 @@
+"""How values stand in SugarCRM's calls, and how they are read there: all as texts, each type in its own form.
+
+What is read has codes of HTML for four characters, what is written must be plain; a blank text clears, null does not (seen on
+SuiteCRM 7.14 to 8.10).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+MOMENT = "%Y-%m-%d %H:%M:%S"
+"""The form of moments; they are UTC, whatever the user's zone."""
+
+TRUE, FALSE = "1", "0"
+
+_CODE = re.compile(r"&(?:#0?39|quot|lt|gt);")
+"""The only codes: an ampersand has none, so that ``&amp`` is what somebody wrote."""
+
+
+def wire(value: object, kind: str) -> str:
+    """A cell, or None to clear, as it is sent to a field of a type of schemas.CRM_FIELDS."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return TRUE if value else FALSE
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    given = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return _SENT.get(kind, _as_it_is)(given)
+
+
+def read(value: object, kind: str) -> str | None:
+    """What is answered of a field, in the form that was sent; None for a blank."""
+    text = _CODE.sub(lambda code: html.unescape(code[0]), str(value)) if value is not None else ""
+    return _READ.get(kind, _as_it_is)(text) if text else None
+
+
+def told(pairs: Any) -> dict[str, Any]:
+    """The names and values of an entry as they came; PHP shows an empty table as a list."""
+    return {name: pair.get("value") for name, pair in pairs.items() if isinstance(pair, Mapping)} if isinstance(pairs, Mapping) else {}
+
+
+def same(sent: str, held: str | None) -> bool:
+    """Whether a value lies there as it was sent; blanks around it are trimmed there, and line ends are the database's."""
+    return _plain(sent) == _plain(held or "")
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _sent_moment(text: str) -> str:
+    return text.removesuffix("Z").replace("T", " ")
+
+
+def _read_moment(text: str) -> str:
+    return f"{text.replace(' ', 'T')}Z" if " " in text else text
+
+
+def _sent_options(text: str) -> str:
+    return "^,^".join(text.split(";")).join("^^")
+
+
+def _read_options(text: str) -> str:
+    return ";".join(option.strip("^") for option in text.split("^,^"))
+
+
+def _sent_flag(text: str) -> str:
+    return {"true": TRUE, "false": FALSE}.get(text.lower(), text)
+
+
+def _read_flag(text: str) -> str:
+    return {TRUE: "true", FALSE: "false"}.get(text, text)
+
+
+_SENT: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {"datetime": _sent_moment, "multi_choice": _sent_options, "boolean": _sent_flag}
+)
+_READ: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {"datetime": _read_moment, "multi_choice": _read_options, "boolean": _read_flag}
+)
