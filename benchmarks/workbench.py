@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -61,16 +61,24 @@ class Workbench:
     environment: Mapping[str, str]
     start: datetime
 
-    def run(self, hour: int, *, until: int | None = None, empty: str | None = None, settings: Mapping[str, str] | None = None) -> Worker:
+    def run(
+        self,
+        hour: int,
+        *,
+        until: int | None = None,
+        job: str = f"{INTEGRATION}__sync",
+        empty: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Worker:
         """Run the job on one partition (0 is the first), or on all ``until`` another, in a process of its own.
 
-        ``empty``: run assets that do nothing instead (``assets``, or ``checks`` for their checks too). ``settings``: more of
-        its environment. Raises BenchmarkError when it fails.
+        ``job``: the hourly one, or another one over the same hours. ``empty``: run assets that do nothing instead (``assets``, or
+        ``checks`` for their checks too). ``settings``: more of its environment. Raises BenchmarkError when it fails.
         """
         log, cost, profile = self.home / "worker.log", self.home / "worker.json", os.environ.get(PROFILE_VARIABLE)
         command = [sys.executable, "-m", "benchmarks.worker", str(cost), sys.executable]
         command += [*(("-m", "cProfile", "-o", str(Path(profile).absolute())) if profile else ()), "-m", "dagster", "job", "execute"]
-        command += ["-m", "benchmarks.definitions", "-j", f"{INTEGRATION}__sync"]
+        command += ["-m", "benchmarks.definitions", "-j", job]
         first = self._partition(hour)
         tags = {"dagster/partition": first}
         if until is not None:
@@ -107,10 +115,18 @@ class Workbench:
 
 
 @contextmanager
-def workbench(*, customers: int, contacts: int, crm_limits: bool, hours: int = 2) -> Iterator[Workbench]:
+def workbench(
+    *,
+    customers: int,
+    contacts: int,
+    crm_limits: bool,
+    hours: int = 2,
+    also: Callable[[dict[str, Any]], dict[str, Any]] = lambda attributes: attributes,
+) -> Iterator[Workbench]:
     """A clean tenant of this size, two empty CRMs with external keys, so many closed hours, and all that a worker needs.
 
-    QBench's rate limits are off; ``crm_limits`` says whether the CRMs keep theirs. Everything ends with the block.
+    QBench's rate limits are off; ``crm_limits`` says whether the CRMs keep theirs. ``also``: what the integration's attributes are to be
+    instead of the demo's. Everything ends with the block.
     """
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - hours * HOUR
     tenant = seed_tenant(seed=SEED, customers=customers, contacts=contacts, now=int((start + HOUR).timestamp()), dirty=False)
@@ -124,7 +140,7 @@ def workbench(*, customers: int, contacts: int, crm_limits: bool, hours: int = 2
         tempfile.TemporaryDirectory(prefix="crm-pipeline-benchmark-") as home,
     ):
         shutil.copy(SANDBOX / "dagster.yaml", home)
-        spec = {"name": INTEGRATION, **attributes(sandbox, start=start, crm_limits=crm_limits)}
+        spec = {"name": INTEGRATION, **also(attributes(sandbox, start=start, crm_limits=crm_limits))}
         # This process reads the instance too, which finds its database by the environment.
         os.environ[URL_VARIABLE] = database_url
         yield Workbench(
