@@ -135,12 +135,14 @@ class WayBack:
         """
         return self._forms(values, self._records(raw))
 
-    def inverse(self, shown: pd.DataFrame, raw: pd.DataFrame, *, bring: pd.DataFrame | None = None) -> Inverse:
+    def inverse(
+        self, shown: pd.DataFrame, raw: pd.DataFrame, *, bring: pd.DataFrame | None = None, sent: pd.DataFrame | None = None
+    ) -> Inverse:
         """What the values that the CRM shows become in QBench's records (schemas.RAW), in the same order.
 
         ``shown``: a column per CRM field that comes back. ``bring``: bool, a column per unit, which values are to be brought;
-        all where it is None. A value goes in only if the patched record would want the same in the CRM, together with what else
-        is brought.
+        all where it is None. ``sent``: what these records want in the CRM, where it is known (Wanted.values). A value goes in
+        only if the patched record would want the same in the CRM, together with what else is brought.
         """
         records = self._records(raw)
         shown = shown[_fields(self.routes)].set_axis(records.index)
@@ -148,7 +150,8 @@ class WayBack:
             bring = pd.DataFrame(True, index=records.index, columns=list(self.units))
         bring = bring.set_axis(records.index)
         phone = self._one_phone(shown, records)
-        values, differing = self._in_qbench(phone, records)
+        sent = self._wanted(records).values if sent is None else sent.set_axis(records.index)
+        values, differing = self._in_qbench(phone, records, sent)
         reasons = self._refused(values, differing, phone).where(bring, None)
         while True:
             taken = bring & reasons.isna()
@@ -237,11 +240,11 @@ class WayBack:
         [field] = _by_qbench_field(self._phones)
         return canonical(pd.Series(records.field(field), dtype=object), "phone", regions=records.regions)
 
-    def _in_qbench(self, phone: _OnePhone, records: _Records) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    def _in_qbench(self, phone: _OnePhone, records: _Records, sent: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
         """The values of QBench's fields, and per unit which of them would look different in the CRM (bool)."""
         shown, index = phone.values, records.index
         forms = self._canonical(shown, records)
-        now = self._canonical(self._wanted(records).values, records)
+        now = self._canonical(sent, records)
         values: dict[str, pd.Series] = {}
         differing: dict[str, pd.DataFrame] = {}
         for unit, members in self.units.items():

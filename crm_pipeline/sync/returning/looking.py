@@ -6,10 +6,11 @@ Asks the CRM for what only it can tell: records whose staged reading says nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,9 @@ A_MINUTE = timedelta(minutes=1)
 TOO_OFTEN, HOURS = 3, 24
 """A field that was written so many times in both directions, within so many hours, is held."""
 
+Which = np.ndarray | slice
+"""Rows by a truth each, or those of a part, from its start to its stop."""
+
 Times = Mapping[str, pd.Timestamp]
 """By unit, when a person gave its value in the CRM, by our clock."""
 
@@ -58,15 +62,19 @@ class Linked:
 
     def take(self, rows: pd.Series) -> Linked:
         """Those of them (bool)."""
-        frames = (self.readings, self.links, self.kept, self.raw)
-        return Linked(*(_rows(frame, rows.to_numpy(dtype=bool)) for frame in frames))
+        return self if rows.all() else self.at(rows.to_numpy(dtype=bool))
+
+    def at(self, which: Which) -> Linked:
+        """Those of them, by place."""
+        return Linked(*(_rows(frame, which) for frame in (self.readings, self.links, self.kept, self.raw)))
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
     """Readings that count, and what is decided. ``reasons``: a column (str) per unit, why it is not taken (mapping.inverse.Reason).
 
-    ``values``: per record what is to be written into QBench, by its fields.
+    ``values``: per record what is to be written into QBench, by its fields. ``kept``: what the links keep from now on (schemas.BASES),
+    to be stored with the decision. ``conflicts``: the values that are lost (schemas.CONFLICTS).
     """
 
     linked: Linked
@@ -74,30 +82,38 @@ class Seen:
     decided: Decided
     reasons: pd.DataFrame
     values: list[dict[str, Any]]
+    kept: pd.DataFrame
+    conflicts: pd.DataFrame
 
     @cached_property
     def brings(self) -> pd.Series:
         """Which of them change their record of QBench (bool)."""
         return self.decided.are(Verdict.TO_QBENCH).any(axis=1)
 
-    @cached_property
-    def conflicts(self) -> pd.DataFrame:
-        """The values that are lost (schemas.CONFLICTS)."""
-        return self.decided.conflicts(self.shown, self.linked.raw)
-
     def take(self, rows: pd.Series) -> Seen:
         """Those of them (bool)."""
-        marked = rows.to_numpy(dtype=bool)
-        sides = self.decided.compared
-        units = np.repeat(marked, len(sides.units))
-        taken = replace(sides, pairs=_rows(sides.pairs, marked), fields=_rows(sides.fields, units))
+        return self if rows.all() else self.at(rows.to_numpy(dtype=bool))
+
+    def at(self, which: Which) -> Seen:
+        """Those of them, by place."""
+        sides, linked = self.decided.compared, self.linked.at(which)
+        units = _of_each_unit(which, len(sides.units))
+        taken = replace(sides, pairs=_rows(sides.pairs, which), fields=_rows(sides.fields, units))
+        lost = self.conflicts
         return Seen(
-            self.linked.take(rows),
-            Shown(_rows(self.shown.values, marked), _rows(self.shown.fits, marked)),
+            linked,
+            Shown(_rows(self.shown.values, which), _rows(self.shown.fits, which)),
             Decided(taken, _rows(self.decided.rows, units)),
-            _rows(self.reasons, marked),
-            [values for values, wanted in zip(self.values, marked, strict=True) if wanted],
+            _rows(self.reasons, which),
+            self.values[which] if isinstance(which, slice) else list(compress(self.values, which)),
+            _rows(self.kept, which),
+            _rows(lost, lost["crm_id"].isin(linked.links["crm_id"]).to_numpy()) if len(lost) else lost,
         )
+
+    def batches(self, size: int) -> Iterator[Seen]:
+        """All of them in their order, at most so many at once."""
+        for start in range(0, len(self.linked), size):
+            yield self.at(slice(start, min(start + size, len(self.linked))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,16 +175,16 @@ class Looking:
         asked = self._edits_of(linked.readings[doubtful & seen.brings])
         told = {(row.crm_id, row.crm_field): row.edited_at - ahead for row in asked.itertuples()}
         brought = seen.decided.are(Verdict.TO_QBENCH).to_numpy()
-        known = sides.fields["shown_since"]
+        by_rule = sides.fields["shown_since"].tolist()
+        last = linked.readings["read_at"].where(doubtful, at).tolist()
         found: list[Times] = []
         for pair, crm_id in enumerate(linked.readings["crm_id"]):
             times = {}
             for position, (unit, members) in enumerate(self.way.units.items()):
                 if brought[pair, position]:
                     edits = [at_ for route in members if (at_ := told.get((crm_id, route.target.crm_field))) is not None]
-                    by_rule = known.iloc[pair * len(sides.units) + position]
-                    fallback = linked.readings["read_at"].iloc[pair] if doubtful.iloc[pair] else at.iloc[pair]
-                    times[unit] = by_rule if pd.notna(by_rule) else max(edits, default=fallback)
+                    known = by_rule[pair * len(sides.units) + position]
+                    times[unit] = known if pd.notna(known) else max(edits, default=last[pair])
             found.append(times)
         return found
 
@@ -245,7 +261,8 @@ class Looking:
             dtype=object,
         )
         fits = pd.DataFrame(True, index=raw.index, columns=list(way.units))
-        sides = compared(way, _pairs(linked), wanted=way.wanted(raw), raw=raw, shown=Shown(values, fits))
+        wanted = way.wanted(raw)
+        sides = compared(way, _pairs(linked), wanted=wanted, raw=raw, shown=Shown(values, fits))
         asked = sides.asks_when.any(axis=1)
         if asked.any():
             edits = self._edits_of(linked.readings[asked])
@@ -256,7 +273,7 @@ class Looking:
         reasons = pd.DataFrame({unit: no_text(raw.index) for unit in way.units}, index=raw.index)
         written: list[dict[str, Any]] = [{} for _ in range(len(raw))]
         if rows.any():
-            into = way.inverse(values[rows], raw[rows], bring=bring[rows])
+            into = way.inverse(values[rows], raw[rows], bring=bring[rows], sent=wanted.values[rows])
             places = raw.index[rows]
             reasons.loc[places] = self._held(linked.take(rows), into).set_axis(places)
             fits = reasons.isna()
@@ -264,7 +281,8 @@ class Looking:
                 written[place] = {name: value for name, value in row.items() if fits.at[place, self.unit_of(name)]}
             sides = replace(sides, fields=sides.fields.assign(fits=fits.to_numpy().ravel()))
             decided = sides.decided()
-        return Seen(linked, Shown(values, fits), decided, reasons, written)
+        shown = Shown(values, fits)
+        return Seen(linked, shown, decided, reasons, written, decided.kept, decided.conflicts(shown, raw))
 
     def _held(self, linked: Linked, into: Inverse) -> pd.DataFrame:
         """Why units are not taken: those too that were written to and fro too often."""
@@ -272,8 +290,8 @@ class Looking:
             ids = linked.links["crm_id"].tolist()
             told = often_sent(connection, self._order.state, crm_ids=ids, times=TOO_OFTEN, hours=HOURS)
         reasons = into.reasons.copy()
-        for row, crm_id in enumerate(linked.links["crm_id"]):
-            brought = Counter(field for reason in told.get(crm_id, ()) for field in fields_written(reason))
+        for row in (ids.index(crm_id) for crm_id in told):
+            brought = Counter(field for reason in told[ids[row]] for field in fields_written(reason))
             for field in into.writes.columns[into.writes.iloc[row].to_numpy(dtype=bool)]:
                 if brought[field] >= TOO_OFTEN:
                     reasons.loc[row, self.unit_of(field)] = PING_PONG
@@ -293,8 +311,14 @@ class Looking:
         return EDITS.build(pd.concat([EDITS.empty(), *known], ignore_index=True)) if known else EDITS.empty()
 
 
-def _rows(frame: pd.DataFrame, marked: np.ndarray) -> pd.DataFrame:
-    return frame[marked].reset_index(drop=True)
+def _rows(frame: pd.DataFrame, which: Which) -> pd.DataFrame:
+    rows = frame[which]
+    return rows.set_axis(pd.RangeIndex(len(rows)))
+
+
+def _of_each_unit(which: Which, units: int) -> Which:
+    """The same records' places where each has a row per unit."""
+    return slice(which.start * units, which.stop * units) if isinstance(which, slice) else np.repeat(which, units)
 
 
 def _of_each(links: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -72,13 +72,13 @@ class Storing:
         """
         with self._report.timed("store"), self._store.transaction() as connection:
             stage(connection)
-            save_bases(connection, self._state, bases=arrived(seen.decided.kept, agreed), crm_ids=seen.linked.links["crm_id"])
+            save_bases(connection, self._state, bases=arrived(seen.kept, agreed), crm_ids=seen.linked.links["crm_id"])
             told = self._save(connection, of_written(seen, results))
         self._count(seen, told)
 
     def _decided(self, connection: Connection, seen: Seen) -> None:
         """Store the bases, where they changed, and the values that are lost."""
-        before, kept = seen.linked.kept, seen.decided.kept
+        before, kept = seen.linked.kept, seen.kept
         pairs = (frame[["bases", "sending"]].astype(object).to_numpy().tolist() for frame in (before, kept))
         news = pd.Series([old != new for old, new in zip(*pairs, strict=True)], index=kept.index, dtype=bool)
         save_bases(connection, self._state, bases=BASES.build(kept[news]), crm_ids=seen.linked.links.loc[news, "crm_id"])

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -37,6 +40,27 @@ AT_ONCE = 1_000
 SAME, EDITED, GONE, UNREAD = "same", "edited", "gone", "unread"
 ROUNDS = 3
 """How often a record is decided that is edited in QBench just when it is to be written."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Writes:
+    """What is to be written. ``bringing``: per record what is stored of that before (schemas.HELD); ``agreed``: the bases by unit
+    afterwards, None where there are none (Decided.agreed).
+    """
+
+    seen: Seen
+    bringing: list[Any]
+    agreed: list[Any]
+
+    def take(self, rows: pd.Series) -> _Writes:
+        """Those of them (bool)."""
+        marks = rows.tolist()
+        return self if all(marks) else _Writes(self.seen.take(rows), [*compress(self.bringing, marks)], [*compress(self.agreed, marks)])
+
+    def batches(self, size: int) -> Iterator[_Writes]:
+        """All of them in their order, at most so many at once."""
+        for start, seen in zip(range(0, len(self.bringing), size), self.seen.batches(size), strict=True):
+            yield _Writes(seen, self.bringing[start : start + size], self.agreed[start : start + size])
 
 
 class Writing:
@@ -84,17 +108,19 @@ class Writing:
         edited: list[Seen] = []
         written: list[tuple[Seen, pd.Series]] = []
         try:
-            for batch in _batches(looked.seen.take(looked.seen.brings), self._source.longest_batch):
-                found = self._read_freshly(batch)
-                edited.append(batch.take(found.eq(EDITED)))
-                self._leave(batch, found, last=last)
-                ready = batch.take(found.eq(SAME))
-                if len(ready.linked):
-                    written.append(self._write(ready))
+            for batch in self._writes(looked.seen.take(looked.seen.brings)).batches(self._source.longest_batch):
+                found = self._read_freshly(batch.seen)
+                edited += [batch.take(found.eq(EDITED)).seen] if found.eq(EDITED).any() else []
+                self._leave(batch.seen, found, last=last)
+                if found.eq(SAME).any():
+                    written.append(self._write(batch.take(found.eq(SAME))))
         finally:
             self._normalize([part for part, _ in written] + edited)
             self._keep_digests(written)
         return [] if last else [crm_id for part in edited for crm_id in part.linked.links["crm_id"]]
+
+    def _writes(self, seen: Seen) -> _Writes:
+        return _Writes(seen, self._bringing(seen).tolist(), seen.decided.agreed(Verdict.TO_QBENCH).tolist())
 
     def _read_freshly(self, batch: Seen) -> pd.Series:
         """What became of each record in QBench since it was staged: same, edited (which is staged then), gone or unread."""
@@ -124,16 +150,16 @@ class Writing:
                 linked = batch.linked.take(rows)
                 self._storing.stopped(linked, text_where(pd.Series(True, index=linked.links.index), error.__name__))
 
-    def _write(self, batch: Seen) -> tuple[Seen, pd.Series]:
+    def _write(self, writes: _Writes) -> tuple[Seen, pd.Series]:
         """Write one batch: it, and per row the digests by unit of what QBench took (dict, null for nothing)."""
-        order, report = self._order, self._report
-        self._storing.about_to_write(batch, self._bringing(batch))
+        order, report, batch = self._order, self._report, writes.seen
+        self._storing.about_to_write(batch, pd.Series(writes.bringing, dtype=object))
         self._lock.require()
         changes = SOURCE_CHANGES.build({"qbench_id": batch.linked.links["qbench_id"], "values": pd.Series(batch.values, dtype=object)})
         with report.timed("write"):
             answer = self._source.change(order.record.record_type, changes)
         results = answer.set_index("qbench_id", drop=False).reindex(changes["qbench_id"]).reset_index(drop=True)
-        agreed = self._taken(batch, results)
+        agreed = self._taken(writes, results)
         there = results[results["content"].notna() & results["version"].notna()].reset_index(drop=True)
         self._storing.written(batch, results, agreed=agreed, stage=lambda connection: self._stage(connection, there))
         for values, units in zip(batch.values, agreed, strict=True):
@@ -151,24 +177,23 @@ class Writing:
         )
         return batch, agreed
 
-    def _bringing(self, batch: Seen) -> pd.Series:
+    def _bringing(self, seen: Seen) -> pd.Series:
         """Per record what is about to be written (schemas.HELD, ``bringing``)."""
         unit_of = self._looking.unit_of
-        units = zip(batch.values, self._looking.edited(batch), strict=True)
+        units = zip(seen.values, self._looking.edited(seen), strict=True)
         times = [{name: when[unit] for name in values if (unit := unit_of(name)) in when} for values, when in units]
-        return brought(batch.values, times)
+        return brought(seen.values, times)
 
-    def _taken(self, batch: Seen, results: pd.DataFrame) -> pd.Series:
+    def _taken(self, writes: _Writes, results: pd.DataFrame) -> pd.Series:
         """Per row the digests by unit of what QBench took: of a unit of which it lost a field, nothing."""
         found: list[dict[str, int] | None] = []
-        wanted = batch.decided.agreed(Verdict.TO_QBENCH)
-        for units, error, fields in zip(wanted, results["error_type"], results["error_fields"], strict=True):
+        for units, error, fields in zip(writes.agreed, results["error_type"], results["error_fields"], strict=True):
             if pd.notna(error) and pd.isna(fields):
                 found.append(None)
                 continue
             lost = {self._looking.unit_of(name) for name in names_in(str(fields))} if pd.notna(fields) else set()
             found.append({unit: digest for unit, digest in (units or {}).items() if unit not in lost} or None)
-        return pd.Series(found, index=wanted.index, dtype=object)
+        return pd.Series(found, dtype=object)
 
     def _stage(self, connection: Connection, frame: pd.DataFrame) -> None:
         """Stage records as QBench has them now; no window need hold them, so that every CRM takes them up all the same."""
@@ -200,12 +225,6 @@ class Writing:
             kept.append({name: digest for name, digest in {**before, **new}.items() if digest != NO_DIGEST})
         with self._store.transaction() as connection:
             save_digests(connection, order.state, links=links.assign(digests=pd.Series(kept, index=links.index, dtype=object)))
-
-
-def _batches(seen: Seen, size: int) -> Iterator[Seen]:
-    places = pd.Series(range(len(seen.linked)), dtype="int64") // size
-    for number in places.unique():
-        yield seen.take(places.eq(number))
 
 
 def _same(raw: pd.DataFrame, found: pd.DataFrame) -> pd.Series:
