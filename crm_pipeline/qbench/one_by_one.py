@@ -48,6 +48,8 @@ def read_each(
     ``is_up``: whether QBench answers for others than those that failed; it may raise what QBench answers in its place.
     Raises the ServiceError of refused credentials, of limits, of an unreachable QBench at once, and of one that is down.
     """
+    if not items:
+        return EachRead({}, {})
     found: dict[K, V] = {}
     failed, at_the_end = _round(client, items, read, is_up, found)
     if failed:

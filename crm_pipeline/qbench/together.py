@@ -36,10 +36,12 @@ def read_again(client: QBenchClient, record_type: RecordType, known: pd.DataFram
     Raises the ServiceError of a QBench that answers nothing else either.
     """
     found = [_listed(client, record_type, filter_) for filter_ in _filters(record_type, known)]
-    listed = pd.concat([RAW.empty(), *found], ignore_index=True)
+    listed = found[0] if len(found) == 1 else pd.concat([RAW.empty(), *found], ignore_index=True)
     # Of a contact whose customers are not told, its own read may tell them.
     told = listed[listed["qbench_id"].isin(known["qbench_id"]) & listed["unreadable"].isna()]
     missing = known.loc[~known["qbench_id"].isin(told["qbench_id"]), "qbench_id"].tolist()
+    if not missing:
+        return ReadById(told.reset_index(drop=True))
     single = read_by_id(client, record_type, missing)
     return ReadById(RAW.build(pd.concat([told, single.frame], ignore_index=True)), single.failed)
 

@@ -30,10 +30,11 @@ def dated(
     before = held.set_index("qbench_id").reindex(found["qbench_id"])
     contents, staged = _dicts(found["content"]), _dicts(before["content"])
     bringing, times = _dicts(before["bringing"]), _dicts(before["since"])
-    now = digest_of([content.get(name) for content in contents for name in names])
+    both = digest_of([content.get(name) for record in (staged, contents) for content in record for name in names])
+    then, now = both[: len(both) // 2], both[len(both) // 2 :].reset_index(drop=True)
     values = STANDING.build(
         {
-            "held": digest_of([content.get(name) for content in staged for name in names]),
+            "held": then,
             "since": _moments([row.get(name, (None, 0))[0] for row in times for name in names]),
             "found": now,
             "changed_at": by_our_clock(_seconds(found["version"], each=len(names)), ahead=ahead),
@@ -85,7 +86,7 @@ def _alone(
         for content, before in zip(contents, staged, strict=True)
     ]
     awaited = [(row, name) for row, names in enumerate(changed) for name in names if name in bringing[row]]
-    found = digest_of([contents[row][name] for row, name in awaited]).tolist()
+    found = digest_of([contents[row][name] for row, name in awaited]).tolist() if awaited else []
     ours = {(row, name) for (row, name), digest in zip(awaited, found, strict=True) if digest == bringing[row][name][0]}
     return [sum((row, name) not in ours for name in names) == 1 for row, names in enumerate(changed)]
 
@@ -120,6 +121,8 @@ def _each(column: pd.Series, times: int) -> pd.Series:
 
 
 def _moments(written: Sequence[str | None]) -> pd.Series:
+    if not any(written):
+        return pd.Series(pd.DatetimeIndex(["NaT"]).repeat(len(written)).as_unit("us").tz_localize("UTC"))
     return pd.Series(pd.to_datetime(pd.Series(written, dtype=object), utc=True, format="ISO8601")).astype("datetime64[us, UTC]")
 
 

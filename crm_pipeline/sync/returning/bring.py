@@ -24,12 +24,12 @@ from crm_pipeline.store.ways_back import follow_way_back
 from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.returning.creating import Creating
-from crm_pipeline.sync.returning.looking import Looking
+from crm_pipeline.sync.returning.looking import Looking, Seen
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.report import ReturnReport
 from crm_pipeline.sync.returning.selection import Chosen, Selection, asked_for, chosen
 from crm_pipeline.sync.returning.storing import Storing
-from crm_pipeline.sync.returning.writing import Writing
+from crm_pipeline.sync.returning.writing import AT_ONCE, Writing
 from crm_pipeline.sync.writing_turns import run_of
 
 REFUSALS = [error.__name__ for error in (NotTakenByQBenchException, RefusedByQBenchException)]
@@ -92,7 +92,11 @@ class Return:
             creating.settle()
             asked = asked_for(order, store=self._store)
             parts = chosen(order, selection, asked=asked, store=self._store, frame_rows=self._frame_rows)
-            crm_ids = [crm_id for part in parts for crm_id in self._to_write(part, asked=asked)]
+            crm_ids: list[str] = []
+            decided: Seen | None = None
+            for seen in filter(None, (self._to_write(part, asked=asked) for part in parts)):
+                decided = seen if not crm_ids and len(seen.linked) <= AT_ONCE else None
+                crm_ids += seen.linked.links["crm_id"].tolist()
             new = creating.planned(self._unlinked)
             self._require_few(len(crm_ids) + len(new))
             if crm_ids:
@@ -106,7 +110,7 @@ class Return:
                     report=self.report,
                     lock=lock,
                 )
-                writing.run(crm_ids)
+                writing.run(crm_ids, decided=decided)
             creating.make(new)
         return self.report
 
@@ -122,22 +126,22 @@ class Return:
             for told in creating.told:
                 self.report.add(told)
 
-    def _to_write(self, part: Chosen, *, asked: list[str]) -> list[str]:
-        """Store what of a part needs no write; CRM ids of all others."""
+    def _to_write(self, part: Chosen, *, asked: list[str]) -> Seen | None:
+        """Store what of a part needs no write; what is decided about all others, None where there are none."""
         self.report.take(len(part.frame), others=part.others)
         with self.report.timed("decide"):
             looked = self._looking.at(part.frame)
         self._storing.found(looked)
         self._unlinked += looked.unlinked
         if looked.seen is None:
-            return []
+            return None
         seen = looked.seen
         self._storing.unwritten(seen.take(~seen.brings))
         readings = seen.linked.readings[seen.brings]
         refused = refused_before(readings, self.order, asked=asked, store=self._store)
         self.report.add(refused)
-        ids: list[str] = readings.loc[~readings["crm_id"].isin(refused["crm_id"]), "crm_id"].tolist()
-        return ids
+        to_write = seen.brings & ~seen.linked.readings["crm_id"].isin(refused["crm_id"])
+        return seen.take(to_write) if to_write.any() else None
 
     def _require_few(self, planned: int) -> None:
         """Raises TooManyChangesError where more records of QBench would change than may."""

@@ -23,7 +23,7 @@ def of_stopped(linked: Linked, error_type: pd.Series) -> pd.DataFrame:
 def of_unwritten(seen: Seen) -> pd.DataFrame:
     """The outcomes (schemas.CHANGE_OUTCOMES) of readings that need no write."""
     return _outcomes(
-        seen.linked, unfit(seen.reasons), _reasons(seen, [[] for _ in seen.values], no_text(seen.reasons.index)), done=Outcome.UNCHANGED
+        seen.linked, unfit(seen.reasons), _reasons(seen, [[] for _ in seen.values], [None] * len(seen.values)), done=Outcome.UNCHANGED
     )
 
 
@@ -37,12 +37,14 @@ def of_written(seen: Seen, results: pd.DataFrame) -> pd.DataFrame:
     ]
     details = [_listed(code=code, fields=names) for code, names in zip(results["error_code"], results["error_fields"], strict=True)]
     error_type = results["error_type"].fillna(unfit(seen.reasons))
-    return _outcomes(seen.linked, error_type, _reasons(seen, fields, pd.Series(details, dtype="str")), done=Outcome.UPDATED)
+    return _outcomes(seen.linked, error_type, _reasons(seen, fields, details), done=Outcome.UPDATED)
 
 
 def unfit(reasons: pd.DataFrame) -> pd.Series:
     """The record error (str) of each row whose units are not all taken; ``reasons``: a column per unit."""
     some = reasons.notna().any(axis=1)
+    if not some.any():
+        return no_text(reasons.index)
     held = reasons.eq(PING_PONG).any(axis=1)
     error = no_text(reasons.index).mask(some, NotFitForQBenchException.__name__)
     return error.mask(held, PingPongException.__name__)
@@ -50,25 +52,26 @@ def unfit(reasons: pd.DataFrame) -> pd.Series:
 
 def _outcomes(linked: Linked, error_type: pd.Series, reasons: Sequence[str | None], *, done: Outcome) -> pd.DataFrame:
     errors = record_errors()
+    wrong = [errors.get(name) for name in error_type]
     return CHANGE_OUTCOMES.build(
         {
             "crm_id": linked.readings["crm_id"],
             "qbench_id": linked.links["qbench_id"].astype("Int64"),
             "stamp": linked.readings["stamp"],
-            "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(str(done)),
-            "error_type": error_type,
+            "outcome": pd.Series([str(done if error is None else error.outcome) for error in wrong], dtype="str"),
+            "error_type": error_type.reset_index(drop=True),
             "reason": pd.Series(list(reasons), dtype="str"),
-            "waits_on": error_type.map({name: str(error.waits_on) for name, error in errors.items()}),
-            "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
+            "waits_on": pd.Series([None if error is None else str(error.waits_on) for error in wrong], dtype="str"),
+            "retryable": pd.Series([error is not None and error.retryable for error in wrong], dtype=bool),
         }
     )
 
 
-def _reasons(seen: Seen, fields: Sequence[Sequence[str]], details: pd.Series) -> list[str | None]:
+def _reasons(seen: Seen, fields: Sequence[Sequence[str]], details: Sequence[str | None]) -> list[str | None]:
     """Per row: what was written, what was not taken and why, and which conflicts were decided for whom."""
-    told: list[list[str]] = [[written(names)] if names else [] for names in fields]
-    for row in details.index[details.notna()]:
-        told[row].append(details.at[row])
+    told: list[list[str]] = [
+        [*([written(names)] if names else []), *([detail] if detail else [])] for names, detail in zip(fields, details, strict=True)
+    ]
     for row in seen.reasons.index[seen.reasons.notna().any(axis=1)]:
         told[row].append("not taken: " + ", ".join(f"{unit} ({why})" for unit, why in seen.reasons.loc[row].dropna().items()))
     lost = seen.conflicts

@@ -87,12 +87,17 @@ class Writing:
         self._report = report
         self._lock = lock
 
-    def run(self, crm_ids: Sequence[str]) -> None:
-        """Bring home what these CRM records show. Raises the ServiceError that stopped it; what is written is stored."""
+    def run(self, crm_ids: Sequence[str], *, decided: Seen | None) -> None:
+        """Bring home what these CRM records show. Raises the ServiceError that stopped it; what is written is stored.
+
+        ``decided``: what is decided about them, where it was kept; else it is decided now. What was edited in QBench meanwhile is seen
+        when they are read freshly.
+        """
         with reading(self._source, integration=self._order.integration, store=self._store):
             for start in range(0, len(crm_ids), AT_ONCE):
-                waiting = list(crm_ids[start : start + AT_ONCE])
-                for turn in range(1, ROUNDS + 1):
+                at_once = list(crm_ids[start : start + AT_ONCE])
+                waiting = self._round(at_once, last=False) if decided is None else self._write_all(decided, last=False)
+                for turn in range(2, ROUNDS + 1):
                     if waiting:
                         waiting = self._round(waiting, last=turn == ROUNDS)
 
@@ -105,10 +110,14 @@ class Writing:
         if looked.seen is None:
             return []
         self._storing.unwritten(looked.seen.take(~looked.seen.brings))
+        return self._write_all(looked.seen.take(looked.seen.brings), last=last)
+
+    def _write_all(self, decided: Seen, *, last: bool) -> list[str]:
+        """Write what is decided; CRM ids of records that are to be decided anew, none in the ``last`` round."""
         edited: list[Seen] = []
         written: list[tuple[Seen, pd.Series]] = []
         try:
-            for batch in self._writes(looked.seen.take(looked.seen.brings)).batches(self._source.longest_batch):
+            for batch in self._writes(decided).batches(self._source.longest_batch):
                 found = self._read_freshly(batch.seen)
                 edited += [batch.take(found.eq(EDITED)).seen] if found.eq(EDITED).any() else []
                 self._leave(batch.seen, found, last=last)
@@ -158,7 +167,7 @@ class Writing:
         changes = SOURCE_CHANGES.build({"qbench_id": batch.linked.links["qbench_id"], "values": pd.Series(batch.values, dtype=object)})
         with report.timed("write"):
             answer = self._source.change(order.record.record_type, changes)
-        results = answer.set_index("qbench_id", drop=False).reindex(changes["qbench_id"]).reset_index(drop=True)
+        results = _in_order(answer, changes["qbench_id"])
         agreed = self._taken(writes, results)
         there = results[results["content"].notna() & results["version"].notna()].reset_index(drop=True)
         self._storing.written(batch, results, agreed=agreed, stage=lambda connection: self._stage(connection, there))
@@ -225,6 +234,13 @@ class Writing:
             kept.append({name: digest for name, digest in {**before, **new}.items() if digest != NO_DIGEST})
         with self._store.transaction() as connection:
             save_digests(connection, order.state, links=links.assign(digests=pd.Series(kept, index=links.index, dtype=object)))
+
+
+def _in_order(answer: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    """The answered rows (schemas.SOURCE_RESULTS) in the order of these QBench ids."""
+    if answer["qbench_id"].tolist() == ids.tolist():
+        return answer
+    return answer.set_index("qbench_id", drop=False).reindex(ids).reset_index(drop=True)
 
 
 def _same(raw: pd.DataFrame, found: pd.DataFrame) -> pd.Series:
