@@ -10,12 +10,23 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import CustomerNotYetSyncedException, DeletedInQBenchException
+from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import execute_rows, fetch, json_column
+from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
 from crm_pipeline.store.staging import FRAME_ROWS, STAGED_RAW
+
+KEYLESS = FrameSchema(
+    "keyless",
+    (
+        Column("qbench_id", "int64", "QBench id"),
+        Column("object", "str", "API name of the CRM's object that the record is in; null: the usual one of its record type"),
+        Column("crm_id", "str", "id of the CRM record"),
+    ),
+)
+"""Linked CRM records without their external key."""
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
@@ -45,6 +56,19 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
     WHERE link.integration = staged.integration AND link.crm = :crm AND link.record_type = staged.record_type
       AND link.qbench_id = staged.qbench_id)
 ORDER BY staged.qbench_id
+"""
+
+_KEYLESS = f"""
+SELECT link.qbench_id, link.object, crm_id FROM crm_pipeline.link
+JOIN crm_pipeline.crm_record AS staged USING (integration, crm, record_type, crm_id)
+WHERE {_KEY} AND link.status = '{LinkStatus.LIVE}' AND link.version = 0 AND staged.key IS NULL
+ORDER BY link.qbench_id
+"""
+
+_CARRY_KEYS = f"""
+UPDATE crm_pipeline.crm_record AS staged SET key = row.key
+FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[])) AS row (id, key)
+WHERE {_KEY} AND staged.crm_id = row.id
 """
 
 _WITH_ACCOUNTS_NOW = f"""
@@ -105,3 +129,13 @@ def unlinked_since(connection: Connection, state: CrmState, *, since: int) -> pd
 def with_accounts_now(connection: Connection, state: CrmState) -> Sequence[str]:
     """CRM ids of contacts that waited for their account, which has a link by now."""
     return list(connection.execute(text(_WITH_ACCOUNTS_NOW), {**asdict(state), "parent": state.accounts.record_type}).scalars())
+
+
+def keyless(connection: Connection, state: CrmState) -> pd.DataFrame:
+    """The links that no load sent anything of yet, and whose CRM record was read without a key: ``qbench_id``, ``object``, ``crm_id``."""
+    return fetch(connection, _KEYLESS, asdict(state), KEYLESS)
+
+
+def carry_keys(connection: Connection, state: CrmState, *, crm_ids: Sequence[str], keys: pd.Series) -> None:
+    """Store that these CRM records carry their keys now."""
+    execute_rows(connection, _CARRY_KEYS, len(crm_ids), **asdict(state), ids=list(crm_ids), keys=column(keys))

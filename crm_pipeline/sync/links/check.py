@@ -19,10 +19,10 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.crms.batch import WriteBatch, account_for
+from crm_pipeline.crms.batch import account_for
 from crm_pipeline.crms.examining import left_since
-from crm_pipeline.model import Operation, RecordType, Verb, children
-from crm_pipeline.schemas import ASSOCIATIONS, LINKS, WRITE_ROWS
+from crm_pipeline.model import RecordType, children
+from crm_pipeline.schemas import ASSOCIATIONS, LINKS
 from crm_pipeline.store.conflicts import forget_old_conflicts
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
@@ -44,10 +44,11 @@ from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
 from crm_pipeline.sync.links.findings import FINDINGS as FOUND
 from crm_pipeline.sync.links.findings import outcomes, returned, without_account
+from crm_pipeline.sync.links.keys import write_keys
 from crm_pipeline.sync.links.policy import LinkPolicy, Verdict, judge
 from crm_pipeline.sync.links.reader import LinkReader
 from crm_pipeline.sync.links.removing import Remover
-from crm_pipeline.sync.order import LoadOrder, objects_of
+from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.writing_turns import run_of, turn_at
 
 logger = logging.getLogger(__name__)
@@ -134,7 +135,8 @@ class LinkCheck:
                 report.add("unread", _ids(rows, ~rows["qbench_id"].isin(findings["qbench_id"])))
             self._store_findings(reader, findings, report, back={} if rows is None else returned(rows, findings))
             if order.settings.send:
-                self._write_keys(order, findings[findings["key_lost"]], report)
+                for answer in write_keys(order, self._crm, findings[findings["key_lost"]]):
+                    report.add("key_refused", _ids(answer, answer["error_type"].notna()))
                 self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
         with self._store.transaction() as connection:
             save_check(connection, order.state, scope=scope, started_at=started, counts=report.counts)
@@ -212,22 +214,6 @@ class LinkCheck:
             report.add(str(name), rows["qbench_id"].tolist())
         for name in ("key_lost", "other_key", "other_account", "account_lost"):
             report.add(name, _ids(findings, findings[name]))
-
-    def _write_keys(self, order: LoadOrder, keyless: pd.DataFrame, report: LinkReport) -> None:
-        """Give records their external keys back, and nothing else."""
-        size = self._crm.capabilities.batch_size
-        for crm_object, rows_of_it in objects_of(order.state, keyless["object"]):
-            of_object = keyless[rows_of_it]
-            for start in range(0, len(of_object), size):
-                part = of_object.iloc[start : start + size].reset_index(drop=True)
-                rows = WRITE_ROWS.build(
-                    part[["qbench_id", "object", "crm_id"]].assign(
-                        operation=str(Operation.LINK), verb=str(Verb.UPDATE), key=order.key_of(part["qbench_id"])
-                    )
-                )
-                nothing = pd.DataFrame(index=rows.index)
-                answer = account_for(rows, self._crm.write(crm_object, WriteBatch(rows, nothing, nothing)))
-                report.add("key_refused", _ids(answer, answer["error_type"].notna()))
 
     def _give_accounts_back(self, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:
         """Put contacts and accounts together again; a contact whose account is not taken is open, so that a load sends it."""

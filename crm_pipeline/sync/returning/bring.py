@@ -112,6 +112,7 @@ class Return:
                 )
                 writing.run(crm_ids, decided=decided)
             creating.make(new)
+            creating.give_keys()
         return self.report
 
     @contextmanager

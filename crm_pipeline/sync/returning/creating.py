@@ -36,6 +36,7 @@ from crm_pipeline.sync.extracting.staging import ComingBack, stage
 from crm_pipeline.sync.made_in_qbench import CLOCKS_APART, keep, link_anew, save_agreed, showing
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.returning.arrivals import Arrivals
+from crm_pipeline.sync.returning.keying import give_keys
 from crm_pipeline.sync.returning.looking import Looking
 from crm_pipeline.sync.returning.newcomers import NEEDED, asked_for, decided, emails_taken, faults, makes_from
 
@@ -122,6 +123,11 @@ class Creating:
                 newcomers = self._arrivals.at(crm_ids[start : start + AT_ONCE])
                 for row, values in zip(newcomers.itertuples(), self._arrivals.values(newcomers), strict=True):
                     self._make(row, values)
+
+    def give_keys(self) -> None:
+        """Write their external keys into the CRM records that were linked. Raises the CRM's ServiceError; what is written stays."""
+        if self._makes:
+            give_keys(self._order, store=self._store, crm=self._crm)
 
     def _is_staged_whole(self) -> bool:
         """Whether all that QBench has can be compared with; else its records would be made again."""
