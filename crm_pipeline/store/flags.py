@@ -19,14 +19,18 @@ FLAGGED = FrameSchema(
         Column("shown", "object", "what the field holds in QBench, as staged; null for a blank"),
     ),
 )
-"""Records that a CRM deleted, or whose links were live again lately, a row each."""
+"""Records that a CRM deleted, or that were flagged before, a row each."""
 
 _LINKS = "crm_pipeline.link WHERE integration = :integration AND record_type = :record_type"
 
 _FLAGGED = f"""
-WITH looked_at AS (
-  SELECT DISTINCT qbench_id FROM {_LINKS}
-    AND (status = 'deleted' AND NOT held OR status = 'live' AND updated_at > now() - interval '1 day')
+WITH told AS (
+  SELECT DISTINCT ON (qbench_id) qbench_id, reason FROM crm_pipeline.change_history
+  WHERE integration = :integration AND record_type = :record_type AND reason IN (:set, :cleared)
+  ORDER BY qbench_id, id DESC
+), looked_at AS (
+  SELECT qbench_id FROM {_LINKS} AND status = 'deleted' AND NOT held
+  UNION SELECT qbench_id FROM told WHERE reason = :set
 ), linked AS (
   SELECT link.qbench_id, bool_or(link.status = 'deleted' AND NOT link.held) AS gone,
     (array_agg(ARRAY[link.crm, link.crm_id] ORDER BY link.status <> 'deleted', link.crm))[1:1] AS first
@@ -42,9 +46,14 @@ ORDER BY linked.qbench_id
 """
 
 
-def flagged(connection: Connection, integration: str, record_type: RecordType, *, field: str) -> pd.DataFrame:
-    """What a field of QBench says of records that a CRM deleted, or that were linked or restored within a day (FLAGGED)."""
-    return fetch(connection, _FLAGGED, {"integration": integration, "record_type": record_type, "field": field}, FLAGGED)
+def flagged(connection: Connection, integration: str, record_type: RecordType, *, field: str, reasons: tuple[str, str]) -> pd.DataFrame:
+    """What a field of QBench says of records that a CRM deleted, or that were flagged and not cleared since (FLAGGED).
+
+    ``reasons``: those of the outcomes that tell of either.
+    """
+    set_, cleared = reasons
+    parameters = {"integration": integration, "record_type": record_type, "field": field, "set": set_, "cleared": cleared}
+    return fetch(connection, _FLAGGED, parameters, FLAGGED)
 
 
 def count_linked(connection: Connection, integration: str, record_type: RecordType) -> int:

@@ -1,7 +1,8 @@
 """Says in QBench which records a CRM has deleted, where the integration asks for it: in a field, and never by a deletion.
 
-The field is filled while the record of one CRM at least is deleted, and emptied once none is. What QBench does not take is not written
-again until the CRM's record is another.
+The field is filled while the record of one CRM at least is deleted, and emptied once none is, whenever that is. Only what was filled here
+is emptied: that it is about to be is stored before the call, so that a crash forgets none. What QBench does not take is not written again
+until the CRM's record is another.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pandas as pd
+from sqlalchemy import Connection
 
-from crm_pipeline.errors import record_errors
+from crm_pipeline.errors import UnaccountedException, record_errors
 from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.model import Outcome
 from crm_pipeline.schemas import CHANGE_OUTCOMES, RAW, SOURCE_CHANGES
@@ -72,7 +74,7 @@ class Flagging:
         """The records (store.flags.FLAGGED) of which the field says otherwise than it is."""
         order, flag = self._order, self._flag
         with self._store.transaction() as connection:
-            found = flagged(connection, order.integration, order.state.record_type, field=flag.field)
+            found = flagged(connection, order.integration, order.state.record_type, field=flag.field, reasons=self._reasons)
             limit = self._policy.limit(count_linked(connection, order.integration, order.state.record_type)) if len(found) else 0
         says = pd.Series([_same(shown, flag.value) for shown in found["shown"]], index=found.index, dtype="bool")
         todo = self._not_refused(found[found["gone"].ne(says)])
@@ -87,17 +89,20 @@ class Flagging:
         for crm, of_crm in rows.groupby("crm"):
             with self._store.transaction() as connection:
                 latest = change_outcomes(connection, replace(self._order.state, crm=str(crm)), crm_ids=of_crm["crm_id"].tolist())
-            refused = latest[latest["reason"].eq(self._reason) & latest["error_type"].isin(FOR_GOOD)]
+            refused = latest[latest["reason"].isin(self._reasons) & latest["error_type"].isin(FOR_GOOD)]
             left |= rows["crm"].eq(crm) & rows["crm_id"].isin(refused["crm_id"])
         return rows[~left]
 
     @property
-    def _reason(self) -> str:
-        return f"flag: {self._flag.field}"
+    def _reasons(self) -> tuple[str, str]:
+        """Of outcomes that tell of a field that was filled, and of one that was emptied."""
+        return f"flag: {self._flag.field}", f"flag cleared: {self._flag.field}"
 
     def _write(self, rows: pd.DataFrame) -> None:
         order, record_type = self._order, self._order.state.record_type
         values = pd.Series([{self._flag.field: self._flag.value if gone else None} for gone in rows["gone"]], dtype=object)
+        with self._store.transaction() as connection:
+            self._save(connection, rows, rows.assign(error_type=UnaccountedException.__name__))
         answer = self._source.change(record_type, SOURCE_CHANGES.build({"qbench_id": rows["qbench_id"], "values": values}))
         results = answer.set_index("qbench_id").reindex(rows["qbench_id"]).reset_index()
         taken = results["error_type"].isna()
@@ -105,8 +110,7 @@ class Flagging:
         with self._store.transaction() as connection:
             frame = RAW.build(there[[name for name in RAW.names if name in there]])
             stage(connection, order.integration, record_type, frame=frame, source=self._source, back=self._back, late=True)
-            for crm, outcomes in self._outcomes(rows, results):
-                save_change_outcomes(connection, replace(order.state, crm=crm), outcomes=outcomes, attempt=order.attempt)
+            self._save(connection, rows, results)
         self.set += rows.loc[taken & rows["gone"], "qbench_id"].tolist()
         self.cleared += rows.loc[taken & ~rows["gone"], "qbench_id"].tolist()
         self.refused += rows.loc[~taken, "qbench_id"].tolist()
@@ -118,6 +122,11 @@ class Flagging:
             int((~taken).sum()),
         )
 
+    def _save(self, connection: Connection, rows: pd.DataFrame, results: pd.DataFrame) -> None:
+        """Store what became of the records by their errors (schemas.SOURCE_RESULTS), by CRM."""
+        for crm, outcomes in self._outcomes(rows, results):
+            save_change_outcomes(connection, replace(self._order.state, crm=crm), outcomes=outcomes, attempt=self._order.attempt)
+
     def _outcomes(self, rows: pd.DataFrame, results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         """What became of the records (schemas.CHANGE_OUTCOMES), by CRM."""
         errors = [None if pd.isna(name) else record_errors()[name] for name in results["error_type"]]
@@ -128,7 +137,7 @@ class Flagging:
                 "qbench_id": rows["qbench_id"],
                 "outcome": [str(Outcome.UPDATED if error is None else error.outcome) for error in errors],
                 "error_type": results["error_type"],
-                "reason": self._reason,
+                "reason": [self._reasons[not gone] for gone in rows["gone"]],
                 "waits_on": [None if error is None else str(error.waits_on) for error in errors],
                 "retryable": False,
             }

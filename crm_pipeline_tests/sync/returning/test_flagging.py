@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import text
 
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
@@ -42,11 +43,21 @@ class Home:
             Extract("acme", ACCOUNT, store=self.bench.store, source=source).run(EVERYTHING)
         normalize_staged(self.bench.store, "acme", self.spec.accounts, window=EVERYTHING, reading=self.spec.reading, counts=Counter())
 
-    def flagged(self, *, policy: LinkPolicy | None = None) -> Flagging:
-        """What a flagging does after the links were checked."""
+    def check(self, policy: LinkPolicy | None = None) -> None:
+        """Compare the links with the CRM."""
         limits = policy or self.spec.links
         with closing(self.bench.connect(self.spec)) as crm:
             LinkCheck([self.bench.order(self.spec, ACCOUNT, run_id="check")], policy=limits, store=self.bench.store, crm=crm).run("full")
+
+    def let_pass_days(self) -> None:
+        """Let all that is known of the links be some days old."""
+        with self.bench.store.transaction() as connection:
+            connection.execute(text("UPDATE crm_pipeline.link SET updated_at = updated_at - interval '3 days'"))
+
+    def flagged(self, *, policy: LinkPolicy | None = None) -> Flagging:
+        """What a flagging does after the links were checked."""
+        limits = policy or self.spec.links
+        self.check(limits)
         with closing(QBench(self.spec.qbench, integration="acme")) as source:
             assert self.spec.accounts.flag is not None
             order = self.bench.order(self.spec, ACCOUNT, run_id="flags")
@@ -102,8 +113,23 @@ def test_record_that_the_crm_deleted_is_flagged_once_and_the_flag_goes_once_it_i
     assert there.outcomes() == [("updated", None, f"flag: {FIELD}")]
     assert (there.flagged().set, there.calls) == ([], {})
     salesforce.sandbox.org.undelete("Account", there.ids[first])
+    there.check()
+    there.let_pass_days()
     assert there.flagged().cleared == [first]
     assert there.said() == [None, None, None]
+
+
+def test_value_that_a_person_gave_the_field_stands(salesforce: Bench) -> None:
+    there = home(salesforce, customers=2)
+    person, flagged = sorted(there.ids)
+    delete(there, [flagged])
+    there.flagged()
+    salesforce.sandbox.org.undelete("Account", there.ids[flagged])
+    there.flagged()
+    for number in (person, flagged):
+        salesforce.sandbox.tenant.edit_customer(number, crm_status=VALUE)
+    there.extract()
+    assert (there.flagged().cleared, there.said()) == ([], [VALUE, VALUE])
 
 
 def test_record_that_is_flagged_is_staged_so_that_the_next_read_finds_nothing_new(salesforce: Bench) -> None:
