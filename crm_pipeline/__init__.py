@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ListsCrm,
         MergingCrm,
         OwnersCrm,
+        PersonsCrm,
     )
     from crm_pipeline.crms.batch import WriteBatch
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
@@ -121,6 +122,7 @@ __all__ = [
     "MergingCrm",
     "OwnersCrm",
     "Pace",
+    "PersonsCrm",
     "Preset",
     "RecordError",
     "RecordType",

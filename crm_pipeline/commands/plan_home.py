@@ -1,8 +1,9 @@
-"""``crm-pipeline plan --from``: what a CRM's staged changes would write into QBench; nothing is written, and QBench is not asked."""
+"""``crm-pipeline plan --from``: what a CRM's staged changes would write and make in QBench; nothing is written, and QBench is not asked."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
@@ -15,6 +16,9 @@ from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.order import fields_back
 from crm_pipeline.sync.returning.preview import Homecoming, homecoming
+
+MOST_SHOWN = 20
+"""Ids of records that would be made or linked; ``--json`` has all."""
 
 
 def plan_home(
@@ -61,7 +65,18 @@ def _show(found: list[Homecoming]) -> None:
             changes.add_row(str(patch.qbench_id), patch.crm_id, ", ".join(patch.fields), ", ".join(patch.conflicts))
         if each.patches:
             console.print(changes)
-        console.print(f"{len(each.patches):,} {records} would change, of {each.limit:,} that one run may change.")
+        console.print(f"{len(each.patches):,} {records} would change, of {each.limit:,} that one run may change or make.")
+        if each.creates:
+            console.print(f"{len(each.creates):,} {records} would be made, of CRM ids {_some(each.creates)}.")
+        if each.matches:
+            pairs = [f"{crm_id} with {qbench_id}" for crm_id, qbench_id in each.matches.items()]
+            console.print(f"{len(each.matches):,} would be linked to {records} that QBench has: {_some(pairs)}.")
+        if each.waiting:
+            console.print(f"{each.waiting:,} without a link wait until QBench was read whole once.")
         for error, count in each.left.items():
             console.print(f"{count:,} change nothing: {error}.")
     console.print("\nNothing was written.")
+
+
+def _some(told: Sequence[str]) -> str:
+    return ", ".join(told[:MOST_SHOWN]) + (", …" if len(told) > MOST_SHOWN else "")

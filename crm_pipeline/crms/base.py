@@ -142,8 +142,8 @@ class Capabilities:
     another way (case, white space, characters), and finds it by either. Nothing that was sent is compared with what lies there but by
     its folded form (mapping.folding).
     ``blank_booleans``: a field of yes or no can be blank; else it says no where nobody said anything.
-    Owners, merges, deletions, changes, edits, lists, deleting, its clock: see OwnersCrm, MergingCrm, LeavingCrm, ChangesCrm, EditsCrm,
-    ListsCrm, DeletingCrm and ClockCrm.
+    Owners, merges, deletions, changes, edits, lists, deleting, its clock, persons: see OwnersCrm, MergingCrm, LeavingCrm, ChangesCrm,
+    EditsCrm, ListsCrm, DeletingCrm, ClockCrm and PersonsCrm.
     Raises ValueError for sizes below one.
     """
 
@@ -432,6 +432,20 @@ class ClockCrm(Protocol):
     def clock_ahead(self) -> timedelta:
         """How far its clock is ahead of ours, as far as its answers told; zero before the first."""
         ...
+
+
+@runtime_checkable
+class PersonsCrm(Protocol):
+    """A CRM in which a record can be an account and a contact at once."""
+
+    def person_field(self, crm_object: CrmObject) -> str | None:
+        """The field that is true in such records; null where the organization has none of them."""
+        ...
+
+
+def person_field_of(crm: Crm, crm_object: CrmObject) -> str | None:
+    """The field that tells records that are an account and a contact at once; null where there are none."""
+    return crm.person_field(crm_object) if isinstance(crm, PersonsCrm) else None
 
 
 def clock_ahead_of(crm: Crm) -> timedelta:

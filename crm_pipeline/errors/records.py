@@ -102,6 +102,16 @@ class CustomerNotSyncedException(RecordError):
     remedy = "See the customer's own outcome; the contact follows once the customer is synced."
 
 
+class PersonAccountException(RecordError):
+    """A record of a CRM that is an account and a contact at once."""
+
+    outcome = Outcome.SKIPPED
+    meaning = (
+        "The record is an account and a contact in one (a person account of Salesforce). QBench has no such record: none is made of it."
+    )
+    remedy = "Make the customer and its contact in QBench by hand, or have an ordinary account and contact in the CRM."
+
+
 class CustomerNotYetSyncedException(RecordError):
     """A contact whose customer has no link in this CRM yet."""
 

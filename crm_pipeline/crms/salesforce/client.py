@@ -155,6 +155,10 @@ class SalesforceCrm:
         """
         return self._editing.edits(crm_object.name, crm_ids, fields)
 
+    def person_field(self, crm_object: CrmObject) -> str | None:
+        """The field of person accounts, and of their contacts, in organizations that have the feature."""
+        return PERSON_ACCOUNT if self.fields(crm_object)["name"].eq(PERSON_ACCOUNT).any() else None
+
     @property
     def clock_ahead(self) -> timedelta:
         """How far Salesforce's clock is ahead of ours."""
@@ -225,7 +229,7 @@ class SalesforceCrm:
 
     def _candidates(self, crm_object: CrmObject) -> list[str]:
         """Conditions on records that may be matched: person accounts are no candidates for accounts (docs/rules.md, 7)."""
-        if crm_object == ACCOUNTS and self.fields(crm_object)["name"].eq(PERSON_ACCOUNT).any():
+        if crm_object == ACCOUNTS and self.person_field(crm_object) is not None:
             return [compare(PERSON_ACCOUNT, "=", False)]
         return []
 

@@ -7,19 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.base import Crm, person_field_of
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.meaningless import match_values
 from crm_pipeline.mapping.spec import MatchKey
 from crm_pipeline.model import MODELS, LinkStatus
 from crm_pipeline.schemas import RAW
-from crm_pipeline.store.creations import staged_values
+from crm_pipeline.store.creations import open_creations, staged_values, with_accounts_now
 from crm_pipeline.store.crm_records import staged_readings
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.sync.order import LoadOrder, read
 from crm_pipeline.sync.returning.looking import Looking
-from crm_pipeline.sync.returning.newcomers import MEANT, NEEDED, NEWCOMERS, fields_of
+from crm_pipeline.sync.returning.newcomers import MEANT, NEEDED, NEWCOMERS, asked_for, emails_taken, faults, fields_of, matched
+
+AT_ONCE = 1_000
+"""CRM records that are read together."""
 
 
 class Arrivals:
@@ -30,6 +33,7 @@ class Arrivals:
         self._order = order
         self._state = order.state
         self._record_type = order.record.record_type
+        self._is_contact = MODELS[self._record_type].parent is not None
         self._store = store
         self._crm = crm
         self._looking = looking
@@ -46,15 +50,35 @@ class Arrivals:
         with self._store.transaction() as connection:
             require_organization(connection, order.integration, order.crm, org_id=self.org_id, key_space=order.key_space)
 
+    def of(self, crm_ids: Sequence[str]) -> list[str]:
+        """Of these records without a link, and of the contacts whose account has one by now, those that nobody is making yet."""
+        with self._store.transaction() as connection:
+            waited = with_accounts_now(connection, self._state) if self._is_contact else []
+            known = set(open_creations(connection, self._state)["crm_id"])
+        return [crm_id for crm_id in dict.fromkeys([*crm_ids, *waited]) if crm_id not in known]
+
+    def decided(self, crm_ids: Sequence[str]) -> pd.DataFrame:
+        """What is to be done with these records (newcomers.NEWCOMERS, and behind it TOLD); without those that the rule leaves out."""
+        create = self._order.record.creates_in_qbench
+        parts = [self.at(crm_ids[start : start + AT_ONCE]) for start in range(0, len(crm_ids), AT_ONCE)]
+        newcomers = asked_for(pd.concat(parts, ignore_index=True), None if create is None else create.only, crm=self._order.crm)
+        told = faults(newcomers, self._record_type)
+        for further in (self._matched, self._emails) if self._is_contact else (self._matched,):
+            undecided = told["error_type"].isna() & told["qbench_id"].isna()
+            if undecided.any():
+                found = further(newcomers[undecided].reset_index(drop=True)).set_axis(told.index[undecided])
+                told = pd.concat([told[~undecided], found]).sort_index()
+        return newcomers.join(told)
+
     def at(self, crm_ids: Sequence[str]) -> pd.DataFrame:
         """These records as the CRM has them now (NEWCOMERS, behind it the fields needed); without those that are gone or carry a key."""
         with self._store.transaction() as connection:
             staged = staged_readings(connection, self._state, crm_ids=crm_ids)
         if staged.empty:
-            return NEWCOMERS.empty()
+            return NEWCOMERS.empty().assign(**dict.fromkeys(NEEDED[self._record_type], pd.Series(dtype="str")))
         self.require_organization()
-        fields = self._fields()
-        now = read(self._crm, self._state, staged[["object", "crm_id"]], fields)
+        fields, person = self._fields(), person_field_of(self._crm, self._order.crm_object)
+        now = read(self._crm, self._state, staged[["object", "crm_id"]], [*fields, *([person] if person else [])])
         key = self._order.settings.external_key
         now = now[now["error_type"].isna() & (True if key is None else now[key].isna())].reset_index(drop=True)
         values = now[fields].astype(object).where(now[fields].notna(), None)
@@ -67,11 +91,28 @@ class Arrivals:
                 "stamp": now["crm_id"].map(staged.set_index("crm_id")["stamp"]).astype("datetime64[us, UTC]"),
                 "parent_crm_id": now["parent_crm_id"],
                 "parent_qbench_id": now["parent_crm_id"].map(parents).astype("Int64"),
+                "is_person": now[person].astype(str).str.lower().eq("true") if person else pd.Series(False, index=now.index),
                 "shown": pd.Series(values.to_dict("records"), dtype=object),
             }
         )
         forms = self.way.forms(self.shown(newcomers), _nothing(len(newcomers)))
         return newcomers.assign(**{name: forms[self.unit(name)] for name in NEEDED[self._record_type]})
+
+    def _matched(self, newcomers: pd.DataFrame) -> pd.DataFrame:
+        return matched(newcomers, [self._meant(newcomers, key) for key in self._match_keys()])
+
+    def _emails(self, newcomers: pd.DataFrame) -> pd.DataFrame:
+        meant = self._with_values(newcomers[["crm_id", "email"]].rename(columns={"email": "value"}), "email")
+        with self._store.transaction() as connection:
+            sent = open_creations(connection, self._state)["sent"]
+        under_way = [str(values[self.identifying]) for values in sent if self.identifying in values]
+        return emails_taken(newcomers, meant, under_way=under_way)
+
+    @property
+    def identifying(self) -> str:
+        """The field of QBench by which its records are looked for: a customer's name, a contact's email address."""
+        members = self.way.units[self.unit(MODELS[self._record_type].identifying)]
+        return str(next(route.source.from_ for route in members if route.source is not None))
 
     def values(self, newcomers: pd.DataFrame) -> list[dict[str, Any]]:
         """What each is in QBench: the values by field that would come back the same; nothing where a needed one would not."""
@@ -90,13 +131,13 @@ class Arrivals:
             found.append({**values, **mark} if fits else {})
         return found
 
-    def meant(self, newcomers: pd.DataFrame, key: MatchKey) -> pd.DataFrame:
+    def _meant(self, newcomers: pd.DataFrame, key: MatchKey) -> pd.DataFrame:
         """The staged records (MEANT) that have the same value by a match key."""
         field = key.targets[self._order.crm]
         values = pd.Series([shown.get(field) for shown in newcomers["shown"]], index=newcomers.index, dtype=object)
-        return self.with_values(pd.DataFrame({"crm_id": newcomers["crm_id"], "value": values}), key.source)
+        return self._with_values(pd.DataFrame({"crm_id": newcomers["crm_id"], "value": values}), key.source)
 
-    def with_values(self, asked: pd.DataFrame, source: str) -> pd.DataFrame:
+    def _with_values(self, asked: pd.DataFrame, source: str) -> pd.DataFrame:
         """The staged records (MEANT) whose normalized column has one of these values (``crm_id``, ``value``)."""
         known = MODELS[self._record_type].by_name.get(source)
         record, kind = self._order.record, known.kind if known is not None else "text"
@@ -112,7 +153,7 @@ class Arrivals:
         found = [wanted.merge(page, on="value")[["crm_id", "qbench_id", "held_by"]] for page in staged]
         return MEANT.build(pd.concat([MEANT.empty(), *found], ignore_index=True))
 
-    def match_keys(self) -> list[MatchKey]:
+    def _match_keys(self) -> list[MatchKey]:
         """The rows of Sync on Fields that name this CRM."""
         return [key for key in self._order.record.sync_on if self._order.crm in key.targets]
 
@@ -129,7 +170,7 @@ class Arrivals:
         """The CRM fields that are looked at: those that come back, of match keys and of the rule, and the key."""
         order, create = self._order, self._order.record.creates_in_qbench
         named = [] if create is None or create.only is None else fields_of(create.only, crm=order.crm)
-        matched = [key.targets[order.crm] for key in self.match_keys()]
+        matched = [key.targets[order.crm] for key in self._match_keys()]
         key = order.settings.external_key
         mapped = [route.target.crm_field for route in self.way.routes]
         return list(dict.fromkeys([*mapped, *matched, *named, *([key] if key else [])]))

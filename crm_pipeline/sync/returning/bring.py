@@ -90,11 +90,11 @@ class Return:
             with self._store.transaction() as connection:
                 follow_way_back(connection, order.state, units=order.units_back)
             creating.settle()
-            asked = asked_for(order, store=self._store)
+            unfinished, asked = creating.unfinished, asked_for(order, store=self._store)
             parts = chosen(order, selection, asked=asked, store=self._store, frame_rows=self._frame_rows)
             crm_ids: list[str] = []
             decided: Seen | None = None
-            for seen in filter(None, (self._to_write(part, asked=asked) for part in parts)):
+            for seen in filter(None, (self._to_write(part.without(unfinished), asked=asked) for part in parts)):
                 decided = seen if not crm_ids and len(seen.linked) <= AT_ONCE else None
                 crm_ids += seen.linked.links["crm_id"].tolist()
             new = creating.planned(self._unlinked)

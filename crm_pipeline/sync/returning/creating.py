@@ -12,20 +12,25 @@ import pandas as pd
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import (
     AmbiguousMatchException,
+    CustomerNotYetSyncedException,
     LinkConflictException,
+    NoCustomerForContactException,
     NotFitForQBenchException,
     NotTakenByQBenchException,
+    QBenchFailsOnRecordException,
+    RefusedByQBenchException,
     ServiceError,
     record_errors,
 )
+from crm_pipeline.halving import code_of, may_be_of_one
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.directions import Direction, Rule
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.model import MODELS, LinkStatus, Outcome
 from crm_pipeline.schemas import CHANGE_OUTCOMES, RAW
 from crm_pipeline.source import WritableSource
-from crm_pipeline.store.change_outcomes import save_change_outcomes
-from crm_pipeline.store.creations import answered, claim, forget, open_creations, with_accounts_now
+from crm_pipeline.store.change_outcomes import change_outcomes, save_change_outcomes
+from crm_pipeline.store.creations import answered, claim, forget, open_creations
 from crm_pipeline.store.crm_records import looked_at, pend, staged_readings
 from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.reading import is_being_read_first
@@ -35,18 +40,19 @@ from crm_pipeline.sync.extracting.reading_lock import reading
 from crm_pipeline.sync.extracting.staging import ComingBack, stage
 from crm_pipeline.sync.made_in_qbench import CLOCKS_APART, keep, link_anew, save_agreed, showing
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.returning.arrivals import Arrivals
+from crm_pipeline.sync.returning.arrivals import AT_ONCE, Arrivals
 from crm_pipeline.sync.returning.keying import give_keys
 from crm_pipeline.sync.returning.looking import Looking
-from crm_pipeline.sync.returning.newcomers import NEEDED, asked_for, decided, emails_taken, faults, makes_from
+from crm_pipeline.sync.returning.newcomers import NEEDED, makes_from
+from crm_pipeline.sync.returning.selection import asked_for
 
 logger = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=10)
 """How long a create may still arrive whose call broke off; assumed."""
 
-AT_ONCE = 1_000
-"""CRM records that are looked at together."""
+AT_A_LINK = [error.__name__ for error in (RefusedByQBenchException, QBenchFailsOnRecordException)]
+"""What can go wrong where a contact is linked to its customer, so that this is tried again: in its time, or once something changed."""
 
 FAR_AHEAD = 4_102_444_800
 """The year 2100 in Unix seconds, after which no record was updated."""
@@ -73,7 +79,7 @@ class Creating:
         self._back = back
         self._lock = lock
         self._arrivals = Arrivals(order, store=store, crm=crm, looking=looking)
-        self._makes = order.record.creates_in_qbench is not None and makes_from(order.record, order.crm)
+        self._makes = makes_from(order.record, order.crm)
 
     @property
     def _way(self) -> WayBack:
@@ -88,14 +94,44 @@ class Creating:
         if creations.empty:
             return
         self._arrivals.require_organization()
+        creations = self._to_be_tried(creations)
         with reading(self._source, integration=self._order.integration, store=self._store):
             for create in creations.itertuples():
                 with self._store.transaction() as connection:
                     [staged] = staged_readings(connection, self._state, crm_ids=[create.crm_id]).itertuples()
                 if pd.notna(create.qbench_id):
-                    self._connect(staged, int(create.qbench_id))
+                    if self._connect(staged, int(create.qbench_id)):
+                        with self._store.transaction() as connection:
+                            # What a person changed there meanwhile was not looked at.
+                            pend(connection, self._state, crm_ids=[create.crm_id])
                 else:
                     self._find(staged, create.sent, created_at=create.created_at)
+
+    @property
+    def unfinished(self) -> set[str]:
+        """CRM ids of contacts that were made and not linked to their customer yet: what they show is looked at once they are."""
+        if not (self._makes and self._is_contact):
+            return set()
+        with self._store.transaction() as connection:
+            creations = open_creations(connection, self._state)
+        return set(creations.loc[creations["qbench_id"].notna(), "crm_id"])
+
+    def _to_be_tried(self, creations: pd.DataFrame) -> pd.DataFrame:
+        """The creates (schemas.CREATIONS) without the contacts whose link QBench refused, as long as nothing about them changed.
+
+        One that QBench failed on for a passing cause has its time.
+        """
+        ids = creations.loc[creations["qbench_id"].notna(), "crm_id"].tolist()
+        asked = asked_for(self._order, store=self._store)
+        with self._store.transaction() as connection:
+            latest = change_outcomes(connection, self._state, crm_ids=ids)
+            staged = staged_readings(connection, self._state, crm_ids=ids)
+        shown = set(zip(staged["crm_id"], staged["stamp"], strict=True))
+        as_then = [pair in shown for pair in zip(latest["crm_id"], latest["stamp"], strict=True)]
+        same = pd.Series(as_then, index=latest.index, dtype=bool) | latest["retryable"]
+        waits = latest["error_type"].isin(AT_A_LINK) & same & ~latest["crm_id"].isin(asked)
+        self.told.append(latest[waits].reset_index(drop=True))
+        return creations[~creations["crm_id"].isin(latest.loc[waits, "crm_id"])]
 
     def planned(self, crm_ids: Sequence[str]) -> list[str]:
         """Of these CRM records without a link, and of those whose account has one by now, the ones that are to be made.
@@ -104,15 +140,22 @@ class Creating:
         """
         if not self._makes:
             return []
-        with self._store.transaction() as connection:
-            waited = with_accounts_now(connection, self._state) if self._is_contact else []
-            known = set(open_creations(connection, self._state)["crm_id"])
-        asked = [crm_id for crm_id in dict.fromkeys([*crm_ids, *waited]) if crm_id not in known]
-        if asked and not self._is_staged_whole():
+        asked = self._arrivals.of(crm_ids)
+        if not asked:
+            return []
+        if not self._is_staged_whole():
             with self._store.transaction() as connection:
                 pend(connection, self._state, crm_ids=asked)
             return []
-        return [crm_id for start in range(0, len(asked), AT_ONCE) for crm_id in self._planned(asked[start : start + AT_ONCE])]
+        found = self._arrivals.decided(asked)
+        wrong, there = found["error_type"].notna(), found["qbench_id"].notna()
+        if wrong.any():
+            rows = found[wrong]
+            self._save(rows["crm_id"], rows["stamp"], rows["error_type"], reason=rows["reason"], waits_for=rows["waits_for"])
+        for row in found[there].itertuples():
+            self._link(row, int(row.qbench_id))
+        ids: list[str] = found.loc[~wrong & ~there, "crm_id"].tolist()
+        return ids
 
     def make(self, crm_ids: Sequence[str]) -> None:
         """Make them. Raises the ServiceError that stopped it; what is made is stored."""
@@ -137,25 +180,6 @@ class Creating:
             return next(self._source.changes(self._record_type, since=None, until=FAR_AHEAD), None) is None
         return not reads
 
-    def _planned(self, crm_ids: list[str]) -> list[str]:
-        create = self._order.record.creates_in_qbench
-        newcomers = self._arrivals.at(crm_ids)
-        newcomers = asked_for(newcomers, None if create is None else create.only, crm=self._order.crm)
-        if newcomers.empty:
-            return []
-        newcomers = self._without(newcomers, faults(newcomers, self._record_type))
-        match = decided(newcomers, [self._arrivals.meant(newcomers, key) for key in self._arrivals.match_keys()])
-        found = match["qbench_id"].notna()
-        for row, qbench_id in zip(newcomers[found].itertuples(), match.loc[found, "qbench_id"], strict=True):
-            self._link(row, int(qbench_id))
-        rest = newcomers[~found].reset_index(drop=True)
-        rest = self._without(rest, match[~found].reset_index(drop=True))
-        if self._is_contact and len(rest):
-            email = self._arrivals.with_values(rest[["crm_id", "email"]].rename(columns={"email": "value"}), "email")
-            rest = self._without(rest, emails_taken(rest, email))
-        ids: list[str] = rest["crm_id"].tolist()
-        return ids
-
     def _make(self, row: Any, values: dict[str, Any]) -> None:
         """Make one record, and link it to its customer."""
         if not values:
@@ -177,8 +201,7 @@ class Creating:
             raise
         if pd.isna(result["qbench_id"]):
             self._forget(row.crm_id)
-            details = [f"{name}: {result[name]}" for name in ("error_code", "error_fields") if pd.notna(result[name])]
-            self._tell(row.crm_id, row.stamp, result["error_type"], reason="; ".join(details) or None)
+            self._tell(row.crm_id, row.stamp, result["error_type"], reason=_details(result))
             return
         qbench_id = int(result["qbench_id"])
         if result["content"] is None or pd.isna(result["version"]):
@@ -199,33 +222,44 @@ class Creating:
             keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=crm_id, raw=raw)
         self._normalize(raw)
 
-    def _connect(self, row: Any, qbench_id: int) -> None:
-        """Link a contact that was made to its customer; where its account has no link any more, later."""
+    def _connect(self, row: Any, qbench_id: int) -> bool:
+        """Link a contact that was made to its customer; whether it is linked. Until then, its create is not over."""
         crm_id, account = row.crm_id, row.parent_crm_id
         with self._store.transaction() as connection:
             links = self._state.accounts.links_of(connection, crm_ids=[] if pd.isna(account) else [account])
         links = links[links["status"].eq(LinkStatus.LIVE)]
         if links.empty:
-            return
+            error = NoCustomerForContactException if pd.isna(account) else CustomerNotYetSyncedException
+            self._tell(crm_id, row.stamp, error.__name__, qbench_id=qbench_id, reason=None if pd.isna(account) else f"account {account}")
+            return False
         self._lock.require()
-        result = self._source.connect(contact_id=qbench_id, customer_id=int(links["qbench_id"].iloc[0])).iloc[0]
+        try:
+            result = self._source.connect(contact_id=qbench_id, customer_id=int(links["qbench_id"].iloc[0])).iloc[0]
+        except ServiceError as error:
+            if not may_be_of_one(error) or self._source.by_id(self._record_type, [qbench_id]).frame.empty:
+                raise
+            # QBench is up: the others need not wait for this one.
+            self._tell(crm_id, row.stamp, QBenchFailsOnRecordException.__name__, qbench_id=qbench_id, reason=code_of(error))
+            return False
         error_type = result["error_type"] if pd.notna(result["error_type"]) else None
+        shown = result["content"] is not None and pd.notna(result["version"])
         with self._store.transaction() as connection:
-            if result["content"] is not None and pd.notna(result["version"]):
+            if shown:
                 raw = _as_raw(result)
                 self._stage(connection, raw)
                 if not len(self._state.links_of(connection, crm_ids=[crm_id])):
                     keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=crm_id, raw=raw)
-            forget(connection, self._state, crm_id=crm_id)
-        if result["content"] is not None:
+            if error_type not in AT_A_LINK:
+                forget(connection, self._state, crm_id=crm_id)
+        if shown:
             self._normalize(_as_raw(result))
-        self._tell(crm_id, row.stamp, error_type, qbench_id=qbench_id)
+        self._tell(crm_id, row.stamp, error_type, qbench_id=qbench_id, reason=_details(result))
+        return error_type is None
 
     def _find(self, row: Any, sent: dict[str, Any], *, created_at: pd.Timestamp) -> None:
         """What a create made whose answer was lost; once nothing can arrive any more, it may be made anew."""
-        crm_id, identifying = row.crm_id, MODELS[self._record_type].identifying
-        field = next(iter(route.source.from_ for route in self._way.units[self._arrivals.unit(identifying)] if route.source is not None))
-        found = self._source.matching(self._record_type, str(sent[str(field)]))
+        crm_id = row.crm_id
+        found = self._source.matching(self._record_type, str(sent[self._arrivals.identifying]))
         with self._store.transaction() as connection:
             linked = self._state.links(connection, ids=found["qbench_id"].tolist())["qbench_id"]
         found = found[~found["qbench_id"].isin(linked) & found["version"].ge(int((created_at - CLOCKS_APART).timestamp()))]
@@ -274,15 +308,6 @@ class Creating:
             else:
                 bases[unit] = [NO_DIGEST, theirs]
         return bases
-
-    def _without(self, newcomers: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
-        """Those without an error (``faults``); the errors of the others are stored."""
-        wrong = told["error_type"].notna()
-        if wrong.any():
-            rows = newcomers[wrong]
-            waits_for = told.loc[wrong, "waits_for"] if "waits_for" in told else None
-            self._save(rows["crm_id"], rows["stamp"], told.loc[wrong, "error_type"], reason=told.loc[wrong, "reason"], waits_for=waits_for)
-        return newcomers[~wrong].reset_index(drop=True)
 
     def _tell(
         self,
@@ -339,6 +364,11 @@ class Creating:
     def _normalize(self, raw: pd.DataFrame) -> None:
         order = self._order
         normalize_named(self._store, order.integration, order.record, ids=raw["qbench_id"].tolist(), reading=order.reading)
+
+
+def _details(result: pd.Series) -> str | None:
+    """What QBench said of a refusal (schemas.SOURCE_RESULTS): codes and field names."""
+    return "; ".join(f"{name}: {result[name]}" for name in ("error_code", "error_fields") if pd.notna(result[name])) or None
 
 
 def _as_raw(result: pd.Series) -> pd.DataFrame:

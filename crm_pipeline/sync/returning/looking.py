@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm, EditsCrm, clock_ahead_of
 from crm_pipeline.errors import CrmFailsOnRecordException, DeletedInCrmException, NotInListException
@@ -27,6 +28,7 @@ from crm_pipeline.store.change_outcomes import often_sent
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import held, staged_errors
+from crm_pipeline.sync.links.usable import account_crm_ids
 from crm_pipeline.sync.merging.fields import Situation, Verdict
 from crm_pipeline.sync.merging.units import PAIRS, Decided, Shown, compared
 from crm_pipeline.sync.order import LoadOrder, objects_of, read
@@ -48,8 +50,9 @@ Times = Mapping[str, pd.Timestamp]
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """Readings (schemas.CRM_RECORDS) whose CRM records are linked, each with its link (schemas.LINKS), what that keeps as it is stored
-    (schemas.BASES), and the record of QBench (schemas.RAW, and ``since`` behind it); a RangeIndex each, in one order.
+    """Readings (schemas.CRM_RECORDS) whose CRM records are linked, each with its link (schemas.LINKS, and behind it ``account``, the CRM
+    id of the account that a contact was last given), what that keeps as it is stored (schemas.BASES), and the record of QBench
+    (schemas.RAW, and ``since`` behind it); a RangeIndex each, in one order.
     """
 
     readings: pd.DataFrame
@@ -59,6 +62,12 @@ class Linked:
 
     def __len__(self) -> int:
         return len(self.readings)
+
+    @property
+    def moved(self) -> pd.Series:
+        """Which of them (bool) are contacts that people of the CRM gave another account than their customer's, or none."""
+        given, now = self.links["account"], self.readings["parent_crm_id"]
+        return given.notna() & ~given.eq(now).fillna(value=False)
 
     def take(self, rows: pd.Series) -> Linked:
         """Those of them (bool)."""
@@ -213,8 +222,9 @@ class Looking:
             kept = bases_of(connection, order.state, ids=ids)
             raw = held(connection, order.integration, record_type, ids=ids)
             errors = staged_errors(connection, order.integration, record_type, ids=ids)
+            accounts = self._accounts(connection, links)
         theirs = readings[readings["crm_id"].isin(links["crm_id"])].reset_index(drop=True)
-        links = links.set_index("crm_id", drop=False).loc[theirs["crm_id"]].reset_index(drop=True)
+        links = links.assign(account=accounts).set_index("crm_id", drop=False).loc[theirs["crm_id"]].reset_index(drop=True)
         linked = Linked(
             theirs,
             links,
@@ -222,6 +232,14 @@ class Looking:
             RAW.build(_of_each(links, raw[["qbench_id", "version", "content", "since"]]).fillna({"version": 0})),
         )
         return linked, gates.stopped(links, staged=raw["qbench_id"], errors=errors)
+
+    def _accounts(self, connection: Connection, links: pd.DataFrame) -> pd.Series:
+        """By link (schemas.LINKS), the CRM id of the account that it was last given (str); null of accounts, and without one."""
+        customers = links["parent_qbench_id"].dropna()
+        if customers.empty:
+            return no_text(links.index)
+        held = account_crm_ids(self._order.state.accounts.links(connection, ids=customers.unique().tolist()))
+        return links["parent_qbench_id"].map(held).astype("str")
 
     def _left_lists(self, seen: Seen) -> pd.Series:
         """Of those that change their record of QBench, the record errors (str) of those outside the lists that the integration syncs."""
@@ -346,7 +364,9 @@ def _with_news(linked: Linked, stopped: pd.Series, asked: pd.Series, news: pd.Da
     """The readings with those that were made again, and what stops each: the CRM fails to show it, or has it no more."""
     fields = [name for name in news.columns if name not in CHANGED.names]
     values = news[fields].astype(object).where(news[fields].notna(), None).to_dict("records")
-    fresh, failed = dict(zip(news["crm_id"], values, strict=True)), dict(zip(news["crm_id"], news["error_type"], strict=True))
+    fresh, failed, parents = (
+        dict(zip(news["crm_id"], column, strict=True)) for column in (values, news["error_type"], news["parent_crm_id"])
+    )
     readings, stopped = linked.readings.copy(), stopped.copy()
     for row in readings.index[asked]:
         crm_id = readings.at[row, "crm_id"]
@@ -356,6 +376,7 @@ def _with_news(linked: Linked, stopped: pd.Series, asked: pd.Series, news: pd.Da
             stopped.at[row] = failed[crm_id]
         else:
             readings.at[row, "fields"] = fresh[crm_id]
+            readings.at[row, "parent_crm_id"] = parents[crm_id]
     readings["read_at"] = readings["read_at"].mask(asked, pd.Timestamp(began))
     return replace(linked, readings=readings), stopped
 

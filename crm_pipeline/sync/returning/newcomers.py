@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from crm_pipeline.errors import (
     NoCustomerForContactException,
     NoEmailForContactException,
     NoNameForCustomerException,
+    PersonAccountException,
     RecordError,
 )
 from crm_pipeline.frames import Column, FrameSchema
@@ -36,10 +37,22 @@ NEWCOMERS = FrameSchema(
         Column("stamp", "datetime64[us, UTC]", "the CRM's stamp of its reading"),
         Column("parent_crm_id", "str", "contacts: CRM id of its account, null without one"),
         Column("parent_qbench_id", "Int64", "contacts: QBench id that the account is linked to, null without a live link"),
+        Column("is_person", "bool", "the CRM has an account and a contact in it at once"),
         Column("shown", "object", "dict of CRM field to value"),
     ),
 )
 """Live CRM records without a link and without a key of ours; behind the columns those of NEEDED."""
+
+TOLD = FrameSchema(
+    "told",
+    (
+        Column("qbench_id", "Int64", "the record of QBench that it is already, null: none"),
+        Column("error_type", "str", "record error that keeps it from being made, null: none"),
+        Column("reason", "str", "ids and field names"),
+        Column("waits_for", "str", "CRM id of the record that it waits for"),
+    ),
+)
+"""What is decided about each newcomer; where all is null, it is to be made."""
 
 MEANT = FrameSchema(
     "meant",
@@ -53,7 +66,9 @@ MEANT = FrameSchema(
 
 
 def makes_from(spec: RecordSpec, crm: str) -> bool:
-    """Whether records of a CRM can be made in QBench: all that needs to be there comes back from it."""
+    """Whether records of a CRM are made in QBench: the integration asks for it, and all that needs to be there comes back from it."""
+    if spec.creates_in_qbench is None:
+        return False
     sources = spec.map.sources()
     needed = [sources.get(name) for name in NEEDED[spec.record_type]]
     return all(source is not None and direction_in(source, crm).comes_back for source in needed)
@@ -74,8 +89,8 @@ def fields_of(only: Filter, *, crm: str) -> list[str]:
 
 
 def faults(newcomers: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
-    """What keeps each from being made: columns ``error_type``, ``reason`` and ``waits_for`` (str), null where nothing does."""
-    told = pd.DataFrame({name: pd.Series(None, index=newcomers.index, dtype="str") for name in ("error_type", "reason", "waits_for")})
+    """What keeps each (TOLD) from being made."""
+    told = _tell(_nothing_told(newcomers), newcomers["is_person"], PersonAccountException)
     if record_type is RecordType.ACCOUNT:
         return _tell(told, newcomers["name"].isna(), NoNameForCustomerException)
     told = _tell(told, newcomers["parent_crm_id"].isna(), NoCustomerForContactException)
@@ -89,8 +104,8 @@ def faults(newcomers: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
     return told
 
 
-def decided(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Which record of QBench each is: columns ``qbench_id`` (Int64), ``error_type`` and ``reason`` (str), all null: none.
+def matched(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Which record of QBench each is, or what keeps that from being said (TOLD).
 
     ``meant``: a frame (MEANT) per match key, in their order. The first that finds any decides; between several nothing is guessed.
     """
@@ -109,23 +124,26 @@ def decided(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFr
             else:
                 rows[crm_id] = ids[0], None, None
     found = [rows.get(crm_id, (None, None, None)) for crm_id in newcomers["crm_id"]]
-    return pd.DataFrame(
-        {
-            "qbench_id": pd.Series([row[0] for row in found], dtype="Int64"),
-            "error_type": pd.Series([None if row[1] is None else row[1].__name__ for row in found], dtype="str"),
-            "reason": pd.Series([row[2] for row in found], dtype="str"),
-        }
-    ).set_axis(newcomers.index)
+    told = {
+        "qbench_id": pd.Series([row[0] for row in found], dtype="Int64"),
+        "error_type": pd.Series([None if row[1] is None else row[1].__name__ for row in found], dtype="str"),
+        "reason": pd.Series([row[2] for row in found], dtype="str"),
+    }
+    return TOLD.build(told).set_axis(newcomers.index)
 
 
-def emails_taken(newcomers: pd.DataFrame, meant: pd.DataFrame) -> pd.DataFrame:
-    """Of contacts that are to be made, those whose email another one has, in QBench (MEANT) or among them: as ``faults`` tells it."""
-    told = pd.DataFrame({name: pd.Series(None, index=newcomers.index, dtype="str") for name in ("error_type", "reason", "waits_for")})
+def emails_taken(newcomers: pd.DataFrame, meant: pd.DataFrame, *, under_way: Collection[str]) -> pd.DataFrame:
+    """Which of these contacts have an email that another one has (TOLD): in QBench (MEANT), among them, or ``under_way``."""
     there = meant.drop_duplicates("crm_id").set_index("crm_id")["qbench_id"]
     holder = newcomers["crm_id"].map(there).astype("Int64").astype("str")
-    told = _tell(told, newcomers["crm_id"].isin(there.index), DuplicateEmailException, "QBench id " + holder)
-    shared = newcomers["email"].str.lower().duplicated(keep=False)
+    told = _tell(_nothing_told(newcomers), newcomers["crm_id"].isin(there.index), DuplicateEmailException, "QBench id " + holder)
+    folded = newcomers["email"].str.lower()
+    shared = folded.duplicated(keep=False) | folded.isin({email.lower() for email in under_way})
     return _tell(told, shared, DuplicateEmailException, pd.Series("several new records", index=newcomers.index, dtype="str"))
+
+
+def _nothing_told(newcomers: pd.DataFrame) -> pd.DataFrame:
+    return TOLD.build(pd.DataFrame(index=range(len(newcomers)))).set_axis(newcomers.index)
 
 
 def _tell(

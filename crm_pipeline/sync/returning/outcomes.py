@@ -68,12 +68,14 @@ def _outcomes(linked: Linked, error_type: pd.Series, reasons: Sequence[str | Non
 
 
 def _reasons(seen: Seen, fields: Sequence[Sequence[str]], details: Sequence[str | None]) -> list[str | None]:
-    """Per row: what was written, what was not taken and why, and which conflicts were decided for whom."""
+    """Per row: what was written, what was not taken and why, another account, and which conflicts were decided for whom."""
     told: list[list[str]] = [
         [*([written(names)] if names else []), *([detail] if detail else [])] for names, detail in zip(fields, details, strict=True)
     ]
     for row in seen.reasons.index[seen.reasons.notna().any(axis=1)]:
         told[row].append("not taken: " + ", ".join(f"{unit} ({why})" for unit, why in seen.reasons.loc[row].dropna().items()))
+    for row, account in seen.linked.readings.loc[seen.linked.moved, "parent_crm_id"].items():
+        told[row].append(f"other_account: {'none' if pd.isna(account) else account}")
     lost = seen.conflicts
     rows = dict(zip(seen.linked.links["crm_id"], seen.reasons.index, strict=True))
     for (crm_id, winner), units in lost.groupby(["crm_id", "winner"], sort=False)["field"] if len(lost) else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +11,12 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.link_checks import count_links
+from crm_pipeline.store.reading import is_being_read_first
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.returning.arrivals import Arrivals
 from crm_pipeline.sync.returning.bring import refused_before
 from crm_pipeline.sync.returning.looking import Looking
+from crm_pipeline.sync.returning.newcomers import makes_from
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.selection import Selection, asked_for, chosen
 
@@ -29,7 +33,12 @@ class Patch:
 
 @dataclass(slots=True)
 class Homecoming:
-    """What a run would do. ``left``: readings that change nothing, by record error; ``limit``: how many records one run may change."""
+    """What a run would do. ``limit``: how many records one run may change or make.
+
+    ``creates``: CRM ids of records that would be made in QBench; ``matches``: by CRM id, the record that one would be linked to.
+    ``waiting``: records that nothing is made of yet, because QBench was not read whole once. ``left``: readings that change and make
+    nothing, by record error.
+    """
 
     integration: str
     crm: str
@@ -38,6 +47,9 @@ class Homecoming:
     rows: int = 0
     unlinked: int = 0
     patches: list[Patch] = field(default_factory=list)
+    creates: list[str] = field(default_factory=list)
+    matches: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
     left: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -52,8 +64,9 @@ class Homecoming:
             for one in self.patches
         ]
         counts = {"rows": self.rows, "unlinked": self.unlinked, "limit": self.limit, "fields": dict(self.fields), "left": dict(self.left)}
+        made = {"creates": self.creates, "matches": self.matches, "waiting": self.waiting}
         names = {"integration": self.integration, "crm": self.crm, "record_type": str(self.record_type)}
-        return {**names, **counts, "patches": patches}
+        return {**names, **counts, "patches": patches, **made}
 
 
 def homecoming(order: LoadOrder, selection: Selection, *, store: Store, crm: Crm, policy: ReturnPolicy) -> Homecoming:
@@ -61,11 +74,11 @@ def homecoming(order: LoadOrder, selection: Selection, *, store: Store, crm: Crm
     with store.transaction() as connection:
         limit = policy.limit(count_links(connection, order.state))
     told = Homecoming(order.integration, order.crm, order.state.record_type, limit)
-    looking, asked = Looking(order, store=store, crm=crm), asked_for(order, store=store)
+    looking, asked, unlinked = Looking(order, store=store, crm=crm), asked_for(order, store=store), []
     for part in chosen(order, selection, asked=asked, store=store):
         looked = looking.at(part.frame)
         told.rows += len(part.frame)
-        told.unlinked += len(looked.unlinked)
+        unlinked += looked.unlinked
         told.left.update(looked.stopped[1].tolist())
         if looked.seen is None:
             continue
@@ -79,4 +92,24 @@ def homecoming(order: LoadOrder, selection: Selection, *, store: Store, crm: Crm
         for number, crm_id, values in zip(seen.linked.links["qbench_id"], seen.linked.links["crm_id"], seen.values, strict=True):
             if crm_id not in left:
                 told.patches.append(Patch(int(number), crm_id, tuple(values), tuple(lost.get(crm_id, ()))))
+    told.unlinked = len(unlinked)
+    if makes_from(order.record, order.crm):
+        _newcomers(told, Arrivals(order, store=store, crm=crm, looking=looking), unlinked, store=store)
     return told
+
+
+def _newcomers(told: Homecoming, arrivals: Arrivals, crm_ids: Sequence[str], *, store: Store) -> None:
+    """Add what a run would do with records without a link."""
+    asked = arrivals.of(crm_ids)
+    if not asked:
+        return
+    with store.transaction() as connection:
+        is_read_whole = is_being_read_first(connection, told.integration, told.record_type) is False
+    if not is_read_whole:
+        told.waiting = len(asked)
+        return
+    found = arrivals.decided(asked)
+    there = found["qbench_id"].notna()
+    told.creates += found.loc[found["error_type"].isna() & ~there, "crm_id"].tolist()
+    told.matches.update(zip(found.loc[there, "crm_id"], found.loc[there, "qbench_id"].astype("int64").tolist(), strict=True))
+    told.left.update(found["error_type"].dropna().tolist())

@@ -19,6 +19,7 @@ class ReturnReport(Tally):
     ``read_again``: those read by their ids.
     ``verdicts``: units by what was decided (merging.fields.Verdict); ``conflicts``: values lost, by the side that won.
     ``to_change``: QBench records that a PATCH was planned for, ``limit``: how many may be; None before the run came so far.
+    ``moved``: contacts that have another account in the CRM than their customer's, which is not brought home.
     ``changed``: those that QBench changed, ``fields``: its fields that were written, by record count.
     ``samples`` are CRM ids.
     """
@@ -31,6 +32,7 @@ class ReturnReport(Tally):
     conflicts: Counter[str] = field(default_factory=Counter)
     to_change: int | None = None
     limit: int | None = None
+    moved: int = 0
     changed: int = 0
     fields: Counter[str] = field(default_factory=Counter)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -31,6 +31,11 @@ class Chosen:
 
     frame: pd.DataFrame
     others: bool = False
+
+    def without(self, crm_ids: Collection[str]) -> Chosen:
+        """The same without the readings of these records."""
+        left = self.frame["crm_id"].isin(crm_ids)
+        return replace(self, frame=self.frame[~left].reset_index(drop=True)) if left.any() else self
 
 
 _LAST = int(datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp())

@@ -92,5 +92,6 @@ class Storing:
 
     def _count(self, seen: Seen, told: pd.DataFrame) -> None:
         self._report.add(told)
+        self._report.moved += int(seen.linked.moved.sum())
         self._report.verdicts.update(Counter(seen.decided.verdicts.to_numpy().ravel().tolist()))
         self._report.conflicts.update(seen.conflicts["winner"].tolist())

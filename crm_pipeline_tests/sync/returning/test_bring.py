@@ -100,6 +100,27 @@ def test_contacts_come_home_like_customers(bench: Bench) -> None:
     assert house.tenant.contact(7)["last_name"] == "Ruiz-Ortega"
 
 
+def test_contact_that_moved_to_another_account_in_the_crm_is_told_and_stays_with_its_customer(bench: Bench) -> None:
+    house = home(bench, contacts={"last_name": {"from": "last_name", **BOTH}})
+    house.tenant.add_customer(id=1, customer_name="Lab 1", at=1_000)
+    house.tenant.add_contact(id=7, customer_ids=[1], first_name="Ana", last_name="Ruiz", email_address="ana@labs.example.org", at=1_000)
+    [own], [crm_id] = house.linked().values(), house.linked(CONTACT).values()
+    other = bench.add_account("Elsewhere")
+    seen = []
+    for name, account in (("Ruiz A", None), ("Ruiz B", other), ("Ruiz C", own)):
+        if bench.crm == "salesforce":
+            house.edit(crm_id, {"LastName": name, "AccountId": account}, record_type=CONTACT)
+        else:
+            house.edit(crm_id, {"lastname": name}, record_type=CONTACT)
+            if account:
+                bench.sandbox.portal.associate(crm_id, account, types=(1,))
+        seen.append((house.hour(CONTACT).moved, house.outcome(crm_id)[2]))
+
+    written = "written: last_name"
+    assert seen == [(1, f"{written}; other_account: none"), (1, f"{written}; other_account: {other}"), (0, written)]
+    assert house.tenant.customer_ids[7] == (1,)
+
+
 def test_only_the_field_that_changed_is_written(salesforce: Bench) -> None:
     house, crm_id = one_customer(salesforce, accounts={**DESCRIPTION, "name": {"from": "customer_name", **BOTH}})
     house.describe(crm_id, "new")

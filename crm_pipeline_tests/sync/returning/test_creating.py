@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from crm_pipeline.errors import ServiceUnavailableError, TooManyChangesError
+from crm_pipeline.errors import AuthenticationError, ServiceUnavailableError, TooManyChangesError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.from_crm_keys import FromCrm
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.salesforce import SalesforceOrg
+from crm_pipeline.store.database import Store
 from crm_pipeline.store.reading import Progress, save_progress
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extracting.extract import Extract
@@ -27,7 +30,7 @@ from crm_pipeline.sync.returning.bring import Return
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.reading import ReadChanges
 from crm_pipeline.sync.returning.report import ReturnReport
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, Bench
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, Bench, signed_in_sandbox
 from crm_pipeline_tests.tenants import both_ways
 
 ALL = Window(since=None, until=2**32)
@@ -96,6 +99,11 @@ class House:
         """QBench's records."""
         table = self.tenant.tables[kind]
         return [row for key, row in table.rows.items() if key not in table.deleted_at]
+
+    def let_be_due(self) -> None:
+        """Let the time pass until what failed is tried again."""
+        with self.bench.store.transaction() as connection:
+            connection.execute(text("UPDATE crm_pipeline.change_outcome SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL"))
 
     def age(self) -> None:
         """Let the time pass in which a call whose answer was lost may still arrive."""
@@ -354,6 +362,32 @@ def test_customer_that_is_linked_elsewhere_is_no_reason_for_another_one(salesfor
     assert here.outcome(second) == ("skipped", "LinkConflictException", f"QBench id {customer['id']} is linked to {first}")
 
 
+def test_of_contacts_with_one_email_none_is_made_and_each_is_named(salesforce: Bench) -> None:
+    here, account = with_account(salesforce, contacts=BY_EMAIL | {"sync_on": []})
+    here.tenant.add_contact(id=7, first_name="Bo", email_address="Bo@eco.example", at=1_000)
+    here.extract(CONTACT)
+    twins = [here.add(CONTACT, account=account, **PERSON | {"email": email}) for email in ("ana@eco.example", "Ana@Eco.example")]
+    third = here.add(CONTACT, account=account, **PERSON | {"email": "bo@eco.example"})
+    single = here.add(CONTACT, account=account, **PERSON | {"email": "single@eco.example"})
+    here.bring(CONTACT)
+
+    assert [here.outcome(one) for one in twins] == [("skipped", "DuplicateEmailException", "several new records")] * 2
+    assert here.outcome(third) == ("skipped", "DuplicateEmailException", "QBench id 7")
+    assert here.outcome(single) == ("created", None, None)
+    assert len(here.shown("contacts")) == 2
+
+
+def test_person_account_is_told_and_nothing_is_made_of_it(postgres: str, store: Store) -> None:
+    with signed_in_sandbox(SalesforceOrg(external_keys=True, person_accounts=True)) as sandbox:
+        here = house(Bench(sandbox, store, "salesforce"))
+        person = sandbox.org.add("Account", {"FirstName": "Ana", "LastName": "Ruiz", "IsPersonAccount": True})
+        company = here.add(ACCOUNT, name="Eco Labs")
+        here.bring()
+
+        assert here.outcome(person)[:2] == ("skipped", "PersonAccountException")
+        assert here.outcome(company)[0] == "created"
+
+
 def test_email_that_another_contact_of_qbench_has_is_told(bench: Bench) -> None:
     here, account = with_account(bench, contacts=BY_EMAIL | {"sync_on": []})
     here.tenant.add_contact(id=7, first_name="Ana", email_address="ANA@eco.example", at=1_000)
@@ -414,15 +448,49 @@ def test_create_that_never_arrived_is_made_anew_once_it_can_arrive_no_more(sales
 def test_contact_whose_link_was_lost_is_linked_once_and_nobody_is_invited(bench: Bench) -> None:
     here, account = with_account(bench)
     crm_id = here.add(CONTACT, account=account, **PERSON)
+    other = here.add(CONTACT, account=account, **PERSON | {"email": "bo@eco.example"})
     bench.sandbox.faults.add(Fault(service="qbench", method="POST", path="contacts/.*/customers$", kind="drop_after"))
-    with pytest.raises(ServiceUnavailableError):
-        here.bring(CONTACT)
-    [contact] = here.shown("contacts")
-    assert here.open() == [(crm_id, contact["id"])]
+    here.bring(CONTACT)
+    contact = min(one["id"] for one in here.shown("contacts"))
+    assert here.open() == [(crm_id, contact)]
+    assert (here.outcome(crm_id)[1], here.outcome(other)) == ("QBenchFailsOnRecordException", ("created", None, None))
+    here.bring(CONTACT)
+    assert here.open() == [(crm_id, contact)]
+    here.let_be_due()
     here.bring(CONTACT)
 
-    assert (len(here.tenant.customer_ids[contact["id"]]), here.tenant.invitations, here.open()) == (1, [], [])
-    assert here.report.outcomes["created"] == 1
+    assert (len(here.tenant.customer_ids[contact]), here.tenant.invitations, here.open()) == (1, [], [])
+
+
+def test_contact_whose_link_qbench_refuses_is_told_and_linked_once_its_crm_record_changes(salesforce: Bench) -> None:
+    here, account = with_account(salesforce)
+    crm_id = here.add(CONTACT, account=account, **PERSON)
+    salesforce.sandbox.faults.add(Fault(service="qbench", method="POST", path="contacts/.*/customers$", status=422, times=None))
+    here.bring(CONTACT)
+    refused = ("failed", "RefusedByQBenchException", "error_code: 422")
+    assert here.outcome(crm_id) == refused
+    here.bring(CONTACT)  # The key that was written moved the record's stamp.
+    assert here.bring(CONTACT).get("write", 0) == 0
+    assert (here.outcome(crm_id), here.report.outcomes) == (refused, {"failed": 1})
+    salesforce.sandbox.faults.clear()
+    salesforce.sandbox.org.update("Contact", crm_id, {"Phone": "+15125550199"}, at=datetime.now(UTC) + timedelta(minutes=1))
+    here.bring(CONTACT)
+
+    [contact] = here.shown("contacts")
+    assert (len(here.tenant.customer_ids[contact["id"]]), here.open(), contact["phone"]) == (1, [], "+15125550199")
+
+
+def test_contact_whose_link_is_not_granted_is_linked_once_it_is(salesforce: Bench) -> None:
+    here, account = with_account(salesforce)
+    here.add(CONTACT, account=account, **PERSON)
+    here.tenant.not_granted = frozenset({"POST /contacts/{id}/customers"})
+    with pytest.raises(AuthenticationError, match="customers"):
+        here.bring(CONTACT)
+    here.tenant.not_granted = frozenset()
+    here.bring(CONTACT)
+
+    [contact] = here.shown("contacts")
+    assert (len(here.tenant.customer_ids[contact["id"]]), here.open()) == (1, [])
 
 
 def test_several_records_that_could_be_it_are_told(salesforce: Bench) -> None:
