@@ -339,6 +339,41 @@ def test_account_that_qbench_has_is_linked_and_the_filled_side_fills_the_blank_o
     assert bases[CRM_FIELDS[bench.crm, ACCOUNT]["description"]] == [0, 0]
 
 
+def test_both_sides_of_a_match_end_equal_and_then_nothing_is_written(bench: Bench) -> None:
+    here, website = house(bench, accounts=BY_NAME), {"salesforce": "Website", "hubspot": "website"}[bench.crm]
+    more = {"website": {"from": "website", **BOTH, "rule": {"prefer": bench.crm}}}
+    here.spec = both_ways(here.spec, accounts={**ACCOUNTS, **more})
+    here.tenant.add_customer(id=1, customer_name="one  lab", comments=None, website="https://qbench.example", at=1_000)
+    here.tenant.add_customer(id=2, customer_name="two  lab", comments="of QBench", website="https://qbench.example", at=1_000)
+    here.tenant.add_customer(id=3, customer_name="three  lab", comments="of QBench", website=None, at=1_000)
+    here.extract()
+    names = CRM_FIELDS[bench.crm, ACCOUNT]
+    for name, description, site in (
+        ("One Lab", "of the CRM", "https://crm.example"),
+        ("Two Lab", None, None),
+        ("Three Lab", "of the CRM", "https://crm.example"),
+    ):
+        values = {names["name"]: name, names["description"]: description, website: site}
+        bench.add(ACCOUNT, {field: value for field, value in values.items() if value})
+    for _ in range(2):
+        here.bring()
+        here.extract()
+        bench.load(here.spec, ACCOUNT, window=ALL)
+
+    ended = [
+        ("one  lab", "of the CRM", "https://crm.example"),
+        ("three  lab", "of QBench", "https://crm.example"),
+        ("two  lab", "of QBench", "https://qbench.example"),
+    ]
+    assert sorted((row["customer_name"], row["comments"], row["website"]) for row in here.shown("customers")) == ended
+    assert [bench.values(ACCOUNT, field) for field in (names["name"], names["description"], website)] == [
+        sorted(column) for column in zip(*ended, strict=True)
+    ]
+    calls = here.bring()
+    bench.load(here.spec, ACCOUNT, window=ALL)
+    assert (calls.get("write", 0), bench.calls.get("write", 0)) == (0, 0)
+
+
 def test_between_several_customers_nothing_is_guessed(salesforce: Bench) -> None:
     here = house(salesforce, accounts=BY_NAME)
     for number in (41, 42):
