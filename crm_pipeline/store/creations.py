@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from crm_pipeline.errors import CustomerNotYetSyncedException, DeletedInQBenchException
+from crm_pipeline.errors import CustomerNotSyncedException, CustomerNotYetSyncedException, DeletedInQBenchException
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
@@ -76,7 +76,11 @@ SELECT waiting.crm_id FROM crm_pipeline.change_outcome AS waiting
 JOIN crm_pipeline.link AS account ON account.integration = waiting.integration AND account.crm = waiting.crm
   AND account.record_type = :parent AND account.crm_id = waiting.waits_for AND account.status = '{LinkStatus.LIVE}'
 WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
-  AND waiting.error_type = '{CustomerNotYetSyncedException.__name__}'
+  AND waiting.error_type IN ('{CustomerNotYetSyncedException.__name__}', '{CustomerNotSyncedException.__name__}')
+  AND NOT EXISTS (
+    SELECT FROM crm_pipeline.normalized_record AS customer
+    WHERE customer.integration = waiting.integration AND customer.record_type = :parent AND customer.qbench_id = account.qbench_id
+      AND customer.error_type = ANY(:stopping))
 ORDER BY waiting.crm_id
 """
 
@@ -126,9 +130,13 @@ def unlinked_since(connection: Connection, state: CrmState, *, since: int) -> pd
     return fetch(connection, _UNLINKED_SINCE, {**asdict(state), "since": since}, STAGED_RAW)
 
 
-def with_accounts_now(connection: Connection, state: CrmState) -> Sequence[str]:
-    """CRM ids of contacts that waited for their account, which has a link by now."""
-    return list(connection.execute(text(_WITH_ACCOUNTS_NOW), {**asdict(state), "parent": state.accounts.record_type}).scalars())
+def with_accounts_now(connection: Connection, state: CrmState, *, stopping: Sequence[str]) -> Sequence[str]:
+    """CRM ids of contacts that waited for their account, which has a link by now, and a customer that syncs.
+
+    ``stopping``: the record errors of a customer that does not.
+    """
+    parameters = {**asdict(state), "parent": state.accounts.record_type, "stopping": list(stopping)}
+    return list(connection.execute(text(_WITH_ACCOUNTS_NOW), parameters).scalars())
 
 
 def keyless(connection: Connection, state: CrmState) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, person_field_of
+from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.meaningless import match_values
 from crm_pipeline.mapping.spec import MatchKey
@@ -17,9 +18,12 @@ from crm_pipeline.store.creations import open_creations, staged_values, with_acc
 from crm_pipeline.store.crm_records import staged_readings
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
+from crm_pipeline.store.staging import staged_errors
 from crm_pipeline.sync.order import LoadOrder, read
+from crm_pipeline.sync.planning.inclusion import listed
+from crm_pipeline.sync.returning import gates
 from crm_pipeline.sync.returning.looking import Looking
-from crm_pipeline.sync.returning.newcomers import MEANT, NEEDED, NEWCOMERS, asked_for, emails_taken, faults, fields_of, matched
+from crm_pipeline.sync.returning.newcomers import MEANT, NEEDED, NEWCOMERS, asked_for, emails_taken, faults, fields_of, matched, outside
 
 AT_ONCE = 1_000
 """CRM records that are read together."""
@@ -53,7 +57,7 @@ class Arrivals:
     def of(self, crm_ids: Sequence[str]) -> list[str]:
         """Of these records without a link, and of the contacts whose account has one by now, those that nobody is making yet."""
         with self._store.transaction() as connection:
-            waited = with_accounts_now(connection, self._state) if self._is_contact else []
+            waited = with_accounts_now(connection, self._state, stopping=gates.STOPPING) if self._is_contact else []
             known = set(open_creations(connection, self._state)["crm_id"])
         return [crm_id for crm_id in dict.fromkeys([*crm_ids, *waited]) if crm_id not in known]
 
@@ -63,7 +67,7 @@ class Arrivals:
         parts = [self.at(crm_ids[start : start + AT_ONCE]) for start in range(0, len(crm_ids), AT_ONCE)]
         newcomers = asked_for(pd.concat(parts, ignore_index=True), None if create is None else create.only, crm=self._order.crm)
         told = faults(newcomers, self._record_type)
-        for further in (self._matched, self._emails) if self._is_contact else (self._matched,):
+        for further in (self._listed, self._matched, self._emails) if self._is_contact else (self._listed, self._matched):
             undecided = told["error_type"].isna() & told["qbench_id"].isna()
             if undecided.any():
                 found = further(newcomers[undecided].reset_index(drop=True)).set_axis(told.index[undecided])
@@ -84,19 +88,26 @@ class Arrivals:
         values = now[fields].astype(object).where(now[fields].notna(), None)
         with self._store.transaction() as connection:
             parents = self._state.accounts.links_of(connection, crm_ids=now["parent_crm_id"].dropna().tolist())
-        parents = parents[parents["status"].eq(LinkStatus.LIVE)].drop_duplicates("crm_id").set_index("crm_id")["qbench_id"]
+            parents = parents[parents["status"].eq(LinkStatus.LIVE)].drop_duplicates("crm_id").set_index("crm_id")["qbench_id"]
+            errors = staged_errors(connection, self._order.integration, self._state.accounts.record_type, ids=parents.tolist())
+        stopping = errors[errors.isin(gates.STOPPING)]
         newcomers = NEWCOMERS.build(
             {
                 "crm_id": now["crm_id"],
                 "stamp": now["crm_id"].map(staged.set_index("crm_id")["stamp"]).astype("datetime64[us, UTC]"),
                 "parent_crm_id": now["parent_crm_id"],
                 "parent_qbench_id": now["parent_crm_id"].map(parents).astype("Int64"),
+                "parent_error": now["parent_crm_id"].map(parents).map(stopping).astype("str"),
                 "is_person": now[person].astype(str).str.lower().eq("true") if person else pd.Series(False, index=now.index),
                 "shown": pd.Series(values.to_dict("records"), dtype=object),
             }
         )
         forms = self.way.forms(self.shown(newcomers), _nothing(len(newcomers)))
         return newcomers.assign(**{name: forms[self.unit(name)] for name in NEEDED[self._record_type]})
+
+    def _listed(self, newcomers: pd.DataFrame) -> pd.DataFrame:
+        records = newcomers[["crm_id"]].assign(object=no_text(newcomers.index))
+        return outside(newcomers, listed(self._crm, self._order, records))
 
     def _matched(self, newcomers: pd.DataFrame) -> pd.DataFrame:
         return matched(newcomers, [self._meant(newcomers, key) for key in self._match_keys()])

@@ -8,6 +8,8 @@ import pandas as pd
 
 from crm_pipeline.errors import (
     AmbiguousMatchException,
+    CrmFailsOnRecordException,
+    CustomerNotSyncedException,
     CustomerNotYetSyncedException,
     DuplicateEmailException,
     InvalidEmailException,
@@ -16,6 +18,7 @@ from crm_pipeline.errors import (
     NoCustomerForContactException,
     NoEmailForContactException,
     NoNameForCustomerException,
+    NotInListException,
     PersonAccountException,
     RecordError,
 )
@@ -26,6 +29,7 @@ from crm_pipeline.mapping.filters import fields_named, meets
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.values import valid_emails
 from crm_pipeline.model import RecordType
+from crm_pipeline.sync.planning.inclusion import Listed
 
 NEEDED = {RecordType.ACCOUNT: ("name",), RecordType.CONTACT: ("email", "first_name", "last_name")}
 """The normalized fields without which a record is not made in QBench."""
@@ -37,6 +41,7 @@ NEWCOMERS = FrameSchema(
         Column("stamp", "datetime64[us, UTC]", "the CRM's stamp of its reading"),
         Column("parent_crm_id", "str", "contacts: CRM id of its account, null without one"),
         Column("parent_qbench_id", "Int64", "contacts: QBench id that the account is linked to, null without a live link"),
+        Column("parent_error", "str", "contacts: why that record of QBench does not sync, null where it does"),
         Column("is_person", "bool", "the CRM has an account and a contact in it at once"),
         Column("shown", "object", "dict of CRM field to value"),
     ),
@@ -96,12 +101,20 @@ def faults(newcomers: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
     told = _tell(told, newcomers["parent_crm_id"].isna(), NoCustomerForContactException)
     unlinked = newcomers["parent_qbench_id"].isna()
     told = _tell(told, unlinked, CustomerNotYetSyncedException, "account " + newcomers["parent_crm_id"], newcomers["parent_crm_id"])
+    why = newcomers["parent_qbench_id"].astype("str") + ": " + newcomers["parent_error"]
+    told = _tell(told, newcomers["parent_error"].notna(), CustomerNotSyncedException, "customer " + why, newcomers["parent_crm_id"])
     told = _tell(told, newcomers["email"].isna(), NoEmailForContactException)
     told = _tell(told, ~valid_emails(newcomers["email"]), InvalidEmailException)
     for name in ("first_name", "last_name"):
         reason = pd.Series(f"fields: {name}", index=newcomers.index, dtype="str")
         told = _tell(told, newcomers[name].isna(), MissingFieldForContactException, reason)
     return told
+
+
+def outside(newcomers: pd.DataFrame, found: Listed) -> pd.DataFrame:
+    """Which of these are not in the lists that the integration syncs, or may not be (TOLD)."""
+    told = _tell(_nothing_told(newcomers), newcomers["crm_id"].isin(found.outside.keys()), NotInListException)
+    return _tell(told, newcomers["crm_id"].isin(found.unread), CrmFailsOnRecordException)
 
 
 def matched(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFrame:
