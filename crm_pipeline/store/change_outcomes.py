@@ -9,6 +9,7 @@ from dataclasses import asdict
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.errors import AmbiguousMatchException, DuplicateEmailException, LinkConflictException
 from crm_pipeline.model import WaitsOn
 from crm_pipeline.schemas import CHANGE_OUTCOMES
 from crm_pipeline.store.crm_state import Attempt, CrmState
@@ -86,6 +87,17 @@ WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.reco
   AND waiting.waits_on IS NOT NULL AND waiting.error_type = ANY(:errors) AND staged.error_type IS DISTINCT FROM waiting.error_type
 """
 
+_NAMESAKES = ", ".join(f"'{error.__name__}'" for error in (AmbiguousMatchException, DuplicateEmailException, LinkConflictException))
+
+_ON_NAMESAKES = f"""
+SELECT waiting.crm_id FROM crm_pipeline.change_outcome AS waiting
+WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
+  AND waiting.waits_on IS NOT NULL AND waiting.error_type IN ({_NAMESAKES}) AND waiting.waits_for IS NOT NULL AND EXISTS (
+    SELECT FROM crm_pipeline.normalized_record AS staged
+    WHERE staged.integration = waiting.integration AND staged.record_type = waiting.record_type
+      AND staged.qbench_id = ANY(CAST(string_to_array(waiting.waits_for, ', ') AS bigint[])) AND staged.normalized_at > waiting.at)
+"""
+
 _OFTEN_WRITTEN = """
 SELECT told.crm_id, told.reason FROM crm_pipeline.change_history AS told
 WHERE told.integration = :integration AND told.crm = :crm AND told.record_type = :record_type AND told.crm_id = ANY(:crm_ids)
@@ -158,14 +170,17 @@ def due_crm_ids(connection: Connection, state: CrmState) -> list[str]:
 
 
 def awakened_crm_ids(connection: Connection, state: CrmState, *, of_the_record: Sequence[str]) -> list[str]:
-    """The CRM records of which what they waited for changed: their link, or what was wrong with their record of QBench.
+    """The CRM records of which what they waited for changed: their link, what was wrong with their record of QBench, or the records
+    there that they could be, or that have their email address.
 
-    ``of_the_record``: the record errors of the latter kind.
+    ``of_the_record``: the record errors of the second kind.
     """
     parameters = {**asdict(state), "errors": list(of_the_record)}
-    return sorted(
-        {*connection.execute(text(_ON_A_LINK), asdict(state)).scalars(), *connection.execute(text(_ON_ITS_RECORD), parameters).scalars()}
-    )
+    on_its_record = connection.execute(text(_ON_ITS_RECORD), parameters).scalars()
+    others = [
+        crm_id for statement in (_ON_A_LINK, _ON_NAMESAKES) for crm_id in connection.execute(text(statement), asdict(state)).scalars()
+    ]
+    return sorted({*on_its_record, *others})
 
 
 def often_sent(connection: Connection, state: CrmState, *, crm_ids: list[str], times: int, hours: int) -> dict[str, list[str]]:

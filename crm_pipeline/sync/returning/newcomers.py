@@ -54,7 +54,7 @@ TOLD = FrameSchema(
         Column("qbench_id", "Int64", "the record of QBench that it is already, null: none"),
         Column("error_type", "str", "record error that keeps it from being made, null: none"),
         Column("reason", "str", "ids and field names"),
-        Column("waits_for", "str", "CRM id of the record that it waits for"),
+        Column("waits_for", "str", "CRM id of the account, or QBench ids of the records, that it waits for"),
     ),
 )
 """What is decided about each newcomer; where all is null, it is to be made."""
@@ -123,7 +123,7 @@ def matched(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFr
     ``meant``: a frame (MEANT) per match key, in their order. The first that finds any decides; between several nothing is guessed.
     """
     rest = set(newcomers["crm_id"])
-    rows: dict[str, tuple[int | None, type[RecordError] | None, str | None]] = {}
+    rows: dict[str, tuple[int | None, type[RecordError] | None, str | None, str | None]] = {}
     for pairs in meant:
         near = pairs[pairs["crm_id"].isin(rest)].drop_duplicates(["crm_id", "qbench_id"])
         claims = near.groupby("qbench_id")["crm_id"].nunique()
@@ -131,16 +131,18 @@ def matched(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFr
             ids = group["qbench_id"].tolist()
             rest.discard(crm_id)
             if len(ids) > 1 or claims[ids[0]] > 1:
-                rows[crm_id] = None, AmbiguousMatchException, f"QBench ids {', '.join(map(str, ids))}"
+                named = ", ".join(map(str, ids))
+                rows[crm_id] = None, AmbiguousMatchException, f"QBench ids {named}", named
             elif pd.notna(group["held_by"].iloc[0]):
-                rows[crm_id] = None, LinkConflictException, f"QBench id {ids[0]} is linked to {group['held_by'].iloc[0]}"
+                rows[crm_id] = None, LinkConflictException, f"QBench id {ids[0]} is linked to {group['held_by'].iloc[0]}", str(ids[0])
             else:
-                rows[crm_id] = ids[0], None, None
-    found = [rows.get(crm_id, (None, None, None)) for crm_id in newcomers["crm_id"]]
+                rows[crm_id] = ids[0], None, None, None
+    found = [rows.get(crm_id, (None, None, None, None)) for crm_id in newcomers["crm_id"]]
     told = {
         "qbench_id": pd.Series([row[0] for row in found], dtype="Int64"),
         "error_type": pd.Series([None if row[1] is None else row[1].__name__ for row in found], dtype="str"),
         "reason": pd.Series([row[2] for row in found], dtype="str"),
+        "waits_for": pd.Series([row[3] for row in found], dtype="str"),
     }
     return TOLD.build(told).set_axis(newcomers.index)
 
@@ -149,7 +151,7 @@ def emails_taken(newcomers: pd.DataFrame, meant: pd.DataFrame, *, under_way: Col
     """Which of these contacts have an email that another one has (TOLD): in QBench (MEANT), among them, or ``under_way``."""
     there = meant.drop_duplicates("crm_id").set_index("crm_id")["qbench_id"]
     holder = newcomers["crm_id"].map(there).astype("Int64").astype("str")
-    told = _tell(_nothing_told(newcomers), newcomers["crm_id"].isin(there.index), DuplicateEmailException, "QBench id " + holder)
+    told = _tell(_nothing_told(newcomers), newcomers["crm_id"].isin(there.index), DuplicateEmailException, "QBench id " + holder, holder)
     folded = newcomers["email"].str.lower()
     shared = folded.duplicated(keep=False) | folded.isin({email.lower() for email in under_way})
     return _tell(told, shared, DuplicateEmailException, pd.Series("several new records", index=newcomers.index, dtype="str"))

@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, Bench
-from crm_pipeline_tests.sync.returning.test_creating import PERSON, house, with_account
+from crm_pipeline.model import RecordType
+from crm_pipeline.sync.returning.selection import asked_for
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, Bench
+from crm_pipeline_tests.sync.returning.test_creating import PERSON, House, house, with_account
 
 ACTIVE_ONLY: dict[str, Any] = {"map": LEAN_ACCOUNT_MAP, "active_only": True}
 NO_TESTS: dict[str, Any] = {"map": LEAN_ACCOUNT_MAP, "only": {"field": "group_name", "is_not": "Test"}}
+
+
+def asked(here: House, record_type: RecordType) -> list[str]:
+    """The CRM records that the next run looks at, whatever their stamps."""
+    return asked_for(here.bench.order(here.spec, record_type), store=here.bench.store)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +67,35 @@ def test_record_outside_the_list_is_not_made_until_it_is_in_it(hubspot: Bench) -
     portal.lists.join(list_id, outside)
     here.bring()
     assert sorted(record["customer_name"] for record in here.shown("customers")) == ["Inside", "Outside"]
+
+
+def test_contact_follows_once_the_email_is_free_in_qbench(salesforce: Bench) -> None:
+    here, account = with_account(salesforce)
+    here.tenant.add_contact(id=70, customer_ids=[1], email_address=PERSON["email"], first_name="X", last_name="Y", at=1_000)
+    here.extract(CONTACT)
+    crm_id = here.add(CONTACT, account=account, **PERSON)
+    here.bring(CONTACT)
+    assert here.outcome(crm_id)[1:] == ("DuplicateEmailException", "QBench id 70")
+    assert asked(here, CONTACT) == []
+
+    here.tenant.edit_contact(70, email_address="other@eco.example")
+    here.extract(CONTACT)
+    assert asked(here, CONTACT) == [crm_id]
+    here.bring(CONTACT)
+    assert (here.outcome(crm_id)[0], asked(here, CONTACT)) == ("created", [])
+
+
+def test_account_follows_once_it_is_clear_which_customer_it_is(salesforce: Bench) -> None:
+    here = house(salesforce, accounts=BY_NAME)
+    for number in (5, 6):
+        here.tenant.add_customer(id=number, customer_name="Eco Labs", at=1_000)
+    here.extract()
+    crm_id = here.add(ACCOUNT, name="Eco Labs")
+    here.bring()
+    assert (here.outcome(crm_id)[1], asked(here, ACCOUNT)) == ("AmbiguousMatchException", [])
+
+    here.tenant.delete_customer(6)
+    here.extract()
+    assert asked(here, ACCOUNT) == [crm_id]
+    here.bring()
+    assert here.outcome(crm_id)[0] == "linked"
