@@ -147,7 +147,8 @@ class Looking:
         self._order = order
         self._store = store
         self._crm = crm
-        self._edits: dict[str, pd.DataFrame] = {}
+        # Plain rows: a run may ask about a hundred thousand records, and a frame of each would take kilobytes.
+        self._edits: dict[str, list[tuple[Any, ...]]] = {}
 
     @cached_property
     def way(self) -> WayBack:
@@ -323,10 +324,11 @@ class Looking:
             fields = [route.target.crm_field for route in self.way.routes]
             for crm_object, of_it in objects_of(self._order.state, new["object"]):
                 ids = new.loc[of_it, "crm_id"].tolist()
-                told = dict(list(crm.edits(crm_object, ids, fields).groupby("crm_id")))
-                self._edits |= {crm_id: told.get(crm_id, EDITS.empty()) for crm_id in ids}
-        known = [self._edits[crm_id] for crm_id in readings["crm_id"] if crm_id in self._edits]
-        return EDITS.build(pd.concat([EDITS.empty(), *known], ignore_index=True)) if known else EDITS.empty()
+                told: dict[str, list[tuple[Any, ...]]] = {crm_id: [] for crm_id in ids}
+                for row in crm.edits(crm_object, ids, fields)[EDITS.names].itertuples(index=False, name=None):
+                    told[row[0]].append(row)
+                self._edits |= told
+        return EDITS.of_rows(EDITS.names, [row for crm_id in readings["crm_id"] for row in self._edits.get(crm_id, ())])
 
 
 def _rows(frame: pd.DataFrame, which: Which) -> pd.DataFrame:
