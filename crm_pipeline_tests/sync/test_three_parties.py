@@ -25,10 +25,21 @@ def houses(stories: Stories) -> Iterator[dict[str, Home]]:
 
 def an_hour(houses: dict[str, Home]) -> int:
     """What an hourly run does, both ways; returns how many writes it made."""
+    return homeward(houses) + outward(houses)
+
+
+def homeward(houses: dict[str, Home]) -> int:
+    """What the run does that brings changes home; returns how many writes it made."""
     writes = 0
     for house in houses.values():
         house.hour()
         writes += house.calls["write"]
+    return writes
+
+
+def outward(houses: dict[str, Home]) -> int:
+    """What the run does that sends; returns how many writes it made."""
+    writes = 0
     houses["salesforce"].extract()
     for house in houses.values():
         house.bench.load(house.spec, ACCOUNT, window=EVERYTHING_CHANGED)
@@ -87,3 +98,22 @@ def test_edits_of_two_fields_meet_in_all_three(houses: dict[str, Home]) -> None:
     sandbox = houses["salesforce"].bench.sandbox
     assert sandbox.org.records("Account")[0]["Name"] == sandbox.portal.records("companies")[0]["properties"]["name"] == "Lab One"
     assert told(houses) == set()
+
+
+def test_edit_stands_in_qbench_with_the_first_run_after_it_and_everywhere_with_the_second(houses: dict[str, Home]) -> None:
+    """Wherever a person made it: the first run that reads its hour brings it home, the next one that sends takes it to the others."""
+    sandbox = houses["salesforce"].bench.sandbox
+    for number in (2, 3):
+        sandbox.tenant.add_customer(id=number, customer_name=f"Lab {number}", comments="old", at=1_000)
+    ids = {crm: house.linked() for crm, house in houses.items()}
+    edits = {1: "of salesforce", 2: "of hubspot", 3: "of qbench"}
+    houses["salesforce"].describe(ids["salesforce"][1], edits[1])
+    houses["hubspot"].describe(ids["hubspot"][2], edits[2])
+    sandbox.tenant.edit_customer(3, comments=edits[3], at=int(NOON.timestamp()))
+
+    homeward(houses)
+    assert {number: houses["salesforce"].comments(number) for number in edits} == edits
+    outward(houses)
+    assert {number: sandbox.org.record("Account", crm_id)["Description"] for number, crm_id in ids["salesforce"].items()} == edits
+    companies = {number: sandbox.portal.record("companies", crm_id)["properties"] for number, crm_id in ids["hubspot"].items()}
+    assert {number: company["description"] for number, company in companies.items()} == edits
