@@ -8,26 +8,23 @@ from contextlib import closing
 import pytest
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.sandbox.credentials import SUGARCRM_CREDENTIALS
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
-from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.testing.bench import Bench
-from crm_pipeline_tests.crms import hubspot_bench, salesforce_bench, sugarcrm_bench
+from crm_pipeline_tests.crms import hubspot_bench, salesforce_bench
 
 BENCHES: Mapping[str, Callable[[Sandbox], Bench]] = {
     "salesforce": salesforce_bench.open_bench,
     "hubspot": hubspot_bench.open_bench,
-    "sugarcrm": sugarcrm_bench.open_bench,
 }
 
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Fresh, empty stand-ins, with their credentials in the environment."""
-    for name, value in {**SANDBOX_CREDENTIALS, **SUGARCRM_CREDENTIALS}.items():
+    for name, value in SANDBOX_CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    with start_sandbox(site=SugarSite()) as running:
+    with start_sandbox() as running:
         yield running
 
 
