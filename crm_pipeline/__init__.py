@@ -13,24 +13,18 @@ if TYPE_CHECKING:
     from crm_pipeline.clocks import Clock
     from crm_pipeline.component import CrmIntegration
     from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
-    from crm_pipeline.crms.base import (
-        Capabilities,
+    from crm_pipeline.crms.abilities import (
         ChangesCrm,
         ClockCrm,
-        Crm,
-        CrmKind,
-        CrmObject,
-        CrmSettings,
         DeletingCrm,
         EditsCrm,
-        ExternalKey,
         LeavingCrm,
-        Limits,
         ListsCrm,
         MergingCrm,
         OwnersCrm,
         PersonsCrm,
     )
+    from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey, Limits
     from crm_pipeline.crms.batch import WriteBatch
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
     from crm_pipeline.errors import (
@@ -154,6 +148,7 @@ _MODULES = (
     "schemas",
     "crms.batch",
     "crms.base",
+    "crms.abilities",
     "component",
 )
 """Where the names are, the quickest to import first."""

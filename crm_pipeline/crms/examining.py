@@ -7,7 +7,8 @@ from datetime import datetime
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, CrmObject, LeavingCrm, MergingCrm
+from crm_pipeline.crms.abilities import LeavingCrm, MergingCrm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.schemas import EXAMINED
 
 

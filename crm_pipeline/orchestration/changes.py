@@ -9,7 +9,8 @@ from typing import Any
 import dagster as dg
 
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.crms.base import CrmKind, clock_ahead_of
+from crm_pipeline.crms.abilities import clock_ahead_of
+from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType

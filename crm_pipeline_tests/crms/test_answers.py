@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 from crm_pipeline.contracts import May, members_of
-from crm_pipeline.crms.base import Crm, OwnersCrm
+from crm_pipeline.crms.abilities import OwnersCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.crms.hubspot.contracts import CONTRACTS as HUBSPOT
 from crm_pipeline.crms.salesforce.contracts import CONTRACTS as SALESFORCE

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import cast
 
-from crm_pipeline.crms.base import Crm, OwnersCrm
+from crm_pipeline.crms.abilities import OwnersCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import OWNERS
 from crm_pipeline_tests.crms.hubspot_bench import connect_hubspot

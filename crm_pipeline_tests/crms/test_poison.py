@@ -13,7 +13,8 @@ from typing import Any, Literal, cast
 import pandas as pd
 import pytest
 
-from crm_pipeline.crms.base import ChangesCrm, Crm, EditsCrm, OwnersCrm
+from crm_pipeline.crms.abilities import ChangesCrm, EditsCrm, OwnersCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType

@@ -23,7 +23,7 @@ from crm_pipeline.schemas import CHANGED
 def changed(
     reader: Reader, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime, key: str | None
 ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
-    """The changed records (crms.base.ChangesCrm.changed), a search for 200 and a read for 100; ``key``: the external key or null."""
+    """The changed records (crms.abilities.ChangesCrm.changed), a search for 200 and a read for 100; ``key``: the external key or null."""
     for one, fields in wanted.items():
         stamp = LAST_MODIFIED[one.name]
         window = [*([] if since is None else [_at(stamp, "GTE", since)]), _at(stamp, "LT", until)]

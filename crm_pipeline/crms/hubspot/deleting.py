@@ -30,7 +30,7 @@ class Remover:
     reader: Reader
 
     def remove(self, crm_object: CrmObject, ids: Sequence[str]) -> pd.DataFrame:
-        """Archive the records (crms.base.DeletingCrm.remove): a read and a write for 100.
+        """Archive the records (crms.abilities.DeletingCrm.remove): a read and a write for 100.
 
         The id of a record that was merged away leads to the one that it is part of: it is read before, and left alone.
         """

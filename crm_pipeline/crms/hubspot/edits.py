@@ -15,7 +15,7 @@ from crm_pipeline.schemas import EDITS, FIELD_HISTORY
 
 
 def edits(reader: Reader, crm_object: CrmObject, ids: Sequence[str], properties: Sequence[str]) -> pd.DataFrame:
-    """When the properties were edited (crms.base.EditsCrm.edits), 50 records a call.
+    """When the properties were edited (crms.abilities.EditsCrm.edits), 50 records a call.
 
     What an app's own writes are called in the history is not known for service keys: they are edits like any other.
     """

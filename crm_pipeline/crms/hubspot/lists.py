@@ -49,14 +49,14 @@ class Lists:
         self._ids: dict[tuple[str, str], str] = {}
 
     def id_of(self, crm_object: CrmObject, named: str) -> str:
-        """The id of the list of this name, whatever its case, or else of this id (crms.base.ListsCrm.list_id)."""
+        """The id of the list of this name, whatever its case, or else of this id (crms.abilities.ListsCrm.list_id)."""
         with self._lock:
             if (crm_object.name, named) not in self._ids:
                 self._ids[crm_object.name, named] = self._looked_for(crm_object, named)
             return self._ids[crm_object.name, named]
 
     def members(self, crm_object: CrmObject, named: str, ids: Sequence[str]) -> pd.DataFrame:
-        """Which of these records are in a list (crms.base.ListsCrm.members), 100 a call."""
+        """Which of these records are in a list (crms.abilities.ListsCrm.members), 100 a call."""
         wanted = list(dict.fromkeys(ids))
         if not wanted:
             return MEMBERS.empty()

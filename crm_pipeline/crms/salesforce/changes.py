@@ -28,7 +28,7 @@ TOGETHER = 5
 def changed(
     transport: SalesforceTransport, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime, key: str | None
 ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
-    """The changed records (crms.base.ChangesCrm.changed); ``key``: the external key's field or null.
+    """The changed records (crms.abilities.ChangesCrm.changed); ``key``: the external key's field or null.
 
     The first 2,000 of each object come in one call for up to five objects, which is all where nothing changed.
     """

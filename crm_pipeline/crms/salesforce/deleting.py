@@ -31,7 +31,7 @@ class Remover(Writer):
     __slots__ = ()
 
     def remove(self, ids: Sequence[str]) -> pd.DataFrame:
-        """Delete the records (crms.base.DeletingCrm.remove), 200 a call. Raises a ServiceError only while none is deleted."""
+        """Delete the records (crms.abilities.DeletingCrm.remove), 200 a call. Raises a ServiceError only while none is deleted."""
         wanted = dict(enumerate(dict.fromkeys(ids)))
         if not wanted:
             return REMOVED.empty()
@@ -53,7 +53,7 @@ class Remover(Writer):
 
 
 def children(transport: SalesforceTransport, account_ids: Sequence[str]) -> pd.DataFrame:
-    """What would go with these accounts (crms.base.DeletingCrm.children): for each of two objects, a query for some 570."""
+    """What would go with these accounts (crms.abilities.DeletingCrm.children): for each of two objects, a query for some 570."""
     wanted = list(dict.fromkeys(account_ids))
     rows: list[Mapping[str, Any]] = []
     for sobject in CASCADING if wanted else ():

@@ -35,7 +35,7 @@ class Editing:
         self._kept: dict[str, bool] = {}
 
     def edits(self, sobject: str, ids: Sequence[str], fields: Sequence[str]) -> pd.DataFrame:
-        """When the fields were edited (crms.base.EditsCrm.edits).
+        """When the fields were edited (crms.abilities.EditsCrm.edits).
 
         History tells nothing of a field whose newest entry is of another value than the present one: it is tracked no more.
         """

@@ -13,7 +13,8 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.crms.base import Crm, CrmObject, DeletingCrm
+from crm_pipeline.crms.abilities import DeletingCrm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.crms.examining import examined
 from crm_pipeline.errors import ConfigurationError, DeletedInQBenchException, InactiveContactException, RecordError
 from crm_pipeline.mapping.folding import fold, same_key

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, EditsCrm, clock_ahead_of
+from crm_pipeline.crms.abilities import EditsCrm, clock_ahead_of
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.frames import aligned, text_where
 from crm_pipeline.mapping.canonical import canonical
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_dicts, digests

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.crms.base import Crm, ListsCrm
+from crm_pipeline.crms.abilities import ListsCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.mapping.filters import lists_named
 from crm_pipeline.sync.order import LoadOrder, objects_of

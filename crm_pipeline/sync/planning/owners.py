@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, OwnersCrm
+from crm_pipeline.crms.abilities import OwnersCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import OwnerUnreadException
 from crm_pipeline.mapping.owners import OWNER_RULES, applying_rule
 from crm_pipeline.mapping.presets import owner_field

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, person_field_of
+from crm_pipeline.crms.abilities import person_field_of
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.meaningless import match_values

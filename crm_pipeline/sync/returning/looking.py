@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.crms.base import Crm, EditsCrm, clock_ahead_of
+from crm_pipeline.crms.abilities import EditsCrm, clock_ahead_of
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmFailsOnRecordException, DeletedInCrmException, NotInListException
 from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.inverse import Inverse, WayBack

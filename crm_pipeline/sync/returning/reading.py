@@ -15,7 +15,8 @@ from itertools import chain
 import pandas as pd
 
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.crms.base import ChangesCrm, Crm, CrmObject
+from crm_pipeline.crms.abilities import ChangesCrm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.errors import ConfigurationError, MappingError
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.validity import mapping_problems

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from crm_pipeline.crms.base import ChangesCrm, Crm, CrmObject
+from crm_pipeline.crms.abilities import ChangesCrm
+from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CHANGED
 from crm_pipeline.testing.batches import associations_of, valid

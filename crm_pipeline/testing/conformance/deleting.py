@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, DeletingCrm
+from crm_pipeline.crms.abilities import DeletingCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CHILDREN, REMOVED
 from crm_pipeline.testing.batches import associations_of

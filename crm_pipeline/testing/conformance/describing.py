@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 
 from crm_pipeline.crms import crm_kinds
-from crm_pipeline.crms.base import Crm, OwnersCrm
+from crm_pipeline.crms.abilities import OwnersCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CRM_FIELDS, OWNERS
 from crm_pipeline.testing.bench import Bench

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, EditsCrm, clock_ahead_of
+from crm_pipeline.crms.abilities import EditsCrm, clock_ahead_of
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import EDITS, FIELD_HISTORY, RECORD_STAMP
 from crm_pipeline.testing.bench import Bench

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from crm_pipeline.crms.base import Crm, LeavingCrm, MergingCrm
+from crm_pipeline.crms.abilities import LeavingCrm, MergingCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import EXAMINED

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
-from crm_pipeline.crms.base import Crm, ListsCrm
+from crm_pipeline.crms.abilities import ListsCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import MEMBERS

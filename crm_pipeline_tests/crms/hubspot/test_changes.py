@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from crm_pipeline.crms.base import ChangesCrm, Crm
+from crm_pipeline.crms.abilities import ChangesCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox

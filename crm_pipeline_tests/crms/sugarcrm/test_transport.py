@@ -8,7 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from crm_pipeline.crms.base import ClockCrm, Crm
+from crm_pipeline.crms.abilities import ClockCrm
+from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.sugarcrm import ACCOUNTS
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceError
 from crm_pipeline.sandbox.credentials import SUGARCRM_CREDENTIALS

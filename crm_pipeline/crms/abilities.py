@@ -1,0 +1,136 @@
+"""What a CRM may be able to do besides: a protocol for each ability, which its client fulfils or leaves out.
+
+Whoever needs one asks ``isinstance``, never which CRM it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, runtime_checkable
+
+import pandas as pd
+
+from crm_pipeline.crms.base import Crm, CrmObject
+
+
+@runtime_checkable
+class OwnersCrm(Protocol):
+    """A CRM whose records can be given owners: ``CrmKind.owner_field`` names a field."""
+
+    def owners(self, users: list[str]) -> pd.DataFrame:
+        """Who these users (ids, usernames, emails: as the CRM names them) are as owners of records (schemas.OWNERS)."""
+        ...
+
+
+@runtime_checkable
+class MergingCrm(Protocol):
+    """A CRM that tells into which records others were merged. Of another, ``crms.examining`` tells only whether they are there."""
+
+    def examine(self, crm_object: CrmObject, crm_ids: list[str], *, fields: Sequence[str] = ()) -> pd.DataFrame:
+        """What became of these records (schemas.EXAMINED): merges are followed to the end, a record not to be found is deleted.
+
+        One that the CRM fails to read has no row. ``fields``: what to read besides, at no further call; they follow, as the CRM gave
+        them, of the record that it is now.
+        """
+        ...
+
+
+@runtime_checkable
+class LeavingCrm(Protocol):
+    """A CRM that tells which of its records left lately. Of another it is noticed when all links are looked at."""
+
+    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
+        """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
+        ...
+
+
+@runtime_checkable
+class ChangesCrm(Protocol):
+    """A CRM that tells which of its records changed, by stamps of its own."""
+
+    def changed(
+        self, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime
+    ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
+        """The records that changed last from ``since`` (None: the beginning of time) up to, not including, ``until``.
+
+        ``wanted``: by object, the fields to read. In frames (schemas.CHANGED), those of one object after the other; an object in
+        which nothing changed has none. Whole seconds. A record that changes meanwhile may come with its new stamp, or not at all:
+        then it comes in a later window. So does one whose stamp moved though nothing changed. Records that left do not come.
+        Costs no more calls for several objects in which nothing changed than the CRM needs.
+        """
+        ...
+
+
+@runtime_checkable
+class EditsCrm(Protocol):
+    """A CRM that tells, of some fields at least, when they were edited. Where two edits of one value meet, that is evidence."""
+
+    def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
+        """Since when these fields of these records hold what they hold, and who gave it (schemas.EDITS); by the CRM's own clock.
+
+        A field of which the CRM tells nothing has no row, nor have those of a record that is gone or that it fails on.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsCrm(Protocol):
+    """A CRM whose users keep lists of its records."""
+
+    def list_id(self, crm_object: CrmObject, crm_list: str) -> str:
+        """The id of the list of this object's records that has this name, or else this id.
+
+        Raises ConfigurationError where there is none, with the names that there are.
+        """
+        ...
+
+    def members(self, crm_object: CrmObject, crm_list: str, crm_ids: list[str]) -> pd.DataFrame:
+        """Which of these records are in that list now (schemas.MEMBERS). A list may lag behind what its records hold."""
+        ...
+
+
+@runtime_checkable
+class DeletingCrm(Protocol):
+    """A CRM in which records can be deleted so that people can restore them."""
+
+    def remove(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+        """Move these records to the bin and account for each (schemas.REMOVED); one that is gone already is no error.
+
+        What ``children`` tells of an account goes with it. Raises a ServiceError only while none is removed; later, the records it
+        concerns are ServiceFailedException.
+        """
+        ...
+
+    def children(self, account_ids: list[str]) -> pd.DataFrame:
+        """The records that the CRM would delete together with these accounts (schemas.CHILDREN), whoever made them."""
+        ...
+
+
+@runtime_checkable
+class ClockCrm(Protocol):
+    """A CRM whose answers show what time it thinks it is."""
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far its clock is ahead of ours, as far as its answers told; zero before the first."""
+        ...
+
+
+@runtime_checkable
+class PersonsCrm(Protocol):
+    """A CRM in which a record can be an account and a contact at once."""
+
+    def person_field(self, crm_object: CrmObject) -> str | None:
+        """The field that is true in such records; null where the organization has none of them."""
+        ...
+
+
+def person_field_of(crm: Crm, crm_object: CrmObject) -> str | None:
+    """The field that tells records that are an account and a contact at once; null where there are none."""
+    return crm.person_field(crm_object) if isinstance(crm, PersonsCrm) else None
+
+
+def clock_ahead_of(crm: Crm) -> timedelta:
+    """How far the CRM's clock is ahead of ours; zero of one that does not tell."""
+    return crm.clock_ahead if isinstance(crm, ClockCrm) else timedelta(0)
