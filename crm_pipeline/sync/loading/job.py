@@ -64,12 +64,14 @@ class Job:
         """Whether another integration waits for the organization's object."""
         return self._turns is not None and self._turns.wanted
 
-    def take_turn(self) -> None:
-        """Have the organization's object."""
-        if self._turns is None:
-            order = self.order
-            turns = Turns(self.store, integration=order.integration, service=order.crm, org_id=self.org_id, record_type=self.record_type)
-            self._turns = self._block.enter_context(turns)
+    def take_turn(self) -> bool:
+        """Have the organization's object, until it is passed on or the load ends; whether this load did not have it before."""
+        if self._turns is not None:
+            return False
+        order = self.order
+        turns = Turns(self.store, integration=order.integration, service=order.crm, org_id=self.org_id, record_type=self.record_type)
+        self._turns = self._block.enter_context(turns)
+        return True
 
     def pass_turn_on(self) -> bool:
         """Let those who wait have the object first; whether they linked records, so that what was looked up is out of date."""

@@ -85,7 +85,9 @@ class Load:
 
     def _take_turn(self) -> None:
         """Have the organization's object for a frame; one who waits for it goes first, once nothing of ours is half done."""
-        self._job.take_turn()
+        if self._job.take_turn():
+            # Whoever passed it on waits for it again by now; to pass it back unused would be nobody's turn.
+            return
         if self._job.turn_is_wanted:
             self._delivery.finish()
             if self._job.pass_turn_on():
