@@ -16,6 +16,7 @@ from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
+from crm_pipeline.crms.refusals import crm_problems
 from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.filters import fields_named
 from crm_pipeline.mapping.inverse import fields_back
@@ -257,7 +258,7 @@ class IntegrationAttributes(YamlModel):
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
         crms = list(self.crms.configured)
-        problems = [*_key_problems(self.crms.configured)]
+        problems = [*crm_problems(self.crms.configured)]
         problems += [
             Problem((MODELS[record_type].plural, *problem.path), problem.message)
             for record_type, spec in self.records.items()
@@ -388,9 +389,3 @@ class IntegrationSpec(IntegrationAttributes):
             never_blank=NEVER_BLANK[record.record_type],
             marker_field=self.qbench.marker_field,
         )
-
-
-def _key_problems(crms: Mapping[str, CrmSettings]) -> Iterator[Problem]:
-    for crm, settings in crms.items():
-        if settings.external_key is not None and not crm_kinds()[crm].capabilities.unique_keys:
-            yield Problem(("crms", crm, "external_key"), f"{crm_kinds()[crm].title} keeps no field unique; leave external_key away")

@@ -271,6 +271,16 @@ REFUSED = {
         "attributes.from_crms",
         "no mapping has a `direction` that brings anything back",
     ),
+    "list that limits what comes back from a CRM that keeps none": (
+        ("      domain: acme.my", "      receive: {only_in_list: Lab customers}\n      domain: acme.my"),
+        "attributes.crms.salesforce.receive.only_in_list",
+        "Salesforce keeps no lists; write `receive: true`, or false",
+    ),
+    "list of a CRM that keeps none": (
+        ("only: {all: [{field: status, is: ACTIVE}]}", "only: {crm_list: {salesforce: Lab customers}}"),
+        "attributes.accounts.only.crm_list.salesforce",
+        "Salesforce keeps no lists; leave salesforce out",
+    ),
     "template without a value": (("name: customer_name", 'name: "{{ nobody }}"'), "attributes.accounts.map.name", "gives no value"),
 }
 

@@ -1,4 +1,4 @@
-"""The base of every model of the YAML, and its common values: names of credentials, addresses that hold none."""
+"""The base of every model of the YAML, and its common values: names of credentials, addresses that hold none, lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from crm_pipeline.errors import MissingCredentialError
 
@@ -108,3 +108,17 @@ def web_address(example: str, *, ends: Literal["after the host", "before ? and #
         return f"{parts.scheme}://{parts.netloc}{path}"
 
     return AfterValidator(check)
+
+
+def _named_by_number(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _is_named(value: str) -> str:
+    if not value.strip():
+        raise ValueError("names no list; give its name or its id")
+    return value
+
+
+ListName = Annotated[str, BeforeValidator(_named_by_number), AfterValidator(_is_named)]
+"""A list of a CRM, by its name or its id."""

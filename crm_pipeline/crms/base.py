@@ -16,6 +16,7 @@ from crm_pipeline.calls import CallCounter, Waits
 from crm_pipeline.configuration.model import AllowsHttp
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.preset import Preset
+from crm_pipeline.crms.receiving import Receiving
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import CountryFormat, RecordType, Verb
 
@@ -69,10 +70,11 @@ class CrmSettings(AllowsHttp):
         ),
     ] = True
     receive: Annotated[
-        bool,
+        bool | Receiving,
         Field(
-            description="false pauses what comes back from this CRM; once it is true again, what changed meanwhile is taken up.",
-            examples=[True],
+            description="false pauses what comes back from this CRM; once it is true again, what changed meanwhile is taken up. "
+            "{only_in_list: <list>} limits it to records of a list, where the CRM keeps lists.",
+            examples=[True, {"only_in_list": "Lab customers"}],
         ),
     ] = True
 
@@ -85,6 +87,10 @@ class CrmSettings(AllowsHttp):
             examples=[600],
         ),
     ] = 600
+
+    def list_back(self, record_type: RecordType) -> str | None:
+        """The list that limits what comes back of a record type; null without one."""
+        return self.receive.list_of(record_type) if isinstance(self.receive, Receiving) else None
 
     @property
     def permits(self) -> str:
@@ -142,6 +148,7 @@ class Capabilities:
     another way (case, white space, characters), and finds it by either. Nothing that was sent is compared with what lies there but by
     its folded form (mapping.folding).
     ``blank_booleans``: a field of yes or no can be blank; else it says no where nobody said anything.
+    ``keeps_lists``: its client is a ListsCrm; else a list of it is refused in the YAML already.
     Owners, merges, deletions, changes, edits, lists, deleting, its clock, persons: see ``crms.abilities``.
     Raises ValueError for sizes below one.
     """
@@ -155,6 +162,7 @@ class Capabilities:
     validates: bool = True
     keeps_text: bool = True
     blank_booleans: bool = True
+    keeps_lists: bool = False
 
     def __post_init__(self) -> None:
         if min(self.batch_size, self.association_batch_size) < 1:

@@ -350,14 +350,15 @@ class CrmFailsOnRecordException(RecordError):
 
 
 class NotInListException(RecordError):
-    """The CRM's record is not in the list that the integration syncs."""
+    """The CRM's record is not in the list that the integration syncs, or takes changes from."""
 
     outcome = Outcome.SKIPPED
     retryable = True
     patience = Patience(first_minutes=60, gives_up=False)
     waits_on = WaitsOn.TIME
     meaning = (
-        "The record is in the CRM, but not in the list that `crm_list` names there, so nothing flows between the two. It stays as it is."
+        "The record is in the CRM, but not in the list that the outcome names: nothing flows between the two where `crm_list` names it, "
+        "nothing comes back where `only_in_list` does. It stays as it is."
     )
     remedy = "None if that is as it should be. Else put it into the list in the CRM; it is looked for there every few hours."
 

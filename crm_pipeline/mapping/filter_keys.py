@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from crm_pipeline.configuration.model import YamlModel
+from crm_pipeline.configuration.model import ListName, YamlModel
 
 Scalar = str | int | float | bool
-
-
-def _named_by_number(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 class Filter(YamlModel):
@@ -42,7 +38,7 @@ class Filter(YamlModel):
     is_blank: Annotated[bool | None, Field(description="The field is blank (true) or filled (false).", examples=[False])] = None
     greater_than: Annotated[float | None, Field(description="The number is greater than this.", examples=[10])] = None
     crm_list: Annotated[
-        dict[str, Annotated[str, BeforeValidator(_named_by_number)]] | None,
+        dict[str, ListName] | None,
         Field(
             description="The record is in this list of the CRM, {<crm>: <name or id>}, or not in that CRM yet. Stands in the `only` of "
             "accounts or contacts by itself, or in its `all`, and holds for that CRM, both ways.",

@@ -85,11 +85,11 @@ def _list_problems(record: RecordSpec, *, crms: list[str]) -> Iterator[Problem]:
 def _lists_in(rule: Filter, path: KeyPath, *, crms: list[str], placed: bool) -> Iterator[Problem]:
     if rule.crm_list is not None and not placed:
         yield Problem((*path, "crm_list"), "stands in the `only` of accounts or contacts by itself, or in its `all`; put it there")
-    for crm, name in (rule.crm_list or {}).items():
+    for crm in rule.crm_list or ():
         if crm not in crms:
             yield Problem((*path, "crm_list", crm), _not_configured(crm, crms))
-        elif not name.strip():
-            yield Problem((*path, "crm_list", crm), "names no list; give its name or its id")
+        elif not (kind := crm_kinds()[crm]).capabilities.keeps_lists:
+            yield Problem((*path, "crm_list", crm), f"{kind.title} keeps no lists; leave {crm} out")
     for combined, parts in (("all", rule.all), ("any", rule.any)):
         for position, part in enumerate(parts or ()):
             yield from _lists_in(part, (*path, combined, position), crms=crms, placed=placed and combined == "all")

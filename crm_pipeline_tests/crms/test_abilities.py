@@ -35,7 +35,7 @@ ABILITIES: Mapping[str, Callable[[CrmKind, type], Any]] = {
     "tell which records left lately": lambda _, client: hasattr(client, "merged_or_deleted"),
     "tell which records changed when": lambda _, client: hasattr(client, "changed"),
     "tell when a field was edited": lambda _, client: hasattr(client, "edits"),
-    "keep lists of records": lambda _, client: hasattr(client, "members"),
+    "keep lists of records": lambda kind, client: kind.capabilities.keeps_lists and hasattr(client, "members"),
     "put records into a bin": lambda _, client: hasattr(client, "remove"),
     "show its clock": lambda _, client: hasattr(client, "clock_ahead"),
     "keep a field unique, or take ids": lambda kind, _: kind.capabilities.unique_keys,

@@ -42,7 +42,11 @@ KIND = CrmKind(
     objects=MappingProxyType({RecordType.ACCOUNT: (COMPANIES,), RecordType.CONTACT: (CONTACTS,)}),
     owner_field=OWNER_FIELD,
     capabilities=Capabilities(
-        batch_size=100, association_batch_size=1000, several_accounts=True, parent_goes_with=frozenset({Verb.CREATE})
+        batch_size=100,
+        association_batch_size=1000,
+        several_accounts=True,
+        parent_goes_with=frozenset({Verb.CREATE}),
+        keeps_lists=True,
     ),
     settings=HubSpotSettings,
     connect=_connect,

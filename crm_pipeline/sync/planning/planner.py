@@ -157,9 +157,9 @@ class Planner:
         found = listed(self._crm, self._order, known)
         if found.unread:
             planned = left_alone(planned, pd.Series(sorted(found.unread), dtype="str"))
-        name = planned.rows["crm_id"].map(found.outside).astype("str")
-        outside = name.notna() & planned.rows["operation"].ne(Operation.NONE)
-        return undone(planned, outside, error=NotInListException, reason="list: " + name) if outside.any() else planned
+        reason = planned.rows["crm_id"].map(found.outside).astype("str")
+        outside = reason.notna() & planned.rows["operation"].ne(Operation.NONE)
+        return undone(planned, outside, error=NotInListException, reason=reason) if outside.any() else planned
 
     def _known(self, frame: pd.DataFrame) -> Known:
         """What the state says of normalized rows, and whether they may sync."""

@@ -21,7 +21,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import staged_errors
 from crm_pipeline.sync.order import LoadOrder, read
-from crm_pipeline.sync.planning.inclusion import listed
+from crm_pipeline.sync.planning.inclusion import listed_back
 from crm_pipeline.sync.returning import gates
 from crm_pipeline.sync.returning.looking import Looking
 from crm_pipeline.sync.returning.newcomers import MEANT, NEEDED, NEWCOMERS, asked_for, emails_taken, faults, fields_of, matched, outside
@@ -108,7 +108,7 @@ class Arrivals:
 
     def _listed(self, newcomers: pd.DataFrame) -> pd.DataFrame:
         records = newcomers[["crm_id"]].assign(object=no_text(newcomers.index))
-        return outside(newcomers, listed(self._crm, self._order, records))
+        return outside(newcomers, listed_back(self._crm, self._order, records))
 
     def _matched(self, newcomers: pd.DataFrame) -> pd.DataFrame:
         return matched(newcomers, [self._meant(newcomers, key) for key in self._match_keys()])

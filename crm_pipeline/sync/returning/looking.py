@@ -33,7 +33,7 @@ from crm_pipeline.sync.links.usable import account_crm_ids
 from crm_pipeline.sync.merging.fields import Situation, Verdict
 from crm_pipeline.sync.merging.units import PAIRS, Decided, Shown, compared
 from crm_pipeline.sync.order import LoadOrder, objects_of, read
-from crm_pipeline.sync.planning.inclusion import listed
+from crm_pipeline.sync.planning.inclusion import listed_back
 from crm_pipeline.sync.returning import gates
 from crm_pipeline.sync.returning.reasons import PING_PONG, fields_written
 
@@ -130,12 +130,12 @@ class Seen:
 class Looked:
     """What was found of readings. ``unlinked``: CRM ids of those that lead to no record of QBench.
 
-    ``stopped``: those that change nothing, with the record error of each (str). ``read_again``: what was read by ids since ``began``, by
-    the name of the CRM's object (schemas.CHANGED, the fields behind it). ``seen``: all others, None where there are none.
+    ``stopped``: those that change nothing, with the record error of each (str) and its reason (str). ``read_again``: what was read by
+    ids since ``began``, by the name of the CRM's object (schemas.CHANGED, the fields behind it). ``seen``: all others, None for none.
     """
 
     unlinked: list[str]
-    stopped: tuple[Linked, pd.Series]
+    stopped: tuple[Linked, pd.Series, pd.Series]
     read_again: Mapping[str, pd.DataFrame]
     began: datetime
     seen: Seen | None
@@ -167,10 +167,13 @@ class Looking:
             linked, stopped = _with_news(linked, stopped, stale, pd.concat(again.values(), ignore_index=True), began=began)
         counts = stopped.isna()
         seen = self._decided(linked.take(counts)) if counts.any() else None
-        if seen is not None and (left := self._left_lists(seen)).notna().any():
-            stopped = stopped.where(~counts, left.set_axis(stopped.index[counts]).reindex(stopped.index))
-            counts, seen = stopped.isna(), seen.take(left.isna()) if left.isna().any() else None
-        return Looked(unlinked, (linked.take(~counts), stopped[~counts].reset_index(drop=True)), again, began, seen)
+        reasons = no_text(stopped.index)
+        if seen is not None and (left := self._left_lists(seen))["error_type"].notna().any():
+            told = left.set_axis(stopped.index[counts]).reindex(stopped.index)
+            stopped, reasons, stays = stopped.where(~counts, told["error_type"]), told["reason"], left["error_type"].isna()
+            counts, seen = stopped.isna(), seen.take(stays) if stays.any() else None
+        unchanged = linked.take(~counts), *(text[~counts].reset_index(drop=True) for text in (stopped, reasons))
+        return Looked(unlinked, unchanged, again, began, seen)
 
     def edited(self, seen: Seen) -> list[Times]:
         """When persons gave the values that are brought; of each record that brings none, nothing.
@@ -243,12 +246,13 @@ class Looking:
         held = account_crm_ids(self._order.state.accounts.links(connection, ids=customers.unique().tolist()))
         return links["parent_qbench_id"].map(held).astype("str")
 
-    def _left_lists(self, seen: Seen) -> pd.Series:
-        """Of those that change their record of QBench, the record errors (str) of those outside the lists that the integration syncs."""
+    def _left_lists(self, seen: Seen) -> pd.DataFrame:
+        """Of those that change their record of QBench, ``error_type`` and ``reason`` (str) of those outside the lists that come back."""
         records = seen.linked.links[["object", "crm_id"]]
-        found = listed(self._crm, self._order, records[seen.brings])
+        found = listed_back(self._crm, self._order, records[seen.brings])
         errors = dict.fromkeys(found.outside, NotInListException.__name__) | dict.fromkeys(found.unread, CrmFailsOnRecordException.__name__)
-        return records["crm_id"].map(errors).astype("str").where(seen.brings)
+        told = {name: records["crm_id"].map(texts).astype("str") for name, texts in {"error_type": errors, "reason": found.outside}.items()}
+        return pd.DataFrame(told).where(seen.brings)
 
     def _says_nothing(self, linked: Linked) -> pd.Series:
         """Which readings (bool) must be made again: they are older than what was decided last, failed, or lack a field."""

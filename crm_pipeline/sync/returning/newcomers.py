@@ -113,7 +113,8 @@ def faults(newcomers: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
 
 def outside(newcomers: pd.DataFrame, found: Listed) -> pd.DataFrame:
     """Which of these are not in the lists that the integration syncs, or may not be (TOLD)."""
-    told = _tell(_nothing_told(newcomers), newcomers["crm_id"].isin(found.outside.keys()), NotInListException)
+    reason = newcomers["crm_id"].map(found.outside).astype("str")
+    told = _tell(_nothing_told(newcomers), reason.notna(), NotInListException, reason)
     return _tell(told, newcomers["crm_id"].isin(found.unread), CrmFailsOnRecordException)
 
 

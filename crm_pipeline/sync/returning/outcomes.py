@@ -15,9 +15,9 @@ from crm_pipeline.sync.returning.looking import Linked, Seen
 from crm_pipeline.sync.returning.reasons import PING_PONG, written
 
 
-def of_stopped(linked: Linked, error_type: pd.Series) -> pd.DataFrame:
-    """The outcomes (schemas.CHANGE_OUTCOMES) of readings that change nothing, for these record errors (str)."""
-    return _outcomes(linked, error_type, [None] * len(linked), done=Outcome.SKIPPED)
+def of_stopped(linked: Linked, error_type: pd.Series, reasons: pd.Series) -> pd.DataFrame:
+    """The outcomes (schemas.CHANGE_OUTCOMES) of readings that change nothing, for these record errors (str) and reasons (str)."""
+    return _outcomes(linked, error_type, reasons.tolist(), done=Outcome.SKIPPED)
 
 
 def of_unwritten(seen: Seen) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.frames import no_text
 from crm_pipeline.schemas import BASES
 from crm_pipeline.store.bases import save_bases
 from crm_pipeline.store.change_outcomes import save_change_outcomes
@@ -46,7 +47,7 @@ class Storing:
     def stopped(self, linked: Linked, error_type: pd.Series) -> None:
         """Store that these readings change nothing, for these record errors (str)."""
         with self._report.timed("store"), self._store.transaction() as connection:
-            told = self._save(connection, of_stopped(linked, error_type))
+            told = self._save(connection, of_stopped(linked, error_type, no_text(error_type.index)))
         self._report.add(told)
 
     def unwritten(self, seen: Seen) -> None:

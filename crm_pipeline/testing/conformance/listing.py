@@ -19,8 +19,9 @@ LISTED = "Lab customers"
 
 
 def has_lists(crm: Crm) -> bool:
-    """Whether the CRM has lists."""
-    return isinstance(crm, ListsCrm)
+    """Whether the CRM has lists, as it says and as it can be asked."""
+    assert isinstance(crm, ListsCrm) == crm.capabilities.keeps_lists, "`keeps_lists` and the methods `list_id` and `members` go together"
+    return crm.capabilities.keeps_lists
 
 
 def listed(bench: Bench, crm: Crm, record_type: RecordType, crm_ids: Sequence[str], *, name: str = LISTED) -> None:

@@ -99,19 +99,13 @@ def test_list_that_is_not_there_stops_the_load_and_names_those_that_are(hubspot:
         edit(hubspot, listed_only(hubspot, crm_list={"hubspot": "Others"}), 1)
 
 
-def test_crm_without_lists_is_told_so(salesforce: Bench) -> None:
-    spec = salesforce.spec(contacts=None, accounts={"map": LEAN_ACCOUNT_MAP, "only": {"crm_list": {"salesforce": "x"}}})
-    salesforce.given(spec, ACCOUNT, customer(1))
-    salesforce.stage(spec, ACCOUNT, customer(1, 200, comments="new"))
-    with pytest.raises(ConfigurationError, match="Salesforce keeps no lists"):
-        salesforce.load(spec, ACCOUNT, window=LATER)
-
-
 @pytest.mark.parametrize(
     ("only", "said"),
     [
         ({"any": [ONLY, {"field": "status", "is": "x"}]}, "stands in the `only` of accounts or contacts by itself"),
         ({"crm_list": {"hubspott": "x"}}, "is no CRM of this integration"),
+        ({"crm_list": {"salesforce": "x"}}, r"only\.crm_list\.salesforce: Salesforce keeps no lists"),
+        ({"all": [ONLY, {"crm_list": {"salesforce": "x"}}]}, r"only\.all\[1\]\.crm_list\.salesforce: Salesforce keeps no lists"),
         ({"crm_list": {"hubspot": "x"}, "field": "status", "is": "y"}, "a rule is either"),
     ],
 )

@@ -53,16 +53,20 @@ def test_contact_of_a_customer_that_was_deleted_in_qbench_is_not_made(salesforce
     assert (here.shown("contacts"), here.outcome(crm_id)[1]) == ([], "CustomerNotSyncedException")
 
 
-def test_record_outside_the_list_is_not_made_until_it_is_in_it(hubspot: Bench) -> None:
+@pytest.mark.parametrize(
+    ("only", "receive"), [({"crm_list": {"hubspot": "Lab customers"}}, True), (None, {"only_in_list": "Lab customers"})]
+)
+def test_record_outside_the_list_is_not_made_until_it_is_in_it(hubspot: Bench, only: dict[str, Any] | None, receive: object) -> None:
     portal = hubspot.sandbox.portal
     portal.scopes |= {"crm.lists.read"}
     list_id = portal.lists.add("Lab customers", "companies")
-    here = house(hubspot, accounts={"map": LEAN_ACCOUNT_MAP, "only": {"crm_list": {"hubspot": "Lab customers"}}})
+    here = house(hubspot, accounts={"map": LEAN_ACCOUNT_MAP, "only": only}, settings={"receive": receive})
     outside, inside = here.add(ACCOUNT, name="Outside"), here.add(ACCOUNT, name="Inside")
     portal.lists.join(list_id, inside)
     here.bring()
     assert [record["customer_name"] for record in here.shown("customers")] == ["Inside"]
-    assert (here.outcome(outside)[:2], here.outcome(inside)[:2]) == (("skipped", "NotInListException"), ("created", None))
+    assert here.outcome(outside) == ("skipped", "NotInListException", "list: Lab customers")
+    assert here.outcome(inside)[:2] == ("created", None)
 
     portal.lists.join(list_id, outside)
     here.bring()
