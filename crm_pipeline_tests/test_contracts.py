@@ -21,7 +21,7 @@ CONTRACTS = {f"{service}: {call}": form for service, table in contracts().items(
 WRONG: tuple[Any, ...] = ("", " ", [], {}, [None], "x", 7, -1, 1.5, True)
 EXAMPLES: dict[Form, Any] = {
     **{TEXT: "x", COUNT: 0, FLAG: False, ID: "1", ANYTHING: None, qbench.ID: 1},
-    **{sugarcrm.PAIRS: {}, sugarcrm.TABLE: {"name": {}}},
+    **{sugarcrm.PAIRS: {}, sugarcrm.TABLE: {"name": {}}, sugarcrm.NUMBER: 1},
 }
 
 

@@ -283,7 +283,7 @@ class Crm(Protocol):
     def read(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Current values of some fields: columns ``crm_id``, ``parent_crm_id``, the fields, and ``error_type``.
 
-        A record that is gone has no row; one that the CRM fails to read has a row with nothing but its error.
+        In any order. A record that is gone has no row; one that the CRM fails to read has a row with nothing but its error.
         """
         ...
 

@@ -9,22 +9,24 @@ import pytest
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
-from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.testing.bench import Bench
-from crm_pipeline_tests.crms import hubspot_bench, salesforce_bench
+from crm_pipeline_tests.crms import hubspot_bench, salesforce_bench, sugarcrm_bench
 
 BENCHES: Mapping[str, Callable[[Sandbox], Bench]] = {
     "salesforce": salesforce_bench.open_bench,
     "hubspot": hubspot_bench.open_bench,
+    "sugarcrm": sugarcrm_bench.open_bench,
 }
 
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Fresh, empty stand-ins, with their credentials in the environment."""
-    for name, value in SANDBOX_CREDENTIALS.items():
+    for name, value in {**SANDBOX_CREDENTIALS, **SUGARCRM_CREDENTIALS}.items():
         monkeypatch.setenv(name, value)
-    with start_sandbox() as running:
+    with start_sandbox(site=SugarSite()) as running:
         yield running
 
 

@@ -20,6 +20,7 @@ from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.schemas import UNREAD
 from crm_pipeline.testing.batches import Put, associations_of, batch_of, intents_of, valid
 from crm_pipeline.testing.bench import Bench
@@ -36,6 +37,7 @@ BODIES: Mapping[str, Any] = MappingProxyType(
     {
         "salesforce": [{"errorCode": "OF_ITS_OWN", "message": "no"}],
         "hubspot": {"status": "error", "category": "OF_ITS_OWN", "message": "no"},
+        "sugarcrm": {"name": "Access Denied", "number": 40, "description": "no"},
     }
 )
 REFUSALS = (400, 403, 404, 405, 409, 412, 413, 414, 415, 422, 431)
@@ -48,7 +50,15 @@ TRIED_THROUGHOUT = frozenset({"find by email", "upsert", "create"})
 """Paths that are tried in every way; other writes, and what takes many calls, in a few, to save time."""
 
 
-def ways_of(path: str) -> tuple[int | str, ...]:
+ALIKE: Mapping[str, tuple[tuple[int | str, ...], tuple[int | str, ...]]] = {
+    "sugarcrm": ((400, 403, 413, 500, 504, "html", "drop_before"), (403, 500))
+}
+"""Ways of a CRM whose refusals are alike, whatever their status: one of each, and fewer of what is not tried throughout."""
+
+
+def ways_of(path: str, crm: str) -> tuple[int | str, ...]:
+    if crm in ALIKE:
+        return ALIKE[crm][path not in TRIED_THROUGHOUT]
     if path in TRIED_THROUGHOUT:
         return ALL_WAYS
     return FEW_WAYS if path in {*WRITES, *SEARCHED} else USUAL_WAYS
@@ -73,7 +83,9 @@ def fault(bench: Bench, way: int | str, *, holding: str | None = None, showing: 
         return Fault(kind=way, **where)  # type: ignore[arg-type]
     if way == 502:
         return Fault(kind="html", status=way, **where)
-    return Fault(status=way, body=BODIES[bench.kind.name], **where)
+    # SugarCRM tells its own errors with the status of success.
+    own = 200 if bench.kind.name == "sugarcrm" and way == 403 else way
+    return Fault(status=own, body=BODIES[bench.kind.name], **where)
 
 
 @dataclass(frozen=True)
@@ -163,21 +175,31 @@ def intents(bench: Bench, record_type: RecordType) -> Reading:
     match = bench.fields[record_type].match
     sent = {number: valid(bench, record_type, number) for number in range(10, 10 + MANY)}
     with closing(bench.connect(external_key=None)) as crm:
-        crm.write(bench.object(record_type), batch_of(*(Put(number, values) for number, values in sent.items())))
+        results = crm.write(bench.object(record_type), batch_of(*(Put(number, values) for number, values in sent.items())))
+        ids = dict(zip(results["qbench_id"], results["crm_id"], strict=True))
 
     def told(crm: Crm) -> dict[str, str | None]:
         found = crm.resolve_intents(bench.object(record_type), intents_of(*sent.items()))
         return {str(row.qbench_id): "untold" if pd.isna(row.crm_id) else None for row in found.itertuples()}
 
-    return Reading(told, [str(number) for number in sent], str(sent[10 + BAD][match]), shows=record_type is ACCOUNT, key=None)
+    items = [str(number) for number in sent]
+    if bench.kind.capabilities.own_ids:
+        return Reading(told, items, ids[10 + BAD], key=None)
+    return Reading(told, items, str(sent[10 + BAD][match]), shows=record_type is ACCOUNT, key=None)
+
+
+ADD_OWNER: Mapping[str, Callable[[Sandbox, str], str]] = MappingProxyType(
+    {
+        "salesforce": lambda sandbox, name: sandbox.org.add_user(username=name, last_name="Owner"),
+        "hubspot": lambda sandbox, name: sandbox.portal.add_owner(name),
+        "sugarcrm": lambda sandbox, name: cast(SugarSite, sandbox.site).add_user(name, last_name="Owner"),
+    }
+)
 
 
 def owners(bench: Bench, sandbox: Sandbox, *, by: Literal["name", "id"]) -> Reading:
     names = [f"owner{number}@example.com" for number in range(10, 10 + MANY)]
-    if bench.kind.name == "hubspot":
-        ids = [sandbox.portal.add_owner(name) for name in names]
-    else:
-        ids = [sandbox.org.add_user(username=name, last_name="Owner") for name in names]
+    ids = [ADD_OWNER[bench.kind.name](sandbox, name) for name in names]
     users = names if by == "name" else ids
 
     def told(crm: Crm) -> dict[str, str | None]:
@@ -237,7 +259,7 @@ def test_record_on_which_a_reading_fails_is_named_and_the_others_are_read(bench:
     with closing(reading.connect(bench)) as crm:
         assert reading.call(crm) == dict.fromkeys(reading.items)
         usual = len(journal.calls())
-    for way in ways_of(path):
+    for way in ways_of(path, bench.kind.name):
         faults.clear()
         with closing(reading.connect(bench)) as crm:
             crm.organization()
@@ -254,7 +276,7 @@ def test_record_on_which_a_reading_fails_is_named_and_the_others_are_read(bench:
 @pytest.mark.parametrize("path", READINGS)
 def test_service_that_fails_on_every_reading_is_down_after_a_few_calls(bench: Bench, sandbox: Sandbox, path: str) -> None:
     reading, journal, faults = READINGS[path](bench, sandbox), bench.journal, bench.faults
-    for way in ways_of(path)[::2]:
+    for way in ways_of(path, bench.kind.name)[::2]:
         faults.clear()
         with closing(reading.connect(bench)) as crm:
             crm.organization()
@@ -269,8 +291,8 @@ def test_service_that_fails_on_every_reading_is_down_after_a_few_calls(bench: Be
 def test_each_record_is_open_by_itself_where_a_reading_fails_on_all_of_them(bench: Bench, sandbox: Sandbox, path: str) -> None:
     reading, faults = READINGS[path](bench, sandbox), bench.faults
     marks = {"find by key": "key-", "find by email": "person", "find by name": "aboratory ", "owners by name": "@example.com"}
-    # Ids begin alike.
-    mark = marks.get(path, reading.items[BAD][:9])
+    # Ids begin alike, but for random UUIDs, which are of version 4.
+    mark = marks.get(path, "-4" if "-4" in reading.items[BAD] else reading.items[BAD][:9])
     with closing(reading.connect(bench)) as crm:
         crm.organization()
         faults.add(fault(bench, 500, showing=mark) if reading.shows else fault(bench, 500, holding=mark))
@@ -314,12 +336,16 @@ WRITES = ("upsert", "update", "create", "association")
 @pytest.mark.parametrize("kind", WRITES)
 def test_record_for_which_a_write_is_refused_or_fails_is_named_and_the_others_arrive(bench: Bench, kind: str) -> None:
     call, poison = written(bench, kind)
-    for way in REFUSALS if kind == "create" else ways_of(kind):
+    for way in REFUSALS if kind == "create" and bench.kind.name not in ALIKE else ways_of(kind, bench.kind.name):
         bench.faults.clear()
         bench.faults.add(fault(bench, way, holding=poison))
         with closing(bench.connect()) as crm:
             told = call(crm)
-            made_calls = sum(crm.calls.snapshot().values())
+            calls = crm.calls.snapshot()
+            # A CRM that refuses nothing is looked at after each write, and asked before what its fields take.
+            made_calls = sum(calls.values()) - (0 if bench.kind.capabilities.validates else calls["read"] + calls["describe"])
+            # Of a new record's id of ours: what was made in an earlier way is there, so that its create fails and goes as an update.
+            made_calls //= 1 + bench.kind.capabilities.own_ids
         assert {number for number, error in told.items() if error} == {str(BAD)}, way
         assert len(told) == MANY, way
         assert made_calls <= 1 + ATTEMPTS + 2 * math.log2(MANY) + 2, way
@@ -385,8 +411,8 @@ def test_service_that_fails_on_every_page_of_a_scan_is_down_after_a_few_calls(be
         assert sum(crm.calls.snapshot().values()) <= ATTEMPTS + 4
 
 
-def test_whether_any_record_has_a_value_is_told_where_the_crm_fails_on_the_one_it_would_show(bench: Bench, sandbox: Sandbox) -> None:
-    crm_id = fill(bench, sandbox, bad=[0])[0]
+def test_whether_any_record_has_a_value_is_told_where_the_crm_fails_on_the_one_it_would_show(bench: Bench) -> None:
+    crm_id = bench.add(ACCOUNT, valid(bench, ACCOUNT))
     bench.faults.add(replace(fault(bench, 500), returning=f'"{crm_id}"'))
     with closing(bench.connect()) as crm:
         assert crm.has_values(bench.object(ACCOUNT), bench.fields[ACCOUNT].match)

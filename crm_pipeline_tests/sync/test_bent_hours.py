@@ -137,10 +137,10 @@ def hour_of(stories: Stories, crm: str) -> Iterator[Hour]:
         yield Hour(bench)
 
 
-def bends_of(number: int, answer: Any) -> list[Bend]:
+def bends_of(number: int, answer: Any, *, crm: str) -> list[Bend]:
     """The ways to bend an answer: each member that is read, unless a record may lack it."""
     of_qbench = isinstance(answer, dict) and "data" in answer
-    read = [way for way in ways(answer, free=FREE) if (not READ.isdisjoint(way[-1:]) if of_qbench else is_read(way))]
+    read = [way for way in ways(answer, free=FREE) if (not READ.isdisjoint(way[-1:]) if of_qbench else is_read(way, crm))]
     return [Bend(number, way, value) for way in read if way[-1] not in NULLABLE for value in others(member(answer, way))]
 
 
@@ -148,7 +148,7 @@ def bends_of(number: int, answer: Any) -> list[Bend]:
 def undisturbed(request: pytest.FixtureRequest, stories: Stories) -> Undisturbed:
     with hour_of(stories, request.param) as hour, recorded(hour.bench.sandbox.faults) as answers:
         assert hour.run()
-        bends = [bends_of(number, answer) for number, answer in enumerate(answers)]
+        bends = [bends_of(number, answer, crm=request.param) for number, answer in enumerate(answers)]
         return Undisturbed(request.param, hour.ended(), [*filter(None, bends)])
 
 

@@ -47,8 +47,8 @@ def edits(reader: Reader, crm_object: CrmObject, crm_ids: Sequence[str], fields:
     return EDITS.build(frame.assign(edited_at=_moments(frame["edited_at"])))
 
 
-def _frame(records: Sequence[Record], failed: set[str], *, key: str | None, fields: Sequence[str]) -> pd.DataFrame:
-    rows: list[Record] = [*records, *({"id": crm_id} for crm_id in sorted(failed))]
+def _frame(records: Sequence[Record], failed: Sequence[str | None], *, key: str | None, fields: Sequence[str]) -> pd.DataFrame:
+    rows: list[Record] = [*records, *({"id": crm_id} for crm_id in failed)]
 
     def texts(name: str | None) -> pd.Series:
         return pd.Series([row.get(name) if name else None for row in rows], dtype="str")

@@ -18,8 +18,9 @@ from crm_pipeline.crms.sugarcrm.contracts import FIELD, FIELDS
 from crm_pipeline.crms.sugarcrm.fields import crm_fields
 from crm_pipeline.crms.sugarcrm.own_ids import own_ids
 from crm_pipeline.crms.sugarcrm.owners import find_owners
+from crm_pipeline.crms.sugarcrm.queries import has_id
 from crm_pipeline.crms.sugarcrm.queries import since as from_then_on
-from crm_pipeline.crms.sugarcrm.reading import DELETED, PARENT, Reader
+from crm_pipeline.crms.sugarcrm.reading import DELETED, PARENT, Reader, is_deleted
 from crm_pipeline.crms.sugarcrm.settings import SugarSettings
 from crm_pipeline.crms.sugarcrm.transport import Transport
 from crm_pipeline.crms.sugarcrm.values import TRUE
@@ -96,7 +97,7 @@ class SugarCrm:
         """Ids of records that were deleted since then; whether they were merged away SugarCRM does not tell."""
         where = [f"{crm_object.name.lower()}.deleted = 1", from_then_on(crm_object.name, since)]
         pages = self._reader.all(crm_object, [], where=where, include="live and deleted")
-        return [record["id"] for records, _ in pages for record in records if record.get(DELETED)]
+        return [record["id"] for records, _ in pages for record in records if is_deleted(record)]
 
     def changed(
         self, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime
@@ -159,10 +160,15 @@ class SugarCrm:
 
     def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records that these creates (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``; their ids tell."""
-        prefix = self._settings.external_key_prefix
-        ids = {one: int(qbench_id) for qbench_id in intents["qbench_id"] for one in own_ids(crm_object, f"{prefix}{qbench_id}")}
-        there, failed = self._reader.by_ids(crm_object, list(ids), [])
-        found = [(ids[crm_id], crm_id) for crm_id in there] + [(ids[crm_id], None) for crm_id in sorted(failed)]
+        keys = {f"{self._settings.external_key_prefix}{qbench_id}": int(qbench_id) for qbench_id in intents["qbench_id"]}
+        ids = {one: qbench_id for key, qbench_id in keys.items() for one in own_ids(crm_object, key)}
+
+        def condition(part: Sequence[str]) -> str:
+            return has_id(crm_object, (one for key in part for one in own_ids(crm_object, key)))
+
+        there, failed = self._reader.of_each(crm_object, list(keys), [], condition=condition)
+        found = [(ids[record["id"]], record["id"]) for record in there if record["id"] in ids]
+        found += [(keys[key], None) for key in sorted(failed)]
         return pd.DataFrame(
             {
                 "qbench_id": pd.Series([qbench_id for qbench_id, _ in found], dtype="int64"),

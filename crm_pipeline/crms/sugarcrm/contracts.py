@@ -7,19 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from crm_pipeline.contracts import ANYTHING, ID, OBJECT, TEXT, Form, May, Members, One, Rows
 
-PAIRS = One("an object, or an empty list", lambda value: isinstance(value, dict) or value == [])
-"""Names and values; PHP shows an empty table as a list."""
+
+def _is_named(pair: object) -> bool:
+    return isinstance(pair, dict) and {"name", "value"} <= pair.keys() and not any(isinstance(one, dict | list) for one in pair.values())
+
+
+PAIRS = One(
+    "an object of names and values, or an empty list",
+    lambda value: value == [] or (isinstance(value, dict) and all(map(_is_named, value.values()))),
+)
+"""PHP shows an empty table as a list."""
+
+NUMBER = One("a number of entries", lambda value: not isinstance(value, bool) and str(value).isdecimal())
 
 TABLE = One("an object with members", lambda value: isinstance(value, dict) and bool(value))
+
+
+def _counted(answer: Mapping[str, Any]) -> str | None:
+    """An answer that was cut short must not pass for one in which records are missing."""
+    told, ids = int(answer["result_count"]), [entry["id"] for entry in answer["entry_list"]]
+    if told != len(ids):
+        return f"result_count is {told}, and entry_list holds {len(ids)} entries"
+    return None if len(set(ids)) == told else "entry_list holds an id twice"
+
 
 REFUSAL = Members({"name": TEXT, "number": ID, "description": May(ANYTHING, absent="the name says enough")})
 SESSION = Members({"id": TEXT, "name_value_list": May(OBJECT, absent="who signed in is not known")})
 SERVER = Members({"gmt_time": TEXT})
-ENTRIES = Members({"entry_list": Rows(Members({"id": TEXT, "name_value_list": PAIRS}))})
+ENTRIES = Members({"result_count": NUMBER, "entry_list": Rows(Members({"id": TEXT, "name_value_list": PAIRS}))}, rule=_counted)
 SAVED = Members({"ids": Rows(ANYTHING)})
+"""Rows that the user may not save are left out, so that their number tells nothing."""
 RELATED = Members({"created": ID, "failed": ID, "deleted": ID})
 FIELDS = Members({"module_fields": TABLE})
 FIELD = Members(

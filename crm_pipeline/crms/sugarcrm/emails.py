@@ -13,7 +13,7 @@ from crm_pipeline.crms.sugarcrm.contracts import ENTRIES, RELATED, SAVED
 from crm_pipeline.crms.sugarcrm.queries import one_of
 from crm_pipeline.crms.sugarcrm.reading import PAGE
 from crm_pipeline.crms.sugarcrm.transport import Arguments, Transport
-from crm_pipeline.crms.sugarcrm.values import told
+from crm_pipeline.crms.sugarcrm.values import name_values
 from crm_pipeline.letters import lowered
 
 MODULE, LINK, ADDRESS, FOLDED = "EmailAddresses", "email_addresses", "email_address", "email_address_caps"
@@ -47,7 +47,7 @@ class Emails:
         query = one_of(f"{LINK}.{FOLDED}", dict.fromkeys(one.upper() for one in addresses))
         arguments: Arguments = (MODULE, query, "id", 0, ["id", ADDRESS, FOLDED], [], PAGE, 0, False)
         answer = self.transport.ask("get_entry_list", *arguments, label="read", holds=ENTRIES)
-        return {str(told(entry["name_value_list"]).get(ADDRESS) or "").upper(): str(entry["id"]) for entry in answer["entry_list"]}
+        return {str(name_values(entry["name_value_list"]).get(ADDRESS) or "").upper(): str(entry["id"]) for entry in answer["entry_list"]}
 
     def _relate(self, addresses: Mapping[str, str], *, primary: bool) -> None:
         """Give records an address as their main one, or take it from them; again changes nothing."""

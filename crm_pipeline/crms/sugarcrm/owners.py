@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from crm_pipeline.crms.sugarcrm import RECORD_ID
 from crm_pipeline.crms.sugarcrm.contracts import ENTRIES
 from crm_pipeline.crms.sugarcrm.queries import has_one_of_emails, one_of
-from crm_pipeline.crms.sugarcrm.reading import PAGE
+from crm_pipeline.crms.sugarcrm.reading import PAGE, answers
 from crm_pipeline.crms.sugarcrm.transport import Arguments, Transport
-from crm_pipeline.crms.sugarcrm.values import read, told
+from crm_pipeline.crms.sugarcrm.values import name_values, read
 from crm_pipeline.halving import read_in_halves
 from crm_pipeline.letters import lowered
 from crm_pipeline.schemas import UNREAD
@@ -25,11 +25,11 @@ def find_owners(transport: Transport, users: Sequence[str]) -> list[dict[str, st
     def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, str | None]]:
         arguments: Arguments = (MODULE, _named(part), "id", 0, FIELDS, [], PAGE, 0, False)
         answer = transport.ask("get_entry_list", *arguments, label="read", holds=ENTRIES, repeatable=not again, divisible=len(part) > 1)
-        entries = (told(entry["name_value_list"]) | {"id": entry["id"]} for entry in answer["entry_list"])
+        entries = (name_values(entry["name_value_list"]) | {"id": entry["id"]} for entry in answer["entry_list"])
         return [{name: read(entry.get(name), "text") for name in FIELDS} for entry in entries]
 
-    answers, failed = read_in_halves([users] if users else [], send, is_up=transport.is_up)
-    found = [user for answer in answers for user in answer]
+    told, failed = read_in_halves([users] if users else [], send, is_up=lambda: answers(transport, MODULE))
+    found = [user for part in told for user in part]
     return [_owner(user, found, unread=user in failed) for user in users]
 
 

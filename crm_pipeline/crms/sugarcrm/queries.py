@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.sugarcrm.values import MOMENT
@@ -39,6 +40,16 @@ def quoted(value: str) -> str:
 def one_of(name: str, values: Iterable[str]) -> str:
     """That a column is one of these values, one at least."""
     return f"{name} IN ({', '.join(map(quoted, values))})"
+
+
+def has_id(crm_object: CrmObject, ids: Iterable[str]) -> str:
+    """That a record has one of these ids, one at least."""
+    return one_of(f"{table(crm_object.name)}.id", ids)
+
+
+def of_none(module: str) -> tuple[Any, ...]:
+    """The arguments of get_entry_list that ask for none of a module's records."""
+    return (module, one_of(f"{table(module)}.id", [""]), "id", 0, ["id"], [], 1, 0, False)
 
 
 def has_value(crm_object: CrmObject, field: str) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Literal
 
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.sugarcrm import CONTACTS, RECORD_ID
+from crm_pipeline.crms.sugarcrm import CONTACTS
 from crm_pipeline.crms.sugarcrm.contracts import ENTRIES
-from crm_pipeline.crms.sugarcrm.queries import after_id, equals_one_of, has_value, one_of, table
+from crm_pipeline.crms.sugarcrm.queries import after_id, equals_one_of, has_id, has_value, of_none
 from crm_pipeline.crms.sugarcrm.transport import Transport
-from crm_pipeline.crms.sugarcrm.values import read, told
+from crm_pipeline.crms.sugarcrm.values import TRUE, name_values, read
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
 from crm_pipeline.halving import may_be_of_one, read_in_halves
 from crm_pipeline.letters import lowered
@@ -28,6 +29,8 @@ PAGE = 1000
 """Records of one page; 5,000 are the most that were seen to come."""
 
 Include = Literal["live", "live and deleted"]
+Entry = dict[str, Any]
+"""A record as it is answered."""
 Record = dict[str, Any]
 """A record's id, and its fields as texts, None for a blank one."""
 
@@ -43,11 +46,15 @@ class Reader:
     def by_ids(
         self, crm_object: CrmObject, ids: Sequence[str], fields: Sequence[str], *, include: Include = "live"
     ) -> tuple[dict[str, Record], set[str]]:
-        """The records of these ids that there are, by id, and the ids on which SugarCRM fails."""
-        asked = [one for one in dict.fromkeys(ids) if RECORD_ID.fullmatch(one)]
-        name = f"{table(crm_object.name)}.id"
-        records, failed = self._of_each(crm_object, asked, fields, condition=lambda part: one_of(name, part), include=include)
-        return {record["id"]: record for record in records}, failed
+        """The records of these ids that there are, by id, and the ids on which SugarCRM fails. Raises ServiceError."""
+        records, failed = self.of_each(
+            crm_object, list(dict.fromkeys(ids)), fields, condition=lambda part: has_id(crm_object, part), include=include
+        )
+        found = {record["id"]: record for record in records}
+        if {one.lower() for one in found} - {one.lower() for one in ids}:
+            # A record that is read in the place of another would make that one a deleted one.
+            raise self.transport.unexpected("answered get_entry_list with records that were not asked for")
+        return found, failed
 
     def find(self, crm_object: CrmObject, field: str, values: Sequence[str]) -> pd.DataFrame:
         """Records whose field equals one of the values (schemas.FOUND). Keys count as they are written, everything else without case.
@@ -60,7 +67,7 @@ class Reader:
             return equals_one_of(crm_object, field, part)
 
         folded = _as_it_is if field == self.key else _folded
-        records, failed = self._of_each(crm_object, asked, self._found_fields(crm_object, field), condition=condition)
+        records, failed = self.of_each(crm_object, asked, self._found_fields(crm_object, field), condition=condition)
         by_value: dict[str, list[Record]] = {}
         for record in records:
             by_value.setdefault(folded(str(record.get(field) or "")), []).append(record)
@@ -76,33 +83,38 @@ class Reader:
             yield FOUND.build(pd.DataFrame(rows, columns=FOUND.names))
 
     def has_values(self, crm_object: CrmObject, field: str) -> bool:
-        """Whether any record has a value in the field."""
-        return bool(self.page(crm_object, [], where=[has_value(crm_object, field)], rows=1))
+        """Whether any record has a value in the field; it has, where SugarCRM fails on the one that it would show."""
+        try:
+            return bool(self.page(crm_object, [], where=[has_value(crm_object, field)], rows=1))
+        except ServiceError as error:
+            if may_be_of_one(error) and answers(self.transport, crm_object.name):
+                return True
+            raise
 
     def all(
         self, crm_object: CrmObject, fields: Sequence[str], *, where: Sequence[str], include: Include = "live"
-    ) -> Iterator[tuple[list[Record], set[str]]]:
-        """The records that meet the conditions, page by page in the order of their ids, and the ids of those on which SugarCRM fails.
+    ) -> Iterator[tuple[list[Record], list[str | None]]]:
+        """The records that meet the conditions, page by page in the order of their ids, and those on which SugarCRM fails: their ids.
 
-        None comes twice, nor is left out for what changes meanwhile. Where a page fails for a record's sake, its ids are read first.
+        None comes twice, nor is left out for what changes meanwhile. Where a page fails for a record's sake, it is read in parts, some
+        two calls for each halving; the record's id is null where SugarCRM does not even show that, and it may be told twice.
         """
-        last: list[str] = []
+        after: str | None = None
         while True:
-            conditions = [*where, *last]
+            conditions = [*where, *([] if after is None else [after_id(crm_object.name, after)])]
             try:
-                page, failed = self.page(crm_object, fields, where=conditions, rows=PAGE, include=include), set[str]()
-                ids = [record["id"] for record in page]
+                page, failed = self.page(crm_object, fields, where=conditions, rows=PAGE, include=include), dict[int, Entry | None]()
             except ServiceError as error:
-                if not may_be_of_one(error):
+                if not (may_be_of_one(error) and answers(self.transport, crm_object.name)):
                     raise
-                ids = [record["id"] for record in self.page(crm_object, [], where=conditions, rows=PAGE, include=include)]
-                found, failed = self.by_ids(crm_object, ids, fields, include=include)
-                page = list(found.values())
-            if ids:
-                yield page, failed
-            if len(ids) < PAGE:
+                page, failed = self._in_parts(crm_object, fields, conditions, include=include)
+            if page and page[-1]["id"] == after:
+                raise self.transport.unexpected("answered get_entry_list with a page that leads to itself")
+            if page or failed:
+                yield self._records(crm_object, page, fields), [None if entry is None else entry["id"] for entry in failed.values()]
+            if not page or len(page) + len(failed) < PAGE:
                 return
-            last = [after_id(crm_object.name, ids[-1])]
+            after = page[-1]["id"]
 
     def page(
         self,
@@ -111,11 +123,12 @@ class Reader:
         *,
         where: Sequence[str],
         rows: int,
+        skip: int = 0,
         include: Include = "live",
         repeatable: bool = True,
         divisible: bool = False,
-    ) -> list[Record]:
-        """The first records, in the order of their ids, that meet the conditions. Raises ServiceError."""
+    ) -> list[Entry]:
+        """The first entries, in the order of their ids, that meet the conditions, but for those to skip. Raises ServiceError."""
         asked = list(dict.fromkeys(["id", *([DELETED] if include != "live" else []), *fields]))
         answer = self.transport.ask(
             "get_entry_list",
@@ -123,7 +136,7 @@ class Reader:
             " AND ".join(where),
             # With the table before it the order would be none at all.
             "id",
-            0,
+            skip,
             asked,
             [],
             rows,
@@ -134,10 +147,12 @@ class Reader:
             repeatable=repeatable,
             divisible=divisible,
         )
-        kinds = self.kinds(crm_object)
-        return [_record(entry, kinds) for entry in answer["entry_list"]]
+        entries: list[Entry] = answer["entry_list"]
+        if include != "live" and any(DELETED not in entry["name_value_list"] for entry in entries):
+            raise self.transport.unexpected(f"answered get_entry_list, but not whether a record is {DELETED}")
+        return entries
 
-    def _of_each(
+    def of_each(
         self,
         crm_object: CrmObject,
         values: Sequence[str],
@@ -146,12 +161,12 @@ class Reader:
         condition: Callable[[Sequence[str]], str],
         include: Include = "live",
     ) -> tuple[list[Record], set[str]]:
-        """The records that meet the condition on one of the values, and the values on which SugarCRM fails."""
+        """The records that meet the condition on one of the values, and the values on which SugarCRM fails. Raises ServiceError."""
 
-        def send(part: Sequence[str], /, *, again: bool) -> list[Record]:
+        def send(part: Sequence[str], /, *, again: bool) -> list[Entry]:
             where = [condition(part)]
             divisible, repeatable = len(part) > 1, not again
-            found: list[Record] = []
+            found: list[Entry] = []
             while True:
                 page = self.page(
                     crm_object,
@@ -162,13 +177,44 @@ class Reader:
                     repeatable=repeatable,
                     divisible=divisible,
                 )
+                if page and found and page[-1]["id"] == found[-1]["id"]:
+                    raise self.transport.unexpected("answered get_entry_list with a page that leads to itself")
                 found += page
                 if len(page) < PAGE:
                     return found
 
         portions = (values[start : start + AT_ONCE] for start in range(0, len(values), AT_ONCE))
-        answers, failed = read_in_halves(portions, send, is_up=self.transport.is_up)
-        return list(chain.from_iterable(answers)), set(failed)
+        told, failed = read_in_halves(portions, send, is_up=lambda: answers(self.transport, crm_object.name))
+        return self._records(crm_object, list(chain.from_iterable(told)), fields), set(failed)
+
+    def _in_parts(
+        self, crm_object: CrmObject, fields: Sequence[str], where: Sequence[str], *, include: Include
+    ) -> tuple[list[Entry], dict[int, Entry | None]]:
+        """A page in as many calls as it takes, and what is known of the records, by their places, on which SugarCRM fails."""
+
+        def part(places: Sequence[int], of: Sequence[str], *, again: bool) -> list[Entry]:
+            size, skip = len(places), places[0]
+            return self.page(crm_object, of, where=where, rows=size, skip=skip, include=include, repeatable=not again, divisible=size > 1)
+
+        def send(places: Sequence[int], /, *, again: bool) -> tuple[int, list[Entry]]:
+            return places[0], part(places, fields, again=again)
+
+        def bare(place: int) -> Entry | None:
+            try:
+                return next(iter(part([place], [], again=True)), None)
+            except ServiceError as error:
+                if may_be_of_one(error):
+                    return None
+                raise
+
+        told, failed = read_in_halves([range(PAGE)], send, is_up=lambda: answers(self.transport, crm_object.name))
+        entries = [entry for _, found in sorted(told, key=itemgetter(0)) for entry in found]
+        return entries, {place: bare(place) for place in sorted(failed)}
+
+    def _records(self, crm_object: CrmObject, entries: Sequence[Entry], fields: Sequence[str]) -> list[Record]:
+        """The entries in our own form. For their fields the module is described, once: that it cannot be is no record's fault."""
+        kinds = self.kinds(crm_object) if entries and fields else {}
+        return [_record(entry, kinds) for entry in entries]
 
     def _found_fields(self, crm_object: CrmObject, field: str) -> list[str]:
         return [field, *([self.key] if self.key else []), *([PARENT] if crm_object.record_type == CONTACTS.record_type else [])]
@@ -178,8 +224,22 @@ class Reader:
         return {"value": value, "crm_id": record["id"], "key": key, "parent_crm_id": record.get(PARENT)}
 
 
+def answers(transport: Transport, module: str) -> bool:
+    """Whether SugarCRM answers now, asked once for none of the module's records: what the user may not see it refuses then, too."""
+    try:
+        transport.ask("get_entry_list", *of_none(module), label="read", holds=ENTRIES, repeatable=False)
+    except ServiceError:
+        return False
+    return True
+
+
+def is_deleted(record: Record) -> bool:
+    """Whether a record, which was read with the deleted ones, is deleted."""
+    return record[DELETED] in (TRUE, "true")
+
+
 def _record(entry: Mapping[str, Any], kinds: Mapping[str, str]) -> Record:
-    held = {name: read(value, kinds.get(name, "text")) for name, value in told(entry["name_value_list"]).items()}
+    held = {name: read(value, kinds.get(name, "text")) for name, value in name_values(entry["name_value_list"]).items()}
     return {**held, "id": str(entry["id"])}
 
 

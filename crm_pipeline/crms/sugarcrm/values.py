@@ -44,9 +44,9 @@ def read(value: object, kind: str) -> str | None:
     return _READ.get(kind, _as_it_is)(text) if text else None
 
 
-def told(pairs: Any) -> dict[str, Any]:
+def name_values(pairs: Any) -> dict[str, Any]:
     """The names and values of an entry as they came; PHP shows an empty table as a list."""
-    return {name: pair.get("value") for name, pair in pairs.items() if isinstance(pair, Mapping)} if isinstance(pairs, Mapping) else {}
+    return {name: pair["value"] for name, pair in pairs.items()} if pairs else {}
 
 
 def same(sent: str, held: str | None) -> bool:

@@ -22,9 +22,9 @@ from crm_pipeline.crms.sugarcrm.contracts import SAVED
 from crm_pipeline.crms.sugarcrm.emails import Emails, same_email
 from crm_pipeline.crms.sugarcrm.own_ids import AT_ONCE, own_ids
 from crm_pipeline.crms.sugarcrm.queries import EMAIL
-from crm_pipeline.crms.sugarcrm.reading import DELETED, PARENT, Reader, Record
+from crm_pipeline.crms.sugarcrm.reading import PARENT, Reader, Record, is_deleted
 from crm_pipeline.crms.sugarcrm.transport import Label, Transport
-from crm_pipeline.crms.sugarcrm.values import MOMENT, TRUE, read, same, wire
+from crm_pipeline.crms.sugarcrm.values import MOMENT, read, same, wire
 from crm_pipeline.errors import (
     CrmFailsOnRecordException,
     DeletedInCrmException,
@@ -188,7 +188,7 @@ class _Work:
             )
             open_rows = {place: count + AT_ONCE for place, count in open_rows.items()}
             for place, some in ids.items():
-                free = next((one for one in some if one not in there or not _is_deleted(there[one])), None)
+                free = next((one for one in some if one not in there or not is_deleted(there[one])), None)
                 if free is not None:
                     del open_rows[place]
                     if free not in failed:
@@ -210,7 +210,6 @@ class _Work:
         ids = [target.crm_id for _, target in written]
         try:
             held, failed = reader.by_ids(self.crm_object, ids, fields, include="live and deleted")
-            emails = Emails(self.writer.transport, self.crm_object)
             changed = {
                 target.crm_id: row.values[EMAIL]
                 for row, target in written
@@ -218,8 +217,8 @@ class _Work:
                 and _is_live(held.get(target.crm_id))
                 and not same_email(row.values[EMAIL], held[target.crm_id].get(EMAIL))
             }
+            failed |= self._change_emails(changed, held)
             if changed:
-                emails.change(changed, {crm_id: held[crm_id].get(EMAIL) for crm_id in changed})
                 now, failing = reader.by_ids(self.crm_object, list(changed), [EMAIL])
                 held = {crm_id: {**record, EMAIL: now[crm_id].get(EMAIL)} if crm_id in now else record for crm_id, record in held.items()}
                 failed |= failing
@@ -233,6 +232,16 @@ class _Work:
             else _result(row, target, held.get(target.crm_id), kinds=kinds, was_named=target.crm_id in named)
             for row, target in written
         ]
+
+    def _change_emails(self, wanted: Mapping[str, str], held: Mapping[str, Record]) -> set[str]:
+        """Give these records, by id, their new addresses; the ids of those on which SugarCRM fails. Raises ServiceError."""
+        emails, transport = Emails(self.writer.transport, self.crm_object), self.writer.transport
+
+        def send(part: Sequence[str], /, *, again: bool) -> None:  # noqa: ARG001 - the same again changes nothing
+            emails.change({crm_id: wanted[crm_id] for crm_id in part}, {crm_id: held[crm_id].get(EMAIL) for crm_id in part})
+
+        parts = in_halves(list(wanted), send, repeatable=True, is_up=transport.is_up)
+        return {part.item for part in parts if isinstance(part, Alone)}
 
 
 def _entry(row: Row, target: Target) -> list[Result]:
@@ -280,11 +289,7 @@ def _failed(row: Row, error: type[RecordError], *, code: str | None = None, ids:
 
 
 def _is_live(record: Record | None) -> bool:
-    return record is not None and not _is_deleted(record)
-
-
-def _is_deleted(record: Record) -> bool:
-    return record.get(DELETED) in (TRUE, "true")
+    return record is not None and not is_deleted(record)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -8,20 +8,10 @@ from contextlib import ExitStack, closing
 import pytest
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.sandbox.credentials import SUGARCRM_CREDENTIALS
-from crm_pipeline.sandbox.sandbox import Sandbox, start_sandbox
+from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.crms import sugarcrm_bench
-
-
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Fresh, empty stand-ins, SugarCRM's among them."""
-    for name, value in SUGARCRM_CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    with start_sandbox(site=SugarSite()) as running:
-        yield running
 
 
 @pytest.fixture
