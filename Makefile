@@ -12,10 +12,10 @@ help: ## List the chores
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 demo: $(INSTALLED) ## Watch customers and contacts arrive in both CRMs
-	@$(BIN)/crm-pipeline demo
+	@$(BIN)/crm-pipeline demo $(addprefix --crm ,$(CRM))
 
 dev: $(INSTALLED) ## The same, and stay up with the Dagster UI
-	@$(BIN)/crm-pipeline dev
+	@$(BIN)/crm-pipeline dev $(addprefix --crm ,$(CRM))
 
 test: $(INSTALLED) ## Run the tests
 	@$(BIN)/python -m pytest -n 4

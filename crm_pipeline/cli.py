@@ -77,27 +77,32 @@ def _require_free(port: int, option: str) -> None:
         raise click.BadParameter(f"port {port} cannot be used ({error.strerror}); name another", param_hint=option) from None
 
 
+further_crm = click.option("--crm", type=click.Choice(["sugarcrm"]), help="A CRM that joins Salesforce and HubSpot.")
+
+
 @main.command()
+@further_crm
 @_needs_extras()
-def demo() -> None:
+def demo(*, crm: str | None) -> None:
     """Show a first load and hourly runs, out and back, on the sandbox, through Dagster, in about a minute."""
     from crm_pipeline.sandbox.demo import demo_console, demo_environment, play
 
     console = demo_console()
-    with demo_environment(console) as running:
+    with demo_environment(console, sugarcrm=crm == "sugarcrm") as running:
         play(running)
     console.print("Everything was temporary. [bold]make dev[/] (or crm-pipeline dev) does the same and stays up with the Dagster UI.")
 
 
 @main.command()
 @click.option("--port", type=PORT, default=3000, show_default=True, help="Port of the Dagster UI.")
+@further_crm
 @_needs_extras()
-def dev(*, port: int) -> None:
+def dev(*, port: int, crm: str | None) -> None:
     """Do what demo does and stay up with `dagster dev`, for looking around in the Dagster UI."""
     from crm_pipeline.sandbox.demo import demo_console, demo_environment, play, stay_up
 
     _require_free(port, "--port")
-    with demo_environment(demo_console()) as running:
+    with demo_environment(demo_console(), sugarcrm=crm == "sugarcrm") as running:
         play(running)
         stay_up(running, port=port)
 
@@ -108,7 +113,7 @@ def dev(*, port: int) -> None:
     "--salesforce-port", type=PORT_OR_ANY, default=8602, show_default=True, help="Port of the Salesforce stand-in; 0 is any free one."
 )
 @click.option("--hubspot-port", type=PORT_OR_ANY, default=8603, show_default=True, help="Port of the HubSpot stand-in; 0 is any free one.")
-@click.option("--crm", type=click.Choice(["sugarcrm"]), help="A CRM whose stand-in runs beside those three.")
+@further_crm
 @click.option(
     "--sugarcrm-port",
     type=PORT_OR_ANY,

@@ -30,8 +30,9 @@ from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.local.guardian import Guardian, guardian
 from crm_pipeline.model import Outcome, RecordType
-from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, seeded_sandbox
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS, Sandbox, seeded_sandbox
 from crm_pipeline.sandbox.server import HOST, reached_directly
+from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.store.database import URL_VARIABLE, Store
 from crm_pipeline.store.embedded import embedded_postgres
 
@@ -39,7 +40,7 @@ INTEGRATION = "demo"
 JOB = "demo__sync"
 JOB_BACK = "demo__from_crms"
 FED = ("hubspot", "salesforce")
-"""The CRMs that the demo feeds."""
+"""The CRMs that the demo feeds, whoever else joins them."""
 DEFINITIONS = "crm_pipeline.sandbox.definitions"
 SEED = 7
 CUSTOMERS, CONTACTS = 200, 600
@@ -81,6 +82,11 @@ class Demo:
     clock: Clock
 
     @property
+    def fed(self) -> Mapping[str, CrmKind]:
+        """The CRMs that it feeds, by name."""
+        return {name: crm_kinds()[name] for name in (*FED, *(["sugarcrm"] if self.sandbox.site else []))}
+
+    @property
     def first_partition(self) -> str:
         """Everything up to the end of the first hour."""
         return _key(self.start)
@@ -98,13 +104,18 @@ def demo_console() -> Console:
 
 
 @contextmanager
-def demo_environment(console: Console) -> Iterator[Demo]:
-    """The sandbox with its dirty tenant, an embedded PostgreSQL and a Dagster home; all end with the block or the process."""
+def demo_environment(console: Console, *, sugarcrm: bool = False) -> Iterator[Demo]:
+    """The sandbox with its dirty tenant, an embedded PostgreSQL and a Dagster home; all end with the block or the process.
+
+    ``sugarcrm``: it is fed too, beside the others.
+    """
     # The two hours the demo tells of have just closed.
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
     seeded_until, clock = int((start + HOUR).timestamp()), Clock()
     with (
-        seeded_sandbox(customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until, clock=clock) as sandbox,
+        seeded_sandbox(
+            customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until, clock=clock, sugarcrm=sugarcrm
+        ) as sandbox,
         embedded_postgres() as database_url,
         guardian() as guard,
     ):
@@ -128,6 +139,7 @@ def demo_environment(console: Console) -> Iterator[Demo]:
                 "SANDBOX_QBENCH_URL": sandbox.qbench_url,
                 "SANDBOX_SALESFORCE_URL": sandbox.salesforce_url,
                 "SANDBOX_HUBSPOT_URL": sandbox.hubspot_url,
+                **({**SUGARCRM_CREDENTIALS, "SANDBOX_SUGARCRM_URL": sandbox.sugarcrm_url} if sandbox.sugarcrm_url else {}),
             },
             start=start,
             console=console,
@@ -137,15 +149,21 @@ def demo_environment(console: Console) -> Iterator[Demo]:
 
 def play(demo: Demo) -> None:
     """The first load, some edits in QBench and in the CRMs, and the next hourly runs, out and back; each with its summary."""
-    tenant, org, portal = demo.sandbox.tenant, demo.sandbox.org, demo.sandbox.portal
+    tenant, org, portal, site = demo.sandbox.tenant, demo.sandbox.org, demo.sandbox.portal, demo.sandbox.site
+    held = [
+        f"[bold]Salesforce[/] already has {len(org.records('Account'))} accounts",
+        f"[bold]HubSpot[/] {len(portal.records('companies'))} companies",
+        *([f"[bold]SugarCRM[/] {len(site.records('Accounts'))} accounts"] if site is not None else []),
+    ]
     demo.console.print(
         f"[bold]QBench[/] holds {len(tenant.customers())} customers and {len(tenant.contacts())} contacts, as untidy as real ones. "
-        f"[bold]Salesforce[/] already has {len(org.records('Account'))} accounts, "
-        f"[bold]HubSpot[/] {len(portal.records('companies'))} companies."
+        f"{', '.join(held)}."
     )
     run(demo, demo.first_partition, title="First load: everything up to now")
     edit_some(demo)
     edit_in_crms(demo)
+    if demo.sandbox.site is not None:
+        edit_in_sugarcrm(demo, demo.sandbox.site)
     run(demo, demo.second_partition, title="Next hourly run: what was edited since")
     demo.clock.behind = 0.0
     run_back(demo, demo.second_partition, title="What people changed in the CRMs comes back")
@@ -188,6 +206,20 @@ def edit_in_crms(demo: Demo) -> None:
         "[bold]In Salesforce[/] an account is described anew, [bold]in HubSpot[/] a company gets a time zone; one description is edited "
         "in QBench, and three minutes later in Salesforce."
     )
+
+
+def edit_in_sugarcrm(demo: Demo, site: SugarSite) -> None:
+    """The same in SugarCRM: one edit, and one of a field that the laboratory edited three minutes before."""
+    with demo.store.transaction() as connection:
+        statement = text(
+            "SELECT qbench_id, crm_id FROM crm_pipeline.link WHERE crm = 'sugarcrm' AND record_type = 'account' ORDER BY qbench_id "
+            "OFFSET 6 LIMIT 2"
+        )
+        first, second = connection.execute(statement).all()
+    site.update("Accounts", first.crm_id, {"description": "Prefers e-mail."})
+    demo.sandbox.tenant.edit_customer(second.qbench_id, comments="Samples arrive in the morning.", at=int(demo.clock()) - 180)
+    site.update("Accounts", second.crm_id, {"description": "Samples arrive in the evening."})
+    demo.console.print("[bold]In SugarCRM[/] the same: two accounts are described anew, one of them three minutes after QBench.")
 
 
 def run(demo: Demo, partition: str, *, title: str) -> None:
@@ -258,7 +290,7 @@ def _start_dagster_dev(demo: Demo, guard: Guardian, *, port: int) -> subprocess.
 def _show_progress(demo: Demo, process: subprocess.Popen[bytes]) -> None:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=demo.console, transient=True) as progress:
-        tasks = {label: progress.add_task(label, total=None) for label in ("read from QBench", *(kind.title for kind in _fed().values()))}
+        tasks = {label: progress.add_task(label, total=None) for label in ("read from QBench", *(kind.title for kind in demo.fed.values()))}
         while True:
             for label, (done, total) in _counts(demo).items():
                 progress.update(tasks[label], completed=done, total=total)
@@ -267,10 +299,6 @@ def _show_progress(demo: Demo, process: subprocess.Popen[bytes]) -> None:
             except subprocess.TimeoutExpired:
                 continue
             return
-
-
-def _fed() -> dict[str, CrmKind]:
-    return {name: crm_kinds()[name] for name in FED}
 
 
 def _counts(demo: Demo) -> dict[str, tuple[int, int | None]]:
@@ -283,7 +311,7 @@ def _counts(demo: Demo) -> dict[str, tuple[int, int | None]]:
         outcomes = {row.crm: row.records for row in rows}
     return {
         "read from QBench": (staged, held),
-        **{kind.title: (outcomes.get(name, 0), staged or None) for name, kind in _fed().items()},
+        **{kind.title: (outcomes.get(name, 0), staged or None) for name, kind in demo.fed.items()},
     }
 
 
@@ -317,7 +345,7 @@ def _print_summary_back(demo: Demo) -> None:
 
 
 def _print_calls(demo: Demo) -> None:
-    calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *FED)}
+    calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *demo.fed)}
     demo.console.print("API calls: " + ", ".join(f"{service} {count}" for service, count in calls.items()))
 
 

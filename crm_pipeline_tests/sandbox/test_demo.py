@@ -19,7 +19,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
+from dagster.components.core.load_defs import load_defs
 
+from crm_pipeline.definitions import PACKAGE
+from crm_pipeline.sandbox import defs, defs_sugarcrm
+from crm_pipeline.sandbox.definitions import folder as folder_of_the_demo
 from crm_pipeline.sandbox.demo import Clock, Demo, DemoError, demo_console, stay_up
 from crm_pipeline.sandbox.sandbox import start_sandbox
 from crm_pipeline.store.database import Store
@@ -203,3 +208,21 @@ def test_address_of_the_ui_is_said_once_it_answers_and_ctrl_c_ends_it_quietly() 
             assert dev.wait(PATIENCE_SECONDS) == 0
         finally:
             dev.kill()
+
+
+def test_demo_with_sugarcrm_is_the_same_integration_with_one_crm_more() -> None:
+    usual, more = (yaml.safe_load((Path(str(one.__file__)).parent / "demo" / "defs.yaml").read_text()) for one in (defs, defs_sugarcrm))
+    assert more["attributes"]["crms"].pop("sugarcrm")["external_key"] == "qbench_id_c"
+    for record_type, field in (("accounts", "name"), ("contacts", "email")):
+        assert more["attributes"][record_type]["sync_on"][0][field].pop("sugarcrm")
+    assert more == usual
+
+
+@pytest.mark.filterwarnings("ignore:Function `load_defs` is deprecated")
+def test_demo_with_sugarcrm_has_its_assets_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("QBENCH", "SALESFORCE", "HUBSPOT", "SUGARCRM"):
+        monkeypatch.setenv(f"SANDBOX_{name}_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("SANDBOX_START", "2026-11-01T00:00Z")
+    integration = load_defs(folder_of_the_demo(), project_root=PACKAGE.parent)
+    keys = {key.to_user_string() for key in integration.resolve_asset_graph().get_all_asset_keys()}
+    assert {"demo/sugarcrm/accounts", "demo/sugarcrm/contacts", "demo/qbench/customers_from_sugarcrm", "demo/hubspot/companies"} <= keys

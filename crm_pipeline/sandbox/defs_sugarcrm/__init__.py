@@ -1,0 +1,1 @@
+"""The demo's integration where SugarCRM joins the others."""
