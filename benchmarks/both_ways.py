@@ -3,7 +3,7 @@
 Runs break off at any point, searches and transactions come late, clocks are wrong, one CRM cuts and the other one reformats what is
 written, readings are left out. Some figures leave time between a fresh reading and the write: what is edited then is what no
 API offers to protect. Then a thousand customers and contacts in the three stand-ins, with the pipeline's own steps over HTTP and on
-PostgreSQL.
+PostgreSQL: there people edit in that moment too, and the CRMs' histories tell it.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         MergingCrm,
         OwnersCrm,
         PersonsCrm,
+        VersionsCrm,
     )
     from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey, Limits
     from crm_pipeline.crms.batch import WriteBatch
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         RECORD_STAMP,
         REMOVED,
         UNREAD,
+        VERSIONS,
         WRITE_RESULTS,
         WRITE_ROWS,
     )
@@ -84,6 +86,7 @@ __all__ = [
     "RECORD_STAMP",
     "REMOVED",
     "UNREAD",
+    "VERSIONS",
     "WRITE_RESULTS",
     "WRITE_ROWS",
     "AddressCodes",
@@ -125,6 +128,7 @@ __all__ = [
     "ServiceUnavailableError",
     "UnexpectedAnswerError",
     "Verb",
+    "VersionsCrm",
     "Waits",
     "WriteBatch",
     "YamlModel",

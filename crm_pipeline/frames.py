@@ -81,12 +81,12 @@ class FrameSchema:
         if values is None:
             return self._blank(column, rows)
         if values.dtype == _dtype(column.dtype):
-            return values
+            return _objects(values) if column.dtype == "object" else values
         if column.dtype == "bool":
             # Else a null would be True, as whatever is not nothing.
             values = np.where(pd.isna(values), False, values)
         try:
-            return values.astype(column.dtype)
+            return _objects(values.astype("object")) if column.dtype == "object" else values.astype(column.dtype)
         except (TypeError, ValueError) as error:
             raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
 
@@ -95,6 +95,8 @@ class FrameSchema:
             return self._blank(column, rows)
         dtype = _dtype(column.dtype)
         try:
+            if column.dtype == "object":
+                return _objects(np.fromiter(values, dtype, rows))
             return np.fromiter(values, dtype, rows) if isinstance(dtype, np.dtype) else pd.array(values, dtype=dtype)
         except (TypeError, ValueError) as error:
             raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
@@ -107,6 +109,11 @@ class FrameSchema:
         if column.dtype == "object":
             return np.full(rows, None, dtype=object)
         return pd.api.extensions.take(_no_values(column.dtype), np.full(rows, -1), allow_fill=True)
+
+
+def _objects(values: Any) -> pd.Series:
+    """The same as a series: of an array a frame would make texts where there is nothing else, which objects need not be."""
+    return pd.Series(values, dtype=object)
 
 
 @cache

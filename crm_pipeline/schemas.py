@@ -215,6 +215,17 @@ EDITS = FrameSchema(
 FIELD_HISTORY, RECORD_STAMP = "field history", "record stamp"
 """What an edit's time rests on."""
 
+VERSIONS = FrameSchema(
+    "versions",
+    (
+        Column("crm_id", "str", "id of the CRM record, as it was asked for"),
+        Column("crm_field", "str", "the CRM's field, as it was asked for"),
+        Column("value", "object", "what it was given, as the CRM shows it; null: it was emptied"),
+        Column("edited_at", "datetime64[us, UTC]", "when, by the CRM's clock"),
+    ),
+)
+"""What fields of CRM records were given, whoever did it, those of one field in the order in which it was done."""
+
 MEMBERS = FrameSchema(
     "members",
     (
@@ -377,6 +388,26 @@ CONFLICTS = FrameSchema(
     ),
 )
 """Values that are written over though the other side did not know them."""
+
+REPLACING = FrameSchema(
+    "replacing",
+    (
+        Column("id", "Int64", "number of the stored write; null of one that is to be stored"),
+        Column("qbench_id", "int64", "QBench id"),
+        Column("object", "str", "API name of the CRM's object that the record is in; null: the usual one of the record type"),
+        Column("crm_id", "str", "id of the CRM record"),
+        Column("field", "str", "the unit: a CRM field, or the name of a group"),
+        Column("shown", "object", "dict of each CRM field of the unit to the value that the last look at the record showed"),
+        Column("sent", "object", "dict of CRM field to the value that was written there then"),
+        Column("qbench_value", "object", "dict of QBench field to the value that was sent"),
+        Column("qbench_digest", "int64", "of what QBench wanted in the CRM, in canonical form"),
+        Column("qbench_since", "datetime64[us, UTC]", "when a person gave QBench's value, by our clock; null: not known"),
+        Column("read_at", "datetime64[us, UTC]", "when that look began, by our clock"),
+        Column("began_at", "datetime64[us, UTC]", "when the call began that wrote, by our clock"),
+    ),
+)
+"""Writes of units that come back: whether each replaced just what had been shown, the CRM's history tells afterwards."""
+
 
 CREATIONS = FrameSchema(
     "creations",

@@ -75,6 +75,19 @@ class EditsCrm(Protocol):
 
 
 @runtime_checkable
+class VersionsCrm(Protocol):
+    """A CRM that tells, of some fields at least, what they held before: so a write that replaced what nobody had seen can be told."""
+
+    def versions(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str], *, since: datetime) -> pd.DataFrame:
+        """What these fields of these records were given from ``since`` on, by the CRM's own clock (schemas.VERSIONS).
+
+        Our own writes are among them. A field of which the CRM keeps no values has no rows, nor have those of a record that is gone,
+        that is part of another one now, or that it fails on.
+        """
+        ...
+
+
+@runtime_checkable
 class ListsCrm(Protocol):
     """A CRM whose users keep lists of its records."""
 

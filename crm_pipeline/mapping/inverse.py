@@ -135,6 +135,16 @@ class WayBack:
         """
         return self._forms(values, self._records(raw))
 
+    def each_form(self, values: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
+        """The canonical text (str) of each of these CRM fields by itself, null where it is blank; else as ``forms``.
+
+        No is a blank in a field of yes or no that is never blank in the CRM.
+        """
+        records = self._records(raw)
+        forms = self._canonical(values.set_axis(records.index), records)
+        never_blank = [name for unit in self.never_blank_there if (name := self.units[unit][0].target.crm_field) in forms]
+        return forms.assign(**{name: forms[name].mask(forms[name].eq("false")) for name in never_blank})
+
     def inverse(
         self, shown: pd.DataFrame, raw: pd.DataFrame, *, bring: pd.DataFrame | None = None, sent: pd.DataFrame | None = None
     ) -> Inverse:

@@ -71,6 +71,8 @@ _EVIDENCES: dict[Evidence, str] = {
     Evidence.DIRECTION: "The field only comes back, and QBench's value was edited as well.",
     Evidence.FIRST_LINK: "Both records had a value when they were linked.",
     Evidence.ONLY_CHANGE: "One side changed, and never saw what it replaces: an accepted difference, or a text that was cut.",
+    Evidence.OVERTAKEN: "QBench's value was written after we had looked at the record, and before that a person edited it there: its "
+    "history told it afterwards.",
 }
 
 

@@ -281,6 +281,29 @@ change_history = Table(
     comment="Every change outcome but `unchanged`, append-only",
 )
 
+replacing = Table(
+    "replacing",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("crm", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("qbench_id", BigInteger, nullable=False),
+    Column("object", Text, comment=OBJECT),
+    Column("crm_id", Text, nullable=False),
+    Column("field", Text, nullable=False, comment="the unit: a CRM field, or the name of a group"),
+    Column("shown", JSONB, nullable=False, comment="CRM field of the unit to the value that the last look at the record showed"),
+    Column("sent", JSONB, nullable=False, comment="CRM field to the value that was written there then"),
+    Column("qbench_value", JSONB, nullable=False, comment="QBench field to the value that was sent"),
+    Column("qbench_digest", BigInteger, nullable=False, comment="of what QBench wanted in the CRM, in canonical form"),
+    Column("qbench_since", DateTime(timezone=True), comment="when a person gave QBench's value, by our clock"),
+    Column("read_at", DateTime(timezone=True), nullable=False, comment="when that look began"),
+    Column("began_at", DateTime(timezone=True), nullable=False, comment="when the call began that wrote"),
+    Column("open_until", DateTime(timezone=True), comment="until when that may still be carried out; null once it was answered"),
+    Index("ix_replacing", "integration", "crm", "record_type", "crm_id"),
+    comment="Writes of fields that come back, until the CRM's history has told whether they replaced just what had been shown",
+)
+
 conflict = Table(
     "conflict",
     metadata,

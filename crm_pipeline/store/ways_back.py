@@ -26,6 +26,8 @@ UPDATE crm_pipeline.link SET bases = bases - CAST(:names AS text[]), sending = n
 WHERE {_KEY} AND bases ?| CAST(:names AS text[])
 """
 
+_FORGET_WRITES = f"DELETE FROM crm_pipeline.replacing WHERE {_KEY} AND field = ANY(:names)"
+
 _READ_ALL = f"""
 INSERT INTO crm_pipeline.crm_record (integration, crm, record_type, crm_id, object, fields, pending)
 SELECT integration, crm, record_type, crm_id, object, '{{}}', true FROM crm_pipeline.link
@@ -49,6 +51,7 @@ def follow_way_back(connection: Connection, state: CrmState, *, units: Mapping[s
     if before is None:
         return
     if gone := [name for name, fields in before.items() if units.get(name) != fields]:
-        connection.execute(text(_FORGET), {**row, "names": gone})
+        for statement in (_FORGET, _FORGET_WRITES):
+            connection.execute(text(statement), {**row, "names": gone})
     if any(before.get(name) != fields for name, fields in units.items()):
         connection.execute(text(_READ_ALL), row)

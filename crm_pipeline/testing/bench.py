@@ -64,8 +64,8 @@ class Bench:
     (in a CRM that tells no merges, or has none, it is enough that the second is gone); ``parent`` is a contact's (primary) account
     id. ``secret`` names the environment variable of the credential that the suite makes wrong. The requests are those of
     ``Crm.write`` for ``record_type``: a create with a key, a create without one, an update by id. ``edit`` gives a record values as
-    a user of the CRM would; it is needed where the CRM tells edits. ``make_list`` makes a list of this name with these records in
-    it; it is needed where the CRM has lists.
+    a user of the CRM would; it is needed where the CRM tells edits or versions. ``make_list`` makes a list of this name with these
+    records in it; it is needed where the CRM has lists.
     """
 
     kind: CrmKind

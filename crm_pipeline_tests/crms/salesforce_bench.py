@@ -43,6 +43,7 @@ def open_bench(sandbox: Sandbox) -> Bench:
     for crm_object in (ACCOUNTS, CONTACTS):
         org.add_field(crm_object.name, name=KEY, type="string", length=64, external_id=True, unique=True)
         org.add_field(crm_object.name, name="Lab_Tier__c", type="picklist", length=255, picklist=TIERS, restricted_picklist=True)
+    org.track(CONTACTS.name, "FirstName")
 
     def connect(**settings: Any) -> Crm:
         return connect_salesforce(sandbox, **settings)

@@ -35,6 +35,7 @@ ABILITIES: Mapping[str, Callable[[CrmKind, type], Any]] = {
     "tell which records left lately": lambda _, client: hasattr(client, "merged_or_deleted"),
     "tell which records changed when": lambda _, client: hasattr(client, "changed"),
     "tell when a field was edited": lambda _, client: hasattr(client, "edits"),
+    "tell what a field held before": lambda _, client: hasattr(client, "versions"),
     "keep lists of records": lambda kind, client: kind.capabilities.keeps_lists and hasattr(client, "members"),
     "put records into a bin": lambda _, client: hasattr(client, "remove"),
     "show its clock": lambda _, client: hasattr(client, "clock_ahead"),

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import pandas as pd
 import pytest
 
-from crm_pipeline.crms.abilities import ChangesCrm, EditsCrm, OwnersCrm
+from crm_pipeline.crms.abilities import ChangesCrm, EditsCrm, OwnersCrm, VersionsCrm
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.errors import ServiceError
@@ -161,6 +161,19 @@ def edits(bench: Bench, record_type: RecordType) -> Reading:
     return Reading(lambda crm: dict.fromkeys(cast(EditsCrm, crm).edits(bench.object(record_type), ids, [field])["crm_id"]), ids, ids[BAD])
 
 
+def versions(bench: Bench) -> Reading:
+    """Of contacts: Salesforce keeps none of the accounts' long text."""
+    ids, field = made(bench, CONTACT), bench.fields[CONTACT].text
+    for crm_id in ids:
+        cast(Callable[..., None], bench.edit)(CONTACT, crm_id, {field: "Edited"})
+    since = datetime.now(UTC) - timedelta(days=1)
+
+    def told(crm: Crm) -> dict[str, str | None]:
+        return dict.fromkeys(cast(VersionsCrm, crm).versions(bench.object(CONTACT), ids, [field], since=since)["crm_id"])
+
+    return Reading(told, ids, ids[BAD])
+
+
 def left(bench: Bench) -> Reading:
     """Records that were merged away."""
     ids = made(bench, ACCOUNT)
@@ -226,6 +239,7 @@ READINGS: Mapping[str, Callable[[Bench, Sandbox], Reading]] = MappingProxyType(
         "changes of contacts": lambda bench, _: changed(bench, CONTACT),
         "edits of accounts": lambda bench, _: edits(bench, ACCOUNT),
         "edits of contacts": lambda bench, _: edits(bench, CONTACT),
+        "versions of contacts": lambda bench, _: versions(bench),
         "intents of accounts": lambda bench, _: intents(bench, ACCOUNT),
         "intents of contacts": lambda bench, _: intents(bench, CONTACT),
         "owners by name": lambda bench, sandbox: owners(bench, sandbox, by="name"),
@@ -240,7 +254,7 @@ SILENT = frozenset(
         "examine accounts",
         "examine contacts",
         "records that left",
-        *(f"{what} of {of}" for what in ("changes", "edits") for of in ("accounts", "contacts")),
+        *(f"{what} of {of}" for what in ("changes", "edits", "versions") for of in ("accounts", "contacts")),
     }
 )
 """Readings that give nothing in the place of what cannot be read."""

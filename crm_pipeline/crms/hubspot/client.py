@@ -16,7 +16,7 @@ from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.changes import changed
 from crm_pipeline.crms.hubspot.deleting import Remover
-from crm_pipeline.crms.hubspot.edits import edits
+from crm_pipeline.crms.hubspot.edits import edits, versions
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
 from crm_pipeline.crms.hubspot.lists import TYPE_IDS, Lists
@@ -141,6 +141,10 @@ class HubSpotCrm:
     def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Since when these properties hold what they hold (schemas.EDITS), by their histories: a call for 50 records."""
         return edits(self._reader, crm_object, crm_ids, fields)
+
+    def versions(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str], *, since: datetime) -> pd.DataFrame:
+        """What these properties were given (schemas.VERSIONS), by all of their histories: a call for 50 records."""
+        return versions(self._reader, crm_object, crm_ids, fields, since=since)
 
     @property
     def clock_ahead(self) -> timedelta:

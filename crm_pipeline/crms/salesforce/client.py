@@ -155,6 +155,10 @@ class SalesforceCrm:
         """
         return self._editing.edits(crm_object.name, crm_ids, fields)
 
+    def versions(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str], *, since: datetime) -> pd.DataFrame:
+        """What these fields were given since then (schemas.VERSIONS), where they are tracked: a query for some 570 records."""
+        return self._editing.versions(crm_object.name, crm_ids, fields, since=since)
+
     def person_field(self, crm_object: CrmObject) -> str | None:
         """The field of person accounts, and of their contacts, in organizations that have the feature."""
         return PERSON_ACCOUNT if self.fields(crm_object)["name"].eq(PERSON_ACCOUNT).any() else None

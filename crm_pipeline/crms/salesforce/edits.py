@@ -1,11 +1,14 @@
 """Since when fields hold what they hold, and who gave it: by field history where it is kept, else by the record's last edit.
 
+Field history tells besides what they held before.
+
 Which fields are tracked is the organization's choice, at most 20 of an object ("Field History Tracking" in the help).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +19,7 @@ from crm_pipeline.crms.salesforce.errors import RowsRefusedError
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare
 from crm_pipeline.crms.salesforce.rows import json_value
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.schemas import EDITS, FIELD_HISTORY, RECORD_STAMP
+from crm_pipeline.schemas import EDITS, FIELD_HISTORY, RECORD_STAMP, VERSIONS
 
 NO_SUCH_OBJECT = "INVALID_TYPE"
 """The code of an object that the organization lacks, or that its user may not see."""
@@ -56,19 +59,40 @@ class Editing:
         told["edited_at"] = pd.to_datetime(told["edited_at"], utc=True, format="ISO8601", errors="coerce")
         return EDITS.build(told[told["edited_at"].notna()])
 
+    def versions(self, sobject: str, ids: Sequence[str], fields: Sequence[str], *, since: datetime) -> pd.DataFrame:
+        """What the fields were given (crms.abilities.VersionsCrm.versions); nothing of fields of which history keeps no values."""
+        named = {name.lower(): name for name in fields}
+        entries = self._entries(sobject, list(dict.fromkeys(ids)), list(named.values()), since=since)
+        # Of long texts the entries hold no values.
+        kept = [(of, entry) for of, entry in entries if (entry["oldvalue"], entry["newvalue"]) != (None, None)]
+        times = pd.to_datetime(pd.Series([entry["createddate"] for _, entry in kept], dtype="str"), utc=True, errors="coerce")
+        rows = [
+            (crm_id, named[field], json_value(entry["newvalue"]), at)
+            for ((crm_id, field), entry), at in zip(kept, times, strict=True)
+            if at >= since
+        ]
+        return VERSIONS.of_rows(VERSIONS.names, rows)
+
     def _newest(self, sobject: str, ids: Sequence[str], fields: Sequence[str]) -> dict[tuple[str, str], Told]:
         """The newest entry of the history, by record and field in lower case."""
+        return dict(self._entries(sobject, ids, fields))
+
+    def _entries(
+        self, sobject: str, ids: Sequence[str], fields: Sequence[str], *, since: datetime | None = None
+    ) -> list[tuple[tuple[str, str], Told]]:
+        """The entries of the history, each with its record and its field in lower case, the oldest first."""
         names = {name: name.lower() for name in fields}
         names |= {other: name.lower() for name in fields if (other := NAMES_IN_HISTORY.get((sobject, name.lower())))}
         of = f"{sobject}Id"
         columns = ["Id", of, "Field", "OldValue", "NewValue", "CreatedById", "CreatedDate"]
-        statement = SelectIn(f"{sobject}History", columns, of, [compare("Field", "IN", list(names))])
-        if not ids or not self._keeps(statement):
-            return {}
+        times = [] if since is None else [compare("CreatedDate", ">=", since)]
+        statement = SelectIn(f"{sobject}History", columns, of, [compare("Field", "IN", list(names)), *times])
+        if not (ids and fields and self._keeps(statement)):
+            return []
         entries, _ = self._transport.query_in(statement, ids)
         field_of = {name.lower(): field for name, field in names.items()}
         in_order = sorted(map(_by_small_names, entries), key=lambda entry: (entry["createddate"], entry["Id"]))
-        return {(str(entry[of.lower()]), field_of.get(str(entry["field"]).lower(), "")): entry for entry in in_order}
+        return [((str(entry[of.lower()]), field_of.get(str(entry["field"]).lower(), "")), entry) for entry in in_order]
 
     def _keeps(self, history: SelectIn) -> bool:
         """Whether there is such a history, asked once: an organization that does not track an object has none of it."""

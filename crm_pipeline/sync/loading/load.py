@@ -1,7 +1,7 @@
 """Loads one record type into one CRM, staged rows frame by frame.
 
 Plans makes the plan of a frame. Delivery carries the plan out: Outbox gathers full batches, Sending calls, Sorting judges the answer,
-Storing keeps it, Associating gives contacts their accounts. Suspects go behind all others.
+Storing keeps it, Associating gives contacts their accounts. Suspects go behind all others; at the end Replacing looks back.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from crm_pipeline.store.ways_back import follow_way_back
 from crm_pipeline.sync.loading.delivery import Delivery
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.plans import Plans
+from crm_pipeline.sync.loading.replacing import Replacing
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.storing import Storing
@@ -56,6 +57,7 @@ class Load:
                 self._sending.suspects_only = True
                 for frames in self._suspects.rounds(frame_rows=self._frame_rows):
                     self._load(frames)
+                Replacing(self._job).ask()
             except CrmPipelineError as error:
                 self._delivery.break_off(error)
                 raise

@@ -9,11 +9,11 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
+from crm_pipeline.errors import ServiceError
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_calls import begin_call, end_call, forget_calls
 from crm_pipeline.store.rows import column
-from crm_pipeline.sync.loading.results import UNCLEAR
+from crm_pipeline.sync.loading.results import MAY_BE_STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,7 @@ class Watch:
         if not self.came_back(call.sent):
             end_call(connection, call=number, doubtful=ids.tolist(), over_after=self._crm.late_after)
         else:
-            unclear = [*UNCLEAR, CrmFailsOnRecordException.__name__]
-            doubtful = call.results["error_type"].isin(unclear) & (call.error is None or call.error.executed)
+            doubtful = call.results["error_type"].isin(MAY_BE_STORED) & (call.error is None or call.error.executed)
             end_call(connection, call=number, doubtful=ids[doubtful].tolist(), over_after=timedelta(0))
 
     def came_back(self, sent: Sent) -> bool:

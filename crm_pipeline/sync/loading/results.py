@@ -32,6 +32,9 @@ KEPT = "kept by the CRM"
 UNCLEAR = [ServiceFailedException.__name__, UnaccountedException.__name__]
 """Errors after which nobody knows whether the CRM stored the row."""
 
+MAY_BE_STORED = [*UNCLEAR, CrmFailsOnRecordException.__name__]
+"""Errors after which the CRM may have stored the row: those, and that of one it failed on by itself."""
+
 
 def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: str) -> pd.DataFrame:
     """The results with those as conflicts whose CRM record belongs to another QBench record, or to a row before (docs/rules.md, 1).

@@ -18,6 +18,7 @@ from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered, Sent, Watch
+from crm_pipeline.sync.loading.replacing import Replacing
 from crm_pipeline.sync.loading.settling import Settling
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.refused_writes import left_aside
@@ -31,6 +32,7 @@ class Storing:
         self._state = job.order.state
         self._watch = Watch(job.order.state, job.crm)
         self._settling = Settling(job.order.state, run_id=job.order.run_id, may_last=self._watch.may_last)
+        self._replacing = Replacing(job)
         self.unclear: set[int] = set()
 
     def decided(self, planned: Plan) -> None:
@@ -56,6 +58,7 @@ class Storing:
                 self._state.save_intents(connection, **run, ids=ids, sent=sent, objects=objects)
             sent = self._watch.begin(connection, batch.rows[~lone])
             self._settling.decided(connection, batch.rows, begins=sent.began)
+            self._replacing.begin(connection, batch, began=sent.began, open_until=sent.began + self._watch.may_last)
             return sent
 
     def written(
@@ -80,6 +83,7 @@ class Storing:
             self._settling.written(connection, rows, answer, began=None if call is None else call.sent.began)
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
             if call is not None:
+                self._replacing.answered(connection, rows, answer, began=call.sent.began)
                 if self._watch.came_back(call.sent):
                     self._state.answer_intents(connection, ids=rows.loc[unclear, "qbench_id"].tolist())
                 self._watch.end(connection, call)

@@ -28,6 +28,7 @@ class Evidence(StrEnum):
     DIRECTION = "direction"
     FIRST_LINK = "first link"
     ONLY_CHANGE = "only change"
+    OVERTAKEN = "overtaken"
 
 
 class Side(StrEnum):

@@ -169,7 +169,15 @@ class Decided:
 
     def conflicts(self, shown: Shown, raw: pd.DataFrame) -> pd.DataFrame:
         """The values that are lost (schemas.CONFLICTS), to be stored with the decision; ``raw``: schemas.RAW of the pairs, in order."""
-        positions = np.flatnonzero(self.rows["conflict"].to_numpy())
+        return self._both_values(self.rows["conflict"], shown, raw)
+
+    def replaced(self, shown: Shown, raw: pd.DataFrame) -> pd.DataFrame:
+        """Both values where QBench's replaces the CRM's (schemas.CONFLICTS; who wins, where one is lost), as ``conflicts`` does."""
+        there = self.compared.fields["situation"].ne(str(Situation.NEW_IN_CRM))
+        return self._both_values(self.rows["verdict"].eq(str(Verdict.TO_CRM)) & there, shown, raw)
+
+    def _both_values(self, which: pd.Series, shown: Shown, raw: pd.DataFrame) -> pd.DataFrame:
+        positions = np.flatnonzero(which.to_numpy())
         compared = self.compared
         fields, rows = compared.fields.iloc[positions], self.rows.iloc[positions]
         at = [divmod(position, len(compared.units)) for position in positions.tolist()]

@@ -42,8 +42,8 @@ class Settled:
     """What is to be stored about the fields of one record that come back, with the decision and before the write.
 
     ``crm_id``: the CRM record that it is about; None of one that is about to be made. ``kept``: a row of schemas.BASES. ``agreed``: by
-    unit, the two bases that it has once the write was answered. ``conflicts``: rows of schemas.CONFLICTS. ``comes_home``: something is to
-    be taken into QBench. ``shown``: by unit, the digests of what the
+    unit, the two bases that it has once the write was answered. ``conflicts``: rows of schemas.CONFLICTS; ``replaced``: the same of all
+    that is written over in the CRM. ``comes_home``: something is to be taken into QBench. ``shown``: by unit, the digests of what the
     CRM shows where some of its fields hold these values.
     """
 
@@ -51,6 +51,7 @@ class Settled:
     kept: Mapping[str, Any]
     agreed: Mapping[str, list[int]]
     conflicts: tuple[Mapping[str, Any], ...]
+    replaced: tuple[Mapping[str, Any], ...]
     comes_home: bool
     shown: Callable[[Mapping[str, Any]], Mapping[str, int]]
 
@@ -232,9 +233,7 @@ class BothWays:
 
     def _settled(self, planned: Plan, part: _Part, decided: Decided, shown: Shown) -> Iterator[Settled]:
         kept = decided.kept.to_dict("records")
-        lost: dict[int, list[Mapping[str, Any]]] = {}
-        for row in decided.conflicts(shown, part.raw).to_dict("records"):
-            lost.setdefault(row["qbench_id"], []).append(row)
+        lost, replaced = (_by_record(frame) for frame in (decided.conflicts(shown, part.raw), decided.replaced(shown, part.raw)))
         agreed = decided.agreed(Verdict.TO_CRM).tolist()
         forms = self._as_made(planned, part)
         home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
@@ -247,6 +246,7 @@ class BothWays:
                 row,
                 {**(bases or {}), **made},
                 tuple(lost.get(row["qbench_id"], ())),
+                tuple(replaced.get(row["qbench_id"], ())),
                 is_home,
                 partial(self._as_kept, planned, part, place),
             )
@@ -311,6 +311,14 @@ def _without_nothing(planned: Plan, decided: pd.Series) -> Plan:
     told = {"operation": str(Operation.NONE), "outcome": str(Outcome.UNCHANGED)}
     changed = {name: rows[name].mask(idle, value) for name, value in told.items()}
     return Plan(PLAN.build(rows.assign(**changed, write_digest=rows["write_digest"].mask(idle))), planned.values, planned.sent)
+
+
+def _by_record(frame: pd.DataFrame) -> dict[int, list[Mapping[str, Any]]]:
+    """The rows of schemas.CONFLICTS by their QBench ids."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
+    for row in frame.to_dict("records"):
+        found.setdefault(row["qbench_id"], []).append(row)
+    return found
 
 
 def _replaced(column: pd.Series, at: np.ndarray, values: pd.Series) -> pd.Series:

@@ -91,6 +91,17 @@ def test_answer_without_the_histories_that_were_asked_for_is_no_answer(sandbox: 
         crm.edits(COMPANIES, [crm_id], ["city"])
 
 
+def test_every_version_is_told_the_oldest_first_and_of_a_record_that_was_merged_away_none(sandbox: Sandbox, crm: HubSpotCrm) -> None:
+    crm_id = company(sandbox)
+    for minutes, city in enumerate(("Bern", "", "Basel"), start=1):
+        sandbox.portal.update("companies", crm_id, {"city": city}, at=NOON + minutes * MINUTE)
+    gone = company(sandbox)
+    sandbox.portal.merge("companies", company(sandbox), gone)
+    told = crm.versions(COMPANIES, [crm_id, gone], ["city"], since=shown(NOON).to_pydatetime())
+    assert told["value"].tolist() == ["Berlin", "Bern", None, "Basel"]
+    assert told["edited_at"].tolist() == [shown(NOON + minutes * MINUTE) for minutes in range(4)]
+
+
 @pytest.mark.parametrize("ahead", [90, -90])
 def test_clock_is_read_off_the_dates_of_answers(sandbox: Sandbox, crm: HubSpotCrm, ahead: int) -> None:
     sandbox.portal.clock = lambda: time.time() + ahead

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -98,6 +99,33 @@ def test_history_that_ended_before_the_present_value_is_not_believed(sandbox: Sa
     sandbox.org.untrack("Account", "Phone")
     sandbox.org.update("Account", crm_id, {"Phone": "3"}, at=NOON + 2 * MINUTE)
     assert told(crm.edits(ACCOUNTS, [crm_id], ["Phone"])) == {"Phone": (NOON + 2 * MINUTE, RECORD_STAMP)}
+
+
+def test_versions_are_those_of_tracked_fields_since_then_whatever_their_type(sandbox: Sandbox, crm: SalesforceCrm) -> None:
+    sandbox.org.history_names = {("Account", "Name"): "TextName"}
+    sandbox.org.track("Account", "Name", "Phone", "NumberOfEmployees", "Description")
+    crm_id = account(sandbox)
+    changes: list[dict[str, Any]] = [
+        {"Name": "Lab", "NumberOfEmployees": 7},
+        {"Phone": None},
+        {"Phone": "3", "Website": "a.example", "Description": "long"},
+    ]
+    for minutes, values in enumerate(changes, start=1):
+        sandbox.org.update("Account", crm_id, values, at=NOON + minutes * MINUTE)
+    fields = ["Name", "phone", "NumberOfEmployees", "Website", "Description"]
+
+    def since(minutes: int) -> list[tuple[object, ...]]:
+        told = crm.versions(ACCOUNTS, [crm_id], fields, since=NOON + minutes * MINUTE)
+        return [(row.crm_field, row.value, row.edited_at) for row in told.itertuples()]
+
+    assert since(2) == [("phone", None, NOON + 2 * MINUTE), ("phone", "3", NOON + 3 * MINUTE)]
+    assert sorted(since(1)[:2]) == [("Name", "Lab", NOON + MINUTE), ("NumberOfEmployees", 7, NOON + MINUTE)]
+
+
+def test_where_no_history_is_kept_there_are_no_versions(sandbox: Sandbox, crm: SalesforceCrm) -> None:
+    crm_id = account(sandbox)
+    assert crm.versions(ACCOUNTS, [crm_id], ["Phone"], since=NOON).empty
+    assert crm.calls.snapshot()["read"] == 1
 
 
 @pytest.mark.parametrize("ahead", [90, -90])

@@ -121,9 +121,11 @@ class Fleet:
         for name in MAPPING:
             tenant.add_field(self.kind, field_in("q", name))
             org.add_field(self.objects["s"], name=field_in("s", name), type="string", length=LONGEST_IN_S)
+            org.track(self.objects["s"], field_in("s", name))
             portal.add_property(self.objects["h"], Property(field_in("h", name), name, group=group, hubspot_defined=False))
         if self.has_phones:
             tenant.add_field(self.kind, "phone_type")
+            org.track(self.objects["s"], *PHONES["s"].values())
 
 
 CUSTOMERS = Fleet("customers", MappingProxyType({"s": "Account", "h": "companies"}), has_phones=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,6 +43,8 @@ LOOK_BACK = LATE_SECONDS + 3
 ANY_NUMBER = ReturnPolicy(most_changed=1_000_000, most_changed_share=1)
 QUERIES = "/composite"
 """Where several of Salesforce's queries go in one call; the writes of many records are called otherwise."""
+FRESH_READS: Mapping[str, tuple[str, str]] = {"s": ("POST", r"/composite/sobjects/\w+$"), "h": ("POST", "/batch/read$")}
+"""The method and path by which a load looks at records that it is about to write."""
 BOUNDARIES = 80
 """About as many calls and transactions as an hour has."""
 
@@ -150,7 +152,12 @@ class Deployment:
     def _an_hour_passes(self) -> None:
         """Calls whose answers were lost cannot be carried out any more, and what was to be tried again is due."""
         with self.store.transaction() as connection:
-            for table, column in (("open_call", "over_at"), ("link", "open_until"), ("outcome", "next_attempt_at")):
+            for table, column in (
+                ("open_call", "over_at"),
+                ("link", "open_until"),
+                ("replacing", "open_until"),
+                ("outcome", "next_attempt_at"),
+            ):
                 connection.execute(text(f"UPDATE crm_pipeline.{table} SET {column} = {column} - interval '1 hour'"))
 
     def outward(self) -> None:
@@ -181,9 +188,18 @@ class Deployment:
         normalize_staged(self.store, self.spec.name, self.record, window=window, reading=self.spec.reading, counts=Counter())
 
     def send(self, crm: str) -> None:
-        """The load into one CRM."""
+        """The load into one CRM; people edit also right after it has looked at the records that it is about to write."""
+        if self.edits:
+            method, path = FRESH_READS[crm]
+            self.sandbox.faults.add(Fault(service=CRM_NAMES[crm], method=method, path=path, kind="bend", bend=self._meanwhile))
         with self._connected(crm) as client:
             Load(self._order(crm), store=self.store, crm=client).run(EVERYTHING)
+
+    def _meanwhile(self, answer: object) -> object:
+        """The answer of a service as it is, before which people edit."""
+        for _ in range(self.edits):
+            self.chance.choice(self.kept).somebody_edits()
+        return answer
 
     def look(self, crm: str) -> None:
         """Read what changed in one CRM, by its own clock."""
