@@ -29,7 +29,7 @@ RUNS = 3
 HOURS = 10
 
 MOST_CPU_SECONDS = 1.0
-"""Of 1,000 changed contacts, above a run without changes."""
+"""Of 1,000 changed contacts, above a run with one: that pays for all that a run with changes needs at all."""
 MOST_MB = 600
 NOISE = 1.10
 """How much more the peak may be for ten times the changes."""
@@ -56,10 +56,11 @@ def _usual(scale: float) -> Iterator[Figure]:
         yield Figure("changes", "hour without changes: calls to Salesforce beside sign-in", len(calls["salesforce"]), limit=1, floor=1)
         yield Figure("changes", "hour without changes: searches of HubSpot", len(calls["hubspot"]), limit=2, floor=2)
         yield Figure("changes", "hour without changes: calls to QBench", len(calls["qbench"]), limit=0)
-        _edit(bench, 2, range(1))
-        one = _home(bench, 2)
-        _edit(bench, 3, range(changed))
-        many = _home(bench, 3)
+        ones, manies = [], []
+        for hour in range(2, 2 + 2 * RUNS, 2):
+            ones.append(_changed(bench, hour, 1).cpu_seconds)
+            manies.append(_changed(bench, hour + 1, changed).cpu_seconds)
+        one, many = statistics.median(ones), statistics.median(manies)
         calls = _calls(bench)
         name = f"{changed:,} contacts changed in Salesforce"
         pages, batches = math.ceil(changed / PAGE), math.ceil(changed / PATCHED_AT_ONCE)
@@ -70,9 +71,8 @@ def _usual(scale: float) -> Iterator[Figure]:
         yield Figure("changes", f"{name}: fresh reads of QBench", len(calls["qbench"]) - len(writes), limit=batches + 1, floor=batches)
         yield Figure("changes", f"{name}: contacts that did not arrive", _missing(bench, changed), limit=0)
         yield Figure("changes", "CPU of a run without changes", idle, unit="s")
-        yield Figure("changes", "CPU of a run with one change, above that", one.cpu_seconds - idle, unit="s")
-        yield Figure("changes", f"CPU of {name}, above a run without", many.cpu_seconds - idle, unit="s", limit=MOST_CPU_SECONDS)
-        yield Figure("changes", f"CPU of {name}, above a run with one", many.cpu_seconds - one.cpu_seconds, unit="s")
+        yield Figure("changes", "CPU of a run with one change, above that", one - idle, unit="s")
+        yield Figure("changes", f"CPU of {name}, above a run with one", many - one, unit="s", limit=MOST_CPU_SECONDS * changed / CHANGED)
 
 
 def _many(scale: float) -> Iterator[Figure]:
@@ -84,7 +84,7 @@ def _many(scale: float) -> Iterator[Figure]:
     ) as bench:
         bench.run(0)
         _home(bench, 0)
-        few, all_ = _memory(bench, 1, tenth), _memory(bench, 2, most)
+        few, all_ = _changed(bench, 1, tenth), _changed(bench, 2, most)
         yield Figure("changes", f"peak at {tenth:,} changed contacts", few.peak_mb, unit="MB", limit=MOST_MB)
         yield Figure("changes", f"peak at {most:,} changed contacts", all_.peak_mb, unit="MB", limit=MOST_MB)
         yield Figure("changes", "peak of the second by that of the first", all_.peak_mb / few.peak_mb, limit=NOISE)
@@ -95,7 +95,8 @@ def _many(scale: float) -> Iterator[Figure]:
         yield from _stopped(bench, 4, loaded)
 
 
-def _memory(bench: Workbench, hour: int, changed: int) -> Worker:
+def _changed(bench: Workbench, hour: int, changed: int) -> Worker:
+    """Edit contacts in an hour, and bring them home."""
     _edit(bench, hour, range(changed))
     return _home(bench, hour)
 

@@ -38,11 +38,22 @@ class Addresses:
 
     def regions(self, default_region: str | None) -> pd.Series:
         """The region that each record's phone is read with: its country where it is a clear one, else the default (str)."""
-        known = phone_regions() if self.countries else frozenset()
-        regions = pd.Series(None, index=self.index, dtype="str")
-        for countries in self.countries:
-            regions = regions.fillna(countries.where(countries.isin(known), None))
-        return regions if default_region is None else regions.fillna(default_region.upper())
+        return _regions(self.countries, default_region, index=self.index)
+
+
+def countries_alone(record_map: AccountMap | ContactMap) -> dict[str, Any]:
+    """What of a mapping to change so that nothing of its addresses is read but the countries, by which phones are read."""
+    left = [
+        address.model_copy(update=dict.fromkeys({*parts_of(address), "address_type"} - {"country"})) for address in record_map.addresses
+    ]
+    return {"address": left if isinstance(record_map.address, list) else next(iter(left), None)}
+
+
+def read_regions(content: Sequence[dict[str, Any]], record_map: AccountMap | ContactMap, default_region: str | None) -> pd.Series:
+    """The regions alone (``Addresses.regions``), where nothing else of the addresses is wanted."""
+    mapped = [parts_of(address).get("country") for address in record_map.addresses]
+    countries = [read_field(content, as_source(entry), kind="country").values for entry in mapped if entry is not None]
+    return _regions(countries, default_region, index=pd.RangeIndex(len(content)))
 
 
 def parts_of(address: MappedAddress) -> dict[str, FieldEntry]:
@@ -96,6 +107,14 @@ def read_addresses(content: Sequence[dict[str, Any]], record_map: AccountMap | C
         for column in parts.values():
             counts.update(column.counts)
     return Addresses(columns=columns, defaults=defaults, countries=tuple(countries), counts=dict(counts), index=index)
+
+
+def _regions(of_addresses: Sequence[pd.Series], default_region: str | None, *, index: pd.Index) -> pd.Series:
+    known = phone_regions() if of_addresses else frozenset()
+    regions = pd.Series(None, index=index, dtype="str")
+    for countries in of_addresses:
+        regions = regions.fillna(countries.where(countries.isin(known), None))
+    return regions if default_region is None else regions.fillna(default_region.upper())
 
 
 def _read_parts(content: Sequence[dict[str, Any]], address: MappedAddress) -> dict[str, FieldColumn]:

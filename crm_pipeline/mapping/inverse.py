@@ -17,7 +17,7 @@ import pandas as pd
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE
 from crm_pipeline.frames import no_text, text_where
-from crm_pipeline.mapping.addresses import read_addresses
+from crm_pipeline.mapping.addresses import countries_alone, read_regions
 from crm_pipeline.mapping.canonical import CanonicalKind, canonical, canonical_kinds
 from crm_pipeline.mapping.fields import read_field
 from crm_pipeline.mapping.normalize import normalize
@@ -175,12 +175,10 @@ class WayBack:
     def _records(self, raw: pd.DataFrame) -> _Records:
         raw = raw.reset_index(drop=True)
         content = [record if isinstance(record, dict) else {} for record in raw["content"]]
-        return _Records(raw, content, read_addresses(content, self.spec.map).regions(self.reading.default_region))
+        return _Records(raw, content, read_regions(content, self.spec.map, self.reading.default_region))
 
     def _wanted(self, records: _Records) -> Wanted:
-        # Whether a record may sync, and who owns it, is not asked here.
-        spec = self.spec.model_copy(update={"only": None, "owner": (), "sync_on": ()})
-        normalized = normalize(records.raw, spec=spec, default_region=self.reading.default_region).frame
+        normalized = normalize(records.raw, spec=self._spec_back, default_region=self.reading.default_region).frame
         checked = wanted_values(normalized, self.routes, crm_fields=self.crm_fields, zone=self.reading.zone)
         forms = self._forms(checked.values, records)
         whole = pd.DataFrame(True, index=records.index, columns=list(self.units))
@@ -195,6 +193,17 @@ class WayBack:
         values = values[_fields(self.routes)].set_axis(records.index)
         fields = self._canonical(self._one_phone(values, records).values, records)
         return pd.DataFrame({unit: _together(fields[_fields(members)]) for unit, members in self.units.items()}, index=records.index)
+
+    @cached_property
+    def _spec_back(self) -> RecordSpec:
+        """The spec of what comes back alone: the other fields, whether a record may sync, and who owns it, are not asked here."""
+        mapped, back = self.spec.map, {route.target.source for route in self.routes}
+        plain = mapped.sources()
+        others = {name: None for name in plain if name not in back and name != "phone_number_type"}
+        if back <= plain.keys() | mapped.direct.keys():
+            # No address comes back; by its country phones are read.
+            others |= countries_alone(mapped)
+        return self.spec.model_copy(update={"map": mapped.model_copy(update=others), "only": None, "owner": (), "sync_on": ()})
 
     @cached_property
     def _kinds(self) -> dict[str, CanonicalKind]:

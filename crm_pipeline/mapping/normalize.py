@@ -88,7 +88,9 @@ def normalize(
     error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, held_back=held_back)
 
     columns = {name: column.values for name, column in fields.items()} | addresses.columns
-    companions = _companions({**fields, **extras}, spec) | {DEFAULT_PREFIX + name: default for name, default in addresses.defaults.items()}
+    companions = _companions({**fields, **extras}, spec, index=raw.index) | {
+        DEFAULT_PREFIX + name: default for name, default in addresses.defaults.items()
+    }
     data = {
         "qbench_id": raw["qbench_id"],
         "version": raw["version"],
@@ -161,18 +163,17 @@ def _extra_sources(spec: RecordSpec) -> dict[str, FieldSource]:
     return spec.map.direct | {key.source: FieldSource(from_=key.field) for key in match_fields}
 
 
-def _companions(fields: dict[str, FieldColumn], spec: RecordSpec) -> dict[str, Any]:
+def _companions(fields: dict[str, FieldColumn], spec: RecordSpec, *, index: pd.Index) -> dict[str, Any]:
     sources = spec.map.sources() | spec.map.direct
     defaults = {
         DEFAULT_PREFIX + name: _objects(column.create_default) for name, column in fields.items() if column.create_default is not None
     }
     unusable = {name: column.unusable for name, column in fields.items() if name in sources}
-    return {**defaults, UNUSABLE: _names_of_marked(unusable)}
+    return {**defaults, UNUSABLE: _names_of_marked(pd.DataFrame(unusable, index=index))}
 
 
-def _names_of_marked(marks: dict[str, pd.Series]) -> list[list[str] | None]:
+def _names_of_marked(marked: pd.DataFrame) -> list[list[str] | None]:
     """Per row the names of the marked columns, None where there is none."""
-    marked = pd.DataFrame(marks)
     rows = marked[marked.any(axis=1)]
     named = dict(zip(rows.index, (rows.columns[row].tolist() for row in rows.to_numpy()), strict=True))
     return [named.get(position) for position in marked.index]

@@ -40,6 +40,8 @@ NO_VALUE_WORDS = frozenset(
 DEFAULT_SEPARATOR = re.compile(r"\s*[;\n]\s*")
 
 _PLAIN_LOCAL_PART = re.compile(r"[a-z0-9_+'-]+(?:\.[a-z0-9_+'-]+)*")
+_PLAIN_DOMAIN = re.compile(r"(?=.{4,100}\Z)(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:com|org|net|edu|gov|[a-z]{2})")
+"""Domains of which every check says that they can be one: under the oldest endings, and those of countries."""
 _WEB_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|", re.IGNORECASE)
 
 
@@ -105,7 +107,7 @@ def _texts_again(values: pd.Series) -> Texts:
 def over_uniques(values: pd.Series, form: Callable[[str], Any], *, dtype: str = "str") -> pd.Series:
     """``form`` of every non-null value, computed once per distinct value; null stays null."""
     codes, uniques = pd.factorize(values)
-    forms = pd.array([form(unique) for unique in uniques], dtype=dtype)
+    forms = pd.array([form(unique) for unique in uniques.tolist()], dtype=dtype)
     return pd.Series(pd.api.extensions.take(forms, codes, allow_fill=True), index=values.index, dtype=dtype)
 
 
@@ -189,7 +191,7 @@ def _is_email(email: str) -> bool:
 @lru_cache(maxsize=50_000)
 def _is_domain(domain: str) -> bool:
     """Whether this can stand behind the @; most addresses share theirs with others, also from frame to frame."""
-    return _passes(f"a@{domain}")
+    return _PLAIN_DOMAIN.fullmatch(domain) is not None or _passes(f"a@{domain}")
 
 
 def _passes(email: str) -> bool:

@@ -57,6 +57,8 @@ def read_by_id(client: QBenchClient, record_type: RecordType, ids: Sequence[int]
     no other back.
     Raises the ServiceError of a QBench that answers nothing else either.
     """
+    if not ids:
+        return ReadById(RAW.empty())
     return _read_each(client, record_type, ids, read=lambda once, qbench_id: read_one(once, record_type, qbench_id))
 
 
@@ -244,12 +246,8 @@ def _contacts(client: QBenchClient, rows: list[Row]) -> pd.DataFrame:
 
 def _frame(kept: list[tuple[Row, dict[str, Any]]], *, untold: Collection[int] = ()) -> pd.DataFrame:
     """Raw rows (schemas.RAW); ``untold``: ids of the contacts whose customers are unknown."""
-    unknown = [CUSTOMERS_UNKNOWN if row.qbench_id in untold else None for row, _ in kept]
-    return RAW.build(
-        {
-            "qbench_id": [row.qbench_id for row, _ in kept],
-            "version": [row.version for row, _ in kept],
-            "content": pd.Series([content for _, content in kept], dtype="object"),
-            "unreadable": [field if row.readable else VERSION_KEY for (row, _), field in zip(kept, unknown, strict=True)],
-        }
-    )
+    rows = [
+        (row.qbench_id, row.version, content, VERSION_KEY if not row.readable else CUSTOMERS_UNKNOWN if row.qbench_id in untold else None)
+        for row, content in kept
+    ]
+    return RAW.of_rows(("qbench_id", "version", "content", "unreadable"), rows)

@@ -35,13 +35,14 @@ def read_again(client: QBenchClient, record_type: RecordType, known: pd.DataFram
 
     Raises the ServiceError of a QBench that answers nothing else either.
     """
-    found = [_listed(client, record_type, filter_) for filter_ in _filters(record_type, known)]
-    listed = found[0] if len(found) == 1 else pd.concat([RAW.empty(), *found], ignore_index=True)
+    found = [record for filter_ in _filters(record_type, known) for record in _listed(client, record_type, filter_)]
+    listed = as_raw(client, record_type, found)
     # Of a contact whose customers are not told, its own read may tell them.
-    told = listed[listed["qbench_id"].isin(known["qbench_id"]) & listed["unreadable"].isna()]
-    missing = known.loc[~known["qbench_id"].isin(told["qbench_id"]), "qbench_id"].tolist()
+    told = listed if listed["unreadable"].isna().all() else listed[listed["unreadable"].isna()]
+    there = set(told["qbench_id"].tolist())
+    missing = [number for number in known["qbench_id"].tolist() if number not in there]
     if not missing:
-        return ReadById(told.reset_index(drop=True))
+        return ReadById(told)
     single = read_by_id(client, record_type, missing)
     return ReadById(RAW.build(pd.concat([told, single.frame], ignore_index=True)), single.failed)
 
@@ -73,8 +74,8 @@ def _by_email(known: pd.DataFrame) -> dict[str, set[int]]:
     return found
 
 
-def _listed(client: QBenchClient, record_type: RecordType, filter_: tuple[str, dict[str, set[int]]]) -> pd.DataFrame:
-    """What a list with this filter shows of the records (schemas.RAW); of a list that QBench fails on, or refuses, what was read before.
+def _listed(client: QBenchClient, record_type: RecordType, filter_: tuple[str, dict[str, set[int]]]) -> list[dict[str, Any]]:
+    """The records that a list with this filter shows of ours; of a list that QBench fails on, or refuses, those that were read before.
 
     Behind a page that shows none of them no other is read: reading them by their ids takes no more calls then.
     """
@@ -95,4 +96,4 @@ def _listed(client: QBenchClient, record_type: RecordType, filter_: tuple[str, d
         if not (isinstance(error, RequestRefusedError) or is_of_one_record(error)):
             raise
         logger.warning("%s; these records are read one by one", error)
-    return as_raw(client, record_type, shown)
+    return shown

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, TextClause, text
 from crm_pipeline.frames import FrameSchema
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_SIGNS_OF_UNSTORABLE = ("\\u0000", "\\ud", "Infinity", "NaN")
+_SIGNS_OF_UNSTORABLE = re.compile(r"\\u(?:0000|d)|Infinity|NaN")
 
 
 def column(series: pd.Series) -> list[Any]:
@@ -27,7 +27,7 @@ def column(series: pd.Series) -> list[Any]:
 
 def time_column(moments: pd.Series) -> list[datetime | None]:
     """A column of times as Python's, null as None."""
-    return [None if pd.isna(moment) else moment.to_pydatetime() for moment in moments]
+    return [None if moment is pd.NaT else moment for moment in pd.DatetimeIndex(moments).to_pydatetime()]
 
 
 def json_column(series: pd.Series) -> list[str]:
@@ -39,8 +39,8 @@ def json_column(series: pd.Series) -> list[str]:
 
 
 def _json(value: Any) -> str:
-    written = json.dumps(value, default=_plain)
-    if any(sign in written for sign in _SIGNS_OF_UNSTORABLE):
+    written = _ENCODER.encode(value)
+    if _SIGNS_OF_UNSTORABLE.search(written):
         # A pair of surrogates is one character and stays: only what cannot be encoded is taken out.
         return json.dumps(_storable(json.loads(written)), default=_plain)
     return written
@@ -50,6 +50,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_ENCODER = json.JSONEncoder(default=_plain)
 
 
 def _storable(value: Any) -> Any:

@@ -29,7 +29,7 @@ from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.report import ReturnReport
 from crm_pipeline.sync.returning.selection import Chosen, Selection, asked_for, chosen
 from crm_pipeline.sync.returning.storing import Storing
-from crm_pipeline.sync.returning.writing import AT_ONCE, Writing
+from crm_pipeline.sync.returning.writing import Writing
 from crm_pipeline.sync.writing_turns import run_of
 
 REFUSALS = [error.__name__ for error in (NotTakenByQBenchException, RefusedByQBenchException)]
@@ -95,7 +95,7 @@ class Return:
             crm_ids: list[str] = []
             decided: Seen | None = None
             for seen in filter(None, (self._to_write(part.without(unfinished), asked=asked) for part in parts)):
-                decided = seen if not crm_ids and len(seen.linked) <= AT_ONCE else None
+                decided = None if crm_ids else seen
                 crm_ids += seen.linked.links["crm_id"].tolist()
             new = creating.planned(self._unlinked)
             self._require_few(len(crm_ids) + len(new))

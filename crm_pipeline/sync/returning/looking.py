@@ -6,7 +6,7 @@ Asks the CRM for what only it can tell: records whose staged reading says nothin
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -119,11 +119,6 @@ class Seen:
             _rows(self.kept, which),
             _rows(lost, lost["crm_id"].isin(linked.links["crm_id"]).to_numpy()) if len(lost) else lost,
         )
-
-    def batches(self, size: int) -> Iterator[Seen]:
-        """All of them in their order, at most so many at once."""
-        for start in range(0, len(self.linked), size):
-            yield self.at(slice(start, min(start + size, len(self.linked))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,8 +296,9 @@ class Looking:
             places = raw.index[rows]
             reasons.loc[places] = self._held(linked.take(rows), into).set_axis(places)
             fits = reasons.isna()
-            for place, row in zip(places, _written(into.values, into.writes), strict=True):
-                written[place] = {name: value for name, value in row.items() if fits.at[place, self.unit_of(name)]}
+            taken = into.writes & fits.loc[places, [self.unit_of(name) for name in into.writes]].to_numpy(dtype=bool)
+            for place, row in zip(places, _written(into.values, taken), strict=True):
+                written[place] = row
             sides = replace(sides, fields=sides.fields.assign(fits=fits.to_numpy().ravel()))
             decided = sides.decided()
         shown = Shown(values, fits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -79,10 +80,9 @@ class Storing:
 
     def _decided(self, connection: Connection, seen: Seen) -> None:
         """Store the bases, where they changed, and the values that are lost."""
-        before, kept = seen.linked.kept, seen.kept
-        pairs = (frame[["bases", "sending"]].astype(object).to_numpy().tolist() for frame in (before, kept))
-        news = pd.Series([old != new for old, new in zip(*pairs, strict=True)], index=kept.index, dtype=bool)
-        save_bases(connection, self._state, bases=BASES.build(kept[news]), crm_ids=seen.linked.links.loc[news, "crm_id"])
+        before, kept = (zip(frame["bases"], frame["sending"], strict=True) for frame in (seen.linked.kept, seen.kept))
+        news = np.array([old != new for old, new in zip(before, kept, strict=True)], dtype=bool)
+        save_bases(connection, self._state, bases=BASES.build(seen.kept[news]), crm_ids=seen.linked.links.loc[news, "crm_id"])
         save_conflicts(connection, self._state, conflicts=seen.conflicts, run_id=self._order.run_id)
 
     def _save(self, connection: Connection, told: pd.DataFrame) -> pd.DataFrame:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -15,7 +16,7 @@ from crm_pipeline.errors import ChangedMeanwhileException, DeletedInQBenchExcept
 from crm_pipeline.field_names import names_in
 from crm_pipeline.frames import text_where
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
-from crm_pipeline.mapping.payload import build_payload
+from crm_pipeline.mapping.payload import wanted_values
 from crm_pipeline.schemas import RAW, SOURCE_CHANGES
 from crm_pipeline.source import WritableSource
 from crm_pipeline.store.bases import save_digests
@@ -29,7 +30,7 @@ from crm_pipeline.sync.merging.fields import Verdict
 from crm_pipeline.sync.merging.standing import brought
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.progress import progress
-from crm_pipeline.sync.returning.looking import Looking, Seen
+from crm_pipeline.sync.returning.looking import Looking, Seen, Which
 from crm_pipeline.sync.returning.report import ReturnReport
 from crm_pipeline.sync.returning.storing import Storing
 
@@ -52,15 +53,33 @@ class _Writes:
     bringing: list[Any]
     agreed: list[Any]
 
-    def take(self, rows: pd.Series) -> _Writes:
-        """Those of them (bool)."""
-        marks = rows.tolist()
-        return self if all(marks) else _Writes(self.seen.take(rows), [*compress(self.bringing, marks)], [*compress(self.agreed, marks)])
+    def __len__(self) -> int:
+        return len(self.bringing)
 
-    def batches(self, size: int) -> Iterator[_Writes]:
-        """All of them in their order, at most so many at once."""
-        for start, seen in zip(range(0, len(self.bringing), size), self.seen.batches(size), strict=True):
-            yield _Writes(seen, self.bringing[start : start + size], self.agreed[start : start + size])
+    def at(self, which: Which) -> _Writes:
+        """Those of them, by place."""
+        bringing, agreed = (
+            column[which] if isinstance(which, slice) else [*compress(column, which)] for column in (self.bringing, self.agreed)
+        )
+        return _Writes(self.seen.at(which), bringing, agreed)
+
+
+@dataclass(eq=False, slots=True)
+class _Progress:
+    """How far the writes of a group are: which records were found ``edited``, which are ``written`` (bool by place); of these what QBench
+    answered (schemas.SOURCE_RESULTS) and the digests by unit of what it took (dict, None for nothing), in order.
+    """
+
+    edited: np.ndarray
+    written: np.ndarray
+    results: list[pd.DataFrame] = field(default_factory=list)
+    taken: list[Any] = field(default_factory=list)
+
+    def add(self, results: pd.DataFrame, taken: Sequence[Any], *, places: slice, which: np.ndarray) -> None:
+        """Note what became of those of a batch that were written."""
+        self.written[places] = which
+        self.results.append(results)
+        self.taken += taken
 
 
 class Writing:
@@ -94,9 +113,9 @@ class Writing:
         when they are read freshly.
         """
         with reading(self._source, integration=self._order.integration, store=self._store):
-            for start in range(0, len(crm_ids), AT_ONCE):
-                at_once = list(crm_ids[start : start + AT_ONCE])
-                waiting = self._round(at_once, last=False) if decided is None else self._write_all(decided, last=False)
+            for places in _slices(len(crm_ids), AT_ONCE):
+                at_once = list(crm_ids[places])
+                waiting = self._round(at_once, last=False) if decided is None else self._write_all(decided.at(places), last=False)
                 for turn in range(2, ROUNDS + 1):
                     if waiting:
                         waiting = self._round(waiting, last=turn == ROUNDS)
@@ -113,54 +132,76 @@ class Writing:
         return self._write_all(looked.seen.take(looked.seen.brings), last=last)
 
     def _write_all(self, decided: Seen, *, last: bool) -> list[str]:
-        """Write what is decided; CRM ids of records that are to be decided anew, none in the ``last`` round."""
-        edited: list[Seen] = []
-        written: list[tuple[Seen, pd.Series]] = []
+        """Write what is decided; CRM ids of records that are to be decided anew, none in the ``last`` round.
+
+        A group of calls is stored at once, also where one of them breaks off. What each was about to write is stored before it, so that
+        the writes of a group whose answers nobody stored are known again.
+        """
+        writes = _Writes(decided, self._bringing(decided).tolist(), decided.decided.agreed(Verdict.TO_QBENCH).tolist())
+        done = _Progress(np.zeros(len(writes), dtype=bool), np.zeros(len(writes), dtype=bool))
         try:
-            for batch in self._writes(decided).batches(self._source.longest_batch):
-                found = self._read_freshly(batch.seen)
-                edited += [batch.take(found.eq(EDITED)).seen] if found.eq(EDITED).any() else []
-                self._leave(batch.seen, found, last=last)
-                if found.eq(SAME).any():
-                    written.append(self._write(batch.take(found.eq(SAME))))
+            for places in _slices(len(writes), self._source.longest_batch):
+                self._write_batch(writes, places, done, last=last)
         finally:
-            self._normalize([part for part, _ in written] + edited)
-            self._keep_digests(written)
-        return [] if last else [crm_id for part in edited for crm_id in part.linked.links["crm_id"]]
+            self._store_all(writes, done)
+        return [] if last else decided.linked.links.loc[done.edited, "crm_id"].tolist()
 
-    def _writes(self, seen: Seen) -> _Writes:
-        return _Writes(seen, self._bringing(seen).tolist(), seen.decided.agreed(Verdict.TO_QBENCH).tolist())
+    def _write_batch(self, writes: _Writes, places: slice, done: _Progress, *, last: bool) -> None:
+        """Read the records of one call freshly, and write those that are as they were."""
+        batch = writes.at(places)
+        found = self._read_freshly(batch.seen)
+        done.edited[places] = found == EDITED
+        self._leave(batch.seen, found, last=last)
+        same = found == SAME
+        if same.any():
+            done.add(*self._write(batch if same.all() else batch.at(same)), places=places, which=same)
 
-    def _read_freshly(self, batch: Seen) -> pd.Series:
+    def _store_all(self, writes: _Writes, done: _Progress) -> None:
+        """Store what QBench answered, make normalized records of it, and of what was edited there."""
+        written = writes.seen.at(done.written)
+        if done.results:
+            results = pd.concat(done.results, ignore_index=True)
+            there = results[results["content"].notna() & results["version"].notna()].reset_index(drop=True)
+            taken = pd.Series(done.taken, dtype=object)
+            self._storing.written(written, results, agreed=taken, stage=lambda connection: self._stage(connection, there))
+        order = self._order
+        ids = writes.seen.linked.links.loc[done.written | done.edited, "qbench_id"].tolist()
+        normalize_named(self._store, order.integration, order.record, ids=ids, reading=order.reading)
+        if done.results:
+            self._keep_digests(written.linked.links, done.taken)
+
+    def _read_freshly(self, batch: Seen) -> np.ndarray:
         """What became of each record in QBench since it was staged: same, edited (which is staged then), gone or unread."""
         record_type, raw = self._order.record.record_type, batch.linked.raw
-        ids = raw["qbench_id"].tolist()
         answer = self._source.read_again(record_type, raw)
-        found = pd.Series(GONE, index=raw.index, dtype="str").mask(raw["qbench_id"].isin(answer.failed), UNREAD)
-        there = raw["qbench_id"].isin(answer.frame["qbench_id"])
-        differs = there & ~_same(raw, answer.frame)
-        if differs.any():
-            news = answer.frame[answer.frame["qbench_id"].isin(raw.loc[differs, "qbench_id"])].reset_index(drop=True)
+        now, failed = _states(answer.frame), set(answer.failed)
+        staged = _states(raw)
+        differs = [number for number, state in staged.items() if number in now and now[number] != state]
+        if differs:
+            news = answer.frame[answer.frame["qbench_id"].isin(differs)].reset_index(drop=True)
             with self._store.transaction() as connection:
                 self._stage(connection, news)
-                now = held(connection, self._order.integration, record_type, ids=ids)
-            # The database may write a value in another way than QBench does.
-            differs = there & ~_same(raw, now)
-        return found.mask(there, SAME).mask(differs, EDITED)
+                # The database may write a value in another way than QBench does.
+                now |= _states(held(connection, self._order.integration, record_type, ids=differs))
+        words = {
+            number: (SAME if now[number] == state else EDITED) if number in now else UNREAD if number in failed else GONE
+            for number, state in staged.items()
+        }
+        return np.array([words[number] for number in raw["qbench_id"].tolist()], dtype=object)
 
-    def _leave(self, batch: Seen, found: pd.Series, *, last: bool) -> None:
+    def _leave(self, batch: Seen, found: np.ndarray, *, last: bool) -> None:
         """Store why records are not written."""
         why = {GONE: DeletedInQBenchException, UNREAD: QBenchFailsOnRecordException}
         if last:
             why[EDITED] = ChangedMeanwhileException
         for word, error in why.items():
-            rows = found.eq(word)
+            rows = found == word
             if rows.any():
-                linked = batch.linked.take(rows)
+                linked = batch.linked.at(rows)
                 self._storing.stopped(linked, text_where(pd.Series(True, index=linked.links.index), error.__name__))
 
-    def _write(self, writes: _Writes) -> tuple[Seen, pd.Series]:
-        """Write one batch: it, and per row the digests by unit of what QBench took (dict, null for nothing)."""
+    def _write(self, writes: _Writes) -> tuple[pd.DataFrame, list[Any]]:
+        """Write one batch: what QBench answered (schemas.SOURCE_RESULTS, in order), and per row what it took (_Progress.taken)."""
         order, report, batch = self._order, self._report, writes.seen
         self._storing.about_to_write(batch, pd.Series(writes.bringing, dtype=object))
         self._lock.require()
@@ -168,13 +209,11 @@ class Writing:
         with report.timed("write"):
             answer = self._source.change(order.record.record_type, changes)
         results = _in_order(answer, changes["qbench_id"])
-        agreed = self._taken(writes, results)
-        there = results[results["content"].notna() & results["version"].notna()].reset_index(drop=True)
-        self._storing.written(batch, results, agreed=agreed, stage=lambda connection: self._stage(connection, there))
-        for values, units in zip(batch.values, agreed, strict=True):
-            taken = [name for name in values if self._looking.unit_of(name) in (units or {})]
-            report.changed += bool(taken)
-            report.fields.update(taken)
+        taken = self._taken(writes, results)
+        for values, units in zip(batch.values, taken, strict=True):
+            fields = [name for name in values if self._looking.unit_of(name) in (units or {})]
+            report.changed += bool(fields)
+            report.fields.update(fields)
         logger.info(
             "%s %s %ss: wrote %d into QBench, %d of them refused; %s",
             order.integration,
@@ -184,7 +223,7 @@ class Writing:
             int(results["error_type"].notna().sum()),
             progress(report.changed, report.to_change, seconds=report.seconds),
         )
-        return batch, agreed
+        return results, taken
 
     def _bringing(self, seen: Seen) -> pd.Series:
         """Per record what is about to be written (schemas.HELD, ``bringing``)."""
@@ -193,7 +232,7 @@ class Writing:
         times = [{name: when[unit] for name in values if (unit := unit_of(name)) in when} for values, when in units]
         return brought(seen.values, times)
 
-    def _taken(self, writes: _Writes, results: pd.DataFrame) -> pd.Series:
+    def _taken(self, writes: _Writes, results: pd.DataFrame) -> list[dict[str, int] | None]:
         """Per row the digests by unit of what QBench took: of a unit of which it lost a field, nothing."""
         found: list[dict[str, int] | None] = []
         for units, error, fields in zip(writes.agreed, results["error_type"], results["error_fields"], strict=True):
@@ -202,7 +241,7 @@ class Writing:
                 continue
             lost = {self._looking.unit_of(name) for name in names_in(str(fields))} if pd.notna(fields) else set()
             found.append({unit: digest for unit, digest in (units or {}).items() if unit not in lost} or None)
-        return pd.Series(found, dtype=object)
+        return found
 
     def _stage(self, connection: Connection, frame: pd.DataFrame) -> None:
         """Stage records as QBench has them now; no window need hold them, so that every CRM takes them up all the same."""
@@ -210,30 +249,26 @@ class Writing:
         rows = RAW.build(frame[[name for name in RAW.names if name in frame]])
         stage(connection, order.integration, order.record.record_type, frame=rows, source=self._source, back=self._back, late=True)
 
-    def _normalize(self, parts: Sequence[Seen]) -> None:
-        order = self._order
-        ids = [number for part in parts for number in part.linked.links["qbench_id"].tolist()]
-        normalize_named(self._store, order.integration, order.record, ids=ids, reading=order.reading)
-
-    def _keep_digests(self, written: Sequence[tuple[Seen, pd.Series]]) -> None:
+    def _keep_digests(self, links: pd.DataFrame, taken: Sequence[Any]) -> None:
         """Keep as sent what the CRM shows already: a load has nothing to look at then."""
-        if not written:
-            return
         order, way = self._order, self._looking.way
-        links = pd.concat([part.linked.links for part, _ in written], ignore_index=True)
-        agreed = pd.concat([units for _, units in written], ignore_index=True)
         with self._store.transaction() as connection:
             rows = normalized_by_id(connection, order.integration, order.record.record_type, ids=links["qbench_id"].tolist())
-        country_format, zone = order.settings.country_format, order.reading.zone
-        payload = build_payload(rows, crm=order.crm, spec=order.record, crm_fields=way.crm_fields, country_format=country_format, zone=zone)
-        now = digests(payload.values).set_axis(rows["qbench_id"]).reindex(links["qbench_id"], fill_value=NO_DIGEST).to_dict("records")
-        fields = {unit: [route.target.crm_field for route in members] for unit, members in way.units.items()}
+        sent = [route for route in way.routes if route.target.direction.goes_out]
+        wanted = wanted_values(rows, sent, crm_fields=way.crm_fields, zone=order.reading.zone)
+        now = digests(wanted.values).set_axis(rows["qbench_id"]).reindex(links["qbench_id"], fill_value=NO_DIGEST).to_dict("records")
+        fields = {unit: [route.target.crm_field for route in members if route in sent] for unit, members in way.units.items()}
         kept = []
-        for row, before, units in zip(now, links["digests"], agreed, strict=True):
-            new = {name: row[name] for unit in units or () for name in fields[unit] if name in row}
+        for row, before, units in zip(now, links["digests"], taken, strict=True):
+            new = {name: row[name] for unit in units or () for name in fields[unit]}
             kept.append({name: digest for name, digest in {**before, **new}.items() if digest != NO_DIGEST})
         with self._store.transaction() as connection:
             save_digests(connection, order.state, links=links.assign(digests=pd.Series(kept, index=links.index, dtype=object)))
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    """The places of so many rows, at most ``size`` at once."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 def _in_order(answer: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
@@ -243,8 +278,6 @@ def _in_order(answer: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
     return answer.set_index("qbench_id", drop=False).reindex(ids).reset_index(drop=True)
 
 
-def _same(raw: pd.DataFrame, found: pd.DataFrame) -> pd.Series:
-    """Which of the records (schemas.RAW) are found just so (bool)."""
-    now = dict(zip(found["qbench_id"], zip(found["version"], found["content"], strict=True), strict=True))
-    rows = zip(raw["qbench_id"], raw["version"], raw["content"], strict=True)
-    return pd.Series([now.get(number) == (version, content) for number, version, content in rows], index=raw.index, dtype=bool)
+def _states(frame: pd.DataFrame) -> dict[int, tuple[int, Any]]:
+    """Version and content of records (schemas.RAW), by QBench id."""
+    return dict(zip(frame["qbench_id"].tolist(), zip(frame["version"].tolist(), frame["content"].tolist(), strict=True), strict=True))

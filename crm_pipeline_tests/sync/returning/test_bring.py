@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from crm_pipeline.errors import ServiceUnavailableError, TooManyChangesError
 from crm_pipeline.mapping.digests import digests
@@ -574,6 +575,27 @@ def test_batches_that_were_written_before_the_one_that_broke_off_are_stored(sale
     report = house.bring(policy=ReturnPolicy(most_changed_share=1))
 
     assert (report.changed, house.calls["write"]) == (3, 1)
+
+
+def test_writes_of_several_calls_whose_answers_nobody_stored_are_known_again(salesforce: Bench) -> None:
+    """The run ends between the last call and the storing of what all of them were answered."""
+    house, ids = customers(salesforce, 53)
+    for crm_id in ids.values():
+        house.describe(crm_id, "new")
+    house.read()
+    everybody = ReturnPolicy(most_changed_share=1)
+    with salesforce.store.transaction() as connection:
+        connection.execute(text("ALTER TABLE crm_pipeline.change_outcome ADD CONSTRAINT none CHECK (outcome <> 'updated')"))
+    with pytest.raises(IntegrityError):
+        house.bring(policy=everybody)
+    with salesforce.store.transaction() as connection:
+        connection.execute(text("ALTER TABLE crm_pipeline.change_outcome DROP CONSTRAINT none"))
+    assert {house.comments(number) for number in ids} == {"new"}
+    house.extract()
+    report = house.bring(policy=everybody)
+
+    assert (report.verdicts, house.calls["write"], house.conflicts()) == ({"agreed": 53}, 0, [])
+    assert [house.since(number) for number in (1, 53)] == [{"comments": AT_NOON}] * 2
 
 
 # Side by side
