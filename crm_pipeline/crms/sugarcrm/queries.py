@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.sugarcrm.values import MOMENT
+from crm_pipeline.crms.sugarcrm.values import MOMENT, custom_forms, is_custom
 
 EMAIL = "email1"
 """The field of a contact's main address, which is a record of its own in the database (``email_addresses``)."""
@@ -28,7 +29,7 @@ def column(module: str, field: str) -> str:
     """A field as conditions name it. Raises ValueError for what is no field's name."""
     if not _NAME.fullmatch(field):
         raise ValueError(f"{field!r} is no field of SugarCRM")
-    return f"{table(module)}{'_cstm' if field.endswith('_c') else ''}.{field}"
+    return f"{table(module)}{'_cstm' if is_custom(field) else ''}.{field}"
 
 
 def quoted(value: str) -> str:
@@ -63,7 +64,8 @@ def equals_one_of(crm_object: CrmObject, field: str, values: Iterable[str]) -> s
     """That a record's field is one of these values, by the database's comparison; an address by its main one, without case."""
     if field == EMAIL:
         return has_one_of_emails(crm_object.name, values)
-    return one_of(column(crm_object.name, field), values)
+    forms = chain.from_iterable(map(custom_forms, values)) if is_custom(field) else values
+    return one_of(column(crm_object.name, field), forms)
 
 
 def has_one_of_emails(module: str, emails: Iterable[str]) -> str:

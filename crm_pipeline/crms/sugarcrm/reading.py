@@ -239,7 +239,7 @@ def is_deleted(record: Record) -> bool:
 
 
 def _record(entry: Mapping[str, Any], kinds: Mapping[str, str]) -> Record:
-    held = {name: read(value, kinds.get(name, "text")) for name, value in name_values(entry["name_value_list"]).items()}
+    held = {name: read(value, kinds.get(name, "text"), field=name) for name, value in name_values(entry["name_value_list"]).items()}
     return {**held, "id": str(entry["id"])}
 
 

@@ -1,7 +1,7 @@
 """How values stand in SugarCRM's calls, and how they are read there: all as texts, each type in its own form.
 
-What is read has codes of HTML for four characters, what is written must be plain; a blank text clears, null does not (seen on
-SuiteCRM 7.14 to 8.10).
+What is read has codes of HTML for four characters, in custom fields (``_c``) for an ampersand too; what is written must be plain. A blank
+text clears, null does not (seen on SuiteCRM 7.14 to 8.10; custom fields on 7.14.8).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ MOMENT = "%Y-%m-%d %H:%M:%S"
 TRUE, FALSE = "1", "0"
 
 _CODE = re.compile(r"&(?:#0?39|quot|lt|gt);")
-"""The only codes: an ampersand has none, so that ``&amp`` is what somebody wrote."""
+"""The only codes but in custom fields: else an ampersand has none, so that ``&amp`` is what somebody wrote."""
+_CUSTOM_CODE = re.compile(r"&(?:#0?39|quot|lt|gt|amp);")
 
 
 def wire(value: object, kind: str) -> str:
@@ -38,9 +39,20 @@ def wire(value: object, kind: str) -> str:
     return _SENT.get(kind, _as_it_is)(given)
 
 
-def read(value: object, kind: str) -> str | None:
+def is_custom(field: str) -> bool:
+    """Whether a field is one that the site's people added."""
+    return field.endswith("_c")
+
+
+def custom_forms(value: str) -> tuple[str, ...]:
+    """The forms in which a text may lie in a custom field's column."""
+    return tuple(dict.fromkeys((value, value.replace("&", "&amp;"))))
+
+
+def read(value: object, kind: str, *, field: str = "") -> str | None:
     """What is answered of a field, in the form that was sent; None for a blank."""
-    text = _CODE.sub(lambda code: html.unescape(code[0]), str(value)) if value is not None else ""
+    codes = _CUSTOM_CODE if is_custom(field) else _CODE
+    text = codes.sub(lambda code: html.unescape(code[0]), str(value)) if value is not None else ""
     return _READ.get(kind, _as_it_is)(text) if text else None
 
 

@@ -273,7 +273,7 @@ def _lies_there(sent: str, name: str, record: Record, kinds: Mapping[str, str]) 
     """Whether a record shows what was sent; an address has the letters in which the site saw it first."""
     if name == EMAIL:
         return same_email(sent, record.get(name))
-    return same(read(sent, kinds.get(name, "text")) or "", record.get(name))
+    return same(read(sent, kinds.get(name, "text"), field=name) or "", record.get(name))
 
 
 def _failed(row: Row, error: type[RecordError], *, code: str | None = None, ids: Sequence[str] = ()) -> Result:

@@ -6,7 +6,8 @@
 | blanks at the ends | none |
 | ``<script>`` | nothing |
 | tags that are not closed | closed, or nothing (``unclosed_tags``) |
-| ``&lt; &gt; &quot; &#039;`` | the signs themselves (*assumed*) |
+| ``&amp; &lt; &quot; &#039; &eacute;`` and their like | the signs themselves; ``&amp=1`` stays |
+| an ampersand, in a custom field | ``&amp;`` |
 | signs beyond the Basic Multilingual Plane, in tables of ``utf8mb3`` | ``????`` |
 | an option's label | its key |
 | an unknown option | as it is |
@@ -15,14 +16,16 @@
 | a yes or no | 1 for ``1``, ``true``, ``on`` and ``yes``, else 0 (*assumed*) |
 | null | what was there before |
 
-Out of it ``' " < >`` come as ``&#039; &quot; &lt; &gt;``, and a bare ``&`` as it is. Sources: seen on SuiteCRM 7.14.6, 7.15.0 and 8.10.1;
-MySQL manual, "Server SQL Modes", for the cut without strict mode; labels as in SuiteCRM's ``new_handle_set_entries``.
+Out of it ``' " < >`` come as ``&#039; &quot; &lt; &gt;``, and a bare ``&`` as it is. Sources: seen on SuiteCRM 7.14.6, 7.15.0 and 8.10.1
+(entities and custom fields on 7.14.8); MySQL manual, "Server SQL Modes", for the cut without strict mode; labels as in SuiteCRM's
+``new_handle_set_entries``.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any, Literal
 
@@ -43,6 +46,7 @@ TRUE = frozenset({"1", "true", "on", "yes"})
 
 _AMPERSAND = "\ufdd0"
 """What stands for an ampersand while HTML is read, so that it begins no entity."""
+_ENTITY = re.compile(r"&#?\w+;")
 _TAG = re.compile(r"<[A-Za-z/!]")
 
 
@@ -59,6 +63,8 @@ def stored(one: Field, value: Any, *, charset: Charset, unclosed: Unclosed) -> A
     if one.options and text not in one.options:
         text = next((key for key, label in one.options.items() if label == text), text)
     text = cleaned(text, unclosed=unclosed).strip()
+    if one.source == "custom":
+        text = text.replace("&", "&amp;")
     return cut(one, in_charset(text, charset))
 
 
@@ -68,10 +74,8 @@ def shown(value: Any) -> str:
 
 
 def decoded(text: str) -> str:
-    """A text with its own signs for the four entities."""
-    for sign, entity in SIGNS.items():
-        text = text.replace(entity, sign)
-    return text
+    """A text with the signs themselves for the entities that end as they should."""
+    return _ENTITY.sub(lambda match: unescape(match.group()), text)
 
 
 def in_charset(text: str, charset: Charset) -> str:

@@ -133,6 +133,17 @@ def test_value_that_lies_there_otherwise_is_named(crm: Crm, sent: str, kept: str
     assert (result["error_type"], result["kept"]) == (None, None if kept is None else {"first_name": kept})
 
 
+@pytest.mark.parametrize("sent", ["A & B", "per%cent&amp=1+1", 'O\'B "q" & <b>x</b>', "a&b&c"])
+def test_ampersand_in_a_custom_field_is_one_again_and_found(site: SugarSite, bench: Bench, connect: Connect, sent: str) -> None:
+    """There it is stored as a code of HTML."""
+    crm = connect(external_key=bench.key)
+    made = written(crm, ACCOUNTS, Put(7, {"name": "Lab", bench.key: sent}))[7]
+    assert (made["error_type"], made["kept"]) == (None, None)
+    assert "&amp;" in site.record("Accounts", made["crm_id"])[bench.key]
+    assert crm.read(ACCOUNTS, [made["crm_id"]], [bench.key])[bench.key].tolist() == [sent]
+    assert crm.find(ACCOUNTS, bench.key, [sent])["crm_id"].tolist() == [made["crm_id"]]
+
+
 def test_row_that_the_user_may_not_save_is_named_and_the_others_are_theirs(site: SugarSite, crm: Crm) -> None:
     """The answer leaves it out, so that the ids behind it are shifted."""
     there = site.add("Accounts", {"name": "old"})
