@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from crm_pipeline.counting import counted
+
 
 @dataclass(frozen=True, slots=True)
 class One:
@@ -117,9 +119,9 @@ def members_of(form: Form, at: str = "") -> Iterator[tuple[str, Form | May]]:
 
 def _fault_of_rows(answer: list[Any], form: Rows, at: str) -> str | None:
     if form.exactly is not None and len(answer) != form.exactly:
-        return f"{_place(at)} holds {len(answer)} entries, not {form.exactly}"
+        return f"{_place(at)} holds {counted(len(answer), 'entry', 'entries')}, not {form.exactly}"
     if form.most is not None and len(answer) > form.most:
-        return f"{_place(at)} holds {len(answer)} entries, more than {form.most}"
+        return f"{_place(at)} holds {counted(len(answer), 'entry', 'entries')}, more than {form.most}"
     faults = (fault_of(entry, form.of, f"{at}[{position}]") for position, entry in enumerate(answer))
     broken = next(filter(None, faults), None)
     return broken or (form.rule(answer) if form.rule else None)

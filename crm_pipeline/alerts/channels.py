@@ -18,6 +18,7 @@ from crm_pipeline.alerts.messages import Message
 from crm_pipeline.alerts.settings import AlertSettings, EmailSettings
 from crm_pipeline.calls import with_retries
 from crm_pipeline.configuration.model import EnvVariable, sends_in_clear
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceError, ServiceUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ def _send_email(settings: EmailSettings, message: Message, *, timeout_seconds: f
         kind, meaning = _meaning(error, settings)
         raise kind(f"{settings.host} {meaning}", integration=message.integration, service="alerts by email") from None
     if refused:
-        logger.warning("integration %s: the mail server refused %d receivers of an alert", message.integration, len(refused))
+        logger.warning("integration %s: the mail server refused %s of an alert", message.integration, counted(len(refused), "receiver"))
 
 
 def _meaning(error: Exception, settings: EmailSettings) -> tuple[type[ServiceError], str]:

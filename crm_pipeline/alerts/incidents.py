@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from crm_pipeline.alerts.settings import AlertSettings
+from crm_pipeline.counting import counted
 
 
 class FailureKind(StrEnum):
@@ -98,12 +99,13 @@ def _too_many_failed_records(facts: Facts, settings: AlertSettings) -> Iterator[
         many = settings.failed_records is not None and counts.failed >= settings.failed_records
         large = settings.failed_share is not None and counts.failed > 0 and counts.failed >= settings.failed_share * counts.total
         if many or large:
-            yield Incident(f"records {crm}", f"{counts.failed} of {counts.total} records failed in {crm}")
+            yield Incident(f"records {crm}", f"{counts.failed} of {counted(counts.total, 'record')} failed in {crm}")
 
 
 def _stuck(facts: Facts, settings: AlertSettings) -> Iterator[Incident]:
     for crm, count in sorted((facts.stuck or {}).items()):
-        summary = f"records are stuck on their way to {crm}: {count} failed {settings.stuck_after_tries} times or more, or were given up"
+        often = counted(settings.stuck_after_tries, "time")
+        summary = f"records are stuck on their way to {crm}: {count} failed {often} or more, or were given up"
         yield Incident(f"stuck {crm}", summary)
 
 

@@ -14,6 +14,7 @@ from crm_pipeline.commands.options import (
     only_integration,
     opened_store,
 )
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.qbench.source import QBench
@@ -51,7 +52,9 @@ def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, mo
             click.confirm(f"{service} of {spec.name}: organization {stored} becomes {found}, and {what}. Go on?", abort=True)
         with run_of(store, spec.name, service), store.transaction() as connection:
             count = adopt_organization(connection, spec.name, service, org_id=found, key_space=key_space, links=links)
-    click.echo(f"{service} of {spec.name} is organization {found} now; {count} links {'kept' if links == 'keep' else 'forgotten'}.")
+    click.echo(
+        f"{service} of {spec.name} is organization {found} now; {counted(count, 'link')} {'kept' if links == 'keep' else 'forgotten'}."
+    )
 
 
 def _organization(spec: IntegrationSpec, service: str) -> tuple[str, str | None]:

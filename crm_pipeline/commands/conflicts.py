@@ -23,6 +23,7 @@ from crm_pipeline.commands.options import (
     qbench_ids,
     record_type_option,
 )
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import RestoreRefusedError
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.store.conflicts import KEPT_DAYS, Alike, Conflict, Sought, conflict_of, conflicts_counted, conflicts_told
@@ -122,7 +123,7 @@ def _count(alike: list[Alike], *, listed: int) -> None:
     if not every:
         click.echo("There are no conflicts.")
         return
-    click.echo(f"{every:,} conflicts, of which {listed:,} are listed:")
+    click.echo(f"{counted(every, 'conflict', form=',')}, of which {counted(listed, 'is', 'are', form=',')} listed:")
     for each in alike:
         click.echo(f"{each.conflicts:>9,}  {_records(each.state)}s, {each.field}: {_decision(each)}")
 

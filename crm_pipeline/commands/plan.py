@@ -25,6 +25,7 @@ from crm_pipeline.commands.options import (
     selected,
 )
 from crm_pipeline.commands.plan_home import plan_home
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS, RecordType
@@ -140,7 +141,8 @@ def _show(forecasts: list[Forecast]) -> None:
     console = Console(highlight=False)
     for forecast in forecasts:
         replanned = f", {forecast.replanned:,} of other windows" if forecast.replanned else ""
-        console.print(f"\n[bold]{forecast.integration} → {forecast.crm} {forecast.record_type}s[/]: {forecast.rows:,} records{replanned}")
+        records = f"{counted(forecast.rows, 'record', form=',')}{replanned}"
+        console.print(f"\n[bold]{forecast.integration} → {forecast.crm} {forecast.record_type}s[/]: {records}")
         console.print(_operations(forecast))
         if forecast.fields:
             console.print(_fields(forecast))

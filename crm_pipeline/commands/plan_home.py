@@ -11,6 +11,7 @@ from rich.table import Table
 
 from crm_pipeline.commands.integrations import chosen
 from crm_pipeline.commands.options import connected, crm_names, nothing_back, opened_store, order_of, selected
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.staging import Window
@@ -57,6 +58,7 @@ def _show(found: list[Homecoming]) -> None:
     console = Console(highlight=False)
     for each in found:
         records = MODELS[each.record_type].qbench_object
+        one = records.removesuffix("s")
         console.print(
             f"\n[bold]{each.integration} ← {each.crm} {each.record_type}s[/]: {each.rows:,} staged, {each.unlinked:,} without a link"
         )
@@ -65,16 +67,18 @@ def _show(found: list[Homecoming]) -> None:
             changes.add_row(str(patch.qbench_id), patch.crm_id, ", ".join(patch.fields), ", ".join(patch.conflicts))
         if each.patches:
             console.print(changes)
-        console.print(f"{len(each.patches):,} {records} would change, of {each.limit:,} that one run may change or make.")
+        console.print(f"{counted(len(each.patches), one, form=',')} would change, of {each.limit:,} that one run may change or make.")
         if each.creates:
-            console.print(f"{len(each.creates):,} {records} would be made, of CRM ids {_some(each.creates)}.")
+            console.print(f"{counted(len(each.creates), one, form=',')} would be made, of CRM ids {_some(each.creates)}.")
         if each.matches:
             pairs = [f"{crm_id} with {qbench_id}" for crm_id, qbench_id in each.matches.items()]
             console.print(f"{len(each.matches):,} would be linked to {records} that QBench has: {_some(pairs)}.")
         if each.waiting:
-            console.print(f"{each.waiting:,} without a link wait until QBench was read whole once.")
+            console.print(
+                f"{counted(each.waiting, 'without a link waits', 'without a link wait', form=',')} until QBench was read whole once."
+            )
         for error, count in each.left.items():
-            console.print(f"{count:,} change nothing: {error}.")
+            console.print(f"{counted(count, 'changes', 'change', form=',')} nothing: {error}.")
     console.print("\nNothing was written.")
 
 

@@ -20,6 +20,7 @@ from crm_pipeline.commands.options import (
     record_type_option,
 )
 from crm_pipeline.configuration.problems import did_you_mean
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError, record_errors
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
@@ -119,4 +120,5 @@ def _take(spec: IntegrationSpec, crm: str, record_types: list[RecordType], *, er
                     else unsettle(connection, state, ids=ids)
                 )
                 pend(connection, state, crm_ids=crm_ids, objects=objects)
-            click.echo(f"{spec.name} ← {crm} {record_type}s: {len(crm_ids):,} records are looked at by the next run")
+            looked_at = counted(len(crm_ids), "record is", "records are", form=",")
+            click.echo(f"{spec.name} ← {crm} {record_type}s: {looked_at} looked at by the next run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from crm_pipeline.counting import counted
 from crm_pipeline.errors.records import record_errors
 
 
@@ -54,8 +55,9 @@ class SameRefusalError(ConfigurationError):
         self.count = count
         named = "".join([f" ({code})" if code else "", f", fields {fields}" if fields else ""])
         super().__init__(
-            f"integration {integration}: {service} refused the first {count} records it was sent for one cause: {error_type}{named}. "
-            f"{record_errors()[error_type].remedy} What was done is stored; materialize the partition again once the cause is gone"
+            f"integration {integration}: {service} refused the first {counted(count, 'record')} it was sent for one cause: "
+            f"{error_type}{named}. {record_errors()[error_type].remedy} What was done is stored; materialize the partition again once "
+            "the cause is gone"
         )
 
 
@@ -68,8 +70,9 @@ class TooManyChangesError(CrmPipelineError):
     def __init__(self, *, integration: str, service: str, records: str, planned: int, limit: int) -> None:
         self.planned = planned
         self.limit = limit
+        changes, most = counted(planned, records.removesuffix("s"), form=","), counted(limit, "is", "are", form=",")
         super().__init__(
-            f"integration {integration}: what changed in {service} would change {planned:,} {records} in QBench, and {limit:,} are the "
+            f"integration {integration}: what changed in {service} would change {changes} in QBench, and {most} the "
             "most that one run may change; nothing was written. Look at them with crm-pipeline plan --from, then raise most_changed and "
             "most_changed_share for one run if they are right"
         )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from crm_pipeline.alerts.incidents import Facts, Failure, FailureKind, Incident, open_incidents
 from crm_pipeline.alerts.messages import Message
 from crm_pipeline.alerts.settings import AlertSettings
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import AlertNotSentError, ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
@@ -46,7 +47,7 @@ def build_alerts(
         now = datetime.now(UTC)
         incidents = watch.look(context.instance, _repository(context), now=now)
         told = watch.tell(now=now)
-        return dg.SkipReason(f"integration {spec.name}: {len(incidents)} open incidents, {told} messages sent")
+        return dg.SkipReason(f"integration {spec.name}: {counted(len(incidents), 'open incident')}, {counted(told, 'message')} sent")
 
     return alerts
 

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import dagster as dg
 
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import PingPongException
-from crm_pipeline.orchestration.checks import NOTHING_WRONG
+from crm_pipeline.orchestration.checks import NOTHING_WRONG, tried_again, wrong_with
 from crm_pipeline.store.ledger import OpenRecords
 from crm_pipeline.sync.returning.reading import ObjectRead
 from crm_pipeline.sync.returning.report import ReturnReport
@@ -47,11 +48,13 @@ def changes_complete(
         said = "The CRM was not read to the window's end; materialize it again."
     elif not_shown:
         said = (
-            f"The CRM fails to show {not_shown} records that changed. Those it names ({', '.join(read.failed[:_IDS_SHOWN]) or 'none'}) "
-            "are read again with the next run, the others by the nightly check of links."
+            f"The CRM fails to show {counted(not_shown, 'record')} that changed. Those it names "
+            f"({', '.join(read.failed[:_IDS_SHOWN]) or 'none'}) are read again with the next run, the others by the nightly check of links."
         )
     elif seconds_early:
-        said = f"By the CRM's clock the window ends in {seconds_early} seconds; what changes until then comes with the next hour."
+        said = (
+            f"By the CRM's clock the window ends in {counted(seconds_early, 'second')}; what changes until then comes with the next hour."
+        )
     return dg.AssetCheckResult(
         asset_key=asset_key,
         check_name=CHANGES_COMPLETE,
@@ -69,7 +72,7 @@ def no_failed_changes(errors: Mapping[str, int]) -> dg.AssetCheckResult:
     left_out = ", ".join(f"{count} {name}" for name, count in errors.items() if name in wanted)
     return _warning(
         "no_failed_changes",
-        f"{sum(wrong.values())} changes are refused or left out for something that is wrong with them." if wrong else None,
+        wrong_with(sum(wrong.values()), "change", "left out") if wrong else None,
         {"records": sum(wrong.values()), **wrong, **({"not_counted": left_out} if left_out else {})},
     )
 
@@ -78,7 +81,7 @@ def no_open_changes(found: OpenRecords) -> dg.AssetCheckResult:
     """WARN where changes failed for a passing cause and are tried again by themselves."""
     said = None
     if found.next_attempt_at is not None:
-        said = f"{found.records} changes are tried again by themselves, the next after {found.next_attempt_at:%Y-%m-%d %H:%M} UTC."
+        said = tried_again(found, "change")
     return _warning("no_open_changes", said, {"records": found.records, "most_attempts": found.most_attempts, **found.errors})
 
 
@@ -98,7 +101,11 @@ def few_records_changed(report: ReturnReport) -> dg.AssetCheckResult:
 def conflicts(report: ReturnReport) -> dg.AssetCheckResult:
     """WARN where this run wrote over values that the other side did not know."""
     found = report.conflicts.total()
-    said = f"{found} values were written over that the other side did not know; `crm-pipeline conflicts` lists them." if found else None
+    said = (
+        f"{counted(found, 'value was', 'values were')} written over that the other side did not know; `crm-pipeline conflicts` lists them."
+        if found
+        else None
+    )
     return _warning(
         "conflicts", said, {"conflicts": found, **{f"{winner}_won": count for winner, count in sorted(report.conflicts.items())}}
     )
@@ -107,7 +114,11 @@ def conflicts(report: ReturnReport) -> dg.AssetCheckResult:
 def no_ping_pong(found: OpenRecords) -> dg.AssetCheckResult:
     """WARN where fields are held because they went to and fro; ``found``: what is tried again."""
     held = found.errors.get(PingPongException.__name__, 0)
-    said = f"Fields of {held} records went to and fro and are held: something changes on its way what is written there." if held else None
+    said = (
+        f"Fields of {counted(held, 'record')} went to and fro and are held: something changes on its way what is written there."
+        if held
+        else None
+    )
     return _warning("no_ping_pong", said, {"records": held})
 
 

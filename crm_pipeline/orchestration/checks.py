@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 import pandas as pd
 
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import (
     CustomerNotSyncedException,
     CustomerNotYetSyncedException,
@@ -75,16 +76,28 @@ def no_failed_records(errors: Mapping[str, int]) -> dg.AssetCheckResult:
         check_name="no_failed_records",
         passed=not wrong,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{sum(wrong.values())} records are refused or skipped for something that is wrong with them." if wrong else None,
+        description=wrong_with(sum(wrong.values()), "record", "skipped") if wrong else None,
         metadata={"records": sum(wrong.values()), **wrong, **({"not_counted": left_out} if left_out else {})},
     )
+
+
+def wrong_with(count: int, one: str, left: str) -> str:
+    """What is said of so many records, or changes, that are refused or ``left`` out."""
+    is_one = count == 1
+    return f"{counted(count, f'{one} is', f'{one}s are')} refused or {left} for something that is wrong with {'it' if is_one else 'them'}."
+
+
+def tried_again(found: OpenRecords, one: str) -> str:
+    """What is said of records, or changes, that are tried again."""
+    many = counted(found.records, f"{one} is tried again by itself", f"{one}s are tried again by themselves")
+    return f"{many}, the next after {found.next_attempt_at:%Y-%m-%d %H:%M} UTC."
 
 
 def no_open_records(found: OpenRecords) -> dg.AssetCheckResult:
     """WARN where records failed for a passing cause and are to be tried again by themselves; those that are left out on purpose aside."""
     said = None
     if found.next_attempt_at is not None:
-        said = f"{found.records} records are tried again by themselves, the next after {found.next_attempt_at:%Y-%m-%d %H:%M} UTC."
+        said = tried_again(found, "record")
     return dg.AssetCheckResult(
         check_name="no_open_records",
         passed=found.errors.keys() <= {error.__name__ for error in NOTHING_WRONG},
@@ -106,9 +119,10 @@ def counts_add_up(report: LoadReport, *, finished: bool, open_rows: pd.DataFrame
     uncounted = report.rows + report.replanned - report.accounted if finished else 0
     said = None
     if records:
-        said = f"{records} staged records of materialized hours have no outcome."
+        said = f"{counted(records, 'staged record of materialized hours has', 'staged records of materialized hours have')} no outcome."
     elif renewed:
-        said = f"{renewed} records were normalized anew since they were sent; materialize the resync asset to send what differs."
+        anew = counted(renewed, "record was normalized anew since it was sent", "records were normalized anew since they were sent")
+        said = f"{anew}; materialize the resync asset to send what differs."
     return dg.AssetCheckResult(
         check_name="counts_add_up",
         passed=not records and not renewed and not uncounted,
@@ -128,7 +142,11 @@ def counts_add_up(report: LoadReport, *, finished: bool, open_rows: pd.DataFrame
 def links_consistent(faults: Mapping[LinkFault, int]) -> dg.AssetCheckResult:
     """ERROR where links break a promise; WARN where all that is found are synced records without one: people may have removed it."""
     broken = sum(faults.values()) - faults["synced_without_link"]
-    lost = f"{faults['synced_without_link']} synced records have no link any more; they sync anew when they change, or by resync."
+    lost = counted(
+        faults["synced_without_link"],
+        "synced record has no link any more; it syncs anew when it changes, or by resync.",
+        "synced records have no link any more; they sync anew when they change, or by resync.",
+    )
     return dg.AssetCheckResult(
         check_name="links_consistent",
         passed=not any(faults.values()),
@@ -161,15 +179,16 @@ def window_complete(*, seconds_missing: int, seconds_ahead: int, gaps: Sequence[
 
 def gaps_told(gaps: Sequence[str]) -> str:
     """What is said of records that QBench fails to list, and what to do."""
+    left_out = counted(len(gaps), "record, which is", "records, which are")
     return (
-        f"QBench fails whenever its lists are to show one of {len(gaps)} records, which are left out and read again with the next hourly "
+        f"QBench fails whenever its lists are to show one of {left_out} left out and read again with the next hourly "
         f"runs: {'; '.join(gaps[:_HOURS_SHOWN])}. Look at the records of that time in QBench, and ask QBench's support if it stays"
     )
 
 
 def mapping_current(out_of_date: int, *, unknown_fields: Sequence[str] = ()) -> dg.AssetCheckResult:
     """WARN where another mapping made staged rows, or the mapping names QBench fields that no record has."""
-    said = [f"{out_of_date} staged records were normalized by an earlier mapping."] if out_of_date else []
+    said = [f"{counted(out_of_date, 'staged record was', 'staged records were')} normalized by an earlier mapping."] if out_of_date else []
     said += [f"{told(unknown_fields)}."] if unknown_fields else []
     return dg.AssetCheckResult(
         check_name="mapping_current",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import dagster as dg
 
 from crm_pipeline.calls import CallCounter
+from crm_pipeline.counting import counted
 from crm_pipeline.crms.base import Limits
 from crm_pipeline.errors import record_errors
 from crm_pipeline.frames import FrameSchema
@@ -105,7 +106,7 @@ def limits_metadata(limits: Limits, *, calls: int, seconds: float) -> dict[str, 
 
 def notes_list(report: LoadReport) -> str:
     """What was left out of written records, as a markdown list with counts."""
-    return "\n".join(f"- {note} ({count} records)" for note, count in report.notes.most_common())
+    return "\n".join(f"- {note} ({counted(count, 'record')})" for note, count in report.notes.most_common())
 
 
 class Calling(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import dagster as dg
 
+from crm_pipeline.counting import counted
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.spec import RecordSpec
@@ -60,7 +61,8 @@ def _flags(spec: IntegrationSpec, record: RecordSpec, flag: Flag, specs: AssetSp
         return {ROW_COUNT: len(job.set) + len(job.cleared), **{name: len(ids) for name, ids in told.items()}}
 
     def warnings(job: "Flagging") -> list[str]:
-        many = f"{len(job.too_many)} records were deleted in a CRM, more than `links.most_gone` allows: QBench is not told"
+        deleted = counted(len(job.too_many), "record was", "records were")
+        many = f"{deleted} deleted in a CRM, more than `links.most_gone` allows: QBench is not told"
         refused = f"QBench did not take `{flag.field}` of {ids_listed(job.refused)}"
         return [text for text, ids in ((many, job.too_many), (refused, job.refused)) if ids]
 
@@ -108,7 +110,8 @@ def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
         return {ROW_COUNT: job.listed, "deleted": job.deleted, "restored": job.restored, **failed, **lacking}
 
     def warnings(job: "Deletions") -> list[str]:
-        gaps = [f"QBench fails to list {len(job.gaps)} deleted records; they are looked for again next time"] if job.gaps else []
+        left = counted(len(job.gaps), "deleted record; it is", "deleted records; they are")
+        gaps = [f"QBench fails to list {left} looked for again next time"] if job.gaps else []
         return gaps + [
             f"{record_type}s {ids_listed(ids)} cannot be read; whether they are back is asked again next time"
             for record_type, ids in job.failed.items()

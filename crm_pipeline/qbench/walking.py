@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import UnexpectedAnswerError
 from crm_pipeline.qbench.client import may_go_on
 from crm_pipeline.qbench.listing import Row, RowList, RowPage
@@ -198,7 +199,8 @@ class Walk:
             if len(seen) == known and places <= known:
                 return
         raise UnexpectedAnswerError(
-            f"{self.source.name} from {position} on come in another order each time ({MOST_PASSES} passes over {len(seen)} records); "
+            f"{self.source.name} from {position} on come in another order each time ({MOST_PASSES} passes over "
+            f"{counted(len(seen), 'record')}); "
             "start the run again when fewer people work in QBench, and ask QBench's support if it stays so",
             **self.source.client.caller.names,
         )

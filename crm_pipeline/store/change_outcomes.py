@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import AmbiguousMatchException, DuplicateEmailException, LinkConflictException
 from crm_pipeline.model import WaitsOn
 from crm_pipeline.schemas import CHANGE_OUTCOMES
-from crm_pipeline.store.crm_state import Attempt, CrmState
+from crm_pipeline.store.crm_state import GIVEN_UP, Attempt, CrmState
 from crm_pipeline.store.ledger import OpenRecords, told_open
 from crm_pipeline.store.rows import column, fetch, time_column
 from crm_pipeline.store.staging import Window
@@ -39,7 +39,7 @@ WITH row AS (
     CASE WHEN retryable THEN coalesce(before, 0) + 1 ELSE 0 END AS attempt FROM row
 ), settled AS (
   SELECT crm_id, qbench_id, stamp, outcome, error_type,
-    CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
+    CASE WHEN given_up THEN concat_ws('; ', reason, {GIVEN_UP}) ELSE reason END AS reason,
     CASE WHEN given_up THEN '{WaitsOn.RECORD}' ELSE waits_on END AS waits_on, CASE WHEN NOT given_up THEN waits_for END AS waits_for,
     retryable AND NOT given_up AS retryable, attempt AS attempts, first_seconds, given_up, repeated
   FROM judged

@@ -21,6 +21,9 @@ _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type
 _LINK_COLUMNS = ", ".join(LINKS.names)
 _OUTCOME_COLUMNS = ", ".join(name for name in OUTCOMES.names if name != "due_at")
 
+GIVEN_UP = "'given up after ' || attempt || CASE attempt WHEN 1 THEN ' attempt' ELSE ' attempts' END"
+"""What an outcome's reason says of a record that was tried so often."""
+
 _SAVE_LINKS = f"""
 INSERT INTO crm_pipeline.link AS stored
   (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, digests, parent_qbench_id, status)
@@ -56,7 +59,7 @@ WITH row AS (
   SELECT *, retryable AND attempt >= :attempts AND NOT is_patient AS given_up FROM row
 ), settled AS (
   SELECT qbench_id, version, outcome, error_type,
-    CASE WHEN given_up THEN concat_ws('; ', reason, 'given up after ' || attempt || ' attempts') ELSE reason END AS reason,
+    CASE WHEN given_up THEN concat_ws('; ', reason, {GIVEN_UP}) ELSE reason END AS reason,
     CASE WHEN given_up THEN '{WaitsOn.RECORD}' ELSE waits_on END AS waits_on, CASE WHEN NOT given_up THEN waits_for END AS waits_for,
     retryable AND NOT given_up AS retryable,
     -- One that was given up stays so while it is left aside.

@@ -41,7 +41,7 @@ def test_every_patch_is_shown_with_its_ids_and_fields_and_qbench_is_not_asked(ho
 
     assert (patch["qbench_id"], patch["fields"], patch["conflicts"]) == (1, ["comments"], [])
     assert (told["rows"], told["limit"], told["fields"]) == (3, 5, {"comments": 1})
-    assert "1 customers would change, of 5" in shown
+    assert "1 customer would change, of 5" in shown
     assert "SECRET" not in shown
     assert refused.exit_code == 1
     assert bench.sandbox.journal.calls("qbench") == []
@@ -70,6 +70,6 @@ def test_records_that_would_be_made_linked_or_left_are_shown_and_qbench_is_not_a
 
     assert (early["waiting"], early["creates"]) == (3, [])
     assert (told["creates"], told["matches"], told["left"]) == ([new], {match: 1}, {"AmbiguousMatchException": 1})
-    assert f"1 customers would be made, of CRM ids {new}." in shown
+    assert f"1 customer would be made, of CRM ids {new}." in shown
     assert salesforce.sandbox.journal.calls("qbench") == []
     assert salesforce.rows("SELECT * FROM crm_pipeline.change_outcome") + salesforce.rows("SELECT * FROM crm_pipeline.link") == []

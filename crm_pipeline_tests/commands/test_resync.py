@@ -136,7 +136,7 @@ def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(both
     with both.bench.store.transaction() as connection:
         save_change_outcomes(connection, state, outcomes=told, attempt=both.bench.order(both.spec, ACCOUNT).attempt)
     result = both.type("resync", "--integration", "acme", "--from", "salesforce", "--error", REFUSED)
-    assert result.output.startswith("acme ← salesforce accounts: 1 records are looked at by the next run\n")
+    assert result.output.startswith("acme ← salesforce accounts: 1 record is looked at by the next run\n")
     with both.bench.store.transaction() as connection:
         assert pending_crm_ids(connection, state) == ["001A"]
 
@@ -148,7 +148,7 @@ def test_what_a_crm_shows_is_taken_for_changed_there_in_fields_that_were_accepte
     with bench.store.transaction() as connection:
         save_bases(connection, state, bases=kept, crm_ids=pd.Series([crm_ids[1], crm_ids[2]]))
     result = both.type("resync", "--integration", "acme", "--from", "salesforce", "--record-type", "account", "--ids", "2,3")
-    assert result.output == "acme ← salesforce accounts: 1 records are looked at by the next run\n"
+    assert result.output == "acme ← salesforce accounts: 1 record is looked at by the next run\n"
     with bench.store.transaction() as connection:
         assert bases_of(connection, state, ids=[1, 2])["bases"].tolist() == [{"Description": [5, 5]}, {"Description": [6, 0]}]
         assert pending_crm_ids(connection, state) == [crm_ids[2]]

@@ -149,7 +149,7 @@ def given_up(world: World) -> GivenUp:
 
 
 def test_a_record_that_fails_once_too_often_is_failed_for_good(given_up: GivenUp) -> None:
-    assert given_up.said[0]["account"] == ("failed", "RecordLockedException", "code: UNABLE_TO_LOCK_ROW; given up after 1 attempts")
+    assert given_up.said[0]["account"] == ("failed", "RecordLockedException", "code: UNABLE_TO_LOCK_ROW; given up after 1 attempt")
     assert given_up.requested[0] == []
 
 

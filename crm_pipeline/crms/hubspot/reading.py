@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from crm_pipeline.contracts import Form, Members
+from crm_pipeline.counting import counted
 from crm_pipeline.crms.hubspot import KIND
 from crm_pipeline.crms.hubspot.answers import SERVICE, NamelessError
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, BATCH_READ, HISTORIES, HISTORY_READ, LABELS_READ, LIST, PROPERTIES, at_most
@@ -317,7 +318,9 @@ class Reader:
             open_ids = [one for one in open_ids if one in failing or one in left_out]
             if not open_ids:
                 break
-            logger.warning("integration %s: hubspot: a batch read tells nothing of %d ids", self._transport.integration, len(open_ids))
+            logger.warning(
+                "integration %s: hubspot: a batch read tells nothing of %s", self._transport.integration, counted(len(open_ids), "id")
+            )
         return BatchAnswer(results, failed)
 
     def _failing(self, answer: dict[str, Any], asked: Sequence[str], read: BatchRead) -> set[str]:

@@ -29,6 +29,7 @@ from urllib3.exceptions import NewConnectionError
 from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form, fault_of
+from crm_pipeline.counting import counted
 from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, page, retrieved
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected
@@ -173,7 +174,9 @@ class SalesforceTransport:
             answers, failed = read_in_halves([range(LARGEST_OFFSET)], send, is_up=lambda: self.answers(of_none))
             records = [record for _, found in sorted(answers, key=itemgetter(0)) for record in found]
             if failed:
-                logger.warning("integration %s: salesforce fails to show %d records of %s", self.integration, len(failed), sobject)
+                logger.warning(
+                    "integration %s: salesforce fails to show %s of %s", self.integration, counted(len(failed), "record"), sobject
+                )
             yield records, len(failed)
             if not records or len(records) + len(failed) < LARGEST_OFFSET:
                 return

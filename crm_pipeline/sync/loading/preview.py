@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.counting import counted
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.fewest_calls import ASSOCIATE, fewest_calls
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
@@ -27,7 +28,8 @@ from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
 SAMPLE_IDS = 5
 OTHER_MAPPING = "records are shown as another mapping made them; materialize the normalized assets, then plan again"
-AFTER_ACCOUNT = "after their account, which the same load creates first"
+AFTER_ACCOUNT = "contact is written after its account, which the same load creates first"
+AFTER_ACCOUNTS = "contacts are written after their account, which the same load creates first"
 
 
 @dataclass(slots=True)
@@ -74,14 +76,18 @@ class Forecast:
         """What else is to be known."""
         notes = []
         if self.after_account:
-            notes.append(f"{self.after_account} contacts are written {AFTER_ACCOUNT}")
+            notes.append(counted(self.after_account, AFTER_ACCOUNT, AFTER_ACCOUNTS))
         if self.open_intents:
-            notes.append(f"{self.open_intents} creates of an interrupted run are settled first; they may become updates")
+            one, many = (
+                "create of an interrupted run is settled first; it may become an update",
+                "creates of an interrupted run are settled",
+            )
+            notes.append(counted(self.open_intents, one, f"{many} first; they may become updates"))
         if self.other_mapping:
             notes.append(f"{self.other_mapping} {OTHER_MAPPING}")
         if self.unknown_fields:
             notes.append(told(self.unknown_fields))
-        return notes + [f"{note} ({count} records)" for note, count in self.noted.most_common()]
+        return notes + [f"{note} ({counted(count, 'record')})" for note, count in self.noted.most_common()]
 
     def as_json(self) -> dict[str, Any]:
         """The forecast in plain values."""

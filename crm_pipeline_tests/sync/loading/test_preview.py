@@ -130,7 +130,7 @@ def test_a_preview_foretells_a_load_and_its_calls_and_stores_nothing(foretold: F
 def test_a_preview_shows_which_records_would_be_linked_to_which_are_there(foretold: Foretold) -> None:
     assert foretold.told[ACCOUNT].planned["link", None].sample_ids == [THERE]
     # The account of the other contact is there already.
-    assert foretold.told[CONTACT].notes == ["1 contacts are written after their account, which the same load creates first"]
+    assert foretold.told[CONTACT].notes == ["1 contact is written after its account, which the same load creates first"]
 
 
 def test_a_preview_counts_the_fields_that_an_update_changes(foretold: Foretold) -> None:
@@ -146,7 +146,7 @@ def test_a_preview_says_that_open_creates_are_settled_first_and_leaves_them_open
         order = salesforce.order(spec, ACCOUNT)
         order.state.save_intents(connection, org_id="any", run_id="run", ids=[1], sent=pd.Series([{"Name": "Lab 1"}]))
     told = forecasts(salesforce, spec, ACCOUNT)[ACCOUNT]
-    assert told.notes == ["1 creates of an interrupted run are settled first; they may become updates"]
+    assert told.notes == ["1 create of an interrupted run is settled first; it may become an update"]
     assert salesforce.rows("SELECT qbench_id FROM crm_pipeline.intent") == [(1,)]
 
 
