@@ -201,9 +201,15 @@ class DuplicateEmailException(RecordError):
     """A contact whose email address is another QBench contact's."""
 
     outcome = Outcome.SKIPPED
+    patience = Patience(first_minutes=60, gives_up=False)
     waits_on = WaitsOn.EMAIL
-    meaning = "Another QBench contact has the same email address and is the one that syncs; the outcome names it."
-    remedy = "Merge the contacts in QBench, or give one of them another address; the contact follows once the address is free."
+    meaning = (
+        "Another QBench contact has the same email address and is the one that syncs; the outcome names it. On the way back also: several "
+        "new records of the CRM have it, and none of them is made."
+    )
+    remedy = (
+        "Merge the contacts in QBench, or in the CRM, or give one of them another address; the contact follows once the address is free."
+    )
 
 
 class EmailTakenException(RecordError):

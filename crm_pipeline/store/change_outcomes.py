@@ -95,7 +95,10 @@ WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.reco
   AND waiting.waits_on IS NOT NULL AND waiting.error_type IN ({_NAMESAKES}) AND waiting.waits_for IS NOT NULL AND EXISTS (
     SELECT FROM crm_pipeline.normalized_record AS staged
     WHERE staged.integration = waiting.integration AND staged.record_type = waiting.record_type
-      AND staged.qbench_id = ANY(CAST(string_to_array(waiting.waits_for, ', ') AS bigint[])) AND staged.normalized_at > waiting.at)
+      -- Of several new records it is a CRM id.
+      AND staged.qbench_id = ANY(
+        CASE WHEN waiting.waits_on <> '{WaitsOn.TIME}' THEN CAST(string_to_array(waiting.waits_for, ', ') AS bigint[]) END)
+      AND staged.normalized_at > waiting.at)
 """
 
 _OFTEN_WRITTEN = """

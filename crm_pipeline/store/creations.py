@@ -9,9 +9,14 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from crm_pipeline.errors import CustomerNotSyncedException, CustomerNotYetSyncedException, DeletedInQBenchException
+from crm_pipeline.errors import (
+    CustomerNotSyncedException,
+    CustomerNotYetSyncedException,
+    DeletedInQBenchException,
+    DuplicateEmailException,
+)
 from crm_pipeline.frames import Column, FrameSchema
-from crm_pipeline.model import LinkStatus
+from crm_pipeline.model import LinkStatus, WaitsOn
 from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
@@ -61,7 +66,10 @@ ORDER BY staged.qbench_id
 _KEYLESS = f"""
 SELECT link.qbench_id, link.object, crm_id FROM crm_pipeline.link
 JOIN crm_pipeline.crm_record AS staged USING (integration, crm, record_type, crm_id)
+LEFT JOIN crm_pipeline.change_outcome AS latest USING (integration, crm, record_type, crm_id)
 WHERE {_KEY} AND link.status = '{LinkStatus.LIVE}' AND link.version = 0 AND staged.key IS NULL
+  AND NOT (coalesce(starts_with(latest.reason, :refused), false) AND latest.stamp IS NOT DISTINCT FROM staged.stamp
+    AND coalesce(latest.next_attempt_at > now(), true))
 ORDER BY link.qbench_id
 """
 
@@ -82,6 +90,20 @@ WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.reco
     WHERE customer.integration = waiting.integration AND customer.record_type = :parent AND customer.qbench_id = account.qbench_id
       AND customer.error_type = ANY(:stopping))
 ORDER BY waiting.crm_id
+"""
+
+_NAMESAKES = f"""
+WITH waiting AS (
+  SELECT crm_id, waits_for FROM crm_pipeline.change_outcome
+  WHERE {_KEY} AND error_type = '{DuplicateEmailException.__name__}' AND waits_on = '{WaitsOn.TIME}'
+), address AS (
+  SELECT crm_id, lower(btrim(fields ->> :email)) AS email FROM crm_pipeline.crm_record WHERE {_KEY}
+    AND (crm_id = ANY(:ids) OR crm_id IN (SELECT crm_id FROM waiting))
+)
+SELECT crm_id FROM waiting JOIN address USING (crm_id)
+WHERE waits_for IN (SELECT waits_for FROM waiting WHERE crm_id = ANY(:ids))
+  OR email IN (SELECT email FROM address WHERE crm_id = ANY(:ids))
+ORDER BY crm_id
 """
 
 
@@ -139,9 +161,21 @@ def with_accounts_now(connection: Connection, state: CrmState, *, stopping: Sequ
     return list(connection.execute(text(_WITH_ACCOUNTS_NOW), parameters).scalars())
 
 
-def keyless(connection: Connection, state: CrmState) -> pd.DataFrame:
-    """The links that no load sent anything of yet, and whose CRM record was read without a key: ``qbench_id``, ``object``, ``crm_id``."""
-    return fetch(connection, _KEYLESS, asdict(state), KEYLESS)
+def namesakes(connection: Connection, state: CrmState, *, crm_ids: Sequence[str], email: str) -> Sequence[str]:
+    """CRM ids of new contacts that wait because several had one email address: those with the address of one of these records, or which
+    one of these had an address with.
+
+    ``email``: the CRM field of the address.
+    """
+    return list(connection.execute(text(_NAMESAKES), {**asdict(state), "ids": list(crm_ids), "email": email}).scalars())
+
+
+def keyless(connection: Connection, state: CrmState, *, refused: str) -> pd.DataFrame:
+    """The links that no load sent anything of yet, and whose CRM record was read without a key (KEYLESS).
+
+    Without those whose latest outcome's reason begins with ``refused``, until the record changes or its time has come.
+    """
+    return fetch(connection, _KEYLESS, {**asdict(state), "refused": refused}, KEYLESS)
 
 
 def carry_keys(connection: Connection, state: CrmState, *, crm_ids: Sequence[str], keys: pd.Series) -> None:

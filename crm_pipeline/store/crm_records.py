@@ -30,7 +30,10 @@ SET object = excluded.object, stamp = coalesce(excluded.stamp, staged.stamp), re
     edited_by = CASE WHEN excluded.stamp IS NULL THEN staged.edited_by ELSE excluded.edited_by END,
     key = CASE WHEN excluded.stamp IS NULL THEN staged.key ELSE excluded.key END,
     parent_crm_id = CASE WHEN excluded.error_type IS NULL THEN excluded.parent_crm_id ELSE staged.parent_crm_id END,
-    fields = CASE WHEN excluded.error_type IS NULL THEN excluded.fields ELSE staged.fields END, error_type = excluded.error_type
+    fields = CASE WHEN excluded.error_type IS NULL THEN excluded.fields ELSE staged.fields END, error_type = excluded.error_type,
+    -- What was refused at a stamp is left alone as long as it stands: another edit of the same second has to be looked at all the same.
+    pending = staged.pending OR coalesce(excluded.stamp = staged.stamp, false) AND excluded.error_type IS NULL
+      AND (excluded.fields, excluded.parent_crm_id) IS DISTINCT FROM (staged.fields, staged.parent_crm_id)
 WHERE staged.read_at IS NULL OR staged.read_at <= excluded.read_at
 """
 
@@ -64,8 +67,8 @@ def stage_changed(connection: Connection, state: CrmState, *, frame: pd.DataFram
     """Stage readings (schemas.CHANGED, the fields behind it); returns how many were news.
 
     ``read_at``: when the reading began. A reading replaces one that began earlier, whatever its stamp: a transaction that ends late may
-    show an older one. One without a stamp, by id, leaves the stamp as it is. Of a record that the CRM fails to show, what is known
-    stays. Rows without an id are left out.
+    show an older one. One that shows something else with the same stamp is pending. One without a stamp, by id, leaves the stamp as it
+    is. Of a record that the CRM fails to show, what is known stays. Rows without an id are left out.
     """
     frame = CHANGED.check(frame)
     known = frame[frame["crm_id"].notna()]

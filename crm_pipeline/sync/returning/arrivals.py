@@ -15,7 +15,7 @@ from crm_pipeline.mapping.meaningless import match_values
 from crm_pipeline.mapping.spec import MatchKey
 from crm_pipeline.model import MODELS, LinkStatus
 from crm_pipeline.schemas import RAW
-from crm_pipeline.store.creations import open_creations, staged_values, with_accounts_now
+from crm_pipeline.store.creations import namesakes, open_creations, staged_values, with_accounts_now
 from crm_pipeline.store.crm_records import staged_readings
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
@@ -56,11 +56,19 @@ class Arrivals:
             require_organization(connection, order.integration, order.crm, org_id=self.org_id, key_space=order.key_space)
 
     def of(self, crm_ids: Sequence[str]) -> list[str]:
-        """Of these records without a link, and of the contacts whose account has one by now, those that nobody is making yet."""
+        """Of these records without a link, and of the contacts whose account has one by now, those that nobody is making yet.
+
+        With one of several that had one email address come the others.
+        """
+        asked = list(crm_ids)
         with self._store.transaction() as connection:
-            waited = with_accounts_now(connection, self._state, stopping=gates.STOPPING) if self._is_contact else []
+            if self._is_contact:
+                asked += with_accounts_now(connection, self._state, stopping=gates.STOPPING)
+            if self._is_contact and asked:
+                email = self.way.units[self.unit("email")][0].target.crm_field
+                asked += namesakes(connection, self._state, crm_ids=asked, email=email)
             known = set(open_creations(connection, self._state)["crm_id"])
-        return [crm_id for crm_id in dict.fromkeys([*crm_ids, *waited]) if crm_id not in known]
+        return [crm_id for crm_id in dict.fromkeys(asked) if crm_id not in known]
 
     def decided(self, crm_ids: Sequence[str]) -> pd.DataFrame:
         """What is to be done with these records (newcomers.NEWCOMERS, and behind it TOLD); without those that the rule leaves out."""

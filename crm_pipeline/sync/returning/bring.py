@@ -73,6 +73,7 @@ class Return:
         self._source = source
         self._crm = crm
         self._unlinked: list[str] = []
+        self._asked: set[str] = set()
         self._policy = policy
         self._back = back
         self._frame_rows = frame_rows
@@ -111,7 +112,7 @@ class Return:
                     lock=lock,
                 )
                 writing.run(crm_ids, decided=decided)
-            creating.make(new)
+            creating.make(new, asked=self._asked)
             creating.give_keys()
         return self.report
 
@@ -134,6 +135,7 @@ class Return:
             looked = self._looking.at(part.frame)
         self._storing.found(looked)
         self._unlinked += looked.unlinked
+        self._asked |= set(looked.unlinked) if part.others else set()
         if looked.seen is None:
             return None
         seen = looked.seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,14 +20,13 @@ from crm_pipeline.errors import (
     QBenchFailsOnRecordException,
     RefusedByQBenchException,
     ServiceError,
-    record_errors,
 )
-from crm_pipeline.halving import code_of, may_be_of_one
+from crm_pipeline.halving import code_of, may_be_of_one, most_failures
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.directions import Direction, Rule
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.model import MODELS, LinkStatus, Outcome
-from crm_pipeline.schemas import CHANGE_OUTCOMES, RAW
+from crm_pipeline.schemas import RAW
 from crm_pipeline.source import WritableSource
 from crm_pipeline.store.change_outcomes import change_outcomes, save_change_outcomes
 from crm_pipeline.store.creations import answered, claim, forget, open_creations
@@ -41,9 +40,10 @@ from crm_pipeline.sync.extracting.staging import ComingBack, stage
 from crm_pipeline.sync.made_in_qbench import CLOCKS_APART, keep, link_anew, save_agreed, showing
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.returning.arrivals import AT_ONCE, Arrivals
-from crm_pipeline.sync.returning.keying import give_keys
+from crm_pipeline.sync.returning.keying import KEYS_REFUSED, give_keys
 from crm_pipeline.sync.returning.looking import Looking
 from crm_pipeline.sync.returning.newcomers import NEEDED, makes_from
+from crm_pipeline.sync.returning.outcomes import of_newcomers
 from crm_pipeline.sync.returning.selection import asked_for
 
 logger = logging.getLogger(__name__)
@@ -150,27 +150,45 @@ class Creating:
         found = self._arrivals.decided(asked)
         wrong, there = found["error_type"].notna(), found["qbench_id"].notna()
         if wrong.any():
-            rows = found[wrong]
-            self._save(rows["crm_id"], rows["stamp"], rows["error_type"], reason=rows["reason"], waits_for=rows["waits_for"])
+            self._save(of_newcomers(found[wrong].assign(qbench_id=pd.NA)))
         for row in found[there].itertuples():
             self._link(row, int(row.qbench_id))
         ids: list[str] = found.loc[~wrong & ~there, "crm_id"].tolist()
         return ids
 
-    def make(self, crm_ids: Sequence[str]) -> None:
-        """Make them. Raises the ServiceError that stopped it; what is made is stored."""
+    def make(self, crm_ids: Sequence[str], *, asked: Collection[str]) -> None:
+        """Make them. Raises the ServiceError that stopped it; what is made is stored.
+
+        One on which QBench fails stops no other; its error is raised at the end, but of those that are looked at because they are
+        ``asked`` for: that is told by their outcomes.
+        """
         if not crm_ids:
             return
+        failed: dict[str, ServiceError] = {}
+        in_a_row, most = 0, most_failures(len(crm_ids))
         with reading(self._source, integration=self._order.integration, store=self._store):
             for start in range(0, len(crm_ids), AT_ONCE):
                 newcomers = self._arrivals.at(crm_ids[start : start + AT_ONCE])
                 for row, values in zip(newcomers.itertuples(), self._arrivals.values(newcomers), strict=True):
-                    self._make(row, values)
+                    if (error := self._make(row, values)) is None:
+                        in_a_row = 0
+                        continue
+                    failed[str(row.crm_id)] = error
+                    in_a_row += 1
+                    if in_a_row > most:
+                        raise error
+        for crm_id, error in failed.items():
+            if crm_id not in asked:
+                raise error
 
     def give_keys(self) -> None:
         """Write their external keys into the CRM records that were linked. Raises the CRM's ServiceError; what is written stays."""
-        if self._makes:
-            give_keys(self._order, store=self._store, crm=self._crm)
+        refused = give_keys(self._order, store=self._store, crm=self._crm) if self._makes else KEYS_REFUSED.empty()
+        if refused.empty:
+            return
+        # One that this run made ends as what its key became.
+        self.told = [told[~told["crm_id"].isin(refused["crm_id"])] for told in self.told]
+        self._save(of_newcomers(refused))
 
     def _is_staged_whole(self) -> bool:
         """Whether all that QBench has can be compared with; else its records would be made again."""
@@ -180,40 +198,52 @@ class Creating:
             return next(self._source.changes(self._record_type, since=None, until=FAR_AHEAD), None) is None
         return not reads
 
-    def _make(self, row: Any, values: dict[str, Any]) -> None:
-        """Make one record, and link it to its customer."""
+    def _make(self, row: Any, values: dict[str, Any]) -> ServiceError | None:
+        """Make one record, and link it to its customer; the error with which QBench, which is up, fails on it. Its create stays open."""
         if not values:
             self._tell(row.crm_id, row.stamp, NotFitForQBenchException.__name__, reason=f"needed: {', '.join(NEEDED[self._record_type])}")
-            return
+            return None
         with self._store.transaction() as connection:
             claimed = claim(
                 connection, self._state, org_id=self._arrivals.org_id, run_id=self._order.run_id, crm_id=row.crm_id, sent=values
             )
         if not claimed:
             self._tell(row.crm_id, row.stamp, LinkConflictException.__name__, reason="another integration has it")
-            return
+            return None
         self._lock.require()
         try:
             result = self._source.create(self._record_type, values).iloc[0]
         except ServiceError as error:
             if not error.executed:
                 self._forget(row.crm_id)
-            raise
+            if not may_be_of_one(error) or not self._is_up():
+                raise
+            self._tell(row.crm_id, row.stamp, QBenchFailsOnRecordException.__name__, reason=code_of(error))
+            return error
         if pd.isna(result["qbench_id"]):
             self._forget(row.crm_id)
             self._tell(row.crm_id, row.stamp, result["error_type"], reason=_details(result))
-            return
+            return None
         qbench_id = int(result["qbench_id"])
         if result["content"] is None or pd.isna(result["version"]):
             with self._store.transaction() as connection:
                 answered(connection, self._state, crm_id=row.crm_id, qbench_id=qbench_id)
-            return
+            return None
         lost = result["error_fields"] if result["error_type"] == NotTakenByQBenchException.__name__ else None
         self._keep(row.crm_id, _as_raw(result))
         if self._is_contact:
             self._connect(row, qbench_id)
         else:
             self._tell(row.crm_id, row.stamp, None, qbench_id=qbench_id, reason=f"not taken: {lost}" if pd.notna(lost) else None)
+        return None
+
+    def _is_up(self) -> bool:
+        """Whether QBench shows that there is nothing in a window in which there is nothing."""
+        try:
+            next(self._source.changes(self._record_type, since=FAR_AHEAD, until=FAR_AHEAD + 1), None)
+        except ServiceError:
+            return False
+        return True
 
     def _keep(self, crm_id: str, raw: pd.DataFrame) -> None:
         """Stage a record that was made, and link it, in one transaction."""
@@ -276,7 +306,10 @@ class Creating:
         elif datetime.now(UTC) - created_at >= LATE:
             with self._store.transaction() as connection:
                 forget(connection, self._state, crm_id=crm_id)
-                pend(connection, self._state, crm_ids=[crm_id])
+                latest = change_outcomes(connection, self._state, crm_ids=[crm_id])
+                given_up = latest["error_type"].eq(QBenchFailsOnRecordException.__name__) & ~latest["retryable"]
+                if not (given_up & latest["stamp"].eq(row.stamp)).any():
+                    pend(connection, self._state, crm_ids=[crm_id])
 
     def _link(self, row: Any, qbench_id: int) -> None:
         """Link a CRM record to one that QBench has. Whose value stands is as where a load links the two (merging, case 8)."""
@@ -319,35 +352,10 @@ class Creating:
         reason: str | None = None,
         outcome: Outcome = Outcome.CREATED,
     ) -> None:
-        ids, stamps = pd.Series([crm_id]), pd.Series([stamp], dtype="datetime64[us, UTC]")
-        errors, reasons = pd.Series([error_type], dtype="str"), pd.Series([reason], dtype="str")
-        self._save(ids, stamps, errors, reason=reasons, qbench_id=qbench_id, outcome=outcome)
+        told = {"crm_id": [crm_id], "qbench_id": [qbench_id], "stamp": [stamp], "error_type": [error_type], "reason": [reason]}
+        self._save(of_newcomers(pd.DataFrame(told, dtype=object), done=outcome))
 
-    def _save(
-        self,
-        crm_ids: pd.Series,
-        stamps: pd.Series,
-        error_type: pd.Series,
-        *,
-        reason: pd.Series,
-        waits_for: pd.Series | None = None,
-        qbench_id: int | None = None,
-        outcome: Outcome = Outcome.CREATED,
-    ) -> None:
-        errors = record_errors()
-        told = CHANGE_OUTCOMES.build(
-            {
-                "crm_id": crm_ids,
-                "qbench_id": pd.Series([qbench_id] * len(crm_ids), index=crm_ids.index, dtype="Int64"),
-                "stamp": stamps,
-                "outcome": error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(str(outcome)),
-                "error_type": error_type,
-                "reason": reason,
-                "waits_on": error_type.map({name: str(error.waits_on) for name, error in errors.items()}),
-                "waits_for": waits_for,
-                "retryable": error_type.map({name: error.retryable for name, error in errors.items()}).eq(True),
-            }
-        )
+    def _save(self, told: pd.DataFrame) -> None:
         with self._store.transaction() as connection:
             save_change_outcomes(connection, self._state, outcomes=told, attempt=self._order.attempt)
             looked_at(connection, self._state, crm_ids=told["crm_id"].tolist())

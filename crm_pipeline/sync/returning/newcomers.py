@@ -22,13 +22,13 @@ from crm_pipeline.errors import (
     PersonAccountException,
     RecordError,
 )
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, no_text, text_where
 from crm_pipeline.mapping.direction_keys import direction_in
 from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.filters import fields_named, meets
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.values import valid_emails
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import RecordType, WaitsOn
 from crm_pipeline.sync.planning.inclusion import Listed
 
 NEEDED = {RecordType.ACCOUNT: ("name",), RecordType.CONTACT: ("email", "first_name", "last_name")}
@@ -54,7 +54,8 @@ TOLD = FrameSchema(
         Column("qbench_id", "Int64", "the record of QBench that it is already, null: none"),
         Column("error_type", "str", "record error that keeps it from being made, null: none"),
         Column("reason", "str", "ids and field names"),
-        Column("waits_for", "str", "CRM id of the account, or QBench ids of the records, that it waits for"),
+        Column("waits_for", "str", "CRM id of the account, QBench ids of the records, or the first of the CRM ids, that it waits for"),
+        Column("waits_on", "str", "what must change (model.WaitsOn) where that is not the error's own, else null"),
     ),
 )
 """What is decided about each newcomer; where all is null, it is to be made."""
@@ -144,6 +145,7 @@ def matched(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFr
         "error_type": pd.Series([None if row[1] is None else row[1].__name__ for row in found], dtype="str"),
         "reason": pd.Series([row[2] for row in found], dtype="str"),
         "waits_for": pd.Series([row[3] for row in found], dtype="str"),
+        "waits_on": no_text(newcomers.index),
     }
     return TOLD.build(told).set_axis(newcomers.index)
 
@@ -155,7 +157,11 @@ def emails_taken(newcomers: pd.DataFrame, meant: pd.DataFrame, *, under_way: Col
     told = _tell(_nothing_told(newcomers), newcomers["crm_id"].isin(there.index), DuplicateEmailException, "QBench id " + holder, holder)
     folded = newcomers["email"].str.lower()
     shared = folded.duplicated(keep=False) | folded.isin({email.lower() for email in under_way})
-    return _tell(told, shared, DuplicateEmailException, pd.Series("several new records", index=newcomers.index, dtype="str"))
+    together = newcomers["crm_id"].groupby(folded).transform("min")
+    # Nobody tells that a record without a link is gone.
+    time = text_where(shared & told["error_type"].isna(), str(WaitsOn.TIME))
+    several = text_where(shared, "several new records")
+    return _tell(told, shared, DuplicateEmailException, several, together).assign(waits_on=time)
 
 
 def _nothing_told(newcomers: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 from crm_pipeline.errors import NotFitForQBenchException, PingPongException, record_errors
 from crm_pipeline.field_names import names_in
 from crm_pipeline.frames import no_text
-from crm_pipeline.model import Outcome
+from crm_pipeline.model import Outcome, WaitsOn
 from crm_pipeline.schemas import CHANGE_OUTCOMES
 from crm_pipeline.sync.returning.looking import Linked, Seen
 from crm_pipeline.sync.returning.reasons import PING_PONG, written
@@ -38,6 +38,21 @@ def of_written(seen: Seen, results: pd.DataFrame) -> pd.DataFrame:
     details = [_listed(code=code, fields=names) for code, names in zip(results["error_code"], results["error_fields"], strict=True)]
     error_type = results["error_type"].fillna(unfit(seen.reasons))
     return _outcomes(seen.linked, error_type, _reasons(seen, fields, details), done=Outcome.UPDATED)
+
+
+def of_newcomers(told: pd.DataFrame, *, done: Outcome = Outcome.CREATED) -> pd.DataFrame:
+    """The outcomes (schemas.CHANGE_OUTCOMES) of records without a link, or that just got one.
+
+    ``told``: columns ``crm_id``, ``qbench_id``, ``stamp``, ``error_type``, ``reason``, and what of ``waits_for`` and ``waits_on`` the
+    errors do not say.
+    """
+    rows = told.reset_index(drop=True)
+    errors = [record_errors().get(name) for name in rows["error_type"]]
+    own = pd.Series([None if error is None else str(error.waits_on) for error in errors], dtype="str")
+    waits_on = own if "waits_on" not in rows else rows["waits_on"].astype("str").fillna(own)
+    passing = pd.Series([error is not None and error.retryable for error in errors], dtype=bool)
+    outcome = pd.Series([str(done if error is None else error.outcome) for error in errors], dtype="str")
+    return CHANGE_OUTCOMES.build(rows.assign(outcome=outcome, waits_on=waits_on, retryable=passing | waits_on.eq(str(WaitsOn.TIME))))
 
 
 def unfit(reasons: pd.DataFrame) -> pd.Series:

@@ -1,4 +1,4 @@
-"""The words of an outcome's reason that are read again: which fields of QBench were written, and that one is held."""
+"""The words of an outcome's reason that are read again: which fields of QBench were written, that one is held, that a key is refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from crm_pipeline.field_names import listed, names_in
 
 PING_PONG = "ping_pong"
 """Why a value is not taken that was written in both directions again and again; beside those of mapping.inverse.Reason."""
+
+KEY_REFUSED = "external key"
+"""Begins what is said of a CRM record that did not take its key; what follows are the CRM's code and the fields and ids that it names."""
 
 _WRITTEN = "written: "
 
