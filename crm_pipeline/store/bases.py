@@ -32,6 +32,23 @@ WHERE integration = :integration AND crm = :crm AND record_type = :record_type
   AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id
 """
 
+SENT_HOURS = 24
+"""How long it is kept when a unit was sent."""
+
+_NOTE_SENT = f"""
+UPDATE crm_pipeline.link SET sent = (
+  SELECT jsonb_object_agg(unit, times) FROM (
+    SELECT unit, jsonb_agg(at ORDER BY at) AS times FROM (
+      SELECT before.key AS unit, CAST(moment AS bigint) AS at
+      FROM jsonb_each(coalesce(link.sent, '{{}}')) AS before, jsonb_array_elements_text(before.value) AS moment
+      WHERE CAST(moment AS bigint) > extract(epoch FROM now()) - {SENT_HOURS * 3_600}
+      UNION ALL SELECT name, CAST(extract(epoch FROM now()) AS bigint) FROM jsonb_array_elements_text(row.units) AS name
+    ) AS moments GROUP BY unit
+  ) AS units)
+FROM unnest(CAST(:ids AS bigint[]), CAST(:units AS jsonb[])) AS row (qbench_id, units)
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND link.qbench_id = row.qbench_id
+"""
+
 _UNSETTLE = """
 WITH unsettled AS (
   UPDATE crm_pipeline.link
@@ -57,7 +74,7 @@ def bases_of_the_same(before: str, *, now: str) -> str:
 
     ``before`` and ``now``: what the statement calls the stored row and the new one.
     """
-    kept = (*_KEPT, "deleted_by_us")
+    kept = (*_KEPT, "deleted_by_us", "sent")
     return ", ".join(f"{name} = CASE WHEN {before}.crm_id = {now}.crm_id THEN {before}.{name} END" for name in kept)
 
 
@@ -83,6 +100,11 @@ def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, 
         open_until=time_column(bases["open_until"]),
         touched_at=time_column(bases["touched_at"]),
     )
+
+
+def note_sent(connection: Connection, state: CrmState, *, ids: pd.Series, units: pd.Series) -> None:
+    """Keep that these units (a list per QBench id) were sent just now."""
+    execute_rows(connection, _NOTE_SENT, len(ids), **asdict(state), ids=column(ids), units=json_column(units))
 
 
 def unsettle(connection: Connection, state: CrmState, *, ids: Sequence[int] | None = None) -> tuple[list[str], list[str | None]]:

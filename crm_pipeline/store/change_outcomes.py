@@ -101,14 +101,17 @@ WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.reco
       AND staged.normalized_at > waiting.at)
 """
 
-_OFTEN_WRITTEN = """
-SELECT told.crm_id, told.reason FROM crm_pipeline.change_history AS told
-WHERE told.integration = :integration AND told.crm = :crm AND told.record_type = :record_type AND told.crm_id = ANY(:crm_ids)
-  AND told.at > now() - make_interval(hours => :hours) AND told.reason IS NOT NULL
-  AND :times <= (
-    SELECT count(*) FROM crm_pipeline.outcome_history AS sent
-    WHERE sent.integration = told.integration AND sent.crm = told.crm AND sent.record_type = told.record_type
-      AND sent.qbench_id = told.qbench_id AND sent.outcome = 'updated' AND sent.at > now() - make_interval(hours => :hours))
+_OFTEN_WRITTEN = f"""
+WITH often AS (
+  SELECT crm_id, jsonb_object_agg(unit, times) AS sent FROM (
+    SELECT crm_id, unit.key AS unit, count(*) AS times
+    FROM crm_pipeline.link, jsonb_each(link.sent) AS unit, jsonb_array_elements_text(unit.value) AS moment
+    WHERE {_KEY} AND crm_id = ANY(:crm_ids) AND CAST(moment AS bigint) > extract(epoch FROM now()) - :hours * 3600
+    GROUP BY crm_id, unit.key HAVING count(*) >= :times
+  ) AS of_unit GROUP BY crm_id
+)
+SELECT crm_id, often.sent, told.reason FROM often JOIN crm_pipeline.change_history AS told USING (crm_id)
+WHERE {_KEY} AND told.at > now() - make_interval(hours => :hours) AND told.reason IS NOT NULL
 """
 
 _BY_TYPE = f"""
@@ -186,12 +189,16 @@ def awakened_crm_ids(connection: Connection, state: CrmState, *, of_the_record: 
     return sorted({*on_its_record, *others})
 
 
-def often_sent(connection: Connection, state: CrmState, *, crm_ids: list[str], times: int, hours: int) -> dict[str, list[str]]:
-    """Of these CRM records those that were updated there so many times within the last hours: the reasons of their changes since then."""
+def often_sent(
+    connection: Connection, state: CrmState, *, crm_ids: list[str], times: int, hours: int
+) -> dict[str, tuple[frozenset[str], list[str]]]:
+    """Of these CRM records those of which a unit was sent there so many times within the last hours: these units, and the reasons of the
+    records' changes since then.
+    """
     parameters = {**asdict(state), "crm_ids": crm_ids, "times": times, "hours": hours}
-    found: dict[str, list[str]] = {}
-    for crm_id, reason in connection.execute(text(_OFTEN_WRITTEN), parameters):
-        found.setdefault(crm_id, []).append(reason)
+    found: dict[str, tuple[frozenset[str], list[str]]] = {}
+    for crm_id, sent, reason in connection.execute(text(_OFTEN_WRITTEN), parameters):
+        found.setdefault(crm_id, (frozenset(sent), []))[1].append(reason)
     return found
 
 

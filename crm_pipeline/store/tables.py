@@ -153,6 +153,7 @@ link = Table(
     Column("open_until", DateTime(timezone=True), comment="until when that may still arrive"),
     Column("touched_at", DateTime(timezone=True), comment="readings of the CRM record that began then, or before, say nothing"),
     Column("deleted_by_us", DateTime(timezone=True), comment="when we deleted the CRM record"),
+    Column("sent", JSONB, comment="unit that comes back to the times when it was sent, Unix seconds; those of the last day"),
     _now("linked_at"),
     _now("updated_at"),
     Index("uq_link_crm_org_id_record_type_crm_id", "crm", "org_id", "record_type", "crm_id", unique=True),

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.model import Operation
 from crm_pipeline.schemas import BASES, CONFLICTS
-from crm_pipeline.store.bases import save_bases
+from crm_pipeline.store.bases import note_sent, save_bases
 from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import CrmState
@@ -51,6 +52,10 @@ class Settling:
         save_bases(connection, self._state, bases=arrived(kept, _agreed(settled)), crm_ids=rows["crm_id"])
         if began is None:
             self._tell(connection, settled)
+        else:
+            units = pd.Series([sorted(one.agreed) for one in settled], dtype=object)
+            sent = rows["operation"].eq(Operation.UPDATE) & units.str.len().gt(0)
+            note_sent(connection, self._state, ids=rows.loc[sent, "qbench_id"], units=units[sent])
         self._have_looked_at(connection, rows[[one.comes_home for one in settled]])
 
     def _tell(self, connection: Connection, settled: Sequence[Settled]) -> None:

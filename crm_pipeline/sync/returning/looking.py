@@ -24,7 +24,7 @@ from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.inverse import Inverse, WayBack
 from crm_pipeline.model import MODELS
 from crm_pipeline.schemas import BASES, CHANGED, EDITS, RAW
-from crm_pipeline.store.bases import bases_of
+from crm_pipeline.store.bases import SENT_HOURS, bases_of
 from crm_pipeline.store.change_outcomes import often_sent
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
@@ -39,7 +39,7 @@ from crm_pipeline.sync.returning.reasons import PING_PONG, fields_written
 
 A_MINUTE = timedelta(minutes=1)
 
-TOO_OFTEN, HOURS = 3, 24
+TOO_OFTEN, HOURS = 3, SENT_HOURS
 """A field that was written so many times in both directions, within so many hours, is held."""
 
 Which = np.ndarray | slice
@@ -310,11 +310,12 @@ class Looking:
             ids = linked.links["crm_id"].tolist()
             told = often_sent(connection, self._order.state, crm_ids=ids, times=TOO_OFTEN, hours=HOURS)
         reasons = into.reasons.copy()
-        for row in (ids.index(crm_id) for crm_id in told):
-            brought = Counter(field for reason in told[ids[row]] for field in fields_written(reason))
+        for crm_id, (sent, written_before) in told.items():
+            row = ids.index(crm_id)
+            brought = Counter(field for reason in written_before for field in fields_written(reason))
             for field in into.writes.columns[into.writes.iloc[row].to_numpy(dtype=bool)]:
-                if brought[field] >= TOO_OFTEN:
-                    reasons.loc[row, self.unit_of(field)] = PING_PONG
+                if brought[field] >= TOO_OFTEN and (unit := self.unit_of(field)) in sent:
+                    reasons.loc[row, unit] = PING_PONG
         return reasons
 
     def _edits_of(self, readings: pd.DataFrame) -> pd.DataFrame:

@@ -503,6 +503,18 @@ def test_field_that_people_change_often_in_the_crm_alone_is_not_held(salesforce:
     assert house.comments() == "edit 4"
 
 
+def test_field_is_not_held_because_another_one_of_its_record_is_sent_often(salesforce: Bench) -> None:
+    house, crm_id = one_customer(salesforce, accounts={**DESCRIPTION, "name": {"from": "customer_name", **BOTH}})
+    for turn in range(5):
+        house.describe(crm_id, f"edit {turn}", datetime.now(UTC) + turn * MINUTE)
+        house.hour()
+        house.tenant.edit_customer(1, customer_name=f"Lab {turn}")
+        house.extract()
+        salesforce.load(house.spec, ACCOUNT, window=EVERYTHING_CHANGED)
+
+    assert (house.comments(), salesforce.names()) == ("edit 4", ["Lab 4"])
+
+
 # Breaking off
 
 
