@@ -80,14 +80,6 @@ def reasons(bench: Bench, record_type: RecordType) -> dict[int, tuple[str, str, 
     return {qbench_id: (outcome, error, reason) for qbench_id, outcome, error, reason in rows if error}
 
 
-def links(bench: Bench, record_type: RecordType) -> dict[int, tuple[str, bool]]:
-    """Status, and whether we deleted the record, by QBench id."""
-    rows = bench.rows(
-        f"SELECT qbench_id, status, deleted_by_us IS NOT NULL FROM crm_pipeline.link WHERE record_type = '{record_type}' ORDER BY 1"
-    )
-    return {qbench_id: (status, ours) for qbench_id, status, ours in rows}
-
-
 def test_record_that_qbench_deleted_goes_to_the_bin_once_and_the_others_stay(bench: Bench) -> None:
     spec = bench.spec(**DELETES)
     given = bench.given(spec, ACCOUNT, customer(1), customer(2))
@@ -95,9 +87,11 @@ def test_record_that_qbench_deleted_goes_to_the_bin_once_and_the_others_stay(ben
     assert check(bench, spec) == {ACCOUNT: {"removed": 1}, CONTACT: {}}
     assert ids(bench, ACCOUNT) == {given[2]}
     assert reasons(bench, ACCOUNT) == {1: ("skipped", "DeletedInQBenchException", f"deleted in {bench.crm}: {given[1]}")}
-    assert links(bench, ACCOUNT) == {1: ("source_deleted", True), 2: ("live", False)}
     assert check(bench, spec) == {ACCOUNT: {}, CONTACT: {}}
     assert "write" not in bench.calls
+    bench.stage(spec, ACCOUNT, customer(2, 400, comments="new"))
+    bench.load(spec, ACCOUNT, window=AGAIN)
+    assert bench.outcomes() == {1: ("skipped", "DeletedInQBenchException"), 2: ("updated", None)}
 
 
 def test_nothing_is_deleted_where_nobody_asks_for_it(salesforce: Bench) -> None:
@@ -219,7 +213,7 @@ def test_record_that_is_back_in_qbench_syncs_as_if_it_never_had(bench: Bench) ->
 
 def test_answer_that_was_lost_is_no_deletion_by_others(bench: Bench) -> None:
     spec = bench.spec(**{**DELETES, "contacts": None})
-    bench.given(spec, ACCOUNT, customer(1))
+    given = bench.given(spec, ACCOUNT, customer(1))
     stage(bench, spec, ACCOUNT, customer(1, 300), deleted=True)
     path = "/composite/sobjects$" if bench.crm == "salesforce" else "/batch/archive$"
     bench.sandbox.faults.add(Fault(service=bench.crm, path=path, kind="drop_after"))
@@ -229,7 +223,7 @@ def test_answer_that_was_lost_is_no_deletion_by_others(bench: Bench) -> None:
     bench.sandbox.faults.clear()
     counts = check(bench, spec)
     assert "deleted" not in counts[ACCOUNT]
-    assert links(bench, ACCOUNT) == {1: ("source_deleted", True)}
+    assert reasons(bench, ACCOUNT) == {1: ("skipped", "DeletedInQBenchException", f"deleted in {bench.crm}: {given[1]}")}
 
 
 # --- inactive contacts
