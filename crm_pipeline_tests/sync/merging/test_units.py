@@ -59,6 +59,12 @@ def agreed_on(value: str, unit: str = "Description") -> dict[str, list[int]]:
     return {unit: [digest(value)] * 2}
 
 
+@pytest.mark.parametrize(("there", "told"), [("kept", Verdict.DRIFT), ("wanted", Verdict.AGREED), ("theirs", Verdict.TO_QBENCH)])
+def test_what_the_crm_keeps_in_the_place_of_what_was_sent_is_no_edit_and_anything_else_is(there: str, told: Verdict) -> None:
+    bases = {"Description": [digest("wanted"), digest("kept")]}
+    assert verdict(decided({"comments": "wanted"}, {"Description": there}, bases=bases)) == told
+
+
 def test_only_the_unit_that_qbench_changed_is_looked_at() -> None:
     way = way_back({"description": {"from": "comments", **BOTH}, "website": {"from": "website", **BOTH}})
     bases = agreed_on("old") | agreed_on("https://eco.example", "Website")
