@@ -20,6 +20,7 @@ from crm_pipeline.schemas import BASES
 from crm_pipeline.store.bases import save_bases
 from crm_pipeline.store.conflicts import Sought, conflicts_told
 from crm_pipeline.store.crm_records import pending_crm_ids
+from crm_pipeline.store.replacing import over_by_now
 from crm_pipeline.store.staging import raw_by_id
 from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.resending import Resend
@@ -170,8 +171,10 @@ def edited_meanwhile(bench: Bench) -> Edited:
     report = bench.load(spec, ACCOUNT)
     told, history = reasons(bench), reasons(bench, "outcome_history")
     names, about, left = shown(bench, "name"), shown(bench, "about"), unasked(bench)
-    send_addresses(bench, spec, ids)
-    restored = put_back_first(bench, spec, ids)
+    # Each is tried with one of them: a load costs what all others do.
+    if bench.crm == "salesforce":
+        send_addresses(bench, spec, ids)
+    restored = put_back_first(bench, spec, ids) if bench.crm == "hubspot" else ("", [])
     return Edited(bench.crm, conflicts(bench), told, history, names, about, report.notes, left | unasked(bench), restored)
 
 
@@ -210,10 +213,12 @@ def test_an_edit_just_before_our_write_is_written_over_and_kept_as_a_conflict(st
     assert story.history[number] == story.reasons[number]
 
 
+@pytest.mark.parametrize("story", ["hubspot"], indirect=True)
 def test_it_can_be_put_back_and_then_travels(story: Edited) -> None:
     assert story.restored == (THEIRS, [LOST])
 
 
+@pytest.mark.parametrize("story", ["salesforce"], indirect=True)
 def test_an_edit_of_a_part_of_an_address_is_an_edit_of_all_of_it(story: Edited) -> None:
     street, city = (NAMES[story.crm][name] for name in ("street", "city"))
     [(ours, theirs, winner, evidence)] = [one for one in story.conflicts[PART] if one[-1] == "overtaken"]
@@ -228,10 +233,10 @@ def test_nothing_is_told_where_nothing_was_lost(story: Edited, number: int) -> N
     assert story.about[number] == ("theirs" if number == OTHER else "")
 
 
-@pytest.mark.parametrize("number", [BEFORE, SAME_PART])
-def test_an_edit_before_our_last_look_is_decided_as_ever(story: Edited, number: int) -> None:
-    assert [evidence for *_, evidence in story.conflicts[number] if evidence == "overtaken"] == []
-    assert "overtaken" not in (story.reasons[number] or "")
+def test_an_edit_before_our_last_look_is_decided_as_ever(story: Edited) -> None:
+    told = [*story.conflicts[BEFORE], *story.conflicts.get(SAME_PART, ())]
+    assert [evidence for *_, evidence in told if evidence == "overtaken"] == []
+    assert "overtaken" not in (story.reasons[BEFORE] or "")
 
 
 def test_a_load_says_of_how_many_records_an_edit_was_written_over(story: Edited) -> None:
@@ -259,9 +264,8 @@ def test_a_load_that_breaks_off_behind_the_write_leaves_it_to_the_next_one(bench
     assert (shown(bench, "name"), conflicts(bench), unasked(bench)) == ({1: OURS}, {}, {crm_id})
     if lost == "write":
         # Until the call must be over, it may still be carried out.
-        bench.load(spec, ACCOUNT)
-        assert (conflicts(bench), unasked(bench)) == ({}, {crm_id})
         with bench.store.transaction() as connection:
+            assert over_by_now(connection, bench.order(spec, ACCOUNT).state, most=9).empty
             connection.exec_driver_sql("UPDATE crm_pipeline.replacing SET open_until = now()")
     bench.load(spec, ACCOUNT)
 
