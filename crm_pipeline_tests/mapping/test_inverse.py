@@ -382,6 +382,13 @@ def test_phone_is_read_in_the_country_that_comes_back_with_it() -> None:
     assert listed(forms["group:phone"]) == ["+442079460000"]
 
 
+def test_phone_is_read_in_the_country_of_an_address_that_does_not_come_back() -> None:
+    way = way_back(contact_spec({"phone": {"from": "phone", **BOTH}, "address": {"city": "city", "country": "country"}}))
+    wanted = way.wanted(raw_frame(contact(phone="020 7946 0000", city="London", country="GB")))
+    assert listed(wanted.values["Phone"]) == ["+442079460000"]
+    assert listed(wanted.forms["group:phone"]) == ["+442079460000"]
+
+
 # Many records, many fields
 
 WIDE = account_spec(
