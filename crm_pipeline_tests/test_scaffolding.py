@@ -103,3 +103,8 @@ def test_what_cannot_be_an_integration_is_refused_and_leaves_nothing(tmp_path: P
     with pytest.raises(click.ClickException, match=message):
         scaffold(tmp_path / name, [], scaffold_format=form)
     assert not (tmp_path / name).exists()
+
+
+def test_it_shows_how_a_field_comes_back() -> None:
+    shown = new_integration(["hubspot"], type_name=TYPE, now=NOW).replace("#", "")
+    assert "{from: <field>, direction: both}" in " ".join(shown.split())

@@ -304,6 +304,9 @@ class _RecordSpec(YamlModel):
         return () if self.only is None else (self.only,)
 
 
+_MAP = "Normalized field to QBench field, or to a table that says more, {from: <field>, direction: both} for instance."
+
+
 class AccountSpec(_RecordSpec):
     """How customers become accounts."""
 
@@ -325,7 +328,7 @@ class AccountSpec(_RecordSpec):
             ],
         ),
     ] = ()
-    map: Annotated[AccountMap, Field(description="Normalized field to QBench field.", examples=[{"name": "customer_name"}])]
+    map: Annotated[AccountMap, Field(description=_MAP, examples=[{"name": "customer_name"}])]
     active_only: Annotated[
         bool,
         Field(description="Leave out customers whose status in QBench is another than ACTIVE, and their contacts.", examples=[True]),
@@ -340,7 +343,7 @@ class ContactSpec(_RecordSpec):
         tuple[ContactOwnerRule, ...],
         Field(description="Who owns a new contact, as with accounts.", examples=[[{"same_as_account": True}]]),
     ] = ()
-    map: Annotated[ContactMap, Field(description="Normalized field to QBench field.", examples=[{"email": "email_address"}])]
+    map: Annotated[ContactMap, Field(description=_MAP, examples=[{"email": "email_address"}])]
     on_other_account: Annotated[
         OnOtherAccount,
         Field(
