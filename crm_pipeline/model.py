@@ -17,10 +17,11 @@ CountryFormat = Literal["auto", "code", "name"]
 
 
 class RecordType(StrEnum):
-    """The two normalized record types."""
+    """The normalized record types. A lead is made of a contact of QBench, where a CRM takes that as a lead."""
 
     ACCOUNT = "account"
     CONTACT = "contact"
+    LEAD = "lead"
 
 
 class Operation(StrEnum):
@@ -108,6 +109,7 @@ class RecordModel:
     ``plural``: what several are called, in the YAML and in assets. ``identifying``: the field without which a record does not sync.
     ``phone``: the field of its phone. ``required_to_create``: fields without which it is not created in a CRM. ``parent``: the type of
     the record that it belongs to, None where it belongs to none. ``exclusive``: the field whose value only one record may have.
+    ``made_of``: the type of the QBench records that these are made of, None where they are read themselves.
     """
 
     record_type: RecordType
@@ -119,6 +121,12 @@ class RecordModel:
     required_to_create: tuple[str, ...]
     parent: RecordType | None = None
     exclusive: str | None = None
+    made_of: RecordType | None = None
+
+    @property
+    def source(self) -> RecordType:
+        """The type of the QBench records behind these: their own, or that of those they are made of."""
+        return self.made_of or self.record_type
 
     @property
     def by_name(self) -> Mapping[str, Field]:
@@ -203,8 +211,31 @@ CONTACT = RecordModel(
     exclusive="email",
 )
 
-MODELS: Mapping[RecordType, RecordModel] = MappingProxyType({model.record_type: model for model in (ACCOUNT, CONTACT)})
-"""Parents stand before those that belong to them."""
+LEAD = RecordModel(
+    record_type=RecordType.LEAD,
+    plural="leads",
+    qbench_object="contacts",
+    fields=(
+        Field("email", "email", True, "email address, trimmed and lower-cased"),
+        Field("first_name", "text", True, "first name"),
+        Field("last_name", "text", True, "last name"),
+        Field("company", "text", True, "name of the company; the customer's where nothing else is mapped"),
+        Field("phone", "phone", True, "phone, E.164 where it can be parsed", "phone"),
+        Field("phone_number_type", "choice", True, "WORK by default; decides the CRM field", "phone"),
+        *_address("mailing", CONTACT_ADDRESS_PARTS),
+    ),
+    identifying="email",
+    phone="phone",
+    required_to_create=("last_name", "company"),
+    made_of=RecordType.CONTACT,
+)
+"""A person whom the sales process has not made a contact yet. It belongs to no account, and names its company instead."""
+
+MODELS: Mapping[RecordType, RecordModel] = MappingProxyType({model.record_type: model for model in (ACCOUNT, CONTACT, LEAD)})
+"""Parents stand before those that belong to them, and what others are made of before these."""
+
+READ = tuple(model.record_type for model in MODELS.values() if model.made_of is None)
+"""The types of the records that are read from QBench, and written there."""
 
 
 def children(record_type: RecordType) -> tuple[RecordType, ...]:

@@ -257,6 +257,18 @@ CHILDREN = FrameSchema(
 )
 """What would be deleted together with accounts; an account with which nothing goes has no row."""
 
+CONVERTED = FrameSchema(
+    "converted",
+    (
+        Column("crm_id", "str", "id of the lead"),
+        Column("contact_crm_id", "str", "id of the contact that it became; null where it became none"),
+        Column("account_crm_id", "str", "id of the account that this contact belongs to; null without one"),
+        Column("person", "bool", "that contact is an account at once (crms.abilities.PersonsCrm)"),
+        Column("error_type", "str", "record error of a lead that the CRM fails to show; else null"),
+    ),
+)
+"""Leads that people converted; one that is open, or gone, has no row."""
+
 OWNERS = FrameSchema(
     "owners",
     (

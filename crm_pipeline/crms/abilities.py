@@ -121,6 +121,18 @@ class DeletingCrm(Protocol):
 
 
 @runtime_checkable
+class ConvertingCrm(Protocol):
+    """A CRM that keeps leads, which people convert into contacts: ``CrmKind.objects`` has some for leads.
+
+    Its ``find``, ``scan`` and ``has_keyed_records`` pass over converted leads; ``read`` and ``examine`` show them as any other.
+    """
+
+    def converted(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+        """Which of these leads people converted, and into what (schemas.CONVERTED)."""
+        ...
+
+
+@runtime_checkable
 class ClockCrm(Protocol):
     """A CRM whose answers show what time it thinks it is."""
 

@@ -18,7 +18,7 @@ from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.preset import Preset
 from crm_pipeline.crms.receiving import Receiving
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.model import CountryFormat, RecordType, Verb
+from crm_pipeline.model import MODELS, CountryFormat, RecordType, Verb
 
 ExternalKey = Annotated[
     str | None,
@@ -179,7 +179,10 @@ class CrmKind:
     name: str
     title: str
     objects: Mapping[RecordType, tuple[CrmObject, ...]]
-    """The objects that take each record type. The first is the usual one: all records are there that nothing says otherwise of."""
+    """The objects that take each record type. The first is the usual one: all records are there that nothing says otherwise of.
+
+    Leads are left out of a CRM that has none; one that has them is a ConvertingCrm (crms.abilities).
+    """
     owner_field: str | None
     """The field of its accounts and contacts that says who owns them; null: no owner can be given (see OwnersCrm)."""
     capabilities: Capabilities
@@ -194,14 +197,14 @@ class CrmKind:
     def __post_init__(self) -> None:
         for record_type in RecordType:
             objects = self.objects.get(record_type, ())
-            if not objects:
+            if not objects and MODELS[record_type].made_of is None:
                 raise ValueError(f"no object takes {record_type}s; name one in objects[RecordType.{record_type.name}]")
             for one in objects:
                 if one.record_type is not record_type:
                     raise ValueError(f"the object {one.name} stands among those of {record_type}s, but takes {one.record_type}s")
             if len({one.name for one in objects}) < len(objects):
                 raise ValueError(f"two objects of {record_type}s have one name; links tell objects apart by it")
-        assets = [self.usual(record_type).asset for record_type in RecordType]
+        assets = [objects[0].asset for objects in self.objects.values()]
         if len(set(assets)) < len(assets):
             raise ValueError(f"the usual objects of two record types have one asset, {assets[0]}; give each a word of its own")
 

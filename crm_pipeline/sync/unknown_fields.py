@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.mapping.lineage import named_fields
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import READ
 from crm_pipeline.store.raw_fields import absent_fields
 
 
@@ -18,7 +18,7 @@ def unknown_fields(connection: Connection, integration: str, record: RecordSpec,
     It may also be a field that QBench leaves out of records without a value, if it does so (not documented).
     """
     found: list[str] = []
-    for record_type in RecordType:
+    for record_type in READ:
         prefix, fields = named_fields(record, record_type)
         absent = absent_fields(connection, integration, record_type, fields=fields, newest=newest) if fields else []
         found += [prefix + field for field in absent]

@@ -38,6 +38,7 @@ ABILITIES: Mapping[str, Callable[[CrmKind, type], Any]] = {
     "tell what a field held before": lambda _, client: hasattr(client, "versions"),
     "keep lists of records": lambda kind, client: kind.capabilities.keeps_lists and hasattr(client, "members"),
     "put records into a bin": lambda _, client: hasattr(client, "remove"),
+    "keep leads that become contacts": lambda _, client: hasattr(client, "converted"),
     "show its clock": lambda _, client: hasattr(client, "clock_ahead"),
     "keep a field unique, or take ids": lambda kind, _: kind.capabilities.unique_keys,
     "take ids of new records": lambda kind, _: kind.capabilities.own_ids,

@@ -52,7 +52,7 @@ def test_whatever_is_written_about_a_record_type_makes_its_records_out_of_date_a
 @pytest.mark.parametrize("change", [{"default_region": "DE"}, {"qbench": {"time_zone": "America/Chicago"}}], ids=str)
 def test_how_values_are_read_makes_every_record_out_of_date(change: dict[str, Any]) -> None:
     before, after = digests(), digests(**change)
-    assert all(before[record_type] != after[record_type] for record_type in RecordType)
+    assert all(before[record_type] != after[record_type] for record_type in before)
 
 
 def test_how_the_crms_and_qbench_are_called_makes_no_record_out_of_date() -> None:
