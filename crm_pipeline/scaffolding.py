@@ -18,8 +18,9 @@ from pydantic.fields import FieldInfo
 from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.integration import NAME_PATTERN, WrittenAttributes
+from crm_pipeline.mapping.field_maps import AccountMap, ContactMap
 from crm_pipeline.mapping.presets import preset_field
-from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec
+from crm_pipeline.mapping.spec import AccountSpec, ContactSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.mapping.field_maps import AccountAddress, AccountMap, ContactAddress, ContactMap, FieldEntry, as_source
 from crm_pipeline.mapping.fields import FieldColumn, read_field
 from crm_pipeline.mapping.phones import phone_regions
-from crm_pipeline.mapping.spec import AccountAddress, AccountMap, ContactAddress, ContactMap, FieldEntry, as_source
 from crm_pipeline.model import (
     ACCOUNT_ADDRESS_PARTS,
     ACCOUNT_ADDRESS_TYPES,

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crm_pipeline.mapping.field_maps import FieldSource
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.meaningless import own_host
-from crm_pipeline.mapping.spec import FieldSource
 from crm_pipeline.mapping.values import NO_VALUE_WORDS, Texts, first_of_several, host_form, normal_form, over_uniques, text_form, texts
 from crm_pipeline.model import FieldKind
 

@@ -19,13 +19,14 @@ from crm_pipeline.crms.preset import OTHER_PHONE_TYPE
 from crm_pipeline.frames import no_text, text_where
 from crm_pipeline.mapping.addresses import countries_alone, read_regions
 from crm_pipeline.mapping.canonical import CanonicalKind, canonical, canonical_kinds
+from crm_pipeline.mapping.field_maps import FieldSource
 from crm_pipeline.mapping.fields import read_field
 from crm_pipeline.mapping.normalize import normalize
 from crm_pipeline.mapping.payload import wanted_values
 from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.restoring import Described, in_qbench, untranslated
-from crm_pipeline.mapping.spec import FieldSource, RecordSpec
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Route, routes_back
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
 

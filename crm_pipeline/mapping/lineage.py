@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crm_pipeline.mapping.addresses import parts_of, possible_types
+from crm_pipeline.mapping.field_maps import FieldEntry, as_source
 from crm_pipeline.mapping.filters import CUSTOMER_PREFIX, fields_named
 from crm_pipeline.mapping.presets import preset
-from crm_pipeline.mapping.spec import FieldEntry, RecordSpec, as_source
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import routes_back, targets
 from crm_pipeline.model import MODELS, RecordType
 

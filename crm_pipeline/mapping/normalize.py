@@ -23,12 +23,13 @@ from crm_pipeline.errors import (
     UnreadableRecordException,
 )
 from crm_pipeline.mapping.addresses import read_addresses
+from crm_pipeline.mapping.field_maps import AccountMap, ContactMap, FieldSource
 from crm_pipeline.mapping.fields import FieldColumn, read_field, with_numbers
 from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.filters import meets
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.owners import rules_met
-from crm_pipeline.mapping.spec import AccountMap, AccountSpec, ContactMap, ContactSpec, FieldSource, RecordSpec
+from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from crm_pipeline.mapping.addresses import parts_of
+from crm_pipeline.mapping.field_maps import as_source
 from crm_pipeline.mapping.inverse import fields_back
-from crm_pipeline.mapping.spec import RecordSpec, as_source
+from crm_pipeline.mapping.spec import RecordSpec
 
 
 def why_not_its_own(field: str, spec: RecordSpec, *, crms: Collection[str], kept: Collection[str], standard: Collection[str]) -> str | None:

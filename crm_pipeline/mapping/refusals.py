@@ -11,9 +11,10 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
 from crm_pipeline.mapping.direction_keys import QBENCH, Prefer, direction_in
 from crm_pipeline.mapping.directions import Direction
+from crm_pipeline.mapping.field_maps import FieldSource, as_source
 from crm_pipeline.mapping.folding import fold_text
 from crm_pipeline.mapping.presets import preset
-from crm_pipeline.mapping.spec import FieldSource, RecordSpec, as_source
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Route, routes
 from crm_pipeline.model import MODELS
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from crm_pipeline.mapping.canonical import CanonicalKind, canonical
 from crm_pipeline.mapping.countries import country_code
+from crm_pipeline.mapping.field_maps import FieldSource
 from crm_pipeline.mapping.folding import fold_text
-from crm_pipeline.mapping.spec import FieldSource
 from crm_pipeline.mapping.values import over_uniques, text_form
 
 WORD_PAIRS = (("true", "false"), ("yes", "no"), ("y", "n"), ("1", "0"), ("on", "off"))

@@ -12,8 +12,9 @@ from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_typ
 from crm_pipeline.mapping.countries import country_code, country_name, name_key, state_code, state_name
 from crm_pipeline.mapping.direction_keys import direction_in, rule_in
 from crm_pipeline.mapping.directions import Direction, Rule
+from crm_pipeline.mapping.field_maps import FieldSource, OnInvalid, Policy, as_source
 from crm_pipeline.mapping.presets import preset
-from crm_pipeline.mapping.spec import FieldSource, OnInvalid, Policy, RecordSpec, as_source
+from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.values import over_uniques
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
 

@@ -14,10 +14,10 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
 from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.digests import digests
+from crm_pipeline.mapping.field_maps import MatchKey
 from crm_pipeline.mapping.folding import fold
 from crm_pipeline.mapping.meaningless import match_values
 from crm_pipeline.mapping.presets import preset_field
-from crm_pipeline.mapping.spec import MatchKey
 from crm_pipeline.mapping.spellings import spellings
 from crm_pipeline.mapping.values import texts
 from crm_pipeline.model import MODELS, FieldKind, LinkOrigin

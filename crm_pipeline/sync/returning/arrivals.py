@@ -10,9 +10,9 @@ import pandas as pd
 from crm_pipeline.crms.abilities import person_field_of
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.frames import no_text
+from crm_pipeline.mapping.field_maps import MatchKey
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.meaningless import match_values
-from crm_pipeline.mapping.spec import MatchKey
 from crm_pipeline.model import MODELS, LinkStatus
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.creations import namesakes, open_creations, staged_values, with_accounts_now
