@@ -12,11 +12,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, create_model, model
 from pydantic.json_schema import SkipJsonSchema
 
 from crm_pipeline.alerts.settings import AlertSettings
+from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.crms.refusals import crm_problems
+from crm_pipeline.crms.leads import LeadKeepingSettings
 from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.filters import fields_named
 from crm_pipeline.mapping.inverse import fields_back
@@ -251,9 +253,28 @@ class IntegrationAttributes(YamlModel):
     ] = ()
 
     @property
+    def read(self) -> Mapping[RecordType, AccountSpec | ContactSpec]:
+        """The record types that are read from QBench with what is written about each, accounts first."""
+        contacts = None if self.contacts is None else self.contacts.going_as_leads(self._lead_rules)
+        return MappingProxyType({spec.record_type: spec for spec in (self.accounts, contacts) if spec is not None})
+
+    @property
     def records(self) -> Mapping[RecordType, RecordSpec]:
-        """The record types that sync with what is written about each, accounts first."""
-        return MappingProxyType({spec.record_type: spec for spec in (self.accounts, self.contacts) if spec is not None})
+        """The record types that sync with what is written about each: those that are read, then what is made of them."""
+        lead = None if self.contacts is None or not self._lead_rules else self.contacts.lead
+        made = {} if lead is None else {lead.record_type: lead.of_company(self.accounts.map.name)}
+        return MappingProxyType({**self.read, **made})
+
+    def records_in(self, crm: str) -> Mapping[RecordType, RecordSpec]:
+        """The record types that this CRM takes with what is written about each."""
+        taken = {kind: spec for kind, spec in self.records.items() if MODELS[kind].made_of is None or crm in self._lead_rules}
+        return MappingProxyType(taken)
+
+    @property
+    def _lead_rules(self) -> Mapping[str, Filter | None]:
+        """The CRMs that take contacts as leads, and the rule that these meet; None: all do."""
+        keeping = {crm: settings for crm, settings in self.crms.configured.items() if isinstance(settings, LeadKeepingSettings)}
+        return {crm: settings.lead_rule for crm, settings in keeping.items() if settings.takes_leads}
 
     @model_validator(mode="after")
     def _keys_fit_together(self) -> Self:
@@ -261,10 +282,10 @@ class IntegrationAttributes(YamlModel):
         problems = [*crm_problems(self.crms.configured)]
         problems += [
             Problem((MODELS[record_type].plural, *problem.path), problem.message)
-            for record_type, spec in self.records.items()
+            for record_type, spec in self.read.items()
             for problem in record_problems(spec, crms=crms)
         ]
-        problems += [*self._way_back_problems(), *self._create_problems()]
+        problems += [*self._lead_problems(), *self._way_back_problems(), *self._create_problems()]
         if problems:
             raise ProblemsError(problems)
         return self
@@ -273,16 +294,38 @@ class IntegrationAttributes(YamlModel):
     def ways_back(self) -> list[KeyPath]:
         """The places of the mappings that bring something back from a CRM."""
         crms = self.crms.configured
-        return [(MODELS[record_type].plural, *path) for record_type, spec in self.records.items() for path in entries_back(spec, crms)]
+        return [(MODELS[record_type].plural, *path) for record_type, spec in self.read.items() for path in entries_back(spec, crms)]
+
+    def _lead_problems(self) -> Iterator[Problem]:
+        """What is wrong about contacts that go as leads."""
+        lead, rules = None if self.contacts is None else self.contacts.lead, self._lead_rules
+        place: KeyPath = ("contacts", "lead")
+        if lead is not None and not rules:
+            keeping = [kind.name for kind in crm_kinds().values() if issubclass(kind.settings, LeadKeepingSettings)]
+            yield Problem(
+                place, f"no CRM takes contacts as leads; give one of {', '.join(keeping)} `contacts_as: lead`, or leave `lead` away"
+            )
+        for crm, rule in rules.items():
+            if lead is None:
+                message = "nothing says how contacts become leads; write `contacts: {lead: {map: …}}` with email and last_name at least"
+                yield Problem(("crms", crm, "contacts_as"), message)
+            if rule is not None and not fields_named(rule):
+                yield Problem(
+                    ("crms", crm, "contacts_as", "lead", "only"), "names no field of QBench; a list of a CRM goes into `contacts.only`"
+                )
+        if lead is not None and rules:
+            yield from (problem.below(*place) for problem in record_problems(lead, crms=list(rules)))
+            message = "what people change in leads does not come back; leave `direction` away, and give one to the contacts' mapping"
+            yield from (Problem((*place, *path, "direction"), message) for path in entries_back(lead, list(rules)))
 
     def _way_back_problems(self) -> Iterator[Problem]:
         """What is wrong about directions, and about the two keys that must agree before QBench is written."""
         keys = {crm: settings.external_key for crm, settings in self.crms.configured.items()}
         altering = [crm for crm in keys if not crm_kinds()[crm].capabilities.keeps_text]
-        for record_type, spec in self.records.items():
+        for record_type, spec in self.read.items():
             found = refusals(spec, external_keys=keys, kept=KEPT_BY_QBENCH[record_type], altering=altering)
             yield from (problem.below(MODELS[record_type].plural) for problem in found)
-        flags = {record_type: spec.flag for record_type, spec in self.records.items() if spec.flag is not None}
+        flags = {record_type: spec.flag for record_type, spec in self.read.items() if spec.flag is not None}
         yield from self._flag_problems(flags)
         if self.qbench.writes and not self.ways_back and not flags:
             yield Problem(("qbench", "writes"), f"{NOTHING_BACK}, or leave `writes` away")
@@ -294,7 +337,7 @@ class IntegrationAttributes(YamlModel):
 
     def _create_problems(self) -> Iterator[Problem]:
         """What is wrong about making records in QBench."""
-        for record_type, spec in self.records.items():
+        for record_type, spec in self.read.items():
             create = spec.creates_in_qbench
             if create is None:
                 continue
@@ -338,7 +381,7 @@ class IntegrationAttributes(YamlModel):
     def _why_not_its_own(self, field: str, record_type: RecordType) -> str | None:
         standard = {*LONGEST[record_type], *NEVER_BLANK[record_type]}
         crms = self.crms.configured
-        return why_not_its_own(field, self.records[record_type], crms=crms, kept=KEPT_BY_QBENCH[record_type], standard=standard)
+        return why_not_its_own(field, self.read[record_type], crms=crms, kept=KEPT_BY_QBENCH[record_type], standard=standard)
 
 
 class WrittenAttributes(Translated, IntegrationAttributes):
@@ -354,7 +397,7 @@ class IntegrationSpec(IntegrationAttributes):
     def returning(self) -> Mapping[str, Mapping[RecordType, RecordSpec]]:
         """By CRM the record types of which something comes back from there, accounts first; CRMs of which nothing does are left out."""
         found = {
-            crm: {record_type: record for record_type, record in self.records.items() if routes_back(record, crm=crm, crm_fields=None)}
+            crm: {record_type: record for record_type, record in self.read.items() if routes_back(record, crm=crm, crm_fields=None)}
             for crm in self.crms.configured
         }
         return MappingProxyType({crm: MappingProxyType(records) for crm, records in found.items() if records})
@@ -368,7 +411,7 @@ class IntegrationSpec(IntegrationAttributes):
     def coming_back(self) -> ComingBack:
         """What of QBench's records comes back to them from the CRMs."""
         crms = self.crms.configured
-        fields = {kind: names for kind, spec in self.records.items() if (names := fields_back(spec, list(crms)))}
+        fields = {kind: names for kind, spec in self.read.items() if (names := fields_back(spec, list(crms)))}
         return ComingBack(fields, {kind: KEPT_BY_QBENCH[kind] for kind in fields})
 
     def order(
@@ -385,7 +428,7 @@ class IntegrationSpec(IntegrationAttributes):
             reading=self.reading,
             resend=resend,
             retries=self.retries,
-            longest=LONGEST[record.record_type],
-            never_blank=NEVER_BLANK[record.record_type],
+            longest=LONGEST[MODELS[record.record_type].source],
+            never_blank=NEVER_BLANK[MODELS[record.record_type].source],
             marker_field=self.qbench.marker_field,
         )

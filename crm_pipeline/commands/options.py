@@ -15,7 +15,7 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import RecordType
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.contracts import record_id
 from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store.database import Store
@@ -71,7 +71,7 @@ def crm_option(*, required: bool) -> Callable[[F], F]:
 
 
 def record_type_option(*, required: bool) -> Callable[[F], F]:
-    """``--record-type``: account or contact."""
+    """``--record-type``: account, contact or lead."""
     choices = click.Choice([str(record_type) for record_type in RecordType])
     return click.option("--record-type", type=choices, required=required, help="Which records are meant.")
 
@@ -95,19 +95,25 @@ def only_integration(module: str, name: str) -> IntegrationSpec:
     return chosen(module, name)[0]
 
 
-def crm_names(spec: IntegrationSpec, crm: str | None) -> list[str]:
-    """The CRMs meant, of those that the integration feeds. Raises ConfigurationError where it does not feed the one."""
+def crm_names(spec: IntegrationSpec, crm: str | None, *, taking: RecordType | None = None) -> list[str]:
+    """The CRMs meant, of those that the integration feeds. Raises ConfigurationError where it does not feed the one.
+
+    ``taking``: records that are meant; where no CRM is named, those which take no such records are not meant, unless none does.
+    """
     configured = list(spec.crms.configured)
     if crm is not None and crm not in configured:
         raise ConfigurationError(f"integration {spec.name} feeds no CRM {crm}; {did_you_mean(crm, configured)}")
-    return [name for name in configured if crm in {None, name}]
+    meant = [name for name in configured if crm in {None, name}]
+    return [name for name in meant if taking is None or taking in spec.records_in(name)] or meant
 
 
 def order_of(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str, resend: Resend | None = None) -> LoadOrder:
     """The order of a load by hand. Raises ConfigurationError where the integration does not sync the record type."""
-    if record_type not in spec.records:
-        raise ConfigurationError(f"integration {spec.name} does not sync {record_type}s: its YAML has no `{record_type}s:`")
-    return spec.order(crm, spec.records[record_type], run_id=run_id, resend=resend)
+    taken = spec.records_in(crm)
+    if record_type not in taken:
+        needed = "`contacts_as: lead` for it" if MODELS[record_type].made_of else f"`{record_type}s:`"
+        raise ConfigurationError(f"integration {spec.name} does not sync {record_type}s to {crm}: its YAML has no {needed}")
+    return spec.order(crm, taken[record_type], run_id=run_id, resend=resend)
 
 
 def nothing_back(spec: IntegrationSpec, crm: str, record_type: RecordType) -> str:

@@ -78,9 +78,9 @@ def plan(
     with opened_store() as store:
         for spec in chosen(module, integration):
             selection = selected(spec, partition=partition, since=since, until=until, ids=ids)
-            wanted = [RecordType(record_type)] if record_type else list(spec.records)
-            for name in crm_names(spec, crm):
-                told += _told(spec, name, selection, store=store, wanted=wanted)
+            wanted = RecordType(record_type) if record_type else None
+            for name in crm_names(spec, crm, taking=wanted):
+                told += _told(spec, name, selection, store=store, wanted=[wanted] if wanted else list(spec.records_in(name)))
     failed = [str(each) for each in told if isinstance(each, NoForecast)]
     if as_json:
         click.echo(json.dumps([each.as_json() for each in told], indent=2))
@@ -117,18 +117,24 @@ def _told(
 
 
 def _forecasts(spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType]) -> Iterator[Forecast]:
-    """Accounts are planned also where only contacts are wanted: they decide which contacts have a parent."""
-    [first] = {MODELS[record_type].parent or record_type for record_type in wanted}
-    orders = {record_type: order_of(spec, crm, record_type, run_id="plan") for record_type in {first, *wanted}}
-    account = orders[first]
+    """What others depend on is planned first, wanted or not: accounts decide which contacts have a parent, these which are leads."""
+    needed = dict.fromkeys(each for record_type in wanted for each in (*_before(record_type), record_type))
+    orders = {record_type: order_of(spec, crm, record_type, run_id="plan") for record_type in needed}
     with connected(spec, crm) as client:
-        preview = Preview(store=store, crm=client, accounts=PlannedAccounts(account.state))
-        customers = selection
-        if isinstance(selection, Named) and first not in wanted:
-            customers = _customers_of(spec, wanted[0], contacts=selection, store=store)
-        accounts = preview.forecast(account, customers)
-        for record_type in wanted:
-            yield accounts if record_type is first else preview.forecast(orders[record_type], selection)
+        preview = Preview(store=store, crm=client, accounts=PlannedAccounts(next(iter(orders.values())).state.accounts))
+        for record_type, order in orders.items():
+            rows = selection
+            if isinstance(selection, Named) and MODELS[record_type].source is not MODELS[wanted[0]].source:
+                rows = _customers_of(spec, wanted[0], contacts=selection, store=store)
+            forecast = preview.forecast(order, rows)
+            if record_type in wanted:
+                yield forecast
+
+
+def _before(record_type: RecordType) -> Iterator[RecordType]:
+    """The record types on whose plans that of this one depends, in their order."""
+    source = MODELS[record_type].source
+    yield from (other for other in (MODELS[source].parent, MODELS[record_type].made_of) if other is not None)
 
 
 def _customers_of(spec: IntegrationSpec, record_type: RecordType, *, contacts: Named, store: Store) -> Named:

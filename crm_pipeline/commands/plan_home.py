@@ -42,7 +42,7 @@ def plan_home(
                 raise ConfigurationError("--from takes --partition, or --since and --until")
             for name in crm_names(spec, source):
                 with connected(spec, name) as crm:
-                    for each in [RecordType(record_type)] if record_type else list(spec.records):
+                    for each in [RecordType(record_type)] if record_type else list(spec.read):
                         order = order_of(spec, name, each, run_id="plan")
                         if fields_back(order, crm, order.crm_object):
                             found.append(homecoming(order, selection, store=store, crm=crm, policy=spec.from_crms))

@@ -69,20 +69,20 @@ def resync(
     if error_type is not None:
         _require_known(error_type)
     spec = only_integration(module, integration)
-    record_types = [RecordType(record_type)] if record_type else list(spec.records)
+    wanted = RecordType(record_type) if record_type else None
     if source is not None:
         if crm is not None or force or create_only is not None:
             raise ConfigurationError("--from says which CRM and what is done: give no --crm, --force or --create-only with it")
         [name] = crm_names(spec, source)
-        _take(spec, name, record_types, error_type=error_type, ids=ids)
+        _take(spec, name, [wanted] if wanted else list(spec.read), error_type=error_type, ids=ids)
         return
     if (force and create_only is not None) or (error_type is None and not force and create_only is None):
         raise ConfigurationError("give either --force or --create-only")
     resend = Resend(tuple(name.strip() for name in create_only.split(","))) if create_only else Resend() if force else None
     run_id = f"resync-{uuid.uuid4()}"
     with opened_store() as store:
-        for name in crm_names(spec, crm):
-            for each in record_types:
+        for name in crm_names(spec, crm, taking=wanted):
+            for each in [wanted] if wanted else list(spec.records_in(name)):
                 order = order_of(spec, name, each, run_id=run_id, resend=resend)
                 _send(spec, order, store=store, error_type=error_type, ids=ids)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from contextlib import closing
 
 import click
@@ -19,9 +20,12 @@ from crm_pipeline.commands.options import (
     qbench_ids,
     record_type_option,
 )
-from crm_pipeline.model import RecordType
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sync.extracting.named import NamedRead, read_named
+from crm_pipeline.sync.extracting.normalizing import normalize_named
+from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named
 
 
@@ -34,20 +38,32 @@ from crm_pipeline.sync.planning.selection import Named
 def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int, ...], module: str) -> None:
     """Read named records from QBench and send them to the CRMs now, without waiting for the hour.
 
-    Only what changed is sent. A contact needs its customer in the CRM: send that first.
+    Only what changed is sent. A contact needs its customer in the CRM: send that first. A contact goes as a lead where the YAML says so.
     """
     spec = only_integration(module, integration)
     run_id = f"send-{uuid.uuid4()}"
-    orders = [order_of(spec, name, RecordType(record_type), run_id=run_id) for name in crm_names(spec, crm)]
+    wanted = RecordType(record_type)
+    orders = [order for name in crm_names(spec, crm, taking=wanted) for order in _orders(spec, name, wanted, run_id=run_id)]
     with opened_store() as store:
         with closing(QBench(spec.qbench, integration=spec.name)) as source:
-            record = spec.records[RecordType(record_type)]
+            record = spec.read[MODELS[wanted].source]
             found = read_named(spec.name, record, ids=ids, store=store, source=source, values=spec.reading, back=spec.coming_back)
+        for made in (made for made in spec.records.values() if MODELS[made.record_type].made_of is record.record_type):
+            normalize_named(store, spec.name, made, ids=found.read, reading=spec.reading)
         for order in orders:
             load_by_hand(spec, order, Named(found.read), store=store)
     missing = _missing(record_type, found)
     if missing:
         raise click.ClickException("; ".join(missing))
+
+
+def _orders(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str) -> Iterator[LoadOrder]:
+    """The orders for named records: of a contact also that for the lead which it may be instead."""
+    source = MODELS[record_type].source
+    yield order_of(spec, crm, source, run_id=run_id)
+    for made in spec.records_in(crm):
+        if MODELS[made].made_of is source:
+            yield order_of(spec, crm, made, run_id=run_id)
 
 
 def _missing(record_type: str, found: NamedRead) -> list[str]:

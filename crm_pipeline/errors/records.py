@@ -121,11 +121,32 @@ class CustomerNotYetSyncedException(RecordError):
     remedy = "Nothing: the contact follows once the customer is synced."
 
 
-class MissingFieldForContactException(RecordError):
-    """A contact that lacks a field needed to create it."""
+class SyncsAsLeadException(RecordError):
+    """A contact that goes to this CRM as a lead."""
 
     outcome = Outcome.SKIPPED
-    meaning = "A field that creating a contact needs is empty in QBench; the outcome names it."
+    waits_on = WaitsOn.LINK
+    meaning = "The contact goes to this CRM as a lead, as `contacts_as` asks; what became of it stands at the leads."
+    remedy = "Nothing: it goes on as a contact once people convert the lead."
+
+
+class SyncsAsContactException(RecordError):
+    """A contact that goes to this CRM as a contact, or not at all, and so is no lead."""
+
+    outcome = Outcome.SKIPPED
+    waits_on = WaitsOn.LINK
+    meaning = (
+        "The contact is no lead in this CRM: it is a contact there already, or does not meet the rule of `contacts_as`, or is kept back "
+        "as a contact. The outcome names the CRM's contact, or what keeps it back."
+    )
+    remedy = "Look at the contact's own outcome; it becomes a lead by itself where nothing else stands in its way."
+
+
+class MissingFieldForContactException(RecordError):
+    """A contact or lead that lacks a field needed to create it."""
+
+    outcome = Outcome.SKIPPED
+    meaning = "A field that creating a contact or lead needs is empty in QBench; the outcome names it."
     remedy = "Fill the named field in QBench."
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
+from crm_pipeline.configuration.filter_keys import Scalar
 from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.mapping.direction_keys import WrittenDirection, WrittenRule
-from crm_pipeline.mapping.filter_keys import Scalar
 
 Policy = Literal["always", "if_blank", "create_only", "never"]
 OnInvalid = Literal["omit", "fail", "truncate"]
@@ -198,6 +198,15 @@ class ContactMap(_FieldMap):
     def addresses(self) -> list[ContactAddress]:
         """The mapped address as a list of none or one."""
         return [] if self.address is None else [self.address]
+
+
+class LeadMap(ContactMap):
+    """What a contact's fields become where it goes as a lead."""
+
+    company: Annotated[
+        FieldEntry | None,
+        Field(description="The lead's company. Left out, the name of the contact's customer.", examples=["customer.customer_name"]),
+    ] = None
 
 
 class MatchKey(YamlModel):

@@ -7,12 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.configuration.filter_keys import CUSTOMER_PREFIX, Filter
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.mapping.conversions import convert
-from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.folding import fold
-
-CUSTOMER_PREFIX = "customer."
 
 
 def meets(content: pd.Series, rule: Filter, *, customers: pd.Series | None = None) -> pd.Series:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.mapping.deletion_keys import WrittenWhenDeletedInCrm
-from crm_pipeline.mapping.filter_keys import Filter
 
 
 class CreateInQBench(YamlModel):

@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from crm_pipeline.mapping.addresses import parts_of, possible_types
-from crm_pipeline.mapping.field_maps import FieldEntry, as_source
-from crm_pipeline.mapping.filters import CUSTOMER_PREFIX, fields_named
 from crm_pipeline.mapping.presets import preset
+from crm_pipeline.mapping.sources import normalized_sources
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import routes_back, targets
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import MODELS
 
 PHONE_TYPE = "phone_number_type"
-OF_EVERY_RECORD = frozenset({"qbench_id", "version", "customer_id"})
-"""Normalized columns that no mapping names."""
-
-
-def normalized_sources(spec: RecordSpec) -> Mapping[str, tuple[str, ...]]:
-    """The QBench fields behind each mapped normalized field, and behind each directly mapped one (``<crm>.<field>``).
-
-    A field that has a constant value comes from none; id and version come from the raw columns of their names (schemas.RAW).
-    """
-    sources = {name: _fields(source) for name, source in (spec.map.sources() | spec.map.direct).items()}
-    for address in spec.map.addresses:
-        decides = _fields(getattr(address, "address_type", None))
-        for kind in possible_types(address):
-            for part, entry in parts_of(address).items():
-                name = f"{kind.lower()}_{part}"
-                sources[name] = tuple(dict.fromkeys((*sources.get(name, ()), *_fields(entry), *decides)))
-    keys = {key.source: (key.field,) for key in spec.sync_on if key.field is not None}
-    customer = {"customer_id": ("customers",)} if MODELS[spec.record_type].parent is not None else {}
-    return {"qbench_id": ("qbench_id",), "version": ("version",), **customer, **sources, **keys}
 
 
 def crm_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, ...]]:
@@ -67,28 +46,3 @@ def returned_sources(spec: RecordSpec, *, crm: str) -> Mapping[str, tuple[str, .
         for field in [source.from_ for source in sources if source is not None and source.from_ is not None]:
             found[field] = (*found.get(field, ()), route.target.crm_field)
     return found
-
-
-def qbench_fields(spec: RecordSpec) -> tuple[str, ...]:
-    """The QBench fields that the mapping reads, each once."""
-    return tuple(dict.fromkeys(field for fields in normalized_sources(spec).values() for field in fields))
-
-
-def named_fields(spec: RecordSpec, record_type: RecordType) -> tuple[str, tuple[str, ...]]:
-    """The QBench fields of one record type that the YAML names for this record, each once, and the prefix that they have there.
-
-    Of its own type those of the mapping, the match keys and the rules; of a contact's customer those of the rules.
-    """
-    rules = [*spec.gates, *(rule.only for rule in spec.owner)]
-    ruled = [field for rule in rules if rule is not None for field in fields_named(rule)]
-    if record_type is not spec.record_type:
-        of_customer = (field.removeprefix(CUSTOMER_PREFIX) for field in ruled if field.startswith(CUSTOMER_PREFIX))
-        return CUSTOMER_PREFIX, tuple(dict.fromkeys(of_customer))
-    flag = [] if spec.flag is None else [spec.flag.field]
-    own = [field for name, fields in normalized_sources(spec).items() if name not in OF_EVERY_RECORD for field in fields]
-    return "", tuple(dict.fromkeys([*own, *flag, *(field for field in ruled if not field.startswith(CUSTOMER_PREFIX))]))
-
-
-def _fields(entry: FieldEntry | None) -> tuple[str, ...]:
-    source = None if entry is None else as_source(entry).from_
-    return () if source is None else (source,)

@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 
 import pandas as pd
 
+from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.errors import (
     ContactWithMoreThanOneCustomerException,
     CustomersUnknownException,
@@ -25,9 +26,9 @@ from crm_pipeline.errors import (
 from crm_pipeline.mapping.addresses import read_addresses
 from crm_pipeline.mapping.field_maps import AccountMap, ContactMap, FieldSource
 from crm_pipeline.mapping.fields import FieldColumn, read_field, with_numbers
-from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.filters import meets
 from crm_pipeline.mapping.folding import fold, fold_text
+from crm_pipeline.mapping.leads import led_by_rules, with_customers_fields
 from crm_pipeline.mapping.owners import rules_met
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, RecordType
@@ -48,6 +49,7 @@ class Normalized:
     ``<crm>.<field>`` the text for a directly mapped CRM field; ``qbench.<field>`` the text of a field that a match key names;
     ``default.<field>`` the value to use where the field is blank, for new CRM records only (see ``with_create_defaults``);
     ``owner_rules`` the owner rules that the record meets (see ``owners``);
+    ``lead_in`` the CRMs in which the contact goes as a lead (see ``leads``);
     ``unusable`` the fields of which QBench holds a value that cannot be sent (see ``is_unusable``).
 
     Counts add up over frames: rows, hosts_left_out, unparsable_phones, unclear_countries, unparsable_numbers, unreadable_values,
@@ -69,18 +71,22 @@ def normalize(
     """The normalized records of a raw frame (schemas.RAW), and why some of them may not sync (docs/rules.md, 38).
 
     ``default_region``: ISO alpha-2 for phones whose record names no country. ``customers``: the content of each contact's
-    customer, in the order of ``raw``, where the rules of ``only:`` name ``customer.<field>``; ConfigurationError if they do and
+    customer, in the order of ``raw``, where rules or the mapping name ``customer.<field>``; ConfigurationError if rules do and
     it is missing. ``deleted_customers``: QBench ids that do not count as a contact's customers, unless it has no others.
     No value of a record raises.
     """
     raw = RAW.check(raw).reset_index(drop=True)
+    customers = None if customers is None else customers.reset_index(drop=True)
     content = [record if isinstance(record, dict) else {} for record in raw["content"]]
+    content = with_customers_fields(content, spec, customers=customers)
     addresses = read_addresses(content, spec.map)
     fields = _read_fields(content, spec, regions=addresses.regions(default_region))
     extra_sources = _extra_sources(spec)
     hosts = tuple(map(fold_text, spec.meaningless))
     extras = {name: read_field(content, source, kind="text", meaningless=hosts) for name, source in extra_sources.items()}
-    customer_ids = _customer_ids(content, deleted_customers) if MODELS[spec.record_type].parent is not None else None
+    has_customers = MODELS[MODELS[spec.record_type].source].parent is not None
+    customer_ids = _customer_ids(content, deleted_customers) if has_customers else None
+    records = pd.Series(content, dtype=object)
     held_back = [
         (InactiveCustomerException, _inactive(content, spec)),
         (InactiveContactException, _inactive_contacts(content, spec, customers)),
@@ -101,7 +107,8 @@ def normalize(
         **columns,
         **{name: with_numbers(column, content, extra_sources[name]) for name, column in extras.items()},
         **companions,
-        **rules_met(pd.Series(content, dtype=object), spec, customers=None if customers is None else customers.reset_index(drop=True)),
+        **rules_met(records, spec, customers=customers),
+        **led_by_rules(records, spec, customers=customers),
     }
     counts = Counter({"rows": len(raw), "unreadable_values": 0, "translated": 0, **addresses.counts})
     for column in (*fields.values(), *extras.values()):
@@ -217,8 +224,7 @@ def _only_customer(customer_ids: pd.Series | None, index: pd.Index) -> pd.Series
 def _meets_rules(content: list[dict[str, Any]], rule: Filter | None, customers: pd.Series | None) -> pd.Series:
     if rule is None:
         return pd.Series(True, index=pd.RangeIndex(len(content)))
-    aligned = None if customers is None else customers.reset_index(drop=True)
-    return meets(pd.Series(content, dtype=object), rule, customers=aligned)
+    return meets(pd.Series(content, dtype=object), rule, customers=customers)
 
 
 def _inactive_contacts(content: list[dict[str, Any]], spec: RecordSpec, customers: pd.Series | None) -> pd.Series:

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.configuration.model import YamlModel
-from crm_pipeline.mapping.filter_keys import Filter
 
 
 class OwnerRule(YamlModel):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.configuration.problems import KeyPath, Problem, did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.mapping.addresses import possible_types
 from crm_pipeline.mapping.field_maps import MatchKey
-from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.model import ACCOUNT_ADDRESS_TYPES, MODELS

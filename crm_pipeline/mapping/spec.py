@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from crm_pipeline.configuration.filter_keys import CUSTOMER_PREFIX, Filter
 from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.mapping.deletion_keys import Flag, WrittenAlsoLinked, WrittenWhenDeleted
-from crm_pipeline.mapping.field_maps import AccountMap, ContactMap, MatchKey
-from crm_pipeline.mapping.filter_keys import Filter
+from crm_pipeline.mapping.field_maps import AccountMap, ContactMap, FieldEntry, LeadMap, MatchKey, as_source
 from crm_pipeline.mapping.from_crm_keys import CreateInQBench, FromCrm
 from crm_pipeline.mapping.owner_keys import ContactOwnerRule, OwnerRule
 from crm_pipeline.model import RecordType
@@ -17,7 +19,7 @@ from crm_pipeline.model import RecordType
 OnOtherAccount = Literal["keep", "move", "refuse"]
 
 
-class _RecordSpec(YamlModel):
+class _MatchedSpec(YamlModel):
     sync_on: Annotated[
         tuple[MatchKey, ...],
         Field(
@@ -33,6 +35,9 @@ class _RecordSpec(YamlModel):
             examples=[["walk-in customer", "clubexpress.com"]],
         ),
     ] = ()
+
+
+class _RecordSpec(_MatchedSpec):
     only: Annotated[
         Filter | None,
         Field(
@@ -104,6 +109,39 @@ class AccountSpec(_RecordSpec):
     ] = False
 
 
+class LeadSpec(_MatchedSpec):
+    """How contacts become leads, where a CRM takes them as leads (``contacts_as``). Which contacts sync is said of these."""
+
+    record_type: ClassVar[RecordType] = RecordType.LEAD
+    only: ClassVar[None] = None
+    gates: ClassVar[tuple[Filter, ...]] = ()
+    from_crm: ClassVar[None] = None
+    creates_in_qbench: ClassVar[None] = None
+    flag: ClassVar[None] = None
+    when_deleted_in_qbench: ClassVar[Literal["keep"]] = "keep"
+    also_linked: ClassVar[bool] = False
+    deletes: ClassVar[bool] = False
+    owner: Annotated[
+        tuple[OwnerRule, ...],
+        Field(description="Who owns a new lead, as with accounts.", examples=[[{"salesforce": "ana@acme.example"}]]),
+    ] = ()
+    map: Annotated[
+        LeadMap,
+        Field(
+            description="Normalized field to QBench field; `customer.<field>` names one of the contact's customer.",
+            examples=[{"email": "email_address", "last_name": "last_name"}],
+        ),
+    ]
+
+    def of_company(self, customers_name: FieldEntry | None) -> LeadSpec:
+        """The same with a company: where none is mapped, the customer's name, which comes from this field of QBench."""
+        if self.map.company is not None or customers_name is None:
+            return self
+        name = as_source(customers_name)
+        company = name if name.from_ is None else name.model_copy(update={"from_": f"{CUSTOMER_PREFIX}{name.from_}", "direction": "to_crm"})
+        return self.model_copy(update={"map": self.map.model_copy(update={"company": company})})
+
+
 class ContactSpec(_RecordSpec):
     """How contacts become contacts."""
 
@@ -137,6 +175,27 @@ class ContactSpec(_RecordSpec):
         ),
     ] = False
 
+    lead: Annotated[
+        LeadSpec | SkipJsonSchema[None],
+        Field(
+            description="How contacts become leads, in the CRMs whose `contacts_as` asks for it.",
+            examples=[{"map": {"email": "email_address", "last_name": "last_name"}}],
+            exclude_if=lambda lead: lead is None,
+        ),
+    ] = None
+    _as_leads: Mapping[str, Filter | None] = PrivateAttr(default_factory=dict)
+
+    @property
+    def as_leads(self) -> Mapping[str, Filter | None]:
+        """The CRMs that take contacts as leads, and the rule that these meet; None: all do."""
+        return self._as_leads
+
+    def going_as_leads(self, rules: Mapping[str, Filter | None]) -> ContactSpec:
+        """The same where these CRMs take contacts as leads."""
+        copy = self.model_copy()
+        copy._as_leads = rules
+        return copy
+
     @property
     def deletes(self) -> bool:
         """Whether CRM records are ever deleted."""
@@ -145,7 +204,8 @@ class ContactSpec(_RecordSpec):
     @property
     def gates(self) -> tuple[Filter, ...]:
         """The rules by which a record is left out, or not."""
-        return super().gates if self.inactive is None or not self.delete_inactive else (*super().gates, self.inactive)
+        inactive = [self.inactive] if self.inactive is not None and self.delete_inactive else []
+        return (*super().gates, *inactive, *(rule for rule in self.as_leads.values() if rule is not None))
 
     @model_validator(mode="after")
     def _knows_the_inactive(self) -> Self:
@@ -154,4 +214,4 @@ class ContactSpec(_RecordSpec):
         return self
 
 
-RecordSpec = AccountSpec | ContactSpec
+RecordSpec = AccountSpec | ContactSpec | LeadSpec

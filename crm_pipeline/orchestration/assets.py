@@ -14,7 +14,7 @@ import dagster as dg
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.mapping.lineage import normalized_sources
+from crm_pipeline.mapping.sources import normalized_sources
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS
 from crm_pipeline.orchestration import names
@@ -67,13 +67,15 @@ def build_integration(spec: IntegrationSpec, translate: Translate = untranslated
 def _hourly_assets(spec: IntegrationSpec, specs: AssetSpecs) -> HourlyAssets:
     partitions = hourly_partitions(spec.start)
     freshness = freshness_policy(spec, spec.schedule)
-    records = spec.records.values()
+    loaded = {kind.name: spec.records_in(kind.name).values() for kind in _kinds(spec)}
     return HourlyAssets(
         read=[
-            *(_extract(spec, record, partitions, specs) for record in records),
-            *(_normalize(spec, record, partitions, specs) for record in records),
+            *(_extract(spec, record, partitions, specs) for record in spec.read.values()),
+            *(_normalize(spec, record, partitions, specs) for record in spec.records.values()),
         ],
-        loaded={kind.name: [_load(spec, kind, record, partitions, freshness, specs) for record in records] for kind in _kinds(spec)},
+        loaded={
+            kind.name: [_load(spec, kind, record, partitions, freshness, specs) for record in loaded[kind.name]] for kind in _kinds(spec)
+        },
         first_load=spec.first_load,
         paused={kind.name: _sends_nothing(kind) for kind in _kinds(spec) if not spec.crms.configured[kind.name].send},
     )
@@ -182,7 +184,7 @@ def _normalize(
     shown = specs[names.normalized_key(spec.name, record_type)]
     raw = specs.key(names.raw_key(spec.name, record_type))
     deps = [raw]
-    if (parent := MODELS[record_type].parent) is not None:
+    if (parent := MODELS[MODELS[record_type].source].parent) is not None:
         # Which customers are deleted, and what rules on customer.<field> look at, is to be known first.
         deps.append(specs.key(names.raw_key(spec.name, parent)))
     lineage = column_lineage(raw, normalized_sources(record))
@@ -238,8 +240,9 @@ def _load(
     shown = specs[names.load_key(spec.name, kind, record_type)]
     normalized = specs.key(names.normalized_key(spec.name, record_type))
     deps = [normalized]
-    if (parent := MODELS[record_type].parent) is not None:
-        deps.append(specs.key(names.load_key(spec.name, kind, parent)))
+    model = MODELS[record_type]
+    # Contacts need their accounts, and which of them go as leads is known once they are planned.
+    deps += [specs.key(names.load_key(spec.name, kind, other)) for other in (model.parent, model.made_of) if other is not None]
 
     hours = {
         "partitions_def": partitions,

@@ -17,6 +17,8 @@ from crm_pipeline.errors import (
     InactiveCustomerException,
     NotInListException,
     RecordError,
+    SyncsAsContactException,
+    SyncsAsLeadException,
 )
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.store.ledger import LinkFault, OpenRecords
@@ -31,8 +33,10 @@ NOTHING_WRONG: tuple[type[RecordError], ...] = (
     CustomerNotSyncedException,
     CustomerNotYetSyncedException,
     NotInListException,
+    SyncsAsLeadException,
+    SyncsAsContactException,
 )
-"""Reasons to leave a record out that are wanted so, or that are counted with its customer."""
+"""Reasons to leave a record out that are wanted so, or that are counted with its customer, or as another record."""
 
 _DESCRIPTIONS = {
     "no_failed_records": "No record of this CRM is refused or skipped for something that is wrong with it, as its latest outcome says.",

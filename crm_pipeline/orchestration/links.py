@@ -51,7 +51,7 @@ def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.Assets
 
     @asset_of(
         shown,
-        deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records],
+        deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records_in(kind.name)],
         required_resource_keys={resource},
         pool=resource,
         check_specs=[
@@ -67,7 +67,7 @@ def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.Assets
     def links(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         crm = getattr(context.resources, resource)
         spent = Spent(crm)
-        orders = [spec.order(kind.name, record, run_id=context.run.run_id) for record in spec.records.values()]
+        orders = [spec.order(kind.name, record, run_id=context.run.run_id) for record in spec.records_in(kind.name).values()]
         job = LinkCheck(orders, policy=spec.links, store=STORE, crm=crm)
         scope = scope_of(context.run.tags)
 

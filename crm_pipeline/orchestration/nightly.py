@@ -101,7 +101,7 @@ def _deletions(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
     def begin(source: Source, _run_id: str) -> "Deletions":
         from crm_pipeline.sync.extracting.deletions import Deletions
 
-        return Deletions(spec.name, *spec.records, store=STORE, source=source, back=spec.coming_back)
+        return Deletions(spec.name, *spec.read, store=STORE, source=source, back=spec.coming_back)
 
     def counts(job: "Deletions") -> dict[str, Any]:
         gaps = gaps_listed(deletions=job.gaps)

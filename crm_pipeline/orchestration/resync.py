@@ -24,7 +24,7 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.
     @asset_of(
         specs[names.resync_key(spec.name, kind)],
         # It reads nothing of theirs, but stands behind them in the graph.
-        deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records],
+        deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records_in(kind.name)],
         required_resource_keys={resource},
         pool=resource,
     )
@@ -40,9 +40,9 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.
             return {ROW_COUNT: counts.total(), **dict(sorted(counts.items())), **spent.metadata()}
 
         with failing_clearly(spec.name, metadata):
-            for record in spec.records.values():
+            for record in spec.records_in(kind.name).values():
                 normalize_staged(STORE, spec.name, record, window=EVERYTHING, reading=spec.reading, counts=Counter())
-            for record in spec.records.values():
+            for record in spec.records_in(kind.name).values():
                 job = Load(replace(spec.order(kind.name, record, run_id=context.run.run_id), refused="again"), store=STORE, crm=crm)
                 try:
                     job.run(EVERYTHING)

@@ -10,7 +10,8 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.deletion_keys import Flag
-from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields, returned_sources
+from crm_pipeline.mapping.lineage import crm_sources, returned_sources
+from crm_pipeline.mapping.sources import normalized_sources, qbench_fields
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
@@ -39,10 +40,10 @@ class AssetSpecs:
 
 def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:
     kinds = [crm_kinds()[name] for name in spec.crms.configured]
-    for record in spec.records.values():
-        yield _raw(spec, record)
-        yield _normalized(spec, record)
-        yield from (_load(spec, kind, record) for kind in kinds)
+    yield from (_raw(spec, record) for record in spec.read.values())
+    yield from (_normalized(spec, record) for record in spec.records.values())
+    for kind in kinds:
+        yield from (_load(spec, kind, record) for record in spec.records_in(kind.name).values())
     for kind in kinds:
         for record in spec.returning.get(kind.name, {}).values():
             yield _changes(spec, kind, record)

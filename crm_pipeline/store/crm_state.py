@@ -140,6 +140,16 @@ class CrmState:
         return {"integration": self.integration, "crm": self.crm, "record_type": self.record_type}
 
     @property
+    def source(self) -> RecordType:
+        """The type of the QBench records that those of this state are made of."""
+        return MODELS[self.record_type].source
+
+    @property
+    def contacts(self) -> CrmState:
+        """The state of the contacts that leads are made of; that of others is their own."""
+        return replace(self, record_type=self.source)
+
+    @property
     def accounts(self) -> CrmState:
         """The state of the accounts that contacts refer to; that of accounts is their own."""
         return replace(self, record_type=MODELS[self.record_type].parent or self.record_type)

@@ -24,7 +24,7 @@ NOT EXISTS (
 _FOLLOW = """
 UPDATE crm_pipeline.link AS link SET status = :status, updated_at = now() FROM crm_pipeline.raw_record AS source
 WHERE link.integration = :integration AND link.crm = :crm AND link.record_type = :record_type AND link.status = :earlier
-  AND source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
+  AND source.integration = link.integration AND source.record_type = :source AND source.qbench_id = link.qbench_id
   AND {condition}
 """
 _FOLLOW_DELETED = text(_FOLLOW.format(condition="source.deleted"))
@@ -32,7 +32,7 @@ _FOLLOW_RESTORED = text(_FOLLOW.format(condition=f"NOT source.deleted AND link.d
 _FORGET = text(f"""
 DELETE FROM crm_pipeline.link AS link USING crm_pipeline.raw_record AS source
 WHERE link.integration = :integration AND link.crm = :crm AND link.record_type = :record_type AND link.status = 'source_deleted'
-  AND source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
+  AND source.integration = link.integration AND source.record_type = :source AND source.qbench_id = link.qbench_id
   AND link.deleted_by_us IS NOT NULL AND NOT source.deleted AND {_MAY_SYNC}
 """)
 
@@ -42,7 +42,7 @@ integration = :integration AND crm = :crm AND record_type = :record_type AND org
   AND status IN ('live', 'source_deleted') AND crm_id = ANY(:crm_ids)
   AND EXISTS (
     SELECT FROM crm_pipeline.raw_record AS source
-    WHERE source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
+    WHERE source.integration = link.integration AND source.record_type = :source AND source.qbench_id = link.qbench_id
       AND source.deleted)
 """
 _LEFT_BEHIND = f"SELECT crm_id, integration, qbench_id FROM crm_pipeline.link WHERE {_ARE_LEFT_BEHIND}"
@@ -81,17 +81,19 @@ def follow_deletions(connection: Connection, state: CrmState) -> None:
     The link of one that is back, and whose CRM record we deleted, is forgotten: it syncs as if it never had.
     """
     refresh_statistics(connection)
-    connection.execute(_FORGET, asdict(state))
-    connection.execute(_FOLLOW_DELETED, {**asdict(state), "status": LinkStatus.SOURCE_DELETED, "earlier": LinkStatus.LIVE})
-    connection.execute(_FOLLOW_RESTORED, {**asdict(state), "status": LinkStatus.LIVE, "earlier": LinkStatus.SOURCE_DELETED})
+    key = {**asdict(state), "source": state.source}
+    connection.execute(_FORGET, key)
+    connection.execute(_FOLLOW_DELETED, {**key, "status": LinkStatus.SOURCE_DELETED, "earlier": LinkStatus.LIVE})
+    connection.execute(_FOLLOW_RESTORED, {**key, "status": LinkStatus.LIVE, "earlier": LinkStatus.SOURCE_DELETED})
 
 
 def left_behind(connection: Connection, state: CrmState, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
     """Those of these CRM records whose QBench record, which holds them, was deleted (schemas.HOLDERS)."""
-    return fetch(connection, _LEFT_BEHIND, {**asdict(state), "org_id": org_id, "crm_ids": crm_ids}, HOLDERS)
+    key = {**asdict(state), "source": state.source, "org_id": org_id, "crm_ids": crm_ids}
+    return fetch(connection, _LEFT_BEHIND, key, HOLDERS)
 
 
 def release(connection: Connection, state: CrmState, *, org_id: str, crm_ids: list[str]) -> None:
     """Forget the links of deleted records to these CRM records, which other records take over."""
     if crm_ids:
-        connection.execute(text(_RELEASE), {**asdict(state), "org_id": org_id, "crm_ids": crm_ids})
+        connection.execute(text(_RELEASE), {**asdict(state), "source": state.source, "org_id": org_id, "crm_ids": crm_ids})

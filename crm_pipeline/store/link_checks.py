@@ -68,7 +68,7 @@ WHERE integration = :integration AND crm = :crm AND record_type = :record_type
 _GONE = """
 SELECT link.qbench_id, link.held, COALESCE(source.read_at > link.updated_at, false) AS changed FROM crm_pipeline.link
 LEFT JOIN crm_pipeline.raw_record AS source
-  ON source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id
+  ON source.integration = link.integration AND source.record_type = :source AND source.qbench_id = link.qbench_id
 WHERE link.integration = :integration AND link.crm = :crm AND link.record_type = :record_type AND link.status = 'deleted'
 ORDER BY link.qbench_id
 """
@@ -153,7 +153,7 @@ def change_links(connection: Connection, state: CrmState, *, changes: pd.DataFra
 
 def gone_links(connection: Connection, state: CrmState) -> pd.DataFrame:
     """The links whose records are deleted in the CRM (GONE)."""
-    return fetch(connection, _GONE, asdict(state), GONE)
+    return fetch(connection, _GONE, {**asdict(state), "source": state.source}, GONE)
 
 
 def hold_links(connection: Connection, state: CrmState, *, ids: list[int]) -> None:

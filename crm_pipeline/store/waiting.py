@@ -16,6 +16,8 @@ from crm_pipeline.errors import (
     DeletedInQBenchException,
     LinkConflictException,
     NoCustomerForContactException,
+    SyncsAsContactException,
+    SyncsAsLeadException,
 )
 from crm_pipeline.model import MODELS, RecordType, WaitsOn, children
 from crm_pipeline.store.crm_state import CrmState
@@ -137,9 +139,11 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
 
 _DELETED = """
 SELECT planned.qbench_id FROM crm_pipeline.raw_record AS source
-JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
-JOIN crm_pipeline.outcome AS planned USING (integration, record_type, qbench_id)
-WHERE source.integration = :integration AND source.record_type = :record_type AND source.deleted
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = source.integration AND staged.record_type = :record_type AND staged.qbench_id = source.qbench_id
+JOIN crm_pipeline.outcome AS planned
+  ON planned.integration = staged.integration AND planned.record_type = staged.record_type AND planned.qbench_id = staged.qbench_id
+WHERE source.integration = :integration AND source.record_type = :source AND source.deleted
   AND planned.crm = :crm AND planned.error_type IS DISTINCT FROM :deleted AND staged.error_type = :deleted
 """
 # One that is back waited as a deleted one, for its own change.
@@ -164,13 +168,22 @@ UPDATE crm_pipeline.outcome SET state_digest = NULL
 WHERE {_KEY} AND state_digest IS NOT NULL AND qbench_id IN ({_RIVAL_CHANGED})
 """
 
+_CONTACT_GOES_AS_LEAD = f"""
+SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
+JOIN crm_pipeline.outcome AS contact
+  ON contact.integration = waiting.integration AND contact.crm = waiting.crm AND contact.record_type = :source
+ AND contact.qbench_id = waiting.qbench_id
+WHERE {_OURS} AND waiting.error_type = :as_contact AND contact.error_type = :as_lead AND contact.at > waiting.at
+"""
+
 _NORMALIZED_LATE = f"""
 SELECT staged.qbench_id FROM crm_pipeline.raw_record AS source
-JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = source.integration AND staged.record_type = :record_type AND staged.qbench_id = source.qbench_id
 LEFT JOIN crm_pipeline.outcome AS planned
   ON planned.integration = staged.integration AND planned.crm = :crm AND planned.record_type = staged.record_type
  AND planned.qbench_id = staged.qbench_id
-WHERE source.integration = :integration AND source.record_type = :record_type AND source.late
+WHERE source.integration = :integration AND source.record_type = :source AND source.late
   AND (planned.qbench_id IS NULL OR {of_another_state("planned")})
 """
 
@@ -194,6 +207,7 @@ CAUSES = (
     _DELETED,
     _NORMALIZED_LATE,
     _RIVAL_CHANGED,
+    _CONTACT_GOES_AS_LEAD,
 )
 
 _RELEASES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
@@ -225,28 +239,31 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
 _CUSTOMERS_READ_ANEW = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS contact
-  ON contact.integration = staged.integration AND contact.record_type = staged.record_type AND contact.qbench_id = staged.qbench_id
+  ON contact.integration = staged.integration AND contact.record_type = :source AND contact.qbench_id = staged.qbench_id
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.error_type = ANY(:customer_errors)
   AND contact.revision <> staged.revision
 """
 
 _DELETED_UNTOLD = """
 SELECT staged.qbench_id FROM crm_pipeline.raw_record AS source
-JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
-WHERE source.integration = :integration AND source.record_type = :record_type AND source.deleted
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = source.integration AND staged.record_type = :record_type AND staged.qbench_id = source.qbench_id
+WHERE source.integration = :integration AND source.record_type = :source AND source.deleted
   AND staged.error_type IS DISTINCT FROM :deleted
 """
 
 _BACK_UNTOLD = """
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
-JOIN crm_pipeline.raw_record AS source USING (integration, record_type, qbench_id)
+JOIN crm_pipeline.raw_record AS source
+  ON source.integration = staged.integration AND source.record_type = :source AND source.qbench_id = staged.qbench_id
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.error_type = :deleted AND NOT source.deleted
 """
 
 _FOUND_LATE = """
 SELECT source.qbench_id FROM crm_pipeline.raw_record AS source
-LEFT JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
-WHERE source.integration = :integration AND source.record_type = :record_type AND source.late
+LEFT JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = source.integration AND staged.record_type = :record_type AND staged.qbench_id = source.qbench_id
+WHERE source.integration = :integration AND source.record_type = :source AND source.late
   AND (staged.qbench_id IS NULL OR (staged.version, staged.revision) < (source.version, source.revision))
 """
 
@@ -280,6 +297,8 @@ def ids_to_plan_again(
         "deleted": DeletedInQBenchException.__name__,
         "gone": DeletedInCrmException.__name__,
         "ambiguous": AmbiguousMatchException.__name__,
+        "as_lead": SyncsAsLeadException.__name__,
+        "as_contact": SyncsAsContactException.__name__,
     }
     found: set[int] = set()
     for cause in CAUSES if settings is None else (*CAUSES, _JUDGED_BY_OTHER_SETTINGS):
@@ -309,7 +328,13 @@ def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int],
 def _parameters(state: CrmState, *, holding: Sequence[str]) -> dict[str, Any]:
     """What the causes are bound to that release a refused write."""
     account = state.accounts.record_type
-    return {**asdict(state), "account": account, "holding": list(holding), "conflict": LinkConflictException.__name__}
+    return {
+        **asdict(state),
+        "source": state.source,
+        "account": account,
+        "holding": list(holding),
+        "conflict": LinkConflictException.__name__,
+    }
 
 
 def ids_to_normalize_again(
@@ -324,13 +349,15 @@ def ids_to_normalize_again(
     """
     refresh_statistics(connection)
     causes = [_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD, _FOUND_LATE]
-    parent = MODELS[record_type].parent
+    source = MODELS[record_type].source
+    parent = MODELS[source].parent
     if parent is not None:
         causes += [_CUSTOMER_CAME_OR_WENT, _CUSTOMERS_READ_ANEW]
         causes += [_CUSTOMER_CHANGED] if follows_customers else []
     parameters = {
         "integration": integration,
         "record_type": record_type,
+        "source": source,
         "account": parent,
         "has_children": bool(children(record_type)),
         "mapping_digest": mapping_digest,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from crm_pipeline.mapping.lineage import named_fields
+from crm_pipeline.mapping.sources import named_fields
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import READ
 from crm_pipeline.store.raw_fields import absent_fields

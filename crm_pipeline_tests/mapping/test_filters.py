@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.filters import fields_named, meets
 from crm_pipeline_tests.mapping.builders import JSON_VALUES, quickly
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from crm_pipeline.mapping.lineage import crm_sources, normalized_sources, qbench_fields
+from crm_pipeline.mapping.lineage import crm_sources
+from crm_pipeline.mapping.sources import normalized_sources, qbench_fields
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec
 
 ACCOUNTS = AccountSpec.model_validate(

@@ -8,10 +8,11 @@ from pydantic import Field, field_validator, model_validator
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
 from crm_pipeline.configuration.model import EnvVariable, web_address
-from crm_pipeline.crms.base import CrmSettings, ExternalKey
+from crm_pipeline.crms.base import ExternalKey
+from crm_pipeline.crms.leads import LeadKeepingSettings
 
 
-class SalesforceSettings(CrmSettings):
+class SalesforceSettings(LeadKeepingSettings):
     """One Salesforce organization: its address, the External Client App to sign in with, and how gently to use it."""
 
     needed: ClassVar[tuple[str, ...]] = ("domain",)

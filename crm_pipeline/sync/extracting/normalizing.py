@@ -12,6 +12,7 @@ from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.normalize import customer_ids_of, live_customers, normalize
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.revision import mapping_digest
+from crm_pipeline.mapping.sources import names_customers
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.database import Store
@@ -27,7 +28,7 @@ def normalize_staged(store: Store, integration: str, record: RecordSpec, *, wind
     as ``again`` too.
     """
     digest = mapping_digest(record, reading)
-    frames = raw_stream(store, integration, record.record_type, window=window)
+    frames = raw_stream(store, integration, MODELS[record.record_type].source, window=window)
     others = _out_of_date(store, integration, record, window=window, digest=digest, counts=counts)
     for frame in chain(frames, others):
         counts.update(_normalize(store, integration, record, frame=frame, reading=reading))
@@ -37,14 +38,14 @@ def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: 
     """Normalize the staged raw records of these QBench ids."""
     for start in range(0, len(ids), FRAME_ROWS):
         with store.transaction() as connection:
-            frame = raw_by_id(connection, integration, record.record_type, ids=list(ids[start : start + FRAME_ROWS]))
+            frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=list(ids[start : start + FRAME_ROWS]))
         _normalize(store, integration, record, frame=frame, reading=reading)
 
 
 def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.DataFrame, reading: Reading) -> dict[str, int]:
     """Normalize staged raw rows and stage what they become; what was met (mapping.normalize.Normalized)."""
-    parent = MODELS[record.record_type].parent
-    looked_at = parent if any(map(names_customer, (*record.gates, *(rule.only for rule in record.owner)))) else None
+    parent = MODELS[MODELS[record.record_type].source].parent
+    looked_at = parent if names_customers(record) or any(names_customer(rule.only) for rule in record.owner) else None
     deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, contacts=frame)
     customers = None if looked_at is None else _customers(store, integration, looked_at, contacts=frame, deleted=deleted)
     contents = None if customers is None else customers["content"]
@@ -68,13 +69,12 @@ def _out_of_date(
     store: Store, integration: str, record: RecordSpec, *, window: Window, digest: str, counts: Counter[str]
 ) -> Iterator[pd.DataFrame]:
     with store.transaction() as connection:
-        follows_customers = any(map(names_customer, record.gates))
         ids = ids_to_normalize_again(
-            connection, integration, record.record_type, mapping_digest=digest, follows_customers=follows_customers
+            connection, integration, record.record_type, mapping_digest=digest, follows_customers=names_customers(record)
         )
     for start in range(0, len(ids), FRAME_ROWS):
         with store.transaction() as connection:
-            frame = raw_by_id(connection, integration, record.record_type, ids=ids[start : start + FRAME_ROWS])
+            frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=ids[start : start + FRAME_ROWS])
         frame = frame[~window.covers(frame["version"])].reset_index(drop=True)
         counts["again"] += len(frame)
         if len(frame):

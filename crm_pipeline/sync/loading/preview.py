@@ -14,6 +14,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.fewest_calls import ASSOCIATE, fewest_calls
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
 from crm_pipeline.mapping.revision import mapping_digest
+from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.model import MODELS, Operation, RecordType, children
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
@@ -108,12 +109,13 @@ class Forecast:
 
 
 class Preview:
-    """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then."""
+    """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then, leads last."""
 
     def __init__(self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = FRAME_ROWS) -> None:
         self._store = store
         self._crm = crm
         self._accounts = accounts
+        self._contacts: PlannedAccounts | None = None
         self._frame_rows = frame_rows
 
     def forecast(self, order: LoadOrder, selection: Selection) -> Forecast:
@@ -121,8 +123,15 @@ class Preview:
         forecast = Forecast(order.integration, order.crm, order.record.record_type)
         before = Counter(self._crm.calls.snapshot())
         org_id = self._org_id(order)
-        accounts, noted = self._accounts, forecast.noted
-        planner = Planner(order, store=self._store, crm=self._crm, org_id=org_id, notes=noted, accounts=accounts)
+        planner = Planner(
+            order,
+            store=self._store,
+            crm=self._crm,
+            org_id=org_id,
+            notes=forecast.noted,
+            accounts=self._accounts,
+            contacts=self._contacts,
+        )
         again = self._begin(order, selection, forecast)
         written: Counter[str] = Counter()
         for part in taken(order, selection, again=again, store=self._store, frame_rows=self._frame_rows):
@@ -133,11 +142,18 @@ class Preview:
             planner.lookup.expect_linked(links["qbench_id"], links["crm_id"])
             self._count(forecast, planned, order)
             written.update(self._rows_per_call(planned.rows))
-            if children(order.record.record_type):
-                accounts.add(planned)
+            self._expect(order, planned)
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
         forecast.writes = fewest_calls(self._crm, written)
         return forecast
+
+    def _expect(self, order: LoadOrder, planned: Plan) -> None:
+        """Let what is planned next find this plan carried out, where it refers to it."""
+        if children(order.record.record_type):
+            self._accounts.add(planned)
+        if isinstance(order.record, ContactSpec) and order.record.as_leads:
+            self._contacts = self._contacts or PlannedAccounts(order.state)
+            self._contacts.add(planned)
 
     def _begin(self, order: LoadOrder, selection: Selection, forecast: Forecast) -> list[int]:
         """The records that a load takes besides its window's, as it finds them when it begins; what beginning changes is undone."""

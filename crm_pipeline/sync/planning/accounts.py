@@ -14,7 +14,7 @@ from crm_pipeline.sync.planning import eligibility
 
 
 class Accounts(Protocol):
-    """What became of accounts in the CRM, or will by the time that their contacts are written."""
+    """What became of accounts in the CRM, or will by the time that their contacts are written; of contacts, whose leads are."""
 
     @property
     def owners(self) -> Mapping[str, str | None]:

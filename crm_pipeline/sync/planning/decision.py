@@ -33,7 +33,7 @@ class Inputs:
     ``parent_crm_ids``: CRM id of each contact's account, null for accounts. ``previous_parent_crm_ids``: that of the account
     it was given before, as far as it is another customer's. ``match_notes``: what to say of rows for which match keys were of no use.
     ``differs``: rows of which a field that comes back is to be decided about; None where nothing comes back.
-    ``open_calls``: schemas.OPEN_CALLS.
+    ``open_calls``: schemas.OPEN_CALLS. ``as_leads``: contacts that go as leads unless the CRM has them as contacts.
     """
 
     normalized: pd.DataFrame
@@ -46,6 +46,7 @@ class Inputs:
     previous_parent_crm_ids: pd.Series | None = None
     match_notes: pd.Series | None = None
     differs: Mask | None = None
+    as_leads: Mask | None = None
     open_calls: pd.DataFrame = field(default_factory=OPEN_CALLS.empty)
 
 
@@ -147,6 +148,7 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
         linked=linked,
         matched=matched,
         under_way=over_at.notna().to_numpy() & ~stale,
+        as_leads=np.zeros(len(linked), dtype=bool) if inputs.as_leads is None else inputs.as_leads,
     )
     may = errors["error_type"].isna().to_numpy()
     changed = (_changed(payload, inputs.digests, stored) | doubtful) & ~stale

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
@@ -18,7 +19,7 @@ from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.mapping.targets import Target, targets
 from crm_pipeline.mapping.validity import mapping_problems
-from crm_pipeline.model import MODELS, Operation
+from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_calls
 from crm_pipeline.store.waiting import ids_released
@@ -29,6 +30,7 @@ from crm_pipeline.sync.planning.accounts import Accounts, parents_of
 from crm_pipeline.sync.planning.both_ways import BothWays, Sides
 from crm_pipeline.sync.planning.decision import Inputs, plan
 from crm_pipeline.sync.planning.inclusion import listed
+from crm_pipeline.sync.planning.leads import leaving_to_leads, only_of_contacts_that_leave
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
 from crm_pipeline.sync.planning.owners import Owners
 from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids
@@ -43,7 +45,8 @@ class Known:
 
     ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
     schemas.LINKS, a row per linked record. ``parents``: eligibility.PARENTS, None for accounts. ``former_accounts``:
-    schemas.LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS.
+    schemas.LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS. ``as_leads``: contacts that
+    go as leads unless the CRM has them as contacts.
     """
 
     payload: Payload
@@ -53,13 +56,15 @@ class Known:
     former_accounts: pd.DataFrame
     verdicts: pd.DataFrame
     open_calls: pd.DataFrame
+    as_leads: pd.Series
 
 
 class Planner:
     """The plans of one order, for the load that carries them out and the preview that shows them.
 
     ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``notes``: takes what is to
-    be told beside the plans, and of how many records. ``accounts``: those that contacts refer to.
+    be told beside the plans, and of how many records. ``accounts``: those that contacts refer to. ``contacts``: those that leads are
+    made of, as the state has them where left out.
     """
 
     def __init__(
@@ -71,9 +76,11 @@ class Planner:
         org_id: str,
         notes: Counter[str],
         accounts: Accounts,
+        contacts: Accounts | None = None,
     ) -> None:
         self._order = order
         self._accounts = accounts
+        self._contacts = contacts or order.state.contacts
         self._store = store
         self._crm = crm
         self._model = MODELS[order.record.record_type]
@@ -126,6 +133,7 @@ class Planner:
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
             match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
             open_calls=known.open_calls,
+            as_leads=known.as_leads.to_numpy(),
             differs=None if sides is None else sides.differs.to_numpy(),
         )
         key_of = order.key_of if order.settings.external_key else None
@@ -179,8 +187,23 @@ class Planner:
                 parents = parents_of(connection, order.state, accounts=self._accounts, customer_ids=ids)
                 winners = claims.winners(frame["email"], found, parents)
             calls = open_calls(connection, order.state, ids=frame["qbench_id"].tolist())
-        verdicts = eligibility.assess(frame, links, parents=parents, email_winners=winners)
-        return Known(payload, wanted, links, parents, former, verdicts, calls)
+            as_leads = self._leaving_to_leads(connection, frame)
+            verdicts = eligibility.assess(frame, links, parents=parents, email_winners=winners)
+            if self._model.made_of is not None:
+                verdicts = self._of_contacts_that_leave(connection, verdicts, frame)
+        return Known(payload, wanted, links, parents, former, verdicts, calls, as_leads)
+
+    def _leaving_to_leads(self, connection: Connection, frame: pd.DataFrame) -> pd.Series:
+        order = self._order
+        if not (isinstance(order.record, ContactSpec) and order.crm in order.record.as_leads):
+            return pd.Series(False, index=frame.index)
+        leads = replace(order.state, record_type=RecordType.LEAD).links(connection, ids=frame["qbench_id"].tolist())
+        return leaving_to_leads(frame, leads, crm=order.crm)
+
+    def _of_contacts_that_leave(self, connection: Connection, verdicts: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+        ids = frame["qbench_id"].tolist()
+        contacts, outcomes = self._contacts.links(connection, ids=ids), self._contacts.outcomes(connection, ids=ids)
+        return only_of_contacts_that_leave(verdicts, frame, contacts=contacts, outcomes=outcomes)
 
     def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of the frame's rows without a link, decided together with their rivals in other frames."""
@@ -200,6 +223,8 @@ class Planner:
         may = known.verdicts["error_type"].isna()
         if self.lookup.has_match_keys:
             may |= known.verdicts["after_match"]
+        else:
+            may |= known.verdicts["after_match"] & known.as_leads
         return frame[may & ~frame["qbench_id"].isin(known.links["qbench_id"])]
 
     def _require_possible(self) -> None:

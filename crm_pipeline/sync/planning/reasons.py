@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.errors import MissingFieldForContactException, RecordError, ServiceFailedException, record_errors
+from crm_pipeline.errors import MissingFieldForContactException, RecordError, ServiceFailedException, SyncsAsLeadException, record_errors
 from crm_pipeline.frames import no_text, text_where
 from crm_pipeline.mapping.normalize import with_create_defaults
 
@@ -31,22 +31,26 @@ def first_errors(
     linked: np.ndarray,
     matched: np.ndarray,
     under_way: np.ndarray,
+    as_leads: np.ndarray,
 ) -> dict[str, pd.Series]:
     """Columns error_type, reason, waits_on, waits_for, outcome, retryable: of each row the first error, in the order of reasons.
 
     ``verdicts``: eligibility.VERDICTS. ``matches``: the rows' match_error, match_reason, match_waits_on, match_waits_for. ``problems`` and
     ``create_problems``: mapping.validity.PROBLEMS. ``required``: the fields that a create of these ``normalized`` rows needs. The
-    masks (bool, one per row): rows that are ``linked``, ``matched``, and those of which an earlier call is ``under_way``.
+    masks (bool, one per row): rows that are ``linked``, ``matched``, those of which an earlier call is ``under_way``, and contacts that go
+    ``as_leads`` where the CRM has them as no contacts.
     """
     index = verdicts.index
     unmatchable = ~linked & matches["match_error"].notna().to_numpy()
     errors = {name: verdicts[name] for name in ("error_type", "reason", *_WAITS)}
-    outranked = verdicts["after_match"].to_numpy() & unmatchable
+    creating = ~linked & ~matched
+    leaving = creating & as_leads
+    outranked = verdicts["after_match"].to_numpy() & (unmatchable | leaving)
     if outranked.any():
         errors = {name: column.mask(outranked) for name, column in errors.items()}
-    creating = ~linked & ~matched
     reasons = (
         iter([(unmatchable, matches["match_error"], matches["match_reason"])]),
+        iter([(leaving, *_everywhere(SyncsAsLeadException, no_text(index)))]),
         _failed_values(problems, index),
         _missing_to_create(normalized, required, creating),
         ((creating & failed, error_type, fields) for failed, error_type, fields in _failed_values(create_problems, index)),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.errors import (
     AmbiguousMatchException,
     CrmFailsOnRecordException,
@@ -24,7 +25,6 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.frames import Column, FrameSchema, no_text, text_where
 from crm_pipeline.mapping.direction_keys import direction_in
-from crm_pipeline.mapping.filter_keys import Filter
 from crm_pipeline.mapping.filters import fields_named, meets
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.values import valid_emails

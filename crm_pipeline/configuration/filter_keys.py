@@ -10,6 +10,9 @@ from crm_pipeline.configuration.model import ListName, YamlModel
 
 Scalar = str | int | float | bool
 
+CUSTOMER_PREFIX = "customer."
+"""Begins the name of a field that a contact's customer has."""
+
 
 class Filter(YamlModel):
     """A rule on a QBench field, or several combined with ``all`` or ``any``."""
