@@ -91,7 +91,7 @@ def _require_free(connection: Connection, state: CrmState, qbench_id: int) -> No
 
 
 def _require_read(connection: Connection, state: CrmState, qbench_id: int) -> None:
-    if raw_by_id(connection, state.integration, state.record_type, ids=[qbench_id]).empty:
+    if raw_by_id(connection, state.integration, state.source, ids=[qbench_id]).empty:
         raise LinkRefusedError(f"{state.record_type} {qbench_id} was never read from QBench; check the id, or materialize its hour first")
 
 

@@ -21,7 +21,8 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.batch import account_for
 from crm_pipeline.crms.examining import left_since
-from crm_pipeline.model import RecordType, children
+from crm_pipeline.errors import LinkConflictException, SyncsAsContactException
+from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.schemas import ASSOCIATIONS, LINKS
 from crm_pipeline.store.conflicts import forget_old_conflicts
 from crm_pipeline.store.crm_state import CrmState
@@ -42,8 +43,9 @@ from crm_pipeline.store.link_checks import (
 )
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
+from crm_pipeline.sync.links.converting import follow_conversions
 from crm_pipeline.sync.links.findings import FINDINGS as FOUND
-from crm_pipeline.sync.links.findings import outcomes, returned, without_account
+from crm_pipeline.sync.links.findings import outcomes, returned, told, without_account
 from crm_pipeline.sync.links.keys import write_keys
 from crm_pipeline.sync.links.policy import LinkPolicy, Verdict, judge
 from crm_pipeline.sync.links.reader import LinkReader
@@ -62,7 +64,7 @@ FIRST_LOOK_BACK = timedelta(days=1)
 """How far back the first recent check looks; a full one sees the rest."""
 
 FINDINGS = (
-    *("relinked", "conflict", "deleted", "restored", "forgotten", "key_lost", "key_refused", "other_key"),
+    *("relinked", "converted", "conflict", "deleted", "restored", "forgotten", "key_lost", "key_refused", "other_key"),
     *("other_account", "account_lost", "account_refused", "unread", "too_many", "removed", "kept", "too_many_to_remove"),
 )
 """Everything that is counted beside ``checked``."""
@@ -189,10 +191,29 @@ class LinkCheck:
 
     def _looked_at(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport, *, scope: Scope) -> pd.DataFrame:
         report.counts["checked"] += len(links)
+        if MODELS[reader.state.record_type].made_of is not None:
+            links = self._not_converted(reader, links, report)
         # What no stamp tells: formulas, transactions that ended late, what a search did not know yet.
         looked = reader.look(LINKS.check(links), for_changes=scope == "full")
         report.add("unread", looked.unread)
         return looked.rows
+
+    def _not_converted(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport) -> pd.DataFrame:
+        """The links but those of leads that people converted, which are followed by now."""
+        order = reader.order
+        found, _ = follow_conversions(order, links, store=self._store, crm=self._crm, org_id=reader.org_id)
+        rows = found.assign(
+            version=found["qbench_id"].map(links.set_index("qbench_id")["version"]),
+            reason=found["obstacle"].fillna("contact:" + found["contact_crm_id"]),
+        )
+        moved = rows["obstacle"].isna()
+        report.add("converted", _ids(rows, moved))
+        report.add("conflict", _ids(rows, ~moved))
+        errors = pd.Series([SyncsAsContactException if gone else LinkConflictException for gone in moved], index=rows.index, dtype=object)
+        with self._store.transaction() as connection:
+            latest = order.state.outcomes(connection, ids=rows["qbench_id"].tolist())
+            order.state.save_outcomes(connection, outcomes=told(rows, errors, latest), attempt=order.attempt)
+        return links[~links["qbench_id"].isin(found["qbench_id"])].reset_index(drop=True)
 
     def _store_findings(self, reader: LinkReader, findings: pd.DataFrame, report: LinkReport, *, back: Mapping[int, str | None]) -> None:
         """Store all that follows from the findings, before anything is asked of the CRM for them: a call may end the check.

@@ -7,10 +7,13 @@ from functools import cached_property
 
 import pandas as pd
 
+from crm_pipeline.errors import LinkConflictException, SyncsAsContactException
+from crm_pipeline.model import MODELS, Operation
+from crm_pipeline.sync.links.converting import follow_conversions
 from crm_pipeline.sync.loading.intents import settle_intents
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.planning.lookup import Undecided
-from crm_pipeline.sync.planning.plan import Plan
+from crm_pipeline.sync.planning.plan import Plan, left_alone, undone
 from crm_pipeline.sync.planning.planner import Planner
 
 
@@ -30,11 +33,27 @@ class Plans:
     def of(self, frame: pd.DataFrame, *, matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``matches``: matching.MATCHES where they are known already."""
         with self._job.report.timed("plan"):
-            return self.planner.plan(frame, undecided=self._undecided, matches=matches)
+            return self._without_converted(self.planner.plan(frame, undecided=self._undecided, matches=matches))
 
     def settle_anew(self) -> None:
         """Ask again, before the next plan, what became of creates that got no answer: some were sent since."""
         del self._undecided
+
+    def _without_converted(self, planned: Plan) -> Plan:
+        """The plan without the leads that people converted; their links are moved by now, and their contacts are planned next."""
+        job, updates = self._job, planned.rows["operation"].eq(Operation.UPDATE)
+        if MODELS[job.record_type].made_of is None or not updates.any():
+            return planned
+        found, unread = follow_conversions(job.order, planned.rows[updates], store=job.store, crm=job.crm, org_id=job.org_id)
+        planned = left_alone(planned, pd.Series(unread, dtype="str"))
+        for error, rows, reason in (
+            (SyncsAsContactException, found[found["obstacle"].isna()], "contact:" + found["contact_crm_id"]),
+            (LinkConflictException, found[found["obstacle"].notna()], found["obstacle"]),
+        ):
+            if len(rows):
+                told = planned.rows["qbench_id"].map(reason.set_axis(found["qbench_id"]))
+                planned = undone(planned, planned.rows["qbench_id"].isin(rows["qbench_id"]), error=error, reason=told)
+        return planned
 
     @cached_property
     def _undecided(self) -> Mapping[int, Undecided]:

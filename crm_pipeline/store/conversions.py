@@ -1,0 +1,74 @@
+"""What becomes of the links of leads that people converted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from crm_pipeline.model import MODELS, LinkOrigin, LinkStatus
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import column
+
+_MOVE = f"""
+WITH moved AS (
+  DELETE FROM crm_pipeline.link AS lead
+  USING unnest(CAST(:ids AS bigint[]), CAST(:leads AS text[]), CAST(:contacts AS text[])) AS row (qbench_id, crm_id, contact_crm_id)
+  WHERE lead.integration = :integration AND lead.crm = :crm AND lead.record_type = :record_type
+    AND lead.qbench_id = row.qbench_id AND lead.crm_id = row.crm_id
+  RETURNING lead.qbench_id, lead.org_id, lead.origin, lead.parent_qbench_id, row.contact_crm_id
+)
+INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, parent_qbench_id, status)
+SELECT :integration, :crm, :contact, qbench_id, org_id, contact_crm_id, origin, 0, '{{}}', parent_qbench_id, '{LinkStatus.LIVE}'
+FROM moved
+ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
+"""
+
+_LINK_ACCOUNTS = f"""
+INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
+SELECT :integration, :crm, :account, customer.qbench_id, :org_id, row.account_crm_id, '{LinkOrigin.MATCHED}', 0, '{{}}', '{LinkStatus.LIVE}'
+FROM unnest(CAST(:ids AS bigint[]), CAST(:accounts AS text[])) AS row (qbench_id, account_crm_id)
+JOIN crm_pipeline.normalized_record AS staged
+  ON staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id = row.qbench_id
+JOIN crm_pipeline.normalized_record AS customer
+  ON customer.integration = :integration AND customer.record_type = :account AND customer.qbench_id = staged.customer_id
+ AND customer.error_type IS NULL
+WHERE row.account_crm_id IS NOT NULL
+ORDER BY customer.qbench_id
+ON CONFLICT DO NOTHING
+"""
+
+_STAND_STILL = f"""
+UPDATE crm_pipeline.link SET status = '{LinkStatus.CONFLICT}', merged_into = row.contact_crm_id, updated_at = now()
+FROM unnest(CAST(:ids AS bigint[]), CAST(:leads AS text[]), CAST(:contacts AS text[])) AS row (qbench_id, crm_id, contact_crm_id)
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type
+  AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id
+  AND (status, merged_into) IS DISTINCT FROM ('{LinkStatus.CONFLICT}', row.contact_crm_id)
+"""
+
+
+def move_to_contacts(connection: Connection, state: CrmState, *, org_id: str, moves: pd.DataFrame) -> None:
+    """Let links of leads lead to the contacts that these became: columns qbench_id, crm_id, contact_crm_id, account_crm_id.
+
+    The contact is as good as never sent, so that the next load sends it all. The account that it belongs to becomes its
+    customer's, where neither of the two is linked to another.
+    """
+    key = {
+        **asdict(state),
+        "contact": state.source,
+        "account": MODELS[state.source].parent,
+        "org_id": org_id,
+        "ids": column(moves["qbench_id"]),
+        "leads": column(moves["crm_id"]),
+        "contacts": column(moves["contact_crm_id"]),
+        "accounts": column(moves["account_crm_id"]),
+    }
+    connection.execute(text(_LINK_ACCOUNTS), key)
+    connection.execute(text(_MOVE), key)
+
+
+def stand_still(connection: Connection, state: CrmState, *, rows: pd.DataFrame) -> None:
+    """Mark links of leads as conflicts whose contact is somebody else's: columns qbench_id, crm_id, contact_crm_id (null: none)."""
+    key = {"ids": column(rows["qbench_id"]), "leads": column(rows["crm_id"]), "contacts": column(rows["contact_crm_id"])}
+    connection.execute(text(_STAND_STILL), {**asdict(state), **key})
