@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -15,6 +14,7 @@ from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError
+from crm_pipeline.configuration.scalars import cron, owner, region, whole_utc_hour
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.crms.refusals import crm_problems
@@ -22,6 +22,7 @@ from crm_pipeline.crms.leads import LeadKeepingSettings
 from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.filters import fields_named
 from crm_pipeline.mapping.inverse import fields_back
+from crm_pipeline.mapping.lead_problems import lead_problems
 from crm_pipeline.mapping.own_fields import why_not_its_own
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.record_problems import record_problems
@@ -46,9 +47,6 @@ FirstLoad = Literal["manual", "automatic", "none"]
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,30}$"
 """What an integration may be called: its name becomes part of asset keys, job names and pools."""
-
-_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
-_START_REMEDY = 'must be a whole hour in UTC, for example "2026-11-01T00:00Z"'
 
 
 class CrmSelection(YamlModel):
@@ -94,53 +92,17 @@ else:
     )
 
 
-def _whole_utc_hour(value: object) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ValueError(_START_REMEDY) from None
-    if (
-        not isinstance(moment, datetime)
-        or moment.utcoffset() != timedelta(0)
-        or moment != moment.replace(minute=0, second=0, microsecond=0)
-    ):
-        raise ValueError(_START_REMEDY)
-    return moment.astimezone(UTC)
-
-
-def _cron(value: str) -> str:
-    from dagster._utils.schedules import is_valid_cron_schedule
-
-    if not is_valid_cron_schedule(value):
-        raise ValueError('is no cron expression of five parts (minute hour day month weekday), for example "5 * * * *"')
-    return value
-
-
-def _region(value: str) -> str:
-    from phonenumbers import SUPPORTED_REGIONS
-
-    if value not in SUPPORTED_REGIONS:
-        raise ValueError("is no region; give its two capital letters by ISO 3166, for example US or GB")
-    return value
-
-
-def _owner(value: str) -> str:
-    if not _OWNER.fullmatch(value):
-        raise ValueError("an owner is an e-mail address or team:<name>, for example team:data")
-    return value
-
-
 class LinkChecks(LinkPolicy):
     """When links are compared with the CRMs, and what is done about deleted records."""
 
     recent: Annotated[
         str,
-        AfterValidator(_cron),
+        AfterValidator(cron),
         Field(description="When to check the links that may have changed since the last check: cron, in UTC.", examples=["35 * * * *"]),
     ] = "35 * * * *"
     full: Annotated[
         str,
-        AfterValidator(_cron),
+        AfterValidator(cron),
         Field(
             description="When to check every link, and to read the contacts again that do not have exactly one customer: cron, in UTC.",
             examples=["20 3 * * *"],
@@ -153,7 +115,7 @@ class FromCrms(ReturnPolicy):
 
     schedule: Annotated[
         str,
-        AfterValidator(_cron),
+        AfterValidator(cron),
         Field(description="When to look for changes in the CRMs: cron, in UTC.", examples=["35 * * * *"]),
     ] = "35 * * * *"
 
@@ -167,7 +129,7 @@ class IntegrationAttributes(YamlModel):
     ] = True
     start: Annotated[
         datetime,
-        BeforeValidator(_whole_utc_hour),
+        BeforeValidator(whole_utc_hour),
         Field(
             description="A whole UTC hour. The first partition is everything up to the end of this hour, then comes one per hour.",
             examples=["2026-11-01T00:00Z"],
@@ -183,7 +145,7 @@ class IntegrationAttributes(YamlModel):
     ] = "manual"
     schedule: Annotated[
         str,
-        AfterValidator(_cron),
+        AfterValidator(cron),
         Field(description="When to look for changes: cron, in UTC.", examples=["5 * * * *"]),
     ] = "5 * * * *"
     hours_per_run: Annotated[
@@ -195,7 +157,7 @@ class IntegrationAttributes(YamlModel):
         ),
     ] = None
     default_region: Annotated[
-        Annotated[str, AfterValidator(_region)] | SkipJsonSchema[None],
+        Annotated[str, AfterValidator(region)] | SkipJsonSchema[None],
         Field(
             description="Region (ISO 3166, two letters) of phone numbers without a country code, where the record names no country.",
             examples=["US"],
@@ -248,7 +210,7 @@ class IntegrationAttributes(YamlModel):
         ),
     ] = None
     owners: Annotated[
-        tuple[Annotated[str, AfterValidator(_owner)], ...],
+        tuple[Annotated[str, AfterValidator(owner)], ...],
         Field(description="Who looks after the integration, for its assets: e-mail addresses or team:<name>.", examples=[["team:data"]]),
     ] = ()
 
@@ -285,7 +247,9 @@ class IntegrationAttributes(YamlModel):
             for record_type, spec in self.read.items()
             for problem in record_problems(spec, crms=crms)
         ]
-        problems += [*self._lead_problems(), *self._way_back_problems(), *self._create_problems()]
+        lead = None if self.contacts is None else self.contacts.lead
+        keeping = [kind.name for kind in crm_kinds().values() if issubclass(kind.settings, LeadKeepingSettings)]
+        problems += [*lead_problems(lead, self._lead_rules, keeping=keeping), *self._way_back_problems(), *self._create_problems()]
         if problems:
             raise ProblemsError(problems)
         return self
@@ -295,28 +259,6 @@ class IntegrationAttributes(YamlModel):
         """The places of the mappings that bring something back from a CRM."""
         crms = self.crms.configured
         return [(MODELS[record_type].plural, *path) for record_type, spec in self.read.items() for path in entries_back(spec, crms)]
-
-    def _lead_problems(self) -> Iterator[Problem]:
-        """What is wrong about contacts that go as leads."""
-        lead, rules = None if self.contacts is None else self.contacts.lead, self._lead_rules
-        place: KeyPath = ("contacts", "lead")
-        if lead is not None and not rules:
-            keeping = [kind.name for kind in crm_kinds().values() if issubclass(kind.settings, LeadKeepingSettings)]
-            yield Problem(
-                place, f"no CRM takes contacts as leads; give one of {', '.join(keeping)} `contacts_as: lead`, or leave `lead` away"
-            )
-        for crm, rule in rules.items():
-            if lead is None:
-                message = "nothing says how contacts become leads; write `contacts: {lead: {map: …}}` with email and last_name at least"
-                yield Problem(("crms", crm, "contacts_as"), message)
-            if rule is not None and not fields_named(rule):
-                yield Problem(
-                    ("crms", crm, "contacts_as", "lead", "only"), "names no field of QBench; a list of a CRM goes into `contacts.only`"
-                )
-        if lead is not None and rules:
-            yield from (problem.below(*place) for problem in record_problems(lead, crms=list(rules)))
-            message = "what people change in leads does not come back; leave `direction` away, and give one to the contacts' mapping"
-            yield from (Problem((*place, *path, "direction"), message) for path in entries_back(lead, list(rules)))
 
     def _way_back_problems(self) -> Iterator[Problem]:
         """What is wrong about directions, and about the two keys that must agree before QBench is written."""
