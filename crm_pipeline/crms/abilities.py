@@ -124,7 +124,7 @@ class DeletingCrm(Protocol):
 class ConvertingCrm(Protocol):
     """A CRM that keeps leads, which people convert into contacts: ``CrmKind.objects`` has some for leads.
 
-    Its ``find``, ``scan`` and ``has_keyed_records`` pass over converted leads; ``read`` and ``examine`` show them as any other.
+    Its ``find`` and ``scan`` pass over converted leads, but those with an external key that is asked for; whatever else shows them too.
     """
 
     def converted(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:

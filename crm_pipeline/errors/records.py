@@ -142,6 +142,16 @@ class SyncsAsContactException(RecordError):
     remedy = "Look at the contact's own outcome; it becomes a lead by itself where nothing else stands in its way."
 
 
+class ConvertedLeadException(RecordError):
+    """A lead that people convert while it is written."""
+
+    retryable = True
+    patience = Patience(first_minutes=1)
+    waits_on = WaitsOn.TIME
+    meaning = "The CRM's lead was converted into a contact while it was about to be written; nothing was written."
+    remedy = "Nothing: with the next try the link moves to the contact."
+
+
 class MissingFieldForContactException(RecordError):
     """A contact or lead that lacks a field needed to create it."""
 

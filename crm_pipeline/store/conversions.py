@@ -11,17 +11,17 @@ from crm_pipeline.model import MODELS, LinkOrigin, LinkStatus
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import column
 
-_MOVE = f"""
-WITH moved AS (
-  DELETE FROM crm_pipeline.link AS lead
-  USING unnest(CAST(:ids AS bigint[]), CAST(:leads AS text[]), CAST(:contacts AS text[])) AS row (qbench_id, crm_id, contact_crm_id)
-  WHERE lead.integration = :integration AND lead.crm = :crm AND lead.record_type = :record_type
-    AND lead.qbench_id = row.qbench_id AND lead.crm_id = row.crm_id
-  RETURNING lead.qbench_id, lead.org_id, lead.origin, lead.parent_qbench_id, row.contact_crm_id
-)
+_FORGET = """
+DELETE FROM crm_pipeline.link AS lead USING unnest(CAST(:ids AS bigint[]), CAST(:leads AS text[])) AS row (qbench_id, crm_id)
+WHERE lead.integration = :integration AND lead.crm = :crm AND lead.record_type = :record_type
+  AND lead.qbench_id = row.qbench_id AND lead.crm_id = row.crm_id
+"""
+
+_LINK_CONTACTS = f"""
 INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, parent_qbench_id, status)
-SELECT :integration, :crm, :contact, qbench_id, org_id, contact_crm_id, origin, 0, '{{}}', parent_qbench_id, '{LinkStatus.LIVE}'
-FROM moved
+SELECT :integration, :crm, :contact, qbench_id, :org_id, contact_crm_id, origin, 0, '{{}}', parent_qbench_id, '{LinkStatus.LIVE}'
+FROM unnest(CAST(:ids AS bigint[]), CAST(:contacts AS text[]), CAST(:origins AS text[]), CAST(:parents AS bigint[]))
+  AS row (qbench_id, contact_crm_id, origin, parent_qbench_id)
 ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 """
 
@@ -49,7 +49,8 @@ WHERE integration = :integration AND crm = :crm AND record_type = :record_type
 
 
 def move_to_contacts(connection: Connection, state: CrmState, *, org_id: str, moves: pd.DataFrame) -> None:
-    """Let links of leads lead to the contacts that these became: columns qbench_id, crm_id, contact_crm_id, account_crm_id.
+    """Link records to the contacts that their leads became: columns qbench_id, crm_id (the lead's), contact_crm_id, account_crm_id, origin
+    and parent_qbench_id.
 
     The contact is as good as never sent, so that the next load sends it all. The account that it belongs to becomes its
     customer's, where neither of the two is linked to another.
@@ -63,9 +64,12 @@ def move_to_contacts(connection: Connection, state: CrmState, *, org_id: str, mo
         "leads": column(moves["crm_id"]),
         "contacts": column(moves["contact_crm_id"]),
         "accounts": column(moves["account_crm_id"]),
+        "origins": column(moves["origin"]),
+        "parents": column(moves["parent_qbench_id"]),
     }
     connection.execute(text(_LINK_ACCOUNTS), key)
-    connection.execute(text(_MOVE), key)
+    connection.execute(text(_FORGET), key)
+    connection.execute(text(_LINK_CONTACTS), key)
 
 
 def stand_still(connection: Connection, state: CrmState, *, rows: pd.DataFrame) -> None:

@@ -11,9 +11,10 @@ import pandas as pd
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS
 from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
+from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, converted
 from crm_pipeline.crms.salesforce.deleting import Remover, children
 from crm_pipeline.crms.salesforce.edits import Editing
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
@@ -91,7 +92,7 @@ class SalesforceCrm:
         asked = list(dict.fromkeys(value for value in values if isinstance(value, str) and value.strip()))
         if not asked:
             return FOUND.empty()
-        statement = SelectIn(crm_object.name, self._found_fields(crm_object, field), field, self._candidates(crm_object))
+        statement = SelectIn(crm_object.name, self._found_fields(crm_object, field), field, self._candidates(crm_object, field))
         records, failed = self._transport.query_in(statement, asked)
         found = self._found(crm_object, field, records)
         wanted = pd.DataFrame({"asked": pd.Series(asked, dtype="str")})
@@ -104,7 +105,7 @@ class SalesforceCrm:
 
     def scan(self, crm_object: CrmObject, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND), in frames of at most 2,000 rows."""
-        where = [compare(field, "!=", None), *self._candidates(crm_object)]
+        where = [compare(field, "!=", None), *self._candidates(crm_object, field)]
         fields = self._found_fields(crm_object, field)
         for part, unread in self._transport.all_records(crm_object.name, fields, where=where):
             if part:
@@ -147,6 +148,11 @@ class SalesforceCrm:
     ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
         """The records that changed in the window (schemas.CHANGED): one call where nothing did, else one more for 2,000 of an object."""
         return changed(self._transport, wanted, since=since, until=until, key=self._settings.external_key)
+
+    def converted(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
+        """The leads among these that people converted (schemas.CONVERTED), 2,000 a call; for those one more about their contacts."""
+        person = self.person_field(CONTACTS) if crm_ids else None
+        return converted(self._transport, crm_object.name, crm_ids, contacts=CONTACTS.name, person=person)
 
     def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Since when these fields hold what they hold (schemas.EDITS), by the field history of those that are tracked.
@@ -231,8 +237,13 @@ class SalesforceCrm:
             label=label,
         )
 
-    def _candidates(self, crm_object: CrmObject) -> list[str]:
-        """Conditions on records that may be matched: person accounts are no candidates for accounts (docs/rules.md, 7)."""
+    def _candidates(self, crm_object: CrmObject, field: str) -> list[str]:
+        """Conditions on records that may be matched: person accounts are no candidates for accounts (docs/rules.md, 7).
+
+        Nor are converted leads for leads, but by the external key, by which a create would find them ("upsert", assumed).
+        """
+        if crm_object == LEADS:
+            return [] if field == self._settings.external_key else [compare(CONVERTED_FIELD, "=", False)]
         if crm_object == ACCOUNTS and self.person_field(crm_object) is not None:
             return [compare(PERSON_ACCOUNT, "=", False)]
         return []

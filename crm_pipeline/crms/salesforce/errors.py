@@ -96,6 +96,7 @@ RECORD_ERRORS: Mapping[str, type[errors.RecordError]] = MappingProxyType(
         "INSUFFICIENT_ACCESS_OR_READONLY": errors.NoAccessToRecordException,
         "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": errors.NoAccessToRecordException,
         "CHILD_SHARE_FAILS_PARENT": errors.NoAccessToRecordException,
+        "CANNOT_UPDATE_CONVERTED_LEAD": errors.ConvertedLeadException,
         "INVALID_TYPE": errors.NoAccessToObjectException,
         "INVALID_TYPE_FOR_OPERATION": errors.NoAccessToObjectException,
     }

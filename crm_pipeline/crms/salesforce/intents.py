@@ -8,13 +8,13 @@ from types import MappingProxyType
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, LEADS
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.frames import Column, FrameSchema
 
 IDENTIFYING_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {ACCOUNTS.name: ("Name",), CONTACTS.name: ("Email", "LastName", "AccountId")}
+    {ACCOUNTS.name: ("Name",), CONTACTS.name: ("Email", "LastName", "AccountId"), LEADS.name: ("Email", "LastName", "Company")}
 )
 """By object, what tells a record that an intent made; the first field is the one asked for, every record that syncs has it."""
 

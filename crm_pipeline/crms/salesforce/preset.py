@@ -1,4 +1,4 @@
-"""Where Salesforce keeps the normalized fields, by its standard objects Account and Contact."""
+"""Where Salesforce keeps the normalized fields, by its standard objects Account, Contact and Lead."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ OWNER_FIELD = "OwnerId"
 STATE_COUNTRIES = frozenset({"AU", "BR", "CA", "CN", "IE", "IN", "IT", "MX", "US"})
 
 
-def _address(prefix: str, *streets: str) -> AddressPreset:
-    name = prefix.capitalize()
+def _address(kind: str, *streets: str, name: str) -> AddressPreset:
+    """The address of a kind, whose fields' names begin with ``name``."""
     return AddressPreset(
-        types=(prefix,),
+        types=(kind,),
         fields=MappingProxyType(
             {
                 f"{name}Street": streets,
@@ -46,12 +46,18 @@ ACCOUNT_PRESET = Preset(
     ),
     phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", OTHER_PHONE_TYPE: "Phone"}),
     addresses=(
-        _address("billing", "street_1", "street_2"),
-        _address("shipping", "street_1", "street_2"),
+        _address("billing", "street_1", "street_2", name="Billing"),
+        _address("shipping", "street_1", "street_2", name="Shipping"),
     ),
 )
+_PERSONS_PHONES = MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", "MOBILE": "MobilePhone", OTHER_PHONE_TYPE: "Phone"})
 CONTACT_PRESET = Preset(
     fields=MappingProxyType({"email": "Email", "first_name": "FirstName", "last_name": "LastName"}),
-    phones=MappingProxyType({"WORK": "Phone", "MAIN": "Phone", "FAX": "Fax", "MOBILE": "MobilePhone", OTHER_PHONE_TYPE: "Phone"}),
-    addresses=(_address("mailing", "street"),),
+    phones=_PERSONS_PHONES,
+    addresses=(_address("mailing", "street", name="Mailing"),),
+)
+LEAD_PRESET = Preset(
+    fields=MappingProxyType({"email": "Email", "first_name": "FirstName", "last_name": "LastName", "company": "Company"}),
+    phones=_PERSONS_PHONES,
+    addresses=(_address("mailing", "street", name=""),),
 )

@@ -32,7 +32,7 @@ class SalesforceOrg(OrgCore):
 
     name: str = "Sandbox Laboratory Group"
     external_keys: bool = False
-    """Account and Contact have ``QBench_Id__c``."""
+    """Account, Contact and Lead have ``QBench_Id__c``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,7 +43,7 @@ class SalesforceOrg(OrgCore):
         self.user_id = self.add_user(username="integration@sandbox.example", last_name="Integration", first_name="QBench")
         self.person_id = self.add_user(username="person@sandbox.example", last_name="Person", first_name="Pat")
         if self.external_keys:
-            for object_name in ("Account", "Contact"):
+            for object_name in ("Account", "Contact", "Lead"):
                 self.add_field(object_name, name=EXTERNAL_KEY, type="string", length=64, external_id=True, unique=True)
 
     def add_user(self, *, username: str, last_name: str, first_name: str | None = None, active: bool = True) -> str:

@@ -21,6 +21,8 @@ CONVERSIONS = FrameSchema(
     (
         Column("qbench_id", "int64", "QBench id"),
         Column("crm_id", "str", "CRM id of the lead"),
+        Column("origin", "str", "how the link came to be (model.LinkOrigin)"),
+        Column("parent_qbench_id", "Int64", "QBench id of the customer"),
         Column("contact_crm_id", "str", "CRM id of the contact that it became; null where it became none"),
         Column("account_crm_id", "str", "CRM id of the account that this contact belongs to; null without one"),
         Column("obstacle", "str", "why the link cannot move there, in words and ids; null where it can"),
@@ -32,13 +34,14 @@ CONVERSIONS = FrameSchema(
 def follow_conversions(order: LoadOrder, links: pd.DataFrame, *, store: Store, crm: Crm, org_id: str) -> tuple[pd.DataFrame, list[str]]:
     """Move the links of converted leads, and mark those that cannot move: what was found (CONVERSIONS).
 
-    And the CRM ids of leads that the CRM fails to show. ``links``: columns ``qbench_id`` and ``crm_id``.
+    And the CRM ids of leads that the CRM fails to show. ``links``: those of leads, or what is about to be linked: columns
+    ``qbench_id``, ``crm_id``, ``origin`` and ``parent_qbench_id``.
     """
     if not isinstance(crm, ConvertingCrm) or links.empty:
         return CONVERSIONS.empty(), []
     found = crm.converted(order.crm_object, links["crm_id"].tolist())
     unread = found["error_type"].notna()
-    converted = links[["qbench_id", "crm_id"]].merge(found[~unread], on="crm_id")
+    converted = links[["qbench_id", "crm_id", "origin", "parent_qbench_id"]].merge(found[~unread], on="crm_id")
     if len(converted):
         state = order.state
         # Contacts are linked under their own turn; whoever has it never asks for that of the leads.

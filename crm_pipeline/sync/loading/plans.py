@@ -41,10 +41,10 @@ class Plans:
 
     def _without_converted(self, planned: Plan) -> Plan:
         """The plan without the leads that people converted; their links are moved by now, and their contacts are planned next."""
-        job, updates = self._job, planned.rows["operation"].eq(Operation.UPDATE)
-        if MODELS[job.record_type].made_of is None or not updates.any():
+        job, known = self._job, planned.rows["operation"].isin([Operation.UPDATE, Operation.LINK])
+        if MODELS[job.record_type].made_of is None or not known.any():
             return planned
-        found, unread = follow_conversions(job.order, planned.rows[updates], store=job.store, crm=job.crm, org_id=job.org_id)
+        found, unread = follow_conversions(job.order, planned.rows[known], store=job.store, crm=job.crm, org_id=job.org_id)
         planned = left_alone(planned, pd.Series(unread, dtype="str"))
         for error, rows, reason in (
             (SyncsAsContactException, found[found["obstacle"].isna()], "contact:" + found["contact_crm_id"]),

@@ -1,4 +1,4 @@
-"""Does a contact of QBench go to a CRM as a contact or as a lead? Decided from its rule, its links and its outcome; no I/O.
+"""Which contacts of QBench are leads in a CRM? Decided from what became of the contact; no I/O.
 
 A contact is planned first. Where the CRM has it as no contact and the rule makes it a lead, its outcome says so, and a lead is
 made only of a contact whose outcome says it.
@@ -10,16 +10,7 @@ import pandas as pd
 
 from crm_pipeline.errors import SyncsAsContactException, SyncsAsLeadException
 from crm_pipeline.frames import aligned, looked_up
-from crm_pipeline.mapping.leads import goes_as_lead
 from crm_pipeline.sync.planning.eligibility import VERDICTS
-
-
-def leaving_to_leads(normalized: pd.DataFrame, leads: pd.DataFrame, *, crm: str) -> pd.Series:
-    """Which normalized contacts are leads, or become some, unless they are found as contacts (bool).
-
-    ``leads``: schemas.LINKS of those that are leads in the CRM; these stay leads, whatever the rule says by now.
-    """
-    return goes_as_lead(normalized, crm) | normalized["qbench_id"].isin(leads["qbench_id"])
 
 
 def only_of_contacts_that_leave(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
 from crm_pipeline.mapping.digests import digests
+from crm_pipeline.mapping.leads import goes_as_lead
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.mapping.targets import Target, targets
@@ -30,7 +31,7 @@ from crm_pipeline.sync.planning.accounts import Accounts, parents_of
 from crm_pipeline.sync.planning.both_ways import BothWays, Sides
 from crm_pipeline.sync.planning.decision import Inputs, plan
 from crm_pipeline.sync.planning.inclusion import listed
-from crm_pipeline.sync.planning.leads import leaving_to_leads, only_of_contacts_that_leave
+from crm_pipeline.sync.planning.leads import only_of_contacts_that_leave
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
 from crm_pipeline.sync.planning.owners import Owners
 from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids
@@ -45,8 +46,8 @@ class Known:
 
     ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
     schemas.LINKS, a row per linked record. ``parents``: eligibility.PARENTS, None for accounts. ``former_accounts``:
-    schemas.LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS. ``as_leads``: contacts that
-    go as leads unless the CRM has them as contacts.
+    schemas.LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS. ``leads``: contacts
+    that are leads in the CRM. ``as_leads``: these, and those that become some unless the CRM has them as contacts.
     """
 
     payload: Payload
@@ -56,6 +57,7 @@ class Known:
     former_accounts: pd.DataFrame
     verdicts: pd.DataFrame
     open_calls: pd.DataFrame
+    leads: pd.Series
     as_leads: pd.Series
 
 
@@ -187,18 +189,19 @@ class Planner:
                 parents = parents_of(connection, order.state, accounts=self._accounts, customer_ids=ids)
                 winners = claims.winners(frame["email"], found, parents)
             calls = open_calls(connection, order.state, ids=frame["qbench_id"].tolist())
-            as_leads = self._leaving_to_leads(connection, frame)
+            leads = self._are_leads(connection, frame)
             verdicts = eligibility.assess(frame, links, parents=parents, email_winners=winners)
             if self._model.made_of is not None:
                 verdicts = self._of_contacts_that_leave(connection, verdicts, frame)
-        return Known(payload, wanted, links, parents, former, verdicts, calls, as_leads)
+        return Known(payload, wanted, links, parents, former, verdicts, calls, leads, leads | goes_as_lead(frame, order.crm))
 
-    def _leaving_to_leads(self, connection: Connection, frame: pd.DataFrame) -> pd.Series:
+    def _are_leads(self, connection: Connection, frame: pd.DataFrame) -> pd.Series:
+        """Which contacts are leads in the CRM (bool); these stay leads, whatever the rule says by now, until people convert them."""
         order = self._order
         if not (isinstance(order.record, ContactSpec) and order.crm in order.record.as_leads):
             return pd.Series(False, index=frame.index)
         leads = replace(order.state, record_type=RecordType.LEAD).links(connection, ids=frame["qbench_id"].tolist())
-        return leaving_to_leads(frame, leads, crm=order.crm)
+        return frame["qbench_id"].isin(leads["qbench_id"])
 
     def _of_contacts_that_leave(self, connection: Connection, verdicts: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
         ids = frame["qbench_id"].tolist()
@@ -225,7 +228,7 @@ class Planner:
             may |= known.verdicts["after_match"]
         else:
             may |= known.verdicts["after_match"] & known.as_leads
-        return frame[may & ~frame["qbench_id"].isin(known.links["qbench_id"])]
+        return frame[may & ~known.leads & ~frame["qbench_id"].isin(known.links["qbench_id"])]
 
     def _require_possible(self) -> None:
         order, key = self._order, self._order.settings.external_key
