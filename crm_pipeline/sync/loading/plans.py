@@ -13,7 +13,7 @@ from crm_pipeline.sync.links.converting import follow_conversions
 from crm_pipeline.sync.loading.intents import settle_intents
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.planning.lookup import Undecided
-from crm_pipeline.sync.planning.plan import Plan, left_alone, undone
+from crm_pipeline.sync.planning.plan import Plan, left_alone, undone, with_verbs
 from crm_pipeline.sync.planning.planner import Planner
 
 
@@ -53,7 +53,7 @@ class Plans:
             if len(rows):
                 told = planned.rows["qbench_id"].map(reason.set_axis(found["qbench_id"]))
                 planned = undone(planned, planned.rows["qbench_id"].isin(rows["qbench_id"]), error=error, reason=told)
-        return planned
+        return with_verbs(planned, parent_goes_with=job.crm.capabilities.parent_goes_with)
 
     @cached_property
     def _undecided(self) -> Mapping[int, Undecided]:
