@@ -17,8 +17,8 @@ from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError
 from crm_pipeline.configuration.scalars import cron, owner, region, whole_utc_hour
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
-from crm_pipeline.crms.refusals import crm_problems
 from crm_pipeline.crms.leads import LeadKeepingSettings
+from crm_pipeline.crms.refusals import crm_problems
 from crm_pipeline.mapping.deletion_keys import Flag
 from crm_pipeline.mapping.filters import fields_named
 from crm_pipeline.mapping.inverse import fields_back
