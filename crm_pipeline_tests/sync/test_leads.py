@@ -9,6 +9,7 @@ import pytest
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.salesforce.duplicates import STANDARD_PERSON_RULES
 from crm_pipeline.schemas import CONVERTED, HOLDERS, LINKS
 from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.sync.links.check import LinkCheck
@@ -301,3 +302,24 @@ def test_preview_shows_leads_before_their_contacts_are_loaded(salesforce: Bench)
         found = {each: preview.forecast(salesforce.order(spec, each), EVERYTHING).planned for each in spec.records_in("salesforce")}
     assert {reason: tally.sample_ids for reason, tally in found[LEAD].items()} == {("create", None): [7], AS_CONTACT: [8]}
     assert salesforce.sandbox.org.records("Lead") == []
+
+
+def test_lead_that_a_duplicate_rule_takes_for_a_contact_is_refused_unless_the_yaml_allows_it(salesforce: Bench) -> None:
+    for rule in STANDARD_PERSON_RULES:
+        salesforce.sandbox.org.add_duplicate_rule(rule)
+    without_match = {**MAPPED, "sync_on": []}
+    spec = leading(salesforce, contacts=without_match)
+    salesforce.add(CONTACT, {"LastName": "Ruiz", "Email": "person7@labs.example.org"})
+    made(salesforce, spec, contact(7, of=1))
+    assert salesforce.outcomes(LEAD) == {7: ("skipped", "ExistingRecordException")}
+    loaded(salesforce, salesforce.spec(settings={"contacts_as": "lead", "allow_duplicates": "all"}, contacts=without_match))
+    assert leads(salesforce, "Email") == [("person7@labs.example.org",)]
+
+
+@pytest.mark.parametrize("auto_assign", [None, False, {"leads": False}, {"contacts": False}])
+def test_assignment_rules_run_for_leads_unless_the_yaml_says_no(salesforce: Bench, auto_assign: object) -> None:
+    org = salesforce.sandbox.org
+    org.assigned_owner["Lead"] = lambda _row: org.person_id
+    spec = salesforce.spec(settings={"contacts_as": "lead", "auto_assign": auto_assign}, contacts=MAPPED)
+    made(salesforce, spec, contact(7, of=1))
+    assert leads(salesforce, "OwnerId") == [(org.user_id if auto_assign in (False, {"leads": False}) else org.person_id,)]

@@ -234,6 +234,7 @@ class SalesforceCrm:
             sobject=crm_object.name,
             key_field=self._settings.external_key,
             allow_duplicates=self._settings.allow_duplicates,
+            assigns=self._settings.assigns(crm_object.asset),
             label=label,
         )
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
-from crm_pipeline.configuration.model import EnvVariable, web_address
+from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
 from crm_pipeline.crms.base import ExternalKey
 from crm_pipeline.crms.leads import LeadKeepingSettings
+
+
+class AutoAssign(YamlModel):
+    """For which objects the organization's assignment rules run; nothing is said of those left out."""
+
+    accounts: Annotated[
+        bool | SkipJsonSchema[None], Field(description="With accounts; of territories, for instance.", examples=[False])
+    ] = None
+    contacts: Annotated[bool | SkipJsonSchema[None], Field(description="With contacts.", examples=[False])] = None
+    leads: Annotated[bool | SkipJsonSchema[None], Field(description="With leads.", examples=[True])] = None
 
 
 class SalesforceSettings(LeadKeepingSettings):
@@ -74,10 +85,25 @@ class SalesforceSettings(LeadKeepingSettings):
         ),
     ] = "none"
 
+    auto_assign: Annotated[
+        bool | AutoAssign | SkipJsonSchema[None],
+        Field(
+            description="Whether the organization's active assignment rules say who owns what is written, for all objects or for each: "
+            "{leads: false}. Left out, nothing is said, and Salesforce runs them. They go before an `owner` of the YAML, and run with "
+            "updates too.",
+            examples=[False],
+            exclude_if=lambda auto_assign: auto_assign is None,
+        ),
+    ] = None
+
     @property
     def permits(self) -> str:
         """Which duplicates may be saved."""
         return self.allow_duplicates
+
+    def assigns(self, asset: str) -> bool | None:
+        """Whether assignment rules are to run for the objects of this asset; None: nothing is said about it."""
+        return getattr(self.auto_assign, asset, None) if isinstance(self.auto_assign, AutoAssign) else self.auto_assign
 
     @field_validator("domain")
     @classmethod

@@ -56,6 +56,7 @@ SAVE_DUPLICATES: Mapping[str, str] = MappingProxyType(
     {"Sforce-Duplicate-Rule-Header": "allowSave=true; includeRecordDetails=false; runAsCurrentUser=true"}
 )
 
+ASSIGNS = "Sforce-Auto-Assign"
 ALLOWED_DUPLICATES: Mapping[str, frozenset[Verb]] = MappingProxyType(
     {"none": frozenset(), "updates": frozenset({Verb.UPDATE}), "all": frozenset(Verb)}
 )
@@ -74,12 +75,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes rows of one object. ``key_field`` is the external key or null, ``label`` what the calls are counted as."""
+    """Writes rows of one object. ``key_field`` is the external key or null, ``label`` what the calls are counted as.
+
+    ``assigns``: whether assignment rules are to run ("Assignment Rule Header"); None: nothing is said.
+    """
 
     transport: SalesforceTransport
     sobject: str
     key_field: str | None
     allow_duplicates: Literal["none", "updates", "all"]
+    assigns: bool | None
     label: str
 
     def write(self, rows: list[Row]) -> pd.DataFrame:
@@ -102,6 +107,8 @@ class Writer:
         method, path = self._route(verb)
         body = {"allOrNone": False, "records": [self._record(verb, row) for row in rows]}
         headers = dict(SAVE_DUPLICATES) if verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
+        if self.assigns is not None:
+            headers[ASSIGNS] = str(self.assigns).upper()
         return partial(Salesforce.restful, path=path, method=method, json=body, headers=headers)
 
     def _requests(self, rows: list[Row]) -> Iterator[Request]:

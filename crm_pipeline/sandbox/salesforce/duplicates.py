@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ Save = Literal["create", "update"]
 class DuplicateRule:
     """An active duplicate rule: records of ``object_name`` that agree in all ``fields`` are duplicates.
 
+    ``across``: further objects whose records it compares with, by fields of the same names. The standard rules for leads and contacts
+    look at both objects; a converted lead is none's duplicate.
+
     ``alert`` refuses an API save unless the call's duplicate-rule header says ``allowSave=true``; ``block`` refuses it
     whatever the header says. The rule looks at every save of the kinds in ``on``, as the strictest setting does.
     """
@@ -26,15 +29,27 @@ class DuplicateRule:
     on: frozenset[Save] = frozenset({"create", "update"})
     name: str = "Exact_Duplicate_Rule"
     message: str = "Use one of these records?"
+    across: tuple[str, ...] = ()
 
 
-def refuse_duplicates(rules: Iterable[DuplicateRule], table: Table, row: Row, *, save: Save, allow_save: bool) -> None:
-    """Raise DUPLICATES_DETECTED if a rule finds the row, about to be saved, among the object's live records."""
+STANDARD_PERSON_RULES = (
+    DuplicateRule("Contact", ("Email",), across=("Lead",), name="Standard_Contact_Duplicate_Rule"),
+    DuplicateRule("Lead", ("Email",), across=("Contact",), name="Standard_Lead_Duplicate_Rule"),
+)
+"""What organizations have from the start since 2017, reduced to the email: Allow with an alert, which refuses a save by the API."""
+
+
+def refuse_duplicates(
+    rules: Iterable[DuplicateRule], table_of: Callable[[str], Table | None], row: Row, *, of: str, save: Save, allow_save: bool
+) -> None:
+    """Raise DUPLICATES_DETECTED if a rule finds the row ``of`` an object, about to be saved, among the live records that it looks at."""
     for rule in rules:
-        if rule.object_name != table.spec.name or save not in rule.on or (allow_save and rule.action == "alert"):
+        if rule.object_name != of or save not in rule.on or (allow_save and rule.action == "alert"):
             continue
-        if matches := _matches(rule, table, row):
-            raise RowError("DUPLICATES_DETECTED", rule.message, duplicate_result=_result(rule, matches))
+        tables = [table for table in map(table_of, (of, *rule.across)) if table is not None]
+        found = {table.spec.name: ids for table in tables if (ids := _matches(rule, table, row))}
+        if found:
+            raise RowError("DUPLICATES_DETECTED", rule.message, duplicate_result=_result(rule, found))
 
 
 def _matches(rule: DuplicateRule, table: Table, row: Row) -> list[str]:
@@ -45,15 +60,13 @@ def _matches(rule: DuplicateRule, table: Table, row: Row) -> list[str]:
     return [
         other["Id"]
         for other in table.find(*wanted[0])
-        if other["Id"] != row["Id"] and all(field.fold(other.get(field.name)) == value for field, value in wanted)
+        if other["Id"] != row["Id"]
+        and not other.get("IsConverted")
+        and all(field.fold(other.get(field.name)) == value for field, value in wanted)
     ]
 
 
-def _result(rule: DuplicateRule, ids: list[str]) -> dict[str, Any]:
-    records = [
-        {"additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0, "record": _reference(rule.object_name, record_id)}
-        for record_id in ids
-    ]
+def _result(rule: DuplicateRule, found: dict[str, list[str]]) -> dict[str, Any]:
     return {
         "allowSave": rule.action == "alert",
         "duplicateRule": rule.name,
@@ -61,16 +74,21 @@ def _result(rule: DuplicateRule, ids: list[str]) -> dict[str, Any]:
         "errorMessage": rule.message,
         "matchResults": [
             {
-                "entityType": rule.object_name,
+                "entityType": object_name,
                 "errors": [],
                 "matchEngine": "ExactMatchEngine",
-                "matchRecords": records,
+                "matchRecords": [_record(object_name, record_id) for record_id in ids],
                 "rule": f"{rule.name}_Match",
-                "size": len(records),
+                "size": len(ids),
                 "success": True,
             }
+            for object_name, ids in found.items()
         ],
     }
+
+
+def _record(object_name: str, record_id: str) -> dict[str, Any]:
+    return {"additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0, "record": _reference(object_name, record_id)}
 
 
 def _reference(object_name: str, record_id: str) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class Saver:
         for rule in self.org.validation_rules:
             if rule.object_name == self.spec.name and rule.refuses(row):
                 raise RowError("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message, (rule.field,) if rule.field else ())
-        refuse_duplicates(self.org.duplicate_rules, self.table, row, save=save, allow_save=self.allow_save)
+        refuse_duplicates(self.org.duplicate_rules, self.org.table, row, of=self.spec.name, save=save, allow_save=self.allow_save)
         for unique in self.spec.unique:
             if holder := self.org.holder(self.table, unique, row):
                 message = f"duplicate value found: {unique.name} duplicates value on record with id: {holder[:15]}"
