@@ -314,6 +314,46 @@ def test_create_in_qbench_without_ever_reading_it_whole_is_refused(project: Proj
     assert "first_load: with `none` QBench is never read whole" in project.refusal()
 
 
+LEADS: tuple[tuple[str, str], ...] = (
+    ("  contacts:\n", "  contacts:\n    lead:\n      map: {email: email_address, last_name: last_name}\n"),
+    ("    salesforce:\n", "    salesforce:\n      contacts_as: lead\n"),
+)
+"""What makes leads of the contacts in the complete YAML: how, and where."""
+
+
+def test_leads_have_assets_of_their_own_in_the_crms_that_take_some(project: Project) -> None:
+    project.write("acme", complete_with(*LEADS))
+    graph = project.load().resolve_asset_graph()
+    nodes = {node.key.to_user_string(): {key.to_user_string() for key in node.parent_keys} for node in graph.asset_nodes}
+    assert {key for key in nodes if "leads" in key} == {"acme/normalized/leads", "acme/salesforce/leads"}
+    assert nodes["acme/normalized/leads"] == {"acme/qbench/contacts", "acme/qbench/customers"}
+    assert nodes["acme/salesforce/leads"] == {"acme/normalized/leads", "acme/salesforce/contacts"}
+    assert "acme/salesforce/leads" in nodes["acme/salesforce/links"] & nodes["acme/salesforce/resync"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (LEADS[:1], "contacts.lead: no CRM takes contacts as leads; give salesforce"),
+        (LEADS[1:], "crms.salesforce.contacts_as: nothing says how contacts become leads; write `contacts: {lead: {map"),
+        ((LEADS[0], ("    hubspot:\n", "    hubspot:\n      contacts_as: lead\n")), "crms.hubspot.contacts_as: unknown key"),
+        ((*LEADS, ("last_name: last_name}", "hubspot.x: last_name}")), "contacts.lead.map.hubspot.x: `hubspot` is no CRM"),
+        (
+            (*LEADS, ("last_name: last_name}", "last_name: {from: last_name, direction: both}}")),
+            "contacts.lead.map.last_name.direction: what people change in leads does not come back",
+        ),
+        (
+            (LEADS[0], (LEADS[1][0], f"{LEADS[1][0]}      contacts_as: {{lead: {{only: {{crm_list: {{hubspot: x}}}}}}}}\n")),
+            "crms.salesforce.contacts_as.lead.only: names no field of QBench",
+        ),
+    ],
+    ids=["no crm", "no map", "a crm without leads", "another crm's field", "a direction", "a list"],
+)
+def test_leads_that_cannot_work_are_refused(project: Project, changes: tuple[tuple[str, str], ...], problem: str) -> None:
+    project.write("acme", complete_with(*changes))
+    assert problem in project.refusal()
+
+
 @pytest.mark.parametrize("direction", ["to_crm", "{salesforce: to_crm}"])
 def test_direction_that_everything_has_anyway_may_be_written_out(project: Project, direction: str) -> None:
     project.write(
