@@ -26,7 +26,9 @@ class SomeLeads(YamlModel):
 class LeadRule(YamlModel):
     """The long form of ``contacts_as``: some go as leads."""
 
-    lead: Annotated[SomeLeads, Field(description="Which contacts go as leads.", examples=[{"only": {"field": "status", "is": "PROSPECT"}}])]
+    lead: Annotated[
+        SomeLeads, Field(description="The rule by which contacts go as leads.", examples=[{"only": {"field": "status", "is": "PROSPECT"}}])
+    ]
 
 
 class LeadKeepingSettings(CrmSettings):

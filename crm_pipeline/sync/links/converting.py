@@ -1,4 +1,4 @@
-"""Follows leads that people converted: the link moves to the contact that the lead became (docs/rules.md, 41).
+"""Follows leads that people converted: the link moves to the contact that the lead became (docs/rules.md, 53).
 
 Nothing is ever written to a converted lead, also where the organization would allow it: it is a record that nobody looks at.
 """
