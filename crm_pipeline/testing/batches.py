@@ -48,7 +48,7 @@ def batch_of(*rows: Put) -> WriteBatch:
 def valid(bench: Bench, record_type: RecordType, number: int = 1) -> dict[str, Any]:
     """Values that the CRM accepts for a new record, unlike those of any other number."""
     names = bench.fields[record_type]
-    match = f"Laboratory {number}" if MODELS[record_type].exclusive is None else f"person{number}@example.com"
+    match = f"person{number}@example.com" if MODELS[record_type].identifying == "email" else f"Laboratory {number}"
     return {names.match: match, **names.required}
 
 

@@ -28,7 +28,7 @@ class Connect(Protocol):
 class FieldNames:
     """A CRM object's fields by what the suite uses them for.
 
-    ``match``: account name or contact email. ``text``: a plain optional text field. ``short`` and ``short_length``: a text
+    ``match``: account name, or email of a contact or lead. ``text``: a plain optional text field. ``short`` and ``short_length``: a text
     field and the most characters it takes. ``choice`` and ``option``: a restricted choice field and one option it has.
     ``required``: further values that a create needs (a contact's last name). ``number``: a whole-number field, if any.
     """
@@ -65,7 +65,8 @@ class Bench:
     id. ``secret`` names the environment variable of the credential that the suite makes wrong. The requests are those of
     ``Crm.write`` for ``record_type``: a create with a key, a create without one, an update by id. ``edit`` gives a record values as
     a user of the CRM would; it is needed where the CRM tells edits or versions. ``make_list`` makes a list of this name with these
-    records in it; it is needed where the CRM has lists.
+    records in it; it is needed where the CRM has lists. ``convert`` makes a new account and contact of a lead, as a user of the CRM
+    would, and returns their ids; it and the ``fields`` of leads are needed where the CRM keeps leads.
     """
 
     kind: CrmKind
@@ -86,6 +87,7 @@ class Bench:
     update: Callable[[RecordType], Request]
     edit: Callable[[RecordType, str, Mapping[str, object]], None] | None = None
     make_list: Callable[[RecordType, str, Sequence[str]], None] | None = None
+    convert: Callable[[str], tuple[str, str]] | None = None
 
     def object(self, record_type: RecordType) -> CrmObject:
         """The CRM's object for these records."""

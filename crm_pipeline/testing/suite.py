@@ -8,6 +8,7 @@ from crm_pipeline.testing.conformance.associating import *  # noqa: F403 - the s
 from crm_pipeline.testing.conformance.changing import *  # noqa: F403
 from crm_pipeline.testing.conformance.common import crm, keyless  # noqa: F401 - fixtures of the tests
 from crm_pipeline.testing.conformance.connecting import *  # noqa: F403
+from crm_pipeline.testing.conformance.converting import *  # noqa: F403
 from crm_pipeline.testing.conformance.creating_once import *  # noqa: F403
 from crm_pipeline.testing.conformance.deleting import *  # noqa: F403
 from crm_pipeline.testing.conformance.describing import *  # noqa: F403

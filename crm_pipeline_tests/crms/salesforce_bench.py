@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, SalesforceSettings
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS, SalesforceSettings
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.testing.bench import Bench, FieldNames, Request
@@ -34,13 +34,22 @@ FIELDS = {
         option=TIERS[0],
         required={"LastName": "Lovelace"},
     ),
+    RecordType.LEAD: FieldNames(
+        match="Email",
+        text="FirstName",
+        short="LastName",
+        short_length=80,
+        choice="Lab_Tier__c",
+        option=TIERS[0],
+        required={"LastName": "Lovelace", "Company": "Laboratory"},
+    ),
 }
 
 
 def open_bench(sandbox: Sandbox) -> Bench:
-    """The organization with an external key and a restricted choice field on both objects."""
+    """The organization with an external key and a restricted choice field on every object."""
     org = sandbox.org
-    for crm_object in (ACCOUNTS, CONTACTS):
+    for crm_object in (ACCOUNTS, CONTACTS, LEADS):
         org.add_field(crm_object.name, name=KEY, type="string", length=64, external_id=True, unique=True)
         org.add_field(crm_object.name, name="Lab_Tier__c", type="picklist", length=255, picklist=TIERS, restricted_picklist=True)
     org.track(CONTACTS.name, "FirstName")
@@ -89,6 +98,7 @@ def open_bench(sandbox: Sandbox) -> Bench:
         plain_create=lambda _: Request("POST", "/composite/sobjects$"),
         update=lambda _: Request("PATCH", "/composite/sobjects$"),
         edit=edit,
+        convert=org.convert_lead,
     )
 
 

@@ -386,6 +386,24 @@ def test_conversion_fails_where_the_key_is_another_contacts(org: SalesforceOrg, 
     org.add("Contact", {"LastName": "Other", KEY: "c1"})
     with pytest.raises(ValueError, match=KEY):
         org.convert_lead(lead, carried={KEY: KEY})
+    assert org.records("Account") == []
+    assert not org.record("Lead", lead)["IsConverted"]
+
+
+def test_lead_without_a_company_becomes_a_person_account_where_there_are_such() -> None:
+    org = SalesforceOrg(person_accounts=True)
+    ids = [org.add("Lead", {"LastName": "Ruiz", "Email": "ana@labs.example.org", **values}) for values in ({}, {"Company": "Lab"})]
+    became = [org.convert_lead(lead) for lead in ids]
+    rows = [(org.record("Account", account), org.record("Contact", contact)) for account, contact in became]
+    assert [(account["Name"], account["IsPersonAccount"], contact["IsPersonAccount"]) for account, contact in rows] == [
+        ("Ruiz", True, True),
+        ("Lab", False, False),
+    ]
+
+
+def test_lead_needs_a_company_where_there_are_no_person_accounts(org: SalesforceOrg) -> None:
+    with pytest.raises(ValueError, match="Company"):
+        org.add("Lead", {"LastName": "Ruiz"})
 
 
 def test_converted_lead_is_not_updated_unless_the_organization_lets_it(org: SalesforceOrg, rest: Rest, lead: str) -> None:

@@ -14,7 +14,7 @@ from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS
 from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
-from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, converted
+from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, conversions, with_contacts
 from crm_pipeline.crms.salesforce.deleting import Remover, children
 from crm_pipeline.crms.salesforce.edits import Editing
 from crm_pipeline.crms.salesforce.examining import deleted_since, examine
@@ -150,9 +150,12 @@ class SalesforceCrm:
         return changed(self._transport, wanted, since=since, until=until, key=self._settings.external_key)
 
     def converted(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
-        """The leads among these that people converted (schemas.CONVERTED), 2,000 a call; for those one more about their contacts."""
-        person = self.person_field(CONTACTS) if crm_ids else None
-        return converted(self._transport, crm_object.name, crm_ids, contacts=CONTACTS.name, person=person)
+        """The leads among these that people converted (schemas.CONVERTED), 2,000 a call; their contacts cost what ``examine`` does."""
+        became, failed = conversions(self._transport, crm_object.name, crm_ids)
+        ids = became["contact_crm_id"].dropna().unique().tolist()
+        person = self.person_field(CONTACTS) if ids else None
+        contacts = self.examine(CONTACTS, ids, fields=[person] if person else [])
+        return with_contacts(became, contacts, person=person, failed=failed)
 
     def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Since when these fields hold what they hold (schemas.EDITS), by the field history of those that are tracked.

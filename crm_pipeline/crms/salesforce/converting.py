@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from crm_pipeline.crms.salesforce.rows import PARENT_FIELD
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.schemas import CONVERTED
@@ -15,29 +14,28 @@ CONVERTED_FIELD = "IsConverted"
 CONTACT_FIELD = "ConvertedContactId"
 
 
-def converted(transport: SalesforceTransport, sobject: str, crm_ids: Sequence[str], *, contacts: str, person: str | None) -> pd.DataFrame:
-    """The converted ones of these leads (schemas.CONVERTED). ``contacts``: their object, ``person``: its field for person accounts.
+def conversions(transport: SalesforceTransport, sobject: str, crm_ids: Sequence[str]) -> tuple[pd.DataFrame, set[str]]:
+    """The converted ones of these leads and the contacts that they became (the first columns of schemas.CONVERTED), 2,000 a call.
 
-    A contact that is not there any more is told as it was, without an account.
+    And the ids of those on which Salesforce fails.
     """
-    wanted = list(dict.fromkeys(crm_ids))
-    if not wanted:
-        return CONVERTED.empty()
-    leads, failed = transport.retrieve(sobject, wanted, ["Id", CONVERTED_FIELD, CONTACT_FIELD])
-    became = {str(lead["Id"]): lead.get(CONTACT_FIELD) for lead in leads if lead.get(CONVERTED_FIELD)}
-    ids = [one for one in dict.fromkeys(became.values()) if one]
-    found, unshown = transport.retrieve(contacts, ids, ["Id", PARENT_FIELD, *([person] if person else [])]) if ids else ([], set())
-    by_id = {str(one["Id"]): one for one in found}
-    failed |= {lead for lead, contact in became.items() if contact in unshown}
-    rows = [
-        {
-            "crm_id": lead,
-            "contact_crm_id": contact,
-            "account_crm_id": by_id.get(str(contact), {}).get(PARENT_FIELD),
-            "person": bool(person and by_id.get(str(contact), {}).get(person)),
-        }
-        for lead, contact in became.items()
-        if lead not in failed
-    ]
-    rows += [{"crm_id": one, "person": False, "error_type": CrmFailsOnRecordException.__name__} for one in sorted(failed)]
-    return CONVERTED.build(pd.DataFrame(rows, columns=CONVERTED.names))
+    leads, failed = transport.retrieve(sobject, list(dict.fromkeys(crm_ids)), ["Id", CONVERTED_FIELD, CONTACT_FIELD])
+    rows = [(lead["Id"], lead.get(CONTACT_FIELD)) for lead in leads if lead.get(CONVERTED_FIELD)]
+    return pd.DataFrame(rows, columns=CONVERTED.names[:2], dtype="str"), failed
+
+
+def with_contacts(became: pd.DataFrame, contacts: pd.DataFrame, *, person: str | None, failed: set[str]) -> pd.DataFrame:
+    """Converted leads (schemas.CONVERTED) by ``conversions`` and what became of their contacts since (schemas.EXAMINED).
+
+    ``person``: the column of ``contacts`` that is true in person accounts. A contact that was merged is told as the one that it is now;
+    one that is gone as it was, without an account. A lead whose contact Salesforce fails to show is among those that it ``failed`` on.
+    """
+    known = contacts.rename(columns={"crm_id": "contact_crm_id"})[["contact_crm_id", "state", "leads_to", "parent_crm_id"]]
+    known["person"] = contacts[person].map(bool).astype("bool") if person else False
+    rows = became.merge(known, on="contact_crm_id", how="left")
+    unshown = rows["contact_crm_id"].notna() & rows["state"].isna()
+    rows["contact_crm_id"] = rows["leads_to"].fillna(rows["contact_crm_id"])
+    rows["person"] = rows["person"].eq(True)
+    told = rows[~unshown].rename(columns={"parent_crm_id": "account_crm_id"}).reindex(columns=CONVERTED.names)
+    ill = pd.DataFrame({"crm_id": sorted(failed | set(rows.loc[unshown, "crm_id"]))}, dtype="str")
+    return CONVERTED.build(pd.concat([told, ill.assign(person=False, error_type=CrmFailsOnRecordException.__name__)], ignore_index=True))

@@ -23,11 +23,15 @@ TO_CONTACT: Mapping[str, str] = {
     "Description": "Description",
     **{part: f"Mailing{part}" for part in _ADDRESS},
 }
+TO_PERSON: Mapping[str, str] = {"FirstName": "FirstName", "LastName": "LastName", "Email": "PersonEmail"}
 
 
 def account_of(lead: Row) -> dict[str, Any]:
-    """The values of the account that a lead becomes."""
-    return {target: lead[name] for name, target in TO_ACCOUNT.items() if name in lead}
+    """The values of the account that a lead becomes; without a company it is the person ("Considerations for using person accounts")."""
+    values = {target: lead[name] for name, target in TO_ACCOUNT.items() if name in lead}
+    if "Company" in lead:
+        return values
+    return {**values, **{target: lead[name] for name, target in TO_PERSON.items() if name in lead}, "IsPersonAccount": True}
 
 
 def contact_of(lead: Row) -> dict[str, Any]:

@@ -256,8 +256,8 @@ class OrgCore:
     def _with_features(self, spec: ObjectSpec) -> ObjectSpec:
         if self.places is not None and spec.name in ("Account", "Contact", "Lead"):
             spec = with_code_fields(spec, self.places)
-        if self.person_accounts and spec.name == "Account":
-            for field in PERSON_ACCOUNT_FIELDS:
+        if self.person_accounts:
+            for field in PERSON_ACCOUNT_FIELDS.get(spec.name, ()):
                 spec = spec.with_field(field)
         return spec
 

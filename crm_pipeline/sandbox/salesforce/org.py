@@ -179,30 +179,15 @@ class SalesforceOrg(OrgCore):
         """Convert a lead as a person does, into new records or those named; returns the account's and the contact's id.
 
         A contact that is there takes the lead's values only where it has none. ``carried`` are the custom fields that the administrator
-        mapped, of the lead to those of the contact. Raises ValueError for a converted lead, and where a value is another contact's.
+        mapped, of the lead to those of the contact. A lead without a company, which there are where there are person accounts, becomes
+        one. Raises ValueError for a converted lead, and where a value is another contact's; then nothing is changed.
         """
-        with self.mutex:
-            lead = self._live("Lead", lead_id)
-            if lead.get("IsConverted"):
-                raise ValueError(f"{lead_id} is converted")
-            user = by or self.person_id
-            account = account_id or self.add("Account", account_of(lead), at=at, by=user)
-            values = {**contact_of(lead), **{target: lead[name] for name, target in (carried or {}).items() if name in lead}}
-            if contact_id is None:
-                contact = self.add("Contact", {**values, "AccountId": account}, at=at, by=user)
-            else:
-                contact = contact_id
-                there = self._live("Contact", contact_id)
-                blank = {name: value for name, value in {**values, "AccountId": account}.items() if name not in there}
-                self.update("Contact", contact_id, blank, at=at, by=by)
-            ends = {
-                "IsConverted": True,
-                "ConvertedDate": self.stamp(at).date(),
-                "ConvertedAccountId": account,
-                "ConvertedContactId": contact,
-            }
-            self.update("Lead", lead_id, {**ends, "Status": "Closed - Converted"}, at=at, by=by)
-            return account, contact
+        with self.mutex, self.savepoint() as undo:
+            try:
+                return self._converted(lead_id, account_id=account_id, contact_id=contact_id, carried=carried or {}, at=at, by=by)
+            except (KeyError, ValueError):
+                undo()
+                raise
 
     # --- for the API's modules, which hold the mutex
 
@@ -214,6 +199,33 @@ class SalesforceOrg(OrgCore):
         return [(table.spec.name, row["Id"]) for table in tables for row in table.find(table.spec.fields["AccountId"], record_id)]
 
     # --- helpers
+
+    def _converted(
+        self,
+        lead_id: str,
+        *,
+        account_id: str | None,
+        contact_id: str | None,
+        carried: Mapping[str, str],
+        at: datetime | None,
+        by: str | None,
+    ) -> tuple[str, str]:
+        lead = self._live("Lead", lead_id)
+        if lead.get("IsConverted"):
+            raise ValueError(f"{lead_id} is converted")
+        user = by or self.person_id
+        account = account_id or self.add("Account", account_of(lead), at=at, by=user)
+        person = {"IsPersonAccount": True} if self._live("Account", account).get("IsPersonAccount") else {}
+        values = {**contact_of(lead), **{target: lead[name] for name, target in carried.items() if name in lead}, "AccountId": account}
+        if contact_id is None:
+            contact = self.add("Contact", {**values, **person}, at=at, by=user)
+        else:
+            contact = contact_id
+            there = self._live("Contact", contact_id)
+            self.update("Contact", contact_id, {name: value for name, value in values.items() if name not in there}, at=at, by=by)
+        ends = {"IsConverted": True, "ConvertedDate": self.stamp(at).date(), "ConvertedAccountId": account, "ConvertedContactId": contact}
+        self.update("Lead", lead_id, {**ends, "Status": "Closed - Converted"}, at=at, by=by)
+        return account, contact
 
     def _found(self, name: str) -> str:
         return self.add(

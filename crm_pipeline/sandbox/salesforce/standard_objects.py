@@ -6,6 +6,8 @@ country picklists are not part of it: the organization adds them where it is tol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from crm_pipeline.sandbox.salesforce.fields import FieldSpec, ObjectSpec, by_name
 
 INDUSTRIES = (
@@ -345,9 +347,15 @@ def _history(of: str) -> ObjectSpec:
 
 STANDARD_OBJECTS = (ACCOUNT, CONTACT, LEAD, OPPORTUNITY, USER, ORGANIZATION, *(_history(of) for of in ("Account", "Contact", "Lead")))
 
-PERSON_ACCOUNT_FIELDS = (
-    _read_only("IsPersonAccount", "boolean", nillable=False, defaulted_on_create=True, default=False),
-    FieldSpec("FirstName", "string", "First Name", 40),
-    FieldSpec("LastName", "string", "Last Name", 80),
-    FieldSpec("PersonEmail", "email", "Email", 80),
-)
+_IS_PERSON_ACCOUNT = _read_only("IsPersonAccount", "boolean", nillable=False, defaulted_on_create=True, default=False)
+PERSON_ACCOUNT_FIELDS: Mapping[str, tuple[FieldSpec, ...]] = {
+    "Account": (
+        _IS_PERSON_ACCOUNT,
+        FieldSpec("FirstName", "string", "First Name", 40),
+        FieldSpec("LastName", "string", "Last Name", 80),
+        FieldSpec("PersonEmail", "email", "Email", 80),
+    ),
+    "Contact": (_IS_PERSON_ACCOUNT,),
+    "Lead": (_text("Company", 255),),
+}
+"""By object, the fields that are there, or are otherwise, where there are person accounts: a lead of a person has no company."""
