@@ -28,11 +28,9 @@ TABLE = One("an object with members", lambda value: isinstance(value, dict) and 
 
 
 def _counted(answer: Mapping[str, Any]) -> str | None:
-    """An answer that was cut short must not pass for one in which records are missing."""
-    told, ids = int(answer["result_count"]), [entry["id"] for entry in answer["entry_list"]]
-    if told != len(ids):
-        return f"result_count is {told}, and entry_list holds {len(ids)} entries"
-    return None if len(set(ids)) == told else "entry_list holds an id twice"
+    """An answer that was cut short must not pass for one in which records are missing, nor one with a record twice."""
+    told, held = int(answer["result_count"]), len({entry["id"] for entry in answer["entry_list"]})
+    return None if told == held else f"result_count is {told}, and entry_list holds {held} records"
 
 
 REFUSAL = Members({"name": TEXT, "number": ID, "description": May(ANYTHING, absent="the name says enough")})

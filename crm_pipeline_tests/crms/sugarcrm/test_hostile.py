@@ -31,6 +31,16 @@ def with_other_ids(answer: Tree) -> Tree:
     return {**answer, "entry_list": [{**entry, "id": f"other-{place}"} for place, entry in enumerate(entries)]} if entries else None
 
 
+def with_a_record_twice(answer: Tree) -> Tree:
+    entries = answer["entry_list"] * 2
+    return {**answer, "entry_list": entries, "result_count": len(entries)} if entries else answer
+
+
+def without_deleted(answer: Tree) -> Tree:
+    entries = [{**one, "name_value_list": {"id": one["name_value_list"]["id"]}} for one in answer["entry_list"]]
+    return {**answer, "entry_list": entries}
+
+
 def without_values(answer: Tree) -> Tree:
     return {**answer, "entry_list": [{**one, "name_value_list": {"name": {}}} for one in answer.get("entry_list", [])]} if answer else None
 
@@ -127,7 +137,7 @@ def test_page_that_leads_to_itself_is_an_error_and_no_endless_round(bench: Bench
     assert connect().find(ACCOUNTS, "name", ["Lab"])["error_type"].tolist() == ["CrmFailsOnRecordException"]
 
 
-@pytest.mark.parametrize("bend", [without_values, cut_short], ids=lambda bend: bend.__name__)
+@pytest.mark.parametrize("bend", [without_values, cut_short, with_a_record_twice], ids=lambda bend: bend.__name__)
 def test_answer_that_is_none_makes_no_record_a_deleted_one(
     bench: Bench, site: SugarSite, connect: Connect, bend: Callable[[Tree], Tree]
 ) -> None:
@@ -142,6 +152,16 @@ def test_answer_with_records_that_were_not_asked_for_is_an_error(bench: Bench, s
     bench.faults.add(Fault(path="#get_entry_list$", kind="bend", bend=with_other_ids, times=None))
     with pytest.raises(UnexpectedAnswerError, match="not asked for"):
         connect().read(ACCOUNTS, [there], ["name"])
+
+
+def test_answer_that_does_not_say_whether_a_record_is_deleted_takes_no_write_for_good(
+    bench: Bench, site: SugarSite, connect: Connect
+) -> None:
+    """A deleted record would count as written."""
+    there = site.add("Accounts", {"name": "Lab"})
+    site.delete("Accounts", there)
+    bench.faults.add(Fault(path="#get_entry_list$", kind="bend", bend=without_deleted, times=None))
+    assert errors_of(written(connect(), ACCOUNTS, Put(1, {"name": "x"}, crm_id=there))) == {1: "CrmFailsOnRecordException"}
 
 
 def test_id_of_any_form_is_read(site: SugarSite, connect: Connect) -> None:

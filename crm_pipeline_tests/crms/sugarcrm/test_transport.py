@@ -49,6 +49,16 @@ def test_two_clients_of_one_user_do_not_end_each_others_sessions(bench: Bench, s
     assert crm.calls.snapshot()["sign_in"] == 2
 
 
+def test_session_that_idled_out_is_begun_anew_without_the_cookie_of_the_one_before(site: SugarSite, crm: Crm) -> None:
+    """That cookie would make each session after it invalid."""
+    assert site.voids_by_cookies
+    written(crm, ACCOUNTS, named(1))
+    now = site.clock
+    site.clock = lambda: now() + site.session_seconds + 60
+    assert written(crm, ACCOUNTS, named(2))[2]["error_type"] is None
+    assert crm.calls.snapshot()["sign_in"] == 2
+
+
 def test_what_the_user_may_not_ask_names_the_variable_of_the_user(bench: Bench, crm: Crm) -> None:
     refused = {"name": "Access Denied", "number": 40, "description": "You do not have access"}
     bench.faults.add(Fault(path="#get_module_fields$", status=200, body=refused, times=None))
