@@ -36,15 +36,24 @@ FIELDS = {
         option=TIERS[0],
         required={"last_name": "Lovelace"},
     ),
+    RecordType.LEAD: FieldNames(
+        match="email1",
+        text="first_name",
+        short="last_name",
+        short_length=100,
+        choice="lab_tier_c",
+        option=TIERS[0],
+        required={"last_name": "Lovelace", "account_name": "Laboratory"},
+    ),
 }
 SAVES = Request("POST", "#set_entries$")
 
 
 def open_bench(sandbox: Sandbox) -> Bench:
-    """The site with a field for the key and a choice field in both modules."""
+    """The site with a field for the key and a choice field in each module."""
     site = sandbox.site
     assert site is not None
-    for crm_object in ("Accounts", "Contacts"):
+    for crm_object in ("Accounts", "Contacts", "Leads"):
         site.add_field(crm_object, Field(name=KEY, length=255, source="custom"))
         site.add_choice(crm_object, "lab_tier_c", *TIERS)
     site.add_field("Accounts", Field(name="sites_c", type="int", length=11, source="custom"))
@@ -70,6 +79,7 @@ def open_bench(sandbox: Sandbox) -> Bench:
         plain_create=lambda _: SAVES,
         update=lambda _: SAVES,
         edit=lambda record_type, crm_id, values: _edit(site, record_type, crm_id, values),
+        convert=site.convert_lead,
     )
 
 

@@ -12,11 +12,13 @@ import pytest
 
 from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import start_sandbox
 from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
 from crm_pipeline_tests.sync.returning.home import Home
 from crm_pipeline_tests.tenants import SHORT_WAITS, attributes, both_ways
@@ -129,6 +131,32 @@ def test_account_that_was_merged_away_is_found_by_its_name_where_it_would_be_mad
     sugar.load(spec, ACCOUNT)
     assert sugar.rows("SELECT crm_id, origin FROM crm_pipeline.link") == [(winner, "matched")]
     assert sugar.shown("Accounts", "name") == [("Lab 1",)]
+
+
+def test_contact_goes_as_a_lead_until_people_convert_it_and_goes_on_as_the_contact(sugar: Sugar) -> None:
+    by_email = [{"email": {"sugarcrm": "email1"}}]
+    mapped = {"map": LEAN_CONTACT_MAP, "sync_on": by_email, "lead": {"map": LEAN_CONTACT_MAP, "sync_on": by_email}}
+    spec = sugar.spec(settings={"contacts_as": "lead"}, contacts=mapped)
+    loads = (ACCOUNT, CONTACT, RecordType.LEAD)
+
+    def loaded(version: int, **values: Any) -> None:
+        sugar.stage(spec, ACCOUNT, customer(1))
+        sugar.stage(spec, CONTACT, contact(11, version, of=1, **values))
+        sugar.normalize(spec, RecordType.LEAD, window=EVERYTHING)
+        for record_type in loads:
+            sugar.load(spec, record_type)
+
+    loaded(100)
+    assert sugar.shown("Leads", "last_name", "account_name", "status") == [("Ruiz 11", "Lab 1", "")]
+    assert sugar.shown("Contacts") == []
+    [lead] = [record["id"] for record in sugar.site.records("Leads")]
+    _, became = sugar.site.convert_lead(lead)
+    loaded(200, last_name="Ruiz-Soto")
+    loaded(200, last_name="Ruiz-Soto")
+    assert sugar.shown("Leads", "last_name", "status") == [("Ruiz 11", "Converted")]
+    assert sugar.shown("Contacts", "id", "last_name") == [(became, "Ruiz-Soto")]
+    kept = "SELECT record_type, crm_id, status FROM crm_pipeline.link WHERE record_type <> 'account' AND status = 'live'"
+    assert sugar.rows(kept) == [("contact", became, "live")]
 
 
 def test_edit_in_sugarcrm_comes_home_and_what_the_site_keeps_otherwise_does_not(sugar: Sugar) -> None:

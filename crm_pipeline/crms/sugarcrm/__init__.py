@@ -1,4 +1,4 @@
-"""SugarCRM: accounts and contacts of SuiteCRM 7 and 8 and of SugarCRM CE, through their REST API v4_1.
+"""SugarCRM: accounts, contacts and leads of SuiteCRM 7 and 8 and of SugarCRM CE, through their REST API v4_1.
 
 The commercial editions have another API (v11), which this folder does not speak.
 """
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crm_pipeline.crms.base import Capabilities, CrmKind, CrmObject
-from crm_pipeline.crms.sugarcrm.preset import ACCOUNT_PRESET, CONTACT_PRESET, OWNER_FIELD
+from crm_pipeline.crms.sugarcrm.preset import ACCOUNT_PRESET, CONTACT_PRESET, LEAD_PRESET, OWNER_FIELD
 from crm_pipeline.crms.sugarcrm.settings import SugarSettings
 from crm_pipeline.model import RecordType
 
@@ -41,11 +41,12 @@ def _record_id(typed: str) -> str:
 
 ACCOUNTS = CrmObject(record_type=RecordType.ACCOUNT, name="Accounts", asset="accounts", preset=ACCOUNT_PRESET)
 CONTACTS = CrmObject(record_type=RecordType.CONTACT, name="Contacts", asset="contacts", preset=CONTACT_PRESET)
+LEADS = CrmObject(record_type=RecordType.LEAD, name="Leads", asset="leads", preset=LEAD_PRESET)
 
 KIND = CrmKind(
     name="sugarcrm",
     title="SugarCRM",
-    objects=MappingProxyType({RecordType.ACCOUNT: (ACCOUNTS,), RecordType.CONTACT: (CONTACTS,)}),
+    objects=MappingProxyType({RecordType.ACCOUNT: (ACCOUNTS,), RecordType.CONTACT: (CONTACTS,), RecordType.LEAD: (LEADS,)}),
     owner_field=OWNER_FIELD,
     capabilities=Capabilities(batch_size=50, association_batch_size=50, own_ids=True, validates=False, blank_booleans=False),
     settings=SugarSettings,

@@ -15,6 +15,7 @@ from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.sugarcrm import CONTACTS, KIND
 from crm_pipeline.crms.sugarcrm.changes import changed, edits
 from crm_pipeline.crms.sugarcrm.contracts import FIELD, FIELDS
+from crm_pipeline.crms.sugarcrm.converting import converted
 from crm_pipeline.crms.sugarcrm.fields import crm_fields
 from crm_pipeline.crms.sugarcrm.own_ids import own_ids
 from crm_pipeline.crms.sugarcrm.owners import find_owners
@@ -26,11 +27,11 @@ from crm_pipeline.crms.sugarcrm.transport import Transport
 from crm_pipeline.crms.sugarcrm.values import TRUE
 from crm_pipeline.crms.sugarcrm.writing import Row, Writer
 from crm_pipeline.errors import CrmFailsOnRecordException, DeletedInCrmException, NoAccessToRecordException
-from crm_pipeline.schemas import CHILDREN, EDITS, OWNERS, REMOVED, WRITE_RESULTS
+from crm_pipeline.schemas import CHILDREN, CONVERTED, EDITS, OWNERS, REMOVED, WRITE_RESULTS
 
 
 class SugarCrm:
-    """One site's accounts and contacts. Safe over threads."""
+    """One site's accounts, contacts and leads. Safe over threads."""
 
     def __init__(self, settings: SugarSettings, *, integration: str) -> None:
         self._settings = settings
@@ -104,6 +105,11 @@ class SugarCrm:
     ) -> Iterator[tuple[CrmObject, pd.DataFrame]]:
         """The records that changed in the window (schemas.CHANGED): a call for each object, and one more for each 1,000 records."""
         return changed(self._reader, wanted, since=since, until=until)
+
+    def converted(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:  # noqa: ARG002 - there is one object for leads
+        """The leads among these that people converted (schemas.CONVERTED), 200 a call; for those one more about their contacts."""
+        rows = converted(self._reader, list(dict.fromkeys(crm_ids)))
+        return CONVERTED.build(pd.DataFrame(rows, columns=CONVERTED.names)) if rows else CONVERTED.empty()
 
     def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """When the records were edited last, where that was not by our user (schemas.EDITS); a call for 200."""

@@ -1,4 +1,4 @@
-"""Where SugarCRM keeps the normalized fields, by its modules Accounts and Contacts."""
+"""Where SugarCRM keeps the normalized fields, by its modules Accounts, Contacts and Leads."""
 
 from __future__ import annotations
 
@@ -40,10 +40,16 @@ ACCOUNT_PRESET = Preset(
         _address("shipping", "shipping", "street_1", "street_2"),
     ),
 )
+_PERSONS_PHONES = MappingProxyType(
+    {"WORK": "phone_work", "MAIN": "phone_work", "FAX": "phone_fax", "MOBILE": "phone_mobile", OTHER_PHONE_TYPE: "phone_work"}
+)
 CONTACT_PRESET = Preset(
     fields=MappingProxyType({"email": "email1", "first_name": "first_name", "last_name": "last_name"}),
-    phones=MappingProxyType(
-        {"WORK": "phone_work", "MAIN": "phone_work", "FAX": "phone_fax", "MOBILE": "phone_mobile", OTHER_PHONE_TYPE: "phone_work"}
-    ),
+    phones=_PERSONS_PHONES,
+    addresses=(_address("mailing", "primary", "street"),),
+)
+LEAD_PRESET = Preset(
+    fields=MappingProxyType({"email": "email1", "first_name": "first_name", "last_name": "last_name", "company": "account_name"}),
+    phones=_PERSONS_PHONES,
     addresses=(_address("mailing", "primary", "street"),),
 )

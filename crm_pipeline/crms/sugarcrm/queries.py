@@ -73,6 +73,11 @@ def has_one_of_emails(module: str, emails: Iterable[str]) -> str:
     return _by_email(module, one_of("ea.email_address_caps", (email.upper() for email in emails)))
 
 
+def is_open() -> str:
+    """That a lead was not converted."""
+    return "leads.converted = 0"
+
+
 def after_id(module: str, last: str) -> str:
     """That a record comes behind this one in the order of ids."""
     return f"{table(module)}.id > {quoted(last)}"

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.sugarcrm import CONTACTS
+from crm_pipeline.crms.sugarcrm import CONTACTS, LEADS
 from crm_pipeline.crms.sugarcrm.contracts import ENTRIES
-from crm_pipeline.crms.sugarcrm.queries import after_id, equals_one_of, has_id, has_value, of_none
+from crm_pipeline.crms.sugarcrm.queries import after_id, equals_one_of, has_id, has_value, is_open, of_none
 from crm_pipeline.crms.sugarcrm.transport import Transport
 from crm_pipeline.crms.sugarcrm.values import TRUE, name_values, read
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
@@ -64,7 +64,7 @@ class Reader:
         asked = [value for value in dict.fromkeys(values) if isinstance(value, str) and value.strip()]
 
         def condition(part: Sequence[str]) -> str:
-            return equals_one_of(crm_object, field, part)
+            return " AND ".join([equals_one_of(crm_object, field, part), *self._candidates(crm_object, field)])
 
         folded = _as_it_is if field == self.key else _folded
         records, failed = self.of_each(crm_object, asked, self._found_fields(crm_object, field), condition=condition)
@@ -77,7 +77,8 @@ class Reader:
 
     def scan(self, crm_object: CrmObject, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the field (schemas.FOUND), page by page."""
-        for records, failed in self.all(crm_object, self._found_fields(crm_object, field), where=[has_value(crm_object, field)]):
+        where = [has_value(crm_object, field), *self._candidates(crm_object, field)]
+        for records, failed in self.all(crm_object, self._found_fields(crm_object, field), where=where):
             rows = [self._found(record, str(record[field])) for record in records if record.get(field)]
             rows += [{"error_type": CrmFailsOnRecordException.__name__}] * len(failed)
             yield FOUND.build(pd.DataFrame(rows, columns=FOUND.names))
@@ -215,6 +216,10 @@ class Reader:
         """The entries in our own form. For their fields the module is described, once: that it cannot be is no record's fault."""
         kinds = self.kinds(crm_object) if entries and fields else {}
         return [_record(entry, kinds) for entry in entries]
+
+    def _candidates(self, crm_object: CrmObject, field: str) -> list[str]:
+        """Conditions on records that may be matched: no converted lead, but by the key that it carries."""
+        return [is_open()] if crm_object == LEADS and field != self.key else []
 
     def _found_fields(self, crm_object: CrmObject, field: str) -> list[str]:
         return [field, *([self.key] if self.key else []), *([PARENT] if crm_object.record_type == CONTACTS.record_type else [])]

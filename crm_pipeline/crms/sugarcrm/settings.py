@@ -8,7 +8,8 @@ from pydantic import Field
 
 from crm_pipeline.calls import DEFAULT_ATTEMPTS
 from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
-from crm_pipeline.crms.base import CrmSettings, ExternalKey
+from crm_pipeline.crms.base import ExternalKey
+from crm_pipeline.crms.leads import LeadKeepingSettings
 
 
 class SugarLimits(YamlModel):
@@ -18,7 +19,7 @@ class SugarLimits(YamlModel):
     seconds: Annotated[float, Field(gt=0, description="Length of the window that `calls` speaks of, in seconds.", examples=[1])] = 1
 
 
-class SugarSettings(CrmSettings):
+class SugarSettings(LeadKeepingSettings):
     """One site of SuiteCRM 7 or 8, or SugarCRM CE: its address, a user of it, and how gently to use it."""
 
     external_key: Annotated[ExternalKey, Field(examples=["qbench_id_c"])] = None

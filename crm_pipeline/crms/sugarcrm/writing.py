@@ -17,8 +17,9 @@ import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.sugarcrm import ACCOUNTS
+from crm_pipeline.crms.sugarcrm import ACCOUNTS, LEADS
 from crm_pipeline.crms.sugarcrm.contracts import SAVED
+from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, is_converted
 from crm_pipeline.crms.sugarcrm.emails import Emails, same_email
 from crm_pipeline.crms.sugarcrm.own_ids import AT_ONCE, own_ids
 from crm_pipeline.crms.sugarcrm.queries import EMAIL
@@ -65,11 +66,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The record that a row is written to. ``is_new``: it is made; ``created``: whether this load made it, null where that is not known."""
+    """The record that a row is written to. ``is_new``: it is made; ``created``: whether this load made it, null where that is not known.
+
+    ``is_closed``: it is a lead that people converted since it was made; nothing is written to it.
+    """
 
     crm_id: str
     is_new: bool
     created: bool | None
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +167,13 @@ class _Work:
         def entries(attempt: int) -> list[Any]:
             if attempt > 1:
                 targets[:] = self._looked(rows)
-            return [self.crm_object.name, [_entry(row, target) for row, target in zip(rows, targets, strict=True)]]
+            pairs = zip(rows, targets, strict=True)
+            return [self.crm_object.name, [_entry(row, target) for row, target in pairs if not target.is_closed]]
 
         answer = self.writer.transport.carry_out(
             "set_entries", entries, label=self.label, holds=SAVED, repeatable=not again, divisible=len(rows) > 1
         )
-        return {str(one) for one in answer["ids"]}
+        return {*map(str, answer["ids"]), *(target.crm_id for target in targets if target.is_closed)}
 
     def _unlooked(self, rows: Sequence[Row]) -> list[Target]:
         return [
@@ -181,10 +187,11 @@ class _Work:
         """The same where some of the records to make may be there."""
         targets = self._unlooked(rows)
         open_rows = {place: 0 for place, target in enumerate(targets) if target.is_new}
+        told = [ENTERED, *([CONVERTED_FIELD] if self.crm_object == LEADS else [])]
         while open_rows:
             ids = {place: own_ids(self.crm_object, rows[place].key, after=count) for place, count in open_rows.items()}
             there, failed = self.writer.reader.by_ids(
-                self.crm_object, [one for some in ids.values() for one in some], [ENTERED], include="live and deleted"
+                self.crm_object, [one for some in ids.values() for one in some], told, include="live and deleted"
             )
             open_rows = {place: count + AT_ONCE for place, count in open_rows.items()}
             for place, some in ids.items():
@@ -201,7 +208,7 @@ class _Work:
         entered = _moment(record.get(ENTERED))
         # The record's time has whole seconds, and is by SugarCRM's clock.
         was_there = entered is not None and entered + A_SECOND < self.began + self.writer.transport.clock.ahead
-        return Target(crm_id, is_new=False, created=False if was_there else None)
+        return Target(crm_id, is_new=False, created=False if was_there else None, is_closed=is_converted(record))
 
     def _account(self, written: Sequence[tuple[Row, Target]], named: set[str]) -> list[Result]:
         """What became of the rows of a call, by what lies there now."""

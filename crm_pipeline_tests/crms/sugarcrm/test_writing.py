@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.crms.sugarcrm import ACCOUNTS, CONTACTS
+from crm_pipeline.crms.sugarcrm import ACCOUNTS, CONTACTS, LEADS
 from crm_pipeline.crms.sugarcrm.own_ids import AT_ONCE
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
@@ -177,6 +177,17 @@ def test_update_sends_what_changed_and_nothing_else(site: SugarSite, crm: Crm) -
     written(crm, ACCOUNTS, Put(1, {"website": "https://lab.example"}, crm_id=there))
     record = site.record("Accounts", there)
     assert (record["name"], record["industry"], record["website"]) == ("Lab", "Education", "https://lab.example")
+
+
+def test_lead_that_was_converted_since_it_was_made_is_known_again_and_not_written_to(site: SugarSite, connect: Connect) -> None:
+    """The site would take it: where nothing is known of the lead any more, its id tells."""
+    made = written(connect(), LEADS, person(7, account_name="Lab"))[7]["crm_id"]
+    site.convert_lead(made)
+    again = written(connect(), LEADS, person(7, account_name="Lab", last_name="Other"), person(8, account_name="Lab"))
+    assert errors_of(again) == {7: None, 8: None}
+    assert (again[7]["crm_id"], again[7]["kept"]) == (made, {"last_name": "Lee"})
+    assert site.record("Leads", made)["last_name"] == "Lee"
+    assert len(site.records("Leads")) == 2
 
 
 # Calls
