@@ -96,4 +96,5 @@ def test_list_of_a_crm_does_not_say_who_is_inactive() -> None:
 
 def test_list_without_a_name_is_refused() -> None:
     said = refusal(flag={"field": "crm_status", "value": "x"}, only={"crm_list": {"hubspot": " "}})
-    assert "contacts.only.crm_list.hubspot: names no list" in said
+    assert "crm_list.hubspot" in said
+    assert "names no list; give its name or its id" in said
