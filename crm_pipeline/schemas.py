@@ -261,7 +261,7 @@ CONVERTED = FrameSchema(
     "converted",
     (
         Column("crm_id", "str", "id of the lead"),
-        Column("contact_crm_id", "str", "id of the contact that it became; null where it became none"),
+        Column("contact_crm_id", "str", "id of the contact that it became; null where it became none, or one that the CRM has forgotten"),
         Column("account_crm_id", "str", "id of the account that this contact belongs to; null without one"),
         Column("person", "bool", "that contact is an account at once (crms.abilities.PersonsCrm)"),
         Column("error_type", "str", "record error of a lead that the CRM fails to show; else null"),

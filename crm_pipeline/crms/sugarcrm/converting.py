@@ -15,7 +15,7 @@ CONVERTED_FIELD, CONTACT_FIELD = "converted", "contact_id"
 def converted(reader: Reader, crm_ids: Sequence[str]) -> list[dict[str, object]]:
     """Rows of schemas.CONVERTED for the converted ones of these leads.
 
-    A contact that is not there any more is told as it was, without an account.
+    Of a contact that is not there any more no id is told: SugarCRM takes it from the lead (seen on SuiteCRM 7.14.8).
     """
     leads, failed = reader.by_ids(LEADS, crm_ids, [CONVERTED_FIELD, CONTACT_FIELD])
     became = {crm_id: lead.get(CONTACT_FIELD) for crm_id, lead in leads.items() if is_converted(lead)}

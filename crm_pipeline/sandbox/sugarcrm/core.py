@@ -107,10 +107,12 @@ class SiteCore(SiteSettings):
         self.database.update(module.table, {"date_modified": self.stamp(at)}, key="id", value=record_id)
 
     def mark_deleted(self, module: Module, record_id: str, *, at: float | None = None, by: str | None = None) -> None:
-        """Delete softly: the row stays, its relations are deleted with it."""
+        """Delete softly: the row stays, its relations go with it; the lead that a contact was made of forgets it (seen on 7.14.8)."""
         stamps = {"deleted": 1, "date_modified": self.stamp(at)}
         by_whom = {"modified_user_id": by or self.user_id} if "modified_user_id" in module.fields else {}
         self.database.update(module.table, {**stamps, **by_whom}, key="id", value=record_id)
+        if module.name == "Contacts":
+            self.database.run("UPDATE leads SET contact_id = NULL WHERE contact_id = ?", record_id)
         for link in module.links.values():
             self.database.run(
                 f"UPDATE {link.table} SET deleted = 1, date_modified = ? WHERE {link.ours} = ? AND deleted = 0",  # noqa: S608 - our own tables

