@@ -20,8 +20,11 @@ CrmPipelineError                      anything of ours that stops something; its
 └── AlertNotSentError                 an alert reached not every channel; it is kept and sent again
 
 RecordError                           what is wrong with one record: named in its outcome, never raised across a step
-                                      (in `records`; each says its outcome and what to do)
+                                      (each says its outcome and what to do)
 """
 
-from crm_pipeline.errors.records import *  # noqa: F403 - named in one place
+from crm_pipeline.errors.eligibility import *  # noqa: F403 - named in one place
+from crm_pipeline.errors.loading import *  # noqa: F403
+from crm_pipeline.errors.record_error import *  # noqa: F403
+from crm_pipeline.errors.returning import *  # noqa: F403
 from crm_pipeline.errors.stopping import *  # noqa: F403

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm_pipeline.counting import counted
-from crm_pipeline.errors.records import record_errors
+from crm_pipeline.errors.record_error import record_errors
 
 
 class CrmPipelineError(Exception):

@@ -33,7 +33,7 @@ class RetrySettings(YamlModel):
 
     @property
     def backoff(self) -> Backoff:
-        """The same in the store's terms, with what errors have of their own (errors.records.Patience)."""
+        """The same in the store's terms, with what errors have of their own (errors.Patience)."""
         passing = {name: error for name, error in record_errors().items() if error.retryable}
         return Backoff(
             first_seconds=timedelta(minutes=self.first_after_minutes).total_seconds(),

@@ -9,7 +9,7 @@ from crm_pipeline.reference.errors import DOCUMENT, error_reference
 
 
 def test_the_error_reference_is_what_make_docs_would_write() -> None:
-    assert DOCUMENT.read_text(encoding="utf-8") == error_reference(), "errors/records.py changed: run `make docs`"
+    assert DOCUMENT.read_text(encoding="utf-8") == error_reference(), "crm_pipeline/errors changed: run `make docs`"
 
 
 @pytest.mark.parametrize("error", record_errors().values(), ids=record_errors())

@@ -1,0 +1,40 @@
+"""What an error of a record is: the outcome that it ends as, its words, and whether trying again can help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from crm_pipeline.model import Outcome, WaitsOn
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How what failed for a passing cause is tried again.
+
+    ``first_minutes``: to the first try, None: as ``retries:`` in the YAML says. ``gives_up``: after as many tries as it says; where
+    the cause says nothing about the record, or may last for weeks, never.
+    """
+
+    first_minutes: float | None = None
+    gives_up: bool = True
+
+
+class RecordError(Exception):
+    """What is wrong with one record. A class is a row of the error table: it is named in outcomes, not raised.
+
+    ``outcome`` is what the record ends as; ``retryable`` whether trying again unchanged can help, and ``patience`` how that is done;
+    ``waits_on`` what must change for it to be tried again; ``meaning`` and ``remedy`` are the words shown to the user.
+    """
+
+    outcome: ClassVar[Outcome] = Outcome.FAILED
+    retryable: ClassVar[bool] = False
+    patience: ClassVar[Patience] = Patience()
+    waits_on: ClassVar[WaitsOn] = WaitsOn.RECORD
+    meaning: ClassVar[str] = ""
+    remedy: ClassVar[str] = ""
+
+
+def record_errors() -> dict[str, type[RecordError]]:
+    """Every record error by its name, in the order of the table in docs/errors.md."""
+    return {error.__name__: error for error in RecordError.__subclasses__()}
