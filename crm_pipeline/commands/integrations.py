@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import tomllib
 import warnings
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster.components.core.component_tree import ComponentTreeException
@@ -18,6 +21,22 @@ from crm_pipeline.integration import IntegrationSpec
 
 DEFS_MODULE = "crm_pipeline.defs"
 """The module whose folder holds this package's integrations."""
+
+
+def own_module() -> str:
+    """The module of the project that the current folder is part of, by ``tool.dg`` of its pyproject.toml; else that of this package.
+
+    The project's folder, and its ``src``, become importable, as they are for Dagster: a project need not be installed.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        project = _project(folder / "pyproject.toml")
+        module = project.get("defs_module") or (f"{project['root_module']}.defs" if "root_module" in project else None)
+        if module is not None:
+            places = [str(folder), str(folder / "src")]
+            sys.path += [place for place in places if place not in sys.path]
+            return str(module)
+    return DEFS_MODULE
 
 
 def integrations(module: str = DEFS_MODULE) -> dict[str, IntegrationSpec]:
@@ -47,6 +66,18 @@ def chosen(module: str, name: str | None) -> list[IntegrationSpec]:
     if not found:
         raise ConfigurationError(f"there is no integration in {module}; add <name>/defs.yaml to its folder, or name another with -m")
     return [spec for spec in found.values() if name in {None, spec.name}]
+
+
+def _project(file: Path) -> dict[str, Any]:
+    """What a pyproject.toml says of a project of Dagster's; nothing where it is none. Raises ConfigurationError where it is no TOML."""
+    try:
+        written = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise ConfigurationError(
+            f"{file}: this is no TOML, so that the project's module is not known; repair it, or name the module with -m"
+        ) from None
+    project: dict[str, Any] = written.get("tool", {}).get("dg", {}).get("project", {})
+    return project
 
 
 def _components(tree: dg.ComponentTree) -> dict[str, CrmIntegration]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from crm_pipeline.commands.integrations import DEFS_MODULE
+from crm_pipeline.commands.integrations import own_module
 from crm_pipeline.commands.options import (
     connected,
     crm_names,
@@ -137,5 +137,5 @@ def _typed(crm: str, crm_id: str) -> str:
 def _what_next(order: LoadOrder, qbench_id: int, module: str) -> str:
     state = order.state
     command = f"crm-pipeline resync --integration {state.integration} --crm {state.crm} --record-type {state.record_type}"
-    elsewhere = "" if module == DEFS_MODULE else f" -m {module}"
+    elsewhere = "" if module == own_module() else f" -m {module}"
     return f"The next load that takes the record sends it; `{command} --force --ids {qbench_id}{elsewhere}` does so now."

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from crm_pipeline.commands.integrations import DEFS_MODULE, chosen
+from crm_pipeline.commands.integrations import chosen, own_module
 from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
@@ -51,8 +51,8 @@ def module_option(command: F) -> F:
     return click.option(
         "-m",
         "--module",
-        default=DEFS_MODULE,
-        show_default=True,
+        default=own_module,
+        show_default="that of the project in this folder",
         envvar="CRM_PIPELINE_DEFS_MODULE",
         help="Module whose folder holds the integrations; or set CRM_PIPELINE_DEFS_MODULE.",
     )(command)
