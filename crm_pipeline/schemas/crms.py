@@ -55,7 +55,11 @@ WRITE_RESULTS = FrameSchema(
         Column("error_ids", "str", "CRM ids the error names, joined by ', ', else null"),
         Column("value_refused", "bool", "the CRM refuses the values of the named fields, each for itself: without them the row may go"),
         Column("kept", "object", "dict of CRM field to value: what a written row holds where that is not what was sent; null without"),
-        Column("note", "str", "what of a written row was left as it is, with CRM ids; null when nothing was"),
+        Column(
+            "note",
+            "str",
+            "what of a written row was left as it is, or which records of other objects a refused one matches, with CRM ids; null for nothing",
+        ),
     ),
 )
 """What became of each row of a batch, exactly one result per row."""

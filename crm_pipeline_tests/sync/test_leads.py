@@ -24,6 +24,15 @@ PROSPECTS = {"lead": {"only": {"field": "status", "is": "PROSPECT"}}}
 BY_EMAIL = [{"email": {"salesforce": "Email"}}]
 MAPPED = {"map": LEAN_CONTACT_MAP, "sync_on": BY_EMAIL, "lead": {"map": LEAN_CONTACT_MAP, "sync_on": BY_EMAIL}}
 
+WITHOUT_MATCH = {**MAPPED, "sync_on": []}
+
+
+def with_person_rules(bench: Bench) -> None:
+    """An organization as it is from the start, which takes contacts and leads of one email for the same."""
+    bench.sandbox.org.duplicates_named_in_collections = True
+    for rule in STANDARD_PERSON_RULES:
+        bench.sandbox.org.add_duplicate_rule(rule)
+
 
 def leading(bench: Bench, contacts_as: object = "lead", **overrides: Any) -> IntegrationSpec:
     """The integration, whose contacts go as leads."""
@@ -49,6 +58,12 @@ def leads(bench: Bench, *fields: str) -> list[tuple[Any, ...]]:
 
 def links(bench: Bench) -> list[tuple[str, int, str, str]]:
     return bench.rows("SELECT record_type, qbench_id, crm_id, status FROM crm_pipeline.link WHERE record_type <> 'account' ORDER BY 1, 2")
+
+
+def reason(bench: Bench, record_type: RecordType) -> str | None:
+    """Why record 7 became what it became."""
+    [(told,)] = bench.rows(f"SELECT reason FROM crm_pipeline.outcome WHERE record_type = '{record_type}' AND qbench_id = 7")
+    return told
 
 
 def checked(bench: Bench, spec: IntegrationSpec) -> LinkCheck:
@@ -231,8 +246,7 @@ def test_conversion_into_a_contact_that_another_holds_is_a_conflict_that_names_b
     org.convert_lead(lead, contact_id=held)
     assert checked(salesforce, spec).reports[-1].counts["conflict"] == 1
     assert links(salesforce) == [("contact", 8, held, "live"), ("lead", 7, lead, "conflict")]
-    [(reason,)] = salesforce.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'lead' AND qbench_id = 7")
-    assert reason == f"{lead} was converted into {held}, which is linked to QBench id 8"
+    assert reason(salesforce, LEAD) == f"{lead} was converted into {held}, which is linked to QBench id 8"
     staged(salesforce, spec, contact(7, 200, of=1, status="PROSPECT", last_name="New"))
     loaded(salesforce, spec)
     assert salesforce.outcomes(LEAD)[7] == ("skipped", "LinkConflictException")
@@ -304,16 +318,24 @@ def test_preview_shows_leads_before_their_contacts_are_loaded(salesforce: Bench)
     assert salesforce.sandbox.org.records("Lead") == []
 
 
-def test_lead_that_a_duplicate_rule_takes_for_a_contact_is_refused_unless_the_yaml_allows_it(salesforce: Bench) -> None:
-    for rule in STANDARD_PERSON_RULES:
-        salesforce.sandbox.org.add_duplicate_rule(rule)
-    without_match = {**MAPPED, "sync_on": []}
-    spec = leading(salesforce, contacts=without_match)
-    salesforce.add(CONTACT, {"LastName": "Ruiz", "Email": "person7@labs.example.org"})
+def test_lead_that_a_duplicate_rule_takes_for_a_contact_is_refused_by_its_id_unless_the_yaml_allows_it(salesforce: Bench) -> None:
+    with_person_rules(salesforce)
+    spec = leading(salesforce, contacts=WITHOUT_MATCH)
+    there = salesforce.add(CONTACT, {"LastName": "Ruiz", "Email": "person7@labs.example.org"})
     made(salesforce, spec, contact(7, of=1))
     assert salesforce.outcomes(LEAD) == {7: ("skipped", "ExistingRecordException")}
-    loaded(salesforce, salesforce.spec(settings={"contacts_as": "lead", "allow_duplicates": "all"}, contacts=without_match))
+    assert reason(salesforce, LEAD) == f"code: DUPLICATES_DETECTED; matches Contact {there}"
+    loaded(salesforce, salesforce.spec(settings={"contacts_as": "lead", "allow_duplicates": "all"}, contacts=WITHOUT_MATCH))
     assert leads(salesforce, "Email") == [("person7@labs.example.org",)]
+
+
+def test_contact_that_a_duplicate_rule_takes_for_a_lead_is_refused_by_its_id(salesforce: Bench) -> None:
+    with_person_rules(salesforce)
+    spec = leading(salesforce, PROSPECTS, contacts=WITHOUT_MATCH)
+    there = salesforce.sandbox.org.add("Lead", {"LastName": "Ruiz", "Company": "Theirs", "Email": "person7@labs.example.org"})
+    made(salesforce, spec, contact(7, of=1))
+    assert salesforce.outcomes(CONTACT) == {7: ("skipped", "ExistingRecordException")}
+    assert reason(salesforce, CONTACT) == f"code: DUPLICATES_DETECTED; matches Lead {there}"
 
 
 @pytest.mark.parametrize("auto_assign", [None, False, {"leads": False}, {"contacts": False}])

@@ -7,7 +7,7 @@ Codes: "Status Codes" of the SOAP API guide and the table in the reference; a co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -168,12 +168,14 @@ class ExpiredSessionError(errors.AuthenticationError):
 class RowProblem:
     """Why Salesforce did not save a row: its code, the fields and record ids it names, and what stopped automation.
 
-    That is a lock (``locked``), or an approval or process that is under way (``held``).
+    ``ids``: of the row's own object; ``others``: of further ones, behind the object's name (``Lead 00Q…``). What stopped automation is
+    a lock (``locked``), or an approval or process that is under way (``held``).
     """
 
     code: str | None
     fields: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     locked: bool = False
     held: bool = False
 
@@ -194,13 +196,15 @@ def problem_of(error: errors.ServiceError) -> RowProblem | None:
 def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
     """The problem that a row's ``errors`` (or a refused request's body) speak of; the first entry's code decides.
 
-    ``sobject``: the object that was written; the records of others that a duplicate rule names are left out.
+    ``sobject``: the object that was written; null: unknown.
     """
     listed = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     if not listed:
         return RowProblem(None)
     messages = [str(entry.get("message") or "") for entry in listed]
     named = [name for entry in listed if isinstance(entry.get("fields"), list) for name in entry["fields"] if isinstance(name, str)]
+    matches = list(_matches(listed))
+    own = [record_id for of, record_id in matches if None in (sobject, of) or of == sobject]
     return RowProblem(
         code=_code(listed[0].get("statusCode") or listed[0].get("errorCode") or listed[0].get("error")),
         fields=_unique(
@@ -208,7 +212,8 @@ def read_problem(entries: Any, *, sobject: str | None = None) -> RowProblem:
             for name in [*named, *(match for text in messages for form in _FIELDS_IN_MESSAGE for match in form.findall(text))]
             if _FIELD_NAME.fullmatch(name)
         ),
-        ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *_matches(listed, sobject)]),
+        ids=_unique(long_id(found) for found in [*_ids_in_messages(messages), *own]),
+        others=_unique(f"{of} {long_id(record_id)}" for of, record_id in matches if record_id not in own),
         locked=any(_LOCKED.search(text) for text in messages),
         held=any(_HELD.search(text) for text in messages),
     )
@@ -317,19 +322,18 @@ def _ids_in_messages(messages: Iterable[str]) -> list[str]:
     return [found for text in messages for found in _ID_IN_MESSAGE.findall(text)] + [part for part in sharing if _RECORD_ID.fullmatch(part)]
 
 
-def _matches(entries: Iterable[Mapping[str, Any]], sobject: str | None) -> list[str]:
-    """Ids of the matching records that a duplicate rule names (``duplicateResult`` of DUPLICATES_DETECTED).
+def _matches(entries: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str | None, str]]:
+    """The object, null where none is said, and id of each record that a duplicate rule names (``duplicateResult`` of DUPLICATES_DETECTED).
 
     A rule may compare contacts with leads. Some answers of Salesforce spell the member ``duplicateResut``.
     """
-    return [
-        found
-        for entry in entries
-        for result in _mappings(_get(entry, "duplicateResult") or _get(entry, "duplicateResut"), "matchResults")
-        for match in _mappings(result, "matchRecords")
-        if isinstance(found := _get(record := _get(match, "record"), "Id"), str) and _RECORD_ID.fullmatch(found)
-        if sobject in (None, _get(_get(record, "attributes"), "type") or _get(result, "entityType") or sobject)
-    ]
+    for entry in entries:
+        for result in _mappings(_get(entry, "duplicateResult") or _get(entry, "duplicateResut"), "matchResults"):
+            for match in _mappings(result, "matchRecords"):
+                record = _get(match, "record")
+                of, found = _get(_get(record, "attributes"), "type") or _get(result, "entityType"), _get(record, "Id")
+                if isinstance(found, str) and _RECORD_ID.fullmatch(found):
+                    yield of if isinstance(of, str) and _FIELD_NAME.fullmatch(of) else None, found
 
 
 def _mappings(holder: Any, name: str) -> list[Mapping[str, Any]]:

@@ -47,6 +47,7 @@ class Answer:
             "error_code": self.problem.code,
             "error_fields": ", ".join(self.problem.fields) or None,
             "error_ids": ", ".join(self.problem.ids) or None,
+            "note": f"matches {', '.join(self.problem.others)}" if self.problem.others else None,
             "value_refused": self.problem.code in VALUE_CODES and PARENT_FIELD not in self.problem.fields,
         }
 

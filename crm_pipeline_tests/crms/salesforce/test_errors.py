@@ -133,10 +133,13 @@ def test_duplicate_rule_names_the_matching_records(member: str) -> None:
 @pytest.mark.parametrize(
     ("record", "result"), [({"attributes": {"type": "Lead"}}, {}), ({}, {"entityType": "Lead"})], ids=["by its type", "by its match"]
 )
-def test_record_of_another_object_that_a_duplicate_rule_names_is_left_out(record: dict[str, Any], result: dict[str, Any]) -> None:
+def test_record_of_another_object_that_a_duplicate_rule_names_is_told_with_its_object(
+    record: dict[str, Any], result: dict[str, Any]
+) -> None:
     lead, contact = {"Id": "00Q5g000001aaaaEAA", **record}, {"Id": "0035g000001aaaaAAA", "attributes": {"type": "Contact"}}
     found = {"matchResults": [{"matchRecords": [{"record": lead}, {"record": contact}], **result}]}
-    assert read_problem(row_error("DUPLICATES_DETECTED", duplicateResult=found), sobject="Contact").ids == ("0035g000001aaaaAAA",)
+    problem = read_problem(row_error("DUPLICATES_DETECTED", duplicateResult=found), sobject="Contact")
+    assert (problem.ids, problem.others) == (("0035g000001aaaaAAA",), ("Lead 00Q5g000001aaaaEAA",))
 
 
 def test_unknown_column_is_named_from_the_message() -> None:
