@@ -58,7 +58,7 @@ WRITE_RESULTS = FrameSchema(
         Column(
             "note",
             "str",
-            "what of a written row was left as it is, or which records of other objects a refused one matches, with CRM ids; null for nothing",
+            "what of a written row was left as it is, or which of other objects a refused one matches, with CRM ids; null for nothing",
         ),
     ),
 )

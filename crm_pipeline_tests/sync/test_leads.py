@@ -62,6 +62,7 @@ def links(bench: Bench) -> list[tuple[str, int, str, str]]:
 
 def reason(bench: Bench, record_type: RecordType) -> str | None:
     """Why record 7 became what it became."""
+    told: str | None
     [(told,)] = bench.rows(f"SELECT reason FROM crm_pipeline.outcome WHERE record_type = '{record_type}' AND qbench_id = 7")
     return told
 
