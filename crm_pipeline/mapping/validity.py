@@ -1,18 +1,17 @@
-"""Whether the CRM would take a value, and a mapping, by its own description of its fields."""
+"""Whether the CRM would take a value, by its own description of its fields."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.conversions import convert
 from crm_pipeline.mapping.lengths import crm_lengths, cut, may_exceed
-from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.mapping.values import over_uniques
 
@@ -76,24 +75,6 @@ def required_problems(values: pd.DataFrame, targets: Sequence[Target], crm_field
         for target in targets
         if target.crm_field in required
     )
-
-
-def mapping_problems(
-    targets: Sequence[Target], crm_fields: pd.DataFrame | None, *, spec: RecordSpec, crm: str, external_key: str | None
-) -> list[str]:
-    """Everything about a mapping that can never work in this CRM, in words that name field and remedy; empty when all is well.
-
-    ``targets``: what the ``spec`` maps there, whichever way it goes. Without ``crm_fields`` nothing is known and nothing is wrong.
-    """
-    if crm_fields is None:
-        return []
-    described = crm_fields.set_index("name")
-    place = f"{crm} {spec.record_type}"
-    problems = [problem for target in targets for problem in _target_problems(target, described, place)]
-    problems += _match_key_problems(spec, crm, described, place)
-    if external_key is not None:
-        problems += _key_problems(external_key, targets, described, place)
-    return problems
 
 
 def problem(where: pd.Series, crm_field: str, *, error: str, action: Action) -> pd.DataFrame:
@@ -176,54 +157,3 @@ def _without_split_groups(values: pd.DataFrame, targets: Sequence[Target], probl
             keep = ~values.index.isin(rows)
             blanked |= {target.crm_field: values[target.crm_field].where(keep, None) for target in members}
     return values.assign(**blanked)
-
-
-def _target_problems(target: Target, described: pd.DataFrame, place: str) -> Iterator[str]:
-    name = target.crm_field
-    if name not in described.index:
-        yield f"{name} (mapped from {target.source}) {_is_missing(name, described, place)}"
-        return
-    field = described.loc[name]
-    if field["type"] == "reference" and not target.constant:
-        yield f"{name} (mapped from {target.source}) refers to another record of {place}: only a constant id can be mapped to it"
-    way = target.direction
-    if way.goes_out and (not field["creatable"] or (target.editable and not field["updatable"])):
-        other = "let it come back only, with `direction: from_crm`," if way.comes_back else "take it out of the mapping"
-        yield f"{name} (mapped from {target.source}) cannot be written on {place}; {other} or give access to it"
-    if not way.goes_out and field["required"]:
-        yield f"{name} (mapped from {target.source}) is required on {place}, so that it must be sent: write `direction: both`"
-    if way.comes_back and field["type"] == "other":
-        yield f"{name} (mapped from {target.source}) of {place} shows no plain value that could come back: write `direction: to_crm`"
-    if target.clear and field["required"]:
-        yield f"{name} (mapped from {target.source}) is required on {place} and cannot be emptied: take out clear"
-
-
-def _match_key_problems(spec: RecordSpec, crm: str, described: pd.DataFrame, place: str) -> Iterator[str]:
-    # A CRM may answer for an unknown field as if it were blank everywhere: nothing would be found, and all be created again.
-    for match_key in spec.sync_on:
-        name = match_key.targets.get(crm)
-        if name is not None and name not in described.index:
-            yield f"{name} (match key for {match_key.source}) {_is_missing(name, described, place)}"
-
-
-def _key_problems(external_key: str, targets: Sequence[Target], described: pd.DataFrame, place: str) -> Iterator[str]:
-    if any(target.crm_field == external_key for target in targets):
-        yield f"{external_key} is the external key of {place}, which the sync itself writes: take it out of the mapping"
-    if external_key not in described.index:
-        yield f"the external key {external_key} {_is_missing(external_key, described, place)}"
-        return
-    field: Any = described.loc[external_key]
-    if not field["external_key"]:
-        why = "" if field["unique"] else ": it is not unique"
-        yield f"{external_key} on {place} cannot serve as an external key{why}"
-    elif field["type"] != "text":
-        # The keys are texts: a number would be taken from us, but not found by.
-        yield f"the external key {external_key} on {place} must be a text field"
-    if not (field["creatable"] and field["updatable"]):
-        yield f"the external key {external_key} on {place} cannot be written by the integration's user"
-
-
-def _is_missing(name: str, described: pd.DataFrame, place: str) -> str:
-    close = next((known for known in described.index if known.lower() == name.lower()), None)
-    hint = f"; its name is {close}" if close else ""
-    return f"does not exist on {place} or is not visible to the integration's user{hint}"

@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
 from crm_pipeline.mapping.digests import digests
+from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.mapping.targets import Target, targets
-from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_calls

@@ -18,8 +18,8 @@ from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.abilities import ChangesCrm
 from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.errors import ConfigurationError, MappingError
+from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.targets import Target
-from crm_pipeline.mapping.validity import mapping_problems
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_records import pend, stage_changed
 from crm_pipeline.store.database import Store
