@@ -87,6 +87,17 @@ def attributes(sandbox: Sandbox, *, external_keys: bool = True) -> dict[str, Any
     }
 
 
+def sugarcrm(sandbox: Sandbox) -> dict[str, Any]:
+    """What to add to ``crms`` for the sandbox's SugarCRM, without a field for the key."""
+    return {
+        "url": sandbox.sugarcrm_url,
+        "user": {"env": "SUGARCRM_USER_NAME"},
+        "password": {"env": "SUGARCRM_PASSWORD"},
+        "limits": {"calls": 1_000},
+        "waits": dict(SHORT_WAITS),
+    }
+
+
 def integration(sandbox: Sandbox, *, external_keys: bool = True, **overrides: Any) -> IntegrationSpec:
     """The integration ``acme`` between the sandbox's services; ``overrides`` replace whole keys of the YAML."""
     return IntegrationSpec.model_validate({"name": "acme", **attributes(sandbox, external_keys=external_keys), **overrides})

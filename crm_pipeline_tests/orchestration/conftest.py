@@ -22,6 +22,7 @@ from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.conftest import own_database
 
@@ -40,11 +41,11 @@ Verdicts = dict[tuple[str, str], dg.AssetCheckEvaluation]
 
 
 @contextmanager
-def running_sandbox(*, external_keys: bool = True) -> Iterator[Sandbox]:
-    """The three stand-ins, empty; HubSpot's search sees at once what was written."""
+def running_sandbox(*, external_keys: bool = True, site: SugarSite | None = None) -> Iterator[Sandbox]:
+    """The three stand-ins, empty, and that of SugarCRM where one is given; HubSpot's search sees at once what was written."""
     org = SalesforceOrg(external_keys=external_keys)
     portal = HubSpotPortal(external_keys=external_keys, index_lag_seconds=0.0)
-    with start_sandbox(org=org, portal=portal) as running:
+    with start_sandbox(org=org, portal=portal, site=site) as running:
         yield running
 
 

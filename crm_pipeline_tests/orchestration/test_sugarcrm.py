@@ -17,7 +17,7 @@ from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.sandbox.sandbox import Sandbox, start_sandbox
 from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline_tests.orchestration.conftest import World, failures, materialized, metadata_of, outcomes, own_world
-from crm_pipeline_tests.tenants import FEW_FIELDS, FIRST, IN_SECOND, SECOND, SHORT_WAITS, START, add_laboratories, attributes, both_ways
+from crm_pipeline_tests.tenants import FEW_FIELDS, FIRST, IN_SECOND, SECOND, START, add_laboratories, attributes, both_ways, sugarcrm
 
 PATH = "/service/v4_1/rest.php#set_entries"
 LOADS = ["sugarcrm/accounts", "sugarcrm/contacts"]
@@ -26,14 +26,7 @@ LOOK = {"sugarcrm/account_changes", "qbench/customers_from_sugarcrm"}
 
 def with_sugarcrm(sandbox: Sandbox) -> IntegrationSpec:
     """The integration ``acme`` from QBench to SugarCRM, whose customers' comments go both ways."""
-    settings = {
-        "url": sandbox.sugarcrm_url,
-        "user": {"env": "SUGARCRM_USER_NAME"},
-        "password": {"env": "SUGARCRM_PASSWORD"},
-        "external_key": "qbench_id_c",
-        "attempts": 1,
-        "waits": SHORT_WAITS,
-    }
+    settings = {**sugarcrm(sandbox), "external_key": "qbench_id_c", "attempts": 1}
     spec = IntegrationSpec.model_validate({"name": "acme", **attributes(sandbox), **FEW_FIELDS, "crms": {"sugarcrm": settings}})
     return both_ways(spec, accounts={"description": {"from": "comments", "direction": "both"}})
 

@@ -21,7 +21,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
 from crm_pipeline_tests.sync.returning.home import Home
-from crm_pipeline_tests.tenants import SHORT_WAITS, attributes, both_ways
+from crm_pipeline_tests.tenants import attributes, both_ways, sugarcrm
 
 
 class Sugar(Bench):
@@ -36,10 +36,8 @@ class Sugar(Bench):
         **overrides: Any,
     ) -> IntegrationSpec:
         """The integration, without a field for the key."""
-        credentials = {"user": {"env": "SUGARCRM_USER_NAME"}, "password": {"env": "SUGARCRM_PASSWORD"}}
-        gently = {"waits": SHORT_WAITS, "limits": {"calls": 1000}, "attempts": 1}
         keys = attributes(self.sandbox, external_keys=external_keys) | {
-            "crms": {"sugarcrm": {"url": self.sandbox.sugarcrm_url, **credentials, **gently, **settings}},
+            "crms": {"sugarcrm": {**sugarcrm(self.sandbox), "attempts": 1, **settings}},
             "accounts": {"map": LEAN_ACCOUNT_MAP, "sync_on": [{"name": {"sugarcrm": "name"}}]},
             "contacts": {"map": LEAN_CONTACT_MAP, "sync_on": [{"email": {"sugarcrm": "email1"}}]},
         }
