@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,8 @@ class Call:
 
     ``path`` comes without host and query, and with what a form calls there behind it (``/rest.php#login``); ``status`` is 0 where the
     connection was closed without an answer; ``seconds`` is the time from the request's head to the end of the answer; ``rows`` is the
-    number of entries of a batch body (``inputs``, ``records`` or a JSON array), else None.
+    number of entries of a batch body (``inputs``, ``records`` or a JSON array), else None. ``options``: the headers that say how to carry
+    the call out, by lower-case name; nothing that signs in is among them.
     """
 
     service: str
@@ -21,6 +23,7 @@ class Call:
     status: int
     seconds: float
     rows: int | None
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class Journal:

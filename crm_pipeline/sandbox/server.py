@@ -26,6 +26,8 @@ LOOK_SECONDS = 0.01
 """How often a held answer looks whether it may go."""
 LARGEST_COUNTED_BODY = 8_000_000
 BATCH_KEYS = ("inputs", "records")
+OPTION_HEADERS = (b"sforce-",)
+"""How the names of headers begin that change what a call does."""
 
 
 def reached_directly(environment: Mapping[str, str]) -> dict[str, str]:
@@ -185,8 +187,9 @@ class _Observed:
 
         def record() -> None:
             seconds = time.perf_counter() - began
-            rows = _rows(scope, b"".join(body))
-            self._journal.record(Call(self._service, scope["method"], _named(scope, b"".join(body)), status, seconds, rows))
+            content = b"".join(body)
+            path, rows = _named(scope, content), _rows(scope, content)
+            self._journal.record(Call(self._service, scope["method"], path, status, seconds, rows, _options(scope)))
 
         try:
             await self._app(scope, read, note)
@@ -195,6 +198,10 @@ class _Observed:
             await _close(scope, receive)
         except asyncio.CancelledError:
             return
+
+
+def _options(scope: Scope) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name.startswith(OPTION_HEADERS)}
 
 
 def _rows(scope: Scope, body: bytes) -> int | None:

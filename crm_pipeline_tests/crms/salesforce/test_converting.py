@@ -10,14 +10,13 @@ import pytest
 
 from crm_pipeline.crms.abilities import ConvertingCrm
 from crm_pipeline.crms.base import Crm, CrmObject
-from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, LEADS, SalesforceSettings
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, LEADS
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.testing.batches import Put, batch_of, results_by_id
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 RUIZ = {"LastName": "Ruiz", "Email": "ana@labs.example.org", "Company": "Laboratory"}
-SETTINGS: list[dict[str, Any]] = [{}, {"auto_assign": True}, {"auto_assign": {"leads": False}}]
 
 
 @pytest.fixture
@@ -110,11 +109,27 @@ def test_assignment_rules_run_with_creates_and_updates_of_the_objects_that_they_
             assert owners == {org.person_id if crm_object.name in ruled else org.user_id}
 
 
-def test_nothing_is_said_of_assignment_rules_that_the_yaml_does_not_name() -> None:
-    given = {"domain": "acme.my", "client_id": {"env": "A"}, "client_secret": {"env": "B"}}
-    assets = [each.asset for each in (ACCOUNTS, CONTACTS, LEADS)]
-    said = [[SalesforceSettings.model_validate({**given, **more}).assigns(asset) for asset in assets] for more in SETTINGS]
-    assert said == [[None, None, None], [True, True, True], [None, None, False]]
+@pytest.mark.parametrize(
+    ("auto_assign", "said"),
+    [
+        (None, {}),
+        (True, {"accounts": "TRUE", "contacts": "TRUE", "leads": "TRUE"}),
+        ({"leads": False, "accounts": True}, {"accounts": "TRUE", "leads": "FALSE"}),
+    ],
+)
+def test_header_of_assignment_rules_goes_with_writes_of_the_objects_that_the_yaml_names_and_nothing_else(
+    sandbox: Sandbox, auto_assign: object, said: dict[str, str]
+) -> None:
+    open_bench(sandbox)
+    with closing(connect_salesforce(sandbox, auto_assign=auto_assign)) as crm:
+        for crm_object, values in ((ACCOUNTS, {"Name": "Laboratory"}), (CONTACTS, {"LastName": "Ruiz"}), (LEADS, RUIZ)):
+            there = sandbox.org.add(crm_object.name, values)
+            sandbox.journal.clear()
+            crm.write(crm_object, batch_of(Put(1, values, key="1"), Put(2, values), Put(3, values, crm_id=there)))
+            crm.find(crm_object, KEY, ["1"])
+            calls = {call.options.get("sforce-auto-assign") for call in sandbox.journal.calls() if call.rows}
+            assert calls == {said.get(crm_object.asset)}
+            assert all(call.options == {} for call in sandbox.journal.calls() if not call.rows)
 
 
 @pytest.mark.parametrize("crm_object", [ACCOUNTS, CONTACTS, LEADS], ids=lambda each: each.asset)
