@@ -10,6 +10,7 @@ class DeletedInQBenchException(RecordError):
     """A record that was deleted in QBench."""
 
     outcome = Outcome.SKIPPED
+    wanted = True
     meaning = "The record was deleted in QBench; what it became in the CRM stays there and is not changed any more."
     remedy = "Nothing; delete it by hand in the CRM where it should go there too."
 
@@ -69,6 +70,7 @@ class CustomerNotSyncedException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.CUSTOMER
+    wanted = True
     meaning = "The contact's customer is not in this CRM and will not be without a change."
     remedy = "See the customer's own outcome; the contact follows once the customer is synced."
 
@@ -88,6 +90,7 @@ class CustomerNotYetSyncedException(RecordError):
 
     outcome = Outcome.DEFERRED
     waits_on = WaitsOn.CUSTOMER
+    wanted = True
     meaning = "The contact's customer is not in this CRM yet."
     remedy = "Nothing: the contact follows once the customer is synced."
 
@@ -97,6 +100,7 @@ class SyncsAsLeadException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.LINK
+    wanted = True
     meaning = "The contact goes to this CRM as a lead, as `contacts_as` asks; what became of it stands at the leads."
     remedy = "Nothing: it goes on as a contact once people convert the lead."
 
@@ -106,6 +110,7 @@ class SyncsAsContactException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.LINK
+    wanted = True
     meaning = (
         "The contact is no lead in this CRM: it is a contact there already, or does not meet the rule of `contacts_as`, or is kept back "
         "as a contact. The outcome names the CRM's contact, or what keeps it back."
@@ -136,6 +141,7 @@ class FilteredOutException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.CONFIGURATION
+    wanted = True
     meaning = "The record does not meet the integration's `only` rules."
     remedy = "Nothing, if that is intended; else change the record or the rules."
 
@@ -144,6 +150,7 @@ class InactiveCustomerException(RecordError):
     """A customer that is not active, where the integration syncs active ones only."""
 
     outcome = Outcome.SKIPPED
+    wanted = True
     meaning = "The customer is not active in QBench and the integration syncs active customers only."
     remedy = "Nothing, if that is intended; else set the customer's status to ACTIVE in QBench."
 
@@ -152,6 +159,7 @@ class InactiveContactException(RecordError):
     """A contact that is not active, where the integration deletes such contacts."""
 
     outcome = Outcome.SKIPPED
+    wanted = True
     meaning = "The contact is inactive by the rule `inactive`. While its customer is active, its CRM record goes to the bin."
     remedy = "Nothing, if that is intended; else change the contact or the rule: it then syncs as if it never had."
 

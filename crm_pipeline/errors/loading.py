@@ -207,6 +207,7 @@ class NotInListException(RecordError):
     retryable = True
     patience = Patience(first_minutes=60, gives_up=False)
     waits_on = WaitsOn.TIME
+    wanted = True
     meaning = (
         "The record is in the CRM, but not in the list that the outcome names: nothing flows between the two where `crm_list` names it, "
         "nothing comes back where `only_in_list` does. It stays as it is."

@@ -24,13 +24,15 @@ class RecordError(Exception):
     """What is wrong with one record. A class is a row of the error table: it is named in outcomes, not raised.
 
     ``outcome`` is what the record ends as; ``retryable`` whether trying again unchanged can help, and ``patience`` how that is done;
-    ``waits_on`` what must change for it to be tried again; ``meaning`` and ``remedy`` are the words shown to the user.
+    ``waits_on`` what must change for it to be tried again; ``wanted`` whether the record is left out on purpose, or is counted with its
+    customer or as another record; ``meaning`` and ``remedy`` are the words shown to the user.
     """
 
     outcome: ClassVar[Outcome] = Outcome.FAILED
     retryable: ClassVar[bool] = False
     patience: ClassVar[Patience] = Patience()
     waits_on: ClassVar[WaitsOn] = WaitsOn.RECORD
+    wanted: ClassVar[bool] = False
     meaning: ClassVar[str] = ""
     remedy: ClassVar[str] = ""
 
@@ -38,3 +40,8 @@ class RecordError(Exception):
 def record_errors() -> dict[str, type[RecordError]]:
     """Every record error by its name, in the order of the table in docs/errors.md."""
     return {error.__name__: error for error in RecordError.__subclasses__()}
+
+
+def wanted_errors() -> frozenset[str]:
+    """The names of those that leave a record out on purpose: nothing is wrong with it."""
+    return frozenset(name for name, error in record_errors().items() if error.wanted)

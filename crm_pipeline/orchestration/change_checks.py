@@ -9,8 +9,8 @@ from datetime import timedelta
 import dagster as dg
 
 from crm_pipeline.counting import counted
-from crm_pipeline.errors import PingPongException
-from crm_pipeline.orchestration.checks import NOTHING_WRONG, tried_again, wrong_with
+from crm_pipeline.errors import PingPongException, wanted_errors
+from crm_pipeline.orchestration.checks import tried_again, wrong_with
 from crm_pipeline.store.ledger import OpenRecords
 from crm_pipeline.sync.returning.reading import ObjectRead
 from crm_pipeline.sync.returning.report import ReturnReport
@@ -67,7 +67,7 @@ def changes_complete(
 
 def no_failed_changes(errors: Mapping[str, int]) -> dg.AssetCheckResult:
     """WARN where changes are wrong; ``errors``: latest outcomes by error type. What is left out on purpose is told beside the count."""
-    wanted = {error.__name__ for error in NOTHING_WRONG}
+    wanted = wanted_errors()
     wrong = {name: count for name, count in errors.items() if name not in wanted}
     left_out = ", ".join(f"{count} {name}" for name, count in errors.items() if name in wanted)
     return _warning(

@@ -8,35 +8,11 @@ import dagster as dg
 import pandas as pd
 
 from crm_pipeline.counting import counted
-from crm_pipeline.errors import (
-    CustomerNotSyncedException,
-    CustomerNotYetSyncedException,
-    DeletedInQBenchException,
-    FilteredOutException,
-    InactiveContactException,
-    InactiveCustomerException,
-    NotInListException,
-    RecordError,
-    SyncsAsContactException,
-    SyncsAsLeadException,
-)
+from crm_pipeline.errors import wanted_errors
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.store.ledger import LinkFault, OpenRecords
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.unknown_fields import told
-
-NOTHING_WRONG: tuple[type[RecordError], ...] = (
-    FilteredOutException,
-    InactiveCustomerException,
-    InactiveContactException,
-    DeletedInQBenchException,
-    CustomerNotSyncedException,
-    CustomerNotYetSyncedException,
-    NotInListException,
-    SyncsAsLeadException,
-    SyncsAsContactException,
-)
-"""Reasons to leave a record out that are wanted so, or that are counted with its customer, or as another record."""
 
 _DESCRIPTIONS = {
     "no_failed_records": "No record of this CRM is refused or skipped for something that is wrong with it, as its latest outcome says.",
@@ -73,7 +49,7 @@ def no_failed_records(errors: Mapping[str, int]) -> dg.AssetCheckResult:
 
     What is left out on purpose, or for its customer's sake, is told beside the count and its parts, which add up.
     """
-    wanted = {error.__name__ for error in NOTHING_WRONG}
+    wanted = wanted_errors()
     wrong = {name: count for name, count in errors.items() if name not in wanted}
     left_out = ", ".join(f"{count} {name}" for name, count in errors.items() if name in wanted)
     return dg.AssetCheckResult(
@@ -104,7 +80,7 @@ def no_open_records(found: OpenRecords) -> dg.AssetCheckResult:
         said = tried_again(found, "record")
     return dg.AssetCheckResult(
         check_name="no_open_records",
-        passed=found.errors.keys() <= {error.__name__ for error in NOTHING_WRONG},
+        passed=found.errors.keys() <= wanted_errors(),
         severity=dg.AssetCheckSeverity.WARN,
         description=said,
         metadata={"records": found.records, "most_attempts": found.most_attempts, **found.errors},

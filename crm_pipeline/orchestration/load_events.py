@@ -25,6 +25,7 @@ from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import open_rows
 from crm_pipeline.store.staging import Window
+from crm_pipeline.store.standing import settled_errors, standings
 from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.selection import Due, Selection
@@ -126,13 +127,13 @@ class LoadEvents:
 
     def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:
         with STORE.transaction() as connection:
-            errors = ledger.errors_by_type(connection, self._state)
+            standing = standings(connection, self._spec.name, direction="to_crm", crm=self._kind.name, record_type=self._record.record_type)
             to_be_tried = ledger.open_records(connection, self._state)
             overlap = self._spec.qbench.overlap_seconds
             still_open = open_rows(connection, self._state, overlap_seconds=overlap)
             faults = ledger.link_faults(connection, self._state)
         return [
-            checks.no_failed_records(errors),
+            checks.no_failed_records(settled_errors(standing)),
             checks.no_open_records(to_be_tried),
             checks.counts_add_up(self._load.report, finished=finished, open_rows=self._counted(still_open, finished=finished)),
             checks.links_consistent(faults),

@@ -18,9 +18,10 @@ from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, Spent, column_li
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, ROWS_TAG
 from crm_pipeline.orchestration.windows import window
-from crm_pipeline.store.change_outcomes import change_errors_by_type, open_change_hours, open_changes
+from crm_pipeline.store.change_outcomes import open_change_hours, open_changes
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.staging import Window
+from crm_pipeline.store.standing import settled_errors, standings
 from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.selection import Open, Selection
@@ -110,10 +111,12 @@ class ReturnEvents:
 
     def _checks(self, report: ReturnReport) -> list[dg.AssetCheckResult]:
         with STORE.transaction() as connection:
-            errors = change_errors_by_type(connection, self._state)
+            standing = standings(
+                connection, self._spec.name, direction="from_crm", crm=self._kind.name, record_type=self._record.record_type
+            )
             to_be_tried = open_changes(connection, self._state)
         return [
-            checks.no_failed_changes(errors),
+            checks.no_failed_changes(settled_errors(standing)),
             checks.no_open_changes(to_be_tried),
             checks.few_records_changed(report),
             checks.conflicts(report),

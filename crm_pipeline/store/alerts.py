@@ -41,7 +41,9 @@ SELECT '{BACK_FROM}' || crm, outcome, attempts, retryable FROM crm_pipeline.chan
 """
 
 _RECORD_COUNTS = f"""
-SELECT way, count(*) FILTER (WHERE outcome = 'failed') AS failed, count(*) AS total FROM ({_BOTH_WAYS}) AS latest GROUP BY way
+SELECT CASE direction WHEN 'to_crm' THEN crm ELSE '{BACK_FROM}' || crm END AS way,
+  CAST(coalesce(sum(records) FILTER (WHERE outcome = 'failed'), 0) AS bigint) AS failed, CAST(sum(records) AS bigint) AS total
+FROM crm_pipeline.standing WHERE integration = :integration GROUP BY way HAVING sum(records) > 0
 """
 
 _STUCK = f"""

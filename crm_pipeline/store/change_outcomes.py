@@ -114,11 +114,6 @@ SELECT crm_id, often.sent, told.reason FROM often JOIN crm_pipeline.change_histo
 WHERE {_KEY} AND told.at > now() - make_interval(hours => :hours) AND told.reason IS NOT NULL
 """
 
-_BY_TYPE = f"""
-SELECT error_type, count(*) AS records FROM crm_pipeline.change_outcome
-WHERE {_KEY} AND error_type IS NOT NULL AND NOT retryable GROUP BY error_type ORDER BY records DESC, error_type
-"""
-
 _OPEN = f"""
 SELECT error_type, count(*) AS records, max(attempts) AS most_attempts, min(next_attempt_at) AS next_attempt_at
 FROM crm_pipeline.change_outcome WHERE {_KEY} AND next_attempt_at IS NOT NULL
@@ -206,11 +201,6 @@ def crm_ids_with_error(connection: Connection, state: CrmState, error_type: str)
     """The CRM records whose latest outcome names this error, in the order of their ids."""
     statement = f"SELECT crm_id FROM crm_pipeline.change_outcome WHERE {_KEY} AND error_type = :error_type ORDER BY crm_id"
     return list(connection.execute(text(statement), {**asdict(state), "error_type": error_type}).scalars())
-
-
-def change_errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
-    """The changes whose latest outcome names an error and is not tried again by itself, counted by it, most frequent first."""
-    return {row.error_type: row.records for row in connection.execute(text(_BY_TYPE), asdict(state))}
 
 
 def open_changes(connection: Connection, state: CrmState) -> OpenRecords:

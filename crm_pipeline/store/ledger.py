@@ -30,11 +30,6 @@ class OpenRecords:
 
 _OURS = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
-_ERRORS = f"""
-SELECT error_type, count(*) AS records FROM crm_pipeline.outcome WHERE {_OURS} AND error_type IS NOT NULL AND NOT retryable
-GROUP BY error_type ORDER BY records DESC, error_type
-"""
-
 _OPEN_RECORDS = f"""
 SELECT error_type, count(*) AS records, max(attempts) AS most_attempts, min(next_attempt_at) AS next_attempt_at
 FROM crm_pipeline.outcome WHERE {_OURS} AND next_attempt_at IS NOT NULL
@@ -61,11 +56,6 @@ FROM crm_pipeline.outcome_history
 WHERE {_OURS} AND at >= date_trunc('hour', now(), 'UTC') - make_interval(hours => :hours - 1)
 GROUP BY 1, 2 ORDER BY 1, 2
 """
-
-
-def errors_by_type(connection: Connection, state: CrmState) -> dict[str, int]:
-    """The records whose latest outcome names an error and is not tried again by itself, counted by it, most frequent first."""
-    return {row.error_type: row.records for row in connection.execute(text(_ERRORS), asdict(state))}
 
 
 def ids_with_error(connection: Connection, state: CrmState, error_type: str) -> list[int]:

@@ -10,7 +10,6 @@ import pandas as pd
 
 from crm_pipeline.schemas import CHANGE_OUTCOMES
 from crm_pipeline.store.change_outcomes import (
-    change_errors_by_type,
     change_outcomes,
     due_crm_ids,
     open_change_hours,
@@ -91,20 +90,10 @@ def test_a_service_that_is_down_uses_up_no_try_for_good(store: Store) -> None:
     assert [report(store, outcome("001A", "failed", **down), backoff=AT_ONCE) for _ in range(5)] == [[]] * 5
 
 
-def test_errors_are_counted_by_type(store: Store) -> None:
-    report(store, outcome("001A", "failed", error_type="B"))
-    report(store, outcome("001B", "skipped", error_type="A"))
-    report(store, outcome("001C", "failed", error_type="B"))
-    report(store, outcome("001D", "updated"))
-    with store.transaction() as connection:
-        assert change_errors_by_type(connection, ACCOUNTS) == {"A": 1, "B": 2}
-
-
 def test_errors_that_pass_are_counted_apart_with_the_next_try(store: Store) -> None:
     report(store, outcome("001A", "failed", error_type="B", retryable=True))
     report(store, outcome("001B", "failed", error_type="A"))
     with store.transaction() as connection:
-        assert change_errors_by_type(connection, ACCOUNTS) == {"A": 1}
         found = open_changes(connection, ACCOUNTS)
     assert (dict(found.errors), found.most_attempts, found.next_attempt_at is not None) == ({"B": 1}, 1, True)
 

@@ -91,14 +91,6 @@ def test_create_that_stays_undecided_for_a_day_is_a_fault(sound: Store) -> None:
     assert faults(sound) == {"intents_older_than_a_day": 1}
 
 
-def test_errors_are_counted_over_the_latest_outcomes_of_one_crm(store: Store) -> None:
-    decide(store, (1, 10, "failed", "RecordLockedException", True), (2, 10, "skipped", "InvalidEmailException", False))
-    decide(store, (1, 11, "updated", None, False), (3, 10, "skipped", "InvalidEmailException", False))
-    decide(store, (4, 10, "skipped", "InvalidEmailException", False), state=CrmState("acme", "hubspot", RecordType.ACCOUNT))
-    with store.transaction() as connection:
-        assert ledger.errors_by_type(connection, STATE) == {"InvalidEmailException": 2}
-
-
 def test_recent_outcomes_are_counted_by_hour_and_older_ones_left_out(store: Store) -> None:
     decide(store, (1, 10, "created", None, False), (2, 10, "created", None, False), (3, 10, "failed", "RecordLockedException", True))
     with store.transaction() as connection:

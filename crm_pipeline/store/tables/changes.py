@@ -77,6 +77,15 @@ change_outcome = Table(
         "next_attempt_at",
         postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
+    Index(
+        "ix_change_outcome_error_type",
+        "integration",
+        "crm",
+        "record_type",
+        "error_type",
+        "crm_id",
+        postgresql_where=text("error_type IS NOT NULL"),
+    ),
     comment="What became of the latest change of each CRM record on its way into QBench",
 )
 

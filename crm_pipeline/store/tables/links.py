@@ -98,6 +98,15 @@ outcome = Table(
     ),
     Index("ix_outcome_next_attempt_at", "integration", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
     Index("ix_outcome_attempts", "integration", "crm", postgresql_where=text("attempts > 0")),
+    Index(
+        "ix_outcome_error_type",
+        "integration",
+        "crm",
+        "record_type",
+        "error_type",
+        "qbench_id",
+        postgresql_where=text("error_type IS NOT NULL"),
+    ),
     comment="The latest outcome per record and CRM",
 )
 
