@@ -113,8 +113,9 @@ class SyncsAsContactException(RecordError):
     wanted = True
     meaning = (
         "The contact is no lead in this CRM: it is a contact there already, or does not meet the rule of `contacts_as`, or is kept back "
-        "as a contact. The outcome names the CRM's contact, or what keeps it back."
+        "as a contact."
     )
+    names = "the CRM's contact, or what keeps it back"
     remedy = "Look at the contact's own outcome; it becomes a lead by itself where nothing else stands in its way."
 
 
@@ -132,7 +133,8 @@ class MissingFieldForContactException(RecordError):
     """A contact or lead that lacks a field needed to create it."""
 
     outcome = Outcome.SKIPPED
-    meaning = "A field that creating a contact or lead needs is empty in QBench; the outcome names it."
+    meaning = "A field that creating a contact or lead needs is empty in QBench."
+    names = "it"
     remedy = "Fill the named field in QBench."
 
 
@@ -167,5 +169,6 @@ class InactiveContactException(RecordError):
 class UnreadableRecordException(RecordError):
     """A record whose date or shape cannot be read."""
 
-    meaning = "QBench's record has a date or shape that cannot be read; the outcome names the field."
+    meaning = "QBench's record has a date or shape that cannot be read."
+    names = "the field"
     remedy = "Correct the named field in QBench."

@@ -11,7 +11,8 @@ class AmbiguousMatchException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.LINK
-    meaning = "More than one record could be meant; the outcome names them."
+    meaning = "More than one record could be meant."
+    names = "them"
     remedy = "Merge them in the CRM, sharpen sync_on, or link by hand."
 
 
@@ -20,7 +21,8 @@ class LinkConflictException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.LINK
-    meaning = "The CRM record that matches, or that the linked one was merged into, belongs to another QBench record; the outcome names it."
+    meaning = "The CRM record that matches, or that the linked one was merged into, belongs to another QBench record."
+    names = "it"
     remedy = "Merge or correct the QBench records, or move the link by hand."
 
 
@@ -29,7 +31,8 @@ class OtherAccountException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.LINK
-    meaning = "The CRM contact that matches belongs to another account, and on_other_account is refuse; the outcome names both."
+    meaning = "The CRM contact that matches belongs to another account, and on_other_account is refuse."
+    names = "both"
     remedy = "Correct the contact's account in the CRM or its customer in QBench, or set on_other_account to keep or move."
 
 
@@ -38,7 +41,8 @@ class ExistingRecordException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.LINK
-    meaning = "The CRM already holds this record and no match key links it; the outcome names its id."
+    meaning = "The CRM already holds this record and no match key links it."
+    names = "its id"
     remedy = "Add a match key to sync_on, or link the two by hand; it also follows once a load links or writes that record."
 
 
@@ -49,9 +53,10 @@ class DuplicateEmailException(RecordError):
     patience = Patience(first_minutes=60, gives_up=False)
     waits_on = WaitsOn.EMAIL
     meaning = (
-        "Another QBench contact has the same email address and is the one that syncs; the outcome names it. On the way back also: several "
-        "new records of the CRM have it, and none of them is made."
+        "Another QBench contact has the same email address and is the one that syncs. On the way back also: several new records of the CRM "
+        "have it, and none of them is made."
     )
+    names = "it"
     remedy = (
         "Merge the contacts in QBench, or in the CRM, or give one of them another address; the contact follows once the address is free."
     )
@@ -62,7 +67,8 @@ class EmailTakenException(RecordError):
 
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.EMAIL
-    meaning = "Another CRM contact owns this email address; the outcome names its id. Nothing was written."
+    meaning = "Another CRM contact owns this email address. Nothing was written."
+    names = "its id"
     remedy = (
         "Correct or merge that contact in the CRM (where two contacts swapped addresses, free one of them there), then send the record "
         "again with `crm-pipeline resync --force`. It follows by itself once a load links or writes that contact."
@@ -80,7 +86,8 @@ class EmailBlockedException(RecordError):
 class DuplicateRecordException(RecordError):
     """A duplicate rule or unique field of the CRM refuses an update."""
 
-    meaning = "A duplicate rule or unique field of the CRM refuses the value; the outcome names fields and ids."
+    meaning = "A duplicate rule or unique field of the CRM refuses the value."
+    names = "fields and ids"
     remedy = "Resolve the duplicates in the CRM, or allow them with allow_duplicates."
 
 
@@ -96,28 +103,32 @@ class DeletedInCrmException(RecordError):
 class ValueTooLongException(RecordError):
     """A value is longer than the CRM's field."""
 
-    meaning = "A value is longer than the CRM field holds; the outcome names the field."
+    meaning = "A value is longer than the CRM field holds."
+    names = "the field"
     remedy = "Shorten it in QBench, or set on_invalid for the field."
 
 
 class InvalidOptionException(RecordError):
     """A value is none of the CRM field's options."""
 
-    meaning = "A value is not among the options of the CRM field; the outcome names the field."
+    meaning = "A value is not among the options of the CRM field."
+    names = "the field"
     remedy = "Add the option in the CRM, or translate the value in the mapping."
 
 
 class InvalidValueException(RecordError):
     """A value that the CRM refuses for its form or by a validation rule."""
 
-    meaning = "The CRM refuses a value for its form or by a validation rule; the outcome names the fields."
+    meaning = "The CRM refuses a value for its form or by a validation rule."
+    names = "the fields"
     remedy = "Correct the named fields in QBench, or the mapping."
 
 
 class RequiredFieldException(RecordError):
     """The CRM requires a field that is not sent."""
 
-    meaning = "The CRM requires a field that the record lacks; the outcome names it."
+    meaning = "The CRM requires a field that the record lacks."
+    names = "it"
     remedy = "Map the field, or fill it in QBench."
 
 
@@ -132,7 +143,8 @@ class ParentNotFoundException(RecordError):
 class RecordRefusedException(RecordError):
     """The CRM refuses the record with a code of its own."""
 
-    meaning = "The CRM refuses the record; the outcome names the CRM's error code."
+    meaning = "The CRM refuses the record."
+    names = "the CRM's error code"
     remedy = "Look the code up in the CRM's documentation; correct the record or the CRM's automation."
 
 
@@ -140,7 +152,8 @@ class MappingRefusedException(RecordError):
     """The CRM does not know a field, or does not let us write it."""
 
     waits_on = WaitsOn.CONFIGURATION
-    meaning = "The CRM does not know a mapped field, or the integration user may not write it; the outcome names it."
+    meaning = "The CRM does not know a mapped field, or the integration user may not write it."
+    names = "it"
     remedy = "Correct the mapping, or give the user access to the field."
 
 
@@ -155,7 +168,8 @@ class NoAccessToObjectException(RecordError):
 class NoAccessToRecordException(RecordError):
     """The integration user may not write this record, or use one that it refers to."""
 
-    meaning = "The CRM does not let the integration user write this record, or use a record that it refers to; the outcome names the field."
+    meaning = "The CRM does not let the integration user write this record, or use a record that it refers to."
+    names = "the field"
     remedy = (
         "Share that record with the integration user in the CRM, or give the user rights on all records of the object (where none can be "
         "created, on the object itself); then send the record again with `crm-pipeline resync --force`."
@@ -196,7 +210,8 @@ class CrmFailsOnRecordException(RecordError):
 
     retryable = True
     waits_on = WaitsOn.TIME
-    meaning = "The CRM fails with an error of its own whenever it is sent this record, alone or with others; the outcome names the code."
+    meaning = "The CRM fails with an error of its own whenever it is sent this record, alone or with others."
+    names = "the code"
     remedy = "Nothing at first: it is tried again. If it stays, look for automation (trigger, flow, workflow) that fails on it in the CRM."
 
 
@@ -209,9 +224,10 @@ class NotInListException(RecordError):
     waits_on = WaitsOn.TIME
     wanted = True
     meaning = (
-        "The record is in the CRM, but not in the list that the outcome names: nothing flows between the two where `crm_list` names it, "
-        "nothing comes back where `only_in_list` does. It stays as it is."
+        "The record is in the CRM, but not in the list that the integration syncs or takes changes from. Nothing flows between the two "
+        "where `crm_list` names it, nothing comes back where `only_in_list` does. It stays as it is."
     )
+    names = "it"
     remedy = "None if that is as it should be. Else put it into the list in the CRM; it is looked for there every few hours."
 
 

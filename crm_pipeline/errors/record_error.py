@@ -25,7 +25,8 @@ class RecordError(Exception):
 
     ``outcome`` is what the record ends as; ``retryable`` whether trying again unchanged can help, and ``patience`` how that is done;
     ``waits_on`` what must change for it to be tried again; ``wanted`` whether the record is left out on purpose, or is counted with its
-    customer or as another record; ``meaning`` and ``remedy`` are the words shown to the user.
+    customer or as another record; ``meaning`` and ``remedy`` are the words shown to the user. The first sentence of ``meaning`` says it all
+    to who has the record before him; ``names`` is what the outcome's reason names beside, empty where that is nothing.
     """
 
     outcome: ClassVar[Outcome] = Outcome.FAILED
@@ -34,6 +35,7 @@ class RecordError(Exception):
     waits_on: ClassVar[WaitsOn] = WaitsOn.RECORD
     wanted: ClassVar[bool] = False
     meaning: ClassVar[str] = ""
+    names: ClassVar[str] = ""
     remedy: ClassVar[str] = ""
 
 

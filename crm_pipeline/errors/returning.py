@@ -9,14 +9,16 @@ from crm_pipeline.model import WaitsOn
 class RefusedByQBenchException(RecordError):
     """QBench refuses what is to be written of the record."""
 
-    meaning = "QBench refuses the values that come from the CRM; the outcome names the fields, where QBench does, and its error code."
+    meaning = "QBench refuses the values that come from the CRM."
+    names = "the fields, where QBench does, and its error code"
     remedy = "Correct the named fields in the CRM; the record follows once it changes there."
 
 
 class NotTakenByQBenchException(RecordError):
     """QBench answered a write with success and did not keep what was sent."""
 
-    meaning = "QBench took the write, but shows other values than were sent in the fields that the outcome names: it drops fields it lacks."
+    meaning = "QBench took the write, but shows other values than were sent: it drops fields it lacks."
+    names = "the fields"
     remedy = "Correct the name of the field in the mapping, or add it in QBench; where QBench shortens values, shorten them in the CRM."
 
 
@@ -33,10 +35,11 @@ class NotFitForQBenchException(RecordError):
     """What the CRM shows cannot stand in QBench, or would not come back from there the same."""
 
     meaning = (
-        "A value that was changed in the CRM does not go into QBench; the outcome names the field and why: too_long, never_blank (QBench "
+        "A value that was changed in the CRM does not go into QBench. Why may be too_long, never_blank (QBench "
         "keeps it filled), several_phones (it is not clear which one is the record's), would_not_come_back (QBench would want another "
         "value in the CRM). Both sides stay as they are."
     )
+    names = "the field and why"
     remedy = "Correct the value in the CRM, or give it the value that it should have in QBench."
 
 
@@ -48,8 +51,9 @@ class PingPongException(RecordError):
     waits_on = WaitsOn.TIME
     meaning = (
         "A field of this record was brought into QBench three times within a day, and the record was sent to the CRM as often: automation "
-        "on one of the sides seems to turn the value back. The outcome names the field, which is not brought for now."
+        "on one of the sides seems to turn the value back. It is not brought for now."
     )
+    names = "the field"
     remedy = "Look for the automation in the CRM, and for other integrations in QBench, that write this field; let one of them win."
 
 

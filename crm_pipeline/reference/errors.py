@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crm_pipeline.errors import CrmPipelineError, RecordError, record_errors
+from crm_pipeline.errors.wording import in_short
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 
@@ -43,7 +44,13 @@ def error_reference() -> str:
 
 
 def _record_row(name: str, error: type[RecordError]) -> str:
-    return f"| `{name}` | {error.outcome} | {_awaited(error)} | {error.meaning} | {error.remedy} |\n"
+    return f"| `{name}` | {error.outcome} | {_awaited(error)} | {_meaning(error)} | {error.remedy} |\n"
+
+
+def _meaning(error: type[RecordError]) -> str:
+    """The meaning with what the outcome names, behind the sentence that says it all."""
+    first = in_short(error)
+    return f"{first}; the outcome names {error.names}{error.meaning.removeprefix(first)}" if error.names else error.meaning
 
 
 def _awaited(error: type[RecordError]) -> str:
