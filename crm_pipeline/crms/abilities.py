@@ -40,7 +40,7 @@ class MergingCrm(Protocol):
 class LeavingCrm(Protocol):
     """A CRM that tells which of its records left lately. Of another it is noticed when all links are looked at."""
 
-    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
+    def left(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
         ...
 

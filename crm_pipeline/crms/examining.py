@@ -40,4 +40,4 @@ def examined(crm: Crm, crm_object: CrmObject, crm_ids: list[str], *, key: str | 
 
 def left_since(crm: Crm, crm_object: CrmObject, since: datetime) -> list[str]:
     """Ids of records that left since then, as far as the CRM tells it at all."""
-    return crm.merged_or_deleted(crm_object, since=since) if isinstance(crm, LeavingCrm) else []
+    return crm.left(crm_object, since=since) if isinstance(crm, LeavingCrm) else []

@@ -32,7 +32,7 @@ CRMS: Mapping[str, tuple[CrmKind, type]] = {
 ABILITIES: Mapping[str, Callable[[CrmKind, type], Any]] = {
     "have owners": lambda kind, client: kind.owner_field is not None and hasattr(client, "owners"),
     "tell merges": lambda _, client: hasattr(client, "examine"),
-    "tell which records left lately": lambda _, client: hasattr(client, "merged_or_deleted"),
+    "tell which records left lately": lambda _, client: hasattr(client, "left"),
     "tell which records changed when": lambda _, client: hasattr(client, "changed"),
     "tell when a field was edited": lambda _, client: hasattr(client, "edits"),
     "tell what a field held before": lambda _, client: hasattr(client, "versions"),

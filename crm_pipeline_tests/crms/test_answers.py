@@ -136,7 +136,7 @@ CALLS: Mapping[str, Ask] = {
     "read": lambda crm, world: frame(crm.read(world.bench.object(CONTACT), world.contacts, [world.bench.fields[CONTACT].match])),
     "examine": lambda crm, world: frame(examined(crm, world.bench.object(ACCOUNT), world.accounts, key=None)),
     "examine contacts": lambda crm, world: frame(examined(crm, world.bench.object(CONTACT), world.contacts, key=None)),
-    "merged_or_deleted": lambda crm, world: sorted(left_since(crm, world.bench.object(ACCOUNT), LONG_AGO)),
+    "left": lambda crm, world: sorted(left_since(crm, world.bench.object(ACCOUNT), LONG_AGO)),
     "owners": lambda crm, _: frame(cast(OwnersCrm, crm).owners(list(OWNERS))),
     "resolve_intents": lambda crm, world: frame(
         crm.resolve_intents(world.bench.object(ACCOUNT), intents_of((1, valid(world.bench, ACCOUNT, 1))))

@@ -125,7 +125,7 @@ class HubSpotCrm:
         """What became of these records (schemas.EXAMINED), 100 a call."""
         return examine(self._reader, crm_object, crm_ids, key=self._settings.external_key, fields=fields)
 
-    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
+    def left(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were merged away since then; a search, whose index lags by seconds. Deletions are not among them."""
         return merged_since(self._reader, crm_object, since)
 

@@ -139,7 +139,7 @@ class SalesforceCrm:
         further = [*([key] if key else []), *([PARENT_FIELD] if crm_object == CONTACTS else [])]
         return examine(self._transport, crm_object.name, crm_ids, further=further, key=key, fields=fields)
 
-    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
+    def left(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were deleted or merged away since then, as far back as the recycle bin reaches."""
         return deleted_since(self._transport, crm_object.name, since)
 

@@ -94,7 +94,7 @@ class SugarCrm:
         errors = [CrmFailsOnRecordException.__name__ if row["id"] in failed else None for row in rows]
         return pd.DataFrame({**told, "error_type": pd.Series(errors, dtype="str")})
 
-    def merged_or_deleted(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
+    def left(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
         """Ids of records that were deleted since then; whether they were merged away SugarCRM does not tell."""
         where = [f"{crm_object.name.lower()}.deleted = 1", from_then_on(crm_object.name, since)]
         pages = self._reader.all(crm_object, [], where=where, include="live and deleted")
