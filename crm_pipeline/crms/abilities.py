@@ -41,7 +41,10 @@ class LeavingCrm(Protocol):
     """A CRM that tells which of its records left lately. Of another it is noticed when all links are looked at."""
 
     def left(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
-        """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some."""
+        """Ids of records that left since then, as far as the CRM tells it in a call or two; it may name others, and miss some.
+
+        They were merged away or deleted, or, of leads, converted.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.salesforce.duplicates import STANDARD_PERSON_RULES
 from crm_pipeline.schemas import CONVERTED, HOLDERS, LINKS
 from crm_pipeline.store.staging import EVERYTHING
-from crm_pipeline.sync.links.check import LinkCheck
+from crm_pipeline.sync.links.check import LinkCheck, Scope
 from crm_pipeline.sync.links.converting import judged
 from crm_pipeline.sync.loading.preview import Preview
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
@@ -67,11 +67,12 @@ def reason(bench: Bench, record_type: RecordType) -> str | None:
     return told
 
 
-def checked(bench: Bench, spec: IntegrationSpec) -> LinkCheck:
-    """A nightly check of all links."""
+def checked(bench: Bench, spec: IntegrationSpec, *, scope: Scope = "full") -> LinkCheck:
+    """A check of links, the nightly one of all."""
     with closing(bench.connect(spec)) as crm:
         job = LinkCheck([bench.order(spec, each) for each in spec.records_in("salesforce")], policy=spec.links, store=bench.store, crm=crm)
-        job.run("full")
+        job.run(scope)
+        bench.calls = dict(crm.calls.snapshot())
     return job
 
 
@@ -203,15 +204,25 @@ def test_link_moves_to_the_contact_that_a_lead_became_and_nothing_is_written_to_
     assert len(org.records("Contact")) == len(org.records("Lead")) == 1
 
 
-def test_nightly_check_follows_a_conversion_and_the_contact_gets_its_key(salesforce: Bench) -> None:
+@pytest.mark.parametrize("scope", ["recent", "full"])
+def test_check_of_links_follows_a_conversion_and_the_contact_gets_its_key(salesforce: Bench, scope: Scope) -> None:
     spec = leading(salesforce)
-    [lead] = made(salesforce, spec, contact(7, of=1)).values()
-    _, became = salesforce.sandbox.org.convert_lead(lead)
-    assert checked(salesforce, spec).reports[-1].counts["converted"] == 1
-    assert links(salesforce) == [("contact", 7, became, "live")]
+    ids = made(salesforce, spec, contact(7, of=1), contact(8, of=1, email_address="other@labs.example.org"))
+    _, became = salesforce.sandbox.org.convert_lead(ids[7])
+    counts = checked(salesforce, spec, scope=scope).reports[-1].counts
+    assert (counts["checked"], counts["converted"]) == (2 if scope == "full" else 1, 1)
+    assert links(salesforce) == [("contact", 7, became, "live"), ("lead", 8, ids[8], "live")]
     loaded(salesforce, spec)
     assert salesforce.values(CONTACT, "QBench_Id__c") == ["7"]
-    assert salesforce.outcomes(CONTACT) == {7: ("updated", None)}
+    assert salesforce.outcomes(CONTACT)[7] == ("updated", None)
+
+
+def test_hourly_check_of_leads_in_order_asks_one_question_of_each_object(salesforce: Bench) -> None:
+    spec = leading(salesforce)
+    made(salesforce, spec, contact(7, of=1))
+    assert checked(salesforce, spec, scope="recent").reports[-1].counts["checked"] == 0
+    # Account, Contact, Lead, and the organization's id.
+    assert salesforce.calls["read"] == 4
 
 
 def test_contact_stays_in_the_account_that_people_converted_it_into(salesforce: Bench) -> None:

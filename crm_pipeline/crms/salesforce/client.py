@@ -17,7 +17,7 @@ from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, conversions, with_contacts
 from crm_pipeline.crms.salesforce.deleting import Remover, children
 from crm_pipeline.crms.salesforce.edits import Editing
-from crm_pipeline.crms.salesforce.examining import deleted_since, examine
+from crm_pipeline.crms.salesforce.examining import DELETED_FIELD, examine, left_since
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
 from crm_pipeline.crms.salesforce.owners import find_owners
@@ -140,8 +140,9 @@ class SalesforceCrm:
         return examine(self._transport, crm_object.name, crm_ids, further=further, key=key, fields=fields)
 
     def left(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
-        """Ids of records that were deleted or merged away since then, as far back as the recycle bin reaches."""
-        return deleted_since(self._transport, crm_object.name, since)
+        """Ids of records that were deleted, merged away or converted since then, as far back as the recycle bin reaches."""
+        ways = [DELETED_FIELD, *([CONVERTED_FIELD] if crm_object == LEADS else [])]
+        return left_since(self._transport, crm_object.name, since, ways=ways)
 
     def changed(
         self, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime

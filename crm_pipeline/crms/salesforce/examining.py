@@ -8,10 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.salesforce.queries import SelectIn, compare
+from crm_pipeline.crms.salesforce.queries import SelectIn, any_of, compare
 from crm_pipeline.crms.salesforce.rows import PARENT_FIELD, json_value
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.schemas import EXAMINED
+
+DELETED_FIELD = "IsDeleted"
+"""Tells records in the recycle bin, losers of a merge among them."""
 
 MASTER = "MasterRecordId"
 """On a loser of a merge: the record that it was merged into."""
@@ -25,7 +28,7 @@ def examine(
     The live ones come 2,000 a call; only those missing there are looked for in the recycle bin, some 570 a call. Records that
     have left the bin, or that the run-as user may not see, count as deleted.
     """
-    read = list({name.lower(): name for name in ["Id", "IsDeleted", MASTER, *further, *fields]}.values())
+    read = list({name.lower(): name for name in ["Id", DELETED_FIELD, MASTER, *further, *fields]}.values())
     known: dict[str, Mapping[str, Any]] = {}
     asked: set[str] = set()
     wave = list(dict.fromkeys(ids))
@@ -39,7 +42,7 @@ def examine(
         found |= {str(record["Id"]): record for record in binned}
         failed |= failing | failing_too
         known |= found
-        masters = (str(record[MASTER]) for record in found.values() if record.get("IsDeleted") and record.get(MASTER))
+        masters = (str(record[MASTER]) for record in found.values() if record.get(DELETED_FIELD) and record.get(MASTER))
         wave = [master for master in dict.fromkeys(masters) if master not in asked]
     ends = {one: _end(known, one) for one in dict.fromkeys(ids) if not _leads_to(known, one) & failed}
     found_rows = [_row(one, end, key=key) for one, end in ends.items()]
@@ -48,12 +51,13 @@ def examine(
     return EXAMINED.build(pd.DataFrame(found_rows, columns=EXAMINED.names).assign(**values))
 
 
-def deleted_since(transport: SalesforceTransport, sobject: str, since: datetime) -> list[str]:
-    """The ids of records that were deleted, or merged away, since then: one call a 2,000, as far back as the recycle bin reaches.
+def left_since(transport: SalesforceTransport, sobject: str, since: datetime, *, ways: Sequence[str]) -> list[str]:
+    """The ids of records that left since then: one call a 2,000, as far back as the recycle bin reaches.
 
-    One that Salesforce fails to show is left out; a look at all links tells it.
+    ``ways``: the fields that are true in those that left; each of them moves the record's stamp. One that Salesforce fails to show is
+    left out; a look at all links tells it.
     """
-    where = [compare("IsDeleted", "=", True), compare("SystemModstamp", ">=", since)]
+    where = [any_of(compare(way, "=", True) for way in ways), compare("SystemModstamp", ">=", since)]
     parts = transport.all_records(sobject, ["Id"], where=where, deleted="included")
     return list(dict.fromkeys(str(record["Id"]) for part, _ in parts for record in part))
 
@@ -71,7 +75,7 @@ def _end(known: Mapping[str, Mapping[str, Any]], crm_id: str) -> Mapping[str, An
     """The live record at the end of a record's merges; None where there is none."""
     passed: set[str] = set()
     record = known.get(crm_id)
-    while record is not None and record.get("IsDeleted"):
+    while record is not None and record.get(DELETED_FIELD):
         passed.add(str(record["Id"]))
         master = str(record.get(MASTER))
         record = None if master in passed else known.get(master)

@@ -32,6 +32,11 @@ def compare(field: str, operator: str, value: object) -> str:
     return f"{field} {operator} {quote_soql_value(value)}"
 
 
+def any_of(conditions: Iterable[str]) -> str:
+    """That one of these conditions is met; one at least."""
+    return f"({' OR '.join(conditions)})"
+
+
 @dataclass(frozen=True, slots=True)
 class SelectIn:
     """A statement for the records whose field is one of some values."""

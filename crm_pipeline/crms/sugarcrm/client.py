@@ -12,14 +12,14 @@ import pandas as pd
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.sugarcrm import CONTACTS, KIND
+from crm_pipeline.crms.sugarcrm import CONTACTS, KIND, LEADS
 from crm_pipeline.crms.sugarcrm.changes import changed, edits
 from crm_pipeline.crms.sugarcrm.contracts import FIELD, FIELDS
-from crm_pipeline.crms.sugarcrm.converting import converted
+from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, converted, is_converted
 from crm_pipeline.crms.sugarcrm.fields import crm_fields
 from crm_pipeline.crms.sugarcrm.own_ids import own_ids
 from crm_pipeline.crms.sugarcrm.owners import find_owners
-from crm_pipeline.crms.sugarcrm.queries import has_id
+from crm_pipeline.crms.sugarcrm.queries import has_id, has_left
 from crm_pipeline.crms.sugarcrm.queries import since as from_then_on
 from crm_pipeline.crms.sugarcrm.reading import DELETED, PARENT, Reader, is_deleted
 from crm_pipeline.crms.sugarcrm.settings import SugarSettings
@@ -95,10 +95,11 @@ class SugarCrm:
         return pd.DataFrame({**told, "error_type": pd.Series(errors, dtype="str")})
 
     def left(self, crm_object: CrmObject, *, since: datetime) -> list[str]:
-        """Ids of records that were deleted since then; whether they were merged away SugarCRM does not tell."""
-        where = [f"{crm_object.name.lower()}.deleted = 1", from_then_on(crm_object.name, since)]
-        pages = self._reader.all(crm_object, [], where=where, include="live and deleted")
-        return [record["id"] for records, _ in pages for record in records if is_deleted(record)]
+        """Ids of records that were deleted or converted since then; whether they were merged away SugarCRM does not tell."""
+        converts = [CONVERTED_FIELD] if crm_object == LEADS else []
+        where = [has_left(crm_object.name, [DELETED, *converts]), from_then_on(crm_object.name, since)]
+        pages = self._reader.all(crm_object, converts, where=where, include="live and deleted")
+        return [record["id"] for records, _ in pages for record in records if is_deleted(record) or is_converted(record)]
 
     def changed(
         self, wanted: Mapping[CrmObject, Sequence[str]], *, since: datetime | None, until: datetime

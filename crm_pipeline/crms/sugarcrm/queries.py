@@ -78,6 +78,11 @@ def is_open() -> str:
     return "leads.converted = 0"
 
 
+def has_left(module: str, ways: Iterable[str]) -> str:
+    """That a record left in one of these ways, one at least: fields that are true in those that did."""
+    return f"({' OR '.join(f'{column(module, way)} = 1' for way in ways)})"
+
+
 def after_id(module: str, last: str) -> str:
     """That a record comes behind this one in the order of ids."""
     return f"{table(module)}.id > {quoted(last)}"

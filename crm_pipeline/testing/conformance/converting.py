@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
-from crm_pipeline.crms.abilities import ConvertingCrm
+from crm_pipeline.crms.abilities import ConvertingCrm, LeavingCrm
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.examining import left_since
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CONVERTED, FOUND
 from crm_pipeline.testing.batches import Put, valid
@@ -49,6 +51,15 @@ def test_converted_leads_are_told_with_their_contact_and_its_account_and_open_an
             lead: [contact, account, False, None],
             unlike: [other, other_account, False, None],
         }
+
+
+def test_converted_leads_are_among_those_that_left_and_open_ones_are_not(bench: Bench, crm: Crm) -> None:
+    if keeps_leads(bench, crm):
+        _, lead = (added(bench, LEAD, number) for number in range(2))
+        convert(bench, lead)
+        left = left_since(crm, bench.object(LEAD), datetime.now(UTC) - timedelta(minutes=5))
+        assert left == ([lead] if isinstance(crm, LeavingCrm) else [])
+        assert crm.calls.snapshot().get("read", 0) == len(left)
 
 
 def test_lead_whose_contact_is_gone_is_told_as_converted_without_an_account(bench: Bench, crm: Crm) -> None:
