@@ -332,8 +332,8 @@ class Crm(Protocol):
         """Whether the CRM answers now, asked once with a cheap call."""
         ...
 
-    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
-        """The page of a record in the CRM's own UI; null while the organization's address is not known."""
+    def record_url(self, crm_object: CrmObject, crm_id: str, *, org_id: str) -> str:
+        """The page of a record of this organization in the CRM's own UI; makes no call."""
         ...
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from crm_pipeline.orchestration.windows import hourly_partitions, window
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import open_rows
+from crm_pipeline.store.organizations import stored_organization
 from crm_pipeline.store.staging import Window
 from crm_pipeline.store.standing import settled_errors, standings
 from crm_pipeline.sync.hours import partition_of
@@ -117,13 +118,13 @@ class LoadEvents:
         ids = [qbench_id for samples in self._load.report.samples.values() for qbench_id in samples]
         if not ids:
             return {}
-        links = self._state.links(connection, ids=ids)
-        pages = {
-            row.qbench_id: self._crm.record_url(crm_object, row.crm_id)
+        links, org_id = self._state.links(connection, ids=ids), stored_organization(connection, self._spec.name, self._kind.name)
+        return {
+            row.qbench_id: self._crm.record_url(crm_object, row.crm_id, org_id=org_id)
             for crm_object, rows in objects_of(self._state, links["object"])
             for row in links[rows].itertuples()
+            if org_id is not None
         }
-        return {qbench_id: page for qbench_id, page in pages.items() if page is not None}
 
     def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:
         with STORE.transaction() as connection:

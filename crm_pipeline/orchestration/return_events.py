@@ -20,6 +20,7 @@ from crm_pipeline.orchestration.running import DUE, ROWS_TAG
 from crm_pipeline.orchestration.windows import window
 from crm_pipeline.store.change_outcomes import open_change_hours, open_changes
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.organizations import stored_organization
 from crm_pipeline.store.staging import Window
 from crm_pipeline.store.standing import settled_errors, standings
 from crm_pipeline.sync.hours import partition_of
@@ -126,6 +127,8 @@ class ReturnEvents:
     def _errors(self, report: ReturnReport) -> str:
         """Errors by type, with links to the CRM's pages of some records."""
         crm_object = self._kind.usual(self._record.record_type)
-        pages = {crm_id: self._crm.record_url(crm_object, crm_id) for ids in report.samples.values() for crm_id in ids}
-        known = {crm_id: page for crm_id, page in pages.items() if page is not None}
-        return sample_table(report.errors, report.samples, of=f"{self._kind.title} ids", pages=known)
+        with STORE.transaction() as connection:
+            org_id = stored_organization(connection, self._state.integration, self._kind.name)
+        ids = [crm_id for samples in report.samples.values() for crm_id in samples]
+        pages = {} if org_id is None else {crm_id: self._crm.record_url(crm_object, crm_id, org_id=org_id) for crm_id in ids}
+        return sample_table(report.errors, report.samples, of=f"{self._kind.title} ids", pages=pages)

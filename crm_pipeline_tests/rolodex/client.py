@@ -167,7 +167,7 @@ class RolodexCrm:
         """Whether Rolodex answers now."""
         return self._transport.is_up()
 
-    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
+    def record_url(self, crm_object: CrmObject, crm_id: str, *, org_id: str) -> str:  # noqa: ARG002 - it is one for all
         """The record's page."""
         return f"{self._settings.url}/{crm_object.name}/{crm_id}"
 

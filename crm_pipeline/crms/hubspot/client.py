@@ -200,13 +200,10 @@ class HubSpotCrm:
         """Whether HubSpot answers now, asked once for its account details."""
         return self._transport.is_up()
 
-    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
-        """The record's page in HubSpot; null until organization() was asked."""
-        account = self._account
-        if account is None:
-            return None
-        domain = account.get("uiDomain") or UI_DOMAIN
-        return f"https://{domain}/contacts/{account['portalId']}/record/{TYPE_IDS[crm_object.name]}/{crm_id}"
+    def record_url(self, crm_object: CrmObject, crm_id: str, *, org_id: str) -> str:
+        """The record's page in HubSpot: at the portal's own address once organization() was asked, until then where HubSpot leads there."""
+        domain = (self._account or {}).get("uiDomain") or UI_DOMAIN
+        return f"https://{domain}/contacts/{org_id}/record/{TYPE_IDS[crm_object.name]}/{crm_id}"
 
     def close(self) -> None:
         """Give the connections back."""

@@ -223,7 +223,7 @@ class SalesforceCrm:
         """Whether Salesforce answers now, asked once for the organization's id."""
         return self._transport.is_up()
 
-    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
+    def record_url(self, crm_object: CrmObject, crm_id: str, *, org_id: str) -> str:  # noqa: ARG002 - the address tells the organization
         """The record's page in Lightning Experience."""
         host = self._settings.url or f"https://{self._settings.domain}.salesforce.com"
         return f"{host}/lightning/r/{crm_object.name}/{crm_id}/view"

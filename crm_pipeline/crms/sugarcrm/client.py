@@ -191,7 +191,7 @@ class SugarCrm:
         """Whether SugarCRM answers now."""
         return self._transport.is_up()
 
-    def record_url(self, crm_object: CrmObject, crm_id: str) -> str | None:
+    def record_url(self, crm_object: CrmObject, crm_id: str, *, org_id: str) -> str:  # noqa: ARG002 - the address tells the organization
         """The record's page. Assumed of SuiteCRM 8."""
         if self._settings.has_new_pages:
             return f"{self._settings.url.removesuffix('/legacy')}/#/{crm_object.name.lower()}/record/{crm_id}"

@@ -145,11 +145,10 @@ def test_search_page_that_is_not_full_is_followed_by_the_next_one_it_names(bench
     assert dict(zip(found["qbench_id"], found["crm_id"], strict=True)) == dict(enumerate(ids))
 
 
-def test_record_page_is_unknown_until_the_organization_is_known(crm: Crm) -> None:
-    assert crm.record_url(COMPANIES, "1") is None
-    portal_id = crm.organization()
-    assert crm.record_url(COMPANIES, "1") == f"https://app.hubspot.com/contacts/{portal_id}/record/0-2/1"
-    assert crm.record_url(CONTACTS, "1") == f"https://app.hubspot.com/contacts/{portal_id}/record/0-1/1"
+def test_record_page_is_known_without_a_call(crm: Crm) -> None:
+    assert crm.record_url(COMPANIES, "1", org_id="7") == "https://app.hubspot.com/contacts/7/record/0-2/1"
+    assert crm.record_url(CONTACTS, "1", org_id="7") == "https://app.hubspot.com/contacts/7/record/0-1/1"
+    assert not crm.calls.snapshot()
 
 
 def test_merged_record_is_no_deleted_one_though_it_is_in_the_bin(bench: Bench, sandbox: Sandbox, portal: HubSpotPortal, crm: Crm) -> None:

@@ -115,6 +115,5 @@ def test_contact_intents_are_told_apart_by_name_and_account(sandbox: Sandbox, cr
 
 def test_record_page_of_a_domain_is_known_without_a_call(crm: Crm, sandbox: Sandbox) -> None:
     with closing(connect_salesforce(sandbox, url=None, domain="acme.my")) as other:
-        assert (
-            other.record_url(ACCOUNTS, "001Qb00000000aBIAQ") == "https://acme.my.salesforce.com/lightning/r/Account/001Qb00000000aBIAQ/view"
-        )
+        page = other.record_url(ACCOUNTS, "001Qb00000000aBIAQ", org_id="00D000000000001AAA")
+        assert page == "https://acme.my.salesforce.com/lightning/r/Account/001Qb00000000aBIAQ/view"
