@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from crm_pipeline.calls import Waits
 from crm_pipeline.configuration.model import AllowsHttp, EnvVariable, YamlModel, web_address
+from crm_pipeline.model import MODELS, RecordType
 
 LARGEST_PAGE = 50
 
@@ -26,8 +27,9 @@ class QBenchLimits(YamlModel):
 class QBenchSettings(AllowsHttp):
     """The tenant, the credentials' names, and how it is read.
 
-    Assumed, because QBench does not document it: ``overlap_seconds``, ``time_zone``, and which of the two token endpoints a
-    tenant has open (``sign_in``; the first was observed on live tenants, the second is in the API's own document).
+    Assumed, because QBench does not document it: ``overlap_seconds``, ``time_zone``, which of the two token endpoints a
+    tenant has open (``sign_in``; the first was observed on live tenants, the second is in the API's own document), and
+    ``record_page`` (that of samples, ``/sample?id=``, was observed on live tenants).
     """
 
     url: Annotated[
@@ -75,6 +77,16 @@ class QBenchSettings(AllowsHttp):
         ),
     ] = "UTC"
 
+    record_page: Annotated[
+        str,
+        Field(
+            description="The page of a record in the tenant, behind `url`, for links that people follow: {record} is customer or contact, "
+            "{id} its id.",
+            examples=["/{record}?id={id}"],
+            pattern=r"^/.*\{id\}",
+        ),
+    ] = "/{record}?id={id}"
+
     updates_probe: Annotated[
         bool,
         Field(
@@ -101,6 +113,11 @@ class QBenchSettings(AllowsHttp):
             examples=["crm_key"],
         ),
     ] = None
+
+    def record_url(self, record_type: RecordType, qbench_id: int) -> str:
+        """The page of a record in QBench's own UI."""
+        record = MODELS[record_type].qbench_object.removesuffix("s")
+        return self.url + self.record_page.replace("{record}", record).replace("{id}", str(qbench_id))
 
     @field_validator("time_zone")
     @classmethod

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.settings import QBenchLimits, QBenchSettings
 from crm_pipeline_tests.qbench.bench import settings_for
 
@@ -69,3 +70,25 @@ def test_secrets_go_unencrypted_to_another_machine_only_where_the_yaml_says_so()
     with pytest.raises(ValidationError, match="credentials would go there unencrypted"):
         settings_for("http://acme.qbench.net")
     assert settings_for("http://acme.qbench.net", allow_http=True).url == "http://acme.qbench.net"
+
+
+@pytest.mark.parametrize(
+    ("record_type", "page"),
+    [
+        (RecordType.ACCOUNT, "https://acme.qbench.net/customer?id=7"),
+        (RecordType.CONTACT, "https://acme.qbench.net/contact?id=7"),
+        (RecordType.LEAD, "https://acme.qbench.net/contact?id=7"),
+    ],
+)
+def test_page_of_a_record_is_that_of_its_customer_or_contact(record_type: RecordType, page: str) -> None:
+    assert settings_for("https://acme.qbench.net").record_url(record_type, 7) == page
+
+
+def test_page_of_a_record_can_be_set() -> None:
+    settings = settings_for("https://acme.qbench.net", record_page="/app/{record}s/{id}")
+    assert settings.record_url(RecordType.CONTACT, 7) == "https://acme.qbench.net/app/contacts/7"
+
+
+def test_page_of_a_record_names_it() -> None:
+    with pytest.raises(ValidationError, match="record_page"):
+        settings_for("https://acme.qbench.net", record_page="/customers")
