@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from crm_pipeline.contracts import May, members_of
-from crm_pipeline.crms.abilities import OwnersCrm
+from crm_pipeline.crms.abilities import ConvertingCrm, OwnersCrm
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.crms.hubspot.contracts import CONTRACTS as HUBSPOT
@@ -34,7 +34,7 @@ from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.bending import Way, bending, planned, recorded, ways
 from crm_pipeline_tests.crms.conftest import BENCHES
 
-ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+ACCOUNT, CONTACT, LEAD = RecordType
 OWNERS = ("ops@example.com", "sales@example.com")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -65,6 +65,7 @@ class World:
     bench: Bench
     accounts: list[str]
     contacts: list[str]
+    leads: list[str]
 
 
 Ask = Callable[[Crm, World], object]
@@ -87,7 +88,16 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             crm.associate(associations_of(*((number, contact, accounts[number % 2]) for number, contact in enumerate(contacts))))
         bench.merge(ACCOUNT, accounts[2], accounts[3])
         bench.delete(CONTACT, contacts[3])
-        yield World(bench, accounts, contacts)
+        yield World(bench, accounts, contacts, leads_of(bench))
+
+
+def leads_of(bench: Bench) -> list[str]:
+    """An open lead and a converted one, where the CRM keeps leads."""
+    if bench.convert is None:
+        return []
+    leads = [bench.add(LEAD, valid(bench, LEAD, number)) for number in (5, 6)]
+    bench.convert(leads[1])
+    return leads
 
 
 def frame(found: pd.DataFrame) -> object:
@@ -115,6 +125,14 @@ def associate(crm: Crm, world: World) -> object:
     return written(crm.associate(associations_of(*pairs)))
 
 
+def converted(crm: Crm, world: World) -> object:
+    return frame(crm.converted(world.bench.object(LEAD), world.leads)) if isinstance(crm, ConvertingCrm) else None
+
+
+def leads_that_left(crm: Crm, world: World) -> object:
+    return sorted(left_since(crm, world.bench.object(LEAD), LONG_AGO)) if world.leads else None
+
+
 def leave(crm: Crm, world: World) -> object:
     """Moves a contact from one account to the other and back; what the portal holds in the end is what counts."""
     for there, before in ((1, 0), (0, 1)):
@@ -137,6 +155,8 @@ CALLS: Mapping[str, Ask] = {
     "examine": lambda crm, world: frame(examined(crm, world.bench.object(ACCOUNT), world.accounts, key=None)),
     "examine contacts": lambda crm, world: frame(examined(crm, world.bench.object(CONTACT), world.contacts, key=None)),
     "left": lambda crm, world: sorted(left_since(crm, world.bench.object(ACCOUNT), LONG_AGO)),
+    "left leads": leads_that_left,
+    "converted": converted,
     "owners": lambda crm, _: frame(cast(OwnersCrm, crm).owners(list(OWNERS))),
     "resolve_intents": lambda crm, world: frame(
         crm.resolve_intents(world.bench.object(ACCOUNT), intents_of((1, valid(world.bench, ACCOUNT, 1))))
@@ -200,13 +220,15 @@ def test_answer_without_a_member_is_an_error_or_makes_no_difference(world: World
 def agrees(call: str, found: Any, whole: Any) -> bool:
     """Whether what a bent answer gave is the truth, or names what it does not know.
 
-    What is not known of a record is a row with an error, one that is not there where records are examined, and one without an
-    id where intents are resolved.
+    What is not known of a record is a row with an error, also where conversions are told, one that is not there where records are
+    examined, and one without an id where intents are resolved.
     """
     if isinstance(found, dict) and isinstance(whole, dict):
         return all(end == whole[row] or str(end).endswith("Exception") for row, end in found.items())
     if call.startswith("examine") and isinstance(found, list):
         return set(found) <= set(whole)
+    if call == "converted" and isinstance(found, list):
+        return len(found) >= len(whole) and all(row in whole or row.endswith("Exception']") for row in found)
     if call.startswith("resolve_intents") and isinstance(found, list):
         return len(found) >= len(whole) and all(row in whole or row.endswith(", nan]") for row in found)
     return found in (whole, "failed")

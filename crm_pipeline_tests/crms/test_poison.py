@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 import pandas as pd
 import pytest
 
-from crm_pipeline.crms.abilities import ChangesCrm, EditsCrm, OwnersCrm, VersionsCrm
+from crm_pipeline.crms.abilities import ChangesCrm, ConvertingCrm, EditsCrm, OwnersCrm, VersionsCrm
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.errors import ServiceError
@@ -25,7 +25,7 @@ from crm_pipeline.schemas import UNREAD
 from crm_pipeline.testing.batches import Put, associations_of, batch_of, intents_of, valid
 from crm_pipeline.testing.bench import Bench
 
-ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
+ACCOUNT, CONTACT, LEAD = RecordType
 MANY = 12
 BAD = 4
 """The place of the record that is not like the others."""
@@ -142,6 +142,16 @@ def examine(bench: Bench, record_type: RecordType) -> Reading:
     return Reading(states, ids, ids[BAD])
 
 
+def converted(bench: Bench) -> Reading:
+    """Leads that people converted. Of a CRM that keeps none, contacts are read."""
+    if bench.convert is None:
+        return read(bench, CONTACT)
+    ids = made(bench, LEAD)
+    for lead in ids:
+        bench.convert(lead)
+    return Reading(lambda crm: errors_by(cast(ConvertingCrm, crm).converted(bench.object(LEAD), ids), "crm_id"), ids, ids[BAD])
+
+
 def changed(bench: Bench, record_type: RecordType) -> Reading:
     ids = made(bench, record_type)
     fields = [bench.fields[record_type].match]
@@ -236,6 +246,7 @@ READINGS: Mapping[str, Callable[[Bench, Sandbox], Reading]] = MappingProxyType(
         "read contacts": lambda bench, _: read(bench, CONTACT),
         "examine accounts": lambda bench, _: examine(bench, ACCOUNT),
         "examine contacts": lambda bench, _: examine(bench, CONTACT),
+        "converted leads": lambda bench, _: converted(bench),
         "records that left": lambda bench, _: left(bench),
         "changes of accounts": lambda bench, _: changed(bench, ACCOUNT),
         "changes of contacts": lambda bench, _: changed(bench, CONTACT),
