@@ -72,10 +72,10 @@ def canonical(values: pd.Series, kind: CanonicalKind, *, regions: pd.Series | No
     return formed.where(formed != "", None)
 
 
-def _text(text: str) -> str | None:
+def _text(text: str) -> str:
     if text.isascii() and "\r" not in text:
-        return text.strip() or None
-    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").strip() or None
+        return text
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _number(text: str) -> str | None:
