@@ -14,6 +14,7 @@ from crm_pipeline.commands.options import (
     only_integration,
     opened_store,
 )
+from crm_pipeline.commands.output import answer, examples, json_option
 from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
@@ -24,7 +25,7 @@ from crm_pipeline.sync.writing_turns import run_of
 QBENCH = "qbench"
 
 
-@click.command("adopt-org")
+@click.command("adopt-org", epilog=examples("crm-pipeline adopt-org --integration acme --service salesforce --links keep"))
 @integration_option(required=True)
 @click.option("--service", required=True, metavar="NAME", help="qbench, or the CRM's name as the YAML has it.")
 @click.option(
@@ -34,8 +35,9 @@ QBENCH = "qbench"
     help="keep: the same records under another organization id; forget: other records, everything is matched anew.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
 @module_option
-def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, module: str) -> None:
+def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, as_json: bool, module: str) -> None:
     """Accept that the credentials lead to another organization than the stored links belong to."""
     spec = only_integration(module, integration)
     if service == QBENCH and links == "forget":
@@ -45,15 +47,18 @@ def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, mo
         with store.transaction() as connection:
             stored = stored_organization(connection, spec.name, service)
         if stored is None or stored == found:
-            click.echo(f"{service} answers as organization {found}, which is the stored one. Nothing to do.")
+            same = {"integration": spec.name, "service": service, "organization": found, "was": found, "links": None}
+            answer(f"{service} answers as organization {found}, which is the stored one. Nothing to do.", same, as_json=as_json)
             return
         what = "its links are kept and taken as that organization's" if links == "keep" else "its links are forgotten"
         if not yes:
-            click.confirm(f"{service} of {spec.name}: organization {stored} becomes {found}, and {what}. Go on?", abort=True)
+            click.confirm(f"{service} of {spec.name}: organization {stored} becomes {found}, and {what}. Go on?", abort=True, err=True)
         with run_of(store, spec.name, service), store.transaction() as connection:
             count = adopt_organization(connection, spec.name, service, org_id=found, key_space=key_space, links=links)
-    click.echo(
-        f"{service} of {spec.name} is organization {found} now; {counted(count, 'link')} {'kept' if links == 'keep' else 'forgotten'}."
+    answer(
+        f"{service} of {spec.name} is organization {found} now; {counted(count, 'link')} {'kept' if links == 'keep' else 'forgotten'}.",
+        {"integration": spec.name, "service": service, "organization": found, "was": stored, "links": links, "count": count},
+        as_json=as_json,
     )
 
 

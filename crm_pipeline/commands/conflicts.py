@@ -23,6 +23,7 @@ from crm_pipeline.commands.options import (
     qbench_ids,
     record_type_option,
 )
+from crm_pipeline.commands.output import answer, echo_json, examples, json_option
 from crm_pipeline.counting import counted
 from crm_pipeline.errors import RestoreRefusedError
 from crm_pipeline.qbench.source import QBench
@@ -38,14 +39,17 @@ MOST = 50
 """Conflicts that are listed where nobody asks for another number."""
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    invoke_without_command=True,
+    epilog=examples("crm-pipeline conflicts --integration acme --last 20", "crm-pipeline conflicts --integration acme --ids 12 --values"),
+)
 @integration_option(required=False)
 @crm_option(required=False)
 @record_type_option(required=False)
 @click.option("--ids", type=qbench_ids, help="Only these QBench ids, as 12,13.")
 @click.option("--last", "most", type=click.IntRange(1), default=MOST, show_default=True, help="How many to list, the newest first.")
 @click.option("--values", is_flag=True, help="Show both values, which are shown nowhere else.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option
 @module_option
 @click.pass_context
 def conflicts(
@@ -74,17 +78,18 @@ def conflicts(
         told = conflicts_told(connection, sought, most=most)
         alike = conflicts_counted(connection, sought)
     if as_json:
-        click.echo(json.dumps([_as_json(each, values=values) for each in told], indent=2))
+        echo_json([_as_json(each, values=values) for each in told])
         return
     for each in told:
         click.echo("\n".join(_described(each, values=values)))
     _count(alike, listed=len(told))
 
 
-@conflicts.command()
+@conflicts.command(epilog=examples("crm-pipeline conflicts restore 4711"))
 @click.argument("conflict_id", metavar="ID", type=int)
+@json_option
 @module_option
-def restore(*, conflict_id: int, module: str) -> None:
+def restore(*, conflict_id: int, as_json: bool, module: str) -> None:
     """Put the loser's value back where it stood, unless somebody edited the field since; the next runs take it to the other side."""
     with opened_store() as store:
         with store.transaction() as connection:
@@ -100,7 +105,11 @@ def restore(*, conflict_id: int, module: str) -> None:
                 written = job.run(conflict)
     loser = "QBench" if loser_of(conflict) is Side.QBENCH else name
     done = f"is in {loser} again; the next runs take it to the other side" if written else f"stands in {loser} already; nothing was written"
-    click.echo(f"The other value of {conflict.field} of QBench id {conflict.qbench_id} {done}.")
+    answer(
+        f"The other value of {conflict.field} of QBench id {conflict.qbench_id} {done}.",
+        {**_as_json(conflict, values=False), "restored_in": loser, "written": written},
+        as_json=as_json,
+    )
 
 
 @contextmanager
@@ -143,7 +152,6 @@ def _described(conflict: Conflict, *, values: bool) -> list[str]:
 
 def _as_json(conflict: Conflict, *, values: bool) -> dict[str, Any]:
     state = conflict.state
-    times = {name: getattr(conflict, name) for name in ("qbench_since", "crm_since", "at", "restored_at")}
     return {
         "id": conflict.id,
         "integration": state.integration,
@@ -155,7 +163,10 @@ def _as_json(conflict: Conflict, *, values: bool) -> dict[str, Any]:
         "winner": conflict.winner,
         "evidence": conflict.evidence,
         "run_id": conflict.run_id,
-        **{name: None if time is None else time.astimezone(UTC).isoformat() for name, time in times.items()},
+        "qbench_since": conflict.qbench_since,
+        "crm_since": conflict.crm_since,
+        "at": conflict.at,
+        "restored_at": conflict.restored_at,
         **({"qbench_value": dict(conflict.qbench_value), "crm_value": dict(conflict.crm_value)} if values else {}),
     }
 

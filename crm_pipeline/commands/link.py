@@ -20,6 +20,7 @@ from crm_pipeline.commands.options import (
     order_of,
     record_type_option,
 )
+from crm_pipeline.commands.output import answer, echo_json, examples, json_option
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined
@@ -35,6 +36,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SHOWN = ("qbench_id", "object", "crm_id", "status", "origin", "merged_into", "parent_qbench_id", "linked_at", "updated_at")
 SHOWN_OUTCOME = ("outcome", "error_type", "reason", "at")
+_ONE = "--integration acme --crm salesforce --record-type account"
 
 
 @click.group()
@@ -43,7 +45,13 @@ def link() -> None:
 
 
 def _of_one_crm(command: F) -> F:
-    for option in (integration_option(required=True), crm_option(required=True), record_type_option(required=True), module_option):
+    for option in (
+        integration_option(required=True),
+        crm_option(required=True),
+        record_type_option(required=True),
+        json_option,
+        module_option,
+    ):
         command = option(command)
     return command
 
@@ -65,11 +73,11 @@ def _desk(module: str, integration: str, crm: str, record_type: str) -> Iterator
             yield order, store, client, org_id
 
 
-@link.command()
+@link.command(epilog=examples(f"crm-pipeline link make {_ONE} --id 12 --crm-id 001gK00000AbCdEQAV"))
 @_of_one_crm
 @qbench_id_option
 @click.option("--crm-id", required=True, metavar="ID", help="The id of the record in the CRM, in any of the forms that it has there.")
-def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id: str, module: str) -> None:
+def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id: str, as_json: bool, module: str) -> None:
     """Link a QBench record to a CRM record that is there, or to the one that this was merged into."""
     with _desk(module, integration, crm, record_type) as (order, store, client, org_id):
         wanted = _typed(order.crm, crm_id)
@@ -79,38 +87,41 @@ def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id
             raise LinkRefusedError(f"{crm} has no {record_type} {wanted}")
         with store.transaction() as connection:
             make_link(connection, order.state, org_id=org_id, qbench_id=qbench_id, crm_id=found[0])
-    click.echo(f"QBench id {qbench_id} is linked to {found[0]}. {_what_next(order, qbench_id, module)}")
+    done = f"QBench id {qbench_id} is linked to {found[0]}. {_what_next(order, qbench_id, module)}"
+    answer(done, {**_which(order), "qbench_id": qbench_id, "crm_id": found[0]}, as_json=as_json)
 
 
-@link.command()
+@link.command(epilog=examples(f"crm-pipeline link move {_ONE} --id 12 --to 13"))
 @_of_one_crm
 @qbench_id_option
 @click.option("--to", type=int, required=True, metavar="ID", help="The QBench id that the CRM record belongs to.")
-def move(*, integration: str, crm: str, record_type: str, qbench_id: int, to: int, module: str) -> None:
+def move(*, integration: str, crm: str, record_type: str, qbench_id: int, to: int, as_json: bool, module: str) -> None:
     """Give a CRM record to another QBench record."""
     with _desk(module, integration, crm, record_type) as (order, store, _, _), store.transaction() as connection:
         move_link(connection, order.state, qbench_id=qbench_id, to=to)
-    click.echo(f"The link of QBench id {qbench_id} belongs to {to} now. {_what_next(order, to, module)}")
+    done = f"The link of QBench id {qbench_id} belongs to {to} now. {_what_next(order, to, module)}"
+    answer(done, {**_which(order), "qbench_id": to, "was": qbench_id}, as_json=as_json)
 
 
-@link.command()
+@link.command(epilog=examples(f"crm-pipeline link remove {_ONE} --id 12"))
 @_of_one_crm
 @qbench_id_option
-def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, module: str) -> None:
+def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, as_json: bool, module: str) -> None:
     """Forget a link; both records stay as they are."""
     with _desk(module, integration, crm, record_type) as (order, store, _, _), store.transaction() as connection:
         remove_link(connection, order.state, qbench_id=qbench_id)
-    click.echo(
+    done = (
         f"The link of QBench id {qbench_id} is removed. The next load that takes the record looks for its external key and match keys, "
         "and creates it where nothing is found."
     )
+    answer(done, {**_which(order), "qbench_id": qbench_id, "removed": True}, as_json=as_json)
 
 
-@link.command()
+@link.command(epilog=examples(f"crm-pipeline link show {_ONE} --id 12"))
 @_of_one_crm
 @click.option("--id", "qbench_id", type=int, metavar="ID", help="The record's QBench id.")
 @click.option("--crm-id", metavar="ID", help="The id of the record in the CRM, in any of the forms that it has there.")
-def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, module: str) -> None:
+def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, as_json: bool, module: str) -> None:
     """Show a link and what became of its record last; asks the state only, no service."""
     if (qbench_id is None) == (crm_id is None):
         raise ConfigurationError("give either --id or --crm-id")
@@ -121,9 +132,17 @@ def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None,
         found = show_link(connection, order.state, qbench_id=qbench_id, crm_id=None if crm_id is None else _typed(name, crm_id))
     if found is None:
         raise LinkRefusedError(f"there is no such {record_type} link in {crm}")
+    if as_json:
+        echo_json({**_which(order), **{column: found[column] for column in (*SHOWN, *SHOWN_OUTCOME)}})
+        return
     for column in (*SHOWN, *SHOWN_OUTCOME):
         if found[column] is not None:
             click.echo(f"{column:<17} {found[column]}")
+
+
+def _which(order: LoadOrder) -> dict[str, str]:
+    state = order.state
+    return {"integration": state.integration, "crm": state.crm, "record_type": str(state.record_type)}
 
 
 def _typed(crm: str, crm_id: str) -> str:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import click
 
 from crm_pipeline.commands.options import connected
+from crm_pipeline.commands.output import Tell
+from crm_pipeline.counting import counted
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import Outcome
 from crm_pipeline.store.database import Store
 from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Selection
 
 
-def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, *, store: Store) -> None:
-    """Load these records, those too that the CRM refused for good before, and say what became of them, also where it breaks off.
+def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, *, store: Store, tell: Tell) -> int:
+    """Load these records, those too that the CRM refused for good before, and tell what became of them, also where it breaks off.
 
-    Nothing goes to a CRM to which the YAML lets nothing be sent.
+    Nothing goes to a CRM to which the YAML lets nothing be sent. The number of records that failed.
     """
-    which = f"{spec.name} → {order.crm} {order.record.record_type}s"
     if not order.settings.send:
-        click.echo(f"{which}: nothing is sent while `send: false` stands in the YAML")
-        return
+        tell(f"{which(order)}: nothing is sent while `send: false` stands in the YAML", loaded(order, {}))
+        return 0
     with connected(spec, order.crm) as client:
         load = Load(replace(order, refused="again"), store=store, crm=client)
         nothing = "nothing was done"
@@ -30,5 +34,24 @@ def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, 
             load.run(selection)
             nothing = "no such records"
         finally:
-            counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(load.report.outcomes.items()))
-            click.echo(f"{which}: {counts or nothing}")
+            counts = {str(outcome): count for outcome, count in sorted(load.report.outcomes.items())}
+            said = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
+            tell(f"{which(order)}: {said or nothing}", loaded(order, counts))
+    return counts.get(Outcome.FAILED, 0)
+
+
+def require_none_failed(failed: int) -> None:
+    """Raises ClickException where records failed: who asked for them learns it from the exit code."""
+    if failed:
+        raise click.ClickException(f"{counted(failed, 'record', form=',')} failed; `crm-pipeline link show` tells why, for each")
+
+
+def which(order: LoadOrder) -> str:
+    """The load in words."""
+    return f"{order.state.integration} → {order.crm} {order.record.record_type}s"
+
+
+def loaded(order: LoadOrder, outcomes: Mapping[str, int]) -> dict[str, Any]:
+    """The load and its counts in plain values."""
+    state = order.state
+    return {"integration": state.integration, "crm": state.crm, "record_type": str(state.record_type), "outcomes": dict(outcomes)}

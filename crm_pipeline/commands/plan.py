@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -24,6 +23,7 @@ from crm_pipeline.commands.options import (
     record_type_option,
     selected,
 )
+from crm_pipeline.commands.output import echo_json, examples, json_option
 from crm_pipeline.commands.plan_home import plan_home
 from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError, ServiceError
@@ -38,7 +38,14 @@ from crm_pipeline.sync.planning.selection import Named, Selection
 OPERATIONS = ("create", "update", "link")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "crm-pipeline plan --integration acme",
+        "crm-pipeline plan --integration acme --crm hubspot --partition 2026-11-01-00:00",
+        "crm-pipeline plan --integration acme --record-type contact --ids 12,13 --json",
+        "crm-pipeline plan --integration acme --from salesforce",
+    )
+)
 @integration_option(required=False)
 @crm_option(required=False)
 @record_type_option(required=False)
@@ -47,7 +54,7 @@ OPERATIONS = ("create", "update", "link")
 @click.option("--until", type=moment, help="Only records changed before this time.")
 @click.option("--ids", type=qbench_ids, help="Only these QBench ids, as 12,13; needs --record-type.")
 @click.option("--from", "source", metavar="CRM", help="What this CRM's staged changes would write into QBench; times are the CRM's.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 @module_option
 def plan(
     *,
@@ -83,7 +90,7 @@ def plan(
                 told += _told(spec, name, selection, store=store, wanted=[wanted] if wanted else list(spec.records_in(name)))
     failed = [str(each) for each in told if isinstance(each, NoForecast)]
     if as_json:
-        click.echo(json.dumps([each.as_json() for each in told], indent=2))
+        echo_json([each.as_json() for each in told])
     else:
         _show([each for each in told if isinstance(each, Forecast)])
     if failed:

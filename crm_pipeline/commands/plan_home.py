@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import click
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from crm_pipeline.commands.integrations import chosen
 from crm_pipeline.commands.options import connected, crm_names, nothing_back, opened_store, order_of, selected
+from crm_pipeline.commands.output import echo_json
 from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import MODELS, RecordType
@@ -49,7 +49,7 @@ def plan_home(
                         else:
                             click.echo(nothing_back(spec, name, each), err=True)
     if as_json:
-        click.echo(json.dumps([each.as_json() for each in found], indent=2))
+        echo_json([each.as_json() for each in found])
     else:
         _show(found)
 

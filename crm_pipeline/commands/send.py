@@ -8,7 +8,7 @@ from contextlib import closing
 
 import click
 
-from crm_pipeline.commands.loads import load_by_hand
+from crm_pipeline.commands.loads import load_by_hand, require_none_failed
 from crm_pipeline.commands.options import (
     crm_names,
     crm_option,
@@ -20,6 +20,7 @@ from crm_pipeline.commands.options import (
     qbench_ids,
     record_type_option,
 )
+from crm_pipeline.commands.output import examples, json_option, telling
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.source import QBench
@@ -29,13 +30,14 @@ from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named
 
 
-@click.command()
+@click.command(epilog=examples("crm-pipeline send --integration acme --record-type contact --ids 12,13"))
 @integration_option(required=True)
 @crm_option(required=False)
 @record_type_option(required=True)
 @click.option("--ids", type=qbench_ids, required=True, help="QBench ids of the records, as 12,13.")
+@json_option
 @module_option
-def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int, ...], module: str) -> None:
+def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int, ...], as_json: bool, module: str) -> None:
     """Read named records from QBench and send them to the CRMs now, without waiting for the hour.
 
     Only what changed is sent. A contact needs its customer in the CRM: send that first. A contact goes as a lead where the YAML says so.
@@ -44,17 +46,17 @@ def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int,
     run_id = f"send-{uuid.uuid4()}"
     wanted = RecordType(record_type)
     orders = [order for name in crm_names(spec, crm, taking=wanted) for order in _orders(spec, name, wanted, run_id=run_id)]
-    with opened_store() as store:
+    with opened_store() as store, telling(as_json=as_json) as tell:
         with closing(QBench(spec.qbench, integration=spec.name)) as source:
             record = spec.read[MODELS[wanted].source]
             found = read_named(spec.name, record, ids=ids, store=store, source=source, values=spec.reading, back=spec.coming_back)
         for made in (made for made in spec.records.values() if MODELS[made.record_type].made_of is record.record_type):
             normalize_named(store, spec.name, made, ids=found.read, reading=spec.reading)
-        for order in orders:
-            load_by_hand(spec, order, Named(found.read), store=store)
+        failed = sum(load_by_hand(spec, order, Named(found.read), store=store, tell=tell) for order in orders)
     missing = _missing(record_type, found)
     if missing:
         raise click.ClickException("; ".join(missing))
+    require_none_failed(failed)
 
 
 def _orders(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str) -> Iterator[LoadOrder]:

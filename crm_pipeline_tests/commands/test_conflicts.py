@@ -142,5 +142,7 @@ def test_a_value_is_put_back_by_the_number_of_its_conflict(desk: Desk, tmp_path:
     first, second = (desk.type("conflicts", "restore", str(found["id"])) for _ in range(2))
     assert "is in salesforce again; the next runs take it to the other side" in first.output
     assert "stands in salesforce already; nothing was written" in second.output
+    third = desk.json("conflicts", "restore", str(found["id"]))
+    assert {**third, "qbench_id": 12, "field": found["field"], "restored_in": "salesforce", "written": False} == third
     assert desk.bench.values(ACCOUNT, "Description") == ["Lost"]
     assert "the other one was put back 20" in desk.type("conflicts").output

@@ -126,6 +126,18 @@ def test_a_link_is_shown_by_either_id_with_its_last_outcome(desk: Desk) -> None:
     assert link(desk, "show", "--id", "2")[0] == 1
 
 
+def test_what_was_done_to_a_link_is_told_as_json(desk: Desk) -> None:
+    one = ("--integration", "acme", "--crm", "salesforce", "--record-type", "account")
+    which = {"integration": "acme", "crm": "salesforce", "record_type": "account"}
+    crm_id = desk.bench.add_account("Laboratory One")
+    desk.bench.stage(desk.spec, ACCOUNT, customer(1), customer(2))
+    assert desk.json("link", "make", *one, "--id", "1", "--crm-id", crm_id) == {**which, "qbench_id": 1, "crm_id": crm_id}
+    assert desk.json("link", "move", *one, "--id", "1", "--to", "2") == {**which, "qbench_id": 2, "was": 1}
+    shown = desk.json("link", "show", *one, "--id", "2")
+    assert {**shown, **which, "qbench_id": 2, "crm_id": crm_id, "origin": "manual", "outcome": None} == shown
+    assert desk.json("link", "remove", *one, "--id", "2") == {**which, "qbench_id": 2, "removed": True}
+
+
 def test_a_crm_id_is_taken_in_either_of_its_forms(desk: Desk) -> None:
     bench = synced(desk, 1)
     [(_, held, _)] = bench.rows(LINKS)
@@ -164,8 +176,10 @@ def test_adopting_asks_first_and_another_qbench_tenant_never_forgets(desk: Desk)
     bench = synced(desk, 1)
     execute(bench, "UPDATE crm_pipeline.organization SET org_id = 'old'")
     asked = desk.type("adopt-org", "--integration", "acme", "--service", "salesforce", "--links", "keep")
-    assert (asked.exit_code, "organization old becomes" in asked.output) == (1, True)
+    assert (asked.exit_code, "organization old becomes" in asked.stderr, asked.stdout) == (1, True, "")
     assert bench.rows("SELECT org_id FROM crm_pipeline.organization WHERE service = 'salesforce'") == [("old",)]
+    told = desk.json("adopt-org", "--integration", "acme", "--service", "salesforce", "--links", "keep", "--yes")
+    assert {**told, "integration": "acme", "service": "salesforce", "was": "old", "links": "keep", "count": 1} == told
     refused = desk.type("adopt-org", "--integration", "acme", "--service", "qbench", "--links", "forget", "--yes")
     assert "an integration of its own" in refused.output
 

@@ -121,6 +121,8 @@ def both(sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path:
 def test_where_nothing_comes_back_it_is_said(both: Desk, crm: str, record_type: str) -> None:
     result = both.type("resync", "--integration", "acme", "--from", crm, "--record-type", record_type, "--all")
     assert f"acme ← {crm} {record_type}s: nothing of them comes back" in result.output
+    told = both.json("resync", "--integration", "acme", "--from", crm, "--record-type", record_type, "--all")
+    assert told == [{"integration": "acme", "from": crm, "record_type": record_type, "looked_at": 0}]
 
 
 def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(both: Desk) -> None:

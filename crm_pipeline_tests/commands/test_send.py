@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import yaml
 from click.testing import Result
 
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sandbox.salesforce import ValidationRule
 from crm_pipeline_tests.commands.conftest import Desk, written
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT
@@ -66,6 +68,20 @@ def test_records_that_qbench_lacks_or_fails_to_show_are_named_after_the_others_w
     assert "acme → salesforce contacts: 1 created" in result.output
     assert "QBench does not have contact 99; QBench fails to show contact" in result.output, result.output
     assert desk.bench.outcomes(CONTACT) == {fine: ("created", None)}
+
+
+def test_what_became_of_the_records_is_told_as_json_too_where_some_failed_or_a_service_breaks_off(desk: Desk) -> None:
+    sandbox = desk.bench.sandbox
+    number = sandbox.tenant.add_customer(customer_name="Laboratory", at=1_000)
+    sandbox.org.add_validation_rule(ValidationRule("Account", lambda _: True))
+    refused = send(desk, "account", str(number), "--crm", "salesforce", "--json")
+    which = {"integration": "acme", "crm": "salesforce", "record_type": "account"}
+    assert (refused.exit_code, json.loads(refused.stdout)) == (1, [{**which, "outcomes": {"failed": 1}}])
+    assert "Error: 1 record failed" in refused.stderr
+    sandbox.faults.add(Fault(service="salesforce", status=503, times=None))
+    broken = send(desk, "account", str(number), "--json")
+    told = [(each["crm"], each["outcomes"]) for each in json.loads(broken.stdout)]
+    assert (broken.exit_code, told) == (1, [("hubspot", {"created": 1}), ("salesforce", {})])
 
 
 def test_a_record_of_a_type_that_does_not_sync_or_an_id_that_is_none_is_refused(desk: Desk) -> None:
