@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 
+import click
 import psycopg
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import make_url, text
 
-from crm_pipeline.cli import main
+from crm_pipeline.cli import MODULES, main
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
 
@@ -40,6 +42,7 @@ def test_db_upgrade_makes_the_tables_where_nothing_else_may() -> None:
     for _ in range(2):
         result = CliRunner().invoke(main, ["db", "upgrade"], catch_exceptions=False)
         assert (result.exit_code, result.output) == (0, "The state database is up to date.\n")
+    assert json.loads(CliRunner().invoke(main, ["db", "upgrade", "--json"]).output) == {"up_to_date": True}
     with closing(Store()) as store, store.transaction() as connection:
         assert connection.execute(text("SELECT count(*) FROM crm_pipeline.link")).scalar_one() == 0
 
@@ -113,3 +116,52 @@ def test_a_command_without_its_extras_says_what_to_install(
 ) -> None:
     message = f"Error: {package} is not installed; install crm-pipeline[embedded,sandbox]\n"
     assert ended_without_extras[f"{command} without {package}"] == [1, "", message]
+
+
+def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by the words that call it."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None, f"there is no command {name}"
+            yield from leaves(found, *path, name)
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield " ".join(path), command
+
+
+LEAVES = dict(leaves(main))
+RUNS_ON = {"demo", "dev"}
+"""What they tell is a show for people."""
+
+
+@pytest.mark.parametrize("words", sorted(set(LEAVES) - RUNS_ON))
+def test_every_command_answers_in_json_where_asked_to(words: str) -> None:
+    assert "--json" in {name for parameter in LEAVES[words].params for name in parameter.opts}
+
+
+@pytest.mark.parametrize("words", sorted(LEAVES))
+def test_the_help_of_every_command_ends_with_examples_that_can_be_typed(words: str) -> None:
+    _, _, *shown = (LEAVES[words].epilog or "\b\n").splitlines()
+    assert shown, "show examples with `epilog=examples(…)`"
+    for example in shown:
+        program, *typed = shlex.split(example)
+        assert (program, typed[: len(words.split())]) == ("crm-pipeline", words.split())
+        LEAVES[words].make_context(words, typed[len(words.split()) :], resilient_parsing=False)
+
+
+def test_the_help_of_all_loads_no_command_and_nothing_heavy() -> None:
+    program = """
+import sys
+from crm_pipeline.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print("LOADED", *sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    told, _, loaded = ran.stdout.partition("LOADED")
+    assert all(f"  {name} " in told for name in MODULES), told
+    packages = {"dagster", "pandas", "pydantic", "sqlalchemy", "httpx", "rich", "starlette"}
+    assert packages.intersection(loaded.split()) == set()
+    assert not set(MODULES.values()).intersection(loaded.split())
