@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md's table of what the CRMs can do."""
+"""docs/crms.md: the table of what the CRMs can do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crm_pipeline_tests.rolodex import KIND as ROLODEX
 from crm_pipeline_tests.rolodex.client import RolodexCrm
 from crm_pipeline_tests.rolodex.light import KIND as LIGHT
 
-CONTRIBUTING = Path(crm_pipeline.__file__).parents[1] / "CONTRIBUTING.md"
+DOCUMENT = Path(crm_pipeline.__file__).parents[1] / "docs/crms.md"
 CRMS: Mapping[str, tuple[CrmKind, type]] = {
     kind.title: (kind, client)
     for kind, client in (
@@ -55,4 +55,4 @@ def test_the_table_of_abilities_says_what_each_crm_can() -> None:
     for ability, can in ABILITIES.items():
         told = [can(kind, client) for kind, client in CRMS.values()]
         lines.append(f"| {ability} | {' | '.join(words[one] if isinstance(one, bool) else one for one in told)} |")
-    assert "\n".join(lines) in CONTRIBUTING.read_text(encoding="utf-8")
+    assert "\n".join(lines) in DOCUMENT.read_text(encoding="utf-8")
