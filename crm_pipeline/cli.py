@@ -19,12 +19,14 @@ SECTIONS = {
         "sandbox": ("crm_pipeline.sandbox.commands", "Run stand-ins for QBench and the CRMs, for any client."),
     },
     "Look": {
+        "errors": ("crm_pipeline.commands.errors", "Show how all records stand, and which fail for what."),
         "plan": ("crm_pipeline.commands.plan", "Show what a load would do; nothing is written."),
         "conflicts": ("crm_pipeline.commands.conflicts", "List values that were written over, and put one back."),
     },
     "Act": {
         "send": ("crm_pipeline.commands.send", "Send named records now, as QBench has them at this moment."),
-        "resync": ("crm_pipeline.commands.resync", "Send staged records again."),
+        "retry": ("crm_pipeline.commands.retry", "Try records with an error again now, and no others."),
+        "resync": ("crm_pipeline.commands.resync", "Send staged records again that have no error."),
         "link": ("crm_pipeline.commands.link", "Look at links, and make, move or remove them by hand."),
     },
     "Set up and look after": {

@@ -9,3 +9,8 @@ def counted(count: int, one: str, many: str | None = None, *, form: str = "") ->
     ``form``: how the number is written, "," for instance.
     """
     return f"{count:{form}} {one if count == 1 else many or one + 's'}"
+
+
+def changed(difference: int) -> str:
+    """How many more, or fewer, there are than before."""
+    return f"{difference:+,}".replace("-", "−") if difference else "·"

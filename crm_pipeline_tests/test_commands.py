@@ -38,6 +38,8 @@ RUN_BY = {
     "crm-pipeline link make": "commands/test_link.py::test_a_link_made_by_hand_lets_the_next_load_write_that_record",
     "crm-pipeline link move": "commands/test_link.py::test_a_moved_link_belongs_to_the_other_record",
     "crm-pipeline link remove": "commands/test_link.py::test_a_removed_link_is_forgotten_and_nothing_is_written_to_the_crm",
+    "crm-pipeline errors": "commands/test_errors.py::test_records_as_csv_and_json_are_the_same",
+    "crm-pipeline retry": "commands/test_retry.py::test_records_with_an_error_are_sent_again_once_its_cause_is_gone_and_no_others",
     "crm-pipeline resync": "commands/test_resync.py::test_all_or_named_records_are_sent_again_and_counted",
     "crm-pipeline send": "commands/test_send.py::test_named_records_are_read_now_and_go_to_every_crm_whatever_their_dates",
     "crm-pipeline conflicts --integration": "commands/test_conflicts.py::test_a_spree_is_counted_by_field_and_listed_from_the_newest",

@@ -13,6 +13,7 @@ from crm_pipeline.commands.output import Tell
 from crm_pipeline.counting import counted
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import Outcome
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.order import LoadOrder
@@ -43,7 +44,7 @@ def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, 
 def require_none_failed(failed: int) -> None:
     """Raises ClickException where records failed: who asked for them learns it from the exit code."""
     if failed:
-        raise click.ClickException(f"{counted(failed, 'record', form=',')} failed; `crm-pipeline link show` tells why, for each")
+        raise click.ClickException(f"{counted(failed, 'record', form=',')} failed; `crm-pipeline errors` tells why")
 
 
 def which(order: LoadOrder) -> str:
@@ -55,3 +56,10 @@ def loaded(order: LoadOrder, outcomes: Mapping[str, int]) -> dict[str, Any]:
     """The load and its counts in plain values."""
     state = order.state
     return {"integration": state.integration, "crm": state.crm, "record_type": str(state.record_type), "outcomes": dict(outcomes)}
+
+
+def tell_looked_at(state: CrmState, records: int, *, tell: Tell, said: str | None = None) -> None:
+    """Tell how many records the next run that brings changes home looks at; ``said``: in these words, where there are none."""
+    many = f"{counted(records, 'record is', 'records are', form=',')} looked at by the next run"
+    sentence = said or f"{state.integration} ← {state.crm} {state.record_type}s: {many}"
+    tell(sentence, {"integration": state.integration, "from": state.crm, "record_type": str(state.record_type), "looked_at": records})

@@ -13,7 +13,7 @@ from crm_pipeline.commands.integrations import chosen, own_module
 from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.errors import ConfigurationError, record_errors
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.contracts import record_id
@@ -74,6 +74,24 @@ def record_type_option(*, required: bool) -> Callable[[F], F]:
     """``--record-type``: account, contact or lead."""
     choices = click.Choice([str(record_type) for record_type in RecordType])
     return click.option("--record-type", type=choices, required=required, help="Which records are meant.")
+
+
+def error_type_option(command: F) -> F:
+    """``--type``: a record error, by its name."""
+    return click.option(
+        "--type",
+        "error_type",
+        type=_known_error,
+        metavar="ERROR",
+        help="Records whose latest outcome has this error, as docs/errors.md calls it.",
+    )(command)
+
+
+def _known_error(value: str) -> str:
+    known = list(record_errors())
+    if value not in known:
+        raise click.BadParameter(f"there is no record error {value}; {did_you_mean(value, known)}")
+    return value
 
 
 def selected(

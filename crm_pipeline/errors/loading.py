@@ -71,7 +71,7 @@ class EmailTakenException(RecordError):
     names = "its id"
     remedy = (
         "Correct or merge that contact in the CRM (where two contacts swapped addresses, free one of them there), then send the record "
-        "again with `crm-pipeline resync --force`. It follows by itself once a load links or writes that contact."
+        "again with `crm-pipeline retry`. It follows by itself once a load links or writes that contact."
     )
 
 
@@ -172,7 +172,7 @@ class NoAccessToRecordException(RecordError):
     names = "the field"
     remedy = (
         "Share that record with the integration user in the CRM, or give the user rights on all records of the object (where none can be "
-        "created, on the object itself); then send the record again with `crm-pipeline resync --force`."
+        "created, on the object itself); then send the record again with `crm-pipeline retry`."
     )
 
 

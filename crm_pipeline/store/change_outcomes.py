@@ -197,12 +197,6 @@ def often_sent(
     return found
 
 
-def crm_ids_with_error(connection: Connection, state: CrmState, error_type: str) -> list[str]:
-    """The CRM records whose latest outcome names this error, in the order of their ids."""
-    statement = f"SELECT crm_id FROM crm_pipeline.change_outcome WHERE {_KEY} AND error_type = :error_type ORDER BY crm_id"
-    return list(connection.execute(text(statement), {**asdict(state), "error_type": error_type}).scalars())
-
-
 def open_changes(connection: Connection, state: CrmState) -> OpenRecords:
     """The changes that failed for a passing cause and are to be tried again by themselves."""
     return told_open(connection.execute(text(_OPEN), asdict(state)).all())

@@ -58,12 +58,6 @@ GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
-def ids_with_error(connection: Connection, state: CrmState, error_type: str) -> list[int]:
-    """QBench ids of the records whose latest outcome names this error, in ascending order."""
-    statement = f"SELECT qbench_id FROM crm_pipeline.outcome WHERE {_OURS} AND error_type = :error_type ORDER BY qbench_id"
-    return list(connection.execute(text(statement), {**asdict(state), "error_type": error_type}).scalars())
-
-
 def open_records(connection: Connection, state: CrmState) -> OpenRecords:
     """The records that failed for a passing cause and are to be tried again by themselves."""
     return told_open(connection.execute(text(_OPEN_RECORDS), asdict(state)).all())

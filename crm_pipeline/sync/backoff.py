@@ -25,7 +25,7 @@ class RetrySettings(YamlModel):
         int,
         Field(
             ge=1,
-            description="Tries after which a record is failed for good, until it changes or is asked for by `resync`. "
+            description="Tries after which a record is failed for good, until it changes or is asked for by `retry`. "
             "A service that is down, or an approval, uses up no try.",
             examples=[12],
         ),

@@ -8,11 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from crm_pipeline.sandbox.salesforce import ValidationRule
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline.schemas import BASES, CHANGE_OUTCOMES
+from crm_pipeline.schemas import BASES
 from crm_pipeline.store.bases import bases_of, save_bases
-from crm_pipeline.store.change_outcomes import save_change_outcomes
 from crm_pipeline.store.crm_records import pending_crm_ids
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import URL_VARIABLE, Store
@@ -41,9 +39,10 @@ def test_an_order_that_is_not_clear_is_refused(desk: Desk) -> None:
     for words, remedy in (
         (("--all",), "give either --force or --create-only"),
         (("--force", "--create-only", "address", "--all"), "give either --force or --create-only"),
-        (("--force",), "give one of --error, --ids and --all"),
-        (("--force", "--all", "--ids", "1"), "give one of --error, --ids and --all"),
+        (("--force",), "give either --ids or --all"),
+        (("--force", "--all", "--ids", "1"), "give either --ids or --all"),
         (("--create-only", "website", "--all"), "there are: address, phone_number"),
+        (("--force", "--from", "salesforce", "--all"), "give no --crm, --force or --create-only with it"),
     ):
         result = desk.type(*ACCOUNTS, *words)
         assert (result.exit_code, remedy in result.output) == (1, True), result.output
@@ -60,49 +59,6 @@ def test_what_is_wrong_with_database_or_credentials_is_told_and_no_record_is_cal
     silent = desk.type(*ACCOUNTS, "--force", "--ids", "1")
     assert silent.output.startswith("Error: the state database cannot be reached"), silent.output
     assert "no such records" not in refused.output + silent.output
-
-
-# --- by error
-
-REFUSED = "InvalidValueException"
-
-
-def refused(desk: Desk, *numbers: int) -> None:
-    """Customers that a rule of Salesforce's refuses, which is then switched off."""
-    org = desk.bench.sandbox.org
-    org.add_validation_rule(ValidationRule("Account", lambda _: True))
-    desk.bench.stage(desk.spec, ACCOUNT, *(customer(number) for number in numbers))
-    desk.bench.load(desk.spec, ACCOUNT)
-    assert {error for _, error in desk.bench.outcomes().values()} == {REFUSED}
-    org.validation_rules.clear()
-
-
-def test_records_with_an_error_are_sent_again_once_its_cause_is_gone_and_no_others(desk: Desk) -> None:
-    refused(desk, 1, 2)
-    desk.bench.stage(desk.spec, ACCOUNT, customer(3))
-    result = desk.type(*ACCOUNTS, "--error", REFUSED)
-    assert (result.exit_code, result.output) == (0, "acme → salesforce accounts: 2 created\n")
-    assert desk.bench.names() == ["Lab 1", "Lab 2"]
-
-
-def test_records_with_an_error_are_sent_as_the_mapping_of_today_makes_them(desk: Desk) -> None:
-    earlier = desk.bench.spec(accounts={"map": {"name": "comments"}})
-    desk.bench.stage(earlier, ACCOUNT, customer(1))
-    desk.bench.load(earlier, ACCOUNT)
-    result = desk.type("resync", "--integration", "acme", "--error", "NoNameForCustomerException")
-    assert "acme → salesforce accounts: 1 created" in result.output
-    assert "acme → hubspot accounts: no record has NoNameForCustomerException" in result.output
-    assert desk.bench.names() == ["Lab 1"]
-
-
-def test_an_error_is_one_of_the_table_and_one_way_is_chosen(desk: Desk) -> None:
-    for words, remedy in (
-        (("--error", "InvalidValueExeption"), f"did you mean `{REFUSED}`?"),
-        (("--error", REFUSED, "--all"), "give one of --error, --ids and --all"),
-        (("--error", REFUSED, "--from", "salesforce"), "give no --crm, --force or --create-only with it"),
-    ):
-        result = desk.type(*ACCOUNTS, *words)
-        assert (result.exit_code, remedy in result.output) == (1, True), result.output
 
 
 # --- the other way
@@ -123,24 +79,6 @@ def test_where_nothing_comes_back_it_is_said(both: Desk, crm: str, record_type: 
     assert f"acme ← {crm} {record_type}s: nothing of them comes back" in result.output
     told = both.json("resync", "--integration", "acme", "--from", crm, "--record-type", record_type, "--all")
     assert told == [{"integration": "acme", "from": crm, "record_type": record_type, "looked_at": 0}]
-
-
-def test_what_a_crm_s_changes_ended_with_is_looked_at_again_by_the_next_run(both: Desk) -> None:
-    state = CrmState("acme", "salesforce", ACCOUNT)
-    told = CHANGE_OUTCOMES.build(
-        {
-            "crm_id": pd.Series(["001A", "001B", "001C"]),
-            "outcome": pd.Series(["skipped", "skipped", "updated"]),
-            "error_type": pd.Series([REFUSED, "InvalidEmailException", None], dtype="str"),
-            "retryable": pd.Series([False, False, False]),
-        }
-    )
-    with both.bench.store.transaction() as connection:
-        save_change_outcomes(connection, state, outcomes=told, attempt=both.bench.order(both.spec, ACCOUNT).attempt)
-    result = both.type("resync", "--integration", "acme", "--from", "salesforce", "--error", REFUSED)
-    assert result.output.startswith("acme ← salesforce accounts: 1 record is looked at by the next run\n")
-    with both.bench.store.transaction() as connection:
-        assert pending_crm_ids(connection, state) == ["001A"]
 
 
 def test_what_a_crm_shows_is_taken_for_changed_there_in_fields_that_were_accepted_before(both: Desk) -> None:
