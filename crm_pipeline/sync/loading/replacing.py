@@ -16,6 +16,7 @@ from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.schemas import REPLACING, VERSIONS
 from crm_pipeline.store.conflicts import save_conflicts
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.replacing import forget_replacing, not_replaced, over_by_now, replaced, save_replacing, tell
 from crm_pipeline.store.staging import held
 from crm_pipeline.sync.loading.job import Job
@@ -63,13 +64,8 @@ class Replacing:
 
     def answered(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime) -> None:
         """Store what became of the rows of the call which ``began`` then, by their results (schemas.WRITE_RESULTS)."""
-        if not self._tells or rows["settled"].isna().all():
-            return
-        refused = answer["error_type"].notna()
-        crm_ids = rows["crm_id"]
-        replaced(connection, self._state, began=began, crm_ids=crm_ids[~refused], kept=answer.loc[~refused, "kept"])
-        certain = refused & ~answer["error_type"].isin(MAY_BE_STORED)
-        not_replaced(connection, self._state, began=began, crm_ids=crm_ids[certain].dropna().tolist())
+        if self._tells and rows["settled"].notna().any():
+            answered(connection, self._state, rows["crm_id"], answer, began=began)
 
     def ask(self) -> None:
         """Ask what the writes replaced that are over, and store which edits they overtook. Raises the CRM's ServiceError."""
@@ -112,3 +108,11 @@ class Replacing:
             for crm_object, rows in objects_of(self._state, writes["object"])
         ]
         return pd.concat(parts, ignore_index=True)
+
+
+def answered(connection: Connection, state: CrmState, crm_ids: pd.Series, answer: pd.DataFrame, *, began: datetime) -> None:
+    """Store what became of these records by the call which ``began`` then, by their results (schemas.WRITE_RESULTS)."""
+    refused = answer["error_type"].notna()
+    replaced(connection, state, began=began, crm_ids=crm_ids[~refused], kept=answer.loc[~refused, "kept"])
+    certain = refused & ~answer["error_type"].isin(MAY_BE_STORED)
+    not_replaced(connection, state, began=began, crm_ids=crm_ids[certain].dropna().tolist())

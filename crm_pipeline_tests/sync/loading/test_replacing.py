@@ -174,8 +174,9 @@ def edited_meanwhile(bench: Bench) -> Edited:
     # Each is tried with one of them: a load costs what all others do.
     if bench.crm == "salesforce":
         send_addresses(bench, spec, ids)
+    left |= unasked(bench)
     restored = put_back_first(bench, spec, ids) if bench.crm == "hubspot" else ("", [])
-    return Edited(bench.crm, conflicts(bench), told, history, names, about, report.notes, left | unasked(bench), restored)
+    return Edited(bench.crm, conflicts(bench), told, history, names, about, report.notes, left, restored)
 
 
 def send_addresses(bench: Bench, spec: IntegrationSpec, ids: Mapping[int, str]) -> None:

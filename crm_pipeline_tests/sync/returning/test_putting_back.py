@@ -13,12 +13,14 @@ from crm_pipeline.errors import RestoreRefusedError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.qbench.source import QBench
+from crm_pipeline.sandbox.salesforce.core import ValidationRule
 from crm_pipeline.schemas import CONFLICTS
 from crm_pipeline.store.conflicts import Conflict, Sought, conflicts_told, save_conflicts
 from crm_pipeline.store.crm_records import pending_crm_ids
 from crm_pipeline.store.manual_links import remove_link
 from crm_pipeline.sync.returning.putting_back import PuttingBack
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CRM_FIELDS, Bench, customer
+from crm_pipeline_tests.sync.loading.test_replacing import during, unasked
 from crm_pipeline_tests.tenants import both_ways
 
 STANDS, LOST = "By telephone only", "Call before noon"
@@ -123,6 +125,39 @@ def test_a_value_that_was_edited_since_on_either_side_stays(salesforce: Bench, w
     with pytest.raises(RestoreRefusedError, match=f"in {'salesforce' if side == 'crm' else 'QBench'}: somebody edited it"):
         case.put_back()
     assert (case.held, case.conflict.restored_at) == (before, None)
+
+
+@pytest.mark.parametrize("winner", ["qbench", "crm"])
+def test_the_side_that_is_written_is_read_last_so_that_an_edit_made_meanwhile_stays(salesforce: Bench, winner: str) -> None:
+    case = Case(salesforce, winner=winner)
+    if winner == "qbench":
+        case.tenant.on_request = lambda path, _: case.edit_in_crm("Edited meanwhile") if "/customers" in path else None
+    else:
+        during(salesforce, "read", lambda: case.edit_in_qbench("Edited meanwhile"))
+    with pytest.raises(RestoreRefusedError, match="somebody edited it"):
+        case.put_back()
+    assert "Edited meanwhile" in case.held
+
+
+def test_an_edit_between_the_last_look_and_the_write_is_told_by_the_next_load(hubspot: Bench) -> None:
+    case = Case(hubspot, winner="qbench")
+    during(hubspot, "read", lambda: case.edit_in_crm("Edited meanwhile"))
+    assert case.put_back()
+    assert case.held == (STANDS, LOST)
+    hubspot.load(case.spec, ACCOUNT)
+
+    told = case.conflict
+    assert (told.winner, told.evidence) == ("qbench", "overtaken")
+    assert (told.qbench_value, told.crm_value) == ({"comments": LOST}, {case.field: "Edited meanwhile"})
+    assert unasked(hubspot) == set()
+
+
+def test_a_value_that_the_crm_refuses_leaves_nothing_to_be_asked(salesforce: Bench) -> None:
+    case = Case(salesforce, winner="qbench")
+    salesforce.sandbox.org.add_validation_rule(ValidationRule("Account", lambda row: row.get("Description") == LOST))
+    with pytest.raises(RestoreRefusedError, match="does not take the value"):
+        case.put_back()
+    assert (case.held, case.conflict.restored_at, unasked(salesforce)) == ((STANDS, STANDS), None, set())
 
 
 @pytest.mark.parametrize("winner", ["qbench", "crm"])
