@@ -134,6 +134,13 @@ class Store:
         """Open the database now, as its first use would. Raises StoreError."""
         self._opened()
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that can only read, whatever the version of the tables: nothing is migrated. Raises StoreError."""
+        with _connected(self._url) as engine, engine.connect() as connection:
+            connection.execute(text("SET TRANSACTION READ ONLY"))
+            yield connection
+
     def migrate(self) -> None:
         """Bring the schema to the version this package knows. Raises StoreError when the database is newer."""
         with _connected(self._url) as engine, engine.begin() as connection:
@@ -152,13 +159,29 @@ class Store:
                 with ExitStack() as stack:
                     engine = stack.enter_context(_connected(self._url))
                     with engine.begin() as connection:
-                        if os.environ.get(AUTO_MIGRATE_VARIABLE, "1") != "0":
+                        if migrates_by_itself():
                             _migrate(connection)
                         else:
                             _require_current(connection)
                     stack.pop_all()
                 self._engine = engine
             return self._engine
+
+
+def migrates_by_itself() -> bool:
+    """Whether the first use brings the tables to this package's version."""
+    return os.environ.get(AUTO_MIGRATE_VARIABLE, "1") != "0"
+
+
+def versions(connection: Connection) -> tuple[str | None, str]:
+    """The version that the tables are at, None where there are none, and the one that this package needs."""
+    return _current_version(connection), _known_versions()[0]
+
+
+def require_known(current: str | None) -> None:
+    """Raises StoreSetupError where the tables are newer than this package."""
+    if current is not None and current not in _known_versions()[1]:
+        raise StoreSetupError(f"the state database is at version {current}, which this package does not know; upgrade the package")
 
 
 def require_server(url: str, *, attempts: int, wait_seconds: float) -> None:
@@ -288,15 +311,10 @@ def _current_version(connection: Connection) -> str | None:
 
 
 def _require_current(connection: Connection) -> None:
-    head, current = _known_versions()[0], _current_version(connection)
-    _refuse_newer(current)
+    current, head = versions(connection)
+    require_known(current)
     if current != head:
         raise StoreSetupError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
-
-
-def _refuse_newer(current: str | None) -> None:
-    if current is not None and current not in _known_versions()[1]:
-        raise StoreSetupError(f"the state database is at version {current}, which this package does not know; upgrade the package")
 
 
 def _migrate(connection: Connection) -> None:
@@ -305,8 +323,8 @@ def _migrate(connection: Connection) -> None:
     # Several processes may start at once; the lock goes with the transaction.
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('crm_pipeline migrations', 0))"))
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    head, current = _known_versions()[0], _current_version(connection)
-    _refuse_newer(current)
+    current, head = versions(connection)
+    require_known(current)
     if current != head:
         config = _config()
         config.attributes["connection"] = connection
