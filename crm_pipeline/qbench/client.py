@@ -95,6 +95,10 @@ class QBenchClient:
         """Give the connections back."""
         self._http.close()
 
+    def sign_in(self) -> None:
+        """Ask for a token where there is none, as the first call does."""
+        self._with_retries(self._tokens.current)
+
     @property
     def once(self) -> QBenchClient:
         """The same way to the tenant, on which a call that QBench fails on, without a word when to come back, is not made again.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 
 from crm_pipeline.calls import CallCounter
+from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench import writing
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import contact_ids, named_contact_ids
+from crm_pipeline.qbench.diagnosis import qbench_findings
 from crm_pipeline.qbench.one_by_one import is_of_one_record
 from crm_pipeline.qbench.reading import Reading, deleted_since, organization, read_by_id, read_changes, read_deletions, read_restored
 from crm_pipeline.qbench.settings import QBenchSettings
@@ -38,6 +40,10 @@ class QBench:
     def organization(self) -> str:
         """The host of the tenant's address (reading.organization)."""
         return organization(self._client)
+
+    def findings(self, fields: Mapping[RecordType, Collection[str]]) -> Iterator[Finding]:
+        """Whether the tenant can be read as the integration wants it (diagnosis.qbench_findings)."""
+        return qbench_findings(self._client, fields)
 
     def changes(self, record_type: RecordType, *, since: int | None, until: int, resume: int | None = None) -> Reading:
         """The records last updated within a window (reading.read_changes)."""

@@ -15,7 +15,7 @@ from crm_pipeline.crms.base import Crm, CrmObject, CrmSettings
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.mapping.targets import targets
+from crm_pipeline.mapping.targets import Target, targets
 from crm_pipeline.store.crm_state import Attempt, CrmState
 from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.resending import Resend
@@ -68,6 +68,10 @@ class LoadOrder:
             return f"ids: {prefix}"
         return None if settings.external_key is None else f"{settings.external_key}: {prefix}"
 
+    def mapped(self, crm_fields: pd.DataFrame | None) -> tuple[Target, ...]:
+        """The CRM fields that the records are mapped to, also those that only come back, where the CRM describes its fields so."""
+        return targets(self.record, crm=self.crm, crm_fields=crm_fields, country_format=self.settings.country_format)
+
     def way_back(self, crm_fields: pd.DataFrame | None) -> WayBack:
         """How the records come back from the CRM, which describes its fields so (schemas.CRM_FIELDS)."""
         return WayBack(
@@ -117,12 +121,9 @@ def read(crm: Crm, state: CrmState, records: pd.DataFrame, fields: list[str]) ->
 
 def fields_back(order: LoadOrder, crm: Crm, crm_object: CrmObject) -> list[str]:
     """The fields of an object that come back from the CRM by the order's mapping; where none does, nothing is asked of the CRM."""
-    settings = order.settings
-    possible = targets(order.record, crm=order.crm, crm_fields=None, country_format=settings.country_format)
-    if not any(target.direction.comes_back for target in possible):
+    if not any(target.direction.comes_back for target in order.mapped(None)):
         return []
-    mapped = targets(order.record, crm=order.crm, crm_fields=crm.fields(crm_object), country_format=settings.country_format)
-    return [target.crm_field for target in mapped if target.direction.comes_back]
+    return [target.crm_field for target in order.mapped(crm.fields(crm_object)) if target.direction.comes_back]
 
 
 def usual_object(state: CrmState) -> CrmObject:

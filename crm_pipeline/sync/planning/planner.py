@@ -19,7 +19,7 @@ from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
-from crm_pipeline.mapping.targets import Target, targets
+from crm_pipeline.mapping.targets import Target
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_calls
@@ -98,8 +98,7 @@ class Planner:
     @cached_property
     def mapped(self) -> tuple[Target, ...]:
         """The CRM fields that the order maps, also those that only come back."""
-        country_format = self._order.settings.country_format
-        return targets(self._order.record, crm=self._order.crm, crm_fields=self.fields, country_format=country_format)
+        return self._order.mapped(self.fields)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
