@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ChangesCrm,
         ClockCrm,
         DeletingCrm,
+        DiagnosingCrm,
         EditsCrm,
         LeavingCrm,
         ListsCrm,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey, Limits
     from crm_pipeline.crms.batch import WriteBatch
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
+    from crm_pipeline.diagnosis import Finding
     from crm_pipeline.errors import (
         AuthenticationError,
         CrmFailsOnRecordException,
@@ -107,11 +109,13 @@ __all__ = [
     "CrmObject",
     "CrmSettings",
     "DeletingCrm",
+    "DiagnosingCrm",
     "DoubtfulRefusalError",
     "EditsCrm",
     "EnvVariable",
     "ExternalKey",
     "FailedTogetherError",
+    "Finding",
     "LeavingCrm",
     "LimitReachedError",
     "Limits",
@@ -143,6 +147,7 @@ __all__ = [
 
 _MODULES = (
     "errors",
+    "diagnosis",
     "model",
     "configuration.model",
     "clocks",

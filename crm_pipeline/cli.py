@@ -30,6 +30,7 @@ SECTIONS = {
         "link": ("crm_pipeline.commands.link", "Look at links, and make, move or remove them by hand."),
     },
     "Set up and look after": {
+        "doctor": ("crm_pipeline.commands.doctor", "Look at every service before anything runs, and say what to do."),
         "db": ("crm_pipeline.commands.db", "Create or upgrade the state database."),
         "adopt-org": ("crm_pipeline.commands.adopt_org", "Accept that credentials lead to another organization."),
     },

@@ -37,10 +37,10 @@ class Finding:
         return asdict(self)
 
 
-def of_error(area: str, subject: str, error: CrmPipelineError, *, level: Level = "problem") -> Finding:
-    """The finding of a check that raises: its errors say what is wrong and, behind a semicolon, what to do."""
+def of_error(area: str, subject: str, error: CrmPipelineError, *, remedy: str = AGAIN) -> Finding:
+    """The problem of a check that raises: its errors say what is wrong and, behind a semicolon, what to do; else the ``remedy`` does."""
     told = str(error)
     if isinstance(error, ServiceError):
         told = told.removeprefix(f"integration {error.integration}: {error.service}: ")
-    text, _, remedy = told.partition("; ")
-    return Finding(level, area, subject, text, remedy or AGAIN)
+    text, _, own = told.partition("; ")
+    return Finding("problem", area, subject, text, own or remedy)

@@ -27,6 +27,7 @@ from crm_pipeline.mapping.own_fields import why_not_its_own
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.record_problems import record_problems
 from crm_pipeline.mapping.refusals import entries_back, refusals
+from crm_pipeline.mapping.sources import named_fields
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.mapping.targets import routes_back
 from crm_pipeline.model import MODELS, RecordType
@@ -355,6 +356,13 @@ class IntegrationSpec(IntegrationAttributes):
         crms = self.crms.configured
         fields = {kind: names for kind, spec in self.read.items() if (names := fields_back(spec, list(crms)))}
         return ComingBack(fields, {kind: KEPT_BY_QBENCH[kind] for kind in fields})
+
+    @property
+    def qbench_fields(self) -> Mapping[RecordType, tuple[str, ...]]:
+        """The QBench fields that the YAML names of each record type that is read, each once."""
+        markers = [] if self.qbench.marker_field is None else [self.qbench.marker_field]
+        named = {kind: [field for record in self.records.values() for field in named_fields(record, kind)[1]] for kind in self.read}
+        return MappingProxyType({kind: tuple(dict.fromkeys([*fields, *markers])) for kind, fields in named.items()})
 
     def order(
         self, crm: str, record: RecordSpec, *, run_id: str, partition_key: str | None = None, resend: Resend | None = None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from crm_pipeline.calls import Waits
 from crm_pipeline.commands.integrations import chosen, own_module
 from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
@@ -140,10 +141,13 @@ def nothing_back(spec: IntegrationSpec, crm: str, record_type: RecordType) -> st
 
 
 @contextmanager
-def connected(spec: IntegrationSpec, crm: str) -> Iterator[Crm]:
-    """A client of the integration's CRM, closed at the end."""
+def connected(spec: IntegrationSpec, crm: str, *, waits: Waits | None = None) -> Iterator[Crm]:
+    """A client of the integration's CRM, closed at the end. ``waits``: those between the attempts of a call, in place of the YAML's."""
     quiet_client_libraries()
-    with closing(crm_kinds()[crm].connect(spec.crms.configured[crm], spec.name)) as client:
+    settings = spec.crms.configured[crm]
+    if waits is not None:
+        settings = settings.model_copy(update={"waits": waits})
+    with closing(crm_kinds()[crm].connect(settings, spec.name)) as client:
         yield client
 
 

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, CrmObject
+from crm_pipeline.diagnosis import Finding
 
 
 @runtime_checkable
@@ -132,6 +133,18 @@ class ConvertingCrm(Protocol):
 
     def converted(self, crm_object: CrmObject, crm_ids: list[str]) -> pd.DataFrame:
         """Which of these leads people converted, and into what (schemas.CONVERTED)."""
+        ...
+
+
+@runtime_checkable
+class DiagnosingCrm(Protocol):
+    """A CRM that tells of its own set-up what the description of its fields does not: rights, rules, settings."""
+
+    def findings(self, written: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+        """What is found of rights, rules and settings for the objects of these names; nothing is written.
+
+        ``written``: by object, the fields that the integration writes there. May raise a ServiceError; what is found until then counts.
+        """
         ...
 
 

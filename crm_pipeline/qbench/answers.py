@@ -138,9 +138,8 @@ def _refusal_code(response: httpx.Response) -> str:
 def _to_grant(response: httpx.Response) -> str:
     """What the API client has to be allowed, in the words of QBench's documentation."""
     request = response.request
-    if request.method == "GET":
-        return "let the API client read customers and contacts"
-    return f"grant the API client {request.method} {_NUMBER_IN_PATH.sub('/{id}', request.url.path.removeprefix(API_PATH))}"
+    call = f"{request.method} {_NUMBER_IN_PATH.sub('/{id}', request.url.path.removeprefix(API_PATH))}"
+    return f"let the API client read customers and contacts: grant it {call}" if request.method == "GET" else f"grant the API client {call}"
 
 
 def _words(told: Any) -> Iterator[str]:

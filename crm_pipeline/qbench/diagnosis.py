@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from crm_pipeline.diagnosis import Finding, of_error
 from crm_pipeline.errors import CrmPipelineError, ServiceError
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.contracts import RELATED, record_id
 from crm_pipeline.qbench.dates import parse_date
 from crm_pipeline.qbench.listing import NEWEST_FIRST, VERSION_KEY
 from crm_pipeline.qbench.reading import deleted_since
@@ -50,6 +51,24 @@ def _of_object(client: QBenchClient, record_type: RecordType, named: Collection[
     yield Finding("ok", AREA, name, f"it sees {total}" + ("" if page.total is not None else " or more"))
     yield from _fields(name, page.records, named)
     yield from _dates(client, name, page.records)
+    yield from _single(client, record_type, page.records[0])
+
+
+def _single(client: QBenchClient, record_type: RecordType, record: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether a record may be read by its id, and the records that it belongs to, or that belong to it: QBench grants each by itself."""
+    name, number = MODELS[record_type].qbench_object, record_id(record.get("id"))
+    others = MODELS[RecordType.ACCOUNT if MODELS[record_type].parent else RecordType.CONTACT].qbench_object
+    calls: Mapping[str, Callable[[], object]] = {
+        f"{name} by id": lambda: client.record(f"{name}/{number}"),
+        f"{others} of {name}": lambda: client.list_page(f"{name}/{number}/{others}", page=1, size=1, holds=RELATED),
+    }
+    for subject, call in calls.items() if number is not None else ():
+        try:
+            call()
+        except ServiceError as error:
+            yield of_error(AREA, subject, error)
+        else:
+            yield Finding("ok", AREA, subject, "granted")
 
 
 def _fields(name: str, records: Sequence[Mapping[str, Any]], named: Collection[str]) -> Iterator[Finding]:

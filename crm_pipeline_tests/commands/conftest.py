@@ -33,6 +33,7 @@ class Desk:
 
     bench: Bench
     module: str
+    file: Path
 
     @property
     def spec(self) -> IntegrationSpec:
@@ -60,10 +61,10 @@ def _desk(bench: Bench, folder: Path, **overrides: Any) -> Iterator[Desk]:
     """A project whose integration feeds the CRMs of the bench's sandbox, importable for the while; ``overrides``: keys of its YAML."""
     package = f"project_{uuid.uuid4().hex}"
     project = Project.create(folder, package)
-    project.write("acme", yaml.safe_dump(dict(written(bench.sandbox, **overrides))))
+    file = project.write("acme", yaml.safe_dump(dict(written(bench.sandbox, **overrides))))
     with pytest.MonkeyPatch.context() as environment:
         environment.syspath_prepend(folder)
-        yield Desk(bench, f"{package}.defs")
+        yield Desk(bench, f"{package}.defs", file)
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
 

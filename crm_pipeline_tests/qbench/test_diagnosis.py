@@ -36,8 +36,12 @@ def test_tenant_that_can_be_read_has_no_problem(tenant: Bench) -> None:
         "sign-in": ("ok", "signed in to 127.0.0.1"),
         "customers": ("ok", "it sees 1 customer"),
         "customers: website": ("ok", "there"),
+        "customers by id": ("ok", "granted"),
+        "contacts of customers": ("ok", "granted"),
         "contacts": ("ok", "it sees 1 contact"),
         "contacts: phone": ("ok", "there"),
+        "contacts by id": ("ok", "granted"),
+        "customers of contacts": ("ok", "granted"),
     }
     assert {call.method for call in tenant.journal.calls() if "token" not in call.path} == {"GET"}
 
@@ -48,6 +52,10 @@ def refuse_the_secret(running: Bench) -> None:
 
 def hide_contacts(running: Bench) -> None:
     running.tenant.not_granted.add("GET /contacts")
+
+
+def hide_customers_of_contacts(running: Bench) -> None:
+    running.tenant.not_granted.add("GET /contacts/{id}/customers")
 
 
 def delete_all(running: Bench) -> None:
@@ -66,7 +74,8 @@ def turn_the_clock(running: Bench) -> None:
     ("lack", "level", "subject", "said", "remedy"),
     [
         (refuse_the_secret, "problem", "sign-in", "refuses the API client", "QBENCH_CLIENT_SECRET"),
-        (hide_contacts, "problem", "contacts", "does not allow GET", "let the API client read customers and contacts"),
+        (hide_contacts, "problem", "contacts", "does not allow GET", "grant it GET /contacts"),
+        (hide_customers_of_contacts, "problem", "customers of contacts", "does not allow GET", "grant it GET /contacts/{id}/customers"),
         (delete_all, "warning", "contacts", "it sees no contacts", "let the API client's user see them"),
         (date_them_ahead, "warning", "contacts: last_updated", "lies 120 minutes ahead", "set qbench.time_zone"),
         (turn_the_clock, "warning", "clock", "are 60 minutes apart", "set this machine's clock"),

@@ -16,6 +16,7 @@ from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.changes import changed
 from crm_pipeline.crms.hubspot.deleting import Remover
+from crm_pipeline.crms.hubspot.diagnosis import company_creation, scopes
 from crm_pipeline.crms.hubspot.edits import edits, versions
 from crm_pipeline.crms.hubspot.examining import examine, merged_since
 from crm_pipeline.crms.hubspot.intents import resolve
@@ -26,6 +27,7 @@ from crm_pipeline.crms.hubspot.reading import Reader, text
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
+from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.schemas import CHILDREN, OWNERS
 
@@ -145,6 +147,11 @@ class HubSpotCrm:
     def versions(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str], *, since: datetime) -> pd.DataFrame:
         """What these properties were given (schemas.VERSIONS), by all of their histories: a call for 50 records."""
         return versions(self._reader, crm_object, crm_ids, fields, since=since)
+
+    def findings(self, written: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+        """The scopes of the token, a call, and whether HubSpot may make companies of its own."""
+        yield scopes(self._transport, self._settings, list(written))
+        yield from company_creation(written)
 
     @property
     def clock_ahead(self) -> timedelta:

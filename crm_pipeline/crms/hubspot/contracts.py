@@ -53,6 +53,7 @@ RECORD = Members(
 )
 
 ACCOUNT = Members({"portalId": ID, "uiDomain": May(TEXT, absent="pages of records are linked under app.hubspot.com")})
+TOKEN_INFO = Members({"scopes": Rows(TEXT)})
 PROPERTIES = Members(
     {
         "results": Rows(
@@ -143,6 +144,7 @@ def at_most(answer: Members, inputs: int) -> Members:
 CONTRACTS: Mapping[str, Form] = MappingProxyType(
     {
         "account details": ACCOUNT,
+        "scopes of the token": TOKEN_INFO,
         "properties": PROPERTIES,
         "owners": OWNERS,
         "one owner": OWNER,

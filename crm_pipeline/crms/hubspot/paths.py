@@ -13,6 +13,9 @@ from typing import Literal
 
 PathFamily = Literal["v3", "2026-03"]
 
+TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105
+"""Tells the scopes of a token; it belongs to neither family (source: HubSpot's private apps guide)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:

@@ -16,6 +16,7 @@ from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, conversions, with_contacts
 from crm_pipeline.crms.salesforce.deleting import Remover, children
+from crm_pipeline.crms.salesforce.diagnosis import duplicate_rules, rights
 from crm_pipeline.crms.salesforce.edits import Editing
 from crm_pipeline.crms.salesforce.examining import DELETED_FIELD, examine, left_since
 from crm_pipeline.crms.salesforce.fields import crm_fields
@@ -26,6 +27,7 @@ from crm_pipeline.crms.salesforce.rows import PARENT_FIELD, Row, json_value, row
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.crms.salesforce.writing import Writer
+from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
 from crm_pipeline.halving import may_be_of_one
 from crm_pipeline.letters import lowered
@@ -50,6 +52,7 @@ class SalesforceCrm:
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
         self._editing = Editing(self._transport)
         self._fields: dict[str, pd.DataFrame] = {}
+        self._rights: dict[str, Finding] = {}
 
     def limits(self) -> Limits:
         """The daily calls; Salesforce limits no pace."""
@@ -69,6 +72,7 @@ class SalesforceCrm:
             path = f"sobjects/{crm_object.name}/describe"
             answer = self._transport.call(lambda client: client.restful(path), label="describe", holds=DESCRIBED)
             self._fields[crm_object.name] = crm_fields(answer["fields"])
+            self._rights[crm_object.name] = rights(crm_object.name, answer)
         return self._fields[crm_object.name]
 
     def has_keyed_records(self, crm_object: CrmObject) -> bool:
@@ -168,6 +172,11 @@ class SalesforceCrm:
     def versions(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str], *, since: datetime) -> pd.DataFrame:
         """What these fields were given since then (schemas.VERSIONS), where they are tracked: a query for some 570 records."""
         return self._editing.versions(crm_object.name, crm_ids, fields, since=since)
+
+    def findings(self, written: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+        """The rights on these objects, and the active duplicate rules, as far as the run-as user sees them; a call."""
+        yield from (self._rights[name] for name in written if name in self._rights)
+        yield from duplicate_rules(self._transport, self._settings, written.keys())
 
     def person_field(self, crm_object: CrmObject) -> str | None:
         """The field of person accounts, and of their contacts, in organizations that have the feature."""

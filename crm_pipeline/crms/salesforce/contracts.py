@@ -44,6 +44,7 @@ TOKEN = Members(
 )
 DESCRIBED = Members(
     {
+        **{name: May(FLAG, absent="whether the user may is seen by the first call") for name in ("queryable", "createable", "updateable")},
         "fields": Rows(
             Members(
                 {
@@ -66,7 +67,7 @@ DESCRIBED = Members(
                     ),
                 }
             )
-        )
+        ),
     }
 )
 QUERIED = Members(

@@ -16,6 +16,7 @@ from crm_pipeline.crms.sugarcrm import CONTACTS, KIND, LEADS
 from crm_pipeline.crms.sugarcrm.changes import changed, edits
 from crm_pipeline.crms.sugarcrm.contracts import FIELD, FIELDS
 from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, converted, is_converted
+from crm_pipeline.crms.sugarcrm.diagnosis import rights
 from crm_pipeline.crms.sugarcrm.fields import crm_fields
 from crm_pipeline.crms.sugarcrm.own_ids import own_ids
 from crm_pipeline.crms.sugarcrm.owners import find_owners
@@ -26,6 +27,7 @@ from crm_pipeline.crms.sugarcrm.settings import SugarSettings
 from crm_pipeline.crms.sugarcrm.transport import Transport
 from crm_pipeline.crms.sugarcrm.values import TRUE
 from crm_pipeline.crms.sugarcrm.writing import Row, Writer
+from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import CrmFailsOnRecordException, DeletedInCrmException, NoAccessToRecordException
 from crm_pipeline.schemas import CHILDREN, CONVERTED, EDITS, OWNERS, REMOVED, WRITE_RESULTS
 
@@ -120,6 +122,10 @@ class SugarCrm:
             user = self._settings.user.read(integration=self._transport.integration)
             self._ours = find_owners(self._transport, [user])[0]["owner_id"]
         return edits(self._reader, crm_object, crm_ids, fields, ours=self._ours)
+
+    def findings(self, written: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+        """What the user may do in these modules; a call."""
+        return rights(self._transport, written.keys())
 
     @property
     def clock_ahead(self) -> timedelta:

@@ -40,6 +40,18 @@ ENTRIES = Members({"result_count": NUMBER, "entry_list": Rows(Members({"id": TEX
 SAVED = Members({"ids": Rows(ANYTHING)})
 """Rows that the user may not save are left out, so that their number tells nothing."""
 RELATED = Members({"created": ID, "failed": ID, "deleted": ID})
+MODULES = Members(
+    {
+        "modules": Rows(
+            Members(
+                {
+                    "module_key": TEXT,
+                    "acls": May(Rows(Members({"action": TEXT, "access": ANYTHING})), absent="the user may do everything there"),
+                }
+            )
+        )
+    }
+)
 FIELDS = Members({"module_fields": TABLE})
 FIELD = Members(
     {
@@ -56,6 +68,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
     {
         "login": SESSION,
         "get_server_info": SERVER,
+        "get_available_modules": MODULES,
         "get_module_fields": FIELDS,
         "get_module_fields: a field": FIELD,
         "get_entry_list": ENTRIES,

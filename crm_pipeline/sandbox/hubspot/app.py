@@ -62,6 +62,7 @@ FAMILIES = (
     ),
 )
 LARGEST_OWNER_PAGE = 500
+TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,10 @@ Handler = Callable[[Asked], Answer]
 def hubspot_app(portal: HubSpotPortal) -> Starlette:
     """The portal's HTTP face."""
     return Starlette(
-        routes=[route for family in FAMILIES for route in (*_routes(portal, family), *_list_routes(portal, family))],
+        routes=[
+            Route(TOKEN_INFO, _endpoint(portal, _token_info, needs=()), methods=["POST"]),
+            *(route for family in FAMILIES for route in (*_routes(portal, family), *_list_routes(portal, family))),
+        ],
         exception_handlers={404: _no_such_path, 405: _no_such_path},
     )
 
@@ -310,6 +314,16 @@ def _owner(asked: Asked) -> Answer:
     if found is None:
         raise refusals.not_found()
     return Answer(found)
+
+
+def _token_info(asked: Asked) -> Answer:
+    """The scopes of a private app's token. What a service key is answered is not documented: 404 (assumed)."""
+    portal = asked.portal
+    if not isinstance(asked.body, dict) or not isinstance(asked.body.get("tokenKey"), str):
+        raise refusals.missing_member("tokenKey")
+    if portal.app_id is None or asked.body["tokenKey"] != portal.token:
+        raise refusals.not_found("There is no private app with this token")
+    return Answer({"userId": 1, "hubId": portal.portal_id, "appId": int(portal.app_id), "scopes": sorted(portal.scopes)})
 
 
 def _details(asked: Asked) -> Answer:

@@ -48,6 +48,6 @@ class ApiResponse:
 def table_named(org: SalesforceOrg, name: str) -> Table:
     """The object that a path names; raises CallError NOT_FOUND."""
     table = org.table(name)
-    if table is None:
+    if table is None or (table.spec.name, "read") in org.denied:
         raise not_found()
     return table

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
@@ -73,6 +73,10 @@ class OrgCore:
     """How field history names a field, where not as the object does, by object and field."""
     duplicate_rules: list[DuplicateRule] = field(default_factory=list)
     validation_rules: list[ValidationRule] = field(default_factory=list)
+    views_setup: bool = True
+    """Whether the integration's user has *View Setup and Configuration*, without which duplicate rules are not there for queries."""
+    denied: set[tuple[str, Literal["read", "create", "edit"]]] = field(default_factory=set)
+    """What the integration's user may not do to the records of objects. One that may not be read is not there for the user."""
     obstacles: list[Obstacle] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -103,7 +107,12 @@ class OrgCore:
         )
 
     def is_queryable(self, object_name: str) -> bool:
-        """Whether the object is there for queries: a history only where it is turned on ("Field History Tracking" in the help)."""
+        """Whether the object is there for queries: a history only where it is turned on ("Field History Tracking" in the help).
+
+        Duplicate rules are for those who may see the set-up.
+        """
+        if (object_name, "read") in self.denied or (object_name == "DuplicateRule" and not self.views_setup):
+            return False
         return object_name not in {HISTORY_OF[name] for name in HISTORY_OF.keys() - self._tracked.keys()}
 
     def add_field(self, object_name: str, *, name: str, type: FieldType, **properties: Any) -> None:
@@ -155,6 +164,14 @@ class OrgCore:
         """Activate a duplicate rule."""
         with self.mutex:
             self.duplicate_rules.append(rule)
+            table = self._tables["DuplicateRule"]
+            shown = {
+                "DeveloperName": rule.name,
+                "MasterLabel": rule.name.replace("_", " "),
+                "SobjectType": rule.object_name,
+                "IsActive": True,
+            }
+            self.put(table, {"Id": self.next_id(table.spec), **shown, **self.stamps(table.spec, created=True, at=None, by=None)})
 
     def add_validation_rule(self, rule: ValidationRule) -> None:
         """Activate a validation rule."""

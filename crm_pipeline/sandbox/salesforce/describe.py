@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -22,8 +22,8 @@ _SOAP_TYPES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def brief(spec: ObjectSpec, base: str) -> dict[str, Any]:
-    """An object without its fields, as in the list of all objects."""
+def brief(spec: ObjectSpec, base: str, *, denied: Container[str] = ()) -> dict[str, Any]:
+    """An object without its fields, as in the list of all objects; ``denied``: what of create and edit the user may not."""
     url = f"{base}/sobjects/{spec.name}"
     return {
         "name": spec.name,
@@ -31,8 +31,8 @@ def brief(spec: ObjectSpec, base: str) -> dict[str, Any]:
         "labelPlural": spec.label_plural,
         "keyPrefix": spec.key_prefix,
         "custom": spec.name.endswith("__c"),
-        "createable": spec.writeable,
-        "updateable": spec.writeable,
+        "createable": spec.writeable and "create" not in denied,
+        "updateable": spec.writeable and "edit" not in denied,
         "deletable": spec.writeable,
         "undeletable": spec.writeable,
         "mergeable": spec.mergeable,
@@ -44,10 +44,10 @@ def brief(spec: ObjectSpec, base: str) -> dict[str, Any]:
     }
 
 
-def full(spec: ObjectSpec, base: str, *, objects: Iterable[ObjectSpec]) -> dict[str, Any]:
+def full(spec: ObjectSpec, base: str, *, objects: Iterable[ObjectSpec], denied: Container[str] = ()) -> dict[str, Any]:
     """An object with the fields that the user may see."""
     return {
-        **brief(spec, base),
+        **brief(spec, base, denied=denied),
         "fields": [_field(field) for field in spec.fields.values() if field.visible],
         "recordTypeInfos": [
             {

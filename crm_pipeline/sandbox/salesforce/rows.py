@@ -30,7 +30,9 @@ def object_info(org: SalesforceOrg, request: ApiRequest, name: str) -> ApiRespon
 
 def describe_object(org: SalesforceOrg, request: ApiRequest, name: str) -> ApiResponse:
     """GET sobjects/{object}/describe."""
-    return ApiResponse(200, describe.full(table_named(org, name).spec, request.base, objects=org.objects()))
+    spec = table_named(org, name).spec
+    denied = {right for object_name, right in org.denied if object_name == spec.name}
+    return ApiResponse(200, describe.full(spec, request.base, objects=org.objects(), denied=denied))
 
 
 def create_row(org: SalesforceOrg, request: ApiRequest, name: str) -> ApiResponse:

@@ -91,7 +91,7 @@ class Saver:
             raise record.problem
         if record.id is not None:
             raise RowError("INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call", ("Id",))
-        if not self.spec.writeable:
+        if not self.spec.writeable or (self.spec.name, "create") in self.org.denied:
             raise RowError("INVALID_TYPE_FOR_OPERATION", f"entity type cannot be inserted: {self.spec.label}")
         changes = self._changes(record, "create")
         filled = {**self.spec.defaults, **{name: value for name, value in changes.items() if value is not None}}
@@ -106,7 +106,7 @@ class Saver:
         if record.problem:
             raise record.problem
         row = self.existing(record.id)
-        if not self.spec.writeable:
+        if not self.spec.writeable or (self.spec.name, "edit") in self.org.denied:
             raise RowError("INVALID_TYPE_FOR_OPERATION", f"entity type cannot be updated: {self.spec.label}")
         if row.get("IsConverted") and not self.org.edits_converted_leads:
             raise RowError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")

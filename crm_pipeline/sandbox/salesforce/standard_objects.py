@@ -345,7 +345,29 @@ def _history(of: str) -> ObjectSpec:
     )
 
 
-STANDARD_OBJECTS = (ACCOUNT, CONTACT, LEAD, OPPORTUNITY, USER, ORGANIZATION, *(_history(of) for of in ("Account", "Contact", "Lead")))
+DUPLICATE_RULE = ObjectSpec(
+    "DuplicateRule",
+    "0Bm",
+    label="Duplicate Rule",
+    label_plural="Duplicate Rules",
+    writeable=False,
+    fields=by_name(
+        (
+            ID,
+            _read_only("DeveloperName", "string", 80, nillable=False),
+            _read_only("MasterLabel", "string", 80, nillable=False),
+            _read_only("SobjectType", "picklist", 40, nillable=False),
+            _read_only("IsActive", "boolean", nillable=False, defaulted_on_create=True),
+            *_STAMPS,
+        )
+    ),
+)
+"""What queries show of a duplicate rule: not what it does about a duplicate."""
+
+STANDARD_OBJECTS = (
+    *(ACCOUNT, CONTACT, LEAD, OPPORTUNITY, USER, ORGANIZATION, DUPLICATE_RULE),
+    *(_history(of) for of in ("Account", "Contact", "Lead")),
+)
 
 _IS_PERSON_ACCOUNT = _read_only("IsPersonAccount", "boolean", nillable=False, defaulted_on_create=True, default=False)
 PERSON_ACCOUNT_FIELDS: Mapping[str, tuple[FieldSpec, ...]] = {

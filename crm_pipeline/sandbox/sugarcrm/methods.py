@@ -17,6 +17,10 @@ from crm_pipeline.sandbox.sugarcrm.errors import Crash, access_denied, invalid_l
 from crm_pipeline.sandbox.sugarcrm.modules import Field, Link
 from crm_pipeline.sandbox.sugarcrm.reading import Shower, links_of, listed, missing, related_rows
 from crm_pipeline.sandbox.sugarcrm.saving import Values, save, save_guessing
+from crm_pipeline.sandbox.sugarcrm.settings import ACCESS
+
+ACTIONS = ("edit", "delete", "list", "view", "import", "export")
+"""What roles allow or not."""
 
 Given = Mapping[str, Any]
 """The arguments of a call by name."""
@@ -103,7 +107,18 @@ def _server_info(site: SiteCore, _given: Given) -> dict[str, str]:
 
 
 def _available_modules(site: SiteCore, _given: Given) -> dict[str, Any]:
-    return {"modules": [{"module_key": name, "module_label": name, "favorite_enabled": True, "acls": []} for name in site.modules]}
+    """The modules of the user, with what roles say of each action; the form of ``acls`` is assumed."""
+    return {
+        "modules": [
+            {"module_key": name, "module_label": name, "favorite_enabled": True, "acls": [_acl(site, name, action) for action in ACTIONS]}
+            for name in site.modules
+            if (name, ACCESS) not in site.denied
+        ]
+    }
+
+
+def _acl(site: SiteCore, module: str, action: str) -> dict[str, Any]:
+    return {"action": action, "access": (module, action) not in site.denied}
 
 
 def _module_fields(site: SiteCore, given: Given) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class SiteSettings:
     | row_seconds | how long a row of a write takes; meanwhile other calls of the same session wait, those of others do not |
     | clock | what the site takes for the time, in seconds since 1970 |
     | obstacles | saves that fail with a 500, or with the code ``ACCESS`` are left out of the answer; the object is the module's name |
+    | denied | module and action (list, view, edit) that no role gives the user; ``access`` denies the whole module (*assumed*) |
     | on_save | called with module and id between the reading of a record and its writing: what people do there is lost |
     """
 
@@ -54,6 +55,7 @@ class SiteSettings:
     row_seconds: float = 0
     clock: Callable[[], float] = time.time
     obstacles: list[Obstacle] = field(default_factory=list)
+    denied: set[tuple[str, str]] = field(default_factory=set)
     on_save: Callable[[str, str], None] | None = None
 
     def __post_init__(self) -> None:
