@@ -13,7 +13,7 @@ from crm_pipeline.crms.sugarcrm.contracts import ENTRIES, RELATED, SAVED
 from crm_pipeline.crms.sugarcrm.queries import one_of
 from crm_pipeline.crms.sugarcrm.reading import PAGE
 from crm_pipeline.crms.sugarcrm.transport import Arguments, Transport
-from crm_pipeline.crms.sugarcrm.values import name_values
+from crm_pipeline.crms.sugarcrm.values import name_values, read
 from crm_pipeline.letters import lowered
 
 MODULE, LINK, ADDRESS, FOLDED = "EmailAddresses", "email_addresses", "email_address", "email_address_caps"
@@ -33,12 +33,14 @@ class Emails:
         """
         addresses = [one for one in [*wanted.values(), *held.values()] if one]
         known = self._known(addresses)
-        if missing := [one for one in dict.fromkeys(wanted.values()) if one and one.upper() not in known]:
+        if missing := list({one.upper(): one for one in wanted.values() if one and one.upper() not in known}.values()):
             entries = [[{"name": ADDRESS, "value": one}, {"name": FOLDED, "value": one.upper()}] for one in missing]
             self.transport.ask("set_entries", MODULE, entries, label="associate", holds=SAVED, repeatable=False)
             known = self._known(addresses)
         gained = {crm_id: known[one.upper()] for crm_id, one in wanted.items() if one.upper() in known}
-        left = {crm_id: known[one.upper()] for crm_id, one in held.items() if one and one.upper() in known}
+        # Who does not get another one keeps the one that is there.
+        changes = [crm_id for crm_id, one in wanted.items() if crm_id in gained or not one]
+        left = {crm_id: known[one.upper()] for crm_id in changes if (one := held[crm_id]) and one.upper() in known}
         self._relate(gained, primary=True)
         self._relate({crm_id: one for crm_id, one in left.items() if gained.get(crm_id) != one}, primary=False)
 
@@ -47,7 +49,8 @@ class Emails:
         query = one_of(f"{LINK}.{FOLDED}", dict.fromkeys(one.upper() for one in addresses))
         arguments: Arguments = (MODULE, query, "id", 0, ["id", ADDRESS, FOLDED], [], PAGE, 0, False)
         answer = self.transport.ask("get_entry_list", *arguments, label="read", holds=ENTRIES)
-        return {str(name_values(entry["name_value_list"]).get(ADDRESS) or "").upper(): str(entry["id"]) for entry in answer["entry_list"]}
+        shown = {str(entry["id"]): name_values(entry["name_value_list"]).get(ADDRESS) for entry in answer["entry_list"]}
+        return {(read(address, "email") or "").upper(): crm_id for crm_id, address in shown.items()}
 
     def _relate(self, addresses: Mapping[str, str], *, primary: bool) -> None:
         """Give records an address as their main one, or take it from them; again changes nothing."""

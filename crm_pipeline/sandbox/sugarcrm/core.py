@@ -20,7 +20,7 @@ EXTERNAL_KEY = "qbench_id_c"
 STAMPED = frozenset({"id", "date_entered", "date_modified", "created_by", "modified_user_id", "date_created"})
 """What a save sets by itself, whatever was sent."""
 
-_ADDRESS = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\.[^\s@<>\"'.]+")
+_ADDRESS = re.compile(r"""[^\s@<>"]+@[^\s@<>"']+\.[^\s@<>"'.]+""")
 
 
 @dataclass(frozen=True, slots=True)

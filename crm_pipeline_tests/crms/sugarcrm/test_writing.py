@@ -116,6 +116,36 @@ def test_email_that_changes_is_changed_and_what_others_have_stays(site: SugarSit
     assert site.addresses("Contacts", ids[0]) == ([(shown[0], True)] if wanted else [])
 
 
+def test_email_with_an_apostrophe_which_the_site_shows_as_a_code_is_given_and_taken(site: SugarSite, crm: Crm) -> None:
+    there = site.add("Contacts", {"last_name": "O'Brien", "email1": "o'brien@labs.example"})
+    assert crm.find(CONTACTS, "email1", ["O'Brien@labs.example"])["crm_id"].tolist() == [there]
+    for wanted in ("d'arc@labs.example", EMAIL):
+        assert written(crm, CONTACTS, Put(1, {"email1": wanted}, crm_id=there))[1]["kept"] is None
+        assert site.addresses("Contacts", there) == [(wanted, True)]
+
+
+def test_contact_that_cannot_be_given_an_email_keeps_its_own(bench: Bench, site: SugarSite, crm: Crm) -> None:
+    """Where the site takes an address and does not show it."""
+    there = site.add("Contacts", {"last_name": "Lee", "email1": EMAIL})
+
+    def without_new(answer: Any) -> Any:
+        shown = [entry for entry in answer["entry_list"] if "new@" not in str(entry["name_value_list"])]
+        return {**answer, "entry_list": shown, "result_count": len(shown)}
+
+    bench.faults.add(Fault(path="#get_entry_list$", holding="NEW@", kind="bend", bend=without_new, times=None))
+    result = written(crm, CONTACTS, Put(1, {"email1": "new@labs.example"}, crm_id=there))[1]
+    assert (result["error_type"], result["kept"]) == (None, {"email1": EMAIL})
+    assert site.addresses("Contacts", there) == [(EMAIL, True)]
+
+
+def test_email_of_two_contacts_in_letters_of_any_size_is_one_address(site: SugarSite, crm: Crm) -> None:
+    ids = [site.add("Contacts", {"last_name": "Lee", "email1": f"old{number}@labs.example"}) for number in range(2)]
+    written(crm, CONTACTS, *(Put(number, {"email1": wanted}, crm_id=ids[number]) for number, wanted in enumerate((EMAIL, EMAIL.upper()))))
+    [one, other] = [site.addresses("Contacts", crm_id) for crm_id in ids]
+    assert one == other
+    assert len([record for record in site.records("EmailAddresses") if record["email_address"].lower() == EMAIL]) == 1
+
+
 def test_emails_of_a_batch_are_changed_together(site: SugarSite, crm: Crm) -> None:
     ids = [site.add("Contacts", {"last_name": "Lee", "email1": f"old{number}@labs.example"}) for number in range(50)]
     rows = [Put(number, {"email1": f"new{number}@labs.example"}, crm_id=one) for number, one in enumerate(ids)]
