@@ -27,6 +27,7 @@ from crm_pipeline.crms.sugarcrm.reading import PARENT, Reader, Record, is_delete
 from crm_pipeline.crms.sugarcrm.transport import Label, Transport
 from crm_pipeline.crms.sugarcrm.values import MOMENT, read, same, wire
 from crm_pipeline.errors import (
+    ConvertedLeadException,
     CrmFailsOnRecordException,
     DeletedInCrmException,
     NoAccessToRecordException,
@@ -68,7 +69,7 @@ class Row:
 class Target:
     """The record that a row is written to. ``is_new``: it is made; ``created``: whether this load made it, null where that is not known.
 
-    ``is_closed``: it is a lead that people converted since it was made; nothing is written to it.
+    ``is_closed``: it is a lead that people converted, which the site would take a write to all the same; nothing is written to it.
     """
 
     crm_id: str
@@ -163,6 +164,8 @@ class _Work:
 
     def _save(self, rows: Sequence[Row], targets: list[Target], *, again: bool) -> set[str]:
         """Make one call, and the same anew where the service was busy; the ids that it names. ``targets`` are set to what is found."""
+        if all(target.is_closed for target in targets):
+            return {target.crm_id for target in targets}
 
         def entries(attempt: int) -> list[Any]:
             if attempt > 1:
@@ -176,12 +179,18 @@ class _Work:
         return {*map(str, answer["ids"]), *(target.crm_id for target in targets if target.is_closed)}
 
     def _unlooked(self, rows: Sequence[Row]) -> list[Target]:
+        closed = self._closed([row.crm_id for row in rows if row.crm_id is not None]) if self.crm_object == LEADS else set()
         return [
-            Target(row.crm_id, is_new=False, created=False)
+            Target(row.crm_id, is_new=False, created=False, is_closed=row.crm_id in closed)
             if row.crm_id is not None
             else Target(own_ids(self.crm_object, row.key)[0], is_new=True, created=True)
             for row in rows
         ]
+
+    def _closed(self, leads: Sequence[str]) -> set[str]:
+        """Which leads, to be updated now, people converted since the plan; those that SugarCRM fails to show among them."""
+        found, failed = self.writer.reader.by_ids(LEADS, leads, [CONVERTED_FIELD]) if leads else ({}, set())
+        return failed | {crm_id for crm_id, lead in found.items() if is_converted(lead)}
 
     def _looked(self, rows: Sequence[Row]) -> list[Target]:
         """The same where some of the records to make may be there."""
@@ -261,6 +270,8 @@ def _result(row: Row, target: Target, record: Record | None, *, kinds: Mapping[s
         return _failed(row, UnaccountedException if was_named else NoAccessToRecordException)
     if not _is_live(record) or record is None:
         return _failed(row, DeletedInCrmException, ids=[target.crm_id])
+    if target.is_closed and row.crm_id is not None:
+        return _failed(row, ConvertedLeadException, ids=[target.crm_id])
     other = {name: record.get(name) for name, sent in row.values.items() if not _lies_there(sent, name, record, kinds)}
     if not was_named and len(other) == len(row.values):
         return _failed(row, NoAccessToRecordException, ids=[target.crm_id])

@@ -118,6 +118,15 @@ def test_lead_is_made_once_and_belongs_to_no_account(bench: Bench, crm: Crm) -> 
         assert read["parent_crm_id"].isna().all()
 
 
+def test_lead_that_was_converted_before_it_is_written_to_is_named_and_stays_as_it_is(bench: Bench, crm: Crm) -> None:
+    if keeps_leads(bench, crm):
+        text, leads = bench.fields[LEAD].text, [added(bench, LEAD, number) for number in (1, 2)]
+        convert(bench, leads[0])
+        results = written(crm, bench.object(LEAD), *(Put(number, {text: "Edited"}, crm_id=one) for number, one in enumerate(leads)))
+        assert errors_of(results) == {0: "ConvertedLeadException", 1: None}
+        assert {str(record["id"]): record[text] == "Edited" for record in bench.records(LEAD)} == {leads[0]: False, leads[1]: True}
+
+
 def test_lead_without_a_key_is_made_and_then_written_by_its_id(bench: Bench, keyless: Crm) -> None:
     if keeps_leads(bench, keyless):
         text = bench.fields[LEAD].text

@@ -220,6 +220,17 @@ def test_lead_that_was_converted_since_it_was_made_is_known_again_and_not_writte
     assert len(site.records("Leads")) == 2
 
 
+def test_lead_that_people_convert_after_the_plan_is_not_written_to(site: SugarSite, crm: Crm) -> None:
+    """The site would take it."""
+    converted, is_open = (site.add("Leads", {"last_name": "Lee", "account_name": "Lab"}) for _ in range(2))
+    site.convert_lead(converted)
+    rows = [Put(number, {"last_name": "Other"}, crm_id=one) for number, one in enumerate((converted, is_open))]
+    assert errors_of(written(crm, LEADS, *rows)) == {0: "ConvertedLeadException", 1: None}
+    assert errors_of(written(crm, LEADS, rows[0])) == {0: "ConvertedLeadException"}
+    assert [site.record("Leads", one)["last_name"] for one in (converted, is_open)] == ["Lee", "Other"]
+    assert crm.calls.snapshot()["write"] == 1
+
+
 # Calls
 
 
