@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from importlib import import_module
-from types import FrameType
-from typing import NoReturn
 
 import click
 
+from crm_pipeline.commands.interrupts import interruptible
 from crm_pipeline.errors import CrmPipelineError
 
 SECTIONS = {
@@ -60,7 +58,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except CrmPipelineError as error:
             raise click.ClickException(str(error)) from None
 
@@ -73,13 +72,6 @@ def main() -> None:
     Commands end with code 0 when all was done, 1 when something was not or a look found something wrong, and 2 when they were typed
     wrongly. Those that tell something have --json.
     """
-    # A supervisor's polite request ends it like Ctrl-C, which a shell in the background may have told us to ignore.
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
