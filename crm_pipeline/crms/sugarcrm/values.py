@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any
 
@@ -98,9 +99,18 @@ def _read_flag(text: str) -> str:
     return {TRUE: "true", FALSE: "false"}.get(text, text)
 
 
+def _read_number(text: str) -> str:
+    """Without the decimals that the column adds."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return format(number.normalize(), "f") if number.is_finite() else text
+
+
 _SENT: Mapping[str, Callable[[str], str]] = MappingProxyType(
     {"datetime": _sent_moment, "multi_choice": _sent_options, "boolean": _sent_flag}
 )
 _READ: Mapping[str, Callable[[str], str]] = MappingProxyType(
-    {"datetime": _read_moment, "multi_choice": _read_options, "boolean": _read_flag}
+    {"datetime": _read_moment, "multi_choice": _read_options, "boolean": _read_flag, "number": _read_number}
 )

@@ -76,7 +76,8 @@ class Shower:
 
     def entry(self, row: Row) -> Entry:
         """One record. Fields that there are not are left out; where none is left, there is an empty list instead of a table."""
-        values = {name: {"name": name, "value": shown(self._value(row, name))} for name in self._names if name in self._module.fields}
+        known = [(name, self._module.fields[name].type) for name in self._names if name in self._module.fields]
+        values = {name: {"name": name, "value": shown(self._value(row, name), kind=kind)} for name, kind in known}
         return {"id": row["id"], "module_name": self._module.name, "name_value_list": values or []}
 
     def _value(self, row: Row, name: str) -> Any:

@@ -16,9 +16,9 @@
 | a yes or no | 1 for ``1``, ``true``, ``on`` and ``yes``, else 0 (*assumed*) |
 | null | what was there before |
 
-Out of it ``' " < >`` come as ``&#039; &quot; &lt; &gt;``, and a bare ``&`` as it is. Sources: seen on SuiteCRM 7.14.6, 7.15.0 and 8.10.1
-(entities and custom fields on 7.14.8); MySQL manual, "Server SQL Modes", for the cut without strict mode; labels as in SuiteCRM's
-``new_handle_set_entries``.
+Out of it ``' " < >`` come as ``&#039; &quot; &lt; &gt;``, a bare ``&`` as it is, and numbers of the types currency and decimal with six
+decimals, as MySQL keeps them (*assumed*). Sources: seen on SuiteCRM 7.14.6, 7.15.0 and 8.10.1 (entities and custom fields on 7.14.8); MySQL
+manual, "Server SQL Modes", for the cut without strict mode; labels as in SuiteCRM's ``new_handle_set_entries``.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ LARGEST_NUMBER = 2**31 - 1
 VOID = frozenset({"br", "hr", "img"})
 REMOVED = frozenset({"script", "style", "iframe", "object"})
 LONGEST_ID = 36
+DECIMALS = frozenset({"currency", "decimal"})
 TRUE = frozenset({"1", "true", "on", "yes"})
 
 _AMPERSAND = "\ufdd0"
@@ -68,8 +69,10 @@ def stored(one: Field, value: Any, *, charset: Charset, unclosed: Unclosed) -> A
     return cut(one, in_charset(text, charset))
 
 
-def shown(value: Any) -> str:
-    """A value as the API shows it."""
+def shown(value: Any, *, kind: str = "varchar") -> str:
+    """A value of a field of some type as the API shows it."""
+    if kind in DECIMALS and value is not None:
+        return f"{value:.6f}"
     return "" if value is None else re.sub("['\"<>]", lambda match: SIGNS[match.group()], str(value))
 
 

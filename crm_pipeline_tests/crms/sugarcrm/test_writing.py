@@ -13,7 +13,7 @@ from crm_pipeline.crms.sugarcrm import ACCOUNTS, CONTACTS, LEADS
 from crm_pipeline.crms.sugarcrm.own_ids import AT_ONCE
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
-from crm_pipeline.sandbox.sugarcrm import SugarSite
+from crm_pipeline.sandbox.sugarcrm import Field, SugarSite
 from crm_pipeline.sandbox.sugarcrm.settings import ACCESS
 from crm_pipeline.testing.batches import Put, intents_of
 from crm_pipeline.testing.bench import Bench
@@ -172,6 +172,16 @@ def test_ampersand_in_a_custom_field_is_one_again_and_found(site: SugarSite, ben
     assert "&amp;" in site.record("Accounts", made["crm_id"])[bench.key]
     assert crm.read(ACCOUNTS, [made["crm_id"]], [bench.key])[bench.key].tolist() == [sent]
     assert crm.find(ACCOUNTS, bench.key, [sent])["crm_id"].tolist() == [made["crm_id"]]
+
+
+@pytest.mark.parametrize("sent", [12.5, 1000, "0012.50", -0.1, 0])
+def test_number_to_which_the_site_adds_decimals_lies_there_as_it_was_sent(site: SugarSite, connect: Connect, sent: object) -> None:
+    site.add_field("Accounts", Field(name="revenue_c", type="currency", length="26,6", source="custom"))
+    crm = connect()
+    made = written(crm, ACCOUNTS, named(1, revenue_c=sent))[1]
+    assert (made["error_type"], made["kept"]) == (None, None)
+    assert site.record("Accounts", made["crm_id"])["revenue_c"] == f"{float(sent):.6f}"  # type: ignore[arg-type]
+    assert float(crm.read(ACCOUNTS, [made["crm_id"]], ["revenue_c"])["revenue_c"][0]) == float(sent)  # type: ignore[arg-type]
 
 
 def test_row_that_the_user_may_not_save_is_named_and_the_others_are_theirs(site: SugarSite, crm: Crm) -> None:
