@@ -251,12 +251,19 @@ def test_mass_of_changes_that_is_meant_goes_through_by_the_config_of_one_run(tol
 
 @dataclass(frozen=True)
 class Backfilled:
-    """Half a day in one run, in whose first and last hours records were edited: with QBench granting no write, and without."""
+    """Half a day in one run, in whose first and last hours records were edited: with QBench granting no write, and without.
+
+    Then three hours from the newest to the oldest, which had been read before. Laboratory 1 was edited in the two new ones, 2 in the
+    older of them; 1 is edited in QBench, and sent, while the newest alone is done, and that hour's staged changes are brought once more
+    at last. ``backwards``: the comments behind each step; ``there``: what Salesforce shows in the end.
+    """
 
     calls: int
     red: set[str]
     green: int
     comments: list[Any]
+    backwards: list[list[Any]]
+    there: list[Any]
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +271,7 @@ def backfilled(postgres: str) -> Backfilled:
     with own_world(postgres) as world:
         spec, last = back_from(world, "salesforce"), "2026-11-01-11:00"
         began(world, spec, customers=2)
+        world.sandbox.tenant.clock = (START + timedelta(hours=12)).timestamp
         describe(world, "salesforce", 1, "early", at=START + timedelta(hours=1, minutes=10))
         describe(world, "salesforce", 2, "late", at=START + timedelta(hours=11, minutes=10))
         world.sandbox.faults.add(Fault(service="qbench", method="PATCH", status=403, times=None))
@@ -277,12 +285,34 @@ def backfilled(postgres: str) -> Backfilled:
         states = {hour: state.value for hour, state in status.items() if state is not None}
         world.sandbox.faults.clear()
         assert back(world, spec, SECOND, until=last).success
+        done = comments(world)
+        backwards, there = hours_backwards(world, spec)
         return Backfilled(
             len(reads),
             {hour for hour, state in states.items() if state == "FAILED"},
             sum(state == "MATERIALIZED" for state in states.values()),
-            comments(world),
+            done,
+            backwards,
+            there,
         )
+
+
+def hours_backwards(world: World, spec: IntegrationSpec) -> tuple[list[list[Any]], list[Any]]:
+    """What QBench has behind each step, and what Salesforce has then (Backfilled)."""
+    tenant, found = world.sandbox.tenant, []
+    at_12, at_13 = (START + timedelta(hours=hour, minutes=10) for hour in (12, 13))
+    for number, at in ((1, at_12), (2, at_12), (1, at_13)):
+        describe(world, "salesforce", number, f"{number} at {at:%H}", at=at)
+    newest, older = "2026-11-01-13:00", "2026-11-01-12:00"
+    tenant.clock = at_13.timestamp
+    assert back(world, spec, newest).success
+    found.append(comments(world))
+    tenant.edit_customer(1, at=int(at_13.timestamp()) + 60, comments="1 in QBench")
+    assert world.dagster.run(spec, newest).success
+    for hour, assets in ((older, None), (SECOND, None), (newest, ["qbench/customers_from_salesforce"])):
+        assert world.dagster.run(spec, hour, assets=assets, job_of=from_crms_job_name).success
+        found.append(comments(world))
+    return found, [record["Description"] for record in world.sandbox.org.records("Account")]
 
 
 def test_range_of_hours_is_read_as_one_window(backfilled: Backfilled) -> None:
@@ -296,6 +326,13 @@ def test_hours_of_a_failed_range_are_red_where_a_change_is_open_and_green_else(b
 
 def test_failed_range_brings_everything_home_once_it_is_materialized_again(backfilled: Backfilled) -> None:
     assert backfilled.comments == ["early", "late"]
+
+
+def test_hours_from_the_newest_to_the_oldest_lose_nothing_and_turn_nothing_back(backfilled: Backfilled) -> None:
+    newest, *rest = backfilled.backwards
+    assert newest == ["1 at 13", "late"]
+    assert rest == [["1 in QBench", "2 at 12"]] * 3
+    assert backfilled.there == ["1 in QBench", "2 at 12"]
 
 
 @dataclass(frozen=True)
