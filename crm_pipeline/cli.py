@@ -17,6 +17,7 @@ SECTIONS = {
         "sandbox": ("crm_pipeline.sandbox.commands", "Run stand-ins for QBench and the CRMs, for any client."),
     },
     "Look": {
+        "explain": ("crm_pipeline.commands.explain", "Say what became of one record in each CRM, and why."),
         "errors": ("crm_pipeline.commands.errors", "Show how all records stand, and which fail for what."),
         "plan": ("crm_pipeline.commands.plan", "Show what a load would do; nothing is written."),
         "conflicts": ("crm_pipeline.commands.conflicts", "List values that were written over, and put one back."),

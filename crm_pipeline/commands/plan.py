@@ -118,17 +118,24 @@ def _told(
 ) -> Iterator[Forecast | NoForecast]:
     """The forecasts of one CRM; where one cannot be made, why."""
     try:
-        yield from _forecasts(spec, crm, selection, store=store, wanted=wanted)
+        yield from forecasts(spec, crm, selection, store=store, wanted=wanted)
     except (ConfigurationError, ServiceError) as error:
         yield NoForecast(spec.name, crm, str(error))
 
 
-def _forecasts(spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType]) -> Iterator[Forecast]:
-    """What others depend on is planned first, wanted or not: accounts decide which contacts have a parent, these which are leads."""
+def forecasts(
+    spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType], keeps_values: bool = False
+) -> Iterator[Forecast]:
+    """What loads of these record types into one CRM would do; ``keeps_values``: with the values that would go.
+
+    What others depend on is planned first, wanted or not: accounts decide which contacts have a parent, these which are leads.
+    Raises what stops a load before its first write.
+    """
     needed = dict.fromkeys(each for record_type in wanted for each in (*_before(record_type), record_type))
     orders = {record_type: order_of(spec, crm, record_type, run_id="plan") for record_type in needed}
     with connected(spec, crm) as client:
-        preview = Preview(store=store, crm=client, accounts=PlannedAccounts(next(iter(orders.values())).state.accounts))
+        accounts = PlannedAccounts(next(iter(orders.values())).state.accounts)
+        preview = Preview(store=store, crm=client, accounts=accounts, keeps_values=keeps_values)
         for record_type, order in orders.items():
             rows = selection
             if isinstance(selection, Named) and MODELS[record_type].source is not MODELS[wanted[0]].source:

@@ -31,6 +31,17 @@ class Condition(StrEnum):
 _SYNCED = {Outcome.CREATED, Outcome.UPDATED, Outcome.LINKED, Outcome.UNCHANGED}
 
 
+def condition_of(outcome: str, error_type: str | None, *, retryable: bool) -> Condition:
+    """Synced; waiting, where it is tried again or follows by itself; left out on purpose; else failed, whatever skipped it."""
+    if outcome in _SYNCED:
+        return Condition.SYNCED
+    if outcome == Outcome.DEFERRED:
+        return Condition.WAITING
+    if error_type in wanted_errors():
+        return Condition.LEFT_OUT
+    return Condition.WAITING if retryable else Condition.FAILED
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """So many records stand alike: ``records`` now, ``day_before`` 24 hours ago."""
@@ -46,14 +57,8 @@ class Standing:
 
     @property
     def condition(self) -> Condition:
-        """Synced; waiting, where it is tried again or follows by itself; left out on purpose; else failed, whatever skipped it."""
-        if self.outcome in _SYNCED:
-            return Condition.SYNCED
-        if self.outcome is Outcome.DEFERRED:
-            return Condition.WAITING
-        if self.error_type in wanted_errors():
-            return Condition.LEFT_OUT
-        return Condition.WAITING if self.retryable else Condition.FAILED
+        """The condition of each of them."""
+        return condition_of(self.outcome, self.error_type, retryable=self.retryable)
 
     @property
     def of_all_alike(self) -> tuple[Direction, str, RecordType]:

@@ -55,6 +55,7 @@ class Forecast:
     """What a load would do, counted. ``fields``: by CRM field and operation, the records that would get a new value there.
 
     ``reads``: the calls that the look-ups made, which the load makes again; ``writes``: those that it would make besides.
+    ``values``: by QBench id, what would go to which CRM field; only where they are asked for.
     """
 
     integration: str
@@ -71,6 +72,7 @@ class Forecast:
     noted: Counter[str] = field(default_factory=Counter)
     reads: dict[str, int] = field(default_factory=dict)
     writes: dict[str, int] = field(default_factory=dict)
+    values: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
@@ -111,7 +113,11 @@ class Forecast:
 class Preview:
     """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then, leads last."""
 
-    def __init__(self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = FRAME_ROWS) -> None:
+    def __init__(
+        self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = FRAME_ROWS, keeps_values: bool = False
+    ) -> None:
+        """``keeps_values``: forecasts hold what would be sent, of few records; else they hold no value of any."""
+        self._keeps_values = keeps_values
         self._store = store
         self._crm = crm
         self._accounts = accounts
@@ -184,6 +190,12 @@ class Preview:
             counts = changed[rows["operation"].eq(operation).to_numpy()].sum()
             for name, count in counts[counts > 0].items():
                 forecast.fields.setdefault(str(name), Counter())[str(operation)] += int(count)
+        if self._keeps_values:
+            writes = rows["operation"].ne(Operation.NONE).to_numpy()
+            going = planned.values.astype(object).where(planned.values.notna(), None)[writes].to_dict("records")
+            goes = changed[writes].to_dict("records")
+            for qbench_id, values, marks in zip(rows.loc[writes, "qbench_id"].tolist(), going, goes, strict=True):
+                forecast.values[qbench_id] = {name: value for name, value in values.items() if marks[name]}
 
     def _changed(self, planned: Plan, order: LoadOrder) -> pd.DataFrame:
         """Per row and CRM field, whether a new value goes there: of an update only what differs from what was sent before."""

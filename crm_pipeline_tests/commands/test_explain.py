@@ -1,0 +1,161 @@
+"""``crm-pipeline explain``: whom it finds, what it says of each, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from crm_pipeline.schemas import RAW
+from crm_pipeline.store.staging import EVERYTHING, stage_raw
+from crm_pipeline_tests.commands.conftest import Desk, own_desk
+from crm_pipeline_tests.orchestration.conftest import writes
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, contact, customer
+from crm_pipeline_tests.tenants import IN_SECOND
+
+LATER = IN_SECOND + 60
+
+
+@pytest.fixture(scope="module")
+def desk(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Records in the situations that one load into Salesforce brings about; HubSpot was never loaded. No test changes that."""
+    with own_desk(postgres, tmp_path_factory.mktemp("project")) as desk:
+        bench, spec = desk.bench, desk.spec
+        eco, nameless = customer(1, IN_SECOND, customer_name="Eco Labs"), customer(2, IN_SECOND, customer_name=None)
+        bench.stage(spec, ACCOUNT, eco, nameless, customer(3, IN_SECOND), customer(4, IN_SECOND))
+        bench.stage(
+            spec,
+            CONTACT,
+            contact(7, IN_SECOND, of=1, last_name="Ruiz"),
+            contact(8, IN_SECOND, of=2),
+            contact(9, IN_SECOND, of=1, email_address=None),
+            contact(10, IN_SECOND, of=1, email_address="shared@labs.example.org"),
+            contact(11, IN_SECOND, of=1, email_address="Shared@labs.example.org"),
+            contact(12, IN_SECOND, of=5),
+            contact(13, IN_SECOND, of=1, last_name="R" * 81),
+        )
+        for record_type in (ACCOUNT, CONTACT):
+            bench.load(spec, record_type, window=EVERYTHING)
+        bench.stage(spec, ACCOUNT, customer(3, LATER, customer_name="Lab three"), customer(5, LATER))
+        gone = pd.DataFrame([(4, LATER, {"customer_name": "Lab 4"})], columns=["qbench_id", "version", "content"])
+        with bench.store.transaction() as connection:
+            stage_raw(connection, spec.name, ACCOUNT, frame=RAW.build(gone).assign(deleted=True))
+        bench.sandbox.journal.clear()
+        yield desk
+
+
+def explained(desk: Desk, *words: str, crm: str = "salesforce") -> tuple[int, dict[str, Any]]:
+    """The exit code of ``explain``, and what it says of the one CRM, the record around it under ``record``."""
+    result = desk.type("explain", *words, "--crm", crm, "--json")
+    told = json.loads(result.stdout)
+    [part] = told.pop("crms")
+    return result.exit_code, {**part, "record": told}
+
+
+SITUATIONS = {
+    "synced": (("1", "account"), 0, "synced", "It is in Salesforce as an account, as QBench has it. It was made there 20"),
+    "wrong by itself": (("2", "account"), 3, "failed", "The customer has no value in the field mapped to name (customer_name)."),
+    "changed since": (
+        ("3", "account"),
+        3,
+        "waiting",
+        "It changed in QBench (2026-11-01 01:02 UTC) and no load to Salesforce has taken that yet.",
+    ),
+    "deleted": (("4", "account"), 0, "left out", "It was deleted in QBench; what Salesforce has stays there and is not changed any more."),
+    "never loaded": (("5", "account"), 3, "waiting", "It was read from QBench, and no load has taken it to Salesforce yet."),
+    "kept back by its customer": (("8", "contact"), 0, "left out", "customer 2: the customer has no value in the field mapped to name"),
+    "waits for its customer": (("12", "contact"), 3, "waiting", "The contact's customer is not in this CRM yet (customer 5)."),
+    "second of an address": (("11", "contact"), 3, "failed", "is the one that syncs (it is QBench id 10's)."),
+    "refused value": (("13", "contact"), 3, "failed", "A value is longer than the CRM field holds (LastName)."),
+}
+
+
+@pytest.mark.parametrize(("record", "code", "condition", "sentence"), SITUATIONS.values(), ids=SITUATIONS)
+def test_a_sentence_says_what_became_of_the_record(desk: Desk, record: tuple[str, str], code: int, condition: str, sentence: str) -> None:
+    qbench_id, record_type = record
+    found, told = explained(desk, qbench_id, "--record-type", record_type)
+    assert (found, told["to_crm"]["condition"]) == (code, condition), told
+    assert sentence in told["to_crm"]["sentence"]
+
+
+@pytest.mark.parametrize("asked", ["person7@labs.example.org", "PERSON7@LABS.EXAMPLE.ORG", "ana ruiz", "7", "crm id"])
+def test_a_record_is_found_by_any_of_its_names(desk: Desk, asked: str) -> None:
+    [(crm_id,)] = desk.bench.rows("SELECT crm_id FROM crm_pipeline.link WHERE qbench_id = 7")
+    _, told = explained(desk, crm_id if asked == "crm id" else asked)
+    assert (told["record"]["record_type"], told["record"]["qbench_id"], told["crm_id"]) == ("contact", 7, crm_id)
+
+
+def test_both_pages_the_link_and_the_history_are_told(desk: Desk) -> None:
+    _, told = explained(desk, "7")
+    sandbox = desk.bench.sandbox
+    assert told["record"]["page"] == f"{sandbox.qbench_url}/contact?id=7"
+    assert told["page"] == f"{sandbox.salesforce_url}/lightning/r/Contact/{told['crm_id']}/view"
+    assert (told["link"]["origin"], told["link"]["status"]) == ("created", "live")
+    [event] = told["history"]
+    assert (event["direction"], event["outcome"], event["run_id"]) == ("to_crm", "created", "run")
+
+
+def test_what_waits_says_for_what_and_what_is_to_be_done(desk: Desk) -> None:
+    _, told = explained(desk, "12")
+    assert told["to_crm"]["waits"] == "customer 5 to come into the CRM"
+    assert told["to_crm"]["remedy"] == "Nothing: the contact follows once the customer is synced."
+
+
+def test_every_crm_is_told_of_and_the_worst_decides_the_exit_code(desk: Desk) -> None:
+    result = desk.type("explain", "7")
+    assert result.exit_code == 3
+    for words in ("Salesforce, contact: synced", "HubSpot, contact: waiting"):
+        assert words in result.output
+
+
+def test_names_and_values_are_shown_on_demand_only(desk: Desk) -> None:
+    assert "Ruiz" not in desk.type("explain", "7").output
+    assert "Ana Ruiz person7@labs.example.org" in desk.type("explain", "7", "--values").output
+
+
+def test_several_records_are_listed_and_none_is_explained(desk: Desk) -> None:
+    result = desk.type("explain", "shared@labs.example.org")
+    assert result.exit_code == 1
+    assert "acme  contact  10" in result.output
+    assert "acme  contact  11" in result.output
+    assert "several records are meant" in result.output
+    as_json = desk.type("explain", "shared@labs.example.org", "--json")
+    assert [record["qbench_id"] for record in json.loads(as_json.stdout)["records"]] == [10, 11]
+
+
+def test_a_whole_name_goes_before_names_that_hold_it(desk: Desk) -> None:
+    assert explained(desk, "lab 4")[1]["record"]["qbench_id"] == 4
+    assert desk.type("explain", "lab").exit_code == 1
+
+
+def test_an_unknown_record_is_told_with_how_far_was_read(desk: Desk) -> None:
+    for asked in ("999", "nobody@labs.example.org", "50%"):
+        result = desk.type("explain", asked, "--record-type", "contact")
+        assert result.exit_code == 1
+        assert f"{asked} is not known" in result.output
+        assert "QBench has no such contact in what was read" in result.output
+        assert "the newest read reaches of contacts to 2026-11-01 01:01 UTC" in result.output
+
+
+def test_the_state_alone_is_asked(desk: Desk) -> None:
+    desk.bench.sandbox.journal.clear()
+    desk.type("explain", "7", "--values")
+    assert desk.bench.sandbox.journal.calls() == []
+
+
+def test_what_would_be_sent_now_is_told_by_fields_and_on_demand_by_values(desk: Desk) -> None:
+    _, told = explained(desk, "3", "--record-type", "account", "--live")
+    assert told["would_send"] == {"operation": "update", "reason": None, "fields": ["Name"], "error": None}
+    _, told = explained(desk, "3", "--record-type", "account", "--live", "--values")
+    assert told["would_send"]["values"] == {"Name": "Lab three"}
+    _, told = explained(desk, "2", "--record-type", "account", "--live")
+    assert (told["would_send"]["operation"], told["would_send"]["reason"]) == ("skipped", "NoNameForCustomerException")
+    assert writes(desk.bench.sandbox) == []
+
+
+def test_what_is_asked_for_by_a_wrong_name_is_told(desk: Desk) -> None:
+    result = desk.type("explain", "7", "--crm", "salesfroce")
+    assert (result.exit_code, "did you mean `salesforce`?" in result.output) == (1, True)
