@@ -117,8 +117,9 @@ def _one_percent(bench: Workbench) -> Iterator[Figure]:
             yield Figure("calls", f"{name}, {service}: {purpose} {of_object}".rstrip(), count, limit=most, floor=most)
         yield Figure("calls", f"{name}, {service}: all calls", counts.total())
     for asset, metadata in bench.materializations().items():
-        if "calls_write" in metadata:
-            yield Figure("calls", f"{name}, {asset}: write calls by our own count", metadata["calls_write"], limit=1, floor=1)
+        if "calls_by_purpose" in metadata:
+            written_calls = metadata["calls_by_purpose"].get("write", 0)
+            yield Figure("calls", f"{name}, {asset}: write calls by our own count", written_calls, limit=1, floor=1)
     updated = sum(metadata.get("updated", 0) for metadata in bench.materializations().values())
     yield from _agreement(bench, calls, name)
     yield Figure("calls", f"{name}: edited records not updated in both CRMs", 2 * edited - updated, limit=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,17 +16,19 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.lineage import crm_sources
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.orchestration import checks
-from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, Spent, column_lineage, error_table, load_metadata
+from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, ROW_COUNT, Spent, column_lineage, load_metadata
+from crm_pipeline.orchestration.opening import RECORDS, errors_metadata, record_link, records_table
 from crm_pipeline.orchestration.plot import HOURS, recent_plot
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, ROWS_TAG
 from crm_pipeline.orchestration.windows import hourly_partitions, window
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.error_records import sample_ids
 from crm_pipeline.store.open_rows import open_rows
 from crm_pipeline.store.organizations import stored_organization
 from crm_pipeline.store.staging import Window
-from crm_pipeline.store.standing import settled_errors, standings
+from crm_pipeline.store.standing import Standing, settled_errors, standings
 from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.selection import Due, Selection
@@ -74,17 +76,28 @@ class LoadEvents:
 
     def counts(self) -> dict[str, Any]:
         """What the load did, in numbers and ids; asks nobody."""
+        samples = {error: list(map(str, ids)) for error, ids in self._load.report.samples.items()}
+        return {**errors_metadata(self._load.report.errors, (), samples, crm=self._kind.title), **self._numbers()}
+
+    def _numbers(self) -> dict[str, Any]:
         report = self._load.report
-        floor = fewest_calls(self._crm, report.sent)
-        metadata = load_metadata(report, self._spent.calls, floor=floor, limits=self._crm.limits())
-        return {**metadata, "errors": dg.MetadataValue.md(error_table(report))}
+        return load_metadata(report, self._spent.calls, floor=fewest_calls(self._crm, report.sent), limits=self._crm.limits())
 
     def finished(self) -> dg.MaterializeResult[Any]:
         """The result of a load that did all it can; in a range, the last hour alone carries what is large."""
-        large = self._large()
-        counts = {name: value for name, value in self.counts().items() if name not in large}
-        self._context.add_asset_metadata(large, partition_key=self._context.partition_keys[-1])
-        return dg.MaterializeResult(metadata=counts, check_results=self._checks(finished=True))
+        *earlier, last = self._context.partition_keys
+        counts = {ROW_COUNT: sum(each.records for each in self.standing)} | self._numbers()
+        for hour in earlier:
+            self._context.add_asset_metadata(counts, partition_key=hour)
+        # The UI keeps this order: what a person wants to know first stands first.
+        self._context.add_asset_metadata(self._opening() | counts | self._closing(), partition_key=last)
+        return dg.MaterializeResult(check_results=self._checks(finished=True))
+
+    @cached_property
+    def standing(self) -> list[Standing]:
+        """How all records stand once the load is over."""
+        with STORE.transaction() as connection:
+            return standings(connection, self._spec.name, direction="to_crm", crm=self._kind.name, record_type=self._record.record_type)
 
     def failing(self) -> None:
         """Log the checks and, of a range, the hours in which no record is open."""
@@ -103,38 +116,44 @@ class LoadEvents:
         first = self._context.partition_keys[0]
         return {max(first, partition_of(hour, self._spec.start)) for hour in found["hour"].tolist()}
 
-    def _large(self) -> dict[str, Any]:
+    def _opening(self) -> dict[str, Any]:
+        """The errors and the standing of all records, beside the run's."""
+        report = self._load.report
+        with STORE.transaction() as connection:
+            samples = self._samples(connection)
+        errors = errors_metadata(report.errors, self.standing, samples, crm=self._kind.title)
+        return errors | {RECORDS: dg.MetadataValue.md(records_table(self.standing, run=report))}
+
+    def _closing(self) -> dict[str, Any]:
         with STORE.transaction() as connection:
             recent = ledger.recent_outcomes(connection, self._state, hours=HOURS)
-            pages = self._pages(connection)
         return {
-            "errors": dg.MetadataValue.md(error_table(self._load.report, pages=pages)),
             "recent_outcomes": dg.MetadataValue.md(recent_plot(recent, now=datetime.now(UTC))),
             COLUMN_LINEAGE: column_lineage(self._normalized, crm_sources(self._record, crm=self._kind.name)),
         }
 
-    def _pages(self, connection: Connection) -> dict[int, str]:
-        """The CRM's pages of the sample records that have a link, by QBench id."""
-        ids = [qbench_id for samples in self._load.report.samples.values() for qbench_id in samples]
-        if not ids:
-            return {}
-        links, org_id = self._state.links(connection, ids=ids), stored_organization(connection, self._spec.name, self._kind.name)
-        return {
+    def _samples(self, connection: Connection) -> dict[str, list[str]]:
+        """By error some records, the run's before others, as links to QBench and, where they have a link, to the CRM."""
+        found = sample_ids(connection, self._state, self.standing, direction="to_crm", of_the_run=self._load.report.samples)
+        links = self._state.links(connection, ids=[qbench_id for ids in found.values() for qbench_id in ids])
+        org_id = stored_organization(connection, self._spec.name, self._kind.name)
+        pages = {
             row.qbench_id: self._crm.record_url(crm_object, row.crm_id, org_id=org_id)
             for crm_object, rows in objects_of(self._state, links["object"])
             for row in links[rows].itertuples()
             if org_id is not None
         }
+        page_in_qbench = partial(self._spec.qbench.record_url, self._record.record_type)
+        return {error: [record_link(one, page_in_qbench(one), pages.get(one)) for one in ids] for error, ids in found.items()}
 
     def _checks(self, *, finished: bool) -> list[dg.AssetCheckResult]:
         with STORE.transaction() as connection:
-            standing = standings(connection, self._spec.name, direction="to_crm", crm=self._kind.name, record_type=self._record.record_type)
             to_be_tried = ledger.open_records(connection, self._state)
             overlap = self._spec.qbench.overlap_seconds
             still_open = open_rows(connection, self._state, overlap_seconds=overlap)
             faults = ledger.link_faults(connection, self._state)
         return [
-            checks.no_failed_records(settled_errors(standing)),
+            checks.no_failed_records(settled_errors(self.standing)),
             checks.no_open_records(to_be_tried),
             checks.counts_add_up(self._load.report, finished=finished, open_rows=self._counted(still_open, finished=finished)),
             checks.links_consistent(faults),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,12 +12,12 @@ import dagster as dg
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.counting import counted
 from crm_pipeline.crms.base import Limits
-from crm_pipeline.errors import record_errors
 from crm_pipeline.frames import FrameSchema
 from crm_pipeline.model import Outcome
 from crm_pipeline.sync.links.check import LinkReport
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.returning.report import ReturnReport
+from crm_pipeline.sync.tally import Tally
 
 if TYPE_CHECKING:
     from crm_pipeline.source import Gap
@@ -47,50 +46,62 @@ def column_lineage(asset_key: dg.AssetKey, sources: Mapping[str, Sequence[str]])
 
 
 def load_metadata(report: LoadReport, calls: Mapping[str, int], *, floor: Mapping[str, int], limits: Limits) -> dict[str, Any]:
-    """A load's counts as materialization metadata: rows per outcome, calls made and needed, limits used, seconds per phase.
+    """What a load did, as metadata: rows per outcome, then calls made and needed, limits used, seconds; without what there is none of.
 
-    ``open_records`` are those among the failed ones that are tried again by themselves; ``refused_before`` those that were not sent,
-    because the CRM refused the same write before.
+    ``rows``: records of its hours, ``from_other_hours``: those that follow because what they waited for changed. ``open_records``: those
+    that are tried again by themselves; ``refused_before``: those that were not sent, because the CRM refused the same write before.
 
     ``floor``: the fewest write calls that the API allows for the rows sent (crms.fewest_calls).
     """
+    told = {"open_records": report.retryable, "refused_before": report.refused_before, "from_other_hours": report.replanned}
     return {
-        ROW_COUNT: report.accounted,
+        **outcomes_metadata(report),
         "rows": report.rows,
-        "replanned": report.replanned,
-        **{str(outcome): report.outcomes.get(outcome, 0) for outcome in Outcome},
-        "open_records": report.retryable,
-        "refused_before": report.refused_before,
-        **calls_metadata(calls),
+        **{name: count for name, count in told.items() if count},
+        **({"notes": dg.MetadataValue.md(notes_list(report))} if report.notes else {}),
+        **spent_metadata(calls, report),
         "fewest_write_calls": sum(floor.values()),
         **limits_metadata(limits, calls=sum(calls.values()), seconds=report.seconds),
-        "seconds": round(report.seconds, 2),
-        **{f"seconds_{phase}": round(seconds, 2) for phase, seconds in sorted(report.phases.items())},
-        **({"notes": dg.MetadataValue.md(notes_list(report))} if report.notes else {}),
     }
 
 
 def return_metadata(report: ReturnReport, calls: Mapping[str, int]) -> dict[str, Any]:
-    """What a run that brings changes home did: readings, outcomes, values by what was decided, conflicts by the side that won, calls.
+    """What a run that brings changes home did: outcomes, readings, values by what was decided, conflicts by the side that won, calls.
 
-    ``records_changed``: QBench records; ``open_records``: changes that are tried again by themselves.
+    ``rows``: readings of the window, ``others``: beside it; ``records_changed``: QBench records; ``open_records``: changes that are tried
+    again by themselves. Without what there is none of.
     """
-    return {
-        ROW_COUNT: sum(report.outcomes.values()),
-        "rows": report.rows,
+    told = {
+        "open_records": report.retryable,
         "others": report.others,
         "not_linked": report.unlinked,
         "read_again": report.read_again,
-        **{str(outcome): report.outcomes.get(outcome, 0) for outcome in Outcome},
+        "other_account": report.moved,
+    }
+    return {
+        **outcomes_metadata(report),
         "records_changed": report.changed,
+        **({"fields_changed": ", ".join(f"{name} {count}" for name, count in report.fields.most_common())} if report.fields else {}),
         **{f"values_{verdict}": count for verdict, count in sorted(report.verdicts.items())},
         **{f"conflicts_{winner}_won": count for winner, count in sorted(report.conflicts.items())},
-        **({"fields_changed": ", ".join(f"{name} {count}" for name, count in report.fields.most_common())} if report.fields else {}),
-        "other_account": report.moved,
-        "open_records": report.retryable,
-        **calls_metadata(calls),
+        "rows": report.rows,
+        **{name: count for name, count in told.items() if count},
+        **spent_metadata(calls, report),
+    }
+
+
+def outcomes_metadata(report: Tally) -> dict[str, int]:
+    """The records by outcome, each outcome's count."""
+    return {str(outcome): report.outcomes.get(outcome, 0) for outcome in Outcome}
+
+
+def spent_metadata(calls: Mapping[str, int], report: Tally) -> dict[str, Any]:
+    """Calls and seconds, each in all and by what for."""
+    return {
+        "calls": sum(calls.values()),
+        "calls_by_purpose": dg.MetadataValue.json(dict(sorted(calls.items()))),
         "seconds": round(report.seconds, 2),
-        **{f"seconds_{phase}": round(seconds, 2) for phase, seconds in sorted(report.phases.items())},
+        "seconds_by_step": dg.MetadataValue.json({phase: round(seconds, 2) for phase, seconds in sorted(report.phases.items())}),
     }
 
 
@@ -165,27 +176,6 @@ def _gap(gap: Gap, of: str) -> str:
 
 def _moment(seconds: float) -> str:
     return "now" if seconds > time.time() else f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def error_table(report: LoadReport, *, pages: Mapping[int, str] | None = None) -> str:
-    """Errors by type as a markdown table, most frequent first, with sample QBench ids.
-
-    ``pages``: the address of the record's page in the CRM, by QBench id, for those that have one.
-    """
-    return sample_table(report.errors, report.samples, of="QBench ids", pages=pages or {})
-
-
-def sample_table(errors: Counter[str], samples: Mapping[str, Sequence[int | str]], *, of: str, pages: Mapping[Any, str]) -> str:
-    """Errors by type as a markdown table, most frequent first, with some ids, linked to their ``pages``; ``of``: what they are."""
-    if not errors:
-        return "No record was skipped, deferred or refused."
-    meanings = {name: error.meaning for name, error in record_errors().items()}
-
-    def ids(name: str) -> str:
-        return ", ".join(f"[{one}]({pages[one]})" if one in pages else str(one) for one in samples.get(name, ()))
-
-    rows = [f"| {name} | {count} | {ids(name)} | {meanings.get(name, '')} |" for name, count in errors.most_common()]
-    return "\n".join([f"| error | records | {of} (some) | meaning |", "| --- | ---: | --- | --- |", *rows])
 
 
 def findings_table(reports: Sequence[LinkReport]) -> str:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
@@ -14,15 +15,17 @@ from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.orchestration import change_checks as checks
 from crm_pipeline.orchestration.checks import log_checks
 from crm_pipeline.orchestration.load_events import DONE
-from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, Spent, column_lineage, return_metadata, sample_table
+from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, ROW_COUNT, Spent, column_lineage, return_metadata
+from crm_pipeline.orchestration.opening import RECORDS, errors_metadata, record_link, records_table
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import DUE, ROWS_TAG
 from crm_pipeline.orchestration.windows import window
 from crm_pipeline.store.change_outcomes import open_change_hours, open_changes
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.error_records import sample_ids
 from crm_pipeline.store.organizations import stored_organization
 from crm_pipeline.store.staging import Window
-from crm_pipeline.store.standing import settled_errors, standings
+from crm_pipeline.store.standing import Standing, settled_errors, standings
 from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.selection import Open, Selection
@@ -81,18 +84,27 @@ class ReturnEvents:
 
     def counts(self, report: ReturnReport) -> dict[str, Any]:
         """What the run did, in numbers and ids; asks nobody."""
+        return {**errors_metadata(report.errors, (), report.samples, crm=self._kind.title), **self._numbers(report)}
+
+    def _numbers(self, report: ReturnReport) -> dict[str, Any]:
         calls = {f"{service}_{label}": count for service, spent in self._spent.items() for label, count in spent.calls.items()}
-        return {**return_metadata(report, calls), "errors": dg.MetadataValue.md(self._errors(report))}
+        return return_metadata(report, calls)
 
     def finished(self, report: ReturnReport) -> dg.MaterializeResult[Any]:
         """The result of a run that did all it can; in a range, the last hour alone carries what is large."""
-        large = {
-            "errors": dg.MetadataValue.md(self._errors(report)),
-            COLUMN_LINEAGE: column_lineage(self._changes, returned_sources(self._record, crm=self._kind.name)),
-        }
-        counts = {name: value for name, value in self.counts(report).items() if name not in large}
-        self._context.add_asset_metadata(large, partition_key=self._context.partition_keys[-1])
-        return dg.MaterializeResult(metadata=counts, check_results=self._checks(report))
+        *earlier, last = self._context.partition_keys
+        counts = {ROW_COUNT: sum(each.records for each in self.standing)} | self._numbers(report)
+        for hour in earlier:
+            self._context.add_asset_metadata(counts, partition_key=hour)
+        lineage = {COLUMN_LINEAGE: column_lineage(self._changes, returned_sources(self._record, crm=self._kind.name))}
+        self._context.add_asset_metadata(self._opening(report) | counts | lineage, partition_key=last)
+        return dg.MaterializeResult(check_results=self._checks(report))
+
+    @cached_property
+    def standing(self) -> list[Standing]:
+        """How all changes stand once the run is over."""
+        with STORE.transaction() as connection:
+            return standings(connection, self._spec.name, direction="from_crm", crm=self._kind.name, record_type=self._record.record_type)
 
     def failing(self, report: ReturnReport) -> None:
         """Log the checks and, of a range, the hours in which no change is open."""
@@ -112,23 +124,34 @@ class ReturnEvents:
 
     def _checks(self, report: ReturnReport) -> list[dg.AssetCheckResult]:
         with STORE.transaction() as connection:
-            standing = standings(
-                connection, self._spec.name, direction="from_crm", crm=self._kind.name, record_type=self._record.record_type
-            )
             to_be_tried = open_changes(connection, self._state)
         return [
-            checks.no_failed_changes(settled_errors(standing)),
+            checks.no_failed_changes(settled_errors(self.standing)),
             checks.no_open_changes(to_be_tried),
             checks.few_records_changed(report),
             checks.conflicts(report),
             checks.no_ping_pong(to_be_tried),
         ]
 
-    def _errors(self, report: ReturnReport) -> str:
-        """Errors by type, with links to the CRM's pages of some records."""
-        crm_object = self._kind.usual(self._record.record_type)
+    def _opening(self, report: ReturnReport) -> dict[str, Any]:
+        """The errors and the standing of all changes, beside the run's."""
         with STORE.transaction() as connection:
-            org_id = stored_organization(connection, self._state.integration, self._kind.name)
-        ids = [crm_id for samples in report.samples.values() for crm_id in samples]
-        pages = {} if org_id is None else {crm_id: self._crm.record_url(crm_object, crm_id, org_id=org_id) for crm_id in ids}
-        return sample_table(report.errors, report.samples, of=f"{self._kind.title} ids", pages=pages)
+            samples = self._samples(connection, report)
+        errors = errors_metadata(report.errors, self.standing, samples, crm=self._kind.title)
+        return errors | {RECORDS: dg.MetadataValue.md(records_table(self.standing, run=report))}
+
+    def _samples(self, connection: Connection, report: ReturnReport) -> dict[str, list[str]]:
+        """By error some records, the run's before others, as links to the CRM and, where they have a link, to QBench."""
+        found = sample_ids(connection, self._state, self.standing, direction="from_crm", of_the_run=report.samples)
+        links = self._state.links_of(connection, crm_ids=[crm_id for ids in found.values() for crm_id in ids])
+        qbench_ids = dict(zip(links["crm_id"], links["qbench_id"], strict=True))
+        org_id = stored_organization(connection, self._state.integration, self._kind.name)
+        crm_object = self._kind.usual(self._record.record_type)
+
+        def linked(crm_id: str) -> str:
+            in_crm = None if org_id is None else self._crm.record_url(crm_object, crm_id, org_id=org_id)
+            if (qbench_id := qbench_ids.get(crm_id)) is None:
+                return record_link(crm_id, in_crm, None)
+            return record_link(qbench_id, self._spec.qbench.record_url(self._record.record_type, qbench_id), in_crm)
+
+        return {error: [linked(crm_id) for crm_id in ids] for error, ids in found.items()}

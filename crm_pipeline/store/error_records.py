@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from crm_pipeline.errors import wanted_errors
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.standing import Direction
+from crm_pipeline.store.standing import Direction, Standing, by_error
 
 FRAME_ROWS = 5_000
 
@@ -118,13 +118,25 @@ def _ids(
     return connection.execute(text(statement), parameters).scalars()
 
 
-def samples(
-    connection: Connection, state: CrmState, *, direction: Direction, error_types: Sequence[str], most: int
+def sample_ids(
+    connection: Connection,
+    state: CrmState,
+    standing: Iterable[Standing],
+    *,
+    direction: Direction,
+    of_the_run: Mapping[str, Sequence[Any]],
+    most: int = 5,
 ) -> dict[str, list[Any]]:
-    """Some ids of the records with each of these errors: QBench's, of changes on their way home the CRM's."""
+    """Some ids of the records with each error that any has: QBench's, of changes on their way home the CRM's.
+
+    ``standing``: that of these records. ``of_the_run``: by error those of a run, which are told before others.
+    """
     table, id_column = _TABLES[direction]
-    statement = _SAMPLES.format(table=table, id=id_column, of_a_state=_OF_A_STATE)
-    found: dict[str, list[Any]] = {}
-    for row in connection.execute(text(statement), {**asdict(state), "error_types": list(error_types), "most": most}):
-        found.setdefault(row.error_type, []).append(row.id)
+    errors = [name for name, total in by_error(standing).items() if total.records and len(of_the_run.get(name, ())) < most]
+    parameters = {**asdict(state), "error_types": errors, "most": most}
+    found = {name: list(ids[:most]) for name, ids in of_the_run.items()}
+    for row in connection.execute(text(_SAMPLES.format(table=table, id=id_column, of_a_state=_OF_A_STATE)), parameters):
+        ids = found.setdefault(row.error_type, [])
+        if row.id not in ids and len(ids) < most:
+            ids.append(row.id)
     return found

@@ -60,11 +60,6 @@ class Standing:
         """The condition of each of them."""
         return condition_of(self.outcome, self.error_type, retryable=self.retryable)
 
-    @property
-    def of_all_alike(self) -> tuple[Direction, str, RecordType]:
-        """Of which records it is told."""
-        return self.direction, self.crm, self.record_type
-
 
 _STANDING = """
 SELECT direction, crm, record_type, outcome, nullif(error_type, '') AS error_type, retryable, CAST(sum(records) AS bigint) AS records,

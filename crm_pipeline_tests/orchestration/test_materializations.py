@@ -32,6 +32,13 @@ def verdicts(world: World, loaded: dg.ExecuteInProcessResult) -> Verdicts:
     return verdicts_of(world.dagster, loaded)
 
 
+def purposes(metadata: dict[str, object]) -> dict[str, int]:
+    """The calls of a load by what for."""
+    found = metadata["calls_by_purpose"]
+    assert isinstance(found, dict)
+    return found
+
+
 @pytest.mark.parametrize("load", LOADS)
 def test_load_shows_rows_per_outcome_calls_and_seconds(loaded: dg.ExecuteInProcessResult, load: str) -> None:
     metadata = metadata_of(loaded, *load.split("/"))
@@ -41,22 +48,24 @@ def test_load_shows_rows_per_outcome_calls_and_seconds(loaded: dg.ExecuteInProce
     assert metadata["dagster/row_count"] == metadata["rows"] == 2
     assert isinstance(metadata["calls"], int)
     assert metadata["calls"] >= 1
-    assert metadata["calls"] == sum(count for name, count in metadata.items() if name.startswith("calls_") and isinstance(count, int))
+    assert metadata["calls"] == sum(purposes(metadata).values())
     assert isinstance(metadata["seconds"], float)
 
 
-def test_load_shows_its_errors_as_a_table_with_ids_and_meaning(loaded: dg.ExecuteInProcessResult) -> None:
-    table = str(metadata_of(loaded, "salesforce", "accounts")["errors"])
-    assert table.startswith("| error | records |")
-    assert "| NoNameForCustomerException | 1 | 77 | The customer has no value" in table
+def test_load_opens_with_its_errors_and_some_records_linked_to_qbench(loaded: dg.ExecuteInProcessResult, world: World) -> None:
+    metadata = metadata_of(loaded, "salesforce", "accounts")
+    assert list(metadata)[:2] == ["errors", "records"]
+    row = str(metadata["errors"]).splitlines()[-1]
+    assert row.startswith("| NoNameForCustomerException | 1 | 1 | +1 | The customer has no value in the field mapped to name. |")
+    assert row.endswith(f"| [77]({world.sandbox.qbench_url}/customer?id=77) |")
 
 
 @pytest.mark.parametrize("load", LOADS)
 def test_load_shows_calls_against_the_fewest_possible_limits_and_phases(loaded: dg.ExecuteInProcessResult, load: str) -> None:
     metadata = metadata_of(loaded, *load.split("/"))
-    made = int(str(metadata["calls_write"])) + int(str(metadata.get("calls_associate", 0)))
-    assert made == metadata["fewest_write_calls"] == (2 if load == "hubspot/contacts" else 1)
-    assert {"seconds_plan", "seconds_write", "seconds_store"} <= set(metadata)
+    calls = purposes(metadata)
+    assert calls["write"] + calls.get("associate", 0) == metadata["fewest_write_calls"] == (2 if load == "hubspot/contacts" else 1)
+    assert {"plan", "write", "store"} <= set(str(metadata["seconds_by_step"]).split("'"))
     assert 0 < float(str(metadata["daily_limit_used_percent"])) < 1
     assert ("rate_limit_used_percent" in metadata) == load.startswith("hubspot")
 
@@ -79,11 +88,23 @@ def test_crm_field_leads_back_to_its_qbench_field(loaded: dg.ExecuteInProcessRes
     assert sources("hubspot/contacts", "lastname") == {("normalized/contacts", "last_name")}
 
 
+def test_load_shows_how_all_records_stand_beside_those_of_the_run(edited: dg.ExecuteInProcessResult) -> None:
+    metadata = metadata_of(edited, "salesforce", "accounts")
+    assert str(metadata["records"]).splitlines()[2:] == [
+        "| synced | 0 | 0 | · |",
+        "| waiting | 0 | 0 | · |",
+        "| failed | 1 | 2 | +2 |",
+        "| left out | 0 | 0 | · |",
+    ]
+    assert metadata["dagster/row_count"] == 2, "all records, not those of the hour"
+    assert "| NoNameForCustomerException | 1 | 2 | +2 |" in str(metadata["errors"])
+
+
 def test_sample_ids_lead_to_the_records_in_the_crm(edited: dg.ExecuteInProcessResult, world: World) -> None:
     (account,) = (record["Id"] for record in world.sandbox.org.records("Account"))
     (company,) = (record["id"] for record in world.sandbox.portal.records("companies"))
     in_salesforce = str(metadata_of(edited, "salesforce", "accounts")["errors"])
-    assert f"]({world.sandbox.salesforce_url}/lightning/r/Account/{account}/view)" in in_salesforce
+    assert f" [↗]({world.sandbox.salesforce_url}/lightning/r/Account/{account}/view)" in in_salesforce
     assert f"/record/0-2/{company})" in str(metadata_of(edited, "hubspot", "companies")["errors"])
 
 

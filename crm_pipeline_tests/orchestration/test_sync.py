@@ -202,7 +202,7 @@ def test_contact_follows_its_customer_whether_that_is_filtered_out_or_not_yet_sy
         ("contact", 3): ("deferred", "CustomerNotYetSyncedException"),
     }
     assert [name for name in two_hours.companies_of_first if name.startswith("Laboratory")] == ["Laboratory 1"]
-    assert metadata_of(two_hours.second, "hubspot", "contacts")["replanned"] == 1
+    assert metadata_of(two_hours.second, "hubspot", "contacts")["from_other_hours"] == 1
     assert two_hours.said["contact", 3][0] == "created"
     assert two_hours.contacts == two_hours.associations == 2
 
