@@ -224,11 +224,16 @@ class LinkCheck:
         with self._store.transaction() as connection:
             latest = state.outcomes(connection, ids=ids)
             reader.store_changes(connection, findings[findings["changed"]])
-            settle_back(connection, state, ids=ids, lost=_ids(findings, findings["account_lost"]))
+            # Who waits for an account that is away is looked at until it is there.
+            looked = findings["account"].notna() | findings["customer_id"].isna()
+            settle_back(connection, state, ids=_ids(findings, looked), lost=_ids(findings, findings["account_lost"]))
             for record_type in children(state.record_type):
                 mark_back(connection, replace(state, record_type=record_type), customers=back)
             state.save_outcomes(connection, outcomes=outcomes(findings, latest), attempt=reader.order.attempt)
             verdict = self._judged(connection, state, new=_ids(findings, findings["finding"].eq("deleted")))
+            for record_type in children(state.record_type):
+                # What is made in their place gets the contacts that the CRM kept.
+                mark_back(connection, replace(state, record_type=record_type), customers=dict.fromkeys(verdict.forget))
         report.add("forgotten", verdict.forget)
         report.counts["too_many"] += verdict.reported
         for name, rows in findings.groupby("finding"):

@@ -464,7 +464,10 @@ def test_rule_29_a_load_that_meets_the_loser_first_lets_the_primary_follow(hubsp
 
 @dataclass(frozen=True)
 class Recreated:
-    """A contact (11) and an account (2) that were deleted, and then a contact (22) new to that account: a check, and loads in turn."""
+    """A contact (11) and an account (2) that were deleted, and then a contact (22) new to that account: a check, and loads in turn.
+
+    Another one (12) was in that account from the beginning, and is looked at by a check in the end.
+    """
 
     before: Moment
     found: dict[RecordType, Findings]
@@ -472,6 +475,7 @@ class Recreated:
     between: Moment
     account_load: dict[str, int]
     last_contact_load: dict[str, int]
+    found_again: dict[RecordType, Findings]
     after: Moment
 
 
@@ -486,7 +490,8 @@ def recreated(stories: Stories) -> Recreated:
         bench.stage(spec, CONTACT, contact(22, 950, of=2))
         first_contact_load, between = later(bench, spec, CONTACT), now(bench)
         account_load, last_contact_load = later(bench, spec), later(bench, spec, CONTACT)
-        return Recreated(before, found, first_contact_load, between, account_load, last_contact_load, now(bench))
+        found_again = findings(bench, spec, scope="recent", policy=RECREATE)
+        return Recreated(before, found, first_contact_load, between, account_load, last_contact_load, found_again, now(bench))
 
 
 def test_rule_28_recreate_syncs_the_deleted_record_with_the_next_load(recreated: Recreated) -> None:
@@ -500,6 +505,12 @@ def test_contacts_of_a_deleted_account_follow_once_it_is_there_again(recreated: 
     assert recreated.between.outcomes[CONTACT][22] == ("skipped", "CustomerNotSyncedException")
     assert (recreated.account_load, recreated.last_contact_load) == ({"created": 1}, {"created": 1})
     assert recreated.after.account_of_contact(22) == recreated.after.linked(2) != recreated.before.linked(2)
+
+
+def test_contact_that_outlived_its_account_gets_the_one_that_is_made_in_its_place(recreated: Recreated) -> None:
+    assert recreated.between.account_of_contact(12) is None
+    assert recreated.found_again == {ACCOUNT: {}, CONTACT: {12: {"account_lost"}}}
+    assert recreated.after.account_of_contact(12) == recreated.after.linked(2)
 
 
 def test_rule_28_unlink_syncs_the_deleted_record_once_it_changes_in_qbench(salesforce: Bench) -> None:
