@@ -135,6 +135,8 @@ class Capabilities:
     """What one CRM takes and another does not; whoever plans or loads asks this, never which CRM it is.
 
     ``batch_size``: the most rows that one ``write`` call takes. ``association_batch_size``: likewise of ``associate``.
+    ``calls_in_flight``: the most of them that one load has under way at the same time; its client is safe over threads where it is more
+    than one.
     ``several_accounts``: a contact may belong to several accounts, one of them its main one; else it has one.
     ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
     ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
@@ -155,6 +157,7 @@ class Capabilities:
 
     batch_size: int
     association_batch_size: int
+    calls_in_flight: int = 1
     several_accounts: bool = False
     parent_goes_with: frozenset[Verb] = frozenset(Verb)
     unique_keys: bool = True
@@ -165,8 +168,8 @@ class Capabilities:
     keeps_lists: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.batch_size, self.association_batch_size) < 1:
-            raise ValueError("batch_size and association_batch_size are 1 or more: a call takes one row at least")
+        if min(self.batch_size, self.association_batch_size, self.calls_in_flight) < 1:
+            raise ValueError("batch_size, association_batch_size and calls_in_flight are 1 or more: a call takes one row at least")
 
 
 @dataclass(frozen=True, slots=True)

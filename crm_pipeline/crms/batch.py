@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,6 +33,10 @@ class WriteBatch:
         if mask.all():
             return self
         return type(self)(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+
+    def arranged(self, positions: Sequence[int] | pd.Series) -> Self:
+        """The rows at these positions, in this order, indexed anew."""
+        return type(self)(*(frame.take(positions).reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
 
     def slice(self, start: int, stop: int) -> Self:
         """The rows from ``start`` up to, not including, ``stop``, indexed anew."""

@@ -44,6 +44,7 @@ KIND = CrmKind(
     capabilities=Capabilities(
         batch_size=100,
         association_batch_size=1000,
+        calls_in_flight=10,
         several_accounts=True,
         parent_goes_with=frozenset({Verb.CREATE}),
         keeps_lists=True,

@@ -53,7 +53,9 @@ class HubSpotCrm:
         self._lock = threading.Lock()
         self._account: dict[str, Any] | None = None
         self._fields: dict[str, pd.DataFrame] = {}
-        self.capabilities = replace(KIND.capabilities, association_batch_size=settings.association_batch_size)
+        self.capabilities = replace(
+            KIND.capabilities, association_batch_size=settings.association_batch_size, calls_in_flight=settings.calls_in_flight
+        )
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
 

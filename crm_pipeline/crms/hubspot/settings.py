@@ -68,6 +68,9 @@ class HubSpotSettings(CrmSettings):
     attempts: Annotated[
         int, Field(ge=1, description="How often a call is made in all while HubSpot is busy or cannot be reached.", examples=[8])
     ] = DEFAULT_ATTEMPTS
+    calls_in_flight: Annotated[
+        int, Field(ge=1, le=50, description="The most writes that are under way at the same time, within `limits`.", examples=[4])
+    ] = 10
     association_batch_size: Annotated[
         int,
         Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -42,12 +43,11 @@ W = TypeVar("W", bound=Writer)
 class SalesforceCrm:
     """One Salesforce organization (``crm_pipeline.crms.base.Crm``). Signs in with the first call."""
 
-    capabilities = KIND.capabilities
-
     def __init__(self, settings: SalesforceSettings, integration: str) -> None:
         self.calls = CallCounter()
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
+        self.capabilities = replace(KIND.capabilities, calls_in_flight=settings.calls_in_flight)
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
         self._editing = Editing(self._transport)

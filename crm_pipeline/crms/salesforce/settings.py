@@ -68,6 +68,15 @@ class SalesforceSettings(LeadKeepingSettings):
         int,
         Field(description="How often a call is made before the service counts as unavailable.", examples=[5], ge=1, le=20),
     ] = DEFAULT_ATTEMPTS
+    calls_in_flight: Annotated[
+        int,
+        Field(
+            description="The most writes that are under way at the same time; no two of them touch contacts of one account.",
+            examples=[2],
+            ge=1,
+            le=16,
+        ),
+    ] = 5
     keep_free: Annotated[
         float,
         Field(

@@ -10,6 +10,7 @@ from crm_pipeline.schemas import WRITE_RESULTS
 from crm_pipeline.sync.links.reader import LinkReader
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.merged_or_deleted import follow_parents
+from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.storing import Storing
 
@@ -56,11 +57,19 @@ class Associating:
         return pd.concat(rows, ignore_index=True), pd.concat(written, ignore_index=True)
 
     def _send(self, rows: pd.DataFrame, written: pd.DataFrame) -> None:
-        first = self._sending.associate(rows, written)
+        first = self._associate(rows, written)
         calls, answer = [first], first.results
         rows, answer, moved = follow_parents(self._accounts, rows, answer, unless=answer["error_type"].isna())
         if moved.any():
-            again = self._sending.associate(rows[moved].reset_index(drop=True), written[moved].reset_index(drop=True))
+            again = self._associate(rows[moved].reset_index(drop=True), written[moved].reset_index(drop=True))
             calls.append(again)
             answer = WRITE_RESULTS.build(pd.concat([answer[~moved], again.results.set_axis(answer.index[moved])]).sort_index())
         self._storing.associated(rows, answer, calls=calls)
+
+    def _associate(self, rows: pd.DataFrame, written: pd.DataFrame) -> Answered:
+        """Send accounts. Raises the ServiceError of a CRM that is down, after storing that the call is over."""
+        answered = self._sending.associate(rows, written)
+        if answered.stops and answered.error is not None:
+            self._storing.end_association(answered)
+            raise answered.error
+        return answered

@@ -1,9 +1,10 @@
-"""Carries out the plans of one load: gathers full batches, sends them, and hands each row on by what was answered."""
+"""Carries out the plans of one load: gathers full batches, sends several at once, and hands each row on by what was answered."""
 
 from __future__ import annotations
 
 import time
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, reduce
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
 from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.loading.outbox import Outbox
 from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.refused_creates import RefusedCreates
@@ -35,7 +37,8 @@ class Delivery:
         self._sending = sending
         self._storing = storing
         self._suspects = suspects
-        self._outbox = Outbox(job.crm.capabilities.batch_size, apart=suspects.apart)
+        limits = job.crm.capabilities
+        self._outbox = Outbox(limits.batch_size, at_once=limits.calls_in_flight, apart=suspects.apart)
         self._associating = Associating(job, sending, storing, accounts=lambda: self._sorting.account_reader)
         self._refused_creates = RefusedCreates(job, storing)
         self._first_refusals = FirstRefusals()
@@ -53,8 +56,8 @@ class Delivery:
         kept, writes = planned.without_write(), planned.with_write()
         if len(kept):
             self._associating.add(*self._storing.written(kept.rows, results.kept(kept.rows)))
-        for batch in self._outbox.add(writes):
-            self._send(batch)
+        for wave in self._outbox.add(writes):
+            self._send_all(wave)
         if not len(writes):
             self._job.tell("nothing to write for these")
 
@@ -78,28 +81,50 @@ class Delivery:
         return Sorting(self._job, self._plans.planner)
 
     def _send_rest(self) -> None:
-        for batch in self._outbox.rest():
-            self._send(batch)
+        for wave in self._outbox.rest():
+            self._send(wave)
         for turn in range(2, TIMES + 1):
             if self._outbox.is_locked:
                 time.sleep(spaced(turn - 1, self._job.order.settings.waits))
-            for batch in self._outbox.again():
-                self._send(batch, turn=turn)
+            for wave in self._outbox.again():
+                self._send(wave, turn=turn)
 
-    def _send(self, batch: Plan, *, turn: int = 1) -> None:
-        """Send one batch, for the ``turn``-th time, and hand its rows on by what was answered."""
-        order, report = self._job.order, self._job.report
+    def _send_all(self, wave: Sequence[Plan]) -> None:
+        """Send batches at the same time; one by one until the CRM takes a record, and behind a call that failed."""
+        while wave:
+            now = len(wave) if self._first_refusals.over and self._sending.goes_well else 1
+            self._send(wave[:now])
+            wave = wave[now:]
+
+    def _send(self, batches: Sequence[Plan], *, turn: int = 1) -> None:
+        """Send batches at the same time, for the ``turn``-th time, and hand their rows on by what was answered.
+
+        Raises the ServiceError of a CRM that is down, after storing what the others were answered, and that its rows are open for it.
+        """
         if turn == 1:
-            report.sent.update(batch.rows["verb"])
-        answered = self._sending.write(batch)
-        if answered.error is not None:
-            self._suspects.pass_over(batch, answered)
-            return
-        found = self._sorting.sort(batch, answered.results, first=turn == 1, last=turn == TIMES)
+            for batch in batches:
+                self._job.report.sent.update(batch.rows["verb"])
+        answered = list(zip(batches, self._sending.write(batches), strict=True))
+        if done := [(batch, call) for batch, call in answered if call.error is None]:
+            self._take_up(reduce(Plan.followed_by, [batch for batch, _ in done]), [call for _, call in done], turn=turn)
+        for batch, call in answered:
+            if call.stops:
+                self._storing.written(batch.rows, call.results, calls=[call])
+            elif call.error is not None:
+                self._suspects.pass_over(batch, call)
+        for _, call in answered:
+            if call.error is not None and call.stops:
+                raise call.error
+
+    def _take_up(self, batch: Plan, calls: Sequence[Answered], *, turn: int) -> None:
+        """Hand rows on by what their calls were answered."""
+        order = self._job.order
+        answer = pd.concat([call.results for call in calls], ignore_index=True) if len(calls) > 1 else calls[0].results
+        found = self._sorting.sort(batch, answer, first=turn == 1, last=turn == TIMES)
         self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
         self._refused_creates.add(found.batch.rows[found.there], found.results[found.there])
         rows, done = (frame[found.done].reset_index(drop=True) for frame in (found.batch.rows, found.results))
-        self._associating.add(*self._storing.written(rows, done, call=answered))
+        self._associating.add(*self._storing.written(rows, done, calls=calls))
         self._first_refusals = self._first_refusals.followed_by(found.results, rows=found.batch.rows, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=order.integration, service=order.crm)
         self._associating.send_full()

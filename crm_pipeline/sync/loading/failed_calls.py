@@ -22,6 +22,11 @@ class FailedCalls:
         self._most = most_failures(batch_size)
         self._left = self._most
 
+    @property
+    def none(self) -> bool:
+        """Whether none failed since the service took or refused a record."""
+        return self._left == self._most
+
     def note(self, answer: pd.DataFrame) -> None:
         """Go by the answer (schemas.WRITE_RESULTS) of a call: a service that takes or refuses a record is up."""
         if not answer["error_type"].isin(FAILED_INSIDE).all():

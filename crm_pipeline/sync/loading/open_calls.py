@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -18,26 +18,25 @@ from crm_pipeline.sync.loading.results import MAY_BE_STORED
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is about to be sent: its number, null where nothing was stored of it, and how many calls had lost their answer.
-
-    ``began``: when, by our clock.
-    """
+    """A call that is about to be sent: its number, null where nothing was stored of it, and when it begins, by our clock."""
 
     number: int | None
-    lost_before: int
-    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    began: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A call that is over, and what became of each of its rows (schemas.WRITE_RESULTS, in the rows' order).
 
-    ``error``: what it failed with; then nobody knows what it made.
+    ``lost``: whether one of its attempts got no answer, so that the CRM may carry it out yet. ``error``: what it failed with; then
+    nobody knows what it made. ``stops``: whether the load ends for that.
     """
 
     sent: Sent
     results: pd.DataFrame
+    lost: bool = False
     error: ServiceError | None = None
+    stops: bool = False
 
 
 class Watch:
@@ -52,14 +51,14 @@ class Watch:
         """For how long after a call began the CRM may carry it out."""
         return self._crm.call_lasts + self._crm.late_after
 
-    def begin(self, connection: Connection, rows: pd.DataFrame) -> Sent:
+    def begin(self, connection: Connection, rows: pd.DataFrame, *, began: datetime) -> Sent:
         """Store that these rows (plan.PLAN) are about to be sent; nothing where there are none."""
         if rows.empty:
-            return Sent(None, self._crm.calls.lost)
+            return Sent(None, began)
         lasts = self.may_last
         ids, contents = rows["qbench_id"].tolist(), rows["content"].tolist()
         number = begin_call(connection, self._state, ids=ids, contents=contents, parents=column(rows["parent_crm_id"]), lasts=lasts)
-        return Sent(number, self._crm.calls.lost)
+        return Sent(number, began)
 
     def end(self, connection: Connection, call: Answered) -> None:
         """Store that a call came back, with an answer or with an error.
@@ -70,15 +69,11 @@ class Watch:
         number, ids = call.sent.number, call.results["qbench_id"]
         if number is None:
             return
-        if not self.came_back(call.sent):
+        if call.lost:
             end_call(connection, call=number, doubtful=ids.tolist(), over_after=self._crm.late_after)
         else:
             doubtful = call.results["error_type"].isin(MAY_BE_STORED) & (call.error is None or call.error.executed)
             end_call(connection, call=number, doubtful=ids[doubtful].tolist(), over_after=timedelta(0))
-
-    def came_back(self, sent: Sent) -> bool:
-        """Whether the CRM answered every attempt of the call, so that it carries out nothing of it any more."""
-        return self._crm.calls.lost == sent.lost_before
 
     def looked_at(self, connection: Connection, rows: pd.DataFrame) -> None:
         """Forget earlier calls that are over, of records (plan.PLAN) that were read since, and of which nothing is left to send."""

@@ -1,8 +1,12 @@
-"""Writes on their way to the CRM: gathered until a batch is full, in the order in which email addresses change hands; no I/O."""
+"""Writes on their way to the CRM: gathered until a batch is full, in the order in which email addresses change hands; no I/O.
+
+Batches leave as waves: what a wave holds may go at the same time. No two of its batches hold contacts of one customer, whose account
+the CRM may lock for each (UNABLE_TO_LOCK_ROW in Salesforce).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 
 import pandas as pd
@@ -12,13 +16,15 @@ from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 
 
 class Outbox:
-    """The writes of one load that are planned and not sent. Whoever takes a batch from it sends that before taking the next.
+    """The writes of one load that are planned and not sent. Whoever takes a wave from it sends that before taking the next.
 
-    ``apart``: by QBench id of a create, how many may go with it in one call; all others go in batches of ``batch_size``.
+    ``at_once``: the most batches of a wave. ``apart``: by QBench id of a create, how many may go with it in one call, which goes alone;
+    all others go in batches of ``batch_size``.
     """
 
-    def __init__(self, batch_size: int, *, apart: Mapping[int, int]) -> None:
+    def __init__(self, batch_size: int, *, at_once: int, apart: Mapping[int, int]) -> None:
         self._batch_size = batch_size
+        self._at_once = at_once
         self._apart = apart
         self._gathered: dict[tuple[str, str, int], Plan] = {}
         self._again: list[Plan] = []
@@ -26,8 +32,8 @@ class Outbox:
         """Whether the CRM had locked one of the rows that go again."""
         self._given_up: set[int] = set()
 
-    def add(self, writes: Plan) -> Iterator[Plan]:
-        """Gather writes that have a verb; the batches that are full by that, each of one verb and of one of the CRM's objects.
+    def add(self, writes: Plan) -> Iterator[list[Plan]]:
+        """Gather writes that have a verb; waves of the batches that are full by that, each of one verb and of one of the CRM's objects.
 
         A write that takes an email address goes behind the one that gives it up (docs/rules.md, 23).
         """
@@ -37,12 +43,12 @@ class Outbox:
             self._given_up |= emails.given_up(part.rows)
             yield from self._full(part)
 
-    def rest(self) -> Iterator[Plan]:
-        """What is gathered, however little."""
+    def rest(self) -> Iterator[list[Plan]]:
+        """What is gathered, however little, batch by batch."""
         while self._gathered:
             gathered = self._gathered.pop(next(iter(self._gathered)))
             if len(gathered):
-                yield gathered
+                yield [gathered]
         self._given_up.clear()
 
     def put_back(self, rows: Plan, *, locked: bool) -> None:
@@ -51,31 +57,31 @@ class Outbox:
             self._again.append(rows)
         self.is_locked |= locked
 
-    def again(self) -> Iterator[Plan]:
-        """What goes again: first what gives up an address, then what takes it."""
+    def again(self) -> Iterator[list[Plan]]:
+        """What goes again, batch by batch: first what gives up an address, then what takes it."""
         if not self._again:
             return
         rows, self._again, self.is_locked = reduce(Plan.followed_by, self._again), [], False
         for part in emails.in_order(rows):
             objects, verbs = _objects(part), part.rows["verb"]
             for name, verb in dict.fromkeys(zip(objects, verbs, strict=True)):
-                yield from _batches(part.take(objects.eq(name) & verbs.eq(verb)), self._batch_size)
+                yield from ([batch] for batch in _batches(part.take(objects.eq(name) & verbs.eq(verb)), self._batch_size))
 
     @property
     def waiting(self) -> list[pd.DataFrame]:
         """The rows (plan.PLAN) of all that is not sent."""
         return [part.rows for part in (*self._gathered.values(), *self._again)]
 
-    def _full(self, part: Plan) -> Iterator[Plan]:
+    def _full(self, part: Plan) -> Iterator[list[Plan]]:
         most = part.rows["qbench_id"].map(self._apart).where(unrepeatable(part.rows)).fillna(self._batch_size).astype("int64")
         objects, verbs = _objects(part), part.rows["verb"]
         for kind in dict.fromkeys(zip(objects, verbs, most, strict=True)):
             name, verb, size = kind
             added = part.take(objects.eq(name) & verbs.eq(verb) & most.eq(size))
-            gathered = self._gathered.pop(kind).followed_by(added) if kind in self._gathered else added
+            gathered = _by_customer(self._gathered.pop(kind).followed_by(added) if kind in self._gathered else added)
             full = len(gathered) // size * size
             self._gathered[kind] = gathered.slice(full, len(gathered))
-            yield from _batches(gathered.slice(0, full), size)
+            yield from _waves(list(_batches(gathered.slice(0, full), size)), most=self._at_once if size == self._batch_size else 1)
 
 
 def _objects(rows: Plan) -> pd.Series:
@@ -83,6 +89,28 @@ def _objects(rows: Plan) -> pd.Series:
     return rows.rows["object"].fillna("")
 
 
+def _by_customer(rows: Plan) -> Plan:
+    """The same, contacts of one customer together."""
+    customer = rows.rows["parent_qbench_id"]
+    return rows if customer.isna().all() or customer.is_monotonic_increasing else rows.arranged(customer.argsort(kind="stable"))
+
+
 def _batches(rows: Plan, size: int) -> Iterator[Plan]:
     for start in range(0, len(rows), size):
         yield rows.slice(start, start + size)
+
+
+def _waves(batches: Sequence[Plan], *, most: int) -> Iterator[list[Plan]]:
+    while batches:
+        wave: list[Plan] = []
+        later: list[Plan] = []
+        customers: set[int] = set()
+        for batch in batches:
+            own = set(batch.rows["parent_qbench_id"].dropna())
+            if len(wave) == most or not own.isdisjoint(customers):
+                later.append(batch)
+            else:
+                wave.append(batch)
+                customers |= own
+        yield wave
+        batches = later

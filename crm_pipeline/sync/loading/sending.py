@@ -1,12 +1,18 @@
-"""Sends one batch of writes, or of associations, and accounts for each of its rows.
+"""Sends batches of writes, or of associations, at the same time, and accounts for each of their rows.
 
 A call that fails as a whole is not always the service's trouble: what of it may be passed over is decided here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, TypeVar
+
 import pandas as pd
 
+from crm_pipeline.calls import at_once
 from crm_pipeline.crms.batch import account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
 from crm_pipeline.errors import ServiceError
@@ -15,11 +21,21 @@ from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.failed_calls import FailedCalls
 from crm_pipeline.sync.loading.job import Job
-from crm_pipeline.sync.loading.open_calls import Answered
+from crm_pipeline.sync.loading.open_calls import Answered, Sent
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.reasons import joined
+
+T = TypeVar("T")
+
+
+class _Called(NamedTuple):
+    """What a call gave, or failed with, and whether one of its attempts got no answer."""
+
+    answer: pd.DataFrame
+    error: ServiceError | None
+    lost: bool
 
 
 class Sending:
@@ -32,51 +48,59 @@ class Sending:
         self._failed_associations = FailedCalls(job.crm.capabilities.association_batch_size)
         self.suspects_only = False
 
-    def write(self, batch: Plan) -> Answered:
-        """Send one batch of writes, all of one object; the open calls and intents are stored before.
+    @property
+    def goes_well(self) -> bool:
+        """Whether the latest write got through, or none was sent."""
+        return self._failed_writes.none
 
-        An answer with an error is one behind which the load goes on. Raises any other ServiceError, after storing that the
-        rows are open for it.
-        """
-        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
+    def write(self, batches: Sequence[Plan]) -> list[Answered]:
+        """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before."""
         self._job.require_locks()
-        sent = self._storing.begin(batch)
-        try:
-            with self._job.report.timed("write"):
-                answer = account_for(batch.rows, self._job.crm.write(crm_object, batch))
-        except ServiceError as error:
-            failed = Answered(sent, results.failed(batch.rows, code=code_of(error)), error)
-            if not self._goes_on(self._failed_writes, error, repeatable=not unrepeatable(batch.rows).any()):
-                self._storing.written(batch.rows, failed.results, call=failed)
-                raise
-            return failed
-        self._failed_writes.note(answer)
-        return Answered(sent, answer)
+        sent = self._storing.begin(batches)
+        with self._job.report.timed("write"):
+            answers = at_once([partial(self._call, self._write, batch) for batch in batches])
+        return [
+            self._answered(batch.rows, one, called, self._failed_writes, repeatable=not unrepeatable(batch.rows).any())
+            for batch, one, called in zip(batches, sent, answers, strict=True)
+        ]
 
     def associate(self, rows: pd.DataFrame, written: pd.DataFrame) -> Answered:
-        """Send the accounts of written contacts (plan.PLAN, and their results); that the call is over is still to be stored.
-
-        Raises the ServiceError of a CRM that is down, after storing that the call is over.
-        """
+        """Send the accounts of written contacts (plan.PLAN, and their results); that the call is over is still to be stored."""
         pairs = ASSOCIATIONS.build(
             rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
         )
         self._job.require_locks()
         self._job.report.sent[ASSOCIATE] += len(rows)
-        sent, failed = self._storing.begin_association(rows), None
-        try:
-            with self._job.report.timed("associate"):
-                answer = account_for(rows, self._job.crm.associate(pairs))
-            self._failed_associations.note(answer)
-        except ServiceError as error:
-            answer, failed = results.failed(rows, code=code_of(error)), error
-        if failed is not None and not self._goes_on(self._failed_associations, failed, repeatable=True):
-            self._storing.end_association(Answered(sent, answer, failed))
-            raise failed
+        sent = self._storing.begin_association(rows)
+        with self._job.report.timed("associate"):
+            called = self._call(self._job.crm.associate, pairs)
+        answered = self._answered(rows, sent, called, self._failed_associations, repeatable=True)
+        answer = answered.results
         done, note = answer["error_type"].isna(), joined(written["note"], answer["note"])
         of_the_write = {name: written[name] for name in ("created", "crm_id", "kept")}
         told = answer.assign(**of_the_write, parent_sent=done, note=note)
-        return Answered(sent, WRITE_RESULTS.build(told), failed)
+        return replace(answered, results=WRITE_RESULTS.build(told))
+
+    def _write(self, batch: Plan) -> pd.DataFrame:
+        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
+        return self._job.crm.write(crm_object, batch)
+
+    def _call(self, send: Callable[[T], pd.DataFrame], batch: T) -> _Called:
+        lost = self._job.crm.calls.lost
+        try:
+            answer, error = send(batch), None
+        except ServiceError as failed:
+            answer, error = WRITE_RESULTS.empty(), failed
+        return _Called(answer, error, self._job.crm.calls.lost > lost)
+
+    def _answered(self, rows: pd.DataFrame, sent: Sent, called: _Called, failed: FailedCalls, *, repeatable: bool) -> Answered:
+        error = called.error
+        if error is None:
+            answer = account_for(rows, called.answer)
+            failed.note(answer)
+            return Answered(sent, answer, called.lost)
+        goes_on = self._goes_on(failed, error, repeatable=repeatable)
+        return Answered(sent, results.failed(rows, code=code_of(error)), called.lost, error, stops=not goes_on)
 
     def _goes_on(self, failed: FailedCalls, error: ServiceError, *, repeatable: bool) -> bool:
         """Whether the load goes on behind a call that failed: the CRM is up, and may have failed for what was in it.

@@ -28,12 +28,12 @@ def creates(*ids: int, key: str | None = None) -> Plan:
 
 def outbox(*, apart: dict[int, int] | None = None) -> Outbox:
     """An outbox of a CRM that takes three rows in a call."""
-    return Outbox(3, apart=apart or {})
+    return Outbox(3, at_once=1, apart=apart or {})
 
 
-def ids(batches: Iterator[Plan]) -> Sequence[list[int]]:
+def ids(waves: Iterator[list[Plan]]) -> Sequence[list[int]]:
     """The QBench ids of each batch."""
-    return [batch.rows["qbench_id"].tolist() for batch in batches]
+    return [batch.rows["qbench_id"].tolist() for wave in waves for batch in wave]
 
 
 def test_writes_wait_until_a_batch_is_full() -> None:
@@ -89,3 +89,24 @@ def test_all_that_is_not_sent_is_named() -> None:
     list(box.add(writes(1, 2)))
     box.put_back(writes(3), locked=False)
     assert [rows["qbench_id"].tolist() for rows in box.waiting] == [[1, 2], [3]]
+
+
+def waves(box: Outbox, added: Plan) -> list[list[list[int]]]:
+    """The QBench ids of each batch, wave by wave."""
+    return [[batch.rows["qbench_id"].tolist() for batch in wave] for wave in box.add(added)]
+
+
+def test_full_batches_go_at_the_same_time_as_many_as_may() -> None:
+    box = Outbox(2, at_once=2, apart={})
+    assert waves(box, writes(*range(1, 8))) == [[[1, 2], [3, 4]], [[5, 6]]]
+
+
+def test_contacts_of_one_customer_go_together_and_never_in_two_calls_at_the_same_time() -> None:
+    box = Outbox(2, at_once=3, apart={})
+    customers = pd.array([10, 30, 10, 20, 10, 30], dtype="Int64")
+    assert waves(box, writes(*range(1, 7), parent_qbench_id=customers)) == [[[1, 3], [2, 6]], [[5, 4]]]
+
+
+def test_creates_that_go_apart_go_one_call_at_a_time() -> None:
+    box = Outbox(3, at_once=3, apart=dict.fromkeys(range(1, 4), 1))
+    assert waves(box, creates(1, 2, 3)) == [[[1]], [[2]], [[3]]]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
 from crm_pipeline_tests.sync.loading.stages import answers, stages
 
@@ -16,20 +18,46 @@ def test_every_row_of_a_batch_is_accounted_for_in_its_order(hubspot: Bench) -> N
     spec = hubspot.spec()
     hubspot.stage(spec, ACCOUNT, customer(1), customer(2))
     with stages(hubspot, spec, ACCOUNT) as load:
-        answered = load.sending.write(load.plan(1, 2))
+        [answered] = load.sending.write([load.plan(1, 2)])
     assert (answered.results["qbench_id"].tolist(), answered.error) == ([1, 2], None)
     assert hubspot.names() == ["Lab 1", "Lab 2"]
 
 
-def test_call_that_fails_leaves_its_rows_open_and_ends_the_load(salesforce: Bench) -> None:
+def test_call_that_fails_ends_the_load(salesforce: Bench) -> None:
     spec = salesforce.spec()
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1, 2)
         salesforce.sandbox.faults.add(Fault(times=None, status=500))
-        with pytest.raises(ServiceError):
-            load.sending.write(batch)
-    assert salesforce.outcomes() == dict.fromkeys([1, 2], ("failed", "ServiceFailedException"))
+        [answered] = load.sending.write([batch])
+    assert (answered.stops, isinstance(answered.error, ServiceError)) == (True, True)
+    assert answered.results["error_type"].tolist() == ["ServiceFailedException"] * 2
+
+
+def test_batches_of_one_wave_are_under_way_at_the_same_time_and_answered_in_their_order(hubspot: Bench) -> None:
+    spec, barrier = hubspot.spec(), threading.Event()
+    hubspot.stage(spec, ACCOUNT, *map(customer, range(1, 4)))
+    with stages(hubspot, spec, ACCOUNT) as load:
+        batches = [load.plan(number) for number in (1, 2, 3)]
+        slow = Fault(path="batch/upsert", kind="delay", until=barrier, times=len(batches))
+        hubspot.sandbox.faults.add(slow)
+        with ThreadPoolExecutor() as pool:
+            sent = pool.submit(load.sending.write, batches)
+            await_that(lambda: slow not in hubspot.sandbox.faults.open(), "all three calls are under way")
+            barrier.set()
+        answered = sent.result()
+    assert [one.results["qbench_id"].tolist() for one in answered] == [[1], [2], [3]]
+    assert hubspot.names() == ["Lab 1", "Lab 2", "Lab 3"]
+
+
+def test_answer_that_one_call_of_a_wave_loses_says_nothing_of_the_others(hubspot: Bench) -> None:
+    spec = hubspot.spec(settings={"attempts": 1})
+    hubspot.stage(spec, ACCOUNT, *map(customer, range(1, 4)))
+    with stages(hubspot, spec, ACCOUNT) as load:
+        hubspot.sandbox.faults.add(Fault(path="batch/upsert", kind="drop_after"))
+        answered = load.sending.write([load.plan(number) for number in (1, 2, 3)])
+    assert sorted(one.lost for one in answered) == [False, False, True]
+    assert [one.results["error_type"].notna().tolist() for one in answered] == [[one.lost] for one in answered]
 
 
 def test_load_goes_on_behind_creates_that_failed_where_the_crm_is_up(salesforce: Bench) -> None:
@@ -37,7 +65,7 @@ def test_load_goes_on_behind_creates_that_failed_where_the_crm_is_up(salesforce:
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
     salesforce.sandbox.faults.add(Fault(path="composite/sobjects", times=None, status=500))
     with stages(salesforce, spec, ACCOUNT) as load:
-        answered = load.sending.write(load.plan(1, 2))
+        [answered] = load.sending.write([load.plan(1, 2)])
     assert isinstance(answered.error, ServiceError)
     assert answered.results["error_type"].tolist() == ["ServiceFailedException"] * 2
 
@@ -50,8 +78,8 @@ def test_load_goes_on_behind_a_call_that_can_be_repeated_only_where_suspects_alo
     hubspot.sandbox.faults.add(Fault(path="batch/upsert", times=None, status=500))
     with stages(hubspot, spec, ACCOUNT) as load:
         load.sending.suspects_only = suspects_only
-        with nullcontext() if suspects_only else pytest.raises(ServiceError):
-            load.sending.write(load.plan(*ids))
+        [answered] = load.sending.write([load.plan(*ids)])
+    assert answered.stops is not suspects_only
 
 
 def test_association_sends_the_account_and_keeps_what_the_write_said(hubspot: Bench) -> None:

@@ -25,10 +25,10 @@ def test_creates_that_cannot_be_recognized_are_kept_as_intents_before_they_are_s
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1, 2)
-        sent = load.storing.begin(batch)
+        [sent] = load.storing.begin([batch])
         assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([(1,), (2,)], [(0,)])
         told = answers(batch, {}, {"crm_id": None, "created": None, "error_type": "UnaccountedException"})
-        load.storing.written(batch.rows, told, call=Answered(sent, told))
+        load.storing.written(batch.rows, told, calls=[Answered(sent, told)])
         assert load.storing.unclear == {2}
     assert (salesforce.rows(LINKED), salesforce.rows(INTENTS)) == ([(1, "crm-1")], [(2,)])
 
@@ -38,10 +38,10 @@ def test_writes_that_can_be_repeated_are_kept_as_a_call_until_it_is_answered(sal
     salesforce.stage(spec, ACCOUNT, customer(1))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1)
-        sent = load.storing.begin(batch)
+        [sent] = load.storing.begin([batch])
         assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([], [(1,)])
         told = answers(batch)
-        load.storing.written(batch.rows, told, call=Answered(sent, told))
+        load.storing.written(batch.rows, told, calls=[Answered(sent, told)])
         assert load.job.report.outcomes == {"created": 1}
     assert (salesforce.rows(LINKED), salesforce.rows(OPEN_CALLS)) == ([(1, "crm-1")], [(0,)])
 

@@ -14,7 +14,7 @@ DOWN = ServiceUnavailableError("failed", integration="acme", service="salesforce
 
 def fail(load: Stages, batch: Plan) -> None:
     """Pass over a call with this batch that failed."""
-    load.suspects.pass_over(batch, Answered(load.storing.begin(batch), results.failed(batch.rows, code="500"), DOWN))
+    load.suspects.pass_over(batch, Answered(load.storing.begin([batch])[0], results.failed(batch.rows, code="500"), error=DOWN))
 
 
 def rounds(load: Stages) -> list[list[int]]:
