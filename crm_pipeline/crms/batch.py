@@ -42,10 +42,13 @@ class WriteBatch:
         """The rows from ``start`` up to, not including, ``stop``, indexed anew."""
         return type(self)(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
 
-    def followed_by(self, other: Self) -> Self:
-        """Both, one after the other; they have the same columns, made by the same mapping."""
-        pairs = ((self.rows, other.rows), (self.values, other.values), (self.sent, other.sent))
-        return type(self)(*(pd.concat(pair, ignore_index=True) for pair in pairs))
+    @classmethod
+    def together(cls, batches: Sequence[Self]) -> Self:
+        """All of them, one after the other; they have the same columns, made by the same mapping."""
+        if len(batches) == 1:
+            return batches[0]
+        parts = zip(*((batch.rows, batch.values, batch.sent) for batch in batches), strict=True)
+        return cls(*(pd.concat(part, ignore_index=True) for part in parts))
 
     def payloads(self) -> list[dict[str, object]]:
         """Per row, the CRM fields to send with their values; None clears."""

@@ -96,8 +96,8 @@ SELECT qbench_id FROM settled WHERE given_up
 
 _SAVE_INTENTS = """
 INSERT INTO crm_pipeline.intent (integration, crm, record_type, org_id, run_id, sent_with, qbench_id, object, sent)
-SELECT :integration, :crm, :record_type, :org_id, :run_id, :sent_with, *
-FROM unnest(CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:sent AS jsonb[]))
+SELECT :integration, :crm, :record_type, :org_id, :run_id, *
+FROM unnest(CAST(:sent_with AS integer[]), CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:sent AS jsonb[]))
 ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 """
 
@@ -258,13 +258,16 @@ class CrmState:
         ids: list[int],
         sent: pd.Series,
         objects: Sequence[str | None] | None = None,
+        sent_with: Sequence[int] | None = None,
     ) -> None:
-        """Store what is about to be created in one call (a dict of CRM fields per row), before it is sent.
+        """Store what is about to be created (a dict of CRM fields per row), before it is sent.
 
-        ``objects``: per row the name of the CRM's object that the record is to be in; None: the usual one.
+        ``objects``: per row the name of the CRM's object that the record is to be in; None: the usual one. ``sent_with``: per row how
+        many creates its call carries; None: all.
         """
-        key = {**self._key, "org_id": org_id, "run_id": run_id, "sent_with": len(ids), "objects": objects or [None] * len(ids)}
-        execute_rows(connection, _SAVE_INTENTS, len(ids), **key, ids=ids, sent=json_column(sent))
+        key = {**self._key, "org_id": org_id, "run_id": run_id}
+        rows = {"ids": ids, "objects": objects or [None] * len(ids), "sent_with": sent_with or [len(ids)] * len(ids)}
+        execute_rows(connection, _SAVE_INTENTS, len(ids), **key, **rows, sent=json_column(sent))
 
     def answer_intents(self, connection: Connection, *, ids: list[int]) -> None:
         """Store that the call of these intents is over, without telling what it made."""

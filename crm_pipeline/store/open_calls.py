@@ -19,7 +19,11 @@ _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type
 
 _BEGIN = """
 INSERT INTO crm_pipeline.open_call (integration, crm, record_type, qbench_ids, contents, parents, over_at)
-VALUES (:integration, :crm, :record_type, :ids, :contents, :parents, now() + :lasts) RETURNING id
+SELECT :integration, :crm, :record_type, array_agg(qbench_id ORDER BY place), array_agg(content ORDER BY place),
+  array_agg(parent ORDER BY place), now() + :lasts
+FROM unnest(CAST(:calls AS integer[]), CAST(:ids AS bigint[]), CAST(:contents AS bigint[]), CAST(:parents AS text[]))
+  WITH ORDINALITY AS row (call, qbench_id, content, parent, place)
+GROUP BY call RETURNING id, qbench_ids[1]
 """
 
 _END = """
@@ -36,7 +40,7 @@ WITH kept AS (
 DELETE FROM crm_pipeline.open_call WHERE {which} AND id NOT IN (SELECT id FROM kept)
 """
 
-_ANSWERED = _END.format(which="id = :call", stays="qbench_id = ANY(:doubtful)", over_at="now() + :over_after")
+_ANSWERED = _END.format(which="id = ANY(:calls)", stays="qbench_id = ANY(:doubtful)", over_at="now() + :over_after")
 
 _FORGET = _END.format(
     which=f"{_KEY} AND over_at <= now() AND qbench_ids && CAST(:ids AS bigint[])",
@@ -51,21 +55,33 @@ WHERE {_KEY} AND qbench_ids && CAST(:ids AS bigint[]) AND qbench_id = ANY(:ids)
 """
 
 
-def begin_call(
-    connection: Connection, state: CrmState, *, ids: list[int], contents: list[int], parents: list[str | None], lasts: timedelta
-) -> int:
-    """Store that a write is about to be sent, which ``lasts`` at most; returns its number."""
+def begin_calls(
+    connection: Connection,
+    state: CrmState,
+    *,
+    calls: list[int],
+    ids: list[int],
+    contents: list[int],
+    parents: list[str | None],
+    lasts: timedelta,
+) -> list[int]:
+    """Store that writes are about to be sent, which last so long at most; returns per record the number of its call.
+
+    ``calls``: per record, which of them carries it, by any number.
+    """
     row = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
-    found = connection.execute(text(_BEGIN), {**row, "ids": ids, "contents": contents, "parents": parents, "lasts": lasts})
-    return int(found.scalar_one())
+    said = {"calls": calls, "ids": ids, "contents": contents, "parents": parents, "lasts": lasts}
+    found: dict[int, int] = {first: number for number, first in connection.execute(text(_BEGIN), {**row, **said})}
+    numbers = {call: found[qbench_id] for call, qbench_id in zip(calls, ids, strict=True) if qbench_id in found}
+    return [numbers[call] for call in calls]
 
 
-def end_call(connection: Connection, *, call: int, doubtful: list[int], over_after: timedelta) -> None:
-    """Forget a write that came back, but for the records of which it is not known what it made or, for so long, will make of them."""
+def end_calls(connection: Connection, *, calls: list[int], doubtful: list[int], over_after: timedelta) -> None:
+    """Forget writes that came back, but for the records of which it is not known what they made or, for so long, will make of them."""
     if doubtful:
-        connection.execute(text(_ANSWERED), {"call": call, "doubtful": doubtful, "over_after": over_after})
-    else:
-        connection.execute(text("DELETE FROM crm_pipeline.open_call WHERE id = :call"), {"call": call})
+        connection.execute(text(_ANSWERED), {"calls": calls, "doubtful": doubtful, "over_after": over_after})
+    elif calls:
+        connection.execute(text("DELETE FROM crm_pipeline.open_call WHERE id = ANY(:calls)"), {"calls": calls})
 
 
 def forget_calls(connection: Connection, state: CrmState, *, ids: list[int]) -> None:

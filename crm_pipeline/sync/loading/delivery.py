@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property, reduce
+from functools import cached_property
 
 import pandas as pd
 
 from crm_pipeline.calls import spaced
-from crm_pipeline.errors import CrmPipelineError, SameRefusalError
+from crm_pipeline.errors import CrmPipelineError, SameRefusalError, ServiceError
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
@@ -104,27 +104,26 @@ class Delivery:
         if turn == 1:
             for batch in batches:
                 self._job.report.sent.update(batch.rows["verb"])
-        answered = list(zip(batches, self._sending.write(batches), strict=True))
-        if done := [(batch, call) for batch, call in answered if call.error is None]:
-            self._take_up(reduce(Plan.followed_by, [batch for batch, _ in done]), [call for _, call in done], turn=turn)
-        for batch, call in answered:
-            if call.stops:
-                self._storing.written(batch.rows, call.results, calls=[call])
-            elif call.error is not None:
-                self._suspects.pass_over(batch, call)
-        for _, call in answered:
-            if call.error is not None and call.stops:
-                raise call.error
+        stop: ServiceError | None = None
+        for rows, call in self._sending.write(batches):
+            if call.error is None:
+                self._take_up(rows, call, turn=turn)
+            elif call.stops:
+                self._storing.written(rows.rows, call.results, call=call)
+                stop = call.error
+            else:
+                self._suspects.pass_over(rows, call)
+        if stop is not None:
+            raise stop
 
-    def _take_up(self, batch: Plan, calls: Sequence[Answered], *, turn: int) -> None:
+    def _take_up(self, batch: Plan, call: Answered, *, turn: int) -> None:
         """Hand rows on by what their calls were answered."""
         order = self._job.order
-        answer = pd.concat([call.results for call in calls], ignore_index=True) if len(calls) > 1 else calls[0].results
-        found = self._sorting.sort(batch, answer, first=turn == 1, last=turn == TIMES)
+        found = self._sorting.sort(batch, call.results, first=turn == 1, last=turn == TIMES)
         self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
         self._refused_creates.add(found.batch.rows[found.there], found.results[found.there])
         rows, done = (frame[found.done].reset_index(drop=True) for frame in (found.batch.rows, found.results))
-        self._associating.add(*self._storing.written(rows, done, calls=calls))
+        self._associating.add(*self._storing.written(rows, done, call=call))
         self._first_refusals = self._first_refusals.followed_by(found.results, rows=found.batch.rows, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=order.integration, service=order.crm)
         self._associating.send_full()

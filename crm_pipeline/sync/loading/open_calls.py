@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -11,30 +11,37 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.open_calls import begin_call, end_call, forget_calls
+from crm_pipeline.store.open_calls import begin_calls, end_calls, forget_calls
 from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading.results import MAY_BE_STORED
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A call that is about to be sent: its number, null where nothing was stored of it, and when it begins, by our clock."""
+    """Calls that are about to be sent at the same time: when, by our clock, and per row the number of its call (Int64).
 
-    number: int | None
+    The number is null where nothing is stored of the call: what becomes of its rows their intents tell.
+    """
+
     began: datetime
+    numbers: pd.Series
+
+    def of(self, rows: pd.Series) -> Sent:
+        """The calls of some of the rows (bool, per row)."""
+        return Sent(self.began, self.numbers[rows].reset_index(drop=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A call that is over, and what became of each of its rows (schemas.WRITE_RESULTS, in the rows' order).
+    """Calls that are over, and what became of each of their rows (schemas.WRITE_RESULTS, in the rows' order).
 
-    ``lost``: whether one of its attempts got no answer, so that the CRM may carry it out yet. ``error``: what it failed with; then
-    nobody knows what it made. ``stops``: whether the load ends for that.
+    ``lost``: per row, whether an attempt of its call got no answer, so that the CRM may carry it out yet. ``error``: what the call,
+    which is a single one, failed with; then nobody knows what it made. ``stops``: whether the load ends for that.
     """
 
     sent: Sent
     results: pd.DataFrame
-    lost: bool = False
+    lost: pd.Series
     error: ServiceError | None = None
     stops: bool = False
 
@@ -51,29 +58,34 @@ class Watch:
         """For how long after a call began the CRM may carry it out."""
         return self._crm.call_lasts + self._crm.late_after
 
-    def begin(self, connection: Connection, rows: pd.DataFrame, *, began: datetime) -> Sent:
-        """Store that these rows (plan.PLAN) are about to be sent; nothing where there are none."""
-        if rows.empty:
-            return Sent(None, began)
-        lasts = self.may_last
-        ids, contents = rows["qbench_id"].tolist(), rows["content"].tolist()
-        number = begin_call(connection, self._state, ids=ids, contents=contents, parents=column(rows["parent_crm_id"]), lasts=lasts)
-        return Sent(number, began)
+    def begin(self, connection: Connection, rows: pd.DataFrame, *, calls: pd.Series, watched: pd.Series) -> Sent:
+        """Store that rows (plan.PLAN) are about to be sent. Per row: which of the ``calls`` carries it, and whether it is ``watched``."""
+        began, numbers = datetime.now(UTC), pd.Series(pd.NA, index=rows.index, dtype="Int64")
+        if watched.any():
+            stored = rows[watched]
+            numbers[watched] = begin_calls(
+                connection,
+                self._state,
+                calls=calls[watched].tolist(),
+                ids=stored["qbench_id"].tolist(),
+                contents=stored["content"].tolist(),
+                parents=column(stored["parent_crm_id"]),
+                lasts=self.may_last,
+            )
+        return Sent(began, numbers)
 
     def end(self, connection: Connection, call: Answered) -> None:
-        """Store that a call came back, with an answer or with an error.
+        """Store that calls came back, with an answer or with an error.
 
-        Rows of which nobody knows whether they were stored stay in doubt. Where an attempt got no answer, all of them are
+        Rows of which nobody knows whether they were stored stay in doubt. Where an attempt got no answer, all rows of its call are
         watched until it must be over.
         """
-        number, ids = call.sent.number, call.results["qbench_id"]
-        if number is None:
-            return
-        if call.lost:
-            end_call(connection, call=number, doubtful=ids.tolist(), over_after=self._crm.late_after)
-        else:
-            doubtful = call.results["error_type"].isin(MAY_BE_STORED) & (call.error is None or call.error.executed)
-            end_call(connection, call=number, doubtful=ids[doubtful].tolist(), over_after=timedelta(0))
+        numbers, ids, lost = call.sent.numbers, call.results["qbench_id"], call.lost
+        stored = numbers.notna()
+        unsure = call.results["error_type"].isin(MAY_BE_STORED) & (call.error is None or call.error.executed)
+        for own, doubtful, over_after in ((lost, lost, self._crm.late_after), (~lost, unsure, timedelta(0))):
+            calls = numbers[own & stored].unique().tolist()
+            end_calls(connection, calls=calls, doubtful=ids[own & stored & doubtful].tolist(), over_after=over_after)
 
     def looked_at(self, connection: Connection, rows: pd.DataFrame) -> None:
         """Forget earlier calls that are over, of records (plan.PLAN) that were read since, and of which nothing is left to send."""

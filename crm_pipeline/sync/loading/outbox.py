@@ -7,7 +7,6 @@ the CRM may lock for each (UNABLE_TO_LOCK_ROW in Salesforce).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
 
 import pandas as pd
 
@@ -61,7 +60,7 @@ class Outbox:
         """What goes again, batch by batch: first what gives up an address, then what takes it."""
         if not self._again:
             return
-        rows, self._again, self.is_locked = reduce(Plan.followed_by, self._again), [], False
+        rows, self._again, self.is_locked = Plan.together(self._again), [], False
         for part in emails.in_order(rows):
             objects, verbs = _objects(part), part.rows["verb"]
             for name, verb in dict.fromkeys(zip(objects, verbs, strict=True)):
@@ -78,8 +77,10 @@ class Outbox:
         for kind in dict.fromkeys(zip(objects, verbs, most, strict=True)):
             name, verb, size = kind
             added = part.take(objects.eq(name) & verbs.eq(verb) & most.eq(size))
-            gathered = _by_customer(self._gathered.pop(kind).followed_by(added) if kind in self._gathered else added)
+            gathered = Plan.together([self._gathered.pop(kind), added]) if kind in self._gathered else added
             full = len(gathered) // size * size
+            if full > size:
+                gathered = _by_customer(gathered)
             self._gathered[kind] = gathered.slice(full, len(gathered))
             yield from _waves(list(_batches(gathered.slice(0, full), size)), most=self._at_once if size == self._batch_size else 1)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from crm_pipeline.calls import at_once
@@ -53,16 +54,19 @@ class Sending:
         """Whether the latest write got through, or none was sent."""
         return self._failed_writes.none
 
-    def write(self, batches: Sequence[Plan]) -> list[Answered]:
-        """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before."""
+    def write(self, batches: Sequence[Plan]) -> list[tuple[Plan, Answered]]:
+        """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before.
+
+        What was answered comes first, as one; behind it each call that failed.
+        """
         self._job.require_locks()
-        sent = self._storing.begin(batches)
+        rows, calls = Plan.together(batches), pd.Series(np.repeat(range(len(batches)), [len(batch) for batch in batches]))
+        sent = self._storing.begin(rows, calls=calls)
         with self._job.report.timed("write"):
-            answers = at_once([partial(self._call, self._write, batch) for batch in batches])
-        return [
-            self._answered(batch.rows, one, called, self._failed_writes, repeatable=not unrepeatable(batch.rows).any())
-            for batch, one, called in zip(batches, sent, answers, strict=True)
-        ]
+            called = at_once([partial(self._call, self._write, batch) for batch in batches])
+        answered = [number for number, one in enumerate(called) if one.error is None]
+        failed = [[number] for number, one in enumerate(called) if one.error is not None]
+        return [self._sorted(rows, sent, calls, [called[number] for number in own], of=own) for own in (answered, *failed) if own]
 
     def associate(self, rows: pd.DataFrame, written: pd.DataFrame) -> Answered:
         """Send the accounts of written contacts (plan.PLAN, and their results); that the call is over is still to be stored."""
@@ -74,7 +78,8 @@ class Sending:
         sent = self._storing.begin_association(rows)
         with self._job.report.timed("associate"):
             called = self._call(self._job.crm.associate, pairs)
-        answered = self._answered(rows, sent, called, self._failed_associations, repeatable=True)
+        lost = pd.Series(called.lost, index=rows.index)
+        answered = self._answered(rows, sent, called, lost, failed=self._failed_associations, repeatable=True)
         answer = answered.results
         done, note = answer["error_type"].isna(), joined(written["note"], answer["note"])
         of_the_write = {name: written[name] for name in ("created", "crm_id", "kept")}
@@ -93,14 +98,27 @@ class Sending:
             answer, error = WRITE_RESULTS.empty(), failed
         return _Called(answer, error, self._job.crm.calls.lost > lost)
 
-    def _answered(self, rows: pd.DataFrame, sent: Sent, called: _Called, failed: FailedCalls, *, repeatable: bool) -> Answered:
+    def _sorted(self, rows: Plan, sent: Sent, calls: pd.Series, called: Sequence[_Called], *, of: Sequence[int]) -> tuple[Plan, Answered]:
+        """The rows of some calls, and what these gave; ``calls``: per row, which one carried it."""
+        own = calls.isin(of)
+        part, lost = rows.take(own), calls[own].map({number: one.lost for number, one in zip(of, called, strict=True)})
+        together = called[0]._replace(answer=pd.concat([one.answer for one in called], ignore_index=True))
+        repeatable = not unrepeatable(part.rows).any()
+        answered = self._answered(
+            part.rows, sent.of(own), together, lost.reset_index(drop=True), failed=self._failed_writes, repeatable=repeatable
+        )
+        return part, answered
+
+    def _answered(
+        self, rows: pd.DataFrame, sent: Sent, called: _Called, lost: pd.Series, *, failed: FailedCalls, repeatable: bool
+    ) -> Answered:
         error = called.error
         if error is None:
             answer = account_for(rows, called.answer)
             failed.note(answer)
-            return Answered(sent, answer, called.lost)
+            return Answered(sent, answer, lost)
         goes_on = self._goes_on(failed, error, repeatable=repeatable)
-        return Answered(sent, results.failed(rows, code=code_of(error)), called.lost, error, stops=not goes_on)
+        return Answered(sent, results.failed(rows, code=code_of(error)), lost, error, stops=not goes_on)
 
     def _goes_on(self, failed: FailedCalls, error: ServiceError, *, repeatable: bool) -> bool:
         """Whether the load goes on behind a call that failed: the CRM is up, and may have failed for what was in it.

@@ -6,8 +6,6 @@ The only writer of a load. It stores right after the answers, so that a crash co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import reduce
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -48,16 +46,27 @@ class Storing:
         self._job.report.add(outcomes)
         self._job.report.refused_before += left_aside(planned.rows)
 
-    def begin(self, batches: Sequence[Plan]) -> list[Sent]:
-        """Store what is about to be sent at the same time, a call for each batch.
+    def begin(self, rows: Plan, *, calls: pd.Series) -> Sent:
+        """Store what is about to be sent at the same time; ``calls``: per row, by any number, which call carries it.
 
         Creates that cannot be recognized when repeated are stored as intents, the others as open calls.
         """
-        began, together = datetime.now(UTC), reduce(Plan.followed_by, batches)
+        lone = unrepeatable(rows.rows)
+        creates = rows.take(lone)
         with self._job.store.transaction() as connection:
-            sent = [self._begin(connection, batch, began=began) for batch in batches]
-            self._settling.decided(connection, together.rows, begins=began)
-            self._replacing.begin(connection, together, began=began, open_until=began + self._watch.may_last)
+            if len(creates):
+                self._state.save_intents(
+                    connection,
+                    org_id=self._job.org_id,
+                    run_id=self._job.order.run_id,
+                    ids=creates.rows["qbench_id"].tolist(),
+                    sent=sent_fields(creates),
+                    objects=column(creates.rows["object"]),
+                    sent_with=calls[lone].map(calls[lone].value_counts()).tolist(),
+                )
+            sent = self._watch.begin(connection, rows.rows, calls=calls, watched=~lone)
+            self._settling.decided(connection, rows.rows, begins=sent.began)
+            self._replacing.begin(connection, rows, began=sent.began, open_until=sent.began + self._watch.may_last)
             return sent
 
     def written(
@@ -65,26 +74,26 @@ class Storing:
         rows: pd.DataFrame,
         answer: pd.DataFrame,
         *,
-        calls: Sequence[Answered] = (),
+        call: Answered | None = None,
         goes_again: bool = False,
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Store what became of rows (plan.PLAN), by their results (schemas.WRITE_RESULTS), and count it unless it ``goes_again``.
 
-        ``calls``: those that are over with it, begun together; the rows may be some of those that they carried. Returns the rows and
-        results of contacts whose account is still to be sent.
+        ``call``: what is over with it; the rows may be some of those that it carried. Returns the rows and results of contacts whose
+        account is still to be sent.
         """
-        unclear = answer["error_type"].isin(results.UNCLEAR) | any(call.error is not None for call in calls)
+        unclear = answer["error_type"].isin(results.UNCLEAR) | (call is not None and call.error is not None)
         self.unclear.update(rows.loc[unclear, "qbench_id"])
         with self._job.report.timed("store"), self._job.store.transaction() as connection:
             answer = self._judged(connection, rows, answer)
             pending = results.parent_open(rows, answer)
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
-            self._settling.written(connection, rows, answer, began=calls[0].sent.began if calls else None)
+            self._settling.written(connection, rows, answer, began=None if call is None else call.sent.began)
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
-            if calls:
-                self._replacing.answered(connection, rows, answer, began=calls[0].sent.began)
-                self._state.answer_intents(connection, ids=_over(rows.loc[unclear, "qbench_id"], calls))
-            for call in calls:
+            if call is not None:
+                self._replacing.answered(connection, rows, answer, began=call.sent.began)
+                lost = call.results.loc[call.lost, "qbench_id"]
+                self._state.answer_intents(connection, ids=rows.loc[unclear & ~rows["qbench_id"].isin(lost), "qbench_id"].tolist())
                 self._watch.end(connection, call)
             # An earlier call may have given another account: what makes up for that is the account, still to be sent.
             self._watch.made_up_for(connection, answer[~pending])
@@ -95,8 +104,9 @@ class Storing:
 
     def begin_association(self, rows: pd.DataFrame) -> Sent:
         """Store that the accounts of contacts are about to be sent."""
+        one = pd.Series(0, index=rows.index)
         with self._job.store.transaction() as connection:
-            return self._watch.begin(connection, rows, began=datetime.now(UTC))
+            return self._watch.begin(connection, rows, calls=one, watched=one.eq(0))
 
     def end_association(self, call: Answered) -> None:
         """Store that a call of associations came back, without telling what it made."""
@@ -127,16 +137,6 @@ class Storing:
         with self._job.store.transaction() as connection:
             self._state.forget_refusals(connection, run_id=self._job.order.run_id, error_type=stop.error_type)
 
-    def _begin(self, connection: Connection, batch: Plan, *, began: datetime) -> Sent:
-        lone = unrepeatable(batch.rows)
-        creates, order = batch.take(lone), self._job.order
-        if len(creates):
-            ids = creates.rows["qbench_id"].tolist()
-            objects, sent = column(creates.rows["object"]), sent_fields(creates)
-            run = {"org_id": self._job.org_id, "run_id": order.run_id}
-            self._state.save_intents(connection, **run, ids=ids, sent=sent, objects=objects)
-        return self._watch.begin(connection, batch.rows[~lone], began=began)
-
     def _judged(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame) -> pd.DataFrame:
         """The results, those as conflicts whose CRM record is another's; what is taken over from deleted records is theirs no more."""
         org_id = self._job.org_id
@@ -150,10 +150,3 @@ class Storing:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
         given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._job.order.attempt)
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up))
-
-
-def _over(unclear: pd.Series, calls: Sequence[Answered]) -> list[int]:
-    """Those of these QBench ids whose call came back, so that the CRM carries out nothing of it any more."""
-    lost = [call.results["qbench_id"] for call in calls if call.lost]
-    ids: list[int] = unclear[~unclear.isin(set().union(*lost))].tolist()
-    return ids

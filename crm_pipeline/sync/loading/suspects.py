@@ -50,4 +50,4 @@ class Suspects:
             self._ids.update(rows["qbench_id"])
         if to_blame:
             answer = answer.assign(error_type=CrmFailsOnRecordException.__name__)
-        self._storing.written(rows, answer, calls=[replace(failed, results=answer)], goes_again=again)
+        self._storing.written(rows, answer, call=replace(failed, results=answer), goes_again=again)

@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import WRITE_RESULTS
 from crm_pipeline.store.staging import normalized_by_id
 from crm_pipeline.sync.loading.delivery import Delivery
 from crm_pipeline.sync.loading.job import Job
+from crm_pipeline.sync.loading.open_calls import Answered, Sent
 from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.loading.sending import Sending
@@ -62,6 +64,16 @@ def stages(bench: Bench, spec: IntegrationSpec, record_type: RecordType) -> Iter
         storing = Storing(job)
         suspects = Suspects(job, storing)
         yield Stages(bench, job, storing, Sending(job, storing), suspects, Plans(job, apart=suspects.apart))
+
+
+def begun(load: Stages, batch: Plan) -> Sent:
+    """What a load stores before it sends a batch in one call."""
+    return load.storing.begin(batch, calls=pd.Series(0, index=batch.rows.index))
+
+
+def over(sent: Sent, told: pd.DataFrame, *, error: ServiceError | None = None) -> Answered:
+    """A call that was answered so, or failed, none of its attempts without an answer."""
+    return Answered(sent, told, pd.Series(False, index=told.index), error)
 
 
 def answers(batch: Plan, *told: dict[str, Any]) -> pd.DataFrame:

@@ -18,7 +18,7 @@ def test_every_row_of_a_batch_is_accounted_for_in_its_order(hubspot: Bench) -> N
     spec = hubspot.spec()
     hubspot.stage(spec, ACCOUNT, customer(1), customer(2))
     with stages(hubspot, spec, ACCOUNT) as load:
-        [answered] = load.sending.write([load.plan(1, 2)])
+        [(_, answered)] = load.sending.write([load.plan(1, 2)])
     assert (answered.results["qbench_id"].tolist(), answered.error) == ([1, 2], None)
     assert hubspot.names() == ["Lab 1", "Lab 2"]
 
@@ -29,7 +29,7 @@ def test_call_that_fails_ends_the_load(salesforce: Bench) -> None:
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1, 2)
         salesforce.sandbox.faults.add(Fault(times=None, status=500))
-        [answered] = load.sending.write([batch])
+        [(_, answered)] = load.sending.write([batch])
     assert (answered.stops, isinstance(answered.error, ServiceError)) == (True, True)
     assert answered.results["error_type"].tolist() == ["ServiceFailedException"] * 2
 
@@ -45,8 +45,8 @@ def test_batches_of_one_wave_are_under_way_at_the_same_time_and_answered_in_thei
             sent = pool.submit(load.sending.write, batches)
             await_that(lambda: slow not in hubspot.sandbox.faults.open(), "all three calls are under way")
             barrier.set()
-        answered = sent.result()
-    assert [one.results["qbench_id"].tolist() for one in answered] == [[1], [2], [3]]
+        [(rows, answered)] = sent.result()
+    assert rows.rows["qbench_id"].tolist() == answered.results["qbench_id"].tolist() == [1, 2, 3]
     assert hubspot.names() == ["Lab 1", "Lab 2", "Lab 3"]
 
 
@@ -55,9 +55,18 @@ def test_answer_that_one_call_of_a_wave_loses_says_nothing_of_the_others(hubspot
     hubspot.stage(spec, ACCOUNT, *map(customer, range(1, 4)))
     with stages(hubspot, spec, ACCOUNT) as load:
         hubspot.sandbox.faults.add(Fault(path="batch/upsert", kind="drop_after"))
-        answered = load.sending.write([load.plan(number) for number in (1, 2, 3)])
-    assert sorted(one.lost for one in answered) == [False, False, True]
-    assert [one.results["error_type"].notna().tolist() for one in answered] == [[one.lost] for one in answered]
+        [(_, answered)] = load.sending.write([load.plan(number) for number in (1, 2, 3)])
+    assert answered.lost.sum() == 1
+    assert answered.results["error_type"].notna().tolist() == answered.lost.tolist()
+
+
+def test_call_of_a_wave_that_fails_is_told_apart_from_those_that_were_answered(salesforce: Bench) -> None:
+    spec = salesforce.spec(external_keys=False)
+    salesforce.stage(spec, ACCOUNT, *map(customer, range(1, 4)))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        salesforce.sandbox.faults.add(Fault(path="composite/sobjects", holding="Lab 2", times=None, status=500))
+        found = load.sending.write([load.plan(number) for number in (1, 2, 3)])
+    assert [(rows.rows["qbench_id"].tolist(), one.error is None) for rows, one in found] == [([1, 3], True), ([2], False)]
 
 
 def test_load_goes_on_behind_creates_that_failed_where_the_crm_is_up(salesforce: Bench) -> None:
@@ -65,7 +74,7 @@ def test_load_goes_on_behind_creates_that_failed_where_the_crm_is_up(salesforce:
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
     salesforce.sandbox.faults.add(Fault(path="composite/sobjects", times=None, status=500))
     with stages(salesforce, spec, ACCOUNT) as load:
-        [answered] = load.sending.write([load.plan(1, 2)])
+        [(_, answered)] = load.sending.write([load.plan(1, 2)])
     assert isinstance(answered.error, ServiceError)
     assert answered.results["error_type"].tolist() == ["ServiceFailedException"] * 2
 
@@ -78,7 +87,7 @@ def test_load_goes_on_behind_a_call_that_can_be_repeated_only_where_suspects_alo
     hubspot.sandbox.faults.add(Fault(path="batch/upsert", times=None, status=500))
     with stages(hubspot, spec, ACCOUNT) as load:
         load.sending.suspects_only = suspects_only
-        [answered] = load.sending.write([load.plan(*ids)])
+        [(_, answered)] = load.sending.write([load.plan(*ids)])
     assert answered.stops is not suspects_only
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.sync.loading.stages import answers, stages
+from crm_pipeline_tests.sync.loading.stages import answers, begun, over, stages
 
 LINKED = "SELECT qbench_id, crm_id FROM crm_pipeline.link ORDER BY qbench_id"
 INTENTS = "SELECT qbench_id FROM crm_pipeline.intent ORDER BY qbench_id"
@@ -25,10 +24,10 @@ def test_creates_that_cannot_be_recognized_are_kept_as_intents_before_they_are_s
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1, 2)
-        [sent] = load.storing.begin([batch])
+        sent = begun(load, batch)
         assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([(1,), (2,)], [(0,)])
         told = answers(batch, {}, {"crm_id": None, "created": None, "error_type": "UnaccountedException"})
-        load.storing.written(batch.rows, told, calls=[Answered(sent, told)])
+        load.storing.written(batch.rows, told, call=over(sent, told))
         assert load.storing.unclear == {2}
     assert (salesforce.rows(LINKED), salesforce.rows(INTENTS)) == ([(1, "crm-1")], [(2,)])
 
@@ -38,10 +37,10 @@ def test_writes_that_can_be_repeated_are_kept_as_a_call_until_it_is_answered(sal
     salesforce.stage(spec, ACCOUNT, customer(1))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1)
-        [sent] = load.storing.begin([batch])
+        sent = begun(load, batch)
         assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == ([], [(1,)])
         told = answers(batch)
-        load.storing.written(batch.rows, told, calls=[Answered(sent, told)])
+        load.storing.written(batch.rows, told, call=over(sent, told))
         assert load.job.report.outcomes == {"created": 1}
     assert (salesforce.rows(LINKED), salesforce.rows(OPEN_CALLS)) == ([(1, "crm-1")], [(0,)])
 

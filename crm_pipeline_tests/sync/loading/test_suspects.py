@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.sync.loading import results
-from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
-from crm_pipeline_tests.sync.loading.stages import Stages, stages
+from crm_pipeline_tests.sync.loading.stages import Stages, begun, over, stages
 
 DOWN = ServiceUnavailableError("failed", integration="acme", service="salesforce")
 
 
 def fail(load: Stages, batch: Plan) -> None:
     """Pass over a call with this batch that failed."""
-    load.suspects.pass_over(batch, Answered(load.storing.begin([batch])[0], results.failed(batch.rows, code="500"), error=DOWN))
+    load.suspects.pass_over(batch, over(begun(load, batch), results.failed(batch.rows, code="500"), error=DOWN))
 
 
 def rounds(load: Stages) -> list[list[int]]:
