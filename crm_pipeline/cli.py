@@ -8,10 +8,13 @@ from importlib import import_module
 import click
 
 from crm_pipeline.commands.interrupts import interruptible
+from crm_pipeline.commands.project import take_up_env_file
 from crm_pipeline.errors import CrmPipelineError
 
+ALONE = "Try it out"
+"""The section of what brings its own database and services, whatever the project has."""
 SECTIONS = {
-    "Try it out": {
+    ALONE: {
         "demo": ("crm_pipeline.sandbox.commands", "Show a first load and hourly runs on stand-ins, in about a minute."),
         "dev": ("crm_pipeline.sandbox.commands", "The same, and stay up with the Dagster UI."),
         "sandbox": ("crm_pipeline.sandbox.commands", "Run stand-ins for QBench and the CRMs, for any client."),
@@ -67,12 +70,15 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="crm-pipeline")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Keep Salesforce, HubSpot and SugarCRM (SuiteCRM) current with a QBench LIMS, as a Dagster code location.
 
     Commands end with code 0 when all was done, 1 when something was not or a look found something wrong, and 2 when they were typed
     wrongly. Those that tell something have --json.
     """
+    if ctx.invoked_subcommand not in SECTIONS[ALONE]:
+        take_up_env_file()
 
 
 if __name__ == "__main__":

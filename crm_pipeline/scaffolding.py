@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import click
@@ -23,6 +24,7 @@ from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.settings import QBenchSettings
+from crm_pipeline.store.database import URL_VARIABLE
 
 HEAD = """\
 # An integration of crm-pipeline; its name is that of this folder. Fill in what is yours, and take away what you do not need.
@@ -66,13 +68,25 @@ class IntegrationScaffolder(dg.Scaffolder[NewIntegration]):
             raise click.ClickException(problem)
         text = new_integration(request.params.crm or list(crm_kinds()), type_name=request.type_name, now=datetime.now(UTC))
         (request.target_path / "defs.yaml").write_text(text, encoding="utf-8")
+        click.echo(_next_steps(request.target_path / "defs.yaml", text))
+
+
+def _next_steps(file: Path, text: str) -> str:
+    """What to do with the file now; which variables it wants is read from what is not commented out."""
+    written = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    variables = [URL_VARIABLE, *re.findall(r"\{env: (\w+)\}", written)]
+    return (
+        f"Wrote {file}. Next: fill in what is yours there; give these variables their values in the project's .env, which stays out of\n"
+        f"version control: {', '.join(variables)}.\n"
+        f"Then look whether everything is ready:\n  crm-pipeline doctor --integration {file.parent.name}"
+    )
 
 
 def new_integration(crms: Sequence[str], *, type_name: str, now: datetime) -> str:
-    """A complete, commented defs.yaml for these CRMs that loads as it stands; its hours begin with the one of ``now``."""
+    """A complete, commented defs.yaml for these CRMs that loads as it stands; its first hour is the last that closed before ``now``."""
     crms = sorted(set(crms))
     parts = {
-        "start": now.strftime("%Y-%m-%dT%H:00Z"),
+        "start": (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:00Z"),
         "qbench": _lines(QBenchSettings, {}, crms=crms),
         "crms": _crms(crms),
         "accounts": _records(AccountSpec, AccountMap, crms),

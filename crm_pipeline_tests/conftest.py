@@ -68,6 +68,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _outside_of_any_project(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The tests do not stand in this project, whose ``.env``, that of whoever develops it, commands would take up."""
+    os.chdir(tmp_path_factory.mktemp("nowhere"))
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage from now on, but seldom and not among what all the tests share."""
     gc.freeze()

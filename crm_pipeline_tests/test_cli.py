@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import socket
@@ -11,6 +12,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import click
 import psycopg
@@ -21,6 +23,7 @@ from sqlalchemy import make_url, text
 from crm_pipeline.cli import MODULES, main
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
+from crm_pipeline_tests.integration_projects import Project
 
 
 @pytest.fixture
@@ -52,6 +55,18 @@ def test_a_command_that_cannot_be_done_says_why_without_a_trace(monkeypatch: pyt
     result = CliRunner().invoke(main, ["db", "upgrade"])
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {URL_VARIABLE} is not set")
+
+
+def test_the_env_file_of_the_project_counts_over_the_environment_as_it_does_for_dagster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Project.create(tmp_path, "code_location_env")
+    (tmp_path / ".env").write_text(f"{URL_VARIABLE}=postgresql://127.0.0.1:9/of_the_file")
+    monkeypatch.setenv(URL_VARIABLE, "not an address")
+    monkeypatch.chdir(tmp_path / "code_location_env")
+    alone = CliRunner().invoke(main, ["sandbox", "--customers", "-5"])
+    assert (alone.exit_code, os.environ[URL_VARIABLE]) == (2, "not an address")
+    assert "cannot be reached" in CliRunner().invoke(main, ["db", "upgrade"]).output
 
 
 ANY_PORTS = ("--qbench-port", "0", "--salesforce-port", "0", "--hubspot-port", "0")

@@ -39,7 +39,7 @@ def scaffold(folder: Path, crms: list[str], **more: str) -> None:
 def test_what_is_written_feeds_the_chosen_crms_and_maps_both_record_types(crms: tuple[str, ...]) -> None:
     made = written(new_integration(crms, type_name=TYPE, now=NOW))
     assert set(made.crms.configured) == set(crms)
-    assert made.start == datetime(2026, 11, 28, 12, tzinfo=UTC)
+    assert made.start == datetime(2026, 11, 28, 11, tzinfo=UTC)
     assert {record: set(spec.sync_on[0].targets) for record, spec in made.records.items()} == {record: set(crms) for record in made.records}
     assert len(made.records) == 2
 

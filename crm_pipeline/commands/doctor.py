@@ -17,6 +17,7 @@ from rich.text import Text
 
 from crm_pipeline.calls import Waits
 from crm_pipeline.commands.integrations import chosen
+from crm_pipeline.commands.next_steps import next_steps
 from crm_pipeline.commands.options import connected, integration_option, module_option
 from crm_pipeline.commands.output import echo_json, examples, json_option
 from crm_pipeline.counting import counted
@@ -61,12 +62,14 @@ def doctor(*, integration: str | None, strict: bool, as_json: bool, module: str)
         looks = list(_looks(specs, store))
         with ThreadPoolExecutor(max_workers=len(looks)) as threads:
             found += zip(looks, threads.map(lambda look: list(look.findings()), looks), strict=True)
+        levels = {one.level for _, findings in found for one in findings}
+        coming = [] if "problem" in levels else list(next_steps(specs, store))
     if as_json:
         echo_json([{"integration": look.integration, **one.as_json()} for look, findings in found for one in findings])
     else:
         _show(found)
-    bad = {"problem", "warning"} if strict else {"problem"}
-    if any(one.level in bad for _, findings in found for one in findings):
+        click.echo("\n".join(coming), nl=bool(coming))
+    if levels & ({"problem", "warning"} if strict else {"problem"}):
         raise click.exceptions.Exit(1)
 
 

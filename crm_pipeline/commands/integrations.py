@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 import warnings
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from dagster.components.core.component_tree import ComponentTreeException
 from dagster.components.core.defs_module import ComponentPath
 
+from crm_pipeline.commands.project import own_project
 from crm_pipeline.component import CrmIntegration
 from crm_pipeline.configuration.files import checked_files
 from crm_pipeline.configuration.problems import did_you_mean
@@ -28,15 +27,12 @@ def own_module() -> str:
 
     The project's folder, and its ``src``, become importable, as they are for Dagster: a project need not be installed.
     """
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        project = _project(folder / "pyproject.toml")
-        module = project.get("defs_module") or (f"{project['root_module']}.defs" if "root_module" in project else None)
-        if module is not None:
-            places = [str(folder), str(folder / "src")]
-            sys.path += [place for place in places if place not in sys.path]
-            return str(module)
-    return DEFS_MODULE
+    project = own_project()
+    if project is None:
+        return DEFS_MODULE
+    places = [str(project.folder), str(project.folder / "src")]
+    sys.path += [place for place in places if place not in sys.path]
+    return project.defs_module
 
 
 def integrations(module: str = DEFS_MODULE) -> dict[str, IntegrationSpec]:
@@ -66,18 +62,6 @@ def chosen(module: str, name: str | None) -> list[IntegrationSpec]:
     if not found:
         raise ConfigurationError(f"there is no integration in {module}; add <name>/defs.yaml to its folder, or name another with -m")
     return [spec for spec in found.values() if name in {None, spec.name}]
-
-
-def _project(file: Path) -> dict[str, Any]:
-    """What a pyproject.toml says of a project of Dagster's; nothing where it is none. Raises ConfigurationError where it is no TOML."""
-    try:
-        written = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise ConfigurationError(
-            f"{file}: this is no TOML, so that the project's module is not known; repair it, or name the module with -m"
-        ) from None
-    project: dict[str, Any] = written.get("tool", {}).get("dg", {}).get("project", {})
-    return project
 
 
 def _components(tree: dg.ComponentTree) -> dict[str, CrmIntegration]:

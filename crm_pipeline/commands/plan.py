@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crm_pipeline.commands.integrations import chosen
+from crm_pipeline.commands.next_steps import next_steps
 from crm_pipeline.commands.options import (
     connected,
     crm_names,
@@ -83,7 +84,9 @@ def plan(
         raise ConfigurationError("--ids needs --record-type: customers and contacts have ids of their own")
     told: list[Forecast | NoForecast] = []
     with opened_store() as store:
-        for spec in chosen(module, integration):
+        specs = chosen(module, integration)
+        coming = list(next_steps(specs, store))
+        for spec in specs:
             selection = selected(spec, partition=partition, since=since, until=until, ids=ids)
             wanted = RecordType(record_type) if record_type else None
             for name in crm_names(spec, crm, taking=wanted):
@@ -93,6 +96,7 @@ def plan(
         echo_json([each.as_json() for each in told])
     else:
         _show([each for each in told if isinstance(each, Forecast)])
+        click.echo("\n".join(coming), nl=bool(coming))
     if failed:
         raise click.ClickException("\n".join(["not everything could be planned", *failed]))
 
