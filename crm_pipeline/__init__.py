@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         DeletingCrm,
         DiagnosingCrm,
         EditsCrm,
+        FieldGuideCrm,
+        FieldMakingCrm,
         LeavingCrm,
         ListsCrm,
         MergingCrm,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey, Limits
     from crm_pipeline.crms.batch import WriteBatch
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
+    from crm_pipeline.crms.provisioning import FieldToMake
     from crm_pipeline.diagnosis import Finding
     from crm_pipeline.errors import (
         AuthenticationError,
@@ -115,6 +118,9 @@ __all__ = [
     "EnvVariable",
     "ExternalKey",
     "FailedTogetherError",
+    "FieldGuideCrm",
+    "FieldMakingCrm",
+    "FieldToMake",
     "Finding",
     "LeavingCrm",
     "LimitReachedError",
@@ -157,6 +163,7 @@ _MODULES = (
     "schemas",
     "crms.batch",
     "crms.base",
+    "crms.provisioning",
     "crms.abilities",
     "component",
 )

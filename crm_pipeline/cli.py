@@ -33,6 +33,7 @@ SECTIONS = {
     },
     "Set up and look after": {
         "doctor": ("crm_pipeline.commands.doctor", "Look at every service before anything runs, and say what to do."),
+        "provision": ("crm_pipeline.commands.provision", "Show the fields that the CRMs lack, or make them."),
         "db": ("crm_pipeline.commands.db", "Create or upgrade the state database."),
         "adopt-org": ("crm_pipeline.commands.adopt_org", "Accept that credentials lead to another organization."),
     },

@@ -37,6 +37,7 @@ RUN_BY = {
     "crm-pipeline plan": "commands/test_plan.py::test_the_plan_of_named_contacts_knows_the_customers_that_the_load_would_create_before",
     "crm-pipeline doctor": "commands/test_doctor.py::test_healthy_integration_is_green_from_end_to_end",
     "crm-pipeline explain": "commands/test_explain.py::test_a_record_is_found_by_any_of_its_names",
+    "crm-pipeline provision": "commands/test_provision.py::test_what_is_missing_is_shown_and_nothing_is_made",
     "crm-pipeline link show": "commands/test_link.py::test_a_link_is_shown_by_either_id_with_its_last_outcome",
     "crm-pipeline link make": "commands/test_link.py::test_a_link_made_by_hand_lets_the_next_load_write_that_record",
     "crm-pipeline link move": "commands/test_link.py::test_a_moved_link_belongs_to_the_other_record",

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 
 import click
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from crm_pipeline.calls import Waits
+from crm_pipeline.commands.findings import show_findings
 from crm_pipeline.commands.integrations import chosen
 from crm_pipeline.commands.next_steps import next_steps
 from crm_pipeline.commands.options import connected, integration_option, module_option
 from crm_pipeline.commands.output import echo_json, examples, json_option
-from crm_pipeline.counting import counted
-from crm_pipeline.diagnosis import Finding, Level
+from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.qbench.source import QBench
@@ -32,9 +28,6 @@ from crm_pipeline.sync.diagnosis import crm_findings
 SHORT_WAITS = Waits(first_seconds=0.2, longest_seconds=15)
 """A service that cannot be reached is told of within seconds, other than in a run, which can wait."""
 
-SIGNS: Mapping[Level, tuple[str, str]] = MappingProxyType({"ok": ("✓", "green"), "warning": ("!", "yellow"), "problem": ("✗", "red")})
-PLURALS: Mapping[Level, str] = MappingProxyType({"ok": "ok", "warning": "warnings", "problem": "problems"})
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -43,6 +36,11 @@ class Look:
     integration: str | None
     area: str
     findings: Callable[[], Iterable[Finding]]
+
+    @property
+    def name(self) -> str:
+        """What people read above its findings."""
+        return self.area if self.integration is None else f"{self.integration}: {self.area}"
 
 
 @click.command(epilog=examples("crm-pipeline doctor", "crm-pipeline doctor --integration acme --strict --json"))
@@ -67,7 +65,7 @@ def doctor(*, integration: str | None, strict: bool, as_json: bool, module: str)
     if as_json:
         echo_json([{"integration": look.integration, **one.as_json()} for look, findings in found for one in findings])
     else:
-        _show(found)
+        show_findings([(look.name, findings) for look, findings in found])
         click.echo("\n".join(coming), nl=bool(coming))
     if levels & ({"problem", "warning"} if strict else {"problem"}):
         raise click.exceptions.Exit(1)
@@ -106,21 +104,3 @@ def _dagster(specs: list[IntegrationSpec], store: Store) -> list[Finding]:
     from crm_pipeline.orchestration.diagnosis import dagster_findings
 
     return list(dagster_findings(specs, store))
-
-
-def _show(found: list[tuple[Look, list[Finding]]]) -> None:
-    console = Console(highlight=False)
-    for look, findings in found:
-        name = look.area if look.integration is None else f"{look.integration}: {look.area}"
-        console.print(f"\n[bold]{name}[/]")
-        table = Table(box=None, pad_edge=False, show_header=False)
-        for one in findings:
-            sign, colour = SIGNS[one.level]
-            told = Text(one.text)
-            if one.remedy:
-                told.append(f"\n→ {one.remedy}", style=colour)
-            table.add_row(Text(sign, style=colour), Text(one.subject), told)
-        console.print(table)
-    counts = Counter(one.level for _, findings in found for one in findings)
-    words = [f"[{SIGNS[level][1]}]{counted(counts[level], level, PLURALS[level])}[/]" for level in SIGNS]
-    console.print(f"\n{', '.join(words)}. Nothing was written.")

@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, CrmObject
+from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.diagnosis import Finding
 
 
@@ -144,6 +145,32 @@ class DiagnosingCrm(Protocol):
         """What is found of rights, rules and settings for the objects of these names; nothing is written.
 
         ``written``: by object, the fields that the integration writes there. May raise a ServiceError; what is found until then counts.
+        """
+        ...
+
+
+@runtime_checkable
+class FieldGuideCrm(Protocol):
+    """A CRM whose fields people make, and that says how."""
+
+    def why_not(self, field: FieldToMake) -> str | None:
+        """Why there can be no field of this name that is made, in words; None where there can be one."""
+        ...
+
+    def by_hand(self, field: FieldToMake) -> str:
+        """The clicks that make the field, and let the integration's user see and edit it."""
+        ...
+
+
+@runtime_checkable
+class FieldMakingCrm(FieldGuideCrm, Protocol):
+    """A CRM in which fields can be made by its API."""
+
+    def make_field(self, field: FieldToMake) -> list[str]:
+        """Make the field and let the integration's user see and edit it; what was done beside making it, in words.
+
+        Nothing that is there is changed. Done again it finishes what broke off. Raises a ServiceError, or ConfigurationError where
+        something stands in the way that people have to see to.
         """
         ...
 

@@ -41,6 +41,7 @@ ABILITIES: Mapping[str, Callable[[CrmKind, type], Any]] = {
     "keep leads that become contacts": lambda _, client: hasattr(client, "converted"),
     "show its clock": lambda _, client: hasattr(client, "clock_ahead"),
     "tell of its own rights and rules": lambda _, client: hasattr(client, "findings"),
+    "have fields made by its API": lambda _, client: hasattr(client, "make_field"),
     "keep a field unique, or take ids": lambda kind, _: kind.capabilities.unique_keys,
     "take ids of new records": lambda kind, _: kind.capabilities.own_ids,
     "refuse a value that its field cannot take": lambda kind, _: kind.capabilities.validates,

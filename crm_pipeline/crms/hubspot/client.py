@@ -12,7 +12,7 @@ import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND
+from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND, provisioning
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.changes import changed
 from crm_pipeline.crms.hubspot.deleting import Remover
@@ -27,6 +27,7 @@ from crm_pipeline.crms.hubspot.reading import Reader, text
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.crms.hubspot.transport import Transport
 from crm_pipeline.crms.hubspot.writing import Writer
+from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.schemas import CHILDREN, OWNERS
@@ -154,6 +155,18 @@ class HubSpotCrm:
         """The scopes of the token, a call, and whether HubSpot may make companies of its own."""
         yield scopes(self._transport, self._settings, list(written))
         yield from company_creation(written)
+
+    def why_not(self, field: FieldToMake) -> str | None:
+        """Why no property of this name is made."""
+        return provisioning.why_not(field)
+
+    def by_hand(self, field: FieldToMake) -> str:
+        """The clicks that make a property."""
+        return provisioning.by_hand(field)
+
+    def make_field(self, field: FieldToMake) -> list[str]:
+        """Make a property, two calls; every user and token sees it."""
+        return provisioning.make(self._transport, self._paths, field)
 
     @property
     def clock_ahead(self) -> timedelta:

@@ -53,6 +53,7 @@ RECORD = Members(
 )
 
 ACCOUNT = Members({"portalId": ID, "uiDomain": May(TEXT, absent="pages of records are linked under app.hubspot.com")})
+PROPERTY_MADE = Members({"name": TEXT})
 TOKEN_INFO = Members({"scopes": Rows(TEXT)})
 PROPERTIES = Members(
     {
@@ -146,6 +147,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "account details": ACCOUNT,
         "scopes of the token": TOKEN_INFO,
         "properties": PROPERTIES,
+        "a property that is made": PROPERTY_MADE,
         "owners": OWNERS,
         "one owner": OWNER,
         "records, listed": LIST,

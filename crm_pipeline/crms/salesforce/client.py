@@ -12,7 +12,8 @@ import pandas as pd
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS
+from crm_pipeline.crms.provisioning import FieldToMake
+from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, conversions, with_contacts
@@ -177,6 +178,21 @@ class SalesforceCrm:
         """The rights on these objects, and the active duplicate rules, as far as the run-as user sees them; a call."""
         yield from (self._rights[name] for name in written if name in self._rights)
         yield from duplicate_rules(self._transport, self._settings, written.keys())
+
+    def why_not(self, field: FieldToMake) -> str | None:
+        """Why no custom field of this name is made."""
+        return provisioning.why_not(field)
+
+    def by_hand(self, field: FieldToMake) -> str:
+        """The clicks in Setup that make a field and show it to the integration's user."""
+        return provisioning.by_hand(field)
+
+    def make_field(self, field: FieldToMake) -> list[str]:
+        """Make a custom field and show it to the run-as user.
+
+        Who needs *Customize Application* and *Manage Profiles and Permission Sets* for that.
+        """
+        return provisioning.make(self._transport, field)
 
     def person_field(self, crm_object: CrmObject) -> str | None:
         """The field of person accounts, and of their contacts, in organizations that have the feature."""

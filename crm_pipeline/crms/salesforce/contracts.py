@@ -84,6 +84,7 @@ TOGETHER = Members(
     {"compositeResponse": Rows(Members({"referenceId": TEXT, "httpStatusCode": COUNT, "body": ANYTHING}))},
 )
 RETRIEVED = Rows(Nullable(Members({"Id": TEXT}), null="no such record, or none that the run-as user may see"))
+MADE = Members({"id": TEXT, "success": FLAG})
 SAVED = Rows(ANYTHING)
 SAVED_ROW = Members(
     {
@@ -156,6 +157,7 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "query (every field that was asked for, in each record)": QUERIED,
         "several queries together; each body is a query's, or it is asked again alone": TOGETHER,
         "records, retrieved (as many as ids)": RETRIEVED,
+        "a field, a permission set or a permission that is made": MADE,
         "records, saved (as many as rows)": SAVED,
         "records, saved: one row": SAVED_ROW,
         "records, saved: one row of an upsert": UPSERTED_ROW,

@@ -12,7 +12,8 @@ import pandas as pd
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import CrmObject, Limits
 from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.crms.sugarcrm import CONTACTS, KIND, LEADS
+from crm_pipeline.crms.provisioning import FieldToMake
+from crm_pipeline.crms.sugarcrm import CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.sugarcrm.changes import changed, edits
 from crm_pipeline.crms.sugarcrm.contracts import FIELD, FIELDS
 from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, converted, is_converted
@@ -126,6 +127,14 @@ class SugarCrm:
     def findings(self, written: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
         """What the user may do in these modules; a call."""
         return rights(self._transport, written.keys())
+
+    def why_not(self, field: FieldToMake) -> str | None:
+        """Why Studio makes no field of this name."""
+        return provisioning.why_not(field)
+
+    def by_hand(self, field: FieldToMake) -> str:
+        """The clicks in Studio that make a field."""
+        return provisioning.by_hand(field)
 
     @property
     def clock_ahead(self) -> timedelta:

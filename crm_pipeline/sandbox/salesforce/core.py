@@ -75,6 +75,8 @@ class OrgCore:
     validation_rules: list[ValidationRule] = field(default_factory=list)
     views_setup: bool = True
     """Whether the integration's user has *View Setup and Configuration*, without which duplicate rules are not there for queries."""
+    customizes: bool = False
+    """Whether the user has *Customize Application* and *Manage Profiles and Permission Sets*: who integrates seldom has."""
     denied: set[tuple[str, Literal["read", "create", "edit"]]] = field(default_factory=set)
     """What the integration's user may not do to the records of objects. One that may not be read is not there for the user."""
     obstacles: list[Obstacle] = field(default_factory=list)

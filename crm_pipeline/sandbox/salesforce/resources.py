@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote
 
-from crm_pipeline.sandbox.salesforce import batches, describe, queries, rows
+from crm_pipeline.sandbox.salesforce import batches, describe, metadata, queries, rows
 from crm_pipeline.sandbox.salesforce.calls import ApiRequest, ApiResponse
 from crm_pipeline.sandbox.salesforce.composite import composite
 from crm_pipeline.sandbox.salesforce.errors import CallError, RowError, not_found
@@ -50,6 +50,8 @@ _RESOURCES: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
     _resource("GET", "(?:query|queryAll)/(?P<locator>[^/-]+)-(?P<start>[0-9]+)", queries.query_more),
     _resource("GET", "sobjects", rows.list_objects),
     _resource("GET", "sobjects/{name}", rows.object_info),
+    _resource("POST", "tooling/sobjects/CustomField", metadata.create_field),
+    _resource("POST", "sobjects/(?P<name>PermissionSet|PermissionSetAssignment|FieldPermissions)", metadata.create_permission),
     _resource("POST", "sobjects/{name}", rows.create_row),
     _resource("GET", "sobjects/{name}/describe", rows.describe_object),
     _resource("GET", "sobjects/{name}/{record_id}", rows.read_row),

@@ -364,8 +364,49 @@ DUPLICATE_RULE = ObjectSpec(
 )
 """What queries show of a duplicate rule: not what it does about a duplicate."""
 
+PERMISSION_SET = ObjectSpec(
+    "PermissionSet",
+    "0PS",
+    label="Permission Set",
+    label_plural="Permission Sets",
+    fields=by_name((ID, _required("Name", 80), _required("Label", 80), _text("Description", 255), *_STAMPS)),
+)
+PERMISSION_SET_ASSIGNMENT = ObjectSpec(
+    "PermissionSetAssignment",
+    "0Pa",
+    label="Permission Set Assignment",
+    label_plural="Permission Set Assignments",
+    fields=by_name(
+        (
+            ID,
+            FieldSpec("AssigneeId", "reference", "", 18, nillable=False, reference_to=("User",), relationship_name="Assignee"),
+            FieldSpec("PermissionSetId", "reference", "", 18, nillable=False, reference_to=("PermissionSet",)),
+            _read_only("SystemModstamp", "datetime", nillable=False, defaulted_on_create=True),
+        )
+    ),
+)
+FIELD_PERMISSIONS = ObjectSpec(
+    "FieldPermissions",
+    "01k",
+    label="Field Permissions",
+    label_plural="Field Permissions",
+    fields=by_name(
+        (
+            ID,
+            FieldSpec("ParentId", "reference", "", 18, nillable=False, reference_to=("PermissionSet",), relationship_name="Parent"),
+            _required("SobjectType", 40),
+            _required("Field", 255),
+            _flag("PermissionsRead"),
+            _flag("PermissionsEdit"),
+            _read_only("SystemModstamp", "datetime", nillable=False, defaulted_on_create=True),
+        )
+    ),
+)
+"""What of a field the users of a permission set may do (Object Reference)."""
+
 STANDARD_OBJECTS = (
     *(ACCOUNT, CONTACT, LEAD, OPPORTUNITY, USER, ORGANIZATION, DUPLICATE_RULE),
+    *(PERMISSION_SET, PERMISSION_SET_ASSIGNMENT, FIELD_PERMISSIONS),
     *(_history(of) for of in ("Account", "Contact", "Lead")),
 )
 

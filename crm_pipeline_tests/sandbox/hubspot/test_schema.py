@@ -103,3 +103,15 @@ def test_a_property_that_was_taken_away_does_not_exist(hubspot: Served) -> None:
     hubspot.get(f"{PROPERTIES}/companies/qbench_id", expect=404)
     row = {"id": "1", "idProperty": "qbench_id", "properties": {"name": "Acme"}}
     hubspot.post(f"{OBJECTS}/companies/batch/upsert", {"inputs": [row]}, expect=400)
+
+
+TOKEN_INFO = "/oauth/v2/private-apps/get/access-token-info"
+
+
+def test_the_scopes_of_a_private_app_s_token_are_told_to_who_has_it(hubspot: Served) -> None:
+    told = hubspot.post(TOKEN_INFO, {"tokenKey": hubspot.portal.token})
+    assert set(told["scopes"]) == hubspot.portal.scopes
+    hubspot.post(TOKEN_INFO, {}, expect=400)
+    hubspot.post(TOKEN_INFO, {"tokenKey": "another"}, expect=404)
+    hubspot.portal.app_id = None
+    hubspot.post(TOKEN_INFO, {"tokenKey": hubspot.portal.token}, expect=404)

@@ -120,3 +120,12 @@ def test_calls_of_one_session_wait_for_each_other_and_those_of_another_do_not(se
     assert sugar.post("get_user_id", other).json() == sugar.site.user_id
     with pytest.raises(httpx.ReadTimeout):
         sugar.post("get_user_id", sugar.session, timeout=0.2)
+
+
+def test_roles_take_modules_and_actions_from_the_user(sugar: Served) -> None:
+    sugar.site.denied |= {("Leads", "access"), ("Accounts", "edit")}
+    told = {module["module_key"]: module["acls"] for module in sugar.call("get_available_modules", "all")["modules"]}
+    assert "Leads" not in told
+    assert {acl["action"]: acl["access"] for acl in told["Accounts"]}["edit"] is False
+    assert sugar.save("Accounts", {"name": "Lab"}) == []
+    assert all(acl["access"] for acl in told["Contacts"])
