@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.store.beginnings import was_loaded, was_read
-from crm_pipeline.store.database import Store
+from crm_pipeline.store.database import Store, versions
 from crm_pipeline.sync.hours import PARTITION_FORMAT
 
 
 def next_steps(specs: Sequence[IntegrationSpec], store: Store) -> Iterator[str]:
-    """A sentence for each integration that was not loaded yet."""
-    for spec in specs:
-        with store.transaction() as connection:
-            loaded, read = was_loaded(connection, spec.name), was_read(connection, spec.name)
-        if not loaded:
-            yield _planned_next(spec) if read else _read_next(spec)
+    """A sentence for each integration that was not loaded yet. Makes no tables where there are none: then nothing was read."""
+    with store.reading() as connection:
+        current, needed = versions(connection)
+        has_tables = current == needed
+        for spec in specs:
+            if has_tables and was_loaded(connection, spec.name):
+                continue
+            yield _planned_next(spec) if has_tables and was_read(connection, spec.name) else _read_next(spec)
 
 
 def _read_next(spec: IntegrationSpec) -> str:

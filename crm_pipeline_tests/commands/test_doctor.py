@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox
 from crm_pipeline.store.database import URL_VARIABLE, Store
@@ -111,3 +113,15 @@ def test_links_of_another_organization_are_told_before_a_run_stops_at_them(healt
         require_organization(connection, spec.name, "hubspot", org_id="4711")
     told = found(healthy)["acme", "hubspot", "links"]
     assert (told["level"], "adopt-org" in told["text"] + told["remedy"]) == ("problem", True)
+
+
+def test_an_empty_database_stays_empty(healthy: Desk, postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE looked_at")
+        url = make_url(postgres).set(database="looked_at").render_as_string(hide_password=False)
+        monkeypatch.setenv(URL_VARIABLE, url)
+        assert "Next: read QBench" in healthy.type("doctor").output
+        with psycopg.connect(url) as looked_at:
+            schemas = looked_at.execute("SELECT nspname FROM pg_namespace WHERE nspname = 'crm_pipeline'").fetchall()
+        connection.execute("DROP DATABASE looked_at WITH (FORCE)")
+    assert schemas == []
