@@ -14,23 +14,21 @@ from crm_pipeline.errors import ConfigurationError
 
 COMPLETE = Path(__file__).with_name("complete_defs.yaml")
 COMPLETE_ASSETS = [
-    f"{name}/{record}"
-    for name, record in (
-        ("hubspot", "companies"),
-        ("hubspot", "contacts"),
-        ("hubspot", "links"),
-        ("hubspot", "resync"),
-        ("normalized", "accounts"),
-        ("normalized", "contacts"),
-        ("qbench", "contacts"),
-        ("qbench", "customers"),
-        ("qbench", "deletions"),
-        ("qbench", "waiting_contacts"),
-        ("salesforce", "accounts"),
-        ("salesforce", "contacts"),
-        ("salesforce", "links"),
-        ("salesforce", "resync"),
-    )
+    "hubspot/companies",
+    "hubspot/contacts",
+    "hubspot/links",
+    "hubspot/resync",
+    "normalized/accounts",
+    "normalized/contacts",
+    "qbench/contacts",
+    "qbench/customers",
+    "qbench/deletions",
+    "qbench/waiting_contacts",
+    "records",
+    "salesforce/accounts",
+    "salesforce/contacts",
+    "salesforce/links",
+    "salesforce/resync",
 ]
 
 

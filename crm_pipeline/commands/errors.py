@@ -29,9 +29,8 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.error_records import error_records
-from crm_pipeline.store.standing import Condition, Direction, Standing, Total, by_condition, by_error, standings
+from crm_pipeline.store.standing import ARROWS, Condition, Standing, by_condition, by_error, by_records, standings
 
-ARROWS: dict[Direction, str] = {"to_crm": "→", "from_crm": "←"}
 _TIMES = ("at", "next_attempt_at")
 
 
@@ -129,31 +128,19 @@ def _as_json(integration: str, standing: Standing) -> dict[str, Any]:
 
 def _conditions(found: Sequence[Standing]) -> Table:
     table = Table("records", *(str(condition) for condition in Condition), box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for alike, members in _grouped(found):
+    for alike, members in by_records(found).items():
         sums = by_condition(members)
-        table.add_row(alike, *(_total(sums[condition]) for condition in Condition))
+        table.add_row(alike, *(str(sums[condition]) for condition in Condition))
     return table
 
 
 def _errors(found: Sequence[Standing]) -> Table:
     whole = (Column(name, no_wrap=True) for name in ("records", "error", "now", "since yesterday"))
     table = Table(*whole, "what is wrong", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for alike, members in _grouped(found):
+    for alike, members in by_records(found).items():
         for name, total in by_error(members).items():
             table.add_row(alike, name, f"{total.records:,}", changed(total.change), told(name, None))
     return table
-
-
-def _grouped(found: Sequence[Standing]) -> Iterator[tuple[str, list[Standing]]]:
-    """What is told of records of one direction, CRM and type, in the order of the first; each with its heading."""
-    groups: dict[str, list[Standing]] = {}
-    for each in found:
-        groups.setdefault(f"{ARROWS[each.direction]} {each.crm} {each.record_type}s", []).append(each)
-    yield from groups.items()
-
-
-def _total(total: Total) -> str:
-    return f"{total.records:,}" + (f" ({changed(total.change)})" if total.change else "")
 
 
 def _records(

@@ -11,6 +11,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import ROW_COUNT, Spent, findings_table
 from crm_pipeline.orchestration.nightly import flag_assets, nightly_assets
+from crm_pipeline.orchestration.records import build_records
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import at_work
 from crm_pipeline.orchestration.specs import AssetSpecs
@@ -27,16 +28,16 @@ FEW_RECORDS_GONE = "few_records_gone"
 def build_links(spec: IntegrationSpec, kinds: Sequence[CrmKind], specs: AssetSpecs) -> dg.Definitions:
     """The assets, the job and the schedules of an integration's checks of links. Does no I/O."""
     checks = [_links(spec, kind, specs) for kind in kinds]
-    nightly, flags = nightly_assets(spec, specs), flag_assets(spec, specs)
+    nightly, flags, records = nightly_assets(spec, specs), flag_assets(spec, specs), build_records(spec, kinds, specs)
     job = dg.define_asset_job(
         names.links_job_name(spec.name),
-        selection=dg.AssetSelection.assets(*checks, *nightly, *flags),
-        description="Compares the links between QBench and CRM records with the CRMs.",
+        selection=dg.AssetSelection.assets(*checks, *nightly, *flags, records),
+        description="Compares the links between QBench and CRM records with the CRMs, and tells how all records stand.",
         executor_def=dg.in_process_executor,
     )
-    keys = [asset.key for asset in (*checks, *flags)]
+    keys = [asset.key for asset in (*checks, *flags, records)]
     return dg.Definitions(
-        assets=[*checks, *nightly, *flags],
+        assets=[*checks, *nightly, *flags, records],
         jobs=[job],
         schedules=[
             _schedule(spec, job, "recent", cron=spec.links.recent, asset_keys=keys),

@@ -56,6 +56,11 @@ def flags_key(integration: str, record_type: RecordType) -> list[str]:
     return [integration, "qbench", f"{MODELS[record_type].qbench_object}_deleted_in_crms"]
 
 
+def records_key(integration: str) -> list[str]:
+    """Asset key of how all records stand."""
+    return [integration, "records"]
+
+
 def resource_key(integration: str, service: str) -> str:
     """Key of the client resource of a service; also the name of the pool that its steps wait in."""
     return f"{integration}__{service}"

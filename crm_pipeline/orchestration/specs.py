@@ -51,6 +51,7 @@ def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:
     for kind in kinds:
         yield _links(spec, kind)
         yield _resync(spec, kind)
+    yield _records(spec)
     yield _deletions(spec)
     yield from (_flags(spec, record, record.flag) for record in spec.records.values() if record.flag is not None)
     yield from (_waiting(spec, record_type) for record_type in spec.records if MODELS[record_type].parent is not None)
@@ -141,6 +142,16 @@ def _resync(spec: IntegrationSpec, kind: CrmKind) -> AssetProps:
     )
 
 
+def _records(spec: IntegrationSpec) -> AssetProps:
+    return _asset(
+        spec,
+        names.records_key(spec.name),
+        description="How all records stand, in every CRM and on the way home: synced, waiting, failed or left out on purpose, and their "
+        "errors, each with the change since yesterday. Made every hour; its plots show the course. It reads counts, no records.",
+        kinds={"postgres"},
+    )
+
+
 def _deletions(spec: IntegrationSpec) -> AssetProps:
     return _asset(
         spec,
@@ -181,7 +192,7 @@ def _asset(
     columns: dg.TableSchema | None = None,
 ) -> AssetProps:
     """An hourly asset, of one record type; without one an asset of the upkeep."""
-    integration, service, name = key
+    integration, service, name = key[0], key[1], key[-1]
     return AssetProps(
         dg.AssetSpec(
             key,

@@ -12,11 +12,15 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
+from crm_pipeline.counting import changed
 from crm_pipeline.errors import wanted_errors
 from crm_pipeline.model import Outcome, RecordType
 
 Direction = Literal["to_crm", "from_crm"]
 """Which way records go: from QBench to a CRM, or what changed there home."""
+
+ARROWS: dict[Direction, str] = {"to_crm": "→", "from_crm": "←"}
+"""How a direction is written."""
 
 
 class Condition(StrEnum):
@@ -112,6 +116,17 @@ class Total:
     def change(self) -> int:
         """How many more there are since then."""
         return self.records - self.day_before
+
+    def __str__(self) -> str:
+        return f"{self.records:,}" + (f" ({changed(self.change)})" if self.change else "")
+
+
+def by_records(found: Iterable[Standing]) -> dict[str, list[Standing]]:
+    """Those of each direction, CRM and record type, by what people call these, in the order of the first: ``→ hubspot contacts``."""
+    groups: dict[str, list[Standing]] = {}
+    for each in found:
+        groups.setdefault(f"{ARROWS[each.direction]} {each.crm} {each.record_type}s", []).append(each)
+    return groups
 
 
 def by_condition(found: Iterable[Standing]) -> dict[Condition, Total]:

@@ -67,12 +67,14 @@ def scheduled(instance: dg.DagsterInstance, **changes: Any) -> Scheduled:
 
 def test_recent_checks_look_at_the_links_only(instance: dg.DagsterInstance) -> None:
     acme = scheduled(instance)
-    assert acme.requested("recent") == [acme.key("hubspot/links")]
+    assert acme.requested("recent") == [acme.key("hubspot/links"), acme.key("records")]
 
 
 def test_full_checks_look_for_deletions_and_read_the_contacts_without_one_customer_too(instance: dg.DagsterInstance) -> None:
     acme = scheduled(instance)
-    assert acme.requested("full") == [acme.key(asset) for asset in ("hubspot/links", "qbench/deletions", "qbench/waiting_contacts")]
+    assert acme.requested("full") == [
+        acme.key(asset) for asset in ("hubspot/links", "records", "qbench/deletions", "qbench/waiting_contacts")
+    ]
 
 
 def test_checks_say_in_qbench_what_a_crm_deleted_where_that_is_asked_for(instance: dg.DagsterInstance) -> None:
@@ -80,13 +82,13 @@ def test_checks_say_in_qbench_what_a_crm_deleted_where_that_is_asked_for(instanc
     qbench, accounts = {**EXAMPLE["qbench"], "writes": True}, {**EXAMPLE["accounts"], "from_crm": flag}
     acme = scheduled(instance, qbench=qbench, accounts=accounts)
     said = acme.key("qbench/customers_deleted_in_crms")
-    assert acme.requested("recent") == [acme.key("hubspot/links"), said]
+    assert acme.requested("recent") == [acme.key("hubspot/links"), said, acme.key("records")]
     assert said in acme.requested("full")
 
 
 def test_integration_without_contacts_reads_none_again(instance: dg.DagsterInstance) -> None:
     acme = scheduled(instance, contacts=None)
-    assert acme.requested("full") == [acme.key("hubspot/links"), acme.key("qbench/deletions")]
+    assert acme.requested("full") == [acme.key(asset) for asset in ("hubspot/links", "records", "qbench/deletions")]
 
 
 @pytest.mark.parametrize("scope", ["recent", "full"])
@@ -171,7 +173,7 @@ def checked(world: World) -> Checked:
 
 def test_check_started_by_hand_is_a_full_one_of_every_crm(checked: Checked) -> None:
     assert checked.full.success
-    assert materialized(checked.full) == {*LINKS, "qbench/deletions", "qbench/waiting_contacts"}
+    assert materialized(checked.full) == {*LINKS, "records", "qbench/deletions", "qbench/waiting_contacts"}
     assert metadata_of(checked.full, "salesforce", "links")["scope"] == "full"
 
 

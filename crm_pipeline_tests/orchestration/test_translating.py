@@ -31,8 +31,7 @@ TRANSLATION = {
 
 
 def shown_key(asset: str) -> dg.AssetKey:
-    service, name = asset.split("/")
-    return dg.AssetKey(["crm", service, f"acme-{name}"])
+    return dg.AssetKey(["crm", asset.partition("/")[0], f"acme-{asset.rpartition('/')[2]}"])
 
 
 class OfThePlatform(CrmIntegration):
@@ -110,7 +109,15 @@ def story(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
         return Story(dagster.definitions(spec), dagster, first, due, retried, ticked, second, kept_up, told, names)
 
 
-UPKEEP = ("salesforce/links", "hubspot/links", "salesforce/resync", "hubspot/resync", "qbench/deletions", "qbench/waiting_contacts")
+UPKEEP = (
+    "salesforce/links",
+    "hubspot/links",
+    "salesforce/resync",
+    "hubspot/resync",
+    "qbench/deletions",
+    "qbench/waiting_contacts",
+    "records",
+)
 
 
 def materialized(result: dg.ExecuteInProcessResult) -> set[dg.AssetKey]:

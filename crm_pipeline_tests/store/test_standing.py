@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pandas as pd
 from sqlalchemy import text
 
@@ -11,7 +13,7 @@ from crm_pipeline.schemas import CHANGE_OUTCOMES
 from crm_pipeline.store.change_outcomes import save_change_outcomes
 from crm_pipeline.store.crm_state import Attempt, CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.standing import Condition, Standing, Total, by_condition, by_error, settled_errors, standings
+from crm_pipeline.store.standing import Condition, Direction, Standing, Total, by_condition, by_error, settled_errors, standings
 from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.store.test_ledger import BACKOFF, STATE, decide
 from crm_pipeline_tests.store.test_upgrading import DECIDED, of_version
@@ -31,6 +33,17 @@ def told(store: Store, integration: str = "acme") -> list[Standing]:
 def execute(store: Store, statement: str) -> None:
     with store.transaction() as connection:
         connection.execute(text(statement))
+
+
+def every_kind() -> list[Standing]:
+    """Every error of accounts, contacts and leads in three CRMs and on the way home, of a million records each."""
+    return [
+        Standing(direction, crm, record_type, error.outcome, name, retryable=error.retryable, records=1_000_000, day_before=900_000)
+        for direction in get_args(Direction)
+        for crm in ("salesforce", "hubspot", "sugarcrm")
+        for record_type in RecordType
+        for name, error in record_errors().items()
+    ]
 
 
 def yesterday(store: Store) -> None:
