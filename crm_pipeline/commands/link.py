@@ -21,21 +21,23 @@ from crm_pipeline.commands.options import (
     record_type_option,
 )
 from crm_pipeline.commands.output import answer, echo_json, examples, json_option
+from crm_pipeline.commands.record_told import described
+from crm_pipeline.commands.record_told import show as show_record
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined
 from crm_pipeline.errors import ConfigurationError, LinkRefusedError
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.manual_links import make_link, move_link, remove_link, show_link
+from crm_pipeline.store.finding import by_crm_id
+from crm_pipeline.store.manual_links import make_link, move_link, remove_link
 from crm_pipeline.store.organizations import check_organization
+from crm_pipeline.store.stories import Key, story_of
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.writing_turns import run_of, turn_at
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SHOWN = ("qbench_id", "object", "crm_id", "status", "origin", "merged_into", "parent_qbench_id", "linked_at", "updated_at")
-SHOWN_OUTCOME = ("outcome", "error_type", "reason", "at")
 _ONE = "--integration acme --crm salesforce --record-type account"
 
 
@@ -122,22 +124,25 @@ def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, as_j
 @click.option("--id", "qbench_id", type=int, metavar="ID", help="The record's QBench id.")
 @click.option("--crm-id", metavar="ID", help="The id of the record in the CRM, in any of the forms that it has there.")
 def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, as_json: bool, module: str) -> None:
-    """Show a link and what became of its record last; asks the state only, no service."""
+    """Show a link and what became of its record, as `crm-pipeline explain` does for all CRMs; asks the state only, no service."""
     if (qbench_id is None) == (crm_id is None):
         raise ConfigurationError("give either --id or --crm-id")
     spec = only_integration(module, integration)
     [name] = crm_names(spec, crm)
-    order = order_of(spec, name, RecordType(record_type), run_id="by hand")
+    state = order_of(spec, name, RecordType(record_type), run_id="by hand").state
     with opened_store() as store, store.transaction() as connection:
-        found = show_link(connection, order.state, qbench_id=qbench_id, crm_id=None if crm_id is None else _typed(name, crm_id))
-    if found is None:
-        raise LinkRefusedError(f"there is no such {record_type} link in {crm}")
+        if crm_id is not None:
+            linked = by_crm_id(connection, spec.name, name, _typed(name, crm_id), record_types=[state.record_type])
+            qbench_id = next((found for _, found in linked), None)
+        places = [(name, state.record_type)]
+        story = None if qbench_id is None else story_of(connection, Key(spec.name, state.source, qbench_id), places=places)
+    if story is None or story.parts[0].pair is None:
+        raise LinkRefusedError(f"there is no such {record_type} link in {crm}; `crm-pipeline explain` says what became of the record")
+    told = described(story, spec, values=False)
     if as_json:
-        echo_json({**_which(order), **{column: found[column] for column in (*SHOWN, *SHOWN_OUTCOME)}})
-        return
-    for column in (*SHOWN, *SHOWN_OUTCOME):
-        if found[column] is not None:
-            click.echo(f"{column:<17} {found[column]}")
+        echo_json(told)
+    else:
+        show_record(told)
 
 
 def _which(order: LoadOrder) -> dict[str, str]:

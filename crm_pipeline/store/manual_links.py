@@ -1,4 +1,4 @@
-"""Links that a person looks at or changes: one at a time, under the same uniqueness as a load's."""
+"""Links that a person changes: one at a time, under the same uniqueness as a load's."""
 
 from __future__ import annotations
 
@@ -28,18 +28,6 @@ UPDATE crm_pipeline.link SET qbench_id = :to, origin = :origin, version = 0, dig
   status = :status, merged_into = NULL, held = false, linked_at = now(), updated_at = now()
 WHERE {_KEY} AND qbench_id = :qbench_id
 """
-
-_SHOW = f"""
-SELECT link.*, outcome.outcome, outcome.error_type, outcome.reason, outcome.at FROM crm_pipeline.link
-LEFT JOIN crm_pipeline.outcome USING (integration, crm, record_type, qbench_id)
-WHERE {_KEY} AND (qbench_id = :qbench_id OR crm_id = :crm_id)
-"""
-
-
-def show_link(connection: Connection, state: CrmState, *, qbench_id: int | None, crm_id: str | None) -> dict[str, Any] | None:
-    """The link of a QBench record or of a CRM record, with the record's latest outcome; None where there is none."""
-    row = connection.execute(text(_SHOW), {**_key(state), "qbench_id": qbench_id, "crm_id": crm_id}).mappings().first()
-    return dict(row) if row is not None else None
 
 
 def make_link(connection: Connection, state: CrmState, *, org_id: str, qbench_id: int, crm_id: str) -> None:
@@ -85,9 +73,8 @@ def _key(state: CrmState) -> dict[str, Any]:
 
 
 def _require_free(connection: Connection, state: CrmState, qbench_id: int) -> None:
-    present = show_link(connection, state, qbench_id=qbench_id, crm_id=None)
-    if present is not None:
-        raise LinkRefusedError(f"QBench id {qbench_id} is linked to {present['crm_id']} in {state.crm}; remove that link first")
+    for crm_id in state.links(connection, ids=[qbench_id])["crm_id"]:
+        raise LinkRefusedError(f"QBench id {qbench_id} is linked to {crm_id} in {state.crm}; remove that link first")
 
 
 def _require_read(connection: Connection, state: CrmState, qbench_id: int) -> None:

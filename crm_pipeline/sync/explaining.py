@@ -180,7 +180,7 @@ def _never_loaded(read: Read, part: Part, around: Around) -> Explained:
     if read.unreadable is not None and part.pair is None:
         error = CustomersUnknownException if read.unreadable == "customers" else UnreadableRecordException
         return Explained(Condition.FAILED, told(error.__name__, f"fields: {read.unreadable}"), remedy=error.remedy)
-    linked = "It is linked by hand, and" if part.pair is not None else "It was read from QBench, and"
+    linked = "It is linked, and" if part.pair is not None else "It was read from QBench, and"
     if read.unprepared:
         return Explained(Condition.WAITING, f"{linked} is not prepared for the CRMs yet.", remedy=NEXT_LOAD)
     if read.error_type is not None:
