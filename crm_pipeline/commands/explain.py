@@ -13,7 +13,7 @@ from crm_pipeline.commands.integrations import chosen
 from crm_pipeline.commands.options import crm_names, crm_option, integration_option, module_option, opened_store, record_type_option
 from crm_pipeline.commands.output import echo_json, examples, json_option
 from crm_pipeline.commands.plan import forecasts
-from crm_pipeline.commands.record_told import conditions, described, show
+from crm_pipeline.commands.record_told import conditions, described, heading, record_of, show
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
@@ -47,6 +47,8 @@ def explain(
     Ends with 0 where it is as it should be in every CRM, or left out on purpose; with 3 where it waits or needs somebody; with 1
     where no record was read that is meant, or several are, which are listed then.
     """
+    if not record.strip():
+        raise click.BadParameter("name a record: an id, an email address or a name", param_hint="RECORD")
     specs = {spec.name: spec for spec in chosen(module, integration)}
     wanted = None if record_type is None else RecordType(record_type)
     with opened_store() as store:
@@ -122,28 +124,26 @@ def _of_crm_id(
 
 
 def _unknown(connection: Connection, specs: Sequence[IntegrationSpec], record: str, *, wanted: RecordType | None) -> str:
-    told = []
+    told = [f"{record} is not known"]
     for spec in specs:
         sources = [each for each in spec.read if wanted is None or each is MODELS[wanted].source]
         newest = {MODELS[each].qbench_object: newest_read(connection, spec.name, each) for each in sources}
-        reaches = ", ".join(f"of {name} {'nothing was read yet' if at is None else 'to ' + moment(at)}" for name, at in newest.items())
+        reaches = ", ".join("no " + name if at is None else f"{name} to {moment(at)}" for name, at in newest.items())
         singular = " or ".join(name.removesuffix("s") for name in newest)
-        told.append(f"{spec.name}: QBench has no such {singular} in what was read, nor is one linked; the newest read reaches {reaches}")
-    return "\n".join([f"{record} is not known", *told])
+        told.append(f"{spec.name}: QBench has no such {singular} in what was read, and no such CRM id is linked; were read: {reaches}")
+    return "\n".join(told)
 
 
 def _list(stories: Sequence[Story], specs: dict[str, IntegrationSpec], *, values: bool, as_json: bool) -> None:
-    told = [described(story, specs[story.integration], values=values) for story in stories[:MOST_FOUND]]
-    keys = ("integration", "record_type", "qbench_id", "customer_id", "deleted", "page", "name", "first_name", "last_name", "email")
-    found = [{key: each[key] for key in keys if key in each} for each in told]
+    found = [record_of(story, specs[story.integration], values=values) for story in stories[:MOST_FOUND]]
     if as_json:
         echo_json({"records": found, "more": len(stories) > MOST_FOUND})
         return
     for each in found:
-        told_of = [each["integration"], each["record_type"], each["qbench_id"], "deleted" if each["deleted"] else None, each["page"]]
-        click.echo("  ".join(str(word) for word in [*told_of, *(each.get(name) for name in keys[6:])] if word))
+        deleted = ", deleted" if each["deleted"] else ""
+        click.echo(f"{each['integration']}: {heading(each)}{deleted}  {each['page']}")
     if len(stories) > MOST_FOUND:
-        click.echo(f"and more than {MOST_FOUND}: say more of the name")
+        click.echo(f"and more than these {MOST_FOUND}: say more of the name")
 
 
 def _add_forecasts(told: dict[str, Any], story: Story, spec: IntegrationSpec, *, store: Store, values: bool) -> None:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from crm_pipeline.commands.options import connected
 from crm_pipeline.counting import counted
@@ -20,6 +20,7 @@ from crm_pipeline.store.conflicts import Conflict
 from crm_pipeline.store.standing import Condition
 from crm_pipeline.store.stories import Pair, Part, Story, Told
 from crm_pipeline.sync.explaining import ORIGINS, Around, Explained, explained, explained_back, moment, notes, shown_parts
+from crm_pipeline.sync.returning.newcomers import makes_from
 
 SHOWN_OF_HISTORY = 5
 """Lines of the history that the text has for each CRM; the plain values have all that is kept in the story."""
@@ -30,22 +31,29 @@ _COLOURS = {Condition.SYNCED: "green", Condition.LEFT_OUT: "blue", Condition.WAI
 _NAMES = ("name", "first_name", "last_name", "email")
 
 
-def described(story: Story, spec: IntegrationSpec, *, values: bool) -> dict[str, Any]:
-    """A record's story in plain values, with a sentence for each CRM; ``values``: with its name and email address.
-
-    Of a contact and the lead that it may be instead, only the one that counts is told. Makes no call.
-    """
+def record_of(story: Story, spec: IntegrationSpec, *, values: bool) -> dict[str, Any]:
+    """Which record of QBench a story is about, in plain values; ``values``: with its name and email address."""
     read = story.read
     return {
         "integration": story.integration,
         "record_type": str(story.record_type),
         "qbench_id": story.qbench_id,
         "page": None if story.qbench_id is None else spec.qbench.record_url(story.record_type, story.qbench_id),
-        "changed_at": None if read is None else _iso(datetime.fromtimestamp(read.version, UTC)),
+        "changed_at": None if read is None else datetime.fromtimestamp(read.version, UTC).isoformat(),
         "read_at": None if read is None else _iso(read.read_at),
         "deleted": None if read is None else read.deleted,
         "customer_id": None if read is None else read.customer_id,
         **({name: read.fields[name] for name in _NAMES if name in read.fields} if values and read is not None else {}),
+    }
+
+
+def described(story: Story, spec: IntegrationSpec, *, values: bool) -> dict[str, Any]:
+    """A record's story in plain values, with a sentence for each CRM; ``values``: with its name and those of its conflicts.
+
+    Of a contact and the lead that it may be instead, only the one that counts is told. Makes no call.
+    """
+    return {
+        **record_of(story, spec, values=values),
         "crms": [_part(story, part, spec) for part in shown_parts(story)],
         "conflicts": [_conflict(each, values=values) for each in story.conflicts],
     }
@@ -59,10 +67,8 @@ def conditions(told: Mapping[str, Any]) -> set[Condition]:
 def show(told: Mapping[str, Any]) -> None:
     """Print a described record."""
     console = Console(highlight=False)
-    of = f" of customer {told['customer_id']}" if told["customer_id"] is not None else ""
+    console.print(f"{told['integration']}: {heading(told)}", style="bold", markup=False)
     if told["qbench_id"] is not None:
-        record = MODELS[RecordType(told["record_type"])].qbench_object.removesuffix("s")
-        console.print(f"[bold]{told['integration']}: {record} {told['qbench_id']}{of}[/]{_escaped(_named(told))}")
         _print(console, _in_qbench(told))
     for part in told["crms"]:
         condition = _worst(part)
@@ -73,16 +79,28 @@ def show(told: Mapping[str, Any]) -> None:
         _print(console, _conflicts(told))
 
 
+def heading(told: Mapping[str, Any]) -> str:
+    """What a described record is called: its type and id in QBench, its customer, and its name where that is shown."""
+    if told["qbench_id"] is None:
+        return "no record of QBench"
+    record = MODELS[RecordType(told["record_type"])].qbench_object.removesuffix("s")
+    of = f" of customer {told['customer_id']}" if told["customer_id"] is not None else ""
+    words = [str(told[name]) for name in _NAMES if told.get(name)]
+    return f"{record} {told['qbench_id']}{of}" + (f", {' '.join(words)}" if words else "")
+
+
 def _print(console: Console, lines: Iterator[tuple[str, str]]) -> None:
-    """Print labels and words; what holds no space, an address or an id, stays whole whatever the terminal's width."""
+    """Print labels and words; an address or an id stays whole, whatever the terminal's width."""
     for label, words in lines:
-        if " " in words:
-            grid = Table.grid(padding=(0, 1))
-            grid.add_column(width=11)
-            grid.add_row(f"  {label}", _escaped(words))
-            console.print(grid)
-        else:
-            console.print(f"  {label:<9} {_escaped(words)}", soft_wrap=True)
+        wrapped = fill(
+            words,
+            console.width,
+            initial_indent=f"  {label:<9} ",
+            subsequent_indent=" " * 12,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        console.print(wrapped, markup=False, soft_wrap=True)
 
 
 def _in_qbench(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -96,6 +114,7 @@ def _part(story: Story, part: Part, spec: IntegrationSpec) -> dict[str, Any]:
     around = Around(
         crm=kind.title,
         sends=spec.active and settings.send,
+        makes=part.record_type in spec.read and makes_from(spec.read[part.record_type], part.crm),
         first_until=spec.start + timedelta(hours=1),
         first_load=spec.first_load,
         now=datetime.now(UTC),
@@ -180,12 +199,10 @@ def _worst(part: Mapping[str, Any]) -> Condition:
 
 
 def _lines(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for way in (part["to_crm"], part["from_crm"]):
+    for label, way in (("", part["to_crm"]), ("Back", part["from_crm"])):
         if way is not None:
-            yield "", way["sentence"]
-            for label, name in (("Waits for", "waits"), ("To do", "remedy")):
-                if way[name] is not None:
-                    yield label, way[name]
+            yield label, way["sentence"]
+            yield from ((word, way[name]) for word, name in (("Waits for", "waits"), ("To do", "remedy")) if way[name] is not None)
     for note in part["notes"]:
         yield "Note", note
     link = part["link"]
@@ -202,10 +219,9 @@ def _lines(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _would_send(forecast: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if forecast["error"] is not None:
         yield "Now", f"cannot be told: {forecast['error']}"
-    elif forecast["operation"] is None:
-        yield "Now", "nothing of it is prepared to be sent"
     elif not forecast["fields"]:
-        yield "Now", f"{forecast['operation']}, no field would be sent"
+        why = ", ".join(word for word in (forecast["operation"], forecast["reason"]) if word) or "it is not prepared yet"
+        yield "Now", f"nothing would be sent: {why}"
     else:
         yield "Now", f"{forecast['operation']}, {counted(len(forecast['fields']), 'field')} would be sent: {', '.join(forecast['fields'])}"
     for name, value in forecast.get("values", {}).items():
@@ -217,7 +233,7 @@ def _history(history: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
         way = "" if event["direction"] == "to_crm" else "back into QBench: "
         what = " ".join(filter(None, (event["outcome"], event["error_type"])))
         reason = f" ({event['reason']})" if event["reason"] else ""
-        yield "" if number else "History", f"{_time(event['at'])} {way}{what}{reason}, run {event['run_id']}"
+        yield "" if number else "History", f"{_time(event['at'])} {way}{what}{reason}, run {_short(event['run_id'])}"
     if len(history) > SHOWN_OF_HISTORY:
         yield "", f"and {len(history) - SHOWN_OF_HISTORY} earlier, which --json shows"
 
@@ -229,14 +245,9 @@ def _conflicts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "To do", f"`crm-pipeline conflicts --ids {told['qbench_id']} --values` shows both values, `conflicts restore ID` puts one back."
 
 
-def _named(told: Mapping[str, Any]) -> str:
-    words = [str(told[name]) for name in _NAMES if told.get(name)]
-    return f", {' '.join(words)}" if words else ""
-
-
-def _escaped(words: str) -> str:
-    """Words of others, with nothing in them that rich takes for its markup."""
-    return words.replace("[", r"\[")
+def _short(run_id: str) -> str:
+    """A run's id as Dagster's pages show it, the first 8 characters of its UUID, behind what a command put before it."""
+    return run_id[: len(run_id) - 28] if len(run_id) >= 36 else run_id
 
 
 def _iso(time: datetime | None) -> str | None:

@@ -29,6 +29,11 @@ def in_short(error: type[RecordError]) -> str:
     return error.meaning.partition(". ")[0].removesuffix(".")
 
 
+def inside(sentence: str) -> str:
+    """A sentence as it stands inside another one, QBench's name as it is."""
+    return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
+
+
 def _readable(reason: str) -> str:
     """A reason with the errors that it names in words: ``customer:12 (FilteredOutException)`` tells of customer 12 why it is kept back."""
     causes_behind = _BEHIND_A_CAUSE.sub(r"\1: \2", reason)
@@ -39,5 +44,4 @@ def _meant(name: re.Match[str]) -> str:
     error = record_errors().get(name[0])
     if error is None:
         return name[0]
-    words = in_short(error)
-    return words[0].lower() + words[1:]
+    return inside(in_short(error))

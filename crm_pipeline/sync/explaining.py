@@ -15,7 +15,7 @@ from crm_pipeline.errors import (
     UnreadableRecordException,
     record_errors,
 )
-from crm_pipeline.errors.wording import told
+from crm_pipeline.errors.wording import inside, told
 from crm_pipeline.model import MODELS, LinkOrigin, LinkStatus, Outcome, RecordType, WaitsOn
 from crm_pipeline.store.standing import Condition, condition_of
 from crm_pipeline.store.stories import Pair, Part, Read, Story, Told
@@ -25,12 +25,14 @@ from crm_pipeline.store.stories import Pair, Part, Read, Story, Told
 class Around:
     """What the words need to know beside the record.
 
-    ``crm``: what people call it. ``sends``: the integration is active and may send there. ``first_until``: the end of the hour of the
-    integration's start, ``first_load`` as the YAML has it: records of before then come with the first load.
+    ``crm``: what people call it. ``sends``: the integration is active and may send there. ``makes``: new records of the CRM are made in
+    QBench. ``first_until``: the end of the hour of the integration's start, ``first_load`` as the YAML has it: records of before then come
+    with the first load.
     """
 
     crm: str
     sends: bool
+    makes: bool
     first_until: datetime
     first_load: str
     now: datetime
@@ -104,9 +106,17 @@ def explained(story: Story, part: Part, around: Around) -> Explained:
 def explained_back(part: Part, around: Around) -> Explained | None:
     """What became of the CRM's changes on their way into QBench; None where nothing is to be said of them."""
     change = part.change
+    if part.crm_id is None:
+        return None
     if change is not None and change.error_type is not None:
         found = of_error(change, now=around.now)
-        return Explained(found.condition, f"A change in {around.crm} did not go into QBench: {found.sentence}", found.waits, found.remedy)
+        return Explained(
+            found.condition, f"A change in {around.crm} did not go into QBench: {inside(found.sentence)}", found.waits, found.remedy
+        )
+    if part.pair is None and not around.makes and change is None:
+        sentence = f"{around.crm}'s record is linked to none of QBench, and the integration makes none there of it."
+        remedy = "Nothing, if that is intended; else link the two by hand, or let a match key find it."
+        return Explained(Condition.LEFT_OUT, sentence, remedy=remedy)
     if part.change_waits:
         sentence = f"A change in {around.crm} was read and is not looked at yet."
         return Explained(Condition.WAITING, sentence, remedy="The next run that brings changes into QBench takes it up.")
@@ -141,7 +151,7 @@ def notes(part: Part, around: Around) -> Iterator[str]:
     if part.writing_until is not None:
         yield f"{around.crm} may still carry out an earlier write, until {moment(part.writing_until)}; other values wait for that."
     for latest in (part.latest, part.change):
-        if latest is not None and latest.error_type is None and latest.reason:
+        if latest is not None and latest.error_type is None and latest.reason and not latest.outdated:
             yield from (_note(each, around) for each in latest.reason.split("; "))
     if not around.sends:
         yield f"Nothing is sent to {around.crm} at present: the integration is paused there (`active: false`, or `send: false`)."
@@ -188,7 +198,7 @@ def _never_loaded(read: Read, part: Part, around: Around) -> Explained:
         wanted = error_type is not None and error_type.wanted
         return Explained(
             Condition.LEFT_OUT if wanted else Condition.FAILED,
-            f"{linked} no load to {around.crm} has looked at it yet; it would be left out: {told(read.error_type, None)}",
+            f"{linked} no load to {around.crm} has looked at it yet; it would be left out: {inside(told(read.error_type, None))}",
             remedy=None if error_type is None else error_type.remedy,
         )
     sentence = f"{linked} no load has taken it to {around.crm} yet."
@@ -207,7 +217,7 @@ def _outdated(read: Read, part: Part, latest: Told, around: Around) -> Explained
     changed = moment(datetime.fromtimestamp(read.version, UTC))
     newer = latest.of is None or int(latest.of.timestamp()) < read.version
     what = f"It changed in QBench ({changed})" if newer else "It is prepared anew, of another content or mapping,"
-    before = f" Before that: {told(latest.error_type, latest.reason)}" if latest.error_type is not None else ""
+    before = f" Before that: {inside(told(latest.error_type, latest.reason))}" if latest.error_type is not None else ""
     remedy = (
         NEXT_LOAD
         if newer
@@ -246,7 +256,7 @@ def _waits(latest: Told, *, now: datetime) -> str | None:
     awaited = {
         WaitsOn.RECORD: "a change of the record itself",
         WaitsOn.CUSTOMER: f"customer {whose} to come into the CRM",
-        WaitsOn.EMAIL: f"the email address to become free, which {whose} has",
+        WaitsOn.EMAIL: f"the email address to become free, which QBench id {whose} has",
         WaitsOn.LINK: "a change of its link: records merged or corrected in the CRM, or linked by hand",
         WaitsOn.HOLDER: f"the CRM's record {whose} to be linked, written or corrected",
         WaitsOn.CONFIGURATION: "a change of the integration's YAML or of the CRM's set-up",

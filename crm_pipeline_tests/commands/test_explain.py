@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import RAW
+from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import EVERYTHING, stage_raw
-from crm_pipeline_tests.commands.conftest import Desk, own_desk
+from crm_pipeline_tests.commands.conftest import Desk, desk_on, own_desk
 from crm_pipeline_tests.orchestration.conftest import writes
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, contact, customer
-from crm_pipeline_tests.tenants import IN_SECOND
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
+from crm_pipeline_tests.sync.returning.home import BOTH, NOON, home
+from crm_pipeline_tests.tenants import IN_SECOND, attributes
 
 LATER = IN_SECOND + 60
 
@@ -113,14 +118,14 @@ def test_every_crm_is_told_of_and_the_worst_decides_the_exit_code(desk: Desk) ->
 
 def test_names_and_values_are_shown_on_demand_only(desk: Desk) -> None:
     assert "Ruiz" not in desk.type("explain", "7").output
-    assert "Ana Ruiz person7@labs.example.org" in desk.type("explain", "7", "--values").output
+    assert "contact 7 of customer 1, Ana Ruiz person7@labs.example.org" in desk.type("explain", "7", "--values").output
 
 
 def test_several_records_are_listed_and_none_is_explained(desk: Desk) -> None:
     result = desk.type("explain", "shared@labs.example.org")
     assert result.exit_code == 1
-    assert "acme  contact  10" in result.output
-    assert "acme  contact  11" in result.output
+    assert "acme: contact 10 of customer 1" in result.output
+    assert "acme: contact 11 of customer 1" in result.output
     assert "several records are meant" in result.output
     as_json = desk.type("explain", "shared@labs.example.org", "--json")
     assert [record["qbench_id"] for record in json.loads(as_json.stdout)["records"]] == [10, 11]
@@ -137,7 +142,7 @@ def test_an_unknown_record_is_told_with_how_far_was_read(desk: Desk) -> None:
         assert result.exit_code == 1
         assert f"{asked} is not known" in result.output
         assert "QBench has no such contact in what was read" in result.output
-        assert "the newest read reaches of contacts to 2026-11-01 01:01 UTC" in result.output
+        assert "were read: contacts to 2026-11-01 01:01 UTC" in result.output
 
 
 def test_the_state_alone_is_asked(desk: Desk) -> None:
@@ -159,3 +164,48 @@ def test_what_would_be_sent_now_is_told_by_fields_and_on_demand_by_values(desk: 
 def test_what_is_asked_for_by_a_wrong_name_is_told(desk: Desk) -> None:
     result = desk.type("explain", "7", "--crm", "salesfroce")
     assert (result.exit_code, "did you mean `salesforce`?" in result.output) == (1, True)
+
+
+def test_of_a_contact_that_goes_as_a_lead_the_lead_is_told(
+    sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path: Path
+) -> None:
+    bench, contacts_as = Bench(sandbox, store, "salesforce"), {"contacts_as": "lead"}
+    contacts = {"map": LEAN_CONTACT_MAP, "lead": {"map": {"email": "email_address", "last_name": "last_name"}}}
+    spec = bench.spec(settings=contacts_as, contacts=contacts)
+    bench.stage(spec, ACCOUNT, customer(1))
+    bench.stage(spec, CONTACT, contact(7, of=1), contact(8, of=1, email_address=None))
+    bench.normalize(spec, RecordType.LEAD, window=EVERYTHING)
+    for record_type in spec.records_in("salesforce"):
+        bench.load(spec, record_type)
+    crms = attributes(sandbox)["crms"]
+    with desk_on(bench, tmp_path, crms={**crms, "salesforce": crms["salesforce"] | contacts_as}, contacts=contacts) as desk:
+        _, told = explained(desk, "7")
+        assert (told["record_type"], told["to_crm"]["condition"]) == ("lead", "synced")
+        assert told["to_crm"]["sentence"].startswith("It is in Salesforce as a lead, as QBench has it.")
+        assert explained(desk, told["crm_id"])[1]["record"]["qbench_id"] == 7
+        _, kept_back = explained(desk, "8")
+        assert (kept_back["record_type"], kept_back["to_crm"]["error_type"]) == ("contact", "NoEmailForContactException")
+
+
+def test_changes_that_came_home_their_conflicts_and_those_that_cannot_are_told(
+    sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path: Path
+) -> None:
+    house = home(Bench(sandbox, store, "salesforce"))
+    for number in (1, 2):
+        house.tenant.add_customer(id=number, customer_name=f"Lab {number}", comments="old", at=1_000)
+    ids = house.linked()
+    house.describe(ids[1], "new")
+    house.describe(ids[2], "x" * 2_001)
+    stranger = house.add(ACCOUNT, {"Name": "Stranger"}, at=NOON)
+    house.read()
+    house.bring()
+    accounts = {"map": {**LEAN_ACCOUNT_MAP, "description": {"from": "comments", **BOTH}}}
+    qbench = attributes(sandbox)["qbench"] | {"writes": True}
+    with desk_on(house.bench, tmp_path, accounts=accounts, qbench=qbench) as desk:
+        brought, refused, unlinked = (explained(desk, asked)[1] for asked in (ids[1], ids[2], stranger))
+    assert brought["from_crm"]["condition"] == "synced"
+    assert "written into QBench: comments" in brought["notes"]
+    assert (refused["from_crm"]["condition"], refused["from_crm"]["error_type"]) == ("failed", "NotFitForQBenchException")
+    assert refused["from_crm"]["sentence"].endswith("(not taken: Description (too_long)).")
+    assert unlinked["from_crm"]["condition"] == "left out"
+    assert (unlinked["record"]["qbench_id"], unlinked["crm_id"], unlinked["to_crm"]) == (None, stranger, None)
