@@ -31,8 +31,11 @@ def ids_told(crm: Crm) -> list[str]:
     return [one for _, frame in crm.changed(wanted, since=None, until=SOON) for one in frame["crm_id"]]  # type: ignore[arg-type]
 
 
-def test_more_contacts_than_a_search_pages_through_are_walked_by_id(bench: Bench) -> None:
+def test_more_contacts_than_a_search_pages_through_are_walked_by_id_and_not_in_the_order_of_their_stamps(
+    bench: Bench, sandbox: Sandbox
+) -> None:
     ids = [bench.add(RecordType.CONTACT, valid(bench, RecordType.CONTACT, number)) for number in range(401)]
+    sandbox.portal.update("contacts", ids[0], {"lastname": "Changed last"}, at=SOON.timestamp() - 60, seen_after=0)
     with closing(bench.connect(limits={"searches_per_second": 1_000})) as crm:
         assert sorted(ids_told(crm)) == sorted(ids)
         assert crm.calls.snapshot()["read"] == 3 + 5

@@ -47,6 +47,7 @@ def test_window_of_all_objects_is_one_call_while_none_changed_more_than_two_thou
 
 def test_more_records_than_a_page_are_walked_by_id_however_alike_their_stamps_are(sandbox: Sandbox, crm: SalesforceCrm) -> None:
     ids = [sandbox.org.add("Account", {"Name": f"Laboratory {number}"}) for number in range(4_001)]
+    sandbox.org.update("Account", ids[0], {"Name": "Changed last"}, at=SOON - timedelta(minutes=1))
     assert sorted(told(crm)[ACCOUNTS]["crm_id"]) == sorted(ids)
     assert crm.calls.snapshot()["read"] == 3
 
