@@ -14,7 +14,7 @@ help: ## List the chores
 demo: $(INSTALLED) ## Watch customers and contacts arrive in both CRMs
 	@$(BIN)/crm-pipeline demo $(addprefix --crm ,$(CRM))
 
-dev: $(INSTALLED) ## The same, and stay up with the Dagster UI
+dev: $(INSTALLED) ## The same with an hour that fails, and stay up with the Dagster UI (docs/tour.md)
 	@$(BIN)/crm-pipeline dev $(addprefix --crm ,$(CRM))
 
 test: $(INSTALLED) ## Run the tests

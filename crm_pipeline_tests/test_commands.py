@@ -34,6 +34,9 @@ HERE = ("dg scaffold defs", "pg_dump")
 RUN_BY = {
     "make demo": "sandbox/test_demo.py::test_demo_tells_what_arrived_in_both_crms",
     "dg launch": "test_first_integration.py::test_five_commands_of_which_each_names_the_next_lead_from_nothing_to_the_first_load",
+    "make dev": "sandbox/test_demo.py::test_the_tour_stands_ready_once_the_ui_answers_and_ctrl_c_ends_it_quietly",
+    "crm-pipeline sandbox mend": "sandbox/test_demo.py::test_the_tour_stands_ready_once_the_ui_answers_and_ctrl_c_ends_it_quietly",
+    "crm-pipeline sandbox edit": "sandbox/test_control.py::test_records_are_edited_in_every_service_without_telling_their_values",
     "crm-pipeline plan": "commands/test_plan.py::test_the_plan_of_named_contacts_knows_the_customers_that_the_load_would_create_before",
     "crm-pipeline doctor": "commands/test_doctor.py::test_healthy_integration_is_green_from_end_to_end",
     "crm-pipeline explain": "commands/test_explain.py::test_a_record_is_found_by_any_of_its_names",

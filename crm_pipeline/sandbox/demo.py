@@ -11,25 +11,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.errors import CrmPipelineError
 from crm_pipeline.local.guardian import Guardian, guardian
-from crm_pipeline.model import Outcome, RecordType
+from crm_pipeline.sandbox.demo_summaries import tell_run, tell_run_back
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS, Sandbox, seeded_sandbox
 from crm_pipeline.sandbox.server import HOST, reached_directly
 from crm_pipeline.sandbox.sugarcrm import SugarSite
@@ -59,7 +56,7 @@ class DemoError(CrmPipelineError):
 class Clock:
     """What the demo's services take for the time: that of the hour it tells of, until this hour is over."""
 
-    behind: float = HOUR.total_seconds()
+    behind: float
 
     def __call__(self) -> float:
         """Unix seconds."""
@@ -96,22 +93,26 @@ class Demo:
         """The hour in which the demo's edits happen."""
         return _key(self.start + HOUR)
 
+    @property
+    def third_partition(self) -> str:
+        """The hour that fails, where one is to."""
+        return _key(self.start + 2 * HOUR)
 
-def demo_console() -> Console:
-    """A console wide enough for the demo's tables, also where the output goes to a file."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+
+def demo_console(*, aside: bool = False) -> Console:
+    """A console wide enough for the demo's tables, also where the output goes to a file. ``aside``: on standard error."""
+    console = Console(stderr=aside)
+    return console if console.is_terminal else Console(stderr=aside, width=WIDTH)
 
 
 @contextmanager
-def demo_environment(console: Console, *, sugarcrm: bool = False) -> Iterator[Demo]:
+def demo_environment(console: Console, *, hours: int = 2, sugarcrm: bool = False) -> Iterator[Demo]:
     """The sandbox with its dirty tenant, an embedded PostgreSQL and a Dagster home; all end with the block or the process.
 
-    ``sugarcrm``: it is fed too, beside the others.
+    ``hours``: how many it can tell of; they have just closed. ``sugarcrm``: it is fed too, beside the others.
     """
-    # The two hours the demo tells of have just closed.
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - 2 * HOUR
-    seeded_until, clock = int((start + HOUR).timestamp()), Clock()
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - hours * HOUR
+    seeded_until, clock = int((start + HOUR).timestamp()), Clock((hours - 1) * HOUR.total_seconds())
     with (
         seeded_sandbox(
             customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until, clock=clock, sugarcrm=sugarcrm
@@ -147,8 +148,8 @@ def demo_environment(console: Console, *, sugarcrm: bool = False) -> Iterator[De
         )
 
 
-def play(demo: Demo) -> None:
-    """The first load, some edits in QBench and in the CRMs, and the next hourly runs, out and back; each with its summary."""
+def play(demo: Demo) -> list[dict[str, Any]]:
+    """The first load, some edits in QBench and in the CRMs, and the next hourly runs, out and back; each with its summary, also given."""
     tenant, org, portal, site = demo.sandbox.tenant, demo.sandbox.org, demo.sandbox.portal, demo.sandbox.site
     held = [
         f"[bold]Salesforce[/] already has {len(org.records('Account'))} accounts",
@@ -159,14 +160,14 @@ def play(demo: Demo) -> None:
         f"[bold]QBench[/] holds {len(tenant.customers())} customers and {len(tenant.contacts())} contacts, as untidy as real ones. "
         f"{', '.join(held)}."
     )
-    run(demo, demo.first_partition, title="First load: everything up to now")
+    told = [run(demo, demo.first_partition, title="First load: everything up to now")]
     edit_some(demo)
     edit_in_crms(demo)
     if demo.sandbox.site is not None:
         edit_in_sugarcrm(demo, demo.sandbox.site)
-    run(demo, demo.second_partition, title="Next hourly run: what was edited since")
-    demo.clock.behind = 0.0
-    run_back(demo, demo.second_partition, title="What people changed in the CRMs comes back")
+    told.append(run(demo, demo.second_partition, title="Next hourly run: what was edited since"))
+    demo.clock.behind -= HOUR.total_seconds()
+    return [*told, run_back(demo, demo.second_partition, title="What people changed in the CRMs comes back")]
 
 
 def edit_some(demo: Demo) -> None:
@@ -222,20 +223,20 @@ def edit_in_sugarcrm(demo: Demo, site: SugarSite) -> None:
     demo.console.print("[bold]In SugarCRM[/] the same: two accounts are described anew, one of them three minutes after QBench.")
 
 
-def run(demo: Demo, partition: str, *, title: str) -> None:
-    """One run of the job that sends, with progress, and a summary. Raises DemoError when it fails."""
-    _run(demo, JOB, partition, title=title)
-    _print_summary(demo, partition)
+def run(demo: Demo, partition: str, *, title: str) -> dict[str, Any]:
+    """One run of the job that sends, with progress, and its summary. Raises DemoError when it fails."""
+    _require_done(partition, attempt(demo, JOB, partition, title=title))
+    return {"job": JOB, **tell_run(demo, partition)}
 
 
-def run_back(demo: Demo, partition: str, *, title: str) -> None:
-    """One run of the job that brings changes home, and a summary. Raises DemoError when it fails."""
-    _run(demo, JOB_BACK, partition, title=title)
-    _print_summary_back(demo)
+def run_back(demo: Demo, partition: str, *, title: str) -> dict[str, Any]:
+    """One run of the job that brings changes home, and its summary. Raises DemoError when it fails."""
+    _require_done(partition, attempt(demo, JOB_BACK, partition, title=title))
+    return {"job": JOB_BACK, **tell_run_back(demo, partition)}
 
 
-def _run(demo: Demo, job: str, partition: str, *, title: str) -> None:
-    """One run of a job of the integration in a process of its own."""
+def attempt(demo: Demo, job: str, partition: str, *, title: str) -> Path | None:
+    """One run of a job of the integration in a process of its own. The log of one that fails."""
     demo.console.rule(title)
     demo.sandbox.journal.clear()
     log = demo.home / f"{job}-{partition.replace(':', '')}.log"
@@ -247,8 +248,12 @@ def _run(demo: Demo, job: str, partition: str, *, title: str) -> None:
         )
         guard.end_group(process.pid)
         _show_progress(demo, process)
-    if process.returncode:
-        raise DemoError(f"the run of {partition} failed; the end of its log:\n{log.read_text(errors='replace')[-3000:]}")
+    return log if process.returncode else None
+
+
+def _require_done(partition: str, failed: Path | None) -> None:
+    if failed is not None:
+        raise DemoError(f"the run of {partition} failed; the end of its log:\n{failed.read_text(errors='replace')[-3000:]}")
 
 
 def stay_up(demo: Demo, *, port: int) -> None:
@@ -313,72 +318,6 @@ def _counts(demo: Demo) -> dict[str, tuple[int, int | None]]:
         "read from QBench": (staged, held),
         **{kind.title: (outcomes.get(name, 0), staged or None) for name, kind in demo.fed.items()},
     }
-
-
-def _print_summary(demo: Demo, partition: str) -> None:
-    statement = text(
-        "SELECT crm, record_type, outcome, error_type, count(*) AS records FROM crm_pipeline.outcome "
-        "WHERE partition_key = :partition GROUP BY crm, record_type, outcome, error_type ORDER BY crm, record_type"
-    )
-    with demo.store.transaction() as connection:
-        rows = connection.execute(statement, {"partition": partition}).all()
-    _print_outcomes(demo, rows)
-    _print_exceptions(demo, rows)
-    _print_calls(demo)
-
-
-def _print_summary_back(demo: Demo) -> None:
-    with demo.store.transaction() as connection:
-        changes = connection.execute(
-            text("SELECT crm, qbench_id, outcome, reason FROM crm_pipeline.change_outcome WHERE outcome <> 'unchanged' ORDER BY 1, 2")
-        ).all()
-        conflicts = connection.execute(text("SELECT crm, qbench_id, field, winner, evidence FROM crm_pipeline.conflict ORDER BY id")).all()
-    table = _table("Into QBench", "from", "QBench id", "outcome", "reason")
-    for row in changes:
-        table.add_row(row.crm, str(row.qbench_id), row.outcome, row.reason or "")
-    demo.console.print(table)
-    table = _table("Conflicts", "with", "QBench id", "field", "stands", "decided by")
-    for row in conflicts:
-        table.add_row(row.crm, str(row.qbench_id), row.field, row.winner, row.evidence)
-    demo.console.print(table)
-    _print_calls(demo)
-
-
-def _print_calls(demo: Demo) -> None:
-    calls = {service: len(demo.sandbox.journal.calls(service)) for service in ("qbench", *demo.fed)}
-    demo.console.print("API calls: " + ", ".join(f"{service} {count}" for service, count in calls.items()))
-
-
-def _print_outcomes(demo: Demo, rows: Sequence[Row[Any]]) -> None:
-    table = _table("Outcomes", "load", *(str(outcome) for outcome in Outcome))
-    for load in sorted({_load(row) for row in rows}):
-        counts = Counter({Outcome(row.outcome): 0 for row in rows})
-        for row in rows:
-            if _load(row) == load:
-                counts[Outcome(row.outcome)] += row.records
-        table.add_row(load, *(str(counts[outcome] or "·") for outcome in Outcome))
-    demo.console.print(table)
-
-
-def _print_exceptions(demo: Demo, rows: Sequence[Row[Any]]) -> None:
-    table = _table("Exceptions", "load", "outcome", "reason", "records")
-    for row in rows:
-        if row.error_type:
-            table.add_row(_load(row), row.outcome, row.error_type, str(row.records))
-    if table.rows:
-        demo.console.print(table)
-
-
-def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in {*Outcome, "records", "QBench id"} - {"outcome"} else "left", no_wrap=True)
-    return table
-
-
-def _load(row: Row[Any]) -> str:
-    kind = crm_kinds()[row.crm]
-    return f"{kind.name}/{kind.usual(RecordType(row.record_type)).asset}"
 
 
 def _key(hour: datetime) -> str:

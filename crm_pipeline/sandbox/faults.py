@@ -80,11 +80,11 @@ class Faults:
             self._planned.append(fault)
             self._seen.append(0)
 
-    def clear(self) -> None:
-        """Forget every planned fault."""
+    def clear(self, service: str | None = None) -> None:
+        """Forget the faults planned for a service; every planned fault where none is named."""
         with self._lock:
-            self._planned.clear()
-            self._seen.clear()
+            kept = [number for number, fault in enumerate(self._planned) if service is not None and fault.service != service]
+            self._planned[:], self._seen[:] = [self._planned[number] for number in kept], [self._seen[number] for number in kept]
 
     def open(self) -> list[Fault]:
         """The faults that have not been applied as often as planned; those without an end are always among them."""

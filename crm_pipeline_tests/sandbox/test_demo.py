@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -12,16 +13,20 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import httpx
 import pytest
 import yaml
+from click.testing import CliRunner
 from dagster.components.core.load_defs import load_defs
+from sqlalchemy import text
 
+from crm_pipeline.cli import main
 from crm_pipeline.definitions import PACKAGE
 from crm_pipeline.sandbox import defs, defs_sugarcrm
 from crm_pipeline.sandbox.definitions import folder as folder_of_the_demo
@@ -183,31 +188,64 @@ def test_dev_refuses_a_taken_port_before_it_starts_anything() -> None:
 def test_dagster_that_ends_by_itself_is_an_error(store: Store, tmp_path: Path) -> None:
     homeless = {**os.environ, "DAGSTER_HOME": str(tmp_path / "nowhere")}
     with start_sandbox() as sandbox, pytest.raises(DemoError, match="dagster dev ended with exit code"):
-        stay_up(Demo(sandbox, store, tmp_path, homeless, datetime.now(UTC), demo_console(), Clock()), port=a_free_port())
+        stay_up(Demo(sandbox, store, tmp_path, homeless, datetime.now(UTC), demo_console(), Clock(0.0)), port=a_free_port())
 
 
-STAY_UP = """
+TOUR = """
 import sys
-from crm_pipeline.sandbox.demo import demo_console, demo_environment, stay_up
-with demo_environment(demo_console()) as demo:
+from crm_pipeline.sandbox.control import controlled
+from crm_pipeline.sandbox.demo import demo_console, demo_environment, run, stay_up
+from crm_pipeline.sandbox.tour import environment_of, exported, prepare_tour
+with demo_environment(demo_console(), hours=3) as demo, controlled(demo.sandbox) as control_url:
+    run(demo, demo.first_partition, title="First load")
+    prepare_tour(demo)
+    print(exported(environment_of(demo, control_url)))
     stay_up(demo, port=int(sys.argv[1]))
 """
+"""What `crm-pipeline dev` does, but for the runs that test_demo_tells_what_arrived_in_both_crms sees."""
 
 
-@pytest.mark.timeout(300)
-def test_address_of_the_ui_is_said_once_it_answers_and_ctrl_c_ends_it_quietly() -> None:
+@pytest.mark.timeout(600)
+def test_the_tour_stands_ready_once_the_ui_answers_and_ctrl_c_ends_it_quietly() -> None:
     port = a_free_port()
-    command = [sys.executable, "-c", STAY_UP, str(port)]
+    command = [sys.executable, "-c", TOUR, str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True) as dev:
         try:
             assert dev.stdout is not None
-            # Dagster names its address too, a moment before anything answers there.
-            address = next(found[1] for line in dev.stdout if (found := re.search(r"Dagster UI: (http://127\.0\.0\.1:\d+)", line)))
-            assert httpx.get(f"{address}/server_info").is_success
+            said = []
+            for line in dev.stdout:
+                said.append(line)
+                # Dagster names its address too, a moment before anything answers there.
+                if found := re.search(r"Dagster UI: (http://127\.0\.0\.1:\d+)", line):
+                    assert httpx.get(f"{found[1]}/server_info").is_success
+                    break
+            in_another_shell(said)
             dev.send_signal(signal.SIGINT)
             assert dev.wait(PATIENCE_SECONDS) == 0
         finally:
             dev.kill()
+
+
+def in_another_shell(said: list[str]) -> None:
+    """What a visitor sees who takes the printed environment."""
+    told = "".join(said)
+    environment = dict(shlex.split(line)[1].split("=", 1) for line in said if line.startswith("export "))
+    hour, winner = re.findall(r"The hour (\S+) .* is red", told)[0], re.findall(r"was merged into\s+(\w+),", told)[0]
+    with pytest.MonkeyPatch.context() as shell:
+        for name, value in environment.items():
+            shell.setenv(name, value)
+        shown = CliRunner().invoke(
+            main, ["link", "show", *["--integration", "demo", "--crm", "salesforce", "--record-type", "account", "--crm-id"], winner]
+        )
+        assert (shown.exit_code, "live" in shown.output) == (0, True), shown.output
+        mended = CliRunner().invoke(main, ["sandbox", "mend", "hubspot"])
+        assert mended.exit_code == 0, mended.output
+        with closing(Store()) as store, store.transaction() as connection:
+            statement = text("SELECT DISTINCT crm FROM crm_pipeline.outcome WHERE partition_key = :hour")
+            assert connection.execute(statement, {"hour": hour}).scalars().all() == ["salesforce"]
+        with dg.DagsterInstance.get() as instance:
+            statuses = {run.status for run in instance.get_runs() if run.tags.get("dagster/partition") == hour}
+        assert statuses == {dg.DagsterRunStatus.FAILURE}
 
 
 def test_demo_with_sugarcrm_is_the_same_integration_with_one_crm_more() -> None:
