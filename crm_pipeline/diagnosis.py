@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -9,6 +10,9 @@ from crm_pipeline.errors import CrmPipelineError, ServiceError
 
 Level = Literal["ok", "warning", "problem"]
 """ok: as it should be. warning: it works, but not as one may think. problem: nothing of it works, or records would fail."""
+
+_WHOSE = re.compile(r"^integration \w+: ")
+"""How errors begin that name the integration, which stands beside the finding anyway."""
 
 AGAIN = "look again with `crm-pipeline doctor`; if it stays, docs/errors.md says more about errors of this kind"
 
@@ -39,8 +43,8 @@ class Finding:
 
 def of_error(area: str, subject: str, error: CrmPipelineError, *, remedy: str = AGAIN) -> Finding:
     """The problem of a check that raises: its errors say what is wrong and, behind a semicolon, what to do; else the ``remedy`` does."""
-    told = str(error)
+    told = _WHOSE.sub("", str(error))
     if isinstance(error, ServiceError):
-        told = told.removeprefix(f"integration {error.integration}: {error.service}: ")
+        told = told.removeprefix(f"{error.service}: ")
     text, _, own = told.partition("; ")
     return Finding("problem", area, subject, text, own or remedy)

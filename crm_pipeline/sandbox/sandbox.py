@@ -96,7 +96,8 @@ def seeded_sandbox(
 
     tenant = seed_tenant(seed=seed, customers=customers, contacts=contacts, now=until or int(time.time()), dirty=dirty)
     tenant.clock = clock
-    org = SalesforceOrg(external_keys=True, clock=lambda: datetime.fromtimestamp(clock(), UTC))
+    # Its user may make fields, so that people can try `crm-pipeline provision` on it.
+    org = SalesforceOrg(external_keys=True, customizes=True, clock=lambda: datetime.fromtimestamp(clock(), UTC))
     portal = HubSpotPortal(external_keys=True, clock=clock)
     site = SugarSite(external_keys=True, clock=clock) if sugarcrm else None
     if dirty:
