@@ -149,4 +149,5 @@ def test_person_accounts_and_code_fields_exist_only_where_turned_on(rest: Rest) 
 def test_all_objects_are_listed(rest: Rest) -> None:
     names = [each["name"] for each in rest.call("GET", "sobjects").json()["sobjects"]]
     assert names[:6] == ["Account", "Contact", "Lead", "Opportunity", "User", "Organization"]
-    assert names[6:] == ["AccountHistory", "ContactHistory", "LeadHistory"]
+    assert names[6:11] == ["DuplicateRule", "PermissionSet", "PermissionSetAssignment", "FieldPermissions", "ObjectPermissions"]
+    assert names[11:] == ["AccountHistory", "ContactHistory", "LeadHistory"]

@@ -83,6 +83,12 @@ def may_not_create(bench: Bench) -> None:
     bench.sandbox.org.denied.add(("Account", "create"))
 
 
+def sees_what_is_shared(bench: Bench) -> None:
+    org = bench.sandbox.org
+    (permission,) = [one["Id"] for one in org.records("ObjectPermissions") if one["SobjectType"] == "Contact"]
+    org.update("ObjectPermissions", permission, {"PermissionsViewAllRecords": False})
+
+
 def no_contacts(bench: Bench) -> None:
     bench.sandbox.org.denied.add(("Contact", "read"))
 
@@ -111,6 +117,13 @@ def few_calls(bench: Bench) -> None:
             "map a field or a constant to salesforce.Region__c",
         ),
         (may_not_create, "problem", "Account: rights", "may not create records", "permission set with read, create, edit"),
+        (
+            sees_what_is_shared,
+            "warning",
+            "Contact: View All",
+            "only the records that are shared",
+            "a permission set with View All on Contact",
+        ),
         (no_contacts, "problem", "Contact", "NOT_FOUND", "access to the object"),
         (rule, "warning", "Contact: duplicate rule", "Standard_Contact_Duplicate_Rule is active", "allow_duplicates"),
         (few_calls, "warning", "daily calls", "daily calls are left", "find out what else calls there"),
@@ -123,11 +136,11 @@ def test_what_salesforce_lacks_is_told_with_its_remedy(
     require(found(salesforce), level=level, subject=subject, said=said, remedy=remedy)
 
 
-def test_duplicate_rules_that_the_user_may_not_see_are_no_problem(salesforce: Bench) -> None:
+def test_rules_and_permissions_that_the_user_may_not_see_are_no_problem(salesforce: Bench) -> None:
     salesforce.sandbox.org.views_setup = False
     findings = found(salesforce)
     assert bad(findings) == []
-    assert any("without the permission View Setup and Configuration" in one.text for one in findings)
+    assert sum("without the permission View Setup and Configuration" in one.text for one in findings) == 2
 
 
 def no_write_scope(bench: Bench) -> None:

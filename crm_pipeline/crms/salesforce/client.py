@@ -18,7 +18,7 @@ from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
 from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, conversions, with_contacts
 from crm_pipeline.crms.salesforce.deleting import Remover, children
-from crm_pipeline.crms.salesforce.diagnosis import duplicate_rules, rights
+from crm_pipeline.crms.salesforce.diagnosis import duplicate_rules, rights, sees_all
 from crm_pipeline.crms.salesforce.edits import Editing
 from crm_pipeline.crms.salesforce.examining import DELETED_FIELD, examine, left_since
 from crm_pipeline.crms.salesforce.fields import crm_fields
@@ -175,8 +175,9 @@ class SalesforceCrm:
         return self._editing.versions(crm_object.name, crm_ids, fields, since=since)
 
     def findings(self, written: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-        """The rights on these objects, and the active duplicate rules, as far as the run-as user sees them; a call."""
+        """The rights on these objects, and the active duplicate rules, as far as the run-as user sees them; four calls."""
         yield from (self._rights[name] for name in written if name in self._rights)
+        yield from sees_all(self._transport, written.keys())
         yield from duplicate_rules(self._transport, self._settings, written.keys())
 
     def why_not(self, field: FieldToMake) -> str | None:

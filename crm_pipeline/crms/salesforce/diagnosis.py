@@ -29,6 +29,33 @@ def rights(crm_object: str, described: Mapping[str, Any]) -> Finding:
     return Finding("problem", AREA, f"{crm_object}: rights", f"the user may not {', '.join(lacking)} records", remedy)
 
 
+def sees_all(transport: SalesforceTransport, objects: Collection[str]) -> Iterator[Finding]:
+    """Whether the user sees every record of objects, by the permission sets that it has, its profile's among them (Object Reference).
+
+    One that sees only what is shared with it finds no other record, and makes it again.
+    """
+    try:
+        mine = _all(transport, "PermissionSetAssignment", "PermissionSetId", compare("AssigneeId", "=", transport.user_id()))
+        sets = [assignment["PermissionSetId"] for assignment in mine]
+        everything = _all(transport, "PermissionSet", "Id", compare("Id", "IN", sets), compare("PermissionsViewAllData", "=", True))
+        of_objects = compare("SobjectType", "IN", sorted(objects)), compare("PermissionsViewAllRecords", "=", True)
+        granted = _all(transport, "ObjectPermissions", "SobjectType", compare("ParentId", "IN", sets), *of_objects)
+    except (RequestRefusedError, AuthenticationError):
+        yield Finding("ok", AREA, "View All", "not seen without the permission View Setup and Configuration")
+        return
+    for name in objects:
+        subject = f"{name}: View All"
+        if everything or any(one["SobjectType"] == name for one in granted):
+            yield Finding("ok", AREA, subject, "the user sees every record")
+        else:
+            told = "the user sees only the records that are shared with it: others are not found, and may be made again"
+            yield Finding("warning", AREA, subject, told, f"give the integration's user a permission set with View All on {name}")
+
+
+def _all(transport: SalesforceTransport, sobject: str, field: str, *where: str) -> list[dict[str, Any]]:
+    return [record for page in transport.query(select(sobject, ["Id", field], where=where)) for record in page]
+
+
 def duplicate_rules(transport: SalesforceTransport, settings: SalesforceSettings, objects: Collection[str]) -> Iterator[Finding]:
     """The active duplicate rules of objects, which only users with *View Setup and Configuration* see (Object Reference, DuplicateRule).
 

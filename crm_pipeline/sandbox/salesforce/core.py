@@ -20,6 +20,8 @@ from crm_pipeline.sandbox.salesforce.standard_objects import PERSON_ACCOUNT_FIEL
 from crm_pipeline.sandbox.salesforce.table import Row, Table, Undo, roll_back
 
 EXTERNAL_KEY = "QBench_Id__c"
+SETUP = frozenset({"DuplicateRule", "PermissionSet", "PermissionSetAssignment", "FieldPermissions", "ObjectPermissions"})
+"""Objects that only those query who may see the set-up."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class OrgCore:
     duplicate_rules: list[DuplicateRule] = field(default_factory=list)
     validation_rules: list[ValidationRule] = field(default_factory=list)
     views_setup: bool = True
-    """Whether the integration's user has *View Setup and Configuration*, without which duplicate rules are not there for queries."""
+    """Whether the integration's user has *View Setup and Configuration*, without which rules and permissions are not there for queries."""
     customizes: bool = False
     """Whether the user has *Customize Application* and *Manage Profiles and Permission Sets*: who integrates seldom has."""
     denied: set[tuple[str, Literal["read", "create", "edit"]]] = field(default_factory=set)
@@ -111,9 +113,9 @@ class OrgCore:
     def is_queryable(self, object_name: str) -> bool:
         """Whether the object is there for queries: a history only where it is turned on ("Field History Tracking" in the help).
 
-        Duplicate rules are for those who may see the set-up.
+        Rules and permissions are for those who may see the set-up.
         """
-        if (object_name, "read") in self.denied or (object_name == "DuplicateRule" and not self.views_setup):
+        if (object_name, "read") in self.denied or (object_name in SETUP and not self.views_setup):
             return False
         return object_name not in {HISTORY_OF[name] for name in HISTORY_OF.keys() - self._tracked.keys()}
 

@@ -42,6 +42,7 @@ class SalesforceOrg(OrgCore):
         self.organization_id = self._found(self.name)
         self.user_id = self.add_user(username="integration@sandbox.example", last_name="Integration", first_name="QBench")
         self.person_id = self.add_user(username="person@sandbox.example", last_name="Person", first_name="Pat")
+        self._see_all(self.user_id)
         if self.external_keys:
             for object_name in ("Account", "Contact", "Lead"):
                 self.add_field(object_name, name=EXTERNAL_KEY, type="string", length=64, external_id=True, unique=True)
@@ -226,6 +227,13 @@ class SalesforceOrg(OrgCore):
         ends = {"IsConverted": True, "ConvertedDate": self.stamp(at).date(), "ConvertedAccountId": account, "ConvertedContactId": contact}
         self.update("Lead", lead_id, {**ends, "Status": "Closed - Converted"}, at=at, by=by)
         return account, contact
+
+    def _see_all(self, user_id: str) -> None:
+        """Give a user the permission set of its profile, with *View All* on what is synced."""
+        profile = self.add("PermissionSet", {"Name": "X00e_Integration", "Label": "Integration"})
+        self.add("PermissionSetAssignment", {"AssigneeId": user_id, "PermissionSetId": profile})
+        for object_name in ("Account", "Contact", "Lead", "Opportunity"):
+            self.add("ObjectPermissions", {"ParentId": profile, "SobjectType": object_name, "PermissionsViewAllRecords": True})
 
     def _found(self, name: str) -> str:
         return self.add(

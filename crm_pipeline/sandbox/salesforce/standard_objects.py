@@ -369,7 +369,9 @@ PERMISSION_SET = ObjectSpec(
     "0PS",
     label="Permission Set",
     label_plural="Permission Sets",
-    fields=by_name((ID, _required("Name", 80), _required("Label", 80), _text("Description", 255), *_STAMPS)),
+    fields=by_name(
+        (ID, _required("Name", 80), _required("Label", 80), _text("Description", 255), _flag("PermissionsViewAllData"), *_STAMPS)
+    ),
 )
 PERMISSION_SET_ASSIGNMENT = ObjectSpec(
     "PermissionSetAssignment",
@@ -404,9 +406,26 @@ FIELD_PERMISSIONS = ObjectSpec(
 )
 """What of a field the users of a permission set may do (Object Reference)."""
 
+OBJECT_PERMISSIONS = ObjectSpec(
+    "ObjectPermissions",
+    "110",
+    label="Object Permissions",
+    label_plural="Object Permissions",
+    fields=by_name(
+        (
+            ID,
+            FieldSpec("ParentId", "reference", "", 18, nillable=False, reference_to=("PermissionSet",), relationship_name="Parent"),
+            _required("SobjectType", 40),
+            _flag("PermissionsViewAllRecords"),
+            _read_only("SystemModstamp", "datetime", nillable=False, defaulted_on_create=True),
+        )
+    ),
+)
+"""What of an object the users of a permission set may do; of the rights the one that describe does not show."""
+
 STANDARD_OBJECTS = (
     *(ACCOUNT, CONTACT, LEAD, OPPORTUNITY, USER, ORGANIZATION, DUPLICATE_RULE),
-    *(PERMISSION_SET, PERMISSION_SET_ASSIGNMENT, FIELD_PERMISSIONS),
+    *(PERMISSION_SET, PERMISSION_SET_ASSIGNMENT, FIELD_PERMISSIONS, OBJECT_PERMISSIONS),
     *(_history(of) for of in ("Account", "Contact", "Lead")),
 )
 
