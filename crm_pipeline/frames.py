@@ -132,6 +132,12 @@ def no_text(index: pd.Index) -> pd.Series:
     return pd.Series(pd.arrays.ArrowStringArray(pa.nulls(len(index), pa.large_string()), dtype=_dtype("str")), index=index)
 
 
+def plain(series: pd.Series) -> list[Any]:
+    """A column as a list of plain Python values, null as None."""
+    values: list[Any] = series.tolist()
+    return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values] if series.hasnans else values
+
+
 def aligned(frame: pd.DataFrame, ids: pd.Series, *, columns: Mapping[str, str], by: str = "qbench_id") -> dict[str, pd.Series]:
     """Columns of a frame, each id's row of it, null where it has none; ``columns``: their names there by those they get.
 

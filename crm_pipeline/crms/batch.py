@@ -9,7 +9,7 @@ from typing import Self
 import pandas as pd
 
 from crm_pipeline.errors import UnaccountedException
-from crm_pipeline.frames import aligned
+from crm_pipeline.frames import aligned, plain
 from crm_pipeline.schemas import WRITE_RESULTS
 
 
@@ -53,8 +53,10 @@ class WriteBatch:
     def payloads(self) -> list[dict[str, object]]:
         """Per row, the CRM fields to send with their values; None clears."""
         columns = list(self.values.columns)
-        values = self.values.astype(object).where(self.values.notna(), None).to_numpy()
-        sent = self.sent[columns].to_numpy()
+        if not columns:
+            return [{} for _ in range(len(self))]
+        values = zip(*(plain(self.values[column]) for column in columns), strict=True)
+        sent = self.sent[columns].to_numpy().tolist()
         return [
             {column: value for column, value, send in zip(columns, row, mask, strict=True) if send}
             for row, mask in zip(values, sent, strict=True)

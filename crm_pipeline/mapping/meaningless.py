@@ -39,6 +39,7 @@ _ABOUT_THE_VISIT = re.compile(r"utm_\w+|\w*clid|ref|ref_?src|refid|referrer|sour
 """Parts of an address's query that do not say whose page it is."""
 LONGEST_LOCAL_NUMBER = 8
 """So few digits are dialled within one area only, and are thousands' number."""
+_NO_LETTERS = re.compile("[^0-9A-Za-z]")
 _NOT_APPLICABLE = re.compile(r"n/?a\W")
 
 
@@ -117,10 +118,14 @@ def _names_nobody(folded: str, kind: FieldKind, further: Collection[str]) -> boo
 
 def _is_nobodys_mail(address: str) -> bool:
     local, _, host = address.partition("@")
-    name, letters = host.partition(".")[0], _letters(fold_text(local))
-    if letters in _words("mail_placeholders") or host in {"example.com", "example.org", "example.net"}:
+    if _letters(fold_text(local)) in _words("mail_placeholders") or host in {"example.com", "example.org", "example.net"}:
         return True
-    return _is_placeholder(fold_text(local)) and (local.startswith("no") or _is_placeholder(fold_text(name)))
+    return (local.startswith("no") or _is_nobodys_name(host.partition(".")[0])) and _is_placeholder(fold_text(local))
+
+
+@lru_cache(maxsize=1_000)
+def _is_nobodys_name(name: str) -> bool:
+    return _is_placeholder(fold_text(name))
 
 
 def _is_nobodys_number(folded: str) -> bool:
@@ -146,6 +151,8 @@ def _is_placeholder(folded: str, further: Collection[str] = ()) -> bool:
 
 
 def _letters(folded: str) -> str:
+    if folded.isascii():
+        return _NO_LETTERS.sub("", folded)
     return "".join(letter for letter in folded if unicodedata.category(letter)[0] in "LMN")
 
 

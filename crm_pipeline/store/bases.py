@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.frames import plain
 from crm_pipeline.schemas import BASES
-from crm_pipeline.store.rows import column, execute_rows, fetch, json_column, time_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column, time_column
 
 if TYPE_CHECKING:
     from crm_pipeline.store.crm_state import CrmState
@@ -93,8 +94,8 @@ def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, 
         _SAVE,
         len(BASES.check(bases)),
         **asdict(state),
-        ids=column(bases["qbench_id"]),
-        crm_ids=column(crm_ids),
+        ids=plain(bases["qbench_id"]),
+        crm_ids=plain(crm_ids),
         bases=json_column(bases["bases"]),
         sending=json_column(bases["sending"]),
         open_until=time_column(bases["open_until"]),
@@ -104,7 +105,7 @@ def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, 
 
 def note_sent(connection: Connection, state: CrmState, *, ids: pd.Series, units: pd.Series) -> None:
     """Keep that these units (a list per QBench id) were sent just now."""
-    execute_rows(connection, _NOTE_SENT, len(ids), **asdict(state), ids=column(ids), units=json_column(units))
+    execute_rows(connection, _NOTE_SENT, len(ids), **asdict(state), ids=plain(ids), units=json_column(units))
 
 
 def unsettle(connection: Connection, state: CrmState, *, ids: Sequence[int] | None = None) -> tuple[list[str], list[str | None]]:
@@ -123,7 +124,7 @@ def save_digests(connection: Connection, state: CrmState, *, links: pd.DataFrame
         _SAVE_DIGESTS,
         len(links),
         **asdict(state),
-        ids=column(links["qbench_id"]),
-        crm_ids=column(links["crm_id"]),
+        ids=plain(links["qbench_id"]),
+        crm_ids=plain(links["crm_id"]),
         digests=json_column(links["digests"]),
     )

@@ -10,11 +10,12 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import AmbiguousMatchException, DuplicateEmailException, LinkConflictException
+from crm_pipeline.frames import plain
 from crm_pipeline.model import WaitsOn
 from crm_pipeline.schemas import CHANGE_OUTCOMES
 from crm_pipeline.store.crm_state import GIVEN_UP, Attempt, CrmState
 from crm_pipeline.store.ledger import OpenRecords, told_open
-from crm_pipeline.store.rows import column, fetch, time_column
+from crm_pipeline.store.rows import fetch, time_column
 from crm_pipeline.store.staging import Window
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
@@ -146,15 +147,15 @@ def save_change_outcomes(connection: Connection, state: CrmState, *, outcomes: p
         "own_first_seconds": json.dumps(attempt.backoff.own_first_seconds),
         "run_id": attempt.run_id,
         "partition_key": attempt.partition_key,
-        "crm_ids": column(outcomes["crm_id"]),
-        "qbench_ids": column(outcomes["qbench_id"]),
+        "crm_ids": plain(outcomes["crm_id"]),
+        "qbench_ids": plain(outcomes["qbench_id"]),
         "stamps": time_column(outcomes["stamp"]),
-        "outcomes": column(outcomes["outcome"]),
-        "error_types": column(outcomes["error_type"]),
-        "reasons": column(outcomes["reason"]),
-        "waits_on": column(outcomes["waits_on"]),
-        "waits_for": column(outcomes["waits_for"]),
-        "retryable": column(outcomes["retryable"]),
+        "outcomes": plain(outcomes["outcome"]),
+        "error_types": plain(outcomes["error_type"]),
+        "reasons": plain(outcomes["reason"]),
+        "waits_on": plain(outcomes["waits_on"]),
+        "waits_for": plain(outcomes["waits_for"]),
+        "retryable": plain(outcomes["retryable"]),
     }
     return list(connection.execute(text(_SAVE), parameters).scalars())
 

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.frames import plain
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CONFLICTS
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.rows import column, execute_rows, json_column, time_column
+from crm_pipeline.store.rows import execute_rows, json_column, time_column
 
 KEPT_DAYS = 30
 
@@ -119,17 +120,17 @@ def save_conflicts(connection: Connection, state: CrmState, *, conflicts: pd.Dat
         len(conflicts),
         **asdict(state),
         run_id=run_id,
-        ids=column(conflicts["qbench_id"]),
-        crm_ids=column(conflicts["crm_id"]),
-        fields=column(conflicts["field"]),
+        ids=plain(conflicts["qbench_id"]),
+        crm_ids=plain(conflicts["crm_id"]),
+        fields=plain(conflicts["field"]),
         qbench_values=json_column(conflicts["qbench_value"]),
         crm_values=json_column(conflicts["crm_value"]),
-        qbench_digests=column(conflicts["qbench_digest"]),
-        crm_digests=column(conflicts["crm_digest"]),
+        qbench_digests=plain(conflicts["qbench_digest"]),
+        crm_digests=plain(conflicts["crm_digest"]),
         qbench_since=time_column(conflicts["qbench_since"]),
         crm_since=time_column(conflicts["crm_since"]),
-        winners=column(conflicts["winner"]),
-        evidence=column(conflicts["evidence"]),
+        winners=plain(conflicts["winner"]),
+        evidence=plain(conflicts["evidence"]),
     )
 
 

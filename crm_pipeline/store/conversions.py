@@ -7,9 +7,9 @@ from dataclasses import asdict
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.frames import plain
 from crm_pipeline.model import MODELS, LinkOrigin, LinkStatus
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.rows import column
 
 _FORGET = """
 DELETE FROM crm_pipeline.link AS lead USING unnest(CAST(:ids AS bigint[]), CAST(:leads AS text[])) AS row (qbench_id, crm_id)
@@ -60,12 +60,12 @@ def move_to_contacts(connection: Connection, state: CrmState, *, org_id: str, mo
         "contact": state.source,
         "account": MODELS[state.source].parent,
         "org_id": org_id,
-        "ids": column(moves["qbench_id"]),
-        "leads": column(moves["crm_id"]),
-        "contacts": column(moves["contact_crm_id"]),
-        "accounts": column(moves["account_crm_id"]),
-        "origins": column(moves["origin"]),
-        "parents": column(moves["parent_qbench_id"]),
+        "ids": plain(moves["qbench_id"]),
+        "leads": plain(moves["crm_id"]),
+        "contacts": plain(moves["contact_crm_id"]),
+        "accounts": plain(moves["account_crm_id"]),
+        "origins": plain(moves["origin"]),
+        "parents": plain(moves["parent_qbench_id"]),
     }
     connection.execute(text(_LINK_ACCOUNTS), key)
     connection.execute(text(_FORGET), key)
@@ -74,5 +74,5 @@ def move_to_contacts(connection: Connection, state: CrmState, *, org_id: str, mo
 
 def stand_still(connection: Connection, state: CrmState, *, rows: pd.DataFrame) -> None:
     """Mark links of leads as conflicts whose contact is somebody else's: columns qbench_id, crm_id, contact_crm_id (null: none)."""
-    key = {"ids": column(rows["qbench_id"]), "leads": column(rows["crm_id"]), "contacts": column(rows["contact_crm_id"])}
+    key = {"ids": plain(rows["qbench_id"]), "leads": plain(rows["crm_id"]), "contacts": plain(rows["contact_crm_id"])}
     connection.execute(text(_STAND_STILL), {**asdict(state), **key})

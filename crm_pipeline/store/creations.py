@@ -15,12 +15,12 @@ from crm_pipeline.errors import (
     DeletedInQBenchException,
     DuplicateEmailException,
 )
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, plain
 from crm_pipeline.model import LinkStatus, WaitsOn
 from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column
 from crm_pipeline.store.staging import FRAME_ROWS, STAGED_RAW
 
 KEYLESS = FrameSchema(
@@ -180,4 +180,4 @@ def keyless(connection: Connection, state: CrmState, *, refused: str) -> pd.Data
 
 def carry_keys(connection: Connection, state: CrmState, *, crm_ids: Sequence[str], keys: pd.Series) -> None:
     """Store that these CRM records carry their keys now."""
-    execute_rows(connection, _CARRY_KEYS, len(crm_ids), **asdict(state), ids=list(crm_ids), keys=column(keys))
+    execute_rows(connection, _CARRY_KEYS, len(crm_ids), **asdict(state), ids=list(crm_ids), keys=plain(keys))

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.frames import plain
 from crm_pipeline.schemas import CHANGED, CRM_RECORDS, EXAMINED
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import column, execute_rows, fetch, json_column, time_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column, time_column
 from crm_pipeline.store.staging import FRAME_ROWS
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
@@ -81,14 +82,14 @@ def stage_changed(connection: Connection, state: CrmState, *, frame: pd.DataFram
         **asdict(state),
         object=object_name,
         read_at=read_at,
-        ids=column(known["crm_id"]),
+        ids=plain(known["crm_id"]),
         stamps=time_column(known["stamp"]),
         edited_at=time_column(known["edited_at"]),
-        edited_by=column(known["edited_by"]),
-        keys=column(known["key"]),
-        parents=column(known["parent_crm_id"]),
+        edited_by=plain(known["edited_by"]),
+        keys=plain(known["key"]),
+        parents=plain(known["parent_crm_id"]),
         fields=json_column(pd.Series(rows.to_dict("records"), dtype=object)),
-        errors=column(known["error_type"]),
+        errors=plain(known["error_type"]),
     )
 
 
@@ -106,8 +107,8 @@ def stage_seen(connection: Connection, state: CrmState, *, frame: pd.DataFrame, 
         **asdict(state),
         object=object_name,
         read_at=read_at,
-        ids=column(frame["crm_id"]),
-        parents=column(frame["parent_crm_id"]),
+        ids=plain(frame["crm_id"]),
+        parents=plain(frame["parent_crm_id"]),
         fields=json_column(pd.Series(rows.to_dict("records"), dtype=object)),
     )
 

@@ -12,10 +12,11 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordException, ServiceFailedException
+from crm_pipeline.frames import plain
 from crm_pipeline.model import MODELS, RecordType, WaitsOn
 from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.bases import bases_of_the_same
-from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
+from crm_pipeline.store.rows import execute, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _LINK_COLUMNS = ", ".join(LINKS.names)
@@ -188,14 +189,14 @@ class CrmState:
             len(LINKS.check(links)),
             **self._key,
             org_id=org_id,
-            ids=column(links["qbench_id"]),
-            objects=column(links["object"]),
-            crm_ids=column(links["crm_id"]),
-            origins=column(links["origin"]),
-            versions=column(links["version"]),
+            ids=plain(links["qbench_id"]),
+            objects=plain(links["object"]),
+            crm_ids=plain(links["crm_id"]),
+            origins=plain(links["origin"]),
+            versions=plain(links["version"]),
             digests=json_column(links["digests"]),
-            parents=column(links["parent_qbench_id"]),
-            statuses=column(links["status"]),
+            parents=plain(links["parent_qbench_id"]),
+            statuses=plain(links["status"]),
         )
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
@@ -217,19 +218,19 @@ class CrmState:
             "own_first_seconds": json.dumps(attempt.backoff.own_first_seconds),
             "run_id": attempt.run_id,
             "partition_key": attempt.partition_key,
-            "ids": column(outcomes["qbench_id"]),
-            "versions": column(outcomes["version"]),
-            "outcomes": column(outcomes["outcome"]),
-            "error_types": column(outcomes["error_type"]),
-            "reasons": column(outcomes["reason"]),
-            "waits_on": column(outcomes["waits_on"]),
-            "waits_for": column(outcomes["waits_for"]),
-            "retryable": column(outcomes["retryable"]),
-            "due": column(outcomes["due_at"]),
-            "write_digests": column(outcomes["write_digest"]),
-            "state_digests": column(outcomes["state_digest"]),
+            "ids": plain(outcomes["qbench_id"]),
+            "versions": plain(outcomes["version"]),
+            "outcomes": plain(outcomes["outcome"]),
+            "error_types": plain(outcomes["error_type"]),
+            "reasons": plain(outcomes["reason"]),
+            "waits_on": plain(outcomes["waits_on"]),
+            "waits_for": plain(outcomes["waits_for"]),
+            "retryable": plain(outcomes["retryable"]),
+            "due": plain(outcomes["due_at"]),
+            "write_digests": plain(outcomes["write_digest"]),
+            "state_digests": plain(outcomes["state_digest"]),
         }
-        return list(connection.execute(text(_SAVE_OUTCOMES), parameters).scalars())
+        return list(execute(connection, _SAVE_OUTCOMES, parameters).scalars())
 
     def failed_inside(self, connection: Connection, *, ids: list[int]) -> list[int]:
         """Which of these QBench ids are open because the CRM failed when they were sent last, alone or with others."""
@@ -237,7 +238,7 @@ class CrmState:
             f"SELECT qbench_id FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids) AND retryable AND error_type = ANY(:errors)"
         )
         errors = [error.__name__ for error in (ServiceFailedException, CrmFailsOnRecordException, AssociationPendingException)]
-        return list(connection.execute(text(statement), {**self._key, "ids": ids, "errors": errors}).scalars())
+        return list(execute(connection, statement, {**self._key, "ids": ids, "errors": errors}).scalars())
 
     def forget_refusals(self, connection: Connection, *, run_id: str, error_type: str) -> None:
         """Let the writes that were refused in a run with this error be sent again: nobody wanted to know their own outcome yet."""
@@ -272,8 +273,8 @@ class CrmState:
     def answer_intents(self, connection: Connection, *, ids: list[int]) -> None:
         """Store that the call of these intents is over, without telling what it made."""
         statement = f"UPDATE crm_pipeline.intent SET answered_at = now() WHERE {_KEY} AND qbench_id = ANY(:ids)"
-        connection.execute(text(statement), {**self._key, "ids": ids})
+        execute(connection, statement, {**self._key, "ids": ids})
 
     def close_intents(self, connection: Connection, *, ids: list[int]) -> None:
         """Forget the intents whose answer is known."""
-        connection.execute(text(f"DELETE FROM crm_pipeline.intent WHERE {_KEY} AND qbench_id = ANY(:ids)"), {**self._key, "ids": ids})
+        execute(connection, f"DELETE FROM crm_pipeline.intent WHERE {_KEY} AND qbench_id = ANY(:ids)", {**self._key, "ids": ids})

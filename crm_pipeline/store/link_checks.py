@@ -11,12 +11,12 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import CustomerNotSyncedException, ParentNotFoundException
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, plain
 from crm_pipeline.model import WaitsOn, children
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.bases import bases_of_the_same
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column
 
 GONE = FrameSchema(
     "gone",
@@ -143,11 +143,11 @@ def change_links(connection: Connection, state: CrmState, *, changes: pd.DataFra
         _CHANGE,
         len(changes),
         **asdict(state),
-        ids=column(changes["qbench_id"]),
-        was=column(changes["was"]),
-        crm_ids=column(changes["crm_id"]),
-        statuses=column(changes["status"]),
-        merged=column(changes["merged_into"]),
+        ids=plain(changes["qbench_id"]),
+        was=plain(changes["was"]),
+        crm_ids=plain(changes["crm_id"]),
+        statuses=plain(changes["status"]),
+        merged=plain(changes["merged_into"]),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.schemas import OPEN_CALLS
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.rows import fetch
+from crm_pipeline.store.rows import execute, fetch
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
@@ -71,7 +71,7 @@ def begin_calls(
     """
     row = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
     said = {"calls": calls, "ids": ids, "contents": contents, "parents": parents, "lasts": lasts}
-    found: dict[int, int] = {first: number for number, first in connection.execute(text(_BEGIN), {**row, **said})}
+    found: dict[int, int] = {first: number for number, first in execute(connection, _BEGIN, {**row, **said})}
     numbers = {call: found[qbench_id] for call, qbench_id in zip(calls, ids, strict=True) if qbench_id in found}
     return [numbers[call] for call in calls]
 
@@ -79,7 +79,7 @@ def begin_calls(
 def end_calls(connection: Connection, *, calls: list[int], doubtful: list[int], over_after: timedelta) -> None:
     """Forget writes that came back, but for the records of which it is not known what they made or, for so long, will make of them."""
     if doubtful:
-        connection.execute(text(_ANSWERED), {"calls": calls, "doubtful": doubtful, "over_after": over_after})
+        execute(connection, _ANSWERED, {"calls": calls, "doubtful": doubtful, "over_after": over_after})
     elif calls:
         connection.execute(text("DELETE FROM crm_pipeline.open_call WHERE id = ANY(:calls)"), {"calls": calls})
 
@@ -87,7 +87,7 @@ def end_calls(connection: Connection, *, calls: list[int], doubtful: list[int], 
 def forget_calls(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
     """Forget earlier writes of records that were written since: those that cannot be carried out any more."""
     key = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
-    connection.execute(text(_FORGET), {**key, "ids": ids})
+    execute(connection, _FORGET, {**key, "ids": ids})
 
 
 def open_calls(connection: Connection, state: CrmState, *, ids: list[int]) -> pd.DataFrame:

@@ -12,9 +12,10 @@ from datetime import datetime
 import pandas as pd
 from sqlalchemy import Connection, text
 
+from crm_pipeline.frames import plain
 from crm_pipeline.schemas import REPLACING
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.rows import column, execute_rows, fetch, json_column, time_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column, time_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _COLUMNS = ", ".join(name for name in REPLACING.names if name != "id")
@@ -64,14 +65,14 @@ def save_replacing(connection: Connection, state: CrmState, *, writes: pd.DataFr
         len(REPLACING.check(writes)),
         **asdict(state),
         open_until=open_until,
-        ids=column(writes["qbench_id"]),
-        objects=column(writes["object"]),
-        crm_ids=column(writes["crm_id"]),
-        fields=column(writes["field"]),
+        ids=plain(writes["qbench_id"]),
+        objects=plain(writes["object"]),
+        crm_ids=plain(writes["crm_id"]),
+        fields=plain(writes["field"]),
         shown=json_column(writes["shown"]),
         sent=json_column(writes["sent"]),
         qbench_values=json_column(writes["qbench_value"]),
-        qbench_digests=column(writes["qbench_digest"]),
+        qbench_digests=plain(writes["qbench_digest"]),
         qbench_since=time_column(writes["qbench_since"]),
         read_at=time_column(writes["read_at"]),
         began_at=time_column(writes["began_at"]),
@@ -81,9 +82,7 @@ def save_replacing(connection: Connection, state: CrmState, *, writes: pd.DataFr
 def replaced(connection: Connection, state: CrmState, *, began: datetime, crm_ids: pd.Series, kept: pd.Series) -> int:
     """Store that the call which ``began`` then wrote these records; ``kept``: dict of field to what the CRM holds instead, or null."""
     values = pd.Series([one if isinstance(one, dict) else {} for one in kept], dtype=object)
-    return execute_rows(
-        connection, _ANSWERED, len(crm_ids), **asdict(state), began=began, crm_ids=column(crm_ids), kept=json_column(values)
-    )
+    return execute_rows(connection, _ANSWERED, len(crm_ids), **asdict(state), began=began, crm_ids=plain(crm_ids), kept=json_column(values))
 
 
 def not_replaced(connection: Connection, state: CrmState, *, began: datetime, crm_ids: Sequence[str]) -> int:
@@ -98,10 +97,10 @@ def over_by_now(connection: Connection, state: CrmState, *, most: int) -> pd.Dat
 
 def tell(connection: Connection, state: CrmState, *, writes: pd.DataFrame, notes: Sequence[str]) -> None:
     """Note behind the outcome of each of these writes (schemas.REPLACING) what it replaced, and with what the history says of the write."""
-    ids, began_at = column(writes["qbench_id"]), time_column(writes["began_at"])
+    ids, began_at = plain(writes["qbench_id"]), time_column(writes["began_at"])
     execute_rows(connection, _TELL, len(writes), **asdict(state), ids=ids, notes=list(notes), began_at=began_at)
 
 
 def forget_replacing(connection: Connection, writes: pd.DataFrame) -> None:
     """Forget writes (schemas.REPLACING) of which the history was asked."""
-    connection.execute(text("DELETE FROM crm_pipeline.replacing WHERE id = ANY(:ids)"), {"ids": column(writes["id"])})
+    connection.execute(text("DELETE FROM crm_pipeline.replacing WHERE id = ANY(:ids)"), {"ids": plain(writes["id"])})

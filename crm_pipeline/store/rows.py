@@ -11,18 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, CursorResult, TextClause, text
 
 from crm_pipeline.frames import FrameSchema
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_OTHER_ESCAPE = re.compile(r'\\[^"\\]')
 _SIGNS_OF_UNSTORABLE = re.compile(r"\\u(?:0000|d)|Infinity|NaN")
-
-
-def column(series: pd.Series) -> list[Any]:
-    """A column as a list of plain Python values, null as None."""
-    values: list[Any] = series.tolist()
-    return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values] if series.hasnans else values
 
 
 def time_column(moments: pd.Series) -> list[datetime | None]:
@@ -53,6 +48,7 @@ def _plain(value: Any) -> Any:
 
 
 _ENCODER = json.JSONEncoder(default=_plain)
+_ARRAY_ENCODER = json.JSONEncoder(default=_plain, ensure_ascii=False)
 
 
 def _storable(value: Any) -> Any:
@@ -67,9 +63,22 @@ def _storable(value: Any) -> Any:
     return value
 
 
+def _arrays(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with lists as PostgreSQL writes its arrays, which JSON's encoder does many times faster than the driver."""
+    return {name: _array(value) if isinstance(value, list) else value for name, value in parameters.items()}
+
+
+def _array(values: list[Any]) -> list[Any] | str:
+    if not isinstance(next((value for value in values if value is not None), 0), str | int | float):
+        return values
+    written = _ARRAY_ENCODER.encode(values)
+    # Both escape a quote and a backslash in the same way; the rest JSON alone escapes.
+    return values if _OTHER_ESCAPE.search(written) else f"{{{written[1:-1]}}}"
+
+
 def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any], schema: FrameSchema) -> pd.DataFrame:
     """What a query finds, as a frame of this schema; the query names its columns as the schema does."""
-    result = connection.execute(_prepared(statement), parameters)
+    result = execute(connection, statement, parameters)
     return schema.of_rows(list(result.keys()), result.all())
 
 
@@ -77,7 +86,12 @@ def execute_rows(connection: Connection, statement: str | TextClause, frame_leng
     """Execute a statement over column arrays, and return how many rows it touched; a frame of no rows costs nothing."""
     if frame_length == 0:
         return 0
-    return connection.execute(_prepared(statement), parameters).rowcount
+    return execute(connection, statement, parameters).rowcount
+
+
+def execute(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any]) -> CursorResult[Any]:
+    """Execute a statement whose parameters may be whole columns: lists, which become arrays."""
+    return connection.execute(_prepared(statement), _arrays(parameters))
 
 
 def _prepared(statement: str | TextClause) -> TextClause:

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from crm_pipeline.frames import Column, FrameSchema, FrameStream
+from crm_pipeline.frames import Column, FrameSchema, FrameStream, plain
 from crm_pipeline.model import RecordType, children
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, HELD, NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import column, execute_rows, fetch, json_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column
 
 FRAME_ROWS = 5_000
 """Rows per frame of a stream: a multiple of every CRM's batch size, small enough for flat memory."""
@@ -169,11 +169,11 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
         len(newest),
         integration=integration,
         record_type=record_type,
-        ids=column(newest["qbench_id"]),
-        versions=column(newest["version"]),
+        ids=plain(newest["qbench_id"]),
+        versions=plain(newest["version"]),
         contents=json_column(newest["content"]),
-        unreadable=column(newest["unreadable"]),
-        deleted=column(newest["deleted"]),
+        unreadable=plain(newest["unreadable"]),
+        deleted=plain(newest["deleted"]),
         since=_json_or_null(newest["since"]) if "since" in newest else [None] * len(newest),
         customers_unknown=CUSTOMERS_UNKNOWN,
         has_children=bool(children(record_type)),
@@ -208,11 +208,11 @@ def stage_normalized(
         len(frame),
         integration=integration,
         record_type=record_type,
-        ids=column(frame["qbench_id"]),
-        versions=column(frame["version"]),
-        customer_ids=column(frame["customer_id"]),
-        error_types=column(frame["error_type"]),
-        error_fields=column(frame["error_fields"]),
+        ids=plain(frame["qbench_id"]),
+        versions=plain(frame["version"]),
+        customer_ids=plain(frame["customer_id"]),
+        error_types=plain(frame["error_type"]),
+        error_fields=plain(frame["error_fields"]),
         fields=json_column(_dicts_without_nulls(fields)),
         customers=[None if ids is None else f"{{{','.join(map(str, ids))}}}" for ids in customers or [None] * len(frame)],
         revisions=[0] * len(frame) if revisions is None else list(revisions),
@@ -257,7 +257,7 @@ def held(connection: Connection, integration: str, record_type: RecordType, *, i
 
 def save_bringing(connection: Connection, integration: str, record_type: RecordType, *, ids: pd.Series, bringing: pd.Series) -> int:
     """Store what is about to be written into QBench's records (schemas.HELD, ``bringing``), row by row."""
-    parameters = {"integration": integration, "record_type": record_type, "ids": column(ids), "bringing": _json_or_null(bringing)}
+    parameters = {"integration": integration, "record_type": record_type, "ids": plain(ids), "bringing": _json_or_null(bringing)}
     return execute_rows(connection, _BRINGING, len(ids), **parameters)
 
 

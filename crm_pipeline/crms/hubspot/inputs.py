@@ -20,6 +20,7 @@ from crm_pipeline.errors import (
     RecordError,
     RecordRefusedException,
 )
+from crm_pipeline.frames import plain
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import Verb
 
@@ -95,27 +96,27 @@ def inputs_of(crm_object: CrmObject, batch: WriteBatch, *, key_name: str | None)
     """
     idle: dict[int, str] = {}
     inputs: dict[Action, list[Input]] = {UPDATE: [], UPSERT: [], CREATE: []}
-    rows = batch.rows.astype(object).where(batch.rows.notna(), None).to_dict("records")
-    for position, (row, payload) in enumerate(zip(rows, batch.payloads(), strict=True)):
-        key = row["key"] if key_name is not None else None
-        crm_id = row["crm_id"]
-        if row["verb"] is None or (crm_id is not None and not payload and (key is None or row["operation"] != "link")):
+    columns = (plain(batch.rows[name]) for name in ("qbench_id", "verb", "operation", "key", "crm_id", "parent_crm_id"))
+    rows = zip(*columns, batch.payloads(), strict=True)
+    for position, (qbench_id, verb, operation, own_key, crm_id, parent, payload) in enumerate(rows):
+        key = own_key if key_name is not None else None
+        if verb is None or (crm_id is not None and not payload and (key is None or operation != "link")):
             idle[position] = crm_id
             continue
-        action = ACTIONS[row["verb"]]
+        action = ACTIONS[verb]
         properties = {name: to_wire(value) for name, value in payload.items()}
         if key is not None and key_name is not None:
             properties[key_name] = key
-        trace = f"qbench-{row['qbench_id']}-{position}"
+        trace = f"qbench-{qbench_id}-{position}"
         inputs[action].append(
             Input(
                 position=position,
                 trace=trace,
                 names=frozenset(_names(action, trace, properties, crm_id=crm_id, key=key, natural=NATURAL_NAMES[crm_object.name])),
-                body=_body(action, properties, crm_id=crm_id, key=key, key_name=key_name, parent=row["parent_crm_id"]),
+                body=_body(action, properties, crm_id=crm_id, key=key, key_name=key_name, parent=parent),
                 key=key,
                 crm_id=crm_id,
-                parent_crm_id=row["parent_crm_id"],
+                parent_crm_id=parent,
             )
         )
     return Inputs(idle, inputs)

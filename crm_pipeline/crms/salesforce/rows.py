@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.frames import plain
 from crm_pipeline.model import Verb
 
 PARENT_FIELD = "AccountId"
@@ -37,15 +38,16 @@ class Row:
 
 def rows_of(batch: WriteBatch) -> list[Row]:
     """The rows of a batch, the parent among their values and every value of a type that JSON knows."""
+    columns = (plain(batch.rows[name]) for name in ("qbench_id", "verb", "crm_id", "key", "parent_crm_id"))
     return [
         Row(
-            qbench_id=int(row.qbench_id),
-            verb=None if pd.isna(row.verb) else Verb(row.verb),
-            crm_id=_text(row.crm_id),
-            key=_text(row.key),
-            values={name: json_value(value) for name, value in payload.items()} | _parent(row.parent_crm_id),
+            qbench_id=qbench_id,
+            verb=None if verb is None else Verb(verb),
+            crm_id=_text(crm_id),
+            key=_text(key),
+            values={name: json_value(value) for name, value in payload.items()} | _parent(parent_crm_id),
         )
-        for row, payload in zip(batch.rows.itertuples(), batch.payloads(), strict=True)
+        for qbench_id, verb, crm_id, key, parent_crm_id, payload in zip(*columns, batch.payloads(), strict=True)
     ]
 
 

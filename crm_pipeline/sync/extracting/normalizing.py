@@ -8,6 +8,7 @@ from itertools import chain
 
 import pandas as pd
 
+from crm_pipeline.frames import plain
 from crm_pipeline.mapping.filters import names_customer
 from crm_pipeline.mapping.normalize import customer_ids_of, live_customers, normalize
 from crm_pipeline.mapping.reading import Reading
@@ -16,7 +17,6 @@ from crm_pipeline.mapping.sources import names_customers
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import column
 from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_id, raw_stream, stage_normalized
 from crm_pipeline.store.waiting import ids_to_normalize_again
 
@@ -60,7 +60,7 @@ def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.
             mapping_digest=mapping_digest(record, reading),
             customers=several,
             revisions=frame["revision"].tolist(),
-            customer_revisions=None if customers is None else column(customers["revision"]),
+            customer_revisions=None if customers is None else plain(customers["revision"]),
         )
     return result.counts
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ServiceError
+from crm_pipeline.frames import plain
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_calls import begin_calls, end_calls, forget_calls
-from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading.results import MAY_BE_STORED
 
 
@@ -69,7 +69,7 @@ class Watch:
                 calls=calls[watched].tolist(),
                 ids=stored["qbench_id"].tolist(),
                 contents=stored["content"].tolist(),
-                parents=column(stored["parent_crm_id"]),
+                parents=plain(stored["parent_crm_id"]),
                 lasts=self.may_last,
             )
         return Sent(began, numbers)

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.frames import plain
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import BASES, CONFLICTS
 from crm_pipeline.store.bases import note_sent, save_bases
 from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.rows import column
 from crm_pipeline.sync.merging.units import about_to_send, arrived
 from crm_pipeline.sync.planning.both_ways import Settled
 
@@ -68,7 +68,7 @@ class Settling:
     def _have_looked_at(self, connection: Connection, rows: pd.DataFrame) -> None:
         """Have the next run that brings changes home look at records of which something is to be taken."""
         if len(rows):
-            pend(connection, self._state, crm_ids=rows["crm_id"].tolist(), objects=column(rows["object"]))
+            pend(connection, self._state, crm_ids=rows["crm_id"].tolist(), objects=plain(rows["object"]))
 
 
 def _settled(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Settled]]:

@@ -11,9 +11,9 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.errors import SameRefusalError
+from crm_pipeline.frames import plain
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
-from crm_pipeline.store.rows import column
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
 from crm_pipeline.sync.loading.job import Job
@@ -61,7 +61,7 @@ class Storing:
                     run_id=self._job.order.run_id,
                     ids=creates.rows["qbench_id"].tolist(),
                     sent=sent_fields(creates),
-                    objects=column(creates.rows["object"]),
+                    objects=plain(creates.rows["object"]),
                     sent_with=calls[lone].map(calls[lone].value_counts()).tolist(),
                 )
             sent = self._watch.begin(connection, rows.rows, calls=calls, watched=~lone)

@@ -36,8 +36,9 @@ def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSet
     sent = planned.sent[writes]
     values = digests.loc[writes, sent.columns].where(sent, NO_DIGEST).assign(blanks=_blanks(digests[writes], sent))
     hashed = pd.util.hash_pandas_object(pd.concat([planned.rows.loc[writes, _TARGET].astype("str"), values], axis=1), index=False)
-    made = [f"{settings.decisive}:{settings.permits}{one:016x}" for one in hashed.tolist()]
-    told = pd.Series(made, index=hashed.index, dtype="str").reindex(planned.rows.index).mask(waits, f"{settings.decisive}:")
+    judged_by = f"{settings.decisive}:"
+    made = [f"{judged_by}{settings.permits}{one:016x}" for one in hashed.tolist()]
+    told = pd.Series(made, index=hashed.index, dtype="str").reindex(planned.rows.index).mask(waits, judged_by)
     return Plan(planned.rows.assign(write_digest=told), planned.values, planned.sent)
 
 
