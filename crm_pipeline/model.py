@@ -238,6 +238,11 @@ READ = tuple(model.record_type for model in MODELS.values() if model.made_of is 
 """The types of the records that are read from QBench, and written there."""
 
 
+def made_of(record_type: RecordType) -> tuple[RecordType, ...]:
+    """The types of the records that are made of QBench's records of this type."""
+    return tuple(model.record_type for model in MODELS.values() if model.made_of is record_type)
+
+
 def children(record_type: RecordType) -> tuple[RecordType, ...]:
     """The types of the records that belong to one of this type."""
     return tuple(model.record_type for model in MODELS.values() if model.parent is record_type)

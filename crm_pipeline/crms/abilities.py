@@ -136,6 +136,13 @@ class ConvertingCrm(Protocol):
         """Which of these leads people converted, and into what (schemas.CONVERTED)."""
         ...
 
+    def leads_of(self, crm_object: CrmObject, contact_ids: list[str]) -> pd.DataFrame:
+        """The leads that people converted into these contacts: columns ``contact_crm_id`` and ``crm_id``.
+
+        The latter is null for a contact about which the CRM fails to tell.
+        """
+        ...
+
 
 @runtime_checkable
 class DiagnosingCrm(Protocol):

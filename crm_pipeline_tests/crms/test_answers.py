@@ -66,6 +66,7 @@ class World:
     accounts: list[str]
     contacts: list[str]
     leads: list[str]
+    became: list[str]
 
 
 Ask = Callable[[Crm, World], object]
@@ -88,16 +89,15 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             crm.associate(associations_of(*((number, contact, accounts[number % 2]) for number, contact in enumerate(contacts))))
         bench.merge(ACCOUNT, accounts[2], accounts[3])
         bench.delete(CONTACT, contacts[3])
-        yield World(bench, accounts, contacts, leads_of(bench))
+        yield World(bench, accounts, contacts, *leads_of(bench))
 
 
-def leads_of(bench: Bench) -> list[str]:
-    """An open lead and a converted one, where the CRM keeps leads."""
+def leads_of(bench: Bench) -> tuple[list[str], list[str]]:
+    """An open lead and a converted one, where the CRM keeps leads, and the contact that it became."""
     if bench.convert is None:
-        return []
+        return [], []
     leads = [bench.add(LEAD, valid(bench, LEAD, number)) for number in (5, 6)]
-    bench.convert(leads[1])
-    return leads
+    return leads, [bench.convert(leads[1])[1]]
 
 
 def frame(found: pd.DataFrame) -> object:
@@ -129,6 +129,10 @@ def converted(crm: Crm, world: World) -> object:
     return frame(crm.converted(world.bench.object(LEAD), world.leads)) if isinstance(crm, ConvertingCrm) else None
 
 
+def leads_of_contacts(crm: Crm, world: World) -> object:
+    return frame(crm.leads_of(world.bench.object(LEAD), world.became)) if isinstance(crm, ConvertingCrm) else None
+
+
 def leads_that_left(crm: Crm, world: World) -> object:
     return sorted(left_since(crm, world.bench.object(LEAD), LONG_AGO)) if world.leads else None
 
@@ -157,6 +161,7 @@ CALLS: Mapping[str, Ask] = {
     "left": lambda crm, world: sorted(left_since(crm, world.bench.object(ACCOUNT), LONG_AGO)),
     "left leads": leads_that_left,
     "converted": converted,
+    "leads of contacts": leads_of_contacts,
     "owners": lambda crm, _: frame(cast(OwnersCrm, crm).owners(list(OWNERS))),
     "resolve_intents": lambda crm, world: frame(
         crm.resolve_intents(world.bench.object(ACCOUNT), intents_of((1, valid(world.bench, ACCOUNT, 1))))
@@ -229,6 +234,8 @@ def agrees(call: str, found: Any, whole: Any) -> bool:
         return set(found) <= set(whole)
     if call == "converted" and isinstance(found, list):
         return len(found) >= len(whole) and all(row in whole or row.endswith("Exception']") for row in found)
+    if call == "leads of contacts" and isinstance(found, list):
+        return len(found) >= len(whole) and all(row in whole or row.endswith(", nan]") for row in found)
     if call.startswith("resolve_intents") and isinstance(found, list):
         return len(found) >= len(whole) and all(row in whole or row.endswith(", nan]") for row in found)
     return found in (whole, "failed")

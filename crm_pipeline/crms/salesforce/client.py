@@ -16,7 +16,7 @@ from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.salesforce.changes import changed
 from crm_pipeline.crms.salesforce.contracts import DESCRIBED
-from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, conversions, with_contacts
+from crm_pipeline.crms.salesforce.converting import CONVERTED_FIELD, conversions, leads_of, with_contacts
 from crm_pipeline.crms.salesforce.deleting import Remover, children
 from crm_pipeline.crms.salesforce.diagnosis import duplicate_rules, rights, sees_all
 from crm_pipeline.crms.salesforce.edits import Editing
@@ -162,6 +162,10 @@ class SalesforceCrm:
         person = self.person_field(CONTACTS) if ids else None
         contacts = self.examine(CONTACTS, ids, fields=[person] if person else [])
         return with_contacts(became, contacts, person=person, failed=failed)
+
+    def leads_of(self, crm_object: CrmObject, contact_ids: list[str]) -> pd.DataFrame:
+        """The leads that became these contacts (columns ``contact_crm_id``, ``crm_id``), some 570 contacts a call."""
+        return leads_of(self._transport, crm_object.name, contact_ids)
 
     def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """Since when these fields hold what they hold (schemas.EDITS), by the field history of those that are tracked.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from crm_pipeline.crms.salesforce.queries import SelectIn
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
 from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.schemas import CONVERTED
@@ -22,6 +23,16 @@ def conversions(transport: SalesforceTransport, sobject: str, crm_ids: Sequence[
     leads, failed = transport.retrieve(sobject, list(dict.fromkeys(crm_ids)), ["Id", CONVERTED_FIELD, CONTACT_FIELD])
     rows = [(lead["Id"], lead.get(CONTACT_FIELD)) for lead in leads if lead.get(CONVERTED_FIELD)]
     return pd.DataFrame(rows, columns=CONVERTED.names[:2], dtype="str"), failed
+
+
+def leads_of(transport: SalesforceTransport, sobject: str, contact_ids: Sequence[str]) -> pd.DataFrame:
+    """The leads that became these contacts: columns ``contact_crm_id`` and ``crm_id``, null where Salesforce fails."""
+    statement = SelectIn(sobject, ["Id", CONTACT_FIELD], CONTACT_FIELD)
+    leads, failed = transport.query_in(statement, contact_ids)
+    if not {lead[CONTACT_FIELD] for lead in leads} <= set(contact_ids):
+        raise transport.unexpected("answered a query for leads of contacts with leads of others")
+    rows = [(lead[CONTACT_FIELD], lead["Id"]) for lead in leads] + [(contact, None) for contact in sorted(failed)]
+    return pd.DataFrame(rows, columns=["contact_crm_id", "crm_id"], dtype="str")
 
 
 def with_contacts(became: pd.DataFrame, contacts: pd.DataFrame, *, person: str | None, failed: set[str]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.crms.sugarcrm import CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.sugarcrm.changes import changed, edits
 from crm_pipeline.crms.sugarcrm.contracts import FIELD, FIELDS
-from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, converted, is_converted
+from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, converted, is_converted, leads_of
 from crm_pipeline.crms.sugarcrm.diagnosis import rights
 from crm_pipeline.crms.sugarcrm.fields import crm_fields
 from crm_pipeline.crms.sugarcrm.own_ids import own_ids
@@ -114,6 +114,10 @@ class SugarCrm:
         """The leads among these that people converted (schemas.CONVERTED), 200 a call; for those one more about their contacts."""
         rows = converted(self._reader, list(dict.fromkeys(crm_ids)))
         return CONVERTED.build(pd.DataFrame(rows, columns=CONVERTED.names)) if rows else CONVERTED.empty()
+
+    def leads_of(self, crm_object: CrmObject, contact_ids: list[str]) -> pd.DataFrame:  # noqa: ARG002 - there is one object for leads
+        """The leads that became these contacts (columns ``contact_crm_id``, ``crm_id``), 200 contacts a call."""
+        return pd.DataFrame(leads_of(self._reader, contact_ids), columns=["contact_crm_id", "crm_id"], dtype="str")
 
     def edits(self, crm_object: CrmObject, crm_ids: list[str], fields: list[str]) -> pd.DataFrame:
         """When the records were edited last, where that was not by our user (schemas.EDITS); a call for 200."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crm_pipeline.crms.sugarcrm import CONTACTS, LEADS
+from crm_pipeline.crms.sugarcrm.queries import column, one_of
 from crm_pipeline.crms.sugarcrm.reading import PARENT, Reader, Record
 from crm_pipeline.crms.sugarcrm.values import TRUE
 from crm_pipeline.errors import CrmFailsOnRecordException
@@ -27,6 +28,18 @@ def converted(reader: Reader, crm_ids: Sequence[str]) -> list[dict[str, object]]
         {"crm_id": lead, "contact_crm_id": contact, "account_crm_id": contacts.get(str(contact), {}).get(PARENT), "person": False}
         for lead, contact in told
     ] + [{"crm_id": lead, "person": False, "error_type": CrmFailsOnRecordException.__name__} for lead in sorted(failed)]
+
+
+def leads_of(reader: Reader, contact_ids: Sequence[str]) -> list[tuple[str | None, str | None]]:
+    """The leads that became these contacts, as pairs of contact and lead, null where SugarCRM fails."""
+
+    def condition(part: Sequence[str]) -> str:
+        return one_of(column(LEADS.name, CONTACT_FIELD), part)
+
+    leads, failed = reader.of_each(LEADS, list(dict.fromkeys(contact_ids)), [CONVERTED_FIELD, CONTACT_FIELD], condition=condition)
+    if any(lead.get(CONTACT_FIELD) not in contact_ids for lead in leads):
+        raise reader.transport.unexpected("answered get_entry_list for leads of contacts with leads of others")
+    return [(lead[CONTACT_FIELD], lead["id"]) for lead in leads if is_converted(lead)] + [(contact, None) for contact in sorted(failed)]
 
 
 def is_converted(lead: Record) -> bool:

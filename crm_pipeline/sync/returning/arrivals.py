@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.abilities import person_field_of
+from crm_pipeline.crms import crm_kinds
+from crm_pipeline.crms.abilities import ConvertingCrm, person_field_of
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.frames import no_text
+from crm_pipeline.frames import looked_up, no_text
 from crm_pipeline.mapping.field_maps import MatchKey
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.meaningless import match_values
-from crm_pipeline.model import MODELS, LinkStatus
+from crm_pipeline.model import MODELS, LinkStatus, made_of
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.creations import namesakes, open_creations, staged_values, with_accounts_now
 from crm_pipeline.store.crm_records import staged_readings
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import staged_errors
 from crm_pipeline.sync.order import LoadOrder, read
 from crm_pipeline.sync.planning.inclusion import listed_back
 from crm_pipeline.sync.returning import gates
 from crm_pipeline.sync.returning.looking import Looking
-from crm_pipeline.sync.returning.newcomers import MEANT, NEEDED, NEWCOMERS, asked_for, emails_taken, faults, fields_of, matched, outside
+from crm_pipeline.sync.returning.newcomers import (
+    MEANT,
+    NEEDED,
+    NEWCOMERS,
+    asked_for,
+    converted,
+    emails_taken,
+    faults,
+    fields_of,
+    matched,
+    outside,
+)
 
 AT_ONCE = 1_000
 """CRM records that are read together."""
@@ -76,7 +91,8 @@ class Arrivals:
         parts = [self.at(crm_ids[start : start + AT_ONCE]) for start in range(0, len(crm_ids), AT_ONCE)]
         newcomers = asked_for(pd.concat(parts, ignore_index=True), None if create is None else create.only, crm=self._order.crm)
         told = faults(newcomers, self._record_type)
-        for further in (self._listed, self._matched, self._emails) if self._is_contact else (self._listed, self._matched):
+        further_looks = (self._listed, self._converted, self._matched, self._emails) if self._is_contact else (self._listed, self._matched)
+        for further in further_looks:
             undecided = told["error_type"].isna() & told["qbench_id"].isna()
             if undecided.any():
                 found = further(newcomers[undecided].reset_index(drop=True)).set_axis(told.index[undecided])
@@ -117,6 +133,27 @@ class Arrivals:
     def _listed(self, newcomers: pd.DataFrame) -> pd.DataFrame:
         records = newcomers[["crm_id"]].assign(object=no_text(newcomers.index))
         return outside(newcomers, listed_back(self._crm, self._order, records))
+
+    def _converted(self, newcomers: pd.DataFrame) -> pd.DataFrame:
+        ids = newcomers["crm_id"].tolist()
+        parts = [self._of_leads(ids, replace(self._state, record_type=each)) for each in made_of(self._record_type)]
+        meant = pd.concat([MEANT.empty(), *(found for found, _ in parts)], ignore_index=True)
+        return converted(newcomers, meant, unread={crm_id for _, unread in parts for crm_id in unread})
+
+    def _of_leads(self, contact_ids: list[str], leads: CrmState) -> tuple[pd.DataFrame, set[str]]:
+        """Of which staged records the leads are that became these contacts (MEANT), and the contacts of which the CRM fails to tell it."""
+        with self._store.transaction() as connection:
+            if not isinstance(self._crm, ConvertingCrm) or not count_links(connection, leads):
+                return MEANT.empty(), set()
+        objects = crm_kinds()[leads.crm].objects[leads.record_type]
+        came = pd.concat([self._crm.leads_of(crm_object, contact_ids) for crm_object in objects], ignore_index=True)
+        with self._store.transaction() as connection:
+            links = leads.links_of(connection, crm_ids=came["crm_id"].dropna().tolist())
+            own = self._state.links(connection, ids=links["qbench_id"].tolist())
+        of = came.merge(links[["crm_id", "qbench_id"]], on="crm_id")
+        held_by = looked_up(of["qbench_id"], own, "crm_id")
+        meant = MEANT.build({"crm_id": of["contact_crm_id"], "qbench_id": of["qbench_id"], "held_by": held_by})
+        return meant, set(came.loc[came["crm_id"].isna(), "contact_crm_id"])
 
     def _matched(self, newcomers: pd.DataFrame) -> pd.DataFrame:
         return matched(newcomers, [self._meant(newcomers, key) for key in self._match_keys()])

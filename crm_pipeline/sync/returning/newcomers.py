@@ -119,6 +119,14 @@ def outside(newcomers: pd.DataFrame, found: Listed) -> pd.DataFrame:
     return _tell(told, newcomers["crm_id"].isin(found.unread), CrmFailsOnRecordException)
 
 
+def converted(newcomers: pd.DataFrame, meant: pd.DataFrame, *, unread: Collection[str]) -> pd.DataFrame:
+    """Which of these contacts leads of ours became (TOLD): they are QBench's, whatever people changed with the conversion.
+
+    ``meant``: MEANT, by the links of the leads. ``unread``: the ids of those of which the CRM fails to tell it.
+    """
+    return _tell(matched(newcomers, [meant]), newcomers["crm_id"].isin(unread), CrmFailsOnRecordException)
+
+
 def matched(newcomers: pd.DataFrame, meant: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Which record of QBench each is, or what keeps that from being said (TOLD).
 

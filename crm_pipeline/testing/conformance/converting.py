@@ -53,6 +53,27 @@ def test_converted_leads_are_told_with_their_contact_and_its_account_and_open_an
         }
 
 
+def test_leads_that_became_contacts_are_told_by_these_in_one_call(bench: Bench, crm: Crm) -> None:
+    if keeps_leads(bench, crm):
+        lead, _ = (added(bench, LEAD, number) for number in range(2))
+        (_, contact), theirs = convert(bench, lead), added(bench, RecordType.CONTACT, 5)
+        assert isinstance(crm, ConvertingCrm)
+        told = crm.leads_of(bench.object(LEAD), [theirs, contact])
+        assert told[["contact_crm_id", "crm_id"]].to_numpy().tolist() == [[contact, lead]]
+        assert crm.calls.snapshot()["read"] == 1
+        assert crm.leads_of(bench.object(LEAD), []).empty
+
+
+def test_contact_of_which_the_crm_fails_to_tell_whether_it_was_a_lead_is_named_and_hides_no_other(bench: Bench, crm: Crm) -> None:
+    if keeps_leads(bench, crm):
+        leads = [added(bench, LEAD, number) for number in range(3)]
+        contacts = [convert(bench, lead)[1] for lead in leads]
+        fail_on_record(bench, contacts[1])
+        assert isinstance(crm, ConvertingCrm)
+        told = crm.leads_of(bench.object(LEAD), contacts).astype("object").set_index("contact_crm_id")["crm_id"]
+        assert told.where(told.notna(), None).to_dict() == dict(zip(contacts, [leads[0], None, leads[2]], strict=True))
+
+
 def test_converted_leads_are_among_those_that_left_and_open_ones_are_not(bench: Bench, crm: Crm) -> None:
     if keeps_leads(bench, crm):
         _, lead = (added(bench, LEAD, number) for number in range(2))

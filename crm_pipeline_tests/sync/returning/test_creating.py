@@ -30,7 +30,7 @@ from crm_pipeline.sync.returning.bring import Return
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.reading import ReadChanges
 from crm_pipeline.sync.returning.report import ReturnReport
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, Bench, signed_in_sandbox
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, LEAN_CONTACT_MAP, Bench, signed_in_sandbox
 from crm_pipeline_tests.tenants import both_ways
 
 ALL = Window(since=None, until=2**32)
@@ -569,3 +569,37 @@ def test_record_of_another_integration_is_not_made(salesforce: Bench) -> None:
 
     assert first.outcome(crm_id)[:2] == ("skipped", "LinkConflictException")
     assert first.shown("customers") == []
+
+
+# Contacts that were leads
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["the lead's", "of a record that is another contact already"])
+def test_contact_that_a_lead_became_is_the_record_that_the_lead_was_made_of_whatever_its_email_is_now(
+    salesforce: Bench, *, held: bool
+) -> None:
+    by_email = [{"email": {"salesforce": "Email"}}]
+    mapped = {"map": LEAN_CONTACT_MAP, "sync_on": by_email, "lead": {"map": LEAN_CONTACT_MAP, "sync_on": by_email}}
+    here = house(salesforce, settings={"contacts_as": "lead"}, contacts=mapped)
+    org, account = salesforce.sandbox.org, here.add(ACCOUNT, name="Eco Labs")
+    here.bring()
+    customer = here.shown("customers")[0]["id"]
+    person = {"email_address": "ana@eco.example", "first_name": "Ana", "last_name": "Ruiz", "phone": "512 555 0102"}
+    number = here.tenant.add_contact(customer_ids=[customer], at=1_000, **person)
+    here.extract(CONTACT)
+    salesforce.normalize(here.spec, RecordType.LEAD, window=ALL)
+    for record_type in (CONTACT, RecordType.LEAD):
+        salesforce.load(here.spec, record_type)
+    if held:
+        other = here.add(CONTACT, account=account, **PERSON)
+        here.bring(CONTACT)
+        assert here.links()[1:2] == [("contact", number, other, "matched")]
+    _, became = org.convert_lead(org.records("Lead")[0]["Id"], account_id=account)
+    org.update("Contact", became, {"Email": "corrected@eco.example"})
+    here.bring(CONTACT)
+
+    assert len(here.shown("contacts")) == 1
+    if held:
+        assert here.outcome(became)[1:] == ("LinkConflictException", f"QBench id {number} is linked to {other}")
+    else:
+        assert here.links()[1:2] == [("contact", number, became, "matched")]
