@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, text
 
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import MODELS, RecordType, WaitsOn
 from crm_pipeline.store.conflicts import Conflict, Sought, conflicts_told
 from crm_pipeline.store.open_rows import of_another_state
 
@@ -76,6 +76,14 @@ LEFT JOIN crm_pipeline.change_outcome AS latest USING (integration, crm, record_
 WHERE {_OF} AND crm_id = ANY(:crm_ids) AND (staged.pending OR latest.crm_id IS NULL OR latest.stamp IS DISTINCT FROM staged.stamp)
 """
 
+_NAMING = """
+SELECT qbench_id FROM crm_pipeline.outcome
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND waits_on = ANY(:waits_on)
+  AND :crm_id = ANY(regexp_split_to_array(reason, '[^A-Za-z0-9-]+'))
+ORDER BY qbench_id LIMIT :most
+"""
+"""The index of what waits holds few of all outcomes, so that their reasons can be looked into."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -122,7 +130,8 @@ class Part:
     """One record in one CRM: what became of it on its way there, and what became of the CRM's changes on their way back.
 
     ``creating_since``: a create whose answer is not known. ``writing_until``: a write that may still be carried out.
-    ``change_waits``: a change of the CRM's was read that no outcome speaks of yet.
+    ``change_waits``: a change of the CRM's was read that no outcome speaks of yet. ``named_by``: of a CRM's record without a link, the
+    QBench ids of those whose outcome names it.
     """
 
     crm: str
@@ -136,6 +145,7 @@ class Part:
     change: Told | None = None
     change_history: tuple[Told, ...] = ()
     change_waits: bool = False
+    named_by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +218,15 @@ def story_of(connection: Connection, key: Key, *, places: Sequence[tuple[str, Re
 
 
 def story_of_unlinked(connection: Connection, integration: str, crm: str, record_type: RecordType, *, crm_id: str) -> Story | None:
-    """The story of a CRM's record without a link; None where nothing was read of it."""
+    """The story of a CRM's record without a link; None where nothing was read of it, and no other record's outcome names it."""
     of = {"integration": integration, "crms": [crm], "record_types": [record_type]}
     found: _Places = defaultdict(dict, {(crm, record_type): {"crm_id": crm_id}})
     _add_changes(connection, found, of)
-    part = _part(crm, record_type, found[crm, record_type])
-    known = part.change is not None or part.change_waits or part.change_history
+    waits_on = [WaitsOn.LINK, WaitsOn.HOLDER, WaitsOn.EMAIL]
+    naming = {"integration": integration, "crm": crm, "record_type": record_type, "crm_id": crm_id, "waits_on": waits_on}
+    named_by = connection.execute(text(_NAMING), {**naming, "most": TOLD_OF_EACH}).scalars()
+    part = replace(_part(crm, record_type, found[crm, record_type]), named_by=tuple(named_by))
+    known = part.change is not None or part.change_waits or part.change_history or part.named_by
     return Story(integration, MODELS[record_type].source, None, None, (part,)) if known else None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from crm_pipeline.counting import counted
 from crm_pipeline.errors import (
     CustomersUnknownException,
     DeletedInCrmException,
@@ -150,6 +151,10 @@ def notes(part: Part, around: Around) -> Iterator[str]:
         )
     if part.writing_until is not None:
         yield f"{around.crm} may still carry out an earlier write, until {moment(part.writing_until)}; other values wait for that."
+    if part.named_by:
+        ids = ", ".join(map(str, part.named_by))
+        records = counted(len(part.named_by), "record")
+        yield f"What became of {records} of QBench names it, as one to be linked with or in the way: ask about {ids}."
     for latest in (part.latest, part.change):
         if latest is not None and latest.error_type is None and latest.reason and not latest.outdated:
             yield from (_note(each, around) for each in latest.reason.split("; "))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.open_calls import begin_calls
 from crm_pipeline.store.staging import EVERYTHING, stage_raw
 from crm_pipeline_tests.commands.conftest import Desk, desk_on, own_desk
 from crm_pipeline_tests.orchestration.conftest import writes
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
 from crm_pipeline_tests.sync.returning.home import BOTH, NOON, home
 from crm_pipeline_tests.tenants import IN_SECOND, attributes
 
@@ -164,6 +166,32 @@ def test_what_would_be_sent_now_is_told_by_fields_and_on_demand_by_values(desk: 
 def test_what_is_asked_for_by_a_wrong_name_is_told(desk: Desk) -> None:
     result = desk.type("explain", "7", "--crm", "salesfroce")
     assert (result.exit_code, "did you mean `salesforce`?" in result.output) == (1, True)
+
+
+def test_what_is_not_settled_is_told_and_a_record_without_a_link_leads_to_those_that_could_be_it(
+    sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path: Path
+) -> None:
+    bench = Bench(sandbox, store, "salesforce")
+    spec = bench.spec(external_keys=False, accounts=BY_NAME)
+    first, second = (bench.add_account("Twice") for _ in range(2))
+    bench.stage(spec, ACCOUNT, customer(1, customer_name="Twice"))
+    bench.load(spec, ACCOUNT)
+    bench.stage(spec, ACCOUNT, customer(2))
+    state = bench.order(spec, ACCOUNT).state
+    with store.transaction() as connection:
+        state.save_intents(connection, org_id=bench.org_id, run_id="run", ids=[2], sent=pd.Series([{"Name": "Lab 2"}]))
+        begin_calls(connection, state, calls=[0, 0], ids=[1, 2], contents=[1, 2], parents=[None, None], lasts=timedelta(hours=1))
+    with desk_on(bench, tmp_path) as desk:
+        _, alone = explained(desk, first)
+        _, ambiguous = explained(desk, "1")
+        _, unsettled = explained(desk, "2")
+    assert alone["record"]["qbench_id"] is None
+    assert alone["notes"] == ["What became of 1 record of QBench names it, as one to be linked with or in the way: ask about 1."]
+    assert ambiguous["to_crm"]["sentence"] == f"More than one record could be meant ({first}, {second})."
+    assert [note.partition(" (")[0].partition(", until")[0] for note in unsettled["notes"]] == [
+        "An attempt to make it in Salesforce",
+        "Salesforce may still carry out an earlier write",
+    ]
 
 
 def test_of_a_contact_that_goes_as_a_lead_the_lead_is_told(

@@ -101,7 +101,8 @@ def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
     ambiguous = (matches["candidates"] > 1) | (matches["claimants"] > 1)
     held = ~ambiguous & matches["holder"].notna()
     held_reason = matches["crm_id"] + " is linked to QBench id " + matches["holder"].astype("Int64").astype("str")
-    claimed_reason = matches["ids"] + " claimed by " + matches["claimants"].astype("str") + " records"
+    several = " claimed by " + matches["claimants"].astype("str") + " records"
+    claimed_reason = matches["ids"] + several.where(matches["claimants"] > 1, "")
     taken = ~ambiguous & matches["left_by"].notna()
     taken_reason = "taken over from QBench id " + matches["left_by"].astype("Int64").astype("str") + ", which was deleted"
     error_type = pd.Series(None, index=matches.index, dtype="str")
