@@ -29,12 +29,11 @@ from crm_pipeline.commands.plan_home import plan_home
 from crm_pipeline.counting import counted
 from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import normalized_by_id
-from crm_pipeline.sync.loading.preview import Forecast, Preview
-from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
-from crm_pipeline.sync.planning.selection import Named, Selection
+from crm_pipeline.sync.loading.preview import Forecast
+from crm_pipeline.sync.loading.preview import forecasts as made_of
+from crm_pipeline.sync.planning.selection import Selection
 
 OPERATIONS = ("create", "update", "link")
 
@@ -132,33 +131,17 @@ def forecasts(
 ) -> Iterator[Forecast]:
     """What loads of these record types into one CRM would do; ``keeps_values``: with the values that would go.
 
-    What others depend on is planned first, wanted or not: accounts decide which contacts have a parent, these which are leads.
     Raises what stops a load before its first write.
     """
-    needed = dict.fromkeys(each for record_type in wanted for each in (*_before(record_type), record_type))
-    orders = {record_type: order_of(spec, crm, record_type, run_id="plan") for record_type in needed}
     with connected(spec, crm) as client:
-        accounts = PlannedAccounts(next(iter(orders.values())).state.accounts)
-        preview = Preview(store=store, crm=client, accounts=accounts, keeps_values=keeps_values)
-        for record_type, order in orders.items():
-            rows = selection
-            if isinstance(selection, Named) and MODELS[record_type].source is not MODELS[wanted[0]].source:
-                rows = _customers_of(spec, wanted[0], contacts=selection, store=store)
-            forecast = preview.forecast(order, rows)
-            if record_type in wanted:
-                yield forecast
-
-
-def _before(record_type: RecordType) -> Iterator[RecordType]:
-    """The record types on whose plans that of this one depends, in their order."""
-    source = MODELS[record_type].source
-    yield from (other for other in (MODELS[source].parent, MODELS[record_type].made_of) if other is not None)
-
-
-def _customers_of(spec: IntegrationSpec, record_type: RecordType, *, contacts: Named, store: Store) -> Named:
-    with store.transaction() as connection:
-        frame = normalized_by_id(connection, spec.name, record_type, ids=list(contacts.ids))
-    return Named(tuple(frame["customer_id"].dropna().astype("int64").unique().tolist()))
+        yield from made_of(
+            lambda record_type: order_of(spec, crm, record_type, run_id="plan"),
+            selection,
+            store=store,
+            crm=client,
+            wanted=wanted,
+            keeps_values=keeps_values,
+        )
 
 
 def _show(forecasts: list[Forecast]) -> None:

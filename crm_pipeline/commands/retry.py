@@ -27,8 +27,8 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.error_records import crm_ids_with_error, ids_with_error
-from crm_pipeline.sync.extracting.normalizing import normalize_named
+from crm_pipeline.store.error_records import crm_ids_with_error
+from crm_pipeline.sync.loading.again import normalized_with_error
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named
 
@@ -83,13 +83,11 @@ def retry(
 
 def _again(spec: IntegrationSpec, order: LoadOrder, *, store: Store, error_type: str | None, ids: Sequence[int] | None, tell: Tell) -> int:
     """Send the records with this error, or those of these ids that have one. The number that failed again."""
-    with store.transaction() as connection:
-        found = ids_with_error(connection, order.state, error_type=error_type, ids=ids)
+    found = normalized_with_error(order, store=store, error_type=error_type, ids=ids)
     if not found:
         tell(f"{which(order)}: {_none(error_type)}", loaded(order, {}))
         return 0
-    normalize_named(store, spec.name, order.record, ids=found, reading=spec.reading)
-    return load_by_hand(spec, order, Named(tuple(found)), store=store, tell=tell)
+    return load_by_hand(spec, order, Named(found), store=store, tell=tell)
 
 
 def _home(state: CrmState, *, store: Store, error_type: str | None, ids: Sequence[int] | None, tell: Tell) -> None:

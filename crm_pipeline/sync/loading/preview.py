@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from crm_pipeline.model import MODELS, Operation, RecordType, children
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.organizations import check_organization
-from crm_pipeline.store.staging import FRAME_ROWS, count_of_other_mapping
+from crm_pipeline.store.staging import FRAME_ROWS, count_of_other_mapping, normalized_by_id
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline.sync.planning.planned_accounts import TO_BE_CREATED, PlannedAccounts
@@ -225,3 +226,42 @@ def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selec
     ids = selection.ids if isinstance(selection, Named) else None
     window = None if isinstance(selection, Named) else selection.window if isinstance(selection, Due) else selection
     return count_of_other_mapping(connection, order.integration, order.record.record_type, mapping_digest=digest, window=window, ids=ids)
+
+
+def forecasts(
+    order_of: Callable[[RecordType], LoadOrder],
+    selection: Selection,
+    *,
+    store: Store,
+    crm: Crm,
+    wanted: Sequence[RecordType],
+    keeps_values: bool = False,
+) -> Iterator[Forecast]:
+    """What loads of these record types would do, each by its order; ``keeps_values``: with the values that would go.
+
+    What others depend on is planned first, wanted or not: accounts decide which contacts have a parent, these which are leads.
+    Raises what stops a load before its first write.
+    """
+    needed = dict.fromkeys(each for record_type in wanted for each in (*_before(record_type), record_type))
+    orders = {record_type: order_of(record_type) for record_type in needed}
+    accounts = PlannedAccounts(next(iter(orders.values())).state.accounts)
+    preview = Preview(store=store, crm=crm, accounts=accounts, keeps_values=keeps_values)
+    for record_type, order in orders.items():
+        rows = selection
+        if isinstance(selection, Named) and MODELS[record_type].source is not MODELS[wanted[0]].source:
+            rows = _customers_of(order.integration, wanted[0], contacts=selection, store=store)
+        forecast = preview.forecast(order, rows)
+        if record_type in wanted:
+            yield forecast
+
+
+def _before(record_type: RecordType) -> Iterator[RecordType]:
+    """The record types on whose plans that of this one depends, in their order."""
+    source = MODELS[record_type].source
+    yield from (other for other in (MODELS[source].parent, MODELS[record_type].made_of) if other is not None)
+
+
+def _customers_of(integration: str, record_type: RecordType, *, contacts: Named, store: Store) -> Named:
+    with store.transaction() as connection:
+        frame = normalized_by_id(connection, integration, record_type, ids=list(contacts.ids))
+    return Named(tuple(frame["customer_id"].dropna().astype("int64").unique().tolist()))
