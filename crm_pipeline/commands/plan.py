@@ -136,10 +136,9 @@ def forecasts(
     with connected(spec, crm) as client:
         yield from made_of(
             lambda record_type: order_of(spec, crm, record_type, run_id="plan"),
-            selection,
+            dict.fromkeys(wanted, selection),
             store=store,
             crm=client,
-            wanted=wanted,
             keeps_values=keeps_values,
         )
 

@@ -28,7 +28,7 @@ from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.error_records import crm_ids_with_error
-from crm_pipeline.sync.loading.again import normalized_with_error
+from crm_pipeline.sync.again import normalized_with_error
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named
 

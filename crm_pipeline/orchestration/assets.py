@@ -5,7 +5,8 @@ Dagster knows the bare MaterializeResult only where an asset has checks, hence t
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_tol
 from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.links import build_links
-from crm_pipeline.orchestration.load_events import LoadEvents
+from crm_pipeline.orchestration.load_events import LOAD_CONFIG, LoadEvents, named_ids
 from crm_pipeline.orchestration.metadata import (
     COLUMN_LINEAGE,
     ROW_COUNT,
@@ -252,16 +253,28 @@ def _load(
     if not spec.crms.configured[kind.name].send:
         return paused([shown.replace_attributes(deps=deps)], why=_sends_nothing(kind), **hours)
 
-    @asset_of(shown, deps=deps, required_resource_keys={resource}, pool=resource, freshness_policy=freshness, **hours)
-    def load(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    @asset_of(
+        shown,
+        deps=deps,
+        required_resource_keys={resource},
+        pool=resource,
+        freshness_policy=freshness,
+        config_schema=LOAD_CONFIG,
+        output_required=False,
+        **hours,
+    )
+    def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         from crm_pipeline.sync.loading.load import Load
 
         crm = getattr(context.resources, resource)
         order = spec.order(kind.name, record, run_id=context.run.run_id, partition_key=partition_label(context))
+        if named_ids(context) is not None:
+            order = replace(order, refused="again")
         job = Load(order, store=STORE, crm=crm)
         events = LoadEvents(context, spec, kind, record, load=job, crm=crm, normalized=normalized)
         with failing_clearly(spec.name, events.counts, before=events.failing):
             job.run(events.selection)
-            return events.finished()
+            told = list(events.finished())
+        yield from told
 
     return load

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,30 @@ from crm_pipeline.store.staging import Window
 from crm_pipeline.store.standing import Standing, settled_errors, standings
 from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.order import objects_of
-from crm_pipeline.sync.planning.selection import Due, Selection
+from crm_pipeline.sync.planning.selection import Due, Named, Selection
 
 if TYPE_CHECKING:
     from crm_pipeline.crms.base import Crm
     from crm_pipeline.sync.loading.load import Load
 
+LOAD_CONFIG = {
+    "ids": dg.Field(
+        [int],
+        is_required=False,
+        description="Load these QBench ids alone, of whatever hours, now, as they are normalized; the partition stays as it is. "
+        "For example `[12, 13]`.",
+    )
+}
+"""The config of a load by hand."""
+
 DONE = "The run failed for other hours; every record of this one has its outcome."
+NAMED = "Records that the run's config names; the partition stays as it is."
+
+
+def named_ids(context: dg.AssetExecutionContext) -> tuple[int, ...] | None:
+    """The records that a run's config names; None: it is about its hours."""
+    ids = context.op_execution_context.op_config.get("ids")
+    return None if ids is None else tuple(ids)
 
 
 class LoadEvents:
@@ -71,7 +89,9 @@ class LoadEvents:
 
     @property
     def selection(self) -> Selection:
-        """Which of their records the run loads: all of them, in a retry those that are due."""
+        """Which records the run loads: all of its hours, in a retry those that are due, or named ones."""
+        if (ids := named_ids(self._context)) is not None:
+            return Named(ids)
         return Due(self.window) if self._context.run.tags.get(ROWS_TAG) == DUE else self.window
 
     def counts(self) -> dict[str, Any]:
@@ -83,15 +103,23 @@ class LoadEvents:
         report = self._load.report
         return load_metadata(report, self._spent.calls, floor=fewest_calls(self._crm, report.sent), limits=self._crm.limits())
 
-    def finished(self) -> dg.MaterializeResult[Any]:
-        """The result of a load that did all it can; in a range, the last hour alone carries what is large."""
+    def finished(self) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
+        """The results of a load that did all it can; in a range, the last hour alone carries what is large.
+
+        Where records were named, the hours are not materialized by them: an observation tells what became of these.
+        """
         *earlier, last = self._context.partition_keys
         counts = {ROW_COUNT: sum(each.records for each in self.standing)} | self._numbers()
+        # The UI keeps this order: what a person wants to know first stands first.
+        told = self._opening() | counts | self._closing()
+        if named_ids(self._context) is not None:
+            self._context.log_event(dg.AssetObservation(self._context.asset_key, partition=last, description=NAMED, metadata=told))
+            yield from self._checks(finished=False)
+            return
         for hour in earlier:
             self._context.add_asset_metadata(counts, partition_key=hour)
-        # The UI keeps this order: what a person wants to know first stands first.
-        self._context.add_asset_metadata(self._opening() | counts | self._closing(), partition_key=last)
-        return dg.MaterializeResult(check_results=self._checks(finished=True))
+        self._context.add_asset_metadata(told, partition_key=last)
+        yield dg.MaterializeResult(check_results=self._checks(finished=True))
 
     @cached_property
     def standing(self) -> list[Standing]:
@@ -103,7 +131,7 @@ class LoadEvents:
         """Log the checks and, of a range, the hours in which no record is open."""
         checks.log_checks(self._context, self._checks(finished=False))
         hours = self._context.partition_keys
-        if len(hours) > 1:
+        if len(hours) > 1 and named_ids(self._context) is None:
             still_open = self._open_hours()
             for hour in hours:
                 if hour not in still_open:

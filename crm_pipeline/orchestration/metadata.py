@@ -21,6 +21,7 @@ from crm_pipeline.sync.tally import Tally
 
 if TYPE_CHECKING:
     from crm_pipeline.source import Gap
+    from crm_pipeline.sync.loading.preview import Forecast
 
 ROW_COUNT = "dagster/row_count"
 COLUMN_SCHEMA = "dagster/column_schema"
@@ -176,6 +177,18 @@ def _gap(gap: Gap, of: str) -> str:
 
 def _moment(seconds: float) -> str:
     return "now" if seconds > time.time() else f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def forecast_table(forecasts: Sequence[Forecast]) -> str:
+    """What loads would do as a markdown table, with sample QBench ids."""
+    rows = [
+        f"| {forecast.record_type}s | {operation} | {reason or ''} | {tally.count:,} | {', '.join(map(str, tally.sample_ids))} |"
+        for forecast in forecasts
+        for (operation, reason), tally in forecast.planned.items()
+    ]
+    if not rows:
+        return "No such record."
+    return "\n".join(["| records | would be | because | how many | QBench ids (some) |", "| --- | --- | --- | ---: | --- |", *rows])
 
 
 def findings_table(reports: Sequence[LinkReport]) -> str:

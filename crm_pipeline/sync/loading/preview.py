@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,11 +230,10 @@ def _of_other_mapping(connection: Connection, order: LoadOrder, selection: Selec
 
 def forecasts(
     order_of: Callable[[RecordType], LoadOrder],
-    selection: Selection,
+    selections: Mapping[RecordType, Selection],
     *,
     store: Store,
     crm: Crm,
-    wanted: Sequence[RecordType],
     keeps_values: bool = False,
 ) -> Iterator[Forecast]:
     """What loads of these record types would do, each by its order; ``keeps_values``: with the values that would go.
@@ -242,16 +241,17 @@ def forecasts(
     What others depend on is planned first, wanted or not: accounts decide which contacts have a parent, these which are leads.
     Raises what stops a load before its first write.
     """
-    needed = dict.fromkeys(each for record_type in wanted for each in (*_before(record_type), record_type))
+    needed = dict.fromkeys(each for record_type in selections for each in (*_before(record_type), record_type))
     orders = {record_type: order_of(record_type) for record_type in needed}
     accounts = PlannedAccounts(next(iter(orders.values())).state.accounts)
     preview = Preview(store=store, crm=crm, accounts=accounts, keeps_values=keeps_values)
+    wanted, chosen = next(iter(selections.items()))
     for record_type, order in orders.items():
-        rows = selection
-        if isinstance(selection, Named) and MODELS[record_type].source is not MODELS[wanted[0]].source:
-            rows = _customers_of(order.integration, wanted[0], contacts=selection, store=store)
+        rows = selections.get(record_type, chosen)
+        if record_type not in selections and isinstance(chosen, Named) and MODELS[record_type].source is not MODELS[wanted].source:
+            rows = _customers_of(order.integration, wanted, contacts=chosen, store=store)
         forecast = preview.forecast(order, rows)
-        if record_type in wanted:
+        if record_type in selections:
             yield forecast
 
 
