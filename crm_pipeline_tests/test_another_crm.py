@@ -98,6 +98,13 @@ def test_it_has_the_assets_and_checks_of_every_crm(told: dict[str, Any], crm: st
 
 
 @editions
+def test_doctor_and_provision_look_at_it_though_it_tells_nothing_of_its_set_up(told: dict[str, Any], crm: str) -> None:
+    assert set(told["doctor"][crm].values()) == {"ok"}
+    assert {"sign-in", "links", "firms", "account: name", "people", "contact: email", "daily calls"} <= told["doctor"][crm].keys()
+    assert told["provision"][crm] == {"firms": "ok", "people": "ok"}
+
+
+@editions
 def test_its_plan_tells_what_the_load_does(told: dict[str, Any], crm: str) -> None:
     accounts, contacts = told["plan"][crm]
     assert {row["operation"]: row["count"] for row in accounts["plan"]} == {"create": 2, "link": 1}

@@ -62,6 +62,9 @@ def main(folder: Path) -> None:
             read = [dg.AssetKey(["acme", *key.split("/")]) for key in ("qbench/customers", "qbench/contacts", "normalized/accounts")]
             read.append(dg.AssetKey(["acme", "normalized", "contacts"]))
             assert job.execute_in_process(partition_key=FIRST, instance=instance, asset_selection=read).success
+            for asked in ("doctor", "provision"):
+                found = command(asked, "--json")
+                told[asked] = {name: {one["subject"]: one["level"] for one in found if one["area"] == name} for name in rolodexes}
             plans = command("plan", "--json")
             told["plan"] = {name: [plan for plan in plans if plan["crm"] == name] for name in rolodexes}
             told["written_by_the_plan"] = len(writes(journal))
