@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def found(store: Store, *, spec: IntegrationSpec = SPEC) -> dict[str, Finding]:
 
 
 def test_instance_that_runs_everything_is_green(instance: dg.DagsterInstance, store: Store) -> None:
-    told = found(store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", dg.BetaWarning)
+        told = found(store)
     assert {subject for subject, one in told.items() if one.level != "ok"} == set()
     assert told["pool acme__salesforce"].text == "one step at a time"
     assert "schedules and sensors are on" in told["acme"].text
