@@ -18,13 +18,13 @@ What is done where QBench and a CRM differ in a field that comes back from the C
 `to_crm` stands beside for comparison ([how it is written](mappings.md#directions)). The rules behind it are
 [45](rules.md#45-which-way-a-field-goes) to [50](rules.md#50-what-is-told).
 
-**Changed** means: not the value that stood there when the two sides last agreed, or were last accepted. Values are compared in a form in
-which outer blanks, line ends, the case of emails and the spelling of phones, numbers and countries do not count. A blank that clears
-nothing (no `clear` in the mapping) is no change.
+Of each side a *base* is kept: the value that stood there when the two last agreed, or were last accepted as they were. **Changed** means:
+not the base any more. Values are compared in a form in which outer blanks, line ends, the case of emails and the spelling of phones,
+numbers and countries do not count. A blank that clears nothing (no `clear: true` in the mapping) is no change.
 
 ## The cases
 Before the table: a CRM record that was read before our last write to it says nothing and is read again, and a value that is what we were
-about to send there is our own write. Then the first line holds of which everything is so.
+about to send there is our own write. Then the first line counts in which all is so that stands under *what holds*.
 
 | case | what holds | to_crm | from_crm | both |
 | --- | --- | --- | --- | --- |
@@ -32,11 +32,11 @@ about to send there is our own write. Then the first line holds of which everyth
 
 _RULES = """
 ## The rules for two changes
-| rule | whose value stands |
+| written beside the `direction` | whose value stands |
 | --- | --- |
-| `later` | that of the later change; QBench's where they are less than two seconds and the coarser grain apart, or one has no time |
-| `prefer: <crm>` | the CRM's; a blank there is filled from QBench |
-| `prefer: qbench` | QBench's |
+| nothing, or `rule: later` | the later one; QBench's where they are less than two seconds and the coarser grain apart, or one has no time |
+| `rule: {prefer: <crm>}` | the CRM's; a blank there is filled from QBench |
+| `rule: {prefer: qbench}` | QBench's |
 
 ## What the outcome says
 | word | meaning |
