@@ -207,13 +207,20 @@ def _lines(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "Note", note
     link = part["link"]
     if link is not None:
-        yield "Link", f"{link['crm_id']}, {ORIGINS[link['origin']]} {_time(link['linked_at'])}; {link['status']}"
+        yield "Link", f"{link['crm_id']}, {ORIGINS[link['origin']]} {_time(link['linked_at'])}; {_status(link)}"
         yield "Page", part["page"]
     elif part["crm_id"] is not None:
         yield "Link", f"none: {part['crm_id']} belongs to no record of QBench"
     if "would_send" in part:
         yield from _would_send(part["would_send"])
     yield from _history(part["history"])
+
+
+def _status(link: Mapping[str, Any]) -> str:
+    if link["merged_into"] is None:
+        return str(link["status"])
+    winner = f", that of QBench id {link['merged_into_qbench_id']}" if link["merged_into_qbench_id"] is not None else ""
+    return f"{link['status']}: merged into {link['merged_into']}{winner}"
 
 
 def _would_send(forecast: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -144,7 +144,7 @@ class FilteredOutException(RecordError):
     outcome = Outcome.SKIPPED
     waits_on = WaitsOn.CONFIGURATION
     wanted = True
-    meaning = "The record does not meet the integration's `only` rules."
+    meaning = "The record is left out by the rules of the integration (`only`)."
     remedy = "Nothing, if that is intended; else change the record or the rules."
 
 

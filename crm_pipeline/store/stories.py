@@ -40,8 +40,11 @@ FROM crm_pipeline.outcome AS latest WHERE {_OF_RECORD}
 
 _LINKS = f"""
 SELECT crm, record_type, crm_id, org_id, object, origin, status, merged_into, held, to_timestamp(version) AS of, parent_qbench_id,
-  deleted_by_us, linked_at, updated_at
-FROM crm_pipeline.link WHERE {_OF_RECORD}
+  deleted_by_us, linked_at, updated_at, (
+    SELECT winner.qbench_id FROM crm_pipeline.link AS winner
+    WHERE (winner.crm, winner.org_id, winner.record_type, winner.crm_id) = (lost.crm, lost.org_id, lost.record_type, lost.merged_into)
+  ) AS merged_into_qbench_id
+FROM crm_pipeline.link AS lost WHERE {_OF_RECORD}
 """
 
 _HISTORY = f"""
@@ -109,7 +112,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The link of a record (schemas.LINKS); ``of``: the version that was sent last. ``deleted_by_us``: when we deleted the CRM record."""
+    """The link of a record (schemas.LINKS); ``of``: the version that was sent last. ``deleted_by_us``: when we deleted the CRM record.
+
+    ``merged_into_qbench_id``: of a record that was merged away, the QBench id that the record is linked to which it was merged into.
+    """
 
     crm_id: str
     org_id: str
@@ -117,6 +123,7 @@ class Pair:
     origin: str
     status: str
     merged_into: str | None
+    merged_into_qbench_id: int | None
     held: bool
     of: datetime
     parent_qbench_id: int | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from crm_pipeline.schemas import RAW
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import begin_calls
 from crm_pipeline.store.staging import EVERYTHING, stage_raw
+from crm_pipeline.sync.links.check import LinkCheck
 from crm_pipeline_tests.commands.conftest import Desk, desk_on, own_desk
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
@@ -192,6 +194,25 @@ def test_what_is_not_settled_is_told_and_a_record_without_a_link_leads_to_those_
         "An attempt to make it in Salesforce",
         "Salesforce may still carry out an earlier write",
     ]
+
+
+def test_a_record_that_was_merged_away_is_told_with_the_one_that_won(
+    sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path: Path
+) -> None:
+    bench = Bench(sandbox, store, "hubspot")
+    crm_ids = bench.given(bench.spec(), ACCOUNT, customer(1), customer(2))
+    merged = sandbox.portal.merge("companies", crm_ids[2], crm_ids[1])
+    with desk_on(bench, tmp_path) as desk:
+        orders = [bench.order(bench.spec(), ACCOUNT)]
+        with closing(bench.connect(bench.spec())) as crm:
+            LinkCheck(orders, policy=bench.spec().links, store=store, crm=crm).run("full")
+        code, lost = explained(desk, "1", crm="hubspot")
+        _, won = explained(desk, "2", crm="hubspot")
+        shown = desk.type("explain", "1", "--crm", "hubspot").output
+    assert (code, lost["to_crm"]["condition"], lost["to_crm"]["error_type"]) == (3, "failed", "LinkConflictException")
+    assert (lost["link"]["merged_into"], lost["link"]["merged_into_qbench_id"]) == (merged, 2)
+    assert (won["crm_id"], won["to_crm"]["condition"]) == (merged, "synced")
+    assert "that of QBench id 2" in shown
 
 
 def test_of_a_contact_that_goes_as_a_lead_the_lead_is_told(

@@ -20,7 +20,7 @@ CHANGED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 CRM = Around(crm="HubSpot", sends=True, makes=False, first_until=START + HOUR, first_load="manual", now=NOW)
 
 READ = Read(int(CHANGED.timestamp()), CHANGED, False, None, False, None, None, {})
-PAIR = Pair("41", "9", None, "created", "live", None, False, CHANGED, None, None, CHANGED, CHANGED)
+PAIR = Pair("41", "9", None, "created", "live", None, None, False, CHANGED, None, None, CHANGED, CHANGED)
 
 
 def told(outcome: str, error_type: str | None = None, reason: str | None = None, **more: Any) -> Told:
@@ -57,7 +57,7 @@ SITUATIONS: dict[str, tuple[Part, Read | None, Condition, str]] = {
         part(told("skipped", "FilteredOutException", waits_on="configuration")),
         READ,
         LEFT_OUT,
-        "The record does not meet the integration's `only` rules.",
+        "The record is left out by the rules of the integration (`only`).",
     ),
     "refused for good": (
         part(told("failed", "InvalidValueException", "fields: email")),
