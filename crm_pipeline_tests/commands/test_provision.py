@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from crm_pipeline.sandbox.credentials import SUGARCRM_CREDENTIALS
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.store.database import Store
@@ -93,6 +94,14 @@ def test_field_that_is_there_but_hidden_is_shown_to_the_user_and_not_made_again(
     assert (level, "it was there" in words) == ("ok", True)
     field = next(spec for spec in bare.org.objects() if spec.name == "Account").fields["Lab_Tier__c"]
     assert (field.visible, field.length) == (True, 10)
+
+
+def test_field_that_is_made_and_not_seen_is_still_a_problem(desk: Desk, bare: Sandbox) -> None:
+    bare.org.customizes = True
+    answered = {"id": "01k000000000001AAA", "success": True, "errors": []}
+    bare.faults.add(Fault(path="sobjects/FieldPermissions", method="POST", status=201, body=answered, times=None))
+    level, words = found(desk, "--apply", "--crm", "salesforce")["salesforce Account: Lab_Tier__c"]
+    assert (level, "the integration's user does not see it yet" in words) == ("problem", True)
 
 
 def test_where_the_user_may_not_make_fields_the_clicks_are_told(desk: Desk, bare: Sandbox) -> None:

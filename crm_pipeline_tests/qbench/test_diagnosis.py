@@ -66,6 +66,10 @@ def date_them_ahead(running: Bench) -> None:
     running.tenant.edit_contact(1, at=int(time.time()) + 7_200, last_name="Ruiz")
 
 
+def date_them_in_words(running: Bench) -> None:
+    running.tenant.answer_with("contacts", 1, last_updated="the other day")
+
+
 def turn_the_clock(running: Bench) -> None:
     running.tenant.clock_ahead = 3_600
 
@@ -78,6 +82,7 @@ def turn_the_clock(running: Bench) -> None:
         (hide_customers_of_contacts, "problem", "customers of contacts", "does not allow GET", "grant it GET /contacts/{id}/customers"),
         (delete_all, "warning", "contacts", "it sees no contacts", "let the API client's user see them"),
         (date_them_ahead, "warning", "contacts: last_updated", "lies 120 minutes ahead", "set qbench.time_zone"),
+        (date_them_in_words, "problem", "contacts: last_updated", "no date of these can be read", "ask QBench's support"),
         (turn_the_clock, "warning", "clock", "are 60 minutes apart", "set this machine's clock"),
     ],
 )
