@@ -18,7 +18,7 @@ _DESCRIPTIONS = {
     "no_failed_records": "No record of this CRM is refused or skipped for something that is wrong with it, as its latest outcome says.",
     "no_open_records": "No record of this CRM, in hours that are green, failed for a passing cause and is to be tried again.",
     "counts_add_up": "Every staged record of the materialized hours has an outcome of its current version and mapping.",
-    "links_consistent": "No two records share a CRM record, what is synced has a link, links belong to the integration's organization, "
+    "links_consistent": "What is synced has a link, links belong to the integration's organization, "
     "and no create has been left undecided for a day.",
     "window_complete": "QBench was read to the window's end, no record of its lists fails to be shown, and none is dated in the future.",
     "mapping_current": "Every staged record was normalized by the mapping as it is now, and the QBench fields that it names exist.",

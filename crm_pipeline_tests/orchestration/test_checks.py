@@ -129,7 +129,7 @@ def test_record_dated_in_the_future_is_a_warning(checked: Checked) -> None:
     assert int(str(numbers(verdict)["seconds_ahead"])) > 80_000
 
 
-@pytest.mark.parametrize("fault", ["shared_crm_records", "links_of_no_organization", "intents_older_than_a_day"])
+@pytest.mark.parametrize("fault", ["links_of_no_organization", "intents_older_than_a_day"])
 def test_link_that_breaks_a_promise_is_an_error(fault: LinkFault) -> None:
     none: dict[LinkFault, int] = dict.fromkeys(get_args(LinkFault), 0)
     verdict = links_consistent({**none, fault: 1})

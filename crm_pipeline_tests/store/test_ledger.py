@@ -14,7 +14,6 @@ from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.tables import metadata
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 HOUR = 3_600
@@ -67,19 +66,6 @@ def test_synced_record_without_a_link_is_a_fault(sound: Store) -> None:
 def test_link_to_another_organization_is_a_fault(sound: Store) -> None:
     link(sound, 3, "A3", org_id="other")
     assert faults(sound) == {"links_of_no_organization": 1}
-
-
-def test_crm_record_shared_with_another_integration_is_a_fault(sound: Store) -> None:
-    [unique] = (index for index in metadata.tables["crm_pipeline.link"].indexes if index.unique)
-    with sound.transaction() as connection:
-        unique.drop(connection)
-    try:
-        link(sound, 9, "A1", integration="beta")
-        assert faults(sound) == {"shared_crm_records": 1}
-    finally:
-        with sound.transaction() as connection:
-            connection.execute(text("DELETE FROM crm_pipeline.link WHERE integration = 'beta'"))
-            unique.create(connection)
 
 
 def test_create_that_stays_undecided_for_a_day_is_a_fault(sound: Store) -> None:
