@@ -24,6 +24,7 @@ from crm_pipeline.errors import (
     ServiceError,
     ServiceFailedException,
 )
+from crm_pipeline.frames import plain
 from crm_pipeline.halving import Alone, Send, code_of, in_halves
 
 Pair = tuple[str, str]
@@ -167,9 +168,9 @@ class Associator:
 def _positions(contacts: pd.Series, companies: pd.Series) -> dict[Pair, list[int]]:
     """The rows (by index) of each pair; rows without one are left out."""
     positions: dict[Pair, list[int]] = {}
-    for position, contact, company in zip(contacts.index, contacts, companies, strict=True):
-        if pd.notna(contact) and pd.notna(company):
-            positions.setdefault((str(contact), str(company)), []).append(position)
+    for position, contact, company in zip(contacts.index, plain(contacts), plain(companies), strict=True):
+        if contact is not None and company is not None:
+            positions.setdefault((contact, company), []).append(position)
     return positions
 
 
