@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from html import unescape
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -21,7 +22,8 @@ from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
-from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS, Sandbox, start_sandbox
+from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.schemas import LINKS, OUTCOMES, RAW
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import require_organization
@@ -31,7 +33,7 @@ from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline_tests.conftest import empty, own_database
-from crm_pipeline_tests.tenants import attributes, let_intents_settle
+from crm_pipeline_tests.tenants import attributes, let_intents_settle, sugarcrm
 
 EVERYTHING = Window(since=None, until=1_000_000)
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
@@ -47,12 +49,16 @@ OBJECTS = {
     ("salesforce", CONTACT): "Contact",
     ("hubspot", ACCOUNT): "companies",
     ("hubspot", CONTACT): "contacts",
+    ("sugarcrm", ACCOUNT): "Accounts",
+    ("sugarcrm", CONTACT): "Contacts",
 }
 CRM_FIELDS = {
     ("salesforce", ACCOUNT): {"name": "Name", "description": "Description", "phone_number": "Phone"},
     ("salesforce", CONTACT): {"email": "Email", "first_name": "FirstName", "last_name": "LastName", "phone": "Phone"},
     ("hubspot", ACCOUNT): {"name": "name", "description": "description", "phone_number": "phone"},
     ("hubspot", CONTACT): {"email": "email", "first_name": "firstname", "last_name": "lastname", "phone": "phone"},
+    ("sugarcrm", ACCOUNT): {"name": "name", "description": "description", "phone_number": "phone_office"},
+    ("sugarcrm", CONTACT): {"email": "email1", "first_name": "first_name", "last_name": "last_name", "phone": "phone_work"},
 }
 """Where the fields of the lean maps end."""
 
@@ -101,6 +107,10 @@ class Bench:
             crm["attempts"] = 1
         keys["crms"][self.crm].update(settings)
         return IntegrationSpec.model_validate({"name": name, **keys, **overrides})
+
+    def matching(self) -> IntegrationSpec:
+        """The integration that finds accounts by name and contacts by email."""
+        return self.spec(accounts=BY_NAME, contacts=BY_EMAIL)
 
     def stage(self, spec: IntegrationSpec, record_type: RecordType, *records: Staged) -> None:
         """Stage records as extract and normalize would."""
@@ -236,19 +246,65 @@ Stories = Callable[[str], AbstractContextManager[Bench]]
 """What the fixture ``stories`` gives."""
 
 
+class Sugar(Bench):
+    """Loads of integrations into one site of SugarCRM."""
+
+    def spec(
+        self,
+        *,
+        name: str = "acme",
+        external_keys: bool = False,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+        **overrides: Any,
+    ) -> IntegrationSpec:
+        """The integration, without a field for the key."""
+        keys = attributes(self.sandbox, external_keys=external_keys) | {
+            "crms": {"sugarcrm": {**sugarcrm(self.sandbox), "attempts": 1, **settings}},
+            "accounts": {"map": LEAN_ACCOUNT_MAP, "sync_on": [{"name": {"sugarcrm": "name"}}]},
+            "contacts": {"map": LEAN_CONTACT_MAP, "sync_on": [{"email": {"sugarcrm": "email1"}}]},
+        }
+        return IntegrationSpec.model_validate({"name": name, **keys, **overrides})
+
+    def matching(self) -> IntegrationSpec:
+        """The integration as it is."""
+        return self.spec()
+
+    @property
+    def site(self) -> SugarSite:
+        """The site."""
+        assert self.sandbox.site is not None
+        return self.sandbox.site
+
+    @property
+    def org_id(self) -> str:
+        """The site's address."""
+        return str(self.sandbox.sugarcrm_url).partition("://")[2]
+
+    def add(self, record_type: RecordType, values: dict[str, Any], *, account: str | None = None) -> str:
+        """A record that a user of the site made."""
+        return self.site.add(OBJECTS["sugarcrm", record_type], {**values, **({"account_id": account} if account else {})})
+
+    def shown(self, module: str, *fields: str) -> list[tuple[str, ...]]:
+        """What the site's records hold in these fields."""
+        return sorted(tuple(unescape(record[name]) for name in fields) for record in self.site.records(module))
+
+
 @contextmanager
-def empty_sandbox() -> Iterator[Sandbox]:
-    """The stand-ins, empty, with external keys in both CRMs; HubSpot's search sees at once what was written, and is not limited."""
-    with signed_in_sandbox(SalesforceOrg(external_keys=True)) as running:
+def empty_sandbox(*, site: SugarSite | None = None) -> Iterator[Sandbox]:
+    """The stand-ins, empty, with external keys in both CRMs; HubSpot's search sees at once what was written, and is not limited.
+
+    ``site``: that of SugarCRM, where it is among them.
+    """
+    with signed_in_sandbox(SalesforceOrg(external_keys=True), site=site) as running:
         yield running
 
 
 @contextmanager
-def signed_in_sandbox(org: SalesforceOrg) -> Iterator[Sandbox]:
+def signed_in_sandbox(org: SalesforceOrg, *, site: SugarSite | None = None) -> Iterator[Sandbox]:
     """The stand-ins with this organization, and the credentials for all of them in the environment."""
     portal = HubSpotPortal(external_keys=True, index_lag_seconds=0.0, search_calls=None)
-    with pytest.MonkeyPatch.context() as environment, start_sandbox(org=org, portal=portal) as running:
-        for name, value in SANDBOX_CREDENTIALS.items():
+    with pytest.MonkeyPatch.context() as environment, start_sandbox(org=org, portal=portal, site=site) as running:
+        for name, value in {**SANDBOX_CREDENTIALS, **SUGARCRM_CREDENTIALS}.items():
             environment.setenv(name, value)
         yield running
 
@@ -267,9 +323,9 @@ def stories(postgres: str) -> Iterator[Stories]:
 
         @contextmanager
         def bench(crm: str) -> Iterator[Bench]:
-            with empty_sandbox() as sandbox:
+            with empty_sandbox(site=SugarSite() if crm == "sugarcrm" else None) as sandbox:
                 try:
-                    yield Bench(sandbox, store, crm)
+                    yield (Sugar if crm == "sugarcrm" else Bench)(sandbox, store, crm)
                 finally:
                     empty(store)
 
@@ -299,3 +355,10 @@ def salesforce(sandbox: Sandbox, store: Store) -> Bench:
 def hubspot(sandbox: Sandbox, store: Store) -> Bench:
     """Loads into HubSpot."""
     return Bench(sandbox, store, "hubspot")
+
+
+@pytest.fixture
+def sugar(store: Store) -> Iterator[Sugar]:
+    """Loads into a site of SugarCRM without records."""
+    with empty_sandbox(site=SugarSite()) as running:
+        yield Sugar(running, store, "sugarcrm")

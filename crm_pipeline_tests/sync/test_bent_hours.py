@@ -23,7 +23,7 @@ from crm_pipeline.sync.extracting.extract import Extract
 from crm_pipeline_tests.bending import Way, bent, member, others, planned, recorded, ways
 from crm_pipeline_tests.crms.test_answers import FREE, NULLABLE, is_read
 from crm_pipeline_tests.qbench.test_answers import READ
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
 from crm_pipeline_tests.sync.links.test_check import account_of, delete, links, merge, records, reports
 
 MORE = int(os.environ.get("CRM_PIPELINE_MORE_EXAMPLES", "0"))
@@ -66,7 +66,7 @@ class Hour:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.spec = bench.spec(accounts=BY_NAME, contacts=BY_EMAIL)
+        self.spec = bench.matching()
         old_customers = [customer(number) for number in (EDITED, DELETED, MERGED)]
         old_contacts = [contact(number, of=EDITED) for number in (CHANGED, MOVED, GONE, UNTOUCHED)]
         bench.given(self.spec, ACCOUNT, *old_customers)
@@ -144,7 +144,7 @@ def bends_of(number: int, answer: Any, *, crm: str) -> list[Bend]:
     return [Bend(number, way, value) for way in read if way[-1] not in NULLABLE for value in others(member(answer, way))]
 
 
-@pytest.fixture(scope="module", params=["salesforce", "hubspot"])
+@pytest.fixture(scope="module", params=["salesforce", "hubspot", "sugarcrm"])
 def undisturbed(request: pytest.FixtureRequest, stories: Stories) -> Undisturbed:
     with hour_of(stories, request.param) as hour, recorded(hour.bench.sandbox.faults) as answers:
         assert hour.run()

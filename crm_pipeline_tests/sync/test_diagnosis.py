@@ -12,10 +12,7 @@ from crm_pipeline.diagnosis import Finding
 from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.sync.diagnosis import crm_findings
-from crm_pipeline_tests.sync.conftest import LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench
-from crm_pipeline_tests.sync.test_sugarcrm import Sugar, sugar
-
-__all__ = ["sugar"]
+from crm_pipeline_tests.sync.conftest import LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, Sugar
 
 Lack = Callable[[Bench], Any]
 

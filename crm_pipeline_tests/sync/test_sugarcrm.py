@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from html import unescape
-from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from crm_pipeline.errors import ConfigurationError, ServiceError
-from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
-from crm_pipeline.sandbox.credentials import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.sandbox.sandbox import start_sandbox
-from crm_pipeline.sandbox.sugarcrm import SugarSite
-from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import EVERYTHING
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Sugar, contact, customer
 from crm_pipeline_tests.sync.returning.home import Home
-from crm_pipeline_tests.tenants import attributes, both_ways, sugarcrm
-
-
-class Sugar(Bench):
-    """Loads of integrations into one site of SugarCRM."""
-
-    def spec(
-        self,
-        *,
-        name: str = "acme",
-        external_keys: bool = False,
-        settings: Mapping[str, Any] = MappingProxyType({}),
-        **overrides: Any,
-    ) -> IntegrationSpec:
-        """The integration, without a field for the key."""
-        keys = attributes(self.sandbox, external_keys=external_keys) | {
-            "crms": {"sugarcrm": {**sugarcrm(self.sandbox), "attempts": 1, **settings}},
-            "accounts": {"map": LEAN_ACCOUNT_MAP, "sync_on": [{"name": {"sugarcrm": "name"}}]},
-            "contacts": {"map": LEAN_CONTACT_MAP, "sync_on": [{"email": {"sugarcrm": "email1"}}]},
-        }
-        return IntegrationSpec.model_validate({"name": name, **keys, **overrides})
-
-    @property
-    def site(self) -> SugarSite:
-        """The site."""
-        assert self.sandbox.site is not None
-        return self.sandbox.site
-
-    def shown(self, module: str, *fields: str) -> list[tuple[str, ...]]:
-        """What the site's records hold in these fields."""
-        return sorted(tuple(unescape(record[name]) for name in fields) for record in self.site.records(module))
-
-
-@pytest.fixture
-def sugar(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sugar]:
-    """A site without records."""
-    for name, value in {**SANDBOX_CREDENTIALS, **SUGARCRM_CREDENTIALS}.items():
-        monkeypatch.setenv(name, value)
-    with start_sandbox(site=SugarSite()) as running:
-        yield Sugar(running, store, "sugarcrm")
+from crm_pipeline_tests.tenants import both_ways
 
 
 def test_records_arrive_with_their_accounts_and_again_nothing_is_written(sugar: Sugar) -> None:

@@ -17,7 +17,7 @@ from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.links.check import LinkCheck, LinkReport, Scope
 from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.loading.report import LoadReport
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, OBJECTS, Bench, Stories, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, OBJECTS, Bench, Stories, Sugar, contact, customer
 
 NOW = Window(since=900, until=1_000)
 """The window of a later run, in which nothing changed."""
@@ -91,7 +91,9 @@ def linked(bench: Bench, qbench_id: int, record_type: RecordType = ACCOUNT) -> s
 
 def delete(bench: Bench, crm_id: str, record_type: RecordType = ACCOUNT) -> None:
     name = OBJECTS[bench.crm, record_type]
-    if bench.crm == "salesforce":
+    if isinstance(bench, Sugar):
+        bench.site.delete(name, crm_id)
+    elif bench.crm == "salesforce":
         bench.sandbox.org.delete(name, crm_id)
     else:
         bench.sandbox.portal.archive(name, crm_id)
@@ -108,6 +110,9 @@ def restore(bench: Bench, crm_id: str, record_type: RecordType = ACCOUNT) -> Non
 def merge(bench: Bench, winner: str, loser: str, record_type: RecordType = ACCOUNT) -> str:
     """Merge two records and return the id of what they are now."""
     name = OBJECTS[bench.crm, record_type]
+    if isinstance(bench, Sugar):
+        bench.site.merge(name, winner, loser)
+        return winner
     if bench.crm == "salesforce":
         bench.sandbox.org.merge(name, winner, [loser])
         return winner
@@ -117,6 +122,8 @@ def merge(bench: Bench, winner: str, loser: str, record_type: RecordType = ACCOU
 def records(bench: Bench, record_type: RecordType) -> dict[str, dict[str, Any]]:
     """The fields of the CRM's records by CRM id."""
     name = OBJECTS[bench.crm, record_type]
+    if isinstance(bench, Sugar):
+        return {record["id"]: record for record in bench.site.records(name)}
     if bench.crm == "salesforce":
         return {record["Id"]: record for record in bench.sandbox.org.records(name)}
     return {record["id"]: record["properties"] for record in bench.sandbox.portal.records(name)}
@@ -139,6 +146,8 @@ def name_field(bench: Bench) -> str:
 
 
 def account_of(bench: Bench, contact_id: str) -> str | None:
+    if isinstance(bench, Sugar):
+        return next(iter(bench.site.accounts_of(contact_id)), None)
     if bench.crm == "salesforce":
         account: str | None = bench.sandbox.org.record("Contact", contact_id)["AccountId"]
         return account
