@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.definitions import SPEC_VARIABLE
 from benchmarks.figures import Figure
-from benchmarks.workbench import HOUR, INTEGRATION, BenchmarkError, Workbench, Worker, workbench
+from benchmarks.workbench import HOUR, INTEGRATION, BenchmarkError, Workbench, Worker, only, workbench
 from crm_pipeline.errors import TooManyChangesError
 from crm_pipeline.sandbox.journal import Call
 
@@ -80,7 +80,11 @@ def _many(scale: float) -> Iterator[Figure]:
     most = math.ceil(MOST_CHANGED * scale)
     tenth, moved, loaded = math.ceil(most / 10), math.ceil(MOVED * scale), math.ceil(LOADED * scale)
     with workbench(
-        customers=math.ceil(most / CONTACTS_PER_CUSTOMER), contacts=most, crm_limits=False, hours=HOURS, also=_only_salesforce
+        customers=math.ceil(most / CONTACTS_PER_CUSTOMER),
+        contacts=most,
+        crm_limits=False,
+        hours=HOURS,
+        also=lambda attributes: only(_both_ways(attributes), crm="salesforce"),
     ) as bench:
         bench.run(0)
         _home(bench, 0)
@@ -177,15 +181,3 @@ def _both_ways(attributes: dict[str, Any]) -> dict[str, Any]:
     contacts = attributes["contacts"]
     fields = {name: {"from": contacts["map"][name], "direction": "both"} for name in BOTH_WAYS}
     return {**attributes, "from_crms": ANY_NUMBER, "contacts": {**contacts, "map": {**contacts["map"], **fields}}}
-
-
-def _only_salesforce(attributes: dict[str, Any]) -> dict[str, Any]:
-    both = _both_ways(attributes)
-    accounts = both["accounts"]
-    mapped = {name: field for name, field in accounts["map"].items() if not name.startswith("hubspot.")}
-    return {
-        **both,
-        "crms": {"salesforce": both["crms"]["salesforce"]},
-        "accounts": {**accounts, "map": mapped, "sync_on": [{"name": {"salesforce": "Name"}}]},
-        "contacts": {**both["contacts"], "sync_on": [{"email": {"salesforce": "Email"}}]},
-    }

@@ -172,3 +172,16 @@ def attributes(sandbox: Sandbox, *, start: datetime, crm_limits: bool) -> dict[s
         "qbench": {**qbench, "url": sandbox.qbench_url, "limits": {"calls": NO_LIMIT}},
         "crms": {"salesforce": {**crms["salesforce"], "url": sandbox.salesforce_url}, "hubspot": hubspot},
     }
+
+
+def only(attributes: dict[str, Any], *, crm: str) -> dict[str, Any]:
+    """The same integration with one CRM."""
+    others = [name for name in attributes["crms"] if name != crm]
+
+    def of_one(record: dict[str, Any]) -> dict[str, Any]:
+        mapped = {name: field for name, field in record["map"].items() if name.partition(".")[0] not in others}
+        keys = [{source: {crm: targets[crm]} for source, targets in key.items()} for key in record["sync_on"]]
+        return {**record, "map": mapped, "sync_on": keys}
+
+    records = {name: of_one(attributes[name]) for name in ("accounts", "contacts")}
+    return {**attributes, **records, "crms": {crm: attributes["crms"][crm]}}

@@ -1,0 +1,93 @@
+"""What does a first load cost, and how near do its writes come to what the CRMs allow?
+
+The CPU of a run that loads 1,000 customers and 5,000 contacts into both CRMs, above that of a run without changes. And 10,000 customers
+and 50,000 contacts in one CRM that takes a quarter of a second for each call, beside its limit: 190 calls in ten seconds in HubSpot,
+a minute for all of them in Salesforce. Each is a Dagster run in a process of its own; QBench answers at once.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from benchmarks.figures import Figure
+from benchmarks.workbench import Workbench, only, workbench
+from crm_pipeline.sandbox.faults import Fault
+
+CUSTOMERS, CONTACTS = 1_000, 5_000
+MANY = 10
+"""How many times as many records there are where a CRM takes its time."""
+IDLE_RUNS = 3
+MOST_CPU_SECONDS = 0.30
+LATENCY_SECONDS = 0.25
+CALLS_PER_SECOND = 19.0
+"""HubSpot's limit of Professional and Enterprise accounts: 190 calls in ten seconds."""
+MOST_UNUSED = 10.0
+MOST_SECONDS = 60.0
+
+
+def measure(scale: float) -> list[Figure]:
+    """CPU per 1,000 records, calls of HubSpot by what its limit allows, and seconds in Salesforce; ``scale`` shrinks the tenants."""
+    return [*_cpu(scale), *_hubspot(scale), *_salesforce(scale)]
+
+
+def _cpu(scale: float) -> Iterator[Figure]:
+    customers, contacts = math.ceil(CUSTOMERS * scale), math.ceil(CONTACTS * scale)
+    with workbench(customers=customers, contacts=contacts, crm_limits=False, hours=IDLE_RUNS + 1) as bench:
+        first = bench.run(0)
+        missing = 2 * (customers + contacts) - _created(bench)
+        idle = statistics.median(bench.run(1 + number).cpu_seconds for number in range(IDLE_RUNS))
+    per_thousand = 1_000 * (first.cpu_seconds - idle) / (customers + contacts)
+    name = f"first load of {customers + contacts:,} records into both CRMs"
+    yield Figure("loading", f"{name}: CPU above an idle run, per 1,000", per_thousand, unit="s", limit=MOST_CPU_SECONDS)
+    yield Figure("loading", f"{name}: records that did not arrive", missing, limit=0)
+
+
+def _hubspot(scale: float) -> Iterator[Figure]:
+    name, bench_of = _slowly("hubspot", scale)
+    with bench_of() as bench:
+        seconds, missing = _load(bench, "hubspot", scale)
+        calls = len(bench.sandbox.journal.calls("hubspot"))
+    yield Figure("loading", f"{name}: seconds of its loads", seconds, unit="s")
+    unused = 100 * (1 - calls / (CALLS_PER_SECOND * seconds))
+    yield Figure("loading", f"{name}: what its limit allowed and was not used", unused, unit="%", limit=MOST_UNUSED)
+    yield Figure("loading", f"{name}: calls refused as too many", _refused(bench, "hubspot"), limit=0)
+    yield Figure("loading", f"{name}: records that did not arrive", missing, limit=0)
+
+
+def _salesforce(scale: float) -> Iterator[Figure]:
+    name, bench_of = _slowly("salesforce", scale)
+    with bench_of() as bench:
+        seconds, missing = _load(bench, "salesforce", scale)
+    yield Figure("loading", f"{name}: seconds of its loads", seconds, unit="s", limit=MOST_SECONDS * scale)
+    yield Figure("loading", f"{name}: records that did not arrive", missing, limit=0)
+
+
+def _slowly(crm: str, scale: float) -> tuple[str, Callable[[], Any]]:
+    """What a load into a CRM that takes its time is called, and the bench that it runs on."""
+    customers, contacts = _many(scale)
+    name = f"first load of {customers + contacts:,} records into {crm} at {1_000 * LATENCY_SECONDS:.0f} ms"
+    return name, partial(workbench, customers=customers, contacts=contacts, crm_limits=True, also=partial(only, crm=crm))
+
+
+def _load(bench: Workbench, crm: str, scale: float) -> tuple[float, int]:
+    """How long the loads into a CRM took that answers late, and how many records are not there."""
+    bench.sandbox.faults.add(Fault(service=crm, kind="delay", seconds=LATENCY_SECONDS, times=None))
+    bench.run(0)
+    loads = [metadata for name, metadata in bench.materializations().items() if name.startswith(crm) and "created" in metadata]
+    return sum(metadata["seconds"] for metadata in loads), sum(_many(scale)) - _created(bench)
+
+
+def _many(scale: float) -> tuple[int, int]:
+    return math.ceil(CUSTOMERS * MANY * scale), math.ceil(CONTACTS * MANY * scale)
+
+
+def _created(bench: Workbench) -> int:
+    return sum(int(metadata.get("created", 0)) for metadata in bench.materializations().values())
+
+
+def _refused(bench: Workbench, crm: str) -> int:
+    return sum(call.status == 429 for call in bench.sandbox.journal.calls(crm))
