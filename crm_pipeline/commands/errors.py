@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -23,13 +23,13 @@ from crm_pipeline.commands.options import (
 )
 from crm_pipeline.commands.output import echo_json, examples, json_option
 from crm_pipeline.counting import changed, counted
-from crm_pipeline.errors import ConfigurationError, record_errors
+from crm_pipeline.errors import ConfigurationError, record_errors, wanted_errors
 from crm_pipeline.errors.wording import in_short, told
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.error_records import error_records
-from crm_pipeline.store.standing import ARROWS, Condition, Standing, by_condition, by_error, by_records, standings
+from crm_pipeline.store.standing import ARROWS, Condition, Standing, Total, by_condition, by_error, by_records, standings
 
 _TIMES = ("at", "next_attempt_at")
 
@@ -101,8 +101,9 @@ def _totals(specs: Sequence[IntegrationSpec], store: Store, *, crm: str | None, 
             console.print("No record has an outcome yet.")
             continue
         console.print(_conditions(found))
-        if by_error(found):
-            console.print(_errors(found))
+        for title, members in by_records(found).items():
+            if totals := by_error(members):
+                console.print("", _errors(title, totals), sep="\n")
     if as_json:
         echo_json(for_programs)
     return failed
@@ -127,19 +128,20 @@ def _as_json(integration: str, standing: Standing) -> dict[str, Any]:
 
 
 def _conditions(found: Sequence[Standing]) -> Table:
-    table = Table("records", *(str(condition) for condition in Condition), box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    numbers = (Column(str(condition), justify="right") for condition in Condition)
+    table = Table("records", *numbers, box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for alike, members in by_records(found).items():
         sums = by_condition(members)
         table.add_row(alike, *(str(sums[condition]) for condition in Condition))
     return table
 
 
-def _errors(found: Sequence[Standing]) -> Table:
-    whole = (Column(name, no_wrap=True) for name in ("records", "error", "now", "since yesterday"))
-    table = Table(*whole, "what is wrong", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for alike, members in by_records(found).items():
-        for name, total in by_error(members).items():
-            table.add_row(alike, name, f"{total.records:,}", changed(total.change), told(name, None))
+def _errors(title: str, totals: Mapping[str, Total]) -> Table:
+    numbers = (Column(name, justify="right", no_wrap=True) for name in ("now", "in 24 h"))
+    table = Table(Column(title, no_wrap=True), *numbers, "what is wrong", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, total in totals.items():
+        style = "dim" if name in wanted_errors() else None
+        table.add_row(name, f"{total.records:,}", changed(total.change), told(name, None), style=style)
     return table
 
 

@@ -1,8 +1,8 @@
-"""What a materialization opens with: the errors of its records beside those of all, and how they stand; tables shown in place."""
+"""What a materialization opens with: the errors of its records beside those of all, and how they stand; shown in place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -27,49 +27,54 @@ NOTHING_WRONG = "Nothing is wrong with any record."
 def errors_metadata(
     errors: Mapping[str, int], standing: Iterable[Standing], samples: Mapping[str, Sequence[str]], *, crm: str
 ) -> dict[str, Any]:
-    """The errors of a run's records (``errors``, by name) beside those of all, most frequent first, each with why and some records.
+    """The errors of a run's records (``errors``, by name) beside those of all, each with why and some records.
 
-    ``samples``: by error, records as links to QBench and to the CRM, whose title is ``crm``. Where the table would be too long to be
-    shown in place it has fewer records in each row, or fewer words, and stands whole behind it.
+    ``samples``: by error, records as links to QBench and to the CRM, whose title is ``crm``. Where that would be too long to be shown in
+    place, there are fewer records of each error, or fewer words, and all stands behind it.
     """
     totals = {name: total for name, total in by_error(standing).items() if total.records or name in errors}
-    names = [*totals, *(name for name in errors if name not in totals)]
-    if not names:
+    counts = {
+        name: f"- **{name}** {errors.get(name, 0):,} / {totals.get(name, Total())}"
+        for name in (*totals, *(name for name in errors if name not in totals))
+    }
+    if not counts:
         return {ERRORS: dg.MetadataValue.md(NOTHING_WRONG)}
-    counts = {name: [name, f"{errors.get(name, 0):,}", *_now(totals.get(name, Total()))] for name in names}
+    title = "Records of this run / of all (since yesterday)."
+    linked = f"{title} The number leads to QBench, ↗ to {crm}."
 
-    def table(most: int) -> str:
-        heads = ["error", "this run:", "all:", "since yesterday:", "why", f"some records, in QBench and {crm}"]
-        return _table(heads, [[*counts[name], told(name, None), ", ".join(samples.get(name, ())[:most])] for name in names])
+    def told_with(most: Mapping[str, int]) -> str:
+        links = {name: ", ".join(samples.get(name, ())[: most[name]]) for name in counts}
+        lines = [f"{count}: {told(name, None)} {links[name]}".rstrip() for name, count in counts.items()]
+        return _list(linked if any(links.values()) else title, lines)
 
-    # The fewer records stand in a row, the more there is of the table.
-    shorter = (table(most) for most in range(MOST_SAMPLES - 1, -1, -1))
-    bare = _from_the_top(["error", "this run:", "all:", "since yesterday:"], list(counts.values()))
-    return _in_place(ERRORS, table(MOST_SAMPLES), chain(shorter, bare))
+    whole = told_with(dict.fromkeys(counts, MOST_SAMPLES))
+    return _in_place(ERRORS, whole, chain([_filled(list(counts), told_with)], _from_the_top(title, list(counts.values()))))
 
 
 def all_errors_metadata(standing: Sequence[Standing]) -> dict[str, Any]:
     """The errors of all records of an integration, by what records these are, each with why; as ``errors_metadata``."""
-    rows = [
-        [title, name, *_now(total), told(name, None)]
-        for title, members in by_records(standing).items()
-        for name, total in by_error(members).items()
-    ]
-    if not rows:
+    found = {title: totals for title, members in by_records(standing).items() if (totals := by_error(members))}
+    if not found:
         return {ERRORS: dg.MetadataValue.md(NOTHING_WRONG)}
-    heads = ["records", "error", "now:", "since yesterday:", "why"]
-    bare = [row[:-1] for row in rows]
-    return _in_place(ERRORS, _table(heads, rows), _from_the_top(heads[:-1], bare))
+    title = "Records now (since yesterday)."
+    bare = [[f"- {of}", *(f"  - **{name}** {total}" for name, total in totals.items())] for of, totals in found.items()]
+    lines = [
+        line
+        for of, totals in found.items()
+        for line in (f"- {of}", *(f"  - **{name}** {total}: {told(name, None)}" for name, total in totals.items()))
+    ]
+    return _in_place(ERRORS, _list(title, lines), _from_the_top(title, list(chain(*bare))))
 
 
 def health_metadata(standing: Sequence[Standing]) -> dict[str, Any]:
     """How all records of an integration stand, by what records these are, with the change since a day ago in brackets."""
-    heads = ["records", *(f"{condition}:" for condition in Condition)]
-    sums = {title: by_condition(members).values() for title, members in by_records(standing).items()}
+    sums = {title: by_condition(members) for title, members in by_records(standing).items()}
     if not sums:
         return {HEALTH: dg.MetadataValue.md("No record has an outcome yet.")}
-    bare = [[title, *(f"{total.records:,}" for total in totals)] for title, totals in sums.items()]
-    return _in_place(HEALTH, _table(heads, [[title, *map(str, totals)] for title, totals in sums.items()]), _from_the_top(heads, bare))
+    title = "Records now (since yesterday)."
+    lines = [f"- {of}: {', '.join(f'{total} {condition}' for condition, total in totals.items())}" for of, totals in sums.items()]
+    bare = [f"- {of}: {', '.join(f'{total.records:,} {condition}' for condition, total in totals.items())}" for of, totals in sums.items()]
+    return _in_place(HEALTH, _list(title, lines), _from_the_top("Records now.", bare))
 
 
 def records_table(standing: Iterable[Standing], *, run: Tally) -> str:
@@ -86,16 +91,32 @@ def record_link(qbench_id: object, qbench_page: str | None, crm_page: str | None
 
 
 def _in_place(name: str, whole: str, shorter: Iterable[str]) -> dict[str, Any]:
-    """A table, or the first of the shorter ones that is shown in place and the whole one behind it."""
+    """What is told under a name: whole, or the first of what is shorter that is shown in place, with the whole behind it."""
     if len(whole) <= IN_PLACE:
         return {name: dg.MetadataValue.md(whole)}
     shown = next(text for text in shorter if len(text) <= IN_PLACE)
     return {name: dg.MetadataValue.md(shown), f"{name}_in_full": dg.MetadataValue.md(whole)}
 
 
-def _from_the_top(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """The table with fewer and fewer rows."""
-    return (_table(heads, rows[:most]) for most in range(len(rows), -1, -1))
+def _list(title: str, lines: Sequence[str]) -> str:
+    """A markdown list: on the narrow page of an asset its lines are broken, where a table would be cut."""
+    return "\n".join([title.strip(), "", *lines])
+
+
+def _from_the_top(title: str, lines: Sequence[str]) -> Iterator[str]:
+    """The list with fewer and fewer lines."""
+    for most in range(len(lines), -1, -1):
+        yield _list(title, [*lines[:most], *(["- and more"] if most < len(lines) else [])])
+
+
+def _filled(names: Sequence[str], told_with: Callable[[Mapping[str, int]], str]) -> str:
+    """As many samples of each as fit in place, by turns; ``told_with``: the text, by how many of which."""
+    most = dict.fromkeys(names, 0)
+    for _ in range(MOST_SAMPLES):
+        for name in names:
+            more = {**most, name: most[name] + 1}
+            most = more if len(told_with(more)) <= IN_PLACE else most
+    return told_with(most)
 
 
 def _now(total: Total) -> list[str]:

@@ -138,12 +138,13 @@ def by_condition(found: Iterable[Standing]) -> dict[Condition, Total]:
 
 
 def by_error(found: Iterable[Standing]) -> dict[str, Total]:
-    """Their sums by error, most frequent first."""
+    """Their sums by error, most frequent first, behind them the errors of what is left out on purpose."""
     sums: dict[str, Total] = {}
     for each in found:
         if each.error_type is not None:
             sums[each.error_type] = sums.get(each.error_type, Total()) + each
-    return dict(sorted(sums.items(), key=lambda item: (-item[1].records, item[0])))
+    wanted = wanted_errors()
+    return dict(sorted(sums.items(), key=lambda item: (item[0] in wanted, -item[1].records, item[0])))
 
 
 def settled_errors(found: Iterable[Standing]) -> dict[str, int]:

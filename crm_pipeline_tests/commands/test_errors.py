@@ -80,7 +80,9 @@ def test_totals_tell_how_all_records_stand_and_how_that_moved_since_yesterday(de
     assert "→ salesforce accounts  1  0  0  0" in told
     assert "→ salesforce contacts  1 (+1)  1 (+1)  3 (+1)  1 (+1)" in told
     assert "← salesforce accounts  0  0  1 (+1)  0" in told
-    assert any(line.startswith(f"→ salesforce contacts  {NO_EMAIL}  3  +1") for line in told)
+    contacts = told[told.index("→ salesforce contacts  now  in 24 h  what is wrong") :]
+    assert contacts[1].startswith(f"{NO_EMAIL}  3  +1  The contact")
+    assert [line.partition("  ")[0] for line in contacts if "Exception" in line][:3] == [NO_EMAIL, LOCKED, FILTERED], "left out: last"
 
 
 def test_totals_of_one_crm_or_record_type(desk: Desk) -> None:

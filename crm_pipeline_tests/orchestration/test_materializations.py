@@ -56,8 +56,8 @@ def test_load_opens_with_its_errors_and_some_records_linked_to_qbench(loaded: dg
     metadata = metadata_of(loaded, "salesforce", "accounts")
     assert list(metadata)[:2] == ["errors", "records"]
     row = str(metadata["errors"]).splitlines()[-1]
-    assert row.startswith("| NoNameForCustomerException | 1 | 1 | +1 | The customer has no value in the field mapped to name. |")
-    assert row.endswith(f"| [77]({world.sandbox.qbench_url}/customer?id=77) |")
+    assert row.startswith("- **NoNameForCustomerException** 1 / 1 (+1): The customer has no value in the field mapped to name. [77]")
+    assert row.endswith(f"({world.sandbox.qbench_url}/customer?id=77)")
 
 
 @pytest.mark.parametrize("load", LOADS)
@@ -97,7 +97,7 @@ def test_load_shows_how_all_records_stand_beside_those_of_the_run(edited: dg.Exe
         "| left out | 0 | 0 | · |",
     ]
     assert metadata["dagster/row_count"] == 2, "all records, not those of the hour"
-    assert "| NoNameForCustomerException | 1 | 2 | +2 |" in str(metadata["errors"])
+    assert "- **NoNameForCustomerException** 1 / 2 (+2): " in str(metadata["errors"])
 
 
 def test_sample_ids_lead_to_the_records_in_the_crm(edited: dg.ExecuteInProcessResult, world: World) -> None:

@@ -33,8 +33,8 @@ def test_errors_of_the_run_stand_beside_those_of_all_records_most_frequent_first
         Counter(RecordLockedException=2), standing("RecordLockedException", 7, 8), standing("InvalidEmailException", 9, 4), samples=1
     )
     _, _, first, second = found["errors"].splitlines()
-    assert first.startswith("| InvalidEmailException | 0 | 9 | +5 | The contact's email is not one valid address. | [0](https://")
-    assert second.startswith("| RecordLockedException | 2 | 7 | −1 |")
+    assert first.startswith("- **InvalidEmailException** 0 / 9 (+5): The contact's email is not one valid address. [0](https://")
+    assert second.startswith("- **RecordLockedException** 2 / 7 (−1): ")
     assert list(found) == ["errors"]
 
 
@@ -43,15 +43,23 @@ def test_an_error_that_no_record_has_any_more_is_not_told() -> None:
 
 
 @pytest.mark.parametrize("errors", [1, 2, 5, 12, len(record_errors())])
-def test_the_table_is_shown_in_place_however_many_errors_there_are_and_whole_behind_it(errors: int) -> None:
+def test_the_list_is_shown_in_place_however_many_errors_there_are_and_whole_behind_it(errors: int) -> None:
     names = list(record_errors())[:errors]
     found = told(Counter(names), *(standing(name, 1) for name in names))
     assert len(found["errors"]) <= IN_PLACE
-    assert names[0] in found["errors"]
+    assert found["errors"].count("\n- **") >= min(errors, 12)
     whole = found.get("errors_in_full", found["errors"])
-    assert all(f"| {name} |" in whole for name in names)
-    assert whole.count("↗") == 5 * errors
+    assert all(f"- **{name}** " in whole for name in names)
+    assert whole.count("[↗]") == 5 * errors
 
 
 def test_one_error_with_five_records_is_told_whole() -> None:
     assert list(told(Counter(InvalidEmailException=5), standing("InvalidEmailException", 5))) == ["errors"]
+
+
+def test_what_room_is_left_is_filled_with_records_by_turns() -> None:
+    names = ["InvalidEmailException", "NoEmailForContactException", "DuplicateEmailException"]
+    found = told(Counter(dict.fromkeys(names, 9)), *(standing(name, 9) for name in names))
+    of_each = [line.count("[↗]") for line in found["errors"].splitlines()[2:]]
+    assert sum(of_each) > 0
+    assert max(of_each) - min(of_each) <= 1
