@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline_tests.orchestration.conftest import World, failures, materialized, metadata_of, outcomes, own_world
 from crm_pipeline_tests.tenants import FEW_FIELDS, FIRST, IN_SECOND, SECOND, START, add_laboratories, attributes, both_ways, sugarcrm
 
+PASSWORD = SUGARCRM_CREDENTIALS["SUGARCRM_PASSWORD"]
 PATH = "/service/v4_1/rest.php#set_entries"
 LOADS = ["sugarcrm/accounts", "sugarcrm/contacts"]
 LOOK = {"sugarcrm/account_changes", "qbench/customers_from_sugarcrm"}
@@ -33,7 +35,7 @@ def with_sugarcrm(sandbox: Sandbox) -> IntegrationSpec:
 
 @dataclass(frozen=True)
 class Story:
-    """The runs in their order, what the last one wrote, and what stands on both sides in the end."""
+    """The runs in their order, what the last one wrote, what stands on both sides in the end, and what Dagster keeps of it all."""
 
     first: dg.ExecuteInProcessResult
     accepted: dg.ExecuteInProcessResult
@@ -44,6 +46,8 @@ class Story:
     site: dict[str, list[tuple[str, ...]]]
     comments: list[Any]
     outcomes: dict[tuple[str, str, int], tuple[str, str | None, str | None]]
+    events: str
+    secrets: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +87,8 @@ def played(world: World, site: SugarSite) -> Story:
         {module: sorted(tuple(record[name] for name in names) for record in site.records(module)) for module, names in shown.items()},
         [customer.get("comments") for customer in tenant.customers()],
         outcomes(),
+        dagster.events(),
+        [PASSWORD, hashlib.md5(PASSWORD.encode(), usedforsecurity=False).hexdigest(), *site.sessions],
     )
 
 
@@ -121,3 +127,9 @@ def test_each_record_is_there_once_with_its_key_and_its_account(story: Story) ->
     assert story.site["Accounts"] == [("Laboratory 1", "O&#039;Brien & Sons", "1"), ("Laboratory 3", "", "3"), ("Renamed", "", "2")]
     assert [account for _, account, _ in story.site["Contacts"]] == ["Laboratory 1", "Renamed", "Laboratory 3"]
     assert {error for _, error, _ in story.outcomes.values()} == {None}
+
+
+def test_neither_password_nor_session_is_in_the_events_of_these_runs(story: Story) -> None:
+    assert "STEP_FAILURE" in story.events
+    assert len(story.secrets) > 2
+    assert [secret for secret in story.secrets if secret in story.events] == []
