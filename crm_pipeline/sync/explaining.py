@@ -220,15 +220,16 @@ def _never_loaded(read: Read, part: Part, around: Around) -> Explained:
 
 def _outdated(read: Read, part: Part, latest: Told, around: Around) -> Explained:
     changed = moment(datetime.fromtimestamp(read.version, UTC))
-    newer = latest.of is None or int(latest.of.timestamp()) < read.version
-    what = f"It changed in QBench ({changed})" if newer else "It is prepared anew, of another content or mapping,"
-    before = f" Before that: {inside(told(latest.error_type, latest.reason))}" if latest.error_type is not None else ""
-    remedy = (
-        NEXT_LOAD
-        if newer
-        else "Nothing, if an hourly run has its hour; after a change of the mapping `<name>/<crm>/resync` takes all along."
-    )
+    remedy = NEXT_LOAD
+    if latest.of is None or int(latest.of.timestamp()) < read.version:
+        what = f"It changed in QBench ({changed})"
+    elif read.unprepared:
+        what = "It was read anew from QBench, with other content,"
+    else:
+        what = "It is prepared anew, of other content or by another mapping,"
+        remedy = "The next load of its hour takes it up; after a change of the mapping, `<name>/<crm>/resync` takes all."
     there = f" {around.crm} has its earlier state." if part.pair is not None else ""
+    before = f" Before that: {inside(told(latest.error_type, latest.reason))}" if latest.error_type is not None else ""
     return Explained(Condition.WAITING, f"{what} and no load to {around.crm} has taken that yet.{there}{before}", remedy=remedy)
 
 

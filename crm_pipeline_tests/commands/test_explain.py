@@ -44,6 +44,7 @@ def desk(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
             contact(10, IN_SECOND, of=1, email_address="shared@labs.example.org"),
             contact(11, IN_SECOND, of=1, email_address="Shared@labs.example.org"),
             contact(12, IN_SECOND, of=5),
+            contact(14, IN_SECOND, of=1, email_address="another.person7@labs.example.org"),
             contact(13, IN_SECOND, of=1, last_name="R" * 81),
         )
         for record_type in (ACCOUNT, CONTACT):
@@ -141,7 +142,7 @@ def test_a_whole_name_goes_before_names_that_hold_it(desk: Desk) -> None:
 
 
 def test_an_unknown_record_is_told_with_how_far_was_read(desk: Desk) -> None:
-    for asked in ("999", "nobody@labs.example.org", "50%"):
+    for asked in ("999", "nobody@labs.example.org", "person_@labs.example.org"):
         result = desk.type("explain", asked, "--record-type", "contact")
         assert result.exit_code == 1
         assert f"{asked} is not known" in result.output
@@ -182,7 +183,7 @@ def test_what_is_not_settled_is_told_and_a_record_without_a_link_leads_to_those_
     state = bench.order(spec, ACCOUNT).state
     with store.transaction() as connection:
         state.save_intents(connection, org_id=bench.org_id, run_id="run", ids=[2], sent=pd.Series([{"Name": "Lab 2"}]))
-        begin_calls(connection, state, calls=[0, 0], ids=[1, 2], contents=[1, 2], parents=[None, None], lasts=timedelta(hours=1))
+        begin_calls(connection, state, calls=[0], ids=[2], contents=[2], parents=[None], lasts=timedelta(hours=1))
     with desk_on(bench, tmp_path) as desk:
         _, alone = explained(desk, first)
         _, ambiguous = explained(desk, "1")
@@ -190,6 +191,7 @@ def test_what_is_not_settled_is_told_and_a_record_without_a_link_leads_to_those_
     assert alone["record"]["qbench_id"] is None
     assert alone["notes"] == ["What became of 1 record of QBench names it, as one to be linked with or in the way: ask about 1."]
     assert ambiguous["to_crm"]["sentence"] == f"More than one record could be meant ({first}, {second})."
+    assert ambiguous["notes"] == []
     assert [note.partition(" (")[0].partition(", until")[0] for note in unsettled["notes"]] == [
         "An attempt to make it in Salesforce",
         "Salesforce may still carry out an earlier write",

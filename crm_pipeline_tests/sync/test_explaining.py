@@ -106,11 +106,17 @@ SITUATIONS: dict[str, tuple[Part, Read | None, Condition, str]] = {
         "It changed in QBench (2026-11-20 08:00 UTC) and no load to HubSpot has taken that yet. Before that: "
         "the CRM refuses a value for its form or by a validation rule (fields: email).",
     ),
+    "read anew, and not normalized": (
+        part(told("created"), PAIR),
+        replace(READ, unprepared=True),
+        WAITING,
+        "It was read anew from QBench, with other content, and no load to HubSpot has taken that yet. HubSpot has its earlier state.",
+    ),
     "of another mapping": (
         part(told("created", outdated=True), PAIR),
         READ,
         WAITING,
-        "It is prepared anew, of another content or mapping, and no load to HubSpot has taken that yet. HubSpot has its earlier state.",
+        "It is prepared anew, of other content or by another mapping, and no load to HubSpot has taken that yet. HubSpot has its earlier state.",
     ),
     "deleted and never there": (part(), replace(READ, deleted=True), LEFT_OUT, "It was deleted in QBench and is not in HubSpot."),
     "deleted and there": (
@@ -211,6 +217,7 @@ BACK: dict[str, tuple[Part, Condition | None, str]] = {
         "A change in HubSpot did not go into QBench: a value that was changed in the CRM does not go into QBench "
         "(not taken: phone (too_long)).",
     ),
+    "never linked": (part(), None, ""),
     "of no record": (
         replace(part(change_waits=True), crm_id="41"),
         LEFT_OUT,
@@ -223,6 +230,16 @@ BACK: dict[str, tuple[Part, Condition | None, str]] = {
 def test_the_way_back_is_told(one: Part, condition: Condition | None, sentence: str) -> None:
     found = explained_back(one, CRM)
     assert (None if found is None else found.condition, "" if found is None else found.sentence) == (condition, sentence)
+
+
+def test_what_is_new_in_the_crm_waits_where_it_is_made_in_qbench() -> None:
+    found = explained_back(replace(part(change_waits=True), crm_id="41"), replace(CRM, makes=True))
+    assert found is not None
+    assert (found.condition, found.sentence) == (WAITING, "A change in HubSpot was read and is not looked at yet.")
+
+
+def test_what_was_said_of_an_earlier_state_is_not_told_beside_the_present_one() -> None:
+    assert list(notes(part(told("updated", reason="omitted: industry", outdated=True), PAIR), CRM)) == []
 
 
 def test_what_a_reason_says_beside_an_outcome_is_told_in_words() -> None:
