@@ -116,7 +116,8 @@ SITUATIONS: dict[str, tuple[Part, Read | None, Condition, str]] = {
         part(told("created", outdated=True), PAIR),
         READ,
         WAITING,
-        "It is prepared anew, of other content or by another mapping, and no load to HubSpot has taken that yet. HubSpot has its earlier state.",
+        "It is prepared anew, of other content or by another mapping, and no load to HubSpot has taken that yet. "
+        "HubSpot has its earlier state.",
     ),
     "deleted and never there": (part(), replace(READ, deleted=True), LEFT_OUT, "It was deleted in QBench and is not in HubSpot."),
     "deleted and there": (
