@@ -140,6 +140,14 @@ def test_contact_that_meets_the_rule_later_stays_a_contact_and_a_lead_that_does_
     assert salesforce.values(CONTACT, "LastName") == ["Then"]
 
 
+def test_where_no_contact_goes_as_a_lead_any_more_contacts_are_made_and_leads_stay_as_they_are(salesforce: Bench) -> None:
+    made(salesforce, leading(salesforce), contact(7, of=1))
+    spec = salesforce.spec(settings={"contacts_as": "contact"}, contacts={name: value for name, value in MAPPED.items() if name != "lead"})
+    salesforce.stage(spec, CONTACT, contact(7, 200, of=1, last_name="Now"))
+    loaded(salesforce, spec)
+    assert (leads(salesforce, "LastName"), salesforce.values(CONTACT, "LastName")) == ([("Ruiz 7",)], ["Now"])
+
+
 def test_contact_that_the_crm_has_is_linked_and_no_lead_is_made(salesforce: Bench) -> None:
     spec = leading(salesforce)
     there = salesforce.add(CONTACT, {"LastName": "Ruiz", "Email": "person7@labs.example.org"})
