@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import traceback
+from contextlib import closing
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
@@ -104,6 +106,14 @@ def test_a_url_whose_password_is_not_percent_encoded_is_refused_without_a_part_o
         pass
     told = [line for line in traceback.format_exception(refused.value) if not line.startswith("  File")]
     assert not re.search("Xyz|zy|plugh", "".join(told))
+
+
+def test_who_only_looks_can_change_nothing_and_migrates_nothing(empty_url: str) -> None:
+    with closing(Store(empty_url)) as store:
+        with store.reading() as connection, pytest.raises(DBAPIError, match="read-only"):
+            connection.execute(text("CREATE TABLE made (id int)"))
+        with store.reading() as connection:
+            assert connection.execute(text("SELECT to_regnamespace('crm_pipeline')")).scalar_one() is None
 
 
 def test_an_empty_database_is_migrated_at_first_use(empty_url: str) -> None:
