@@ -27,7 +27,7 @@ from crm_pipeline.sync.explaining import moment
 from crm_pipeline.sync.planning.selection import Named
 
 OPEN = 3
-"""The exit code where the record waits, or needs somebody."""
+"""The exit code where the record waits or failed."""
 
 
 @click.command(epilog=examples("crm-pipeline explain ana@eco-labs.example", "crm-pipeline explain 1204 --record-type contact --live"))
@@ -44,7 +44,7 @@ def explain(
 ) -> None:
     """Say of one RECORD what became of it in each CRM and why: by its QBench id, email address, name, or id in a CRM.
 
-    Ends with 0 where it is as it should be in every CRM, or left out on purpose; with 3 where it waits or needs somebody; with 1
+    Ends with 0 where it is as it should be in every CRM, or left out on purpose; with 3 where it waits or failed; with 1
     where no record was read that is meant, or several are, which are listed then.
     """
     if not record.strip():

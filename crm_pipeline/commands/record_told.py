@@ -70,6 +70,8 @@ def show(told: Mapping[str, Any]) -> None:
     console.print(f"{told['integration']}: {heading(told)}", style="bold", markup=False)
     if told["qbench_id"] is not None:
         _print(console, _in_qbench(told))
+    if not told["crms"]:
+        console.print("\nBy its YAML, the integration sends no such records to a CRM.")
     for part in told["crms"]:
         condition = _worst(part)
         console.print(f"\n[bold]{part['title']}[/], {part['record_type']}: [{_COLOURS[condition]}]{condition}[/]")

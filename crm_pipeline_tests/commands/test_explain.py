@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox
@@ -19,7 +20,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import begin_calls
 from crm_pipeline.store.staging import EVERYTHING, stage_raw
 from crm_pipeline.sync.links.check import LinkCheck
-from crm_pipeline_tests.commands.conftest import Desk, desk_on, own_desk
+from crm_pipeline_tests.commands.conftest import Desk, desk_on, own_desk, written
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
 from crm_pipeline_tests.sync.returning.home import BOTH, NOON, home
@@ -236,6 +237,10 @@ def test_of_a_contact_that_goes_as_a_lead_the_lead_is_told(
         assert explained(desk, told["crm_id"])[1]["record"]["qbench_id"] == 7
         _, kept_back = explained(desk, "8")
         assert (kept_back["record_type"], kept_back["to_crm"]["error_type"]) == ("contact", "NoEmailForContactException")
+        without = dict(written(sandbox))
+        del without["attributes"]["contacts"]
+        desk.file.write_text(yaml.safe_dump(without))
+        assert "the integration sends no such records" in desk.type("explain", "7").output
 
 
 def test_changes_that_came_home_their_conflicts_and_those_that_cannot_are_told(
