@@ -80,7 +80,11 @@ def health_metadata(standing: Sequence[Standing]) -> dict[str, Any]:
 def records_table(standing: Iterable[Standing], *, run: Tally) -> str:
     """How the records of a run, and all records, stand now, and how many more or fewer do than a day ago."""
     sums, here = by_condition(standing), run.conditions
-    rows = [[str(condition), f"{here[condition]:,}", *_now(sums[condition])] for condition in Condition]
+    # Below it stand the outcomes, of which one is called failed too.
+    rows = [
+        ["failed or skipped" if condition is Condition.FAILED else str(condition), f"{here[condition]:,}", *_now(sums[condition])]
+        for condition in Condition
+    ]
     return _table(["records", "this run:", "all:", "since yesterday:"], rows)
 
 

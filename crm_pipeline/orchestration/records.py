@@ -14,7 +14,7 @@ from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import asset_of
-from crm_pipeline.store.standing import Standing, by_condition, by_records, standings
+from crm_pipeline.store.standing import Standing, by_condition, by_records, fold, standings
 
 
 def build_records(spec: IntegrationSpec, kinds: Sequence[CrmKind], specs: AssetSpecs) -> dg.AssetsDefinition:
@@ -27,6 +27,7 @@ def build_records(spec: IntegrationSpec, kinds: Sequence[CrmKind], specs: AssetS
     @asset_of(specs[names.records_key(spec.name)], deps=[*loads, *returned])
     def records() -> dg.MaterializeResult[Any]:
         with failing_clearly(spec.name, dict), STORE.transaction() as connection:
+            fold(connection)
             found = standings(connection, spec.name)
         return dg.MaterializeResult(metadata=records_metadata(found))
 

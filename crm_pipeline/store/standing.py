@@ -77,6 +77,17 @@ ORDER BY direction DESC, crm, record_type, records DESC, error_type NULLS FIRST,
 """
 
 
+_LONG_AGO = "hour > to_timestamp(0) AND hour < now() - interval '30 days'"
+_FOLD = f"""
+INSERT INTO crm_pipeline.standing AS stored (integration, direction, crm, record_type, outcome, error_type, retryable, hour, records)
+SELECT integration, direction, crm, record_type, outcome, error_type, retryable, to_timestamp(0), sum(records)
+FROM crm_pipeline.standing WHERE {_LONG_AGO}
+GROUP BY integration, direction, crm, record_type, outcome, error_type, retryable
+ON CONFLICT (integration, direction, crm, record_type, outcome, error_type, retryable, hour)
+DO UPDATE SET records = stored.records + excluded.records
+"""
+
+
 def standings(
     connection: Connection,
     integration: str,
@@ -100,6 +111,12 @@ def standings(
         )
         for row in connection.execute(text(_STANDING), parameters)
     ]
+
+
+def fold(connection: Connection) -> None:
+    """Keep what came and went more than 30 days ago as one sum of each kind: a total is the sum over all hours that are left."""
+    connection.execute(text(_FOLD))
+    connection.execute(text(f"DELETE FROM crm_pipeline.standing WHERE {_LONG_AGO}"))
 
 
 @dataclass(frozen=True, slots=True)

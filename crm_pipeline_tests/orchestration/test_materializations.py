@@ -93,7 +93,7 @@ def test_load_shows_how_all_records_stand_beside_those_of_the_run(edited: dg.Exe
     assert str(metadata["records"]).splitlines()[2:] == [
         "| synced | 0 | 0 | · |",
         "| waiting | 0 | 0 | · |",
-        "| failed | 1 | 2 | +2 |",
+        "| failed or skipped | 1 | 2 | +2 |",
         "| left out | 0 | 0 | · |",
     ]
     assert metadata["dagster/row_count"] == 2, "all records, not those of the hour"

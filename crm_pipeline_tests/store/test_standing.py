@@ -13,7 +13,7 @@ from crm_pipeline.schemas import CHANGE_OUTCOMES
 from crm_pipeline.store.change_outcomes import save_change_outcomes
 from crm_pipeline.store.crm_state import Attempt, CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.standing import Condition, Direction, Standing, Total, by_condition, by_error, settled_errors, standings
+from crm_pipeline.store.standing import Condition, Direction, Standing, Total, by_condition, by_error, fold, settled_errors, standings
 from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.store.test_ledger import BACKOFF, STATE, decide
 from crm_pipeline_tests.store.test_upgrading import DECIDED, of_version
@@ -89,6 +89,21 @@ def test_an_error_that_nobody_has_any_more_is_told_until_it_is_a_day_ago(store: 
     assert settled_errors(told(store)) == {}
     yesterday(store)
     assert by_error(told(store)) == {}
+
+
+def test_what_is_long_ago_is_folded_into_one_sum_and_changes_no_total(store: Store) -> None:
+    for version in range(1, 4):
+        decide(store, (1, version, "skipped", "InvalidEmailException", False), (version + 1, version, "created", None, False))
+        execute(store, "UPDATE crm_pipeline.standing SET hour = hour - interval '40 days' WHERE hour > to_timestamp(0)")
+        decide(store, (1, version, "updated", None, False))
+        before = told(store)
+        for _ in range(2):
+            with store.transaction() as connection:
+                fold(connection)
+        assert told(store) == before
+    with store.transaction() as connection:
+        hours = connection.execute(text("SELECT DISTINCT extract(epoch FROM hour) FROM crm_pipeline.standing ORDER BY 1")).scalars().all()
+    assert (hours[0], len(hours)) == (0, 2), "long ago, and this hour"
 
 
 def test_changes_on_their_way_home_are_counted_apart(store: Store) -> None:
