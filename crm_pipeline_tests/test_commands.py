@@ -30,7 +30,7 @@ COMMANDS = [
     if line.strip().startswith("$ ")
 ]
 
-HERE = ("dg scaffold defs", "pg_dump")
+HERE = ("dg scaffold defs", "dg check defs", "pg_dump")
 RUN_BY = {
     "make demo": "sandbox/test_demo.py::test_demo_tells_what_arrived_in_both_crms",
     "dg launch": "test_first_integration.py::test_five_commands_of_which_each_names_the_next_lead_from_nothing_to_the_first_load",
