@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # Bytecode is written, whatever the shell says: without it every start costs seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo dev test benchmarks check lint types layers format docs lock clean
+.PHONY: help demo dev test benchmarks check lint types layers format docs pictures lock clean
 
 help: ## List the chores
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -44,6 +44,9 @@ docs: $(INSTALLED) ## Write the documents that come from the code
 	@$(BIN)/python -m crm_pipeline.reference.both_ways
 	@$(BIN)/python -m crm_pipeline.reference.errors
 	@$(BIN)/python -m crm_pipeline.reference.yaml
+
+pictures: $(INSTALLED) ## Take the pictures of README anew, of a demo in chromium
+	@$(BIN)/python -m crm_pipeline_tests.pictures
 
 lock: $(INSTALLED) ## Pin the newest versions that agree
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-emit-index-url --no-annotate pyproject.toml --output-file constraints.txt

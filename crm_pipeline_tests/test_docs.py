@@ -12,6 +12,7 @@ import pytest
 
 from crm_pipeline.cli import main
 from crm_pipeline.sandbox.hubspot.settings import SCOPES
+from crm_pipeline_tests.pictures import PICTURES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -49,6 +50,11 @@ def test_the_readme_shows_the_complete_defs_yaml() -> None:
 @pytest.mark.parametrize("command", list(commands(main)))
 def test_every_command_stands_in_the_readme(command: str) -> None:
     assert f"`crm-pipeline {command}`" in README
+
+
+def test_every_picture_is_shown_and_taken_by_the_chore() -> None:
+    pictures = {file.stem for file in (ROOT / "docs").glob("*.png")}
+    assert pictures == set(PICTURES) == set(re.findall(r"!\[[^]]+\]\(docs/([\w-]+)\.png\)", README))
 
 
 def test_the_readme_names_every_scope_that_hubspot_asks_for() -> None:
