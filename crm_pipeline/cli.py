@@ -75,8 +75,8 @@ class _Commands(click.Group):
 def main(ctx: click.Context) -> None:
     """Keep Salesforce, HubSpot and SugarCRM (SuiteCRM) current with a QBench LIMS, as a Dagster code location.
 
-    Commands end with code 0 when all was done, 1 when something was not or a look found something wrong, and 2 when they were typed
-    wrongly. Those that tell something have --json.
+    Commands end with code 0 when all was done, 1 when something was not or a look found something wrong, 2 when they were typed
+    wrongly, and explain with 3 where the record waits or needs somebody. Those that tell something have --json.
     """
     if ctx.invoked_subcommand not in SECTIONS[ALONE]:
         take_up_env_file()

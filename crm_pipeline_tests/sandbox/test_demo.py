@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -113,7 +114,7 @@ def told() -> Iterator[Told]:
         database = f"postgresql://127.0.0.1:{deployment.getsockname()[1]}/production?connect_timeout=2"
         env_file = stage.folder / ".env"
         env_file.write_text(f"CRM_PIPELINE_DATABASE_URL={database}")
-        with stage.start(CRM_PIPELINE_AUTO_MIGRATE="0") as demo:
+        with stage.start("demo", "--json", CRM_PIPELINE_AUTO_MIGRATE="0") as demo:
             output, _ = demo.communicate(timeout=900)
         assert demo.returncode == 0, output
         env_file.unlink()
@@ -134,6 +135,13 @@ def test_demo_tells_what_came_back_from_each_crm_and_which_value_lost(told: Told
     back = re.findall(r"^ *(salesforce|hubspot) +\d+ +updated +written: (\w+)", told.output, re.MULTILINE)
     assert set(back) == {("salesforce", "comments"), ("hubspot", "special_instructions")}, told.output
     assert re.search(r"^ *salesforce +\d+ +Description +crm +record stamp", told.output, re.MULTILINE), told.output
+
+
+def test_demo_tells_its_figures_as_json_at_the_end(told: Told) -> None:
+    runs = json.loads(told.output[told.output.index("\n[\n") :])
+    assert [run["job"] for run in runs] == ["demo__sync", "demo__sync", "demo__from_crms"]
+    assert sum(row["records"] for row in runs[0]["outcomes"] if row["crm"] == "hubspot") == 800
+    assert {row["reason"] for row in runs[2]["changes"]} == {"written: comments", "written: special_instructions"}
 
 
 def test_demo_tells_what_it_called(told: Told) -> None:
