@@ -102,6 +102,8 @@ WITHOUT_EXTRAS = [("demo", "faker"), ("dev", "faker"), ("sandbox", "faker"), ("s
 @pytest.fixture(scope="module")
 def ended_without_extras() -> dict[str, list[object]]:
     """Exit code and output of each command, by command and the one package that is not there for it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        ports = {"demo": (), "dev": ("--port", str(free.getsockname()[1])), "sandbox": ANY_PORTS}
     # One process for all, because it is the start that takes long.
     program = f"""
 import contextlib, io, json, sys
@@ -113,7 +115,7 @@ for command, package in {WITHOUT_EXTRAS!r}:
     sys.modules[package] = None
     with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(io.StringIO()) as complained:
         try:
-            main([command])
+            main([command, *{ports!r}[command]])
         except SystemExit as end:
             ended[f"{{command}} without {{package}}"] = end.code, said.getvalue(), complained.getvalue()
     del sys.modules[package]
