@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, Table, Text, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crm_pipeline.store.tables.declaring import OBJECT, metadata, now
+from crm_pipeline.store.tables.declaring import OBJECT, metadata, now, outcome_columns
 
 
 def _change_key() -> tuple[Column[str], Column[str], Column[str], Column[str]]:
@@ -43,14 +43,7 @@ def _change_columns() -> tuple[Column[Any], ...]:
     return (
         Column("qbench_id", BigInteger, comment="of the record that it is linked to, null without one"),
         Column("stamp", DateTime(timezone=True), comment="the CRM's stamp of the reading that the outcome speaks of"),
-        Column("outcome", Text, nullable=False),
-        Column("error_type", Text),
-        Column("reason", Text, comment="codes, field names and ids; never a field value"),
-        Column("waits_on", Text, comment="record, customer, link, configuration or time"),
-        Column("waits_for", Text, comment="whose: CRM id of an account"),
-        Column("retryable", Boolean, nullable=False),
-        Column("run_id", Text, nullable=False),
-        Column("partition_key", Text),
+        *outcome_columns(waits_on="record, customer, link, configuration or time", waits_for="whose: CRM id of an account"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, Table, Text, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crm_pipeline.store.tables.declaring import OBJECT, crm_record_key, metadata, now
+from crm_pipeline.store.tables.declaring import OBJECT, crm_record_key, metadata, now, outcome_columns
 
 link = Table(
     "link",
@@ -66,14 +66,10 @@ link_check = Table(
 def _outcome_columns() -> tuple[Column[Any], ...]:
     return (
         Column("version", BigInteger, nullable=False),
-        Column("outcome", Text, nullable=False),
-        Column("error_type", Text),
-        Column("reason", Text, comment="codes, field names and ids; never a field value"),
-        Column("waits_on", Text, comment="record, customer, email, link, holder, configuration or time"),
-        Column("waits_for", Text, comment="whose: QBench id of a customer or of who has the email, CRM id of a holder"),
-        Column("retryable", Boolean, nullable=False),
-        Column("run_id", Text, nullable=False),
-        Column("partition_key", Text),
+        *outcome_columns(
+            waits_on="record, customer, email, link, holder, configuration or time",
+            waits_for="whose: QBench id of a customer or of who has the email, CRM id of a holder",
+        ),
     )
 
 
