@@ -23,7 +23,7 @@ from crm_pipeline.commands.options import (
 )
 from crm_pipeline.commands.output import echo_json, examples, json_option
 from crm_pipeline.counting import changed, counted
-from crm_pipeline.errors import ConfigurationError, record_errors, wanted_errors
+from crm_pipeline.errors import record_errors, wanted_errors
 from crm_pipeline.errors.wording import in_short, told
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
@@ -63,7 +63,7 @@ def errors(
     failed.
     """
     if as_csv and as_json:
-        raise ConfigurationError("give either --csv or --json")
+        raise click.UsageError("give either --csv or --json")
     specs = chosen(module, integration)
     for spec in specs:
         crm_names(spec, crm)

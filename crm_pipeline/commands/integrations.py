@@ -57,10 +57,13 @@ def integrations(module: str = DEFS_MODULE) -> dict[str, IntegrationSpec]:
 def chosen(module: str, name: str | None) -> list[IntegrationSpec]:
     """The integration of this name, or all of them. Raises ConfigurationError where there is none."""
     found = integrations(module)
+    if not found:
+        raise ConfigurationError(
+            f"there is no integration in {module}; change to the folder of your project, add <name>/defs.yaml to this module's folder"
+            " (`dg scaffold defs crm_pipeline.CrmIntegration <name>`), or name another module with -m"
+        )
     if name is not None and name not in found:
         raise ConfigurationError(f"there is no integration {name} in {module}; {did_you_mean(name, list(found))}")
-    if not found:
-        raise ConfigurationError(f"there is no integration in {module}; add <name>/defs.yaml to its folder, or name another with -m")
     return [spec for spec in found.values() if name in {None, spec.name}]
 
 

@@ -26,7 +26,7 @@ from crm_pipeline.commands.record_told import show as show_record
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.examining import examined
-from crm_pipeline.errors import ConfigurationError, LinkRefusedError
+from crm_pipeline.errors import LinkRefusedError
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.finding import by_crm_id
@@ -126,7 +126,7 @@ def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, as_j
 def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, as_json: bool, module: str) -> None:
     """Show a link and what became of its record, as `crm-pipeline explain` does for all CRMs; asks the state only, no service."""
     if (qbench_id is None) == (crm_id is None):
-        raise ConfigurationError("give either --id or --crm-id")
+        raise click.UsageError("give either --id or --crm-id")
     spec = only_integration(module, integration)
     [name] = crm_names(spec, crm)
     state = order_of(spec, name, RecordType(record_type), run_id="by hand").state

@@ -37,7 +37,8 @@ def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, 
         finally:
             counts = {str(outcome): count for outcome, count in sorted(load.report.outcomes.items())}
             said = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
-            tell(f"{which(order)}: {said or nothing}", loaded(order, counts))
+            hint = "; `crm-pipeline errors` tells why" if Outcome.SKIPPED in counts else ""
+            tell(f"{which(order)}: {said or nothing}{hint}", loaded(order, counts))
     return counts.get(Outcome.FAILED, 0)
 
 

@@ -101,7 +101,7 @@ def selected(
     """The rows that the options name; all of them where none does. Raises ConfigurationError where they contradict each other."""
     bounded = since is not None or until is not None
     if sum([partition is not None, bounded, ids is not None]) > 1:
-        raise ConfigurationError("give --partition, or --since and --until, or --ids: not several of them")
+        raise click.UsageError("give --partition, or --since and --until, or --ids: not several of them")
     if ids is not None:
         return Named(ids)
     if partition is not None:

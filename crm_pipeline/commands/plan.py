@@ -76,11 +76,11 @@ def plan(
     """
     if source is not None:
         if crm is not None or ids is not None:
-            raise ConfigurationError("--crm and --ids say what goes to a CRM, --from what comes from one: give no --crm or --ids with it")
+            raise click.UsageError("--crm and --ids say what goes to a CRM, --from what comes from one: give no --crm or --ids with it")
         plan_home(module, integration, source, record_type=record_type, partition=partition, since=since, until=until, as_json=as_json)
         return
     if ids is not None and record_type is None:
-        raise ConfigurationError("--ids needs --record-type: customers and contacts have ids of their own")
+        raise click.UsageError("--ids needs --record-type: customers and contacts have ids of their own")
     told: list[Forecast | NoForecast] = []
     with opened_store() as store:
         specs = chosen(module, integration)

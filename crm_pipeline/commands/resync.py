@@ -20,7 +20,6 @@ from crm_pipeline.commands.options import (
     record_type_option,
 )
 from crm_pipeline.commands.output import Tell, examples, json_option, telling
-from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.bases import unsettle
@@ -66,21 +65,21 @@ def resync(
     Records with an error are sent again by `crm-pipeline retry`.
     """
     if (ids is None) is not everything:
-        raise ConfigurationError("give either --ids or --all")
+        raise click.UsageError("give either --ids or --all")
     if record_type is None and (ids is not None or create_only is not None):
-        raise ConfigurationError("--ids and --create-only need --record-type")
+        raise click.UsageError("--ids and --create-only need --record-type")
     spec = only_integration(module, integration)
     wanted = RecordType(record_type) if record_type else None
     if source is not None:
         if crm is not None or force or create_only is not None:
-            raise ConfigurationError("--from says which CRM and what is done: give no --crm, --force or --create-only with it")
+            raise click.UsageError("--from says which CRM and what is done: give no --crm, --force or --create-only with it")
         [name] = crm_names(spec, source)
         with opened_store() as store, telling(as_json=as_json) as tell:
             for each in [wanted] if wanted else list(spec.read):
                 _take(spec, CrmState(spec.name, name, each), store=store, ids=ids, tell=tell)
         return
     if force is (create_only is not None):
-        raise ConfigurationError("give either --force or --create-only")
+        raise click.UsageError("give either --force or --create-only")
     resend = Resend(tuple(name.strip() for name in create_only.split(","))) if create_only else Resend()
     run_id = f"resync-{uuid.uuid4()}"
     failed = 0

@@ -21,7 +21,6 @@ from crm_pipeline.commands.options import (
     record_type_option,
 )
 from crm_pipeline.commands.output import Tell, examples, json_option, telling
-from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_records import pend
@@ -63,9 +62,9 @@ def retry(
     To the CRMs they are sent at once; changes of a CRM's are looked at by the next run that brings them home.
     """
     if [error_type is not None, ids is not None, everything].count(True) != 1:
-        raise ConfigurationError("give one of --type, --ids and --all")
+        raise click.UsageError("give one of --type, --ids and --all")
     if ids is not None and record_type is None:
-        raise ConfigurationError("--ids needs --record-type: customers and contacts have ids of their own")
+        raise click.UsageError("--ids needs --record-type: customers and contacts have ids of their own")
     wanted = RecordType(record_type) if record_type else None
     run_id = f"retry-{uuid.uuid4()}"
     failed = 0

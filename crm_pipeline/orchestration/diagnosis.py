@@ -37,10 +37,12 @@ HEARTBEATS = "daemon_heartbeats"
 
 def dagster_findings(specs: Sequence[IntegrationSpec], store: Store) -> Iterator[Finding]:
     """What is found of the instance whose dagster.yaml counts here: that of DAGSTER_HOME, or else of the working directory."""
-    home = Path(os.environ.get(HOME_VARIABLE, "").strip() or ".").absolute()
+    named = os.environ.get(HOME_VARIABLE, "").strip()
+    home = Path(named or ".").absolute()
     if not (home / SETTINGS).is_file():
         told = f"{home} has no {SETTINGS}, so Dagster was not looked at"
-        yield Finding("warning", AREA, "instance", told, f"name the folder of your {SETTINGS} in {HOME_VARIABLE}")
+        remedy = f"put one there, {OURS}" if named else f"name the folder of your {SETTINGS} in {HOME_VARIABLE}"
+        yield Finding("warning", AREA, "instance", told, remedy)
         return
     try:
         ref = InstanceRef.from_dir(str(home))

@@ -32,10 +32,11 @@ WHERE {_IN} AND record_type = '{RecordType.CONTACT}' AND fields ->> 'email' = lo
 _BY_WORDS = f"""
 WITH named AS (
   SELECT integration, record_type, qbench_id, fields ->> 'email' AS email,
-    concat_ws(' ', fields ->> 'name', fields ->> 'first_name', fields ->> 'last_name') AS name
+    concat_ws(' ', fields ->> 'name', fields ->> 'first_name', fields ->> 'last_name') AS name,
+    coalesce(fields ->> 'name', (fields ->> 'first_name') || ' ' || (fields ->> 'last_name')) AS whole
   FROM crm_pipeline.normalized_record WHERE {_IN}
 ), found AS (
-  SELECT *, lower(name) = lower(:words) AS is_whole FROM named WHERE concat_ws(' ', name, email) ILIKE :pattern
+  SELECT *, coalesce(lower(whole) = lower(:words), false) AS is_whole FROM named WHERE concat_ws(' ', name, email) ILIKE :pattern
 )
 SELECT integration, record_type, qbench_id FROM found WHERE is_whole OR NOT EXISTS (SELECT FROM found WHERE is_whole)
 ORDER BY integration, record_type, qbench_id LIMIT :most
@@ -62,6 +63,7 @@ def by_crm_id(
 def by_words(connection: Connection, integrations: Sequence[str], words: str, *, record_types: Sequence[RecordType]) -> list[Key]:
     """The records whose email address these words are; else whose name they are; else those that have them in either.
 
+    A person's last name alone is part of a name, also where the record has no other: it does not stand for all who bear it.
     One more than MOST_FOUND where there are more. Of addresses an index knows; for names all records are looked at, in one query.
     """
     if "@" in words and (found := _found(connection, _BY_EMAIL, integrations, record_types, words=words)):

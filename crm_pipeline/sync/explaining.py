@@ -265,7 +265,7 @@ def _waits(latest: Told, *, now: datetime) -> str | None:
         WaitsOn.EMAIL: f"the email address to become free, which QBench id {whose} has",
         WaitsOn.LINK: "a change of its link: records merged or corrected in the CRM, or linked by hand",
         WaitsOn.HOLDER: f"the CRM's record {whose} to be linked, written or corrected",
-        WaitsOn.CONFIGURATION: "a change of the integration's YAML or of the CRM's set-up",
+        WaitsOn.CONFIGURATION: "a change of the integration's YAML, of the CRM's set-up or of the record",
         WaitsOn.TIME: "its next try",
     }
     return None if latest.waits_on is None else awaited[WaitsOn(latest.waits_on)]

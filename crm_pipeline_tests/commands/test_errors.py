@@ -126,5 +126,5 @@ def test_csv_without_a_type_holds_the_records_of_all_errors(desk: Desk) -> None:
 def test_an_error_is_one_of_the_table_and_no_service_is_asked(desk: Desk) -> None:
     result = desk.type("errors", "--type", "InvalidValueExeption")
     assert (result.exit_code, f"did you mean `{INVALID}`?" in result.output) == (2, True)
-    assert desk.type("errors", "--csv", "--json").exit_code == 1
+    assert desk.type("errors", "--csv", "--json").exit_code == 2
     assert desk.bench.sandbox.journal.calls() == []

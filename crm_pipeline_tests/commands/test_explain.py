@@ -47,6 +47,8 @@ def desk(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
             contact(12, IN_SECOND, of=5),
             contact(14, IN_SECOND, of=1, email_address="another.person7@labs.example.org"),
             contact(13, IN_SECOND, of=1, last_name="R" * 81),
+            contact(15, IN_SECOND, of=1, first_name="Ada", last_name="Okafor"),
+            contact(16, IN_SECOND, of=1, first_name=None, last_name="Okafor"),
         )
         for record_type in (ACCOUNT, CONTACT):
             bench.load(spec, record_type, window=EVERYTHING)
@@ -140,6 +142,12 @@ def test_several_records_are_listed_and_none_is_explained(desk: Desk) -> None:
 def test_a_whole_name_goes_before_names_that_hold_it(desk: Desk) -> None:
     assert explained(desk, "lab 4")[1]["record"]["qbench_id"] == 4
     assert desk.type("explain", "lab").exit_code == 1
+
+
+def test_who_has_only_a_last_name_does_not_hide_those_who_bear_it_too(desk: Desk) -> None:
+    listed = json.loads(desk.type("explain", "Okafor", "--json").stdout)
+    assert [record["qbench_id"] for record in listed["records"]] == [15, 16]
+    assert explained(desk, "Ada Okafor")[1]["record"]["qbench_id"] == 15
 
 
 def test_an_unknown_record_is_told_with_how_far_was_read(desk: Desk) -> None:

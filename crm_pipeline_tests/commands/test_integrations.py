@@ -32,8 +32,9 @@ def test_a_wrong_yaml_is_refused_with_our_own_words(tmp_path: Path, monkeypatch:
 
 
 def test_a_module_without_integrations_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ConfigurationError, match="name another with -m"):
-        chosen("crm_pipeline.defs", None)
+    for name in (None, "acme"):
+        with pytest.raises(ConfigurationError, match=r"change to the folder of your project.* or name another module with -m"):
+            chosen("crm_pipeline.defs", name)
     with pytest.raises(ConfigurationError, match="there is no module"):
         integrations("no_such_project.defs")
 

@@ -66,8 +66,8 @@ def test_what_is_left_out_on_purpose_is_no_part_of_all(desk: Desk) -> None:
 def test_an_order_that_is_not_clear_is_refused(desk: Desk) -> None:
     for words, code, remedy in (
         (("--type", "InvalidValueExeption"), 2, f"did you mean `{REFUSED}`?"),
-        (("--type", REFUSED, "--all"), 1, "give one of --type, --ids and --all"),
-        ((), 1, "give one of --type, --ids and --all"),
+        (("--type", REFUSED, "--all"), 2, "give one of --type, --ids and --all"),
+        ((), 2, "give one of --type, --ids and --all"),
     ):
         result = desk.type(*ACCOUNTS, *words)
         assert (result.exit_code, remedy in result.output) == (code, True), result.output

@@ -125,12 +125,16 @@ def test_what_dagster_lacks_is_told_with_its_remedy(
 
 
 def test_paused_integration_and_missing_settings_are_told(
-    instance: dg.DagsterInstance, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    instance: dg.DagsterInstance, store: Store, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert found(store, spec=SPEC.model_copy(update={"active": False}))["acme"].level == "warning"
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
     (told,) = found(store).values()
-    assert (told.level, "DAGSTER_HOME" in told.remedy) == ("warning", True)
+    assert (told.level, "put one there, see dagster.yaml of crm-pipeline" in told.remedy) == ("warning", True)
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.chdir(tmp_path_factory.mktemp("nowhere"))
+    (told,) = found(store).values()
+    assert (told.level, "in DAGSTER_HOME" in told.remedy) == ("warning", True)
 
 
 def test_settings_that_dagster_refuses_are_told(home: Path, store: Store) -> None:

@@ -164,7 +164,7 @@ WAITS = {
     WaitsOn.EMAIL: "the email address to become free, which QBench id 5 has",
     WaitsOn.LINK: "a change of its link: records merged or corrected in the CRM, or linked by hand",
     WaitsOn.HOLDER: "the CRM's record 5 to be linked, written or corrected",
-    WaitsOn.CONFIGURATION: "a change of the integration's YAML or of the CRM's set-up",
+    WaitsOn.CONFIGURATION: "a change of the integration's YAML, of the CRM's set-up or of the record",
     WaitsOn.TIME: "its next try",
 }
 
