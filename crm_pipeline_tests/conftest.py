@@ -8,7 +8,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import psycopg
 import pytest
@@ -70,7 +70,11 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _outside_of_any_project(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The tests do not stand in this project, whose ``.env``, that of whoever develops it, commands would take up."""
+    """The tests do not stand in this project, whose ``.env``, that of whoever develops it, commands would take up.
+
+    What they start finds them all the same: a step in a process of its own, for instance.
+    """
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
     os.chdir(tmp_path_factory.mktemp("nowhere"))
 
 
