@@ -71,14 +71,12 @@ def explain(
         sys.exit(OPEN)
 
 
-def places(spec: IntegrationSpec, source: RecordType, *, crm: str | None, wanted: RecordType | None) -> list[tuple[str, RecordType]]:
-    """The CRMs that take QBench's records of a type, and the record types that they take them as."""
-    return [
-        (name, taken)
-        for name in crm_names(spec, crm)
-        for taken in spec.records_in(name)
-        if MODELS[taken].source is source and (wanted is None or wanted is source or wanted is taken)
-    ]
+def places(spec: IntegrationSpec, source: RecordType, *, crm: str | None) -> list[tuple[str, RecordType]]:
+    """The CRMs that take QBench's records of a type, and the record types that they take them as.
+
+    All of them, whichever is asked for: whether a contact is to be a lead there, what became of it as a contact tells.
+    """
+    return [(name, taken) for name in crm_names(spec, crm) for taken in spec.records_in(name) if MODELS[taken].source is source]
 
 
 def _stories(
@@ -100,7 +98,7 @@ def _stories(
         keys = by_words(connection, names, record, record_types=sources)
     for key in keys:
         spec = next(each for each in specs if each.name == key.integration)
-        yield story_of(connection, key, places=places(spec, key.record_type, crm=crm, wanted=wanted))
+        yield story_of(connection, key, places=places(spec, key.record_type, crm=crm))
     yield from unlinked
 
 

@@ -12,9 +12,9 @@ from crm_pipeline.commands.options import connected
 from crm_pipeline.commands.output import Tell
 from crm_pipeline.counting import counted
 from crm_pipeline.integration import IntegrationSpec
-from crm_pipeline.model import Outcome
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.standing import Condition
 from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Selection
@@ -23,11 +23,13 @@ from crm_pipeline.sync.planning.selection import Selection
 def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, *, store: Store, tell: Tell) -> int:
     """Load these records, those too that the CRM refused for good before, and tell what became of them, also where it breaks off.
 
-    Nothing goes to a CRM to which the YAML lets nothing be sent. The number of records that failed.
+    Nothing goes to a CRM to which the YAML lets nothing be sent. The number of records that are not there as they are to be: those left
+    out on purpose do not count.
     """
     if not order.settings.send:
         tell(f"{which(order)}: nothing is sent while `send: false` stands in the YAML", loaded(order, {}))
         return 0
+    missing = 0
     with connected(spec, order.crm) as client:
         load = Load(replace(order, refused="again"), store=store, crm=client)
         nothing = "nothing was done"
@@ -37,15 +39,15 @@ def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, 
         finally:
             counts = {str(outcome): count for outcome, count in sorted(load.report.outcomes.items())}
             said = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
-            hint = "; `crm-pipeline errors` tells why" if Outcome.SKIPPED in counts else ""
-            tell(f"{which(order)}: {said or nothing}{hint}", loaded(order, counts))
-    return counts.get(Outcome.FAILED, 0)
+            tell(f"{which(order)}: {said or nothing}", loaded(order, counts))
+            missing = load.report.conditions[Condition.FAILED] + load.report.conditions[Condition.WAITING]
+    return missing
 
 
-def require_none_failed(failed: int) -> None:
-    """Raises ClickException where records failed: who asked for them learns it from the exit code."""
-    if failed:
-        raise click.ClickException(f"{counted(failed, 'record', form=',')} failed; `crm-pipeline errors` tells why")
+def require_none_missing(missing: int) -> None:
+    """Raises ClickException where records failed, were skipped or wait: who asked for them learns it from the exit code."""
+    if missing:
+        raise click.ClickException(f"{counted(missing, 'record', form=',')} failed, skipped or waiting; `crm-pipeline errors` tells why")
 
 
 def which(order: LoadOrder) -> str:

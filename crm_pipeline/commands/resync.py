@@ -6,7 +6,7 @@ import uuid
 
 import click
 
-from crm_pipeline.commands.loads import load_by_hand, require_none_failed, tell_looked_at
+from crm_pipeline.commands.loads import load_by_hand, require_none_missing, tell_looked_at
 from crm_pipeline.commands.options import (
     crm_names,
     crm_option,
@@ -82,13 +82,13 @@ def resync(
         raise click.UsageError("give either --force or --create-only")
     resend = Resend(tuple(name.strip() for name in create_only.split(","))) if create_only else Resend()
     run_id = f"resync-{uuid.uuid4()}"
-    failed = 0
+    missing = 0
     with opened_store() as store, telling(as_json=as_json) as tell:
         for name in crm_names(spec, crm, taking=wanted):
             for each in [wanted] if wanted else list(spec.records_in(name)):
                 order = order_of(spec, name, each, run_id=run_id, resend=resend)
-                failed += load_by_hand(spec, order, EVERYTHING if ids is None else Named(ids), store=store, tell=tell)
-    require_none_failed(failed)
+                missing += load_by_hand(spec, order, EVERYTHING if ids is None else Named(ids), store=store, tell=tell)
+    require_none_missing(missing)
 
 
 def _take(spec: IntegrationSpec, state: CrmState, *, store: Store, ids: tuple[int, ...] | None, tell: Tell) -> None:

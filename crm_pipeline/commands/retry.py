@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from crm_pipeline.commands.integrations import chosen
-from crm_pipeline.commands.loads import load_by_hand, loaded, require_none_failed, tell_looked_at, which
+from crm_pipeline.commands.loads import load_by_hand, loaded, require_none_missing, tell_looked_at, which
 from crm_pipeline.commands.options import (
     crm_names,
     crm_option,
@@ -67,17 +67,17 @@ def retry(
         raise click.UsageError("--ids needs --record-type: customers and contacts have ids of their own")
     wanted = RecordType(record_type) if record_type else None
     run_id = f"retry-{uuid.uuid4()}"
-    failed = 0
+    missing = 0
     with opened_store() as store, telling(as_json=as_json) as tell:
         for spec in chosen(module, integration):
             for name in crm_names(spec, crm, taking=wanted):
                 for each in [wanted] if wanted else list(spec.records_in(name)):
                     order = order_of(spec, name, each, run_id=run_id)
-                    failed += _again(spec, order, store=store, error_type=error_type, ids=ids, tell=tell)
+                    missing += _again(spec, order, store=store, error_type=error_type, ids=ids, tell=tell)
                 for each in spec.returning.get(name, {}):
                     if wanted in {None, each}:
                         _home(CrmState(spec.name, name, each), store=store, error_type=error_type, ids=ids, tell=tell)
-    require_none_failed(failed)
+    require_none_missing(missing)
 
 
 def _again(spec: IntegrationSpec, order: LoadOrder, *, store: Store, error_type: str | None, ids: Sequence[int] | None, tell: Tell) -> int:

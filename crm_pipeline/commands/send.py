@@ -8,7 +8,7 @@ from contextlib import closing
 
 import click
 
-from crm_pipeline.commands.loads import load_by_hand, require_none_failed
+from crm_pipeline.commands.loads import load_by_hand, require_none_missing
 from crm_pipeline.commands.options import (
     crm_names,
     crm_option,
@@ -52,11 +52,11 @@ def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int,
             found = read_named(spec.name, record, ids=ids, store=store, source=source, values=spec.reading, back=spec.coming_back)
         for made in (made for made in spec.records.values() if MODELS[made.record_type].made_of is record.record_type):
             normalize_named(store, spec.name, made, ids=found.read, reading=spec.reading)
-        failed = sum(load_by_hand(spec, order, Named(found.read), store=store, tell=tell) for order in orders)
+        unsent = sum(load_by_hand(spec, order, Named(found.read), store=store, tell=tell) for order in orders)
     missing = _missing(record_type, found)
     if missing:
         raise click.ClickException("; ".join(missing))
-    require_none_failed(failed)
+    require_none_missing(unsent)
 
 
 def _orders(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str) -> Iterator[LoadOrder]:

@@ -72,7 +72,8 @@ def health_metadata(standing: Sequence[Standing]) -> dict[str, Any]:
     if not sums:
         return {HEALTH: dg.MetadataValue.md("No record has an outcome yet.")}
     title = "Records now (since yesterday)."
-    lines = [f"- {of}: {', '.join(f'{total} {condition}' for condition, total in totals.items())}" for of, totals in sums.items()]
+    # Two short lines each: a long one is cut on the page of an asset, not broken.
+    lines = [line for of, totals in sums.items() for line in _in_lines(of, [f"{total} {name}" for name, total in totals.items()])]
     bare = [f"- {of}: {', '.join(f'{total.records:,} {condition}' for condition, total in totals.items())}" for of, totals in sums.items()]
     return _in_place(HEALTH, _list(title, lines), _from_the_top("Records now.", bare))
 
@@ -100,6 +101,11 @@ def _in_place(name: str, whole: str, shorter: Iterable[str]) -> dict[str, Any]:
         return {name: dg.MetadataValue.md(whole)}
     shown = next(text for text in shorter if len(text) <= IN_PLACE)
     return {name: dg.MetadataValue.md(shown), f"{name}_in_full": dg.MetadataValue.md(whole)}
+
+
+def _in_lines(of: str, told: Sequence[str]) -> list[str]:
+    """An entry of a markdown list with two of its parts in a line below it."""
+    return [f"- {of}", *(f"  - {', '.join(told[start : start + 2])}" for start in range(0, len(told), 2))]
 
 
 def _list(title: str, lines: Sequence[str]) -> str:

@@ -245,6 +245,7 @@ def test_of_a_contact_that_goes_as_a_lead_the_lead_is_told(
         assert explained(desk, told["crm_id"])[1]["record"]["qbench_id"] == 7
         _, kept_back = explained(desk, "8")
         assert (kept_back["record_type"], kept_back["to_crm"]["error_type"]) == ("contact", "NoEmailForContactException")
+        assert explained(desk, "8", "--record-type", "lead")[1] == kept_back, "whatever it is asked for as, what counts is told"
         without = dict(written(sandbox))
         del without["attributes"]["contacts"]
         desk.file.write_text(yaml.safe_dump(without))

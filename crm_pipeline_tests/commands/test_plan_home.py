@@ -43,7 +43,7 @@ def test_every_patch_is_shown_with_its_ids_and_fields_and_qbench_is_not_asked(ho
     assert (told["rows"], told["limit"], told["fields"]) == (3, 5, {"comments": 1})
     assert "1 customer would change, of 5" in shown
     assert "SECRET" not in shown
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert bench.sandbox.journal.calls("qbench") == []
     assert bench.rows("SELECT * FROM crm_pipeline.change_outcome") == []
     assert house.comments() == "old"

@@ -38,7 +38,7 @@ def runs(world: World) -> Runs:
 def test_it_tells_by_crm_and_record_type_how_records_stand_with_their_errors(runs: Runs) -> None:
     metadata = metadata_of(runs[1], "records")
     assert list(metadata)[:3] == ["dagster/row_count", "health", "errors"]
-    assert "- → salesforce accounts: 1 (+1) synced, 0 waiting, 1 (+1) failed, 0 left out" in str(metadata["health"])
+    assert "- → salesforce accounts\n  - 1 (+1) synced, 0 waiting\n  - 1 (+1) failed, 0 left out" in str(metadata["health"])
     assert "- → hubspot accounts\n  - **NoNameForCustomerException** 1 (+1): The customer has no value" in str(metadata["errors"])
 
 
