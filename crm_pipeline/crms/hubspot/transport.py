@@ -177,7 +177,9 @@ class Transport:
             if self._client is None:
                 token = self._settings.token.read(integration=self.integration)
                 url = self._settings.url
-                library = hubspot.HubSpot(access_token=token, host=url, retry=False, proxy=_proxy_to(url))
+                # Beyond its size, a pool gives up a connection after each call.
+                pool = {"connection_pool_maxsize": self._settings.calls_in_flight}
+                library = hubspot.HubSpot(access_token=token, host=url, retry=False, proxy=_proxy_to(url), **pool)
                 # Every further access to a library's API object would open a pool of its own, so one is kept.
                 self._client = library.crm.objects.batch_api.api_client
             return self._client

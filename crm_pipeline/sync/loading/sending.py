@@ -5,8 +5,8 @@ A call that fails as a whole is not always the service's trouble: what of it may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -39,6 +39,32 @@ class _Called(NamedTuple):
     lost: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """Written contacts whose accounts are to be sent: plan.PLAN, and their results (schemas.WRITE_RESULTS)."""
+
+    rows: pd.DataFrame
+    written: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def together(cls, parts: Sequence[Contacts]) -> Contacts:
+        """All of them, one after the other."""
+        return cls(*(pd.concat(frames, ignore_index=True) for frames in zip(*((one.rows, one.written) for one in parts), strict=True)))
+
+    def slice(self, start: int, stop: int) -> Contacts:
+        """Those from ``start`` up to, not including, ``stop``."""
+        return Contacts(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.written)))
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """What is sent of them (schemas.ASSOCIATIONS)."""
+        told = {"crm_id": self.written["crm_id"], "previous_crm_id": self.rows["previous_parent_crm_id"]}
+        return ASSOCIATIONS.build(self.rows[["qbench_id", "parent_crm_id", "beside"]].assign(**told))
+
+
 class Sending:
     """The calls of one load. ``suspects_only``: what goes out now are records that the CRM failed on before."""
 
@@ -60,7 +86,7 @@ class Sending:
         What was answered comes first, as one; behind it each call that failed.
         """
         self._job.require_locks()
-        rows, calls = Plan.together(batches), pd.Series(np.repeat(range(len(batches)), [len(batch) for batch in batches]))
+        rows, calls = Plan.together(batches), _numbered(batches)
         sent = self._storing.begin(rows, calls=calls)
         with self._job.report.timed("write"):
             called = at_once([partial(self._call, self._write, batch) for batch in batches])
@@ -68,16 +94,20 @@ class Sending:
         failed = [[number] for number, one in enumerate(called) if one.error is not None]
         return [self._sorted(rows, sent, calls, [called[number] for number in own], of=own) for own in (answered, *failed) if own]
 
-    def associate(self, rows: pd.DataFrame, written: pd.DataFrame) -> Answered:
-        """Send the accounts of written contacts (plan.PLAN, and their results); that the call is over is still to be stored."""
-        pairs = ASSOCIATIONS.build(
-            rows[["qbench_id", "parent_crm_id", "beside"]].assign(crm_id=written["crm_id"], previous_crm_id=rows["previous_parent_crm_id"])
-        )
+    def associate(self, parts: Sequence[Contacts]) -> list[Answered]:
+        """Send the accounts of written contacts at the same time, a call for each part; that it is over is still to be stored."""
         self._job.require_locks()
+        rows, calls = pd.concat([part.rows for part in parts], ignore_index=True), _numbered(parts)
         self._job.report.sent[ASSOCIATE] += len(rows)
-        sent = self._storing.begin_association(rows)
+        sent = self._storing.begin_association(rows, calls=calls)
         with self._job.report.timed("associate"):
-            called = self._call(self._job.crm.associate, pairs)
+            called = at_once([partial(self._call, self._job.crm.associate, part.pairs) for part in parts])
+        return [
+            self._associated(part, sent.of(calls.eq(number)), one) for number, (part, one) in enumerate(zip(parts, called, strict=True))
+        ]
+
+    def _associated(self, part: Contacts, sent: Sent, called: _Called) -> Answered:
+        rows, written = part.rows, part.written
         lost = pd.Series(called.lost, index=rows.index)
         answered = self._answered(rows, sent, called, lost, failed=self._failed_associations, repeatable=True)
         answer = answered.results
@@ -128,3 +158,8 @@ class Sending:
         """
         may = self.suspects_only or not repeatable
         return may and failed.are_few_with(error, repeatable=repeatable) and self._job.crm.is_up()
+
+
+def _numbered(parts: Sequence[Sized]) -> pd.Series:
+    """Per row of all parts, one behind the other, the number of its part."""
+    return pd.Series(np.repeat(range(len(parts)), [len(part) for part in parts]))

@@ -102,11 +102,10 @@ class Storing:
             self._job.report.add(outcomes)
         return rows[pending], answer[pending]
 
-    def begin_association(self, rows: pd.DataFrame) -> Sent:
-        """Store that the accounts of contacts are about to be sent."""
-        one = pd.Series(0, index=rows.index)
+    def begin_association(self, rows: pd.DataFrame, *, calls: pd.Series) -> Sent:
+        """Store that the accounts of contacts are about to be sent; ``calls``: per row, by any number, which call carries it."""
         with self._job.store.transaction() as connection:
-            return self._watch.begin(connection, rows, calls=one, watched=one.eq(0))
+            return self._watch.begin(connection, rows, calls=calls, watched=calls.notna())
 
     def end_association(self, call: Answered) -> None:
         """Store that a call of associations came back, without telling what it made."""

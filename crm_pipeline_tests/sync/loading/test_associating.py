@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
+from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.sorting import Sorting
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
@@ -14,9 +18,9 @@ NUMBERS = (11, 12, 13)
 
 
 @contextmanager
-def gathered(bench: Bench) -> Iterator[Associating]:
+def gathered(bench: Bench, *, in_flight: int = 1) -> Iterator[Associating]:
     """Three written contacts that wait for their account, in a CRM that associates two in a call."""
-    spec = bench.spec(settings={"association_batch_size": 2})
+    spec = bench.spec(settings={"association_batch_size": 2, "calls_in_flight": in_flight})
     bench.given(spec, ACCOUNT, customer(1))
     people = [{"crm_id": bench.add(CONTACT, {"email": f"person{number}@labs.example.org"})} for number in NUMBERS]
     bench.stage(spec, CONTACT, *(contact(number, of=1) for number in NUMBERS))
@@ -43,3 +47,19 @@ def test_what_the_load_does_not_get_to_stays_open_with_its_links(hubspot: Bench)
         waiting.leave_open()
     assert hubspot.outcomes(CONTACT) == dict.fromkeys(NUMBERS, ("failed", "AssociationPendingException"))
     assert hubspot.rows("SELECT count(*) FROM crm_pipeline.link WHERE record_type = 'contact'") == [(3,)]
+
+
+def test_calls_that_go_at_the_same_time_end_each_by_itself(hubspot: Bench) -> None:
+    with gathered(hubspot, in_flight=2) as waiting:
+        waiting.send_full()
+        assert [rows["qbench_id"].tolist() for rows in waiting.waiting] == [list(NUMBERS)], "they wait for as many full calls as go at once"
+        portal, faults = hubspot.sandbox.portal, hubspot.sandbox.faults
+        [person] = [record["id"] for record in portal.records("contacts") if record["properties"]["email"].startswith("person13")]
+        for down in (Fault(path="associations/.*create", naming=person, times=None, status=503), Fault(path="account-info", status=503)):
+            faults.add(down)
+        with pytest.raises(ServiceUnavailableError):
+            waiting.send(at_least=1)
+        assert hubspot.outcomes(CONTACT) == {11: ("created", None), 12: ("created", None)}
+        assert [rows["qbench_id"].tolist() for rows in waiting.waiting if len(rows)] == [[13]]
+        waiting.leave_open()
+    assert hubspot.outcomes(CONTACT)[13] == ("failed", "AssociationPendingException")

@@ -9,6 +9,7 @@ import pytest
 
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline.sync.loading.sending import Contacts
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
 from crm_pipeline_tests.sync.loading.stages import answers, stages
@@ -98,7 +99,7 @@ def test_association_sends_the_account_and_keeps_what_the_write_said(hubspot: Be
     hubspot.stage(spec, CONTACT, contact(11, of=1))
     with stages(hubspot, spec, CONTACT) as load:
         batch = load.plan(11)
-        told = load.sending.associate(batch.rows, answers(batch, {"crm_id": person})).results
+        [answered] = load.sending.associate([Contacts(batch.rows, answers(batch, {"crm_id": person}))])
         assert load.job.report.sent == {"associate": 1}
-    assert told[["crm_id", "created", "parent_sent"]].to_numpy().tolist() == [[person, True, True]]
+    assert answered.results[["crm_id", "created", "parent_sent"]].to_numpy().tolist() == [[person, True, True]]
     assert {(one, other) for one, other, _ in hubspot.sandbox.portal.associations()} == {(person, account)}
