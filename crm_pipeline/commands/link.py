@@ -136,12 +136,14 @@ def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None,
             qbench_id = next((found for _, found in linked), None)
         places = [(name, state.record_type)]
         story = None if qbench_id is None else story_of(connection, Key(spec.name, state.source, qbench_id), places=places)
-    if story is None or story.parts[0].pair is None:
+    pair = None if story is None else story.parts[0].pair
+    if story is None or pair is None:
         raise LinkRefusedError(f"there is no such {record_type} link in {crm}; `crm-pipeline explain` says what became of the record")
     told = described(story, spec, values=False)
     if as_json:
         echo_json(told)
     else:
+        click.echo(f"qbench_id {story.qbench_id} is linked to crm_id {pair.crm_id}")
         show_record(told)
 
 

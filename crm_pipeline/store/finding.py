@@ -22,6 +22,11 @@ SELECT link.record_type, link.qbench_id FROM crm_pipeline.link
 JOIN crm_pipeline.organization ON organization.integration = link.integration AND organization.service = link.crm
 WHERE link.crm = :crm AND link.org_id = organization.org_id AND link.record_type = ANY(:record_types) AND link.crm_id = :crm_id
   AND organization.integration = :integration
+UNION ALL
+-- Before the first load: links made by hand, of the organization that the credentials led to.
+SELECT record_type, qbench_id FROM crm_pipeline.link
+WHERE integration = :integration AND crm = :crm AND record_type = ANY(:record_types) AND crm_id = :crm_id
+  AND NOT EXISTS (SELECT FROM crm_pipeline.organization WHERE integration = :integration AND service = :crm)
 """
 
 _BY_EMAIL = f"""

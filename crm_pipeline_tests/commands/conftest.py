@@ -57,7 +57,7 @@ def written(sandbox: Sandbox, **overrides: Any) -> Mapping[str, Any]:
 
 
 @contextmanager
-def desk_on(bench: Bench, folder: Path, **overrides: Any) -> Iterator[Desk]:
+def _desk(bench: Bench, folder: Path, **overrides: Any) -> Iterator[Desk]:
     """A project whose integration feeds the CRMs of the bench's sandbox, importable for the while; ``overrides``: keys of its YAML."""
     package = f"project_{uuid.uuid4().hex}"
     project = Project.create(folder, package)
@@ -72,7 +72,7 @@ def desk_on(bench: Bench, folder: Path, **overrides: Any) -> Iterator[Desk]:
 @pytest.fixture
 def desk(sandbox: Sandbox, store: Any, database_in_environment: str, tmp_path: Path) -> Iterator[Desk]:
     """The command line on a project whose integration feeds the sandbox's CRMs."""
-    with desk_on(Bench(sandbox, store, "salesforce"), tmp_path) as desk:
+    with _desk(Bench(sandbox, store, "salesforce"), tmp_path) as desk:
         yield desk
 
 
@@ -86,5 +86,5 @@ def own_desk(postgres: str, folder: Path) -> Iterator[Desk]:
         pytest.MonkeyPatch.context() as environment,
     ):
         environment.setenv(URL_VARIABLE, url)
-        with desk_on(Bench(sandbox, store, "salesforce"), folder) as desk:
+        with _desk(Bench(sandbox, store, "salesforce"), folder) as desk:
             yield desk

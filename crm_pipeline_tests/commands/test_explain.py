@@ -20,7 +20,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import begin_calls
 from crm_pipeline.store.staging import EVERYTHING, stage_raw
 from crm_pipeline.sync.links.check import LinkCheck
-from crm_pipeline_tests.commands.conftest import Desk, desk_on, own_desk, written
+from crm_pipeline_tests.commands.conftest import Desk, _desk, own_desk, written
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, LEAN_ACCOUNT_MAP, LEAN_CONTACT_MAP, Bench, contact, customer
 from crm_pipeline_tests.sync.returning.home import BOTH, NOON, home
@@ -193,7 +193,7 @@ def test_what_is_not_settled_is_told_and_a_record_without_a_link_leads_to_those_
     with store.transaction() as connection:
         state.save_intents(connection, org_id=bench.org_id, run_id="run", ids=[2], sent=pd.Series([{"Name": "Lab 2"}]))
         begin_calls(connection, state, calls=[0], ids=[2], contents=[2], parents=[None], lasts=timedelta(hours=1))
-    with desk_on(bench, tmp_path) as desk:
+    with _desk(bench, tmp_path) as desk:
         _, alone = explained(desk, first)
         _, ambiguous = explained(desk, "1")
         _, unsettled = explained(desk, "2")
@@ -213,7 +213,7 @@ def test_a_record_that_was_merged_away_is_told_with_the_one_that_won(
     bench = Bench(sandbox, store, "hubspot")
     crm_ids = bench.given(bench.spec(), ACCOUNT, customer(1), customer(2))
     merged = sandbox.portal.merge("companies", crm_ids[2], crm_ids[1])
-    with desk_on(bench, tmp_path) as desk:
+    with _desk(bench, tmp_path) as desk:
         orders = [bench.order(bench.spec(), ACCOUNT)]
         with closing(bench.connect(bench.spec())) as crm:
             LinkCheck(orders, policy=bench.spec().links, store=store, crm=crm).run("full")
@@ -238,7 +238,7 @@ def test_of_a_contact_that_goes_as_a_lead_the_lead_is_told(
     for record_type in spec.records_in("salesforce"):
         bench.load(spec, record_type)
     crms = attributes(sandbox)["crms"]
-    with desk_on(bench, tmp_path, crms={**crms, "salesforce": crms["salesforce"] | contacts_as}, contacts=contacts) as desk:
+    with _desk(bench, tmp_path, crms={**crms, "salesforce": crms["salesforce"] | contacts_as}, contacts=contacts) as desk:
         _, told = explained(desk, "7")
         assert (told["record_type"], told["to_crm"]["condition"]) == ("lead", "synced")
         assert told["to_crm"]["sentence"].startswith("It is in Salesforce as a lead, as QBench has it.")
@@ -266,7 +266,7 @@ def test_changes_that_came_home_their_conflicts_and_those_that_cannot_are_told(
     house.bring()
     accounts = {"map": {**LEAN_ACCOUNT_MAP, "description": {"from": "comments", **BOTH}}}
     qbench = attributes(sandbox)["qbench"] | {"writes": True}
-    with desk_on(house.bench, tmp_path, accounts=accounts, qbench=qbench) as desk:
+    with _desk(house.bench, tmp_path, accounts=accounts, qbench=qbench) as desk:
         brought, refused, unlinked = (explained(desk, asked)[1] for asked in (ids[1], ids[2], stranger))
     assert brought["from_crm"]["condition"] == "synced"
     assert "written into QBench: comments" in brought["notes"]

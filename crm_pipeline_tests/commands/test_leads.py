@@ -11,7 +11,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.staging import EVERYTHING
-from crm_pipeline_tests.commands.conftest import Desk, desk_on
+from crm_pipeline_tests.commands.conftest import Desk, _desk
 from crm_pipeline_tests.orchestration.conftest import writes
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
 from crm_pipeline_tests.sync.test_leads import LEAD, MAPPED, leading
@@ -30,7 +30,7 @@ def desk(sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path:
     bench.stage(spec, CONTACT, contact(7, of=1))
     bench.normalize(spec, LEAD, window=EVERYTHING)
     crms["salesforce"]["contacts_as"] = "lead"
-    with desk_on(bench, tmp_path, crms={"salesforce": crms["salesforce"]}, contacts=MAPPED) as desk:
+    with _desk(bench, tmp_path, crms={"salesforce": crms["salesforce"]}, contacts=MAPPED) as desk:
         yield desk
 
 

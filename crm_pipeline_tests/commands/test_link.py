@@ -121,7 +121,12 @@ def test_a_link_is_shown_by_either_id_with_its_last_outcome(desk: Desk) -> None:
     for words in (("--id", "1"), ("--crm-id", crm_id)):
         code, said = link(desk, "show", *words)
         assert code == 0
-        for line in ("acme: customer 1", f"{crm_id}, made by the sync", "It is in Salesforce as an account, as QBench has it."):
+        for line in (
+            f"qbench_id 1 is linked to crm_id {crm_id}\n",
+            "acme: customer 1",
+            f"{crm_id}, made by the sync",
+            "It is in Salesforce as an account, as QBench has it.",
+        ):
             assert line in said
     code, said = link(desk, "show", "--id", "2")
     assert (code, "there is no such account link in salesforce; `crm-pipeline explain` says" in said) == (1, True), said
@@ -134,7 +139,7 @@ def test_what_was_done_to_a_link_is_told_as_json(desk: Desk) -> None:
     desk.bench.stage(desk.spec, ACCOUNT, customer(1), customer(2))
     assert desk.json("link", "make", *one, "--id", "1", "--crm-id", crm_id) == {**which, "qbench_id": 1, "crm_id": crm_id}
     assert desk.json("link", "move", *one, "--id", "1", "--to", "2") == {**which, "qbench_id": 2, "was": 1}
-    shown = desk.json("link", "show", *one, "--id", "2")
+    shown = desk.json("link", "show", *one, "--crm-id", crm_id)
     [part] = shown["crms"]
     assert (shown["qbench_id"], part["crm_id"], part["link"]["origin"], part["to_crm"]["outcome"]) == (2, crm_id, "manual", None)
     assert desk.json("link", "remove", *one, "--id", "2") == {**which, "qbench_id": 2, "removed": True}

@@ -9,7 +9,7 @@ import pytest
 
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.store.database import Store
-from crm_pipeline_tests.commands.conftest import desk_on
+from crm_pipeline_tests.commands.conftest import _desk
 from crm_pipeline_tests.sync.conftest import ACCOUNT, LEAN_ACCOUNT_MAP, Bench
 from crm_pipeline_tests.sync.returning.home import BOTH, Home, home
 from crm_pipeline_tests.tenants import attributes
@@ -33,7 +33,7 @@ def test_every_patch_is_shown_with_its_ids_and_fields_and_qbench_is_not_asked(ho
     bench = house.bench
     qbench = attributes(bench.sandbox)["qbench"]
     bench.sandbox.journal.clear()
-    with desk_on(bench, tmp_path, accounts=accounts, qbench={**qbench, "writes": True}) as desk:
+    with _desk(bench, tmp_path, accounts=accounts, qbench={**qbench, "writes": True}) as desk:
         [told] = desk.json("plan", "--from", "salesforce", "--record-type", "account")
         shown = desk.type("plan", "--from", "salesforce").output
         refused = desk.type("plan", "--from", "salesforce", "--crm", "hubspot")
@@ -61,7 +61,7 @@ def test_records_that_would_be_made_linked_or_left_are_shown_and_qbench_is_not_a
         there.tenant.add_customer(id=number, customer_name=name, at=1_000)
     new, match, _ = (there.add(ACCOUNT, {"Name": name}) for name in ("New", "Match", "Twice"))
     there.read()
-    with desk_on(salesforce, tmp_path, accounts=accounts, qbench=qbench) as desk:
+    with _desk(salesforce, tmp_path, accounts=accounts, qbench=qbench) as desk:
         [early] = desk.json("plan", "--from", "salesforce", "--record-type", "account")
         there.extract()
         salesforce.sandbox.journal.clear()

@@ -16,7 +16,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.store.database import Store
-from crm_pipeline_tests.commands.conftest import Desk, desk_on
+from crm_pipeline_tests.commands.conftest import Desk, _desk
 from crm_pipeline_tests.sync.conftest import Bench
 from crm_pipeline_tests.tenants import SHORT_WAITS
 
@@ -36,7 +36,7 @@ def bare() -> Iterator[Sandbox]:
 @pytest.fixture
 def desk(bare: Sandbox, store: Store, database_in_environment: str, tmp_path: Path) -> Iterator[Desk]:
     """A project whose integration needs a key everywhere, and a field for tiers."""
-    with desk_on(Bench(bare, store, "salesforce"), tmp_path, accounts=ACCOUNTS, contacts=CONTACTS) as desk:
+    with _desk(Bench(bare, store, "salesforce"), tmp_path, accounts=ACCOUNTS, contacts=CONTACTS) as desk:
         yield desk
 
 

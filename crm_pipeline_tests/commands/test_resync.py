@@ -14,7 +14,7 @@ from crm_pipeline.store.bases import bases_of, save_bases
 from crm_pipeline.store.crm_records import pending_crm_ids
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import URL_VARIABLE, Store
-from crm_pipeline_tests.commands.conftest import Desk, desk_on
+from crm_pipeline_tests.commands.conftest import Desk, _desk
 from crm_pipeline_tests.sync.conftest import ACCOUNT, LEAN_ACCOUNT_MAP, Bench, customer
 from crm_pipeline_tests.tenants import attributes
 
@@ -69,7 +69,7 @@ def both(sandbox: Sandbox, store: Store, database_in_environment: str, tmp_path:
     """The command line on an integration whose accounts' descriptions come back from Salesforce, and nothing of its contacts."""
     accounts = {"map": {**LEAN_ACCOUNT_MAP, "description": {"from": "comments", "direction": {"salesforce": "both"}}}}
     qbench = {**attributes(sandbox)["qbench"], "writes": True}
-    with desk_on(Bench(sandbox, store, "salesforce"), tmp_path, accounts=accounts, qbench=qbench) as desk:
+    with _desk(Bench(sandbox, store, "salesforce"), tmp_path, accounts=accounts, qbench=qbench) as desk:
         yield desk
 
 
