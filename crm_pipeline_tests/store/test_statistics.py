@@ -11,6 +11,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.statistics import MANY_ROWS
 from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
 
@@ -46,17 +47,21 @@ def rows_as_planned(store: Store) -> float:
         return float(connection.execute(statement).scalar_one())
 
 
-@pytest.mark.parametrize("begins_with", ["a load", "what a load takes up", "what is normalized again"])
+@pytest.mark.parametrize("begins_with", ["a load", "what a load takes up", "what is normalized again", "the check of links"])
 def test_where_much_is_new_it_is_counted_before_it_is_joined(store: Store, begins_with: str) -> None:
-    insert(store, rows=2 * MANY_ROWS)
+    # Another number than anybody counted before in this database.
+    rows = 2 * MANY_ROWS + len(begins_with)
+    insert(store, rows=rows)
     with store.transaction() as connection:
         if begins_with == "a load":
             follow_deletions(connection, ACCOUNTS)
         elif begins_with == "what a load takes up":
             ids_to_plan_again(connection, ACCOUNTS, holding=[])
+        elif begins_with == "the check of links":
+            link_faults(connection, ACCOUNTS)
         else:
             ids_to_normalize_again(connection, "acme", RecordType.ACCOUNT, mapping_digest="d", follows_customers=False)
-    assert rows_as_planned(store) == 2 * MANY_ROWS
+    assert rows_as_planned(store) == rows
 
 
 def test_where_little_is_new_nothing_is_counted(store: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
 from crm_pipeline_tests.sync.loading.stages import answers, begun, over, stages
 
@@ -76,3 +78,11 @@ def test_contact_whose_account_did_not_go_with_it_is_handed_on_and_has_no_outcom
         assert hubspot.outcomes(CONTACT) == {11: ("created", None)}
         load.storing.associated(pending, written.assign(parent_sent=True))
     assert hubspot.outcomes(CONTACT) == {11: ("created", None), 12: ("created", None)}
+
+
+def test_of_creates_that_go_at_the_same_time_each_call_is_kept_with_its_own_size(salesforce: Bench) -> None:
+    spec = salesforce.spec(external_keys=False)
+    salesforce.stage(spec, ACCOUNT, *map(customer, range(1, 4)))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        load.storing.begin(load.plan(1, 2, 3), calls=pd.Series([0, 0, 1]))
+    assert salesforce.rows("SELECT qbench_id, sent_with FROM crm_pipeline.intent ORDER BY qbench_id") == [(1, 2), (2, 2), (3, 1)]
