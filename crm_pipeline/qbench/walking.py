@@ -18,7 +18,7 @@ from crm_pipeline.qbench.listing import Row, RowList, RowPage
 from crm_pipeline.source import Gap
 
 MOST_PASSES = 8
-"""How often a list that time does not order is gone through before the read gives up."""
+"""How often a list that time does not order is gone through, or one page comes in a row, before the read gives up."""
 
 logger = logging.getLogger(__name__)
 
@@ -174,12 +174,14 @@ class Walk:
         unsteady order hides takes a place that another one fills twice. Page sizes differ from pass to pass for that.
         """
         seen: set[tuple[int, int]] = set()
-        pages, records, largest, more = 0, 0, 0, True
+        pages, records, largest, again, more = 0, 0, 0, 0, True
         before: Rows = []
         while more and not complete():
             pages += 1
             page = self._page(pages, position=position, size=self._size, begins=records)
-            if page.rows and page.rows == before:
+            # Once, it may be that exactly a page of records came in before it.
+            again = again + 1 if page.rows and page.rows == before else 0
+            if again == MOST_PASSES:
                 raise UnexpectedAnswerError(
                     f"page {pages} of {self.source.name} from {position} on is the page before it again", **self.source.client.caller.names
                 )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
@@ -402,6 +402,20 @@ def test_whatever_users_do_every_record_comes_in_its_last_state_and_once(
     script=SCRIPTS,
     page_size=st.integers(1, 4),
     quirk=st.sampled_from(["ignores the order", "knows no seconds", "unreadable dates"]),
+)
+@example(
+    seconds=[71, 0, 0],
+    script=[
+        [("delete", 34), ("insert", 0), ("insert", 0)],
+        [("delete", 29)],
+        *[[]] * 4,
+        [("insert", 0)],
+        [("delete", 0), ("edit", 1)],
+        [("delete", 0)],
+        [("edit", 1)],
+    ],
+    page_size=1,
+    quirk="knows no seconds",
 )
 def test_whatever_users_and_server_do_no_untouched_record_is_missed(
     seconds: list[int], script: list[list[Change]], page_size: int, quirk: str
