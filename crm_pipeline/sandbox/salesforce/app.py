@@ -76,8 +76,11 @@ def _rest(org: SalesforceOrg, request: Request, body: bytes) -> Response:
     if org.on_request is not None:
         org.on_request(call.method, call.path)
     answer = dispatch(org, call)
-    content = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode(errors="replace")
-    media_type = None if answer.body is None else "application/json;charset=UTF-8"
+    content, media_type = b"", None
+    if isinstance(answer.body, str):
+        content, media_type = answer.body.encode(), "text/csv;charset=UTF-8"
+    elif answer.body is not None:
+        content, media_type = json.dumps(answer.body, ensure_ascii=False).encode(errors="replace"), "application/json;charset=UTF-8"
     return Response(content, status_code=answer.status, headers=dict(answer.headers), media_type=media_type)
 
 
@@ -104,6 +107,8 @@ def _check_size(request: Request, longest: int) -> None:
 def _parsed(request: Request, body: bytes) -> Any:
     if not body:
         return None
+    if request.method == "PUT" and request.headers.get("content-type", "").lower().startswith("text/csv"):
+        return body.decode(errors="replace")
     if not request.headers.get("content-type", "").lower().startswith("application/json"):
         raise CallError(415, "UNSUPPORTED_MEDIA_TYPE", "The content type of the request's entity is not supported: application/json")
     try:

@@ -14,7 +14,10 @@ from crm_pipeline.sandbox.salesforce.table import Table
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One call: ``path`` after ``/services/data/vXX.X/``, ``base`` before it; header names in lower case; the body parsed."""
+    """One call: ``path`` after ``/services/data/vXX.X/``, ``base`` before it; header names in lower case.
+
+    The body is what its JSON says, or a text where it is CSV.
+    """
 
     method: str
     path: str
@@ -38,7 +41,7 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """The answer: a body of None is an empty one."""
+    """The answer: a body of None is an empty one, a text is CSV, anything else JSON."""
 
     status: int
     body: Any = None

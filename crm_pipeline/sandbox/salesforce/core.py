@@ -15,6 +15,7 @@ from crm_pipeline.sandbox.salesforce.duplicates import DuplicateRule
 from crm_pipeline.sandbox.salesforce.fields import FieldSpec, FieldType, ObjectSpec
 from crm_pipeline.sandbox.salesforce.history import HISTORY_OF, MOST_TRACKED, changes_between, trackable
 from crm_pipeline.sandbox.salesforce.ids import canonical, new_id
+from crm_pipeline.sandbox.salesforce.jobs import IngestJob
 from crm_pipeline.sandbox.salesforce.places import Places, settle_places, standard_places, with_code_fields
 from crm_pipeline.sandbox.salesforce.standard_objects import PERSON_ACCOUNT_FIELDS, STANDARD_OBJECTS
 from crm_pipeline.sandbox.salesforce.table import Row, Table, Undo, roll_back
@@ -82,10 +83,15 @@ class OrgCore:
     denied: set[tuple[str, Literal["read", "create", "edit"]]] = field(default_factory=set)
     """What the integration's user may not do to the records of objects. One that may not be read is not there for the user."""
     obstacles: list[Obstacle] = field(default_factory=list)
+    takes_jobs: bool = True
+    """Whether the organization and its user may use Bulk API 2.0."""
+    job_pace: int = 5_000
+    """How many rows an ingest job processes between two looks at it."""
 
     def __post_init__(self) -> None:
         self.api_calls = 0
         self.cursors: OrderedDict[str, Any] = OrderedDict()
+        self.jobs: dict[str, IngestJob] = {}
         self.places: Places | None = standard_places() if self.state_country_picklists else None
         self.mutex = threading.RLock()
         self.organization_id = ""
@@ -230,8 +236,12 @@ class OrgCore:
 
     def next_id(self, spec: ObjectSpec) -> str:
         """The id of the object's next record."""
-        self._numbers[spec.key_prefix] += 1
-        return new_id(spec.key_prefix, self._numbers[spec.key_prefix])
+        return self.next_id_of(spec.key_prefix)
+
+    def next_id_of(self, key_prefix: str) -> str:
+        """The next id that begins so."""
+        self._numbers[key_prefix] += 1
+        return new_id(key_prefix, self._numbers[key_prefix])
 
     def stamp(self, at: datetime | None = None) -> datetime:
         """What the organization's clock shows at a true time, now where none is given."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import unquote
 
-from crm_pipeline.sandbox.salesforce import batches, describe, metadata, queries, rows
+from crm_pipeline.sandbox.salesforce import batches, describe, ingest, metadata, queries, rows
 from crm_pipeline.sandbox.salesforce.calls import ApiRequest, ApiResponse
 from crm_pipeline.sandbox.salesforce.composite import composite
 from crm_pipeline.sandbox.salesforce.errors import CallError, RowError, not_found
@@ -66,4 +66,11 @@ _RESOURCES: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
     _resource("GET", "composite/sobjects/{name}", batches.retrieve_many),
     _resource("POST", "composite/sobjects/{name}", batches.retrieve_many),
     _resource("PATCH", "composite/sobjects/{name}/{key}", batches.upsert_many),
+    _resource("POST", "jobs/ingest", ingest.create_job),
+    _resource("GET", "jobs/ingest", ingest.list_jobs),
+    _resource("GET", "jobs/ingest/{job_id}", ingest.job_info),
+    _resource("PATCH", "jobs/ingest/{job_id}", ingest.change_job),
+    _resource("DELETE", "jobs/ingest/{job_id}", ingest.delete_job),
+    _resource("PUT", "jobs/ingest/{job_id}/batches", ingest.upload),
+    _resource("GET", "jobs/ingest/{job_id}/(?P<which>successfulResults|failedResults|unprocessedrecords)", ingest.results),
 )
