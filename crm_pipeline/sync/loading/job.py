@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from types import TracebackType
+
+from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
@@ -89,6 +92,16 @@ class Job:
             progress(report.accounted, report.total, seconds=report.seconds),
             sum(self.crm.calls.snapshot().values()) - self._calls_before,
         )
+
+    @contextmanager
+    def storing(self) -> Iterator[Connection]:
+        """A transaction of the state, for what the CRM answered. Raises StoreError when a lock was lost with its connection.
+
+        A host that was cut off comes back with its answers, when another run may have written and stored what is newer.
+        """
+        with self.store.transaction() as connection:
+            self.require_locks()
+            yield connection
 
     def require_locks(self) -> None:
         """Raises StoreError when a lock was lost with its connection."""

@@ -84,7 +84,7 @@ class Storing:
         """
         unclear = answer["error_type"].isin(results.UNCLEAR) | (call is not None and call.error is not None)
         self.unclear.update(rows.loc[unclear, "qbench_id"])
-        with self._job.report.timed("store"), self._job.store.transaction() as connection:
+        with self._job.report.timed("store"), self._job.storing() as connection:
             answer = self._judged(connection, rows, answer)
             pending = results.parent_open(rows, answer)
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
@@ -109,7 +109,7 @@ class Storing:
 
     def end_association(self, call: Answered) -> None:
         """Store that a call of associations came back, without telling what it made."""
-        with self._job.store.transaction() as connection:
+        with self._job.storing() as connection:
             self._watch.end(connection, call)
 
     def associated(self, rows: pd.DataFrame, answer: pd.DataFrame, *, calls: Sequence[Answered] = ()) -> None:
@@ -117,7 +117,7 @@ class Storing:
 
         Not before: what a call made that is over, and that no link tells of, nobody would look for.
         """
-        with self._job.store.transaction() as connection:
+        with self._job.storing() as connection:
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
             for call in calls:
                 self._watch.end(connection, call)

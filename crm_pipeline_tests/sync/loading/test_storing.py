@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
+from crm_pipeline.errors import StoreError
+from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
 from crm_pipeline_tests.sync.loading.stages import answers, begun, over, stages
 
@@ -45,6 +48,23 @@ def test_writes_that_can_be_repeated_are_kept_as_a_call_until_it_is_answered(sal
         load.storing.written(batch.rows, told, call=over(sent, told))
         assert load.job.report.outcomes == {"created": 1}
     assert (salesforce.rows(LINKED), salesforce.rows(OPEN_CALLS)) == ([(1, "crm-1")], [(0,)])
+
+
+@pytest.mark.parametrize("external_keys", [True, False], ids=["with-keys", "without"])
+def test_answers_that_come_once_the_lock_is_lost_are_not_kept_and_stay_in_doubt(
+    salesforce: Bench, database_url: str, *, external_keys: bool
+) -> None:
+    spec = salesforce.spec(external_keys=external_keys)
+    salesforce.stage(spec, ACCOUNT, customer(1))
+    with stages(salesforce, spec, ACCOUNT) as load:
+        batch = load.plan(1)
+        sent = begun(load, batch)
+        end_lock_holders(database_url)
+        told = answers(batch)
+        with pytest.raises(StoreError, match="the connection that held this lock is gone"):
+            load.storing.written(batch.rows, told, call=over(sent, told))
+    assert (salesforce.rows(LINKED), salesforce.outcomes()) == ([], {})
+    assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == (([], [(1,)]) if external_keys else ([(1,)], [(0,)]))
 
 
 def test_rows_that_go_again_are_kept_but_not_counted(salesforce: Bench) -> None:
