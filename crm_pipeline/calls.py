@@ -8,9 +8,9 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
 from pyrate_limiter import AbstractBucket, BucketFactory, Duration, InMemoryBucket, Limiter, Rate, RateItem
@@ -157,20 +157,25 @@ def with_retries(
     )(call)
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """What these calls give, in their order, all made at the same time; the first error of one is raised once all are over.
+class AtOnce(Generic[T]):
+    """Calls under way at the same time, each in a thread of its own, from the moment this is made; an interrupt waits for none of them.
 
-    An interrupt waits for none of them.
+    A single one is made by who makes this, so that an interrupt ends it.
     """
-    if len(calls) < 2:
-        return [call() for call in calls]
-    pool = ThreadPoolExecutor(len(calls), thread_name_prefix="call")
-    try:
-        futures = [pool.submit(call) for call in calls]
-        wait(futures)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return [future.result() for future in futures]
+
+    def __init__(self, calls: Sequence[Callable[[], T]]) -> None:
+        self._answers: list[Future[T]] = [Future() for _ in calls]
+        if len(calls) == 1:
+            self._answers[0].set_result(calls[0]())
+            return
+        for call, answer in zip(calls, self._answers, strict=True):
+            # A pool's threads would keep the process until the last call is over.
+            threading.Thread(target=_answer, args=(call, answer), name="call", daemon=True).start()
+
+    def answers(self) -> list[T]:
+        """What they give, in their order; the first error of one is raised once all are over."""
+        wait(self._answers)
+        return [answer.result() for answer in self._answers]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -197,3 +202,10 @@ def _wait(state: RetryCallState, waits: Waits) -> float:
     if isinstance(error, ServiceUnavailableError) and error.wait_seconds is not None:
         return error.wait_seconds * (1 + JITTER * random.random())  # noqa: S311 - no secret
     return spaced(state.attempt_number, waits)
+
+
+def _answer(call: Callable[[], T], answer: Future[T]) -> None:
+    try:
+        answer.set_result(call())
+    except BaseException as error:  # noqa: BLE001 - raised where the answer is asked for
+        answer.set_exception(error)

@@ -135,8 +135,8 @@ class Capabilities:
     """What one CRM takes and another does not; whoever plans or loads asks this, never which CRM it is.
 
     ``batch_size``: the most rows that one ``write`` call takes. ``association_batch_size``: likewise of ``associate``.
-    ``calls_in_flight``: the most of them that one load has under way at the same time; its client is safe over threads where it is more
-    than one.
+    ``calls_in_flight``: the most of them that one load has under way, those included whose answers are not stored yet: ``calls_at_once``
+    go at the same time, and meanwhile the answers of as many are stored. Its client is safe over threads where it is more than one.
     ``several_accounts``: a contact may belong to several accounts, one of them its main one; else it has one.
     ``parent_goes_with``: the verbs of the writes that carry a contact's account; the others need an association.
     ``unique_keys``: the CRM keeps a unique field and creates or updates by it; else ``external_key`` cannot be set, and what
@@ -170,6 +170,11 @@ class Capabilities:
     def __post_init__(self) -> None:
         if min(self.batch_size, self.association_batch_size, self.calls_in_flight) < 1:
             raise ValueError("batch_size, association_batch_size and calls_in_flight are 1 or more: a call takes one row at least")
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls go at the same time."""
+        return max(1, self.calls_in_flight // 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,15 @@ class HubSpotSettings(CrmSettings):
         int, Field(ge=1, description="How often a call is made in all while HubSpot is busy or cannot be reached.", examples=[8])
     ] = DEFAULT_ATTEMPTS
     calls_in_flight: Annotated[
-        int, Field(ge=1, le=50, description="The most writes that are under way at the same time, within `limits`.", examples=[4])
-    ] = 10
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="The most writes that are under way, within `limits`: half of them are being answered, "
+            "and of half the answers are being stored.",
+            examples=[8],
+        ),
+    ] = 20
     association_batch_size: Annotated[
         int,
         Field(

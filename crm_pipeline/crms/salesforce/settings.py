@@ -71,12 +71,13 @@ class SalesforceSettings(LeadKeepingSettings):
     calls_in_flight: Annotated[
         int,
         Field(
-            description="The most writes that are under way at the same time; no two of them touch contacts of one account.",
-            examples=[2],
+            description="The most writes that are under way: half of them are being answered, no two with contacts of one account, "
+            "and of half the answers are being stored.",
+            examples=[4],
             ge=1,
-            le=16,
+            le=32,
         ),
-    ] = 5
+    ] = 10
     keep_free: Annotated[
         float,
         Field(

@@ -22,7 +22,7 @@ class Associating:
     def __init__(self, job: Job, sending: Sending, storing: Storing, *, accounts: Callable[[], LinkReader]) -> None:
         limits = job.crm.capabilities
         self._batch_size = limits.association_batch_size
-        self._most = limits.association_batch_size * limits.calls_in_flight
+        self._most = limits.association_batch_size * limits.calls_at_once
         self._sending = sending
         self._storing = storing
         self._accounts = accounts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 
 import pandas as pd
@@ -18,7 +19,7 @@ from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.loading.outbox import Outbox
 from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.refused_creates import RefusedCreates
-from crm_pipeline.sync.loading.sending import Sending
+from crm_pipeline.sync.loading.sending import Sending, Sends
 from crm_pipeline.sync.loading.sorting import Sorting
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.loading.suspects import Suspects
@@ -38,14 +39,23 @@ class Delivery:
         self._storing = storing
         self._suspects = suspects
         limits = job.crm.capabilities
-        self._outbox = Outbox(limits.batch_size, at_once=limits.calls_in_flight, apart=suspects.apart)
+        self._outbox = Outbox(limits.batch_size, at_once=limits.calls_at_once, apart=suspects.apart)
         self._associating = Associating(job, sending, storing, accounts=lambda: self._sorting.account_reader)
         self._refused_creates = RefusedCreates(job, storing)
         self._first_refusals = FirstRefusals()
+        self._under_way: tuple[Sends, int] | None = None
+        """What was sent last, and for which time."""
+        self._answered: list[tuple[Plan, Answered, int]] = []
+        """What is answered and not handed on: rows, their calls, and for which time they were sent."""
 
     def is_under_way(self, rows: pd.DataFrame) -> bool:
-        """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes."""
+        """Whether a row was planned before in this load (it changed meanwhile), or leads to a CRM record that another one takes.
+
+        Waits for what is under way: a plan made meanwhile may have found a record that it makes.
+        """
+        self._await()
         parts = [*self._outbox.waiting, *self._refused_creates.waiting, *self._associating.waiting]
+        parts += [frame for batch, call, _ in self._answered for frame in (batch.rows, call.results)]
         qbench_ids = self._storing.unclear.union(*(part["qbench_id"] for part in parts))
         crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
         return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
@@ -70,7 +80,11 @@ class Delivery:
         self._associating.send(at_least=1)
 
     def break_off(self, error: CrmPipelineError) -> None:
-        """Store as open what the load does not get to, for the error that stops it."""
+        """Store what is answered yet, and as open what the load does not get to, for the error that stops it."""
+        while self._under_way is not None or self._answered:
+            # The load ends for the first error. What another one leaves unstored, the next load settles as after a crash.
+            with suppress(CrmPipelineError):
+                self._settle()
         self._refused_creates.leave_refused()
         self._associating.leave_open()
         if isinstance(error, SameRefusalError):
@@ -82,30 +96,62 @@ class Delivery:
 
     def _send_rest(self) -> None:
         for wave in self._outbox.rest():
-            self._send(wave)
+            self._send_all(wave)
+        self._settle()
         for turn in range(2, TIMES + 1):
             if self._outbox.is_locked:
                 time.sleep(spaced(turn - 1, self._job.order.settings.waits))
             for wave in self._outbox.again():
                 self._send(wave, turn=turn)
 
+    @property
+    def _goes_smoothly(self) -> bool:
+        """Whether the CRM took a record, and answered the latest call."""
+        return self._first_refusals.over and self._sending.goes_well
+
     def _send_all(self, wave: Sequence[Plan]) -> None:
         """Send batches at the same time; one by one until the CRM takes a record, and behind a call that failed."""
         while wave:
-            now = len(wave) if self._first_refusals.over and self._sending.goes_well else 1
+            self._await()
+            if not self._goes_smoothly:
+                self._hand_on()
+            now = len(wave) if self._goes_smoothly else 1
             self._send(wave[:now])
             wave = wave[now:]
 
     def _send(self, batches: Sequence[Plan], *, turn: int = 1) -> None:
-        """Send batches at the same time, for the ``turn``-th time, and hand their rows on by what was answered.
+        """Send batches at the same time, for the ``turn``-th time; meanwhile what was sent before is handed on.
 
-        Raises the ServiceError of a CRM that is down, after storing what the others were answered, and that its rows are open for it.
+        Only what is answered lets others go, so that no two calls under way touch one record, one address or one account.
         """
         if turn == 1:
             for batch in batches:
                 self._job.report.sent.update(batch.rows["verb"])
+        self._await()
+        self._under_way = (self._sending.begin(batches), turn)
+        self._hand_on()
+        if turn > 1 or self._job.crm.capabilities.calls_in_flight == 1:
+            self._settle()
+
+    def _await(self) -> None:
+        """Wait until what is under way is answered."""
+        if self._under_way is not None:
+            (sends, turn), self._under_way = self._under_way, None
+            self._answered += ((rows, call, turn) for rows, call in self._sending.answered(sends))
+
+    def _settle(self) -> None:
+        """Wait for what is under way, and hand it on."""
+        self._await()
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Hand rows on by what they were answered.
+
+        Raises the ServiceError of a CRM that is down, after storing what the others were answered, and that its rows are open for it.
+        """
         stop: ServiceError | None = None
-        for rows, call in self._sending.write(batches):
+        while self._answered:
+            rows, call, turn = self._answered.pop(0)
             if call.error is None:
                 self._take_up(rows, call, turn=turn)
             elif call.stops:

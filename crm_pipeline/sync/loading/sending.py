@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.calls import at_once
+from crm_pipeline.calls import AtOnce
 from crm_pipeline.crms.batch import account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
 from crm_pipeline.errors import ServiceError
@@ -37,6 +37,16 @@ class _Called(NamedTuple):
     answer: pd.DataFrame
     error: ServiceError | None
     lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sends:
+    """Batches of writes that are under way: their rows as one, whose calls are stored, and per row which of the calls carries it."""
+
+    rows: Plan
+    sent: Sent
+    calls: pd.Series
+    under_way: AtOnce[_Called]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +90,20 @@ class Sending:
         """Whether the latest write got through, or none was sent."""
         return self._failed_writes.none
 
-    def write(self, batches: Sequence[Plan]) -> list[tuple[Plan, Answered]]:
-        """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before.
-
-        What was answered comes first, as one; behind it each call that failed.
-        """
+    def begin(self, batches: Sequence[Plan]) -> Sends:
+        """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before."""
         self._job.require_locks()
         rows, calls = Plan.together(batches), _numbered(batches)
         sent = self._storing.begin(rows, calls=calls)
+        return Sends(rows, sent, calls, AtOnce([partial(self._call, self._write, batch) for batch in batches]))
+
+    def answered(self, sends: Sends) -> list[tuple[Plan, Answered]]:
+        """What batches were answered, once all are: first what was answered, as one; behind it each call that failed."""
         with self._job.report.timed("write"):
-            called = at_once([partial(self._call, self._write, batch) for batch in batches])
+            called = sends.under_way.answers()
         answered = [number for number, one in enumerate(called) if one.error is None]
         failed = [[number] for number, one in enumerate(called) if one.error is not None]
-        return [self._sorted(rows, sent, calls, [called[number] for number in own], of=own) for own in (answered, *failed) if own]
+        return [self._sorted(sends, [called[number] for number in own], of=own) for own in (answered, *failed) if own]
 
     def associate(self, parts: Sequence[Contacts]) -> list[Answered]:
         """Send the accounts of written contacts at the same time, a call for each part; that it is over is still to be stored."""
@@ -101,7 +112,7 @@ class Sending:
         self._job.report.sent[ASSOCIATE] += len(rows)
         sent = self._storing.begin_association(rows, calls=calls)
         with self._job.report.timed("associate"):
-            called = at_once([partial(self._call, self._job.crm.associate, part.pairs) for part in parts])
+            called = AtOnce([partial(self._call, self._job.crm.associate, part.pairs) for part in parts]).answers()
         return [
             self._associated(part, sent.of(calls.eq(number)), one) for number, (part, one) in enumerate(zip(parts, called, strict=True))
         ]
@@ -128,14 +139,14 @@ class Sending:
             answer, error = WRITE_RESULTS.empty(), failed
         return _Called(answer, error, self._job.crm.calls.lost > lost)
 
-    def _sorted(self, rows: Plan, sent: Sent, calls: pd.Series, called: Sequence[_Called], *, of: Sequence[int]) -> tuple[Plan, Answered]:
-        """The rows of some calls, and what these gave; ``calls``: per row, which one carried it."""
-        own = calls.isin(of)
-        part, lost = rows.take(own), calls[own].map({number: one.lost for number, one in zip(of, called, strict=True)})
+    def _sorted(self, sends: Sends, called: Sequence[_Called], *, of: Sequence[int]) -> tuple[Plan, Answered]:
+        """The rows of some calls, and what these gave."""
+        own = sends.calls.isin(of)
+        part, lost = sends.rows.take(own), sends.calls[own].map({number: one.lost for number, one in zip(of, called, strict=True)})
         together = called[0]._replace(answer=pd.concat([one.answer for one in called], ignore_index=True))
         repeatable = not unrepeatable(part.rows).any()
         answered = self._answered(
-            part.rows, sent.of(own), together, lost.reset_index(drop=True), failed=self._failed_writes, repeatable=repeatable
+            part.rows, sends.sent.of(own), together, lost.reset_index(drop=True), failed=self._failed_writes, repeatable=repeatable
         )
         return part, answered
 

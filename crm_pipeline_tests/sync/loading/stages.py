@@ -71,6 +71,11 @@ def begun(load: Stages, batch: Plan) -> Sent:
     return load.storing.begin(batch, calls=pd.Series(0, index=batch.rows.index))
 
 
+def sent(load: Stages, *batches: Plan) -> list[tuple[Plan, Answered]]:
+    """What batches are answered that are sent at the same time."""
+    return load.sending.answered(load.sending.begin(batches))
+
+
 def over(sent: Sent, told: pd.DataFrame, *, error: ServiceError | None = None) -> Answered:
     """A call that was answered so, or failed, none of its attempts without an answer."""
     return Answered(sent, told, pd.Series(False, index=told.index), error)

@@ -50,7 +50,7 @@ def test_what_the_load_does_not_get_to_stays_open_with_its_links(hubspot: Bench)
 
 
 def test_calls_that_go_at_the_same_time_end_each_by_itself(hubspot: Bench) -> None:
-    with gathered(hubspot, in_flight=2) as waiting:
+    with gathered(hubspot, in_flight=4) as waiting:
         waiting.send_full()
         assert [rows["qbench_id"].tolist() for rows in waiting.waiting] == [list(NUMBERS)], "they wait for as many full calls as go at once"
         portal, faults = hubspot.sandbox.portal, hubspot.sandbox.faults

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import pytest
 
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.sandbox.faults import Fault
+from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.sync.loading.stages import stages
+from crm_pipeline_tests.sync.loading.stages import Stages, stages
 
 FULL = 100
 """Records of one call to HubSpot."""
@@ -19,9 +24,54 @@ def test_full_call_goes_at_once_and_the_rest_when_the_load_ends(hubspot: Bench) 
     hubspot.stage(spec, ACCOUNT, *map(customer, numbers))
     with stages(hubspot, spec, ACCOUNT) as load:
         load.delivery.carry_out(load.plan(*numbers))
-        assert len(hubspot.names()) == len(hubspot.outcomes()) == FULL
+        await_that(lambda: len(hubspot.names()) == FULL, "the full call is answered")
         load.delivery.finish()
         assert hubspot.outcomes() == dict.fromkeys(numbers, ("created", None))
+
+
+@dataclass(frozen=True)
+class Held:
+    """A load of three full calls, one at a time, the last of which is under way and answered once ``answers`` is set."""
+
+    bench: Bench
+    load: Stages
+    answers: threading.Event
+
+    def crm_id(self, number: int) -> str:
+        """The id of a record that the last call makes."""
+        self.answers.set()
+        await_that(lambda: f"Lab {number}" in self.bench.names(), "the last call is carried out")
+        found = self.bench.sandbox.portal.records("companies")
+        [crm_id] = [record["id"] for record in found if record["properties"]["name"] == f"Lab {number}"]
+        return str(crm_id)
+
+
+@pytest.fixture
+def held(hubspot: Bench) -> Iterator[Held]:
+    spec, last = hubspot.spec(settings={"calls_in_flight": 2}), threading.Event()
+    hubspot.stage(spec, ACCOUNT, *map(customer, range(1, 3 * FULL + 2)))
+    hubspot.sandbox.faults.add(Fault(path="batch/upsert", holding=f"Lab {3 * FULL}", kind="delay", until=last))
+    with stages(hubspot, spec, ACCOUNT) as load:
+        load.delivery.carry_out(load.plan(*range(1, 3 * FULL + 1)))
+        yield Held(hubspot, load, last)
+
+
+def test_answers_are_stored_while_the_next_calls_are_under_way(held: Held) -> None:
+    assert len(held.bench.outcomes()) == 2 * FULL
+    held.answers.set()
+    held.load.delivery.finish()
+    assert len(held.bench.outcomes()) == 3 * FULL
+
+
+def test_stop_stores_what_is_answered_to_calls_under_way(held: Held) -> None:
+    held.answers.set()
+    held.load.delivery.break_off(ServiceUnavailableError("down", integration="acme", service="hubspot"))
+    assert held.bench.outcomes() == dict.fromkeys(range(1, 3 * FULL + 1), ("created", None))
+
+
+def test_plan_that_found_what_a_call_under_way_makes_is_known_by_it(held: Held) -> None:
+    other = held.load.plan(3 * FULL + 1).rows
+    assert held.load.delivery.is_under_way(other.assign(crm_id=held.crm_id(3 * FULL)))
 
 
 def test_what_a_plan_decides_itself_is_stored_while_its_writes_wait(hubspot: Bench) -> None:
