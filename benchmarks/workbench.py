@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -75,19 +75,29 @@ class Workbench:
         ``job``: the hourly one, or another one over the same hours. ``empty``: run assets that do nothing instead (``assets``, or
         ``checks`` for their checks too). ``settings``: more of its environment. Raises BenchmarkError when it fails.
         """
-        log, cost, profile = self.home / "worker.log", self.home / "worker.json", os.environ.get(PROFILE_VARIABLE)
-        command = [sys.executable, "-m", "benchmarks.worker", str(cost), sys.executable]
-        command += [*(("-m", "cProfile", "-o", str(Path(profile).absolute())) if profile else ()), "-m", "dagster", "job", "execute"]
-        command += ["-m", "benchmarks.definitions", "-j", job]
+        profile = os.environ.get(PROFILE_VARIABLE)
+        command = [sys.executable, *(("-m", "cProfile", "-o", str(Path(profile).absolute())) if profile else ())]
+        command += ["-m", "dagster", "job", "execute", "-m", "benchmarks.definitions", "-j", job]
         first = self._partition(hour)
         tags = {"dagster/partition": first}
         if until is not None:
             tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": self._partition(until)}
         command += ["--tags", json.dumps(tags)]
+        return self.measured(command, settings={**(settings or {}), **({EMPTY_VARIABLE: empty} if empty else {})})
+
+    def measured(self, command: Sequence[str], *, settings: Mapping[str, str]) -> Worker:
+        """Run a command in the bench's environment and ``settings`` beside it. Raises BenchmarkError when it fails."""
+        log, cost = self.home / "worker.log", self.home / "worker.json"
         with log.open("wb") as output, guardian() as guard:
-            environment = {**self.environment, **(settings or {}), **({EMPTY_VARIABLE: empty} if empty else {})}
             # Not where a deployment's `.env` may lie, which Dagster reads over the environment.
-            process = subprocess.Popen(command, cwd=self.home, env=environment, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.worker", str(cost), *command],
+                cwd=self.home,
+                env={**self.environment, **settings},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
             guard.end_group(process.pid)
             process.wait()
         if process.returncode:
