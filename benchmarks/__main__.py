@@ -10,7 +10,7 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from benchmarks import backfill, both_ways, calls, changes, hourly, imports, loading, memory, peers, planning
+from benchmarks import backfill, both_ways, calls, changes, hourly, imports, loading, memory, peers, planning, standing
 from benchmarks.figures import Figure, table
 from benchmarks.workbench import BenchmarkError
 
@@ -26,6 +26,7 @@ BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
         "changes": changes.measure,
         "loading": loading.measure,
         "peers": peers.measure,
+        "standing": standing.measure,
     }
 )
 

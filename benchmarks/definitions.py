@@ -13,11 +13,18 @@ SPEC_VARIABLE = "BENCHMARK_INTEGRATION"
 EMPTY_VARIABLE = "BENCHMARK_EMPTY"
 """Asks for assets that do nothing: ``assets``, or ``checks`` for their asset checks too."""
 
+COPIES_VARIABLE = "BENCHMARK_COPIES"
+"""Asks for so many integrations like it, none of which was ever loaded; 0 is a deployment without any."""
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The integration whose name and attributes stand, as JSON, in BENCHMARK_INTEGRATION; or assets like its hourly ones."""
-    definitions = build_integration(IntegrationSpec.model_validate_json(os.environ[SPEC_VARIABLE]))
+    """The integration whose name and attributes stand, as JSON, in BENCHMARK_INTEGRATION; copies of it; or assets like its hourly ones."""
+    spec = IntegrationSpec.model_validate_json(os.environ[SPEC_VARIABLE])
+    if (copies := os.environ.get(COPIES_VARIABLE)) is not None:
+        made = [build_integration(spec.model_copy(update={"name": f"{spec.name}{number}"})) for number in range(int(copies))]
+        return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), *made)
+    definitions = build_integration(spec)
     kind = os.environ.get(EMPTY_VARIABLE)
     return definitions if kind is None else _empty(definitions, with_checks=kind == "checks")
 

@@ -184,6 +184,20 @@ def attributes(sandbox: Sandbox, *, start: datetime, crm_limits: bool) -> dict[s
     }
 
 
+def one_way(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The same integration with nothing that comes back from the CRMs."""
+
+    def to_crms(record: dict[str, Any]) -> dict[str, Any]:
+        mapped = {
+            name: {**field, "direction": "to_crm"} if isinstance(field, dict) and "from" in field else field
+            for name, field in record["map"].items()
+        }
+        return {**record, "map": mapped}
+
+    qbench = {key: value for key, value in attributes["qbench"].items() if key != "writes"}
+    return {**attributes, "qbench": qbench, **{name: to_crms(attributes[name]) for name in ("accounts", "contacts")}}
+
+
 def only(attributes: dict[str, Any], *, crm: str) -> dict[str, Any]:
     """The same integration with one CRM."""
     others = [name for name in attributes["crms"] if name != crm]
