@@ -22,7 +22,7 @@ from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store import alerts as stored
 
-SECONDS_BETWEEN_LOOKS = 60
+SECONDS_BETWEEN_LOOKS = 300
 
 
 def build_alerts(

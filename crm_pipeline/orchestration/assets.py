@@ -21,10 +21,11 @@ from crm_pipeline.model import MODELS
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
 from crm_pipeline.orchestration.changes import build_from_crms
+from crm_pipeline.orchestration.check_along import CheckAlong
 from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
 from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.hourly import HourlyAssets
-from crm_pipeline.orchestration.links import build_links
+from crm_pipeline.orchestration.links import build_links, link_assets
 from crm_pipeline.orchestration.load_events import LOAD_CONFIG, LoadEvents, named_ids
 from crm_pipeline.orchestration.metadata import (
     COLUMN_LINEAGE,
@@ -102,18 +103,34 @@ def _build_syncing(spec: IntegrationSpec, specs: AssetSpecs, hourly: HourlyAsset
         executor_def=dg.in_process_executor,
         tags={INTEGRATION_TAG: spec.name},
     )
+    links = link_assets(spec, kinds, specs)
+    sync_and_check = dg.define_asset_job(
+        names.sync_and_check_job_name(spec.name),
+        selection=dg.AssetSelection.assets(*hourly.assets, *links.recent),
+        description=f"Brings what changed in QBench in one hour to {_listed(kinds)}, and checks the links that may have changed.",
+        executor_def=dg.in_process_executor,
+        tags={INTEGRATION_TAG: spec.name},
+    )
+    along = CheckAlong(
+        schedule=names.links_schedule_name(spec.name, "recent"),
+        cron=spec.links.recent,
+        hourly=spec.schedule,
+        job=sync_and_check.name,
+        asset_keys=links.recent_keys,
+    )
     schedule = build_schedule(
         spec,
-        job,
+        sync_and_check,
         partitions,
         hourly=hourly,
         name=names.schedule_name(spec.name),
         cron=spec.schedule,
         left=partial(left_to_the_sensor, spec=spec, store=STORE, hourly=hourly),
+        also=along,
     )
     definitions = dg.Definitions(
         assets=[*hourly.assets, *(build_resync(spec, kind, specs) for kind in kinds)],
-        jobs=[job],
+        jobs=[job, sync_and_check],
         schedules=[schedule],
         sensors=[build_retry_sensor(spec, job, partitions, hourly=hourly)],
         resources={
@@ -121,7 +138,7 @@ def _build_syncing(spec: IntegrationSpec, specs: AssetSpecs, hourly: HourlyAsset
             **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
         },
     )
-    return dg.Definitions.merge(definitions, build_links(spec, kinds, specs))
+    return dg.Definitions.merge(definitions, build_links(spec, links, along=along))
 
 
 def _listed(kinds: Sequence[CrmKind]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -11,14 +11,18 @@ from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.resources import STORE
-from crm_pipeline.orchestration.retries import INTERVAL_SECONDS, not_made_yet
+from crm_pipeline.orchestration.retries import not_made_yet, seconds_between_looks
 from crm_pipeline.orchestration.running import DUE, INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, ROWS_TAG, at_work
 from crm_pipeline.orchestration.schedule import unfinished
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.sync.returning.selection import asked_for
+
+Opened = Mapping[RecordType, Sequence[str]]
+"""The CRM records at which another look is due."""
 
 
 def build_change_retries(
@@ -29,7 +33,7 @@ def build_change_retries(
     @dg.sensor(
         name=names.from_crms_retry_sensor_name(spec.name),
         job=job,
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=seconds_between_looks(spec.retries),
         default_status=dg.DefaultSensorStatus.RUNNING if spec.active else dg.DefaultSensorStatus.STOPPED,
         description="Requests the changes whose next attempt is due, or at which somebody or something wants another look.",
     )
@@ -37,10 +41,18 @@ def build_change_retries(
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        busy = at_work(context.instance, job.name, hourly.steps)
-        free = [crm for crm, keys in hourly.loads.items() if busy.isdisjoint(keys) and crm not in hourly.paused]
+        opened = {crm: found for crm in hourly.loads if crm not in hourly.paused and (found := _opened(spec, crm))}
+        if not opened:
+            yield dg.SkipReason(f"integration {spec.name}: {'; '.join(['nothing is due', *hourly.paused.values()])}")
+            return
+        busy = at_work(context.instance, {job.name}, hourly.steps)
         closed = partitions.get_partition_keys()
-        requests = [one for crm in free for one in _requests(context.instance, spec, crm, closed, partitions, specs=specs)]
+        requests = [
+            one
+            for crm, found in opened.items()
+            if busy.isdisjoint(hourly.loads[crm])
+            for one in _requests(context.instance, spec, crm, found, closed, partitions, specs=specs)
+        ]
         new = not_made_yet(context.instance, requests)
         yield from new
         if not new:
@@ -51,20 +63,23 @@ def build_change_retries(
     return sensor
 
 
+def _opened(spec: IntegrationSpec, crm: str) -> Opened:
+    """What is open of a CRM by record type."""
+    orders = {record_type: spec.order(crm, record, run_id="") for record_type, record in spec.returning[crm].items()}
+    return {record_type: found for record_type, order in orders.items() if (found := asked_for(order, store=STORE))}
+
+
 def _requests(
     instance: dg.DagsterInstance,
     spec: IntegrationSpec,
     crm: str,
+    opened: Opened,
     closed: Sequence[str],
     partitions: dg.HourlyPartitionsDefinition,
     *,
     specs: AssetSpecs,
 ) -> Iterator[dg.RunRequest]:
     """A run for all that is open of a CRM, by the newest hour that is done: of another, the readings are to be looked at too."""
-    orders = {record_type: spec.order(crm, record, run_id="") for record_type, record in spec.returning[crm].items()}
-    opened = {record_type: found for record_type, order in orders.items() if (found := asked_for(order, store=STORE))}
-    if not opened:
-        return
     keys = [specs.key(names.returned_key(spec.name, crm_kinds()[crm], record_type)) for record_type in opened]
     still_open = set().union(*unfinished(instance, keys, closed, partitions).values())
     done = [hour for hour in closed if hour not in still_open]

@@ -71,6 +71,11 @@ def job_name(integration: str) -> str:
     return f"{integration}__sync"
 
 
+def sync_and_check_job_name(integration: str) -> str:
+    """Name of the job that makes an hour and the recent check of links, which the schedule requests."""
+    return f"{integration}__sync_and_check"
+
+
 def from_crms_job_name(integration: str) -> str:
     """Name of the job that brings what changed in the CRMs into QBench."""
     return f"{integration}__from_crms"

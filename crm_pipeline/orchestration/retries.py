@@ -21,10 +21,13 @@ from crm_pipeline.orchestration.schedule import for_retries, hours_per_run
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import hours_of, waiting_hours
+from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.hours import partition_of
 from crm_pipeline.sync.planning.replanned import awakened
 
-INTERVAL_SECONDS = 60
+SHORTEST_SECONDS, LONGEST_SECONDS = 60, 300
+"""Between two looks. Whoever sets a record free by hand, or puts right what it waits for, is not to wait longer for the next."""
+
 MOST_REQUESTS = 10
 """The most runs one tick requests, of the CRMs in turn, oldest hours first; the rest follows with the next ticks."""
 
@@ -40,7 +43,7 @@ def build_retry_sensor(
     @dg.sensor(
         name=names.retry_sensor_name(spec.name),
         job=job,
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=seconds_between_looks(spec.retries),
         default_status=dg.DefaultSensorStatus.RUNNING if spec.active else dg.DefaultSensorStatus.STOPPED,
         description="Requests the records whose next attempt is due, or for which what they waited for has changed, by their hours.",
     )
@@ -48,16 +51,18 @@ def build_retry_sensor(
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        busy = at_work(context.instance, job.name, hourly.steps)
-        free = {crm: loads for crm, loads in hourly.loads.items() if busy.isdisjoint(loads) and crm not in hourly.paused}
-        if not free:
-            waited_for = ["a run is queued or running; it is waited for"] if busy else []
-            yield dg.SkipReason(f"integration {spec.name}: {'; '.join([*waited_for, *hourly.paused.values()])}")
-            return
-        due = _due(STORE, spec)
-        of_crms = {crm: _changed(STORE, spec, crm) | due.get(crm, {}) for crm in free}
+        sending = [crm for crm in hourly.loads if crm not in hourly.paused]
+        due = _due(STORE, spec) if sending else {}
+        of_crms = {crm: _changed(STORE, spec, crm) | due.get(crm, {}) for crm in sending}
         if not any(of_crms.values()):
-            yield dg.SkipReason(f"integration {spec.name}: nothing is due")
+            # Dagster's own records are opened for what is due alone: that costs as much as all the rest of a look.
+            yield dg.SkipReason(f"integration {spec.name}: {'; '.join(['nothing is due', *hourly.paused.values()])}")
+            return
+        busy = at_work(context.instance, {job.name, names.sync_and_check_job_name(spec.name)}, hourly.steps)
+        free = {crm: hourly.loads[crm] for crm in sending if busy.isdisjoint(hourly.loads[crm])}
+        if not free:
+            waiting = ["a run is queued or running; it is waited for", *hourly.paused.values()]
+            yield dg.SkipReason(f"integration {spec.name}: {'; '.join(waiting)}")
             return
         closed = partitions.get_partition_keys()
         standing = for_retries(context.instance, set(closed).intersection(chain(*of_crms.values())), partitions, hourly=hourly)
@@ -68,6 +73,11 @@ def build_retry_sensor(
             yield dg.SkipReason(f"integration {spec.name}: nothing is due that may run and was not requested within the hour")
 
     return sensor
+
+
+def seconds_between_looks(retries: RetrySettings) -> int:
+    """As long as the shortest wait of a record, within bounds: nothing can be due sooner."""
+    return round(min(max(retries.first_after_minutes * 60, SHORTEST_SECONDS), LONGEST_SECONDS))
 
 
 def not_made_yet(instance: dg.DagsterInstance, requests: Sequence[dg.RunRequest]) -> list[dg.RunRequest]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 from dagster._core.execution.stats import StepEventStatus
@@ -15,6 +15,9 @@ ROWS_TAG = "crm_pipeline/rows"
 
 DUE = "due"
 
+SCOPE_TAG = "crm_pipeline/links"
+"""Which links a run checks: recent or full. Of a run without the tag, started by hand: recent with its hours, else all."""
+
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -25,14 +28,14 @@ _UNFINISHED = [
 _ENDED = {StepEventStatus.SUCCESS, StepEventStatus.FAILURE, StepEventStatus.SKIPPED}
 
 
-def at_work(instance: dg.DagsterInstance, job: str | None, steps: Mapping[dg.AssetKey, str]) -> set[dg.AssetKey]:
+def at_work(instance: dg.DagsterInstance, jobs: Collection[str], steps: Mapping[dg.AssetKey, str]) -> set[dg.AssetKey]:
     """Those of these assets that a queued or running run is still to make; ``steps``: the name of each one's step.
 
-    ``job``: the one that makes all of them; its runs have no selection where they do.
+    ``jobs``: those that make all of them; their runs have no selection where they do.
     """
     found: set[dg.AssetKey] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-        selected = set(steps).intersection(run.asset_selection or (steps if run.job_name == job else ()))
+        selected = set(steps).intersection(run.asset_selection or (steps if run.job_name in jobs else ()))
         if selected:
             ended = {step.step_key for step in instance.get_run_step_stats(run.run_id) if step.status in _ENDED}
             found |= {asset for asset in selected if steps[asset] not in ended}

@@ -10,9 +10,11 @@ import dagster as dg
 from dagster._core.definitions.target import ExecutableDefinition
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.catch_up import Hours, Standing, wanted
+from crm_pipeline.orchestration.check_along import CheckAlong
 from crm_pipeline.orchestration.hourly import HourlyAssets
-from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, at_work
+from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, SCOPE_TAG, at_work
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_rows import only_wait, waiting_hours
 from crm_pipeline.sync.hours import partition_of, window_of
@@ -37,8 +39,13 @@ def build_schedule(
     name: str,
     cron: str,
     left: LeftAlone,
+    also: CheckAlong | None = None,
 ) -> dg.ScheduleDefinition:
-    """The schedule of the job that makes these assets, running by default when the integration is active."""
+    """The schedule of the job that makes these assets, running by default when the integration is active.
+
+    ``also``: the check that the job makes too where its time has come, with the newest hours.
+    """
+    jobs = {job.name, names.job_name(spec.name)} if also else {job.name}
 
     @dg.schedule(
         name=name,
@@ -52,11 +59,12 @@ def build_schedule(
         if not spec.active:
             yield dg.SkipReason(f"integration {spec.name} is paused: active is false")
             return
-        closed = partitions.get_partition_keys(context.scheduled_execution_time)
+        now = context.scheduled_execution_time
+        closed = partitions.get_partition_keys(now)
         if not closed:
             yield dg.SkipReason(f"integration {spec.name}: its start lies in the future, no hour has closed yet")
             return
-        standing, said = _standing(context.instance, job, closed, partitions, hourly=hourly)
+        standing, said = _standing(context.instance, jobs, closed, partitions, hourly=hourly)
         requests = wanted(
             replace(standing, left=left(standing)),
             closed,
@@ -64,11 +72,18 @@ def build_schedule(
             at_most=max(hours_per_run(spec), MAX_CATCH_UP_HOURS),
         )
         for one in requests:
+            is_whole = len(one.assets) == len(hourly.keys)
+            takes_along = also is not None and one is requests[-1] and is_whole and also.goes_along(context.instance, at=now)
             # Several requests of a tick need keys; a schedule's are looked up within their tick only.
             yield dg.RunRequest(
                 run_key=f"{one.first}...{one.last}",
-                asset_selection=None if len(one.assets) == len(hourly.keys) else list(one.assets),
-                tags={RANGE_START_TAG: one.first, RANGE_END_TAG: one.last, INTEGRATION_TAG: spec.name},
+                asset_selection=None if is_whole and takes_along is (also is not None) else list(one.assets),
+                tags={
+                    RANGE_START_TAG: one.first,
+                    RANGE_END_TAG: one.last,
+                    INTEGRATION_TAG: spec.name,
+                    **({SCOPE_TAG: "recent"} if takes_along else {}),
+                },
             )
         if requests and said:
             context.log.warning("integration %s: %s", spec.name, "; ".join(said))
@@ -101,7 +116,7 @@ def unfinished(
 
 def _standing(
     instance: dg.DagsterInstance,
-    job: ExecutableDefinition,
+    jobs: Collection[str],
     closed: Sequence[str],
     partitions: dg.HourlyPartitionsDefinition,
     *,
@@ -115,7 +130,7 @@ def _standing(
     held = resting.keys() if hourly.first_load == "manual" else set()
     if to_begin := [key.to_user_string() for key in hourly.keys if key in held and key in never and key not in hourly.resting]:
         said.append(f"first load not done; materialize partition {first} of {', '.join(to_begin)}")
-    busy = at_work(instance, job.name, hourly.steps) - held
+    busy = at_work(instance, jobs, hourly.steps) - held
     if busy:
         said.append("a run is queued or running; its hours are not requested twice")
     said += hourly.paused.values()

@@ -14,8 +14,8 @@ from dagster._core.test_utils import create_run_for_test
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
-from crm_pipeline.orchestration.links import SCOPE_TAG
 from crm_pipeline.orchestration.names import links_job_name
+from crm_pipeline.orchestration.running import SCOPE_TAG
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.orchestration.conftest import LINKS, LOADS, READS, Ticking, World, materialized, metadata_of
 from crm_pipeline_tests.orchestration.test_schedule import EXAMPLE

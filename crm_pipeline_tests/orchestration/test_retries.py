@@ -10,10 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.resources import STORE
+from crm_pipeline.orchestration.retries import seconds_between_looks
 from crm_pipeline.orchestration.running import RANGE_END_TAG, RANGE_START_TAG
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
+from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline_tests.orchestration.conftest import Dagster, World, failures, metadata_of, outcomes, own_world, writes
 from crm_pipeline_tests.tenants import FEW_FIELDS, FIRST, IN_SECOND, SECOND, add_laboratories, attributes
 
@@ -228,3 +231,15 @@ def test_attempt_whose_run_failed_before_it_stored_anything_is_requested_again_a
 def test_paused_integration_skips(world: World) -> None:
     requests, skipped = tick(world.dagster, integration(world.sandbox, active=False))
     assert (requests, skipped) == ([], "integration acme is paused: active is false")
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(5, 300), (2.5, 150), (0.1, 60), (90, 300)])
+def test_sensor_looks_as_often_as_a_record_can_be_due(minutes: float, seconds: int) -> None:
+    assert seconds_between_looks(RetrySettings(first_after_minutes=minutes)) == seconds
+
+
+def test_look_at_which_nothing_is_due_does_not_open_dagsters_records(state_database: str, sandbox: Sandbox) -> None:
+    definitions = build_integration(integration(sandbox))
+    with dg.build_sensor_context(definitions=definitions) as context:
+        evaluated = definitions.resolve_sensor_def("acme__retries").evaluate_tick(context)
+    assert evaluated.skip_message == "integration acme: nothing is due"
