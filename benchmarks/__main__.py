@@ -10,7 +10,7 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from benchmarks import backfill, both_ways, calls, changes, hourly, imports, loading, memory, peers, planning, standing
+from benchmarks import backfill, both_ways, calls, changes, first_load, hourly, imports, loading, memory, peers, planning, standing
 from benchmarks.figures import Figure, table
 from benchmarks.workbench import BenchmarkError
 
@@ -25,6 +25,7 @@ BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
         "both-ways": both_ways.measure,
         "changes": changes.measure,
         "loading": loading.measure,
+        "first-load": first_load.measure,
         "peers": peers.measure,
         "standing": standing.measure,
     }

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -69,20 +70,23 @@ class Workbench:
         job: str = f"{INTEGRATION}__sync",
         empty: str | None = None,
         settings: Mapping[str, str] | None = None,
+        config: Mapping[str, Any] = MappingProxyType({}),
     ) -> Worker:
         """Run the job on one partition (0 is the first), or on all ``until`` another, in a process of its own.
 
         ``job``: the hourly one, or another one over the same hours. ``empty``: run assets that do nothing instead (``assets``, or
-        ``checks`` for their checks too). ``settings``: more of its environment. Raises BenchmarkError when it fails.
+        ``checks`` for their checks too). ``settings``: more of its environment. ``config``: the run's. Raises BenchmarkError when it fails.
         """
         profile = os.environ.get(PROFILE_VARIABLE)
         command = [sys.executable, *(("-m", "cProfile", "-o", str(Path(profile).absolute())) if profile else ())]
         command += ["-m", "dagster", "job", "execute", "-m", "benchmarks.definitions", "-j", job]
+        run_config = self.home / "run.yaml"
+        run_config.write_text(yaml.safe_dump(dict(config)))
         first = self._partition(hour)
         tags = {"dagster/partition": first}
         if until is not None:
             tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": self._partition(until)}
-        command += ["--tags", json.dumps(tags)]
+        command += ["--tags", json.dumps(tags), "--config", str(run_config)]
         return self.measured(command, settings={**(settings or {}), **({EMPTY_VARIABLE: empty} if empty else {})})
 
     def measured(self, command: Sequence[str], *, settings: Mapping[str, str]) -> Worker:
@@ -130,17 +134,19 @@ def workbench(
     customers: int,
     contacts: int,
     crm_limits: bool,
+    qbench_limits: bool = False,
     hours: int = 2,
     also: Callable[[dict[str, Any]], dict[str, Any]] = lambda attributes: attributes,
 ) -> Iterator[Workbench]:
     """A clean tenant of this size, two empty CRMs with external keys, so many closed hours, and all that a worker needs.
 
-    QBench's rate limits are off; ``crm_limits`` says whether the CRMs keep theirs. ``also``: what the integration's attributes are to be
+    ``qbench_limits`` and ``crm_limits`` say who keeps a limit of calls. ``also``: what the integration's attributes are to be
     instead of the demo's. Everything ends with the block.
     """
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - hours * HOUR
     tenant = seed_tenant(seed=SEED, customers=customers, contacts=contacts, now=int((start + HOUR).timestamp()), dirty=False)
-    tenant.limits = None
+    if not qbench_limits:
+        tenant.limits = None
     org, portal = SalesforceOrg(external_keys=True), HubSpotPortal(external_keys=True)
     if not crm_limits:
         portal.burst_calls = portal.search_calls = None
@@ -150,7 +156,7 @@ def workbench(
         tempfile.TemporaryDirectory(prefix="crm-pipeline-benchmark-") as home,
     ):
         shutil.copy(SANDBOX / "dagster.yaml", home)
-        spec = {"name": INTEGRATION, **also(attributes(sandbox, start=start, crm_limits=crm_limits))}
+        spec = {"name": INTEGRATION, **also(attributes(sandbox, start=start, crm_limits=crm_limits, qbench_limits=qbench_limits))}
         # This process reads the instance too, which finds its database by the environment.
         os.environ[URL_VARIABLE] = database_url
         yield Workbench(
@@ -169,8 +175,8 @@ def workbench(
         )
 
 
-def attributes(sandbox: Sandbox, *, start: datetime, crm_limits: bool) -> dict[str, Any]:
-    """The demo's integration, between this sandbox's services, with QBench's limits raised and HubSpot's where asked."""
+def attributes(sandbox: Sandbox, *, start: datetime, crm_limits: bool, qbench_limits: bool = False) -> dict[str, Any]:
+    """The demo's integration, between this sandbox's services, with the limits raised that are not to be kept."""
     written = yaml.safe_load((SANDBOX / "defs" / "demo" / "defs.yaml").read_text())["attributes"]
     qbench, crms = written["qbench"], written["crms"]
     hubspot = {**crms["hubspot"], "url": sandbox.hubspot_url}
@@ -179,7 +185,7 @@ def attributes(sandbox: Sandbox, *, start: datetime, crm_limits: bool) -> dict[s
     return {
         **written,
         "start": start.isoformat(),
-        "qbench": {**qbench, "url": sandbox.qbench_url, "limits": {"calls": NO_LIMIT}},
+        "qbench": {**qbench, "url": sandbox.qbench_url, **({} if qbench_limits else {"limits": {"calls": NO_LIMIT}})},
         "crms": {"salesforce": {**crms["salesforce"], "url": sandbox.salesforce_url}, "hubspot": hubspot},
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from crm_pipeline.configuration.files import checked_files
+from crm_pipeline.orchestration.executor import EXECUTOR
 
 PACKAGE = Path(__file__).parent
 
@@ -15,13 +16,10 @@ PACKAGE = Path(__file__).parent
 @dg.definitions
 @cache
 def defs() -> dg.Definitions:
-    """All integrations of this code location, built once per process; reloading the location starts a new one.
-
-    One process per run: an hourly run then takes 3 seconds instead of 9 and signs in to each service once, not once per step.
-    """
+    """All integrations of this code location, built once per process; reloading the location starts a new one."""
     if not checked_files(PACKAGE / "defs"):
         dg.get_dagster_logger("crm_pipeline").warning(
             "no integration yet: add crm_pipeline/defs/<name>/defs.yaml (see the README there) and reload"
         )
     integrations = dg.load_from_defs_folder(path_within_project=PACKAGE)
-    return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), integrations)
+    return dg.Definitions.merge(dg.Definitions(executor=EXECUTOR), integrations)

@@ -18,6 +18,7 @@ import yaml
 from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 
 import crm_pipeline.definitions
+from crm_pipeline.orchestration.executor import EXECUTOR
 from crm_pipeline.store.database import URL_VARIABLE
 from crm_pipeline_tests.conftest import own_database
 from crm_pipeline_tests.integration_projects import COMPLETE, COMPLETE_ASSETS, Project
@@ -141,8 +142,8 @@ def test_another_project_adds_an_integration_with_one_yaml(seen: Seen) -> None:
     assert seen.host == [f"acme/{asset}" for asset in COMPLETE_ASSETS]
 
 
-def test_runs_stay_in_one_process(seen: Seen) -> None:
-    assert seen.location["executor"] == "in_process"
+def test_runs_take_the_executor_that_stays_in_one_process_unless_told(seen: Seen) -> None:
+    assert seen.location["executor"] == EXECUTOR.name
 
 
 def test_loading_imports_no_client_library(seen: Seen) -> None:

@@ -23,6 +23,7 @@ from crm_pipeline.orchestration.alerts import build_alerts
 from crm_pipeline.orchestration.changes import build_from_crms
 from crm_pipeline.orchestration.check_along import CheckAlong
 from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
+from crm_pipeline.orchestration.executor import EXECUTOR
 from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.links import build_links, link_assets
@@ -100,7 +101,7 @@ def _build_syncing(spec: IntegrationSpec, specs: AssetSpecs, hourly: HourlyAsset
         names.job_name(spec.name),
         selection=dg.AssetSelection.assets(*hourly.assets),
         description=f"Brings what changed in QBench in one hour to {_listed(kinds)}.",
-        executor_def=dg.in_process_executor,
+        executor_def=EXECUTOR,
         tags={INTEGRATION_TAG: spec.name},
     )
     links = link_assets(spec, kinds, specs)

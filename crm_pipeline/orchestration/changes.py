@@ -18,6 +18,7 @@ from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.change_checks import CHANGES_COMPLETE, RETURN_CHECKS, change_check_specs, changes_complete
 from crm_pipeline.orchestration.change_retries import build_change_retries
 from crm_pipeline.orchestration.checks import log_checks
+from crm_pipeline.orchestration.executor import EXECUTOR
 from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.metadata import ROW_COUNT, Spent
@@ -50,7 +51,7 @@ def build_from_crms(spec: IntegrationSpec, specs: AssetSpecs) -> tuple[dg.Defini
         names.from_crms_job_name(spec.name),
         selection=dg.AssetSelection.assets(*hourly.keys),
         description=f"Brings what people changed in {titles} in one hour into QBench.",
-        executor_def=dg.in_process_executor,
+        executor_def=EXECUTOR,
         tags={INTEGRATION_TAG: spec.name},
     )
     schedule = build_schedule(

@@ -12,6 +12,7 @@ from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.check_along import CheckAlong
+from crm_pipeline.orchestration.executor import EXECUTOR
 from crm_pipeline.orchestration.metadata import ROW_COUNT, Spent, findings_table
 from crm_pipeline.orchestration.nightly import flag_assets, nightly_assets
 from crm_pipeline.orchestration.records import build_records
@@ -50,7 +51,7 @@ def build_links(spec: IntegrationSpec, assets: LinkAssets, *, along: CheckAlong)
         names.links_job_name(spec.name),
         selection=dg.AssetSelection.assets(*assets.recent, *assets.nightly),
         description="Compares the links between QBench and CRM records with the CRMs, and tells how all records stand.",
-        executor_def=dg.in_process_executor,
+        executor_def=EXECUTOR,
     )
     keys = assets.recent_keys
     return dg.Definitions(

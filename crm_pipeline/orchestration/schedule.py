@@ -13,6 +13,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.catch_up import Hours, Standing, wanted
 from crm_pipeline.orchestration.check_along import CheckAlong
+from crm_pipeline.orchestration.executor import steps_at_once
 from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, SCOPE_TAG, at_work
 from crm_pipeline.store.database import Store
@@ -74,10 +75,11 @@ def build_schedule(
         for one in requests:
             is_whole = len(one.assets) == len(hourly.keys)
             takes_along = also is not None and one is requests[-1] and is_whole and also.goes_along(context.instance, at=now)
-            # Several requests of a tick need keys; a schedule's are looked up within their tick only.
+            # Several requests of a tick need keys; a schedule's are looked up within their tick only. A first load is long.
             yield dg.RunRequest(
                 run_key=f"{one.first}...{one.last}",
                 asset_selection=None if is_whole and takes_along is (also is not None) else list(one.assets),
+                run_config=steps_at_once(1 + len(hourly.loads)) if one.first == closed[0] else None,
                 tags={
                     RANGE_START_TAG: one.first,
                     RANGE_END_TAG: one.last,

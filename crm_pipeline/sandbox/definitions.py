@@ -10,6 +10,7 @@ import dagster as dg
 from dagster.components.core.load_defs import load_defs
 
 from crm_pipeline.definitions import PACKAGE
+from crm_pipeline.orchestration.executor import EXECUTOR
 from crm_pipeline.sandbox import defs as usual
 from crm_pipeline.sandbox import defs_sugarcrm as with_sugarcrm
 
@@ -24,4 +25,4 @@ def folder() -> ModuleType:
 def defs() -> dg.Definitions:
     """The demo's integration, run as any other; with SugarCRM where one of its sites is named."""
     integrations = load_defs(folder(), project_root=PACKAGE.parent)
-    return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), integrations)
+    return dg.Definitions.merge(dg.Definitions(executor=EXECUTOR), integrations)

@@ -11,12 +11,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import text
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
+from crm_pipeline.orchestration.executor import steps_at_once
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from crm_pipeline.orchestration.schedule import MAX_CATCH_UP_HOURS
@@ -85,10 +87,14 @@ class Scheduled:
         requests, skipped = self.requests(at=at)
         return [(first, last) for first, last, _ in requests], skipped
 
+    def evaluated(self, *, at: datetime) -> ScheduleExecutionData:
+        """The tick at a time."""
+        with Ticking(self.instance, at=at, definitions=self.definitions) as context:
+            return self.schedule.evaluate_tick(context)
+
     def requests(self, *, at: datetime) -> tuple[list[tuple[str, str, set[str]]], str | None]:
         """The same with the assets of each run, without the integration's name; none where it takes all."""
-        with Ticking(self.instance, at=at, definitions=self.definitions) as context:
-            evaluated = self.schedule.evaluate_tick(context)
+        evaluated = self.evaluated(at=at)
         requests = evaluated.run_requests or []
         assert all(request.tags[INTEGRATION_TAG] == self.spec.name for request in requests)
         return [
@@ -249,6 +255,14 @@ def test_load_under_way_keeps_only_itself_from_being_requested(instance: dg.Dags
 
 def test_automatic_first_load_is_requested(instance: dg.DagsterInstance) -> None:
     assert scheduled(instance, first_load="automatic").tick(at=after(2)) == ([(hour(0), hour(1))], None)
+
+
+def test_first_load_loads_all_crms_side_by_side_and_no_other_run_does(instance: dg.DagsterInstance) -> None:
+    acme = scheduled(instance, first_load="automatic")
+    first = acme.evaluated(at=after(2))
+    acme.done(0, 1)
+    later = acme.evaluated(at=after(3))
+    assert [request.run_config for tick in (first, later) for request in tick.run_requests or ()] == [steps_at_once(2), {}]
 
 
 def test_first_load_none_leaves_the_first_partition_out(instance: dg.DagsterInstance) -> None:
