@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         EditsCrm,
         FieldGuideCrm,
         FieldMakingCrm,
+        JobsCrm,
         LeavingCrm,
         ListsCrm,
         MergingCrm,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         VersionsCrm,
     )
     from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey, Limits
-    from crm_pipeline.crms.batch import WriteBatch
+    from crm_pipeline.crms.batch import WriteBatch, WriteJob
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
     from crm_pipeline.crms.provisioning import FieldToMake
     from crm_pipeline.diagnosis import Finding
@@ -122,6 +123,7 @@ __all__ = [
     "FieldMakingCrm",
     "FieldToMake",
     "Finding",
+    "JobsCrm",
     "LeavingCrm",
     "LimitReachedError",
     "Limits",
@@ -141,6 +143,7 @@ __all__ = [
     "VersionsCrm",
     "Waits",
     "WriteBatch",
+    "WriteJob",
     "YamlModel",
     "code_of",
     "in_halves",

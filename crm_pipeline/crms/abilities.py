@@ -12,8 +12,47 @@ from typing import Protocol, runtime_checkable
 import pandas as pd
 
 from crm_pipeline.crms.base import Crm, CrmObject
+from crm_pipeline.crms.batch import WriteBatch, WriteJob
 from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.diagnosis import Finding
+from crm_pipeline.model import Verb
+
+
+@runtime_checkable
+class JobsCrm(Protocol):
+    """A CRM that takes many writes as one job. It carries it out in its own time, also where nobody waits for it, and keeps its results.
+
+    Whoever stores the job before it is carried out need not send its rows again, whatever becomes of him: the job is asked.
+    """
+
+    job_lasts: timedelta
+    """For how long after it was made a job may be carried out."""
+
+    def rows_of_a_job(self, crm_object: CrmObject, verb: Verb) -> int | None:
+        """How many writes of one verb make a job; None where they are sent by calls alone."""
+        ...
+
+    def open_job(self, crm_object: CrmObject, batch: WriteBatch) -> WriteJob | None:
+        """Make a job for a batch of one verb, which it is not given yet: as long as it is not carried out, it writes nothing.
+
+        None where the CRM makes none for it.
+        """
+        ...
+
+    def carry_out(self, crm_object: CrmObject, batch: WriteBatch, job: WriteJob) -> pd.DataFrame:
+        """Give a job its batch, and account for every row once it is over (schemas.WRITE_RESULTS, in any order).
+
+        What it left undone is RecordLockedException: certainly not written, it may go again at once. Raises a ServiceError that ends
+        a load where it is not known to be over.
+        """
+        ...
+
+    def take_up(self, crm_object: CrmObject, rows: pd.DataFrame, job: WriteJob) -> pd.DataFrame | None:
+        """The same for the job of a load that ended meanwhile, by its rows (schemas.WRITE_ROWS): it ends before this returns.
+
+        Of a row that was refused nothing but RecordLockedException is told. None where the CRM has forgotten the job.
+        """
+        ...
 
 
 @runtime_checkable

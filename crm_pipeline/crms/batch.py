@@ -10,6 +10,7 @@ import pandas as pd
 
 from crm_pipeline.errors import UnaccountedException
 from crm_pipeline.frames import aligned, plain
+from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 
 
@@ -61,6 +62,18 @@ class WriteBatch:
             {column: value for column, value, send in zip(columns, row, mask, strict=True) if send}
             for row, mask in zip(values, sent, strict=True)
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteJob:
+    """Writes of one verb that a CRM carries out in its own time, and tells of by the job's ``id``.
+
+    ``names`` (str): per row of its batch, by what the job tells of it; null for one that it does not carry.
+    """
+
+    id: str
+    verb: Verb
+    names: pd.Series
 
 
 def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:

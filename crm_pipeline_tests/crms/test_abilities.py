@@ -42,6 +42,7 @@ ABILITIES: Mapping[str, Callable[[CrmKind, type], Any]] = {
     "show its clock": lambda _, client: hasattr(client, "clock_ahead"),
     "tell of its own rights and rules": lambda _, client: hasattr(client, "findings"),
     "have fields made by its API": lambda _, client: hasattr(client, "make_field"),
+    "take many records as one job": lambda _, client: hasattr(client, "open_job"),
     "keep a field unique, or take ids": lambda kind, _: kind.capabilities.unique_keys,
     "take ids of new records": lambda kind, _: kind.capabilities.own_ids,
     "refuse a value that its field cannot take": lambda kind, _: kind.capabilities.validates,

@@ -61,7 +61,7 @@ DECISIVE: dict[str, Any] = {"country_format": "code", "external_key": "Other_Key
 WHERE_AND_HOW = {
     "send", "receive",
     "domain", "url", "allow_http", "client_id", "client_secret", "token", "api_version", "path_family",
-    "limits", "keep_free", "calls_in_flight", "timeout_seconds", "late_seconds", "attempts",
+    "limits", "keep_free", "calls_in_flight", "bulk_from", "bulk_seconds", "timeout_seconds", "late_seconds", "attempts",
     "waits", "association_batch_size", "search_lag_seconds",
     "sensitive_properties", "user", "password", "pages", "batch_size", "contacts_as", "auto_assign",
 }  # fmt: skip

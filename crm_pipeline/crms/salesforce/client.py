@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ import pandas as pd
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import CrmObject, Limits
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch, WriteJob
 from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.salesforce.changes import changed
@@ -23,18 +24,21 @@ from crm_pipeline.crms.salesforce.edits import Editing
 from crm_pipeline.crms.salesforce.examining import DELETED_FIELD, examine, left_since
 from crm_pipeline.crms.salesforce.fields import crm_fields
 from crm_pipeline.crms.salesforce.intents import matching_intents
+from crm_pipeline.crms.salesforce.jobs import Jobs
 from crm_pipeline.crms.salesforce.owners import find_owners
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select
 from crm_pipeline.crms.salesforce.rows import PARENT_FIELD, Row, json_value, rows_of
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
-from crm_pipeline.crms.salesforce.writing import Writer
+from crm_pipeline.crms.salesforce.writing import ALLOWED_DUPLICATES, Writer
 from crm_pipeline.diagnosis import Finding
-from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError
+from crm_pipeline.errors import CrmFailsOnRecordException, RequestRefusedError, ServiceError
 from crm_pipeline.halving import may_be_of_one
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
+
+logger = logging.getLogger(__name__)
 
 PERSON_ACCOUNT = "IsPersonAccount"
 
@@ -48,6 +52,8 @@ class SalesforceCrm:
         self.calls = CallCounter()
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
+        self.job_lasts = timedelta(seconds=settings.bulk_seconds) + self.call_lasts + self.late_after
+        self._jobs_refused = False
         self.capabilities = replace(KIND.capabilities, calls_in_flight=settings.calls_in_flight)
         self._settings = settings
         self._transport = SalesforceTransport(settings, integration=integration, calls=self.calls)
@@ -230,6 +236,31 @@ class SalesforceCrm:
         written = self._writer(crm_object, label="write", kind=Writer).write([row for row in rows if not row.is_idle])
         return pd.concat([written, untouched], ignore_index=True) if idle else written
 
+    def rows_of_a_job(self, crm_object: CrmObject, verb: Verb) -> int | None:
+        """As many as ``bulk_from`` says; None for writes that need a header which no job has."""
+        settings, assigns = self._settings, self._settings.assigns(crm_object.asset)
+        ruled = assigns is True or (assigns is None and crm_object == LEADS)
+        if settings.bulk_from == "never" or self._jobs_refused or ruled or verb in ALLOWED_DUPLICATES[settings.allow_duplicates]:
+            return None
+        return settings.bulk_from
+
+    def open_job(self, crm_object: CrmObject, batch: WriteBatch) -> WriteJob | None:
+        """Make an ingest job of Bulk API 2.0; None, and none from now on, where Salesforce refuses to."""
+        try:
+            return self._jobs(crm_object).open(batch)
+        except RequestRefusedError as refusal:
+            self._jobs_refused = True
+            logger.warning("integration %s: no job is made, so all goes by calls of 200 records: %s", refusal.integration, refusal)
+            return None
+
+    def carry_out(self, crm_object: CrmObject, batch: WriteBatch, job: WriteJob) -> pd.DataFrame:
+        """Upload a job's rows, close it, look at it until it is over, and read its results (schemas.WRITE_RESULTS)."""
+        return self._jobs(crm_object).carry_out(batch, job)
+
+    def take_up(self, crm_object: CrmObject, rows: pd.DataFrame, job: WriteJob) -> pd.DataFrame | None:
+        """The results of an earlier load's job (schemas.WRITE_RESULTS), which is aborted where it was not closed."""
+        return self._jobs(crm_object).take_up(rows, job)
+
     def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them; the one before is left by that."""
         contacts = [
@@ -261,6 +292,10 @@ class SalesforceCrm:
     def close(self) -> None:
         """Give the connections back."""
         self._transport.close()
+
+    def _jobs(self, crm_object: CrmObject) -> Jobs:
+        writer = self._writer(crm_object, label="write", kind=Writer)
+        return Jobs(writer, lasts=self._settings.bulk_seconds, first_wait=self._settings.waits.first_seconds)
 
     def _writer(self, crm_object: CrmObject, *, label: str, kind: type[W]) -> W:
         return kind(

@@ -6,10 +6,14 @@ rows of an answer to a write are judged one by one (writing): one that is wrong 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
+
+import requests
 
 from crm_pipeline.contracts import ANYTHING, COUNT, FLAG, TEXT, Form, May, Members, Nullable, Rows
 
@@ -85,6 +89,8 @@ TOGETHER = Members(
 )
 RETRIEVED = Rows(Nullable(Members({"Id": TEXT}), null="no such record, or none that the run-as user may see"))
 MADE = Members({"id": TEXT, "success": FLAG})
+JOB = Members({"id": TEXT, "state": TEXT})
+JOB_STATE = JOB.within(numberRecordsProcessed=COUNT, numberRecordsFailed=COUNT)
 SAVED = Rows(ANYTHING)
 SAVED_ROW = Members(
     {
@@ -105,6 +111,7 @@ UPSERTED_ROW = SAVED_ROW.within(
 )
 
 
+_ROWS_OF_A_JOB = re.compile(r"/jobs/ingest/\w+/\w+$")
 NEVER_NULL: Mapping[str, Form] = MappingProxyType({"Id": TEXT, "CreatedDate": TEXT, "IsDeleted": FLAG, "IsActive": FLAG, "Username": TEXT})
 """Fields that every record has a value in, of those that are asked for by name."""
 
@@ -123,6 +130,13 @@ def retrieved(ids: Sequence[str], fields: Iterable[str]) -> Rows:
     """The form of the records of these ids: as many entries as ids, null or one record that was asked for."""
     wanted = frozenset(map(_short, ids))
     return Rows(Nullable(_record(fields), null="no such record"), exactly=len(ids), rule=partial(_holds_others, wanted))
+
+
+def is_of_rows(response: requests.Response) -> bool:
+    """Whether it says that a job took its rows, without a word, or is the CSV of its results; all other answers are JSON."""
+    if _ROWS_OF_A_JOB.search(urlsplit(response.url).path) is None:
+        return False
+    return not response.content or response.headers.get("Content-Type", "").startswith("text/csv")
 
 
 def _record(fields: Iterable[str]) -> Members:
@@ -158,6 +172,8 @@ CONTRACTS: Mapping[str, Form] = MappingProxyType(
         "several queries together; each body is a query's, or it is asked again alone": TOGETHER,
         "records, retrieved (as many as ids)": RETRIEVED,
         "a field, a permission set or a permission that is made": MADE,
+        "a job that is made, closed or aborted": JOB,
+        "a job, looked at (its results are CSV, with the columns that it was given)": JOB_STATE,
         "records, saved (as many as rows)": SAVED,
         "records, saved: one row": SAVED_ROW,
         "records, saved: one row of an upsert": UPSERTED_ROW,

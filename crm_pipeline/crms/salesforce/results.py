@@ -57,7 +57,7 @@ def answer_of(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) 
     if fault_of(said, UPSERTED_ROW if verb is Verb.UPSERT else SAVED_ROW):
         return Answer(row, error=UnaccountedException)
     if not said["success"]:
-        return _refused(row, read_problem(said["errors"], sobject=sobject))
+        return refused(row, read_problem(said["errors"], sobject=sobject))
     crm_id = long_id(said["id"])
     if row.crm_id is not None and crm_id != long_id(row.crm_id):
         return Answer(row, error=UnaccountedException)
@@ -90,14 +90,15 @@ def _created(said: Mapping[str, Any], *, verb: Verb, repeated: bool) -> bool | N
     return created if created or not repeated else None
 
 
-def _refused(row: Row, problem: RowProblem) -> Answer:
+def refused(row: Row, problem: RowProblem) -> Answer:
+    """What became of a row that was refused for this."""
     return Answer(row, error=record_error(problem, crm_id=row.crm_id, parent_sent=row.carries_parent), problem=problem)
 
 
 def blamed(part: Alone[Row]) -> Answer:
     """What became of a row that failed alone, while others got through."""
     problem = problem_of(part.error)
-    return fails_inside(part.item, part.error) if problem is None else _refused(part.item, problem)
+    return fails_inside(part.item, part.error) if problem is None else refused(part.item, problem)
 
 
 def fails_inside(row: Row, error: ServiceError) -> Answer:

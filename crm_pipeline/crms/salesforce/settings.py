@@ -78,6 +78,19 @@ class SalesforceSettings(LeadKeepingSettings):
             le=32,
         ),
     ] = 10
+    bulk_from: Annotated[
+        Literal["never"] | Annotated[int, Field(ge=500, le=100_000)],
+        Field(
+            description="From how many creates, or updates, of one object on a load sends as many by a job of Bulk API 2.0, which costs "
+            "some ten calls; never: all go by calls of 200 records. No job runs assignment rules or saves past duplicate rules: none is "
+            "made for what `auto_assign` is true for, for leads unless it is false for them, nor for writes that `allow_duplicates` names.",
+            examples=[50_000, "never"],
+        ),
+    ] = 10_000
+    bulk_seconds: Annotated[
+        float,
+        Field(description="After how many seconds a job that is not over is aborted; its other rows go by calls.", examples=[3600], gt=0),
+    ] = 7200.0
     keep_free: Annotated[
         float,
         Field(

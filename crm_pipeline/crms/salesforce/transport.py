@@ -30,7 +30,7 @@ from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.counting import counted
-from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, page, retrieved
+from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, is_of_rows, page, retrieved
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
@@ -316,7 +316,7 @@ class SalesforceTransport:
             self._calls.lose()
         if not response.ok or response.status_code >= 300:
             raise refused_request(response, integration=self.integration, signing_in=signing_in, remedy=self._remedy())
-        if response.status_code != 204 and response.content.lstrip()[:1] not in {b"{", b"["}:
+        if response.status_code != 204 and not is_of_rows(response) and response.content.lstrip()[:1] not in {b"{", b"["}:
             raise self.unexpected(f"answered {response.status_code} with something that is not JSON", executed=not signing_in)
         if signing_in:
             self._read_token(response)

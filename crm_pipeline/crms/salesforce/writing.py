@@ -94,7 +94,7 @@ class Writer:
         ServiceFailedException. A used-up limit of the organization is raised when no row was saved, else by the next write.
         """
         self.transport.ensure_reserve()
-        answers = self._settle(self._carry_out(self._requests(rows)))
+        answers = self.settle(self._carry_out(self._requests(rows)))
         limited = next(filter(is_limited, answers), None)
         if limited:
             stop = self.transport.limit_reached(f"a limit of the organization is used up: {limited.problem.code}")
@@ -205,7 +205,7 @@ class Writer:
         key = {self.key_field: row.key} if self.key_field and row.key else {}
         return {"attributes": {"type": self.sobject}, **identity, **row.values, **key}
 
-    def _settle(self, answers: list[Answer]) -> list[Answer]:
+    def settle(self, answers: list[Answer]) -> list[Answer]:
         """Decide by reading what codes alone leave open: whose a taken key is, and which of two records is gone.
 
         A record that carries the row's own key is named and left alone: a create's values are not those of an update.

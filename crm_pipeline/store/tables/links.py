@@ -150,3 +150,18 @@ open_call = Table(
     Index(None, "integration", "crm", "record_type"),
     comment="Writes that are under way, or whose answer was lost so that they may be carried out later",
 )
+
+write_job = Table(
+    "write_job",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("integration", Text, nullable=False),
+    Column("crm", Text, nullable=False),
+    Column("record_type", Text, nullable=False),
+    Column("job", Text, nullable=False, comment="the CRM's id of the job"),
+    Column("verb", Text, nullable=False, comment="create, upsert or update"),
+    Column("rows", JSONB, nullable=False, comment="what is planned of each row, by what the job names it, and its open call"),
+    now("began_at"),
+    Index(None, "integration", "crm", "record_type"),
+    comment="Jobs under way in a CRM, or whose results nobody has stored",
+)

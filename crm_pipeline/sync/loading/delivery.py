@@ -39,7 +39,7 @@ class Delivery:
         self._storing = storing
         self._suspects = suspects
         limits = job.crm.capabilities
-        self._outbox = Outbox(limits.batch_size, at_once=limits.calls_at_once, apart=suspects.apart)
+        self._outbox = Outbox(limits.batch_size, at_once=limits.calls_at_once, apart=suspects.apart, rows_of_a_job=sending.rows_of_a_job)
         self._associating = Associating(job, sending, storing, accounts=lambda: self._sorting.account_reader)
         self._refused_creates = RefusedCreates(job, storing)
         self._first_refusals = FirstRefusals()
@@ -110,11 +110,17 @@ class Delivery:
         return self._first_refusals.over and self._sending.goes_well
 
     def _send_all(self, wave: Sequence[Plan]) -> None:
-        """Send batches at the same time; one by one until the CRM takes a record, and behind a call that failed."""
+        """Send batches at the same time; one by one until the CRM takes a record, and behind a call that failed.
+
+        Of what is for a job a call's worth goes first until then.
+        """
+        size = self._job.crm.capabilities.batch_size
         while wave:
             self._await()
             if not self._goes_smoothly:
                 self._hand_on()
+            if not self._goes_smoothly and len(wave[0]) > size:
+                wave = [wave[0].slice(0, size), wave[0].slice(size, len(wave[0])), *wave[1:]]
             now = len(wave) if self._goes_smoothly else 1
             self._send(wave[:now])
             wave = wave[now:]

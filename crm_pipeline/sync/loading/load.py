@@ -23,6 +23,7 @@ from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.loading.sending import Sending
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.loading.suspects import Suspects
+from crm_pipeline.sync.loading.unfinished_jobs import take_up_jobs
 from crm_pipeline.sync.made_in_qbench import settle_staged
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Selection, begun, how_many, taken
@@ -36,7 +37,7 @@ class Load:
         self.report = LoadReport()
         self._frame_rows = frame_rows
         self._job = Job(order, store=store, crm=crm, report=self.report)
-        storing = Storing(self._job)
+        self._storing = storing = Storing(self._job)
         self._sending = Sending(self._job, storing)
         self._suspects = Suspects(self._job, storing)
         self._plans = Plans(self._job, apart=self._suspects.apart)
@@ -53,6 +54,7 @@ class Load:
                 follow_way_back(connection, self.order.state, units=self.order.units_back)
             settle_staged(self.order, store=self._job.store, crm=self._job.crm)
             try:
+                take_up_jobs(self._job, self._storing)
                 self._load(map(self._suspects.without, self._frames(selection)))
                 self._sending.suspects_only = True
                 for frames in self._suspects.rounds(frame_rows=self._frame_rows):

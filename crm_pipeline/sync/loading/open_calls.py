@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.crms.abilities import JobsCrm
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.frames import plain
@@ -20,15 +21,17 @@ from crm_pipeline.sync.loading.results import MAY_BE_STORED
 class Sent:
     """Calls that are about to be sent at the same time: when, by our clock, and per row the number of its call (Int64).
 
-    The number is null where nothing is stored of the call: what becomes of its rows their intents tell.
+    The number is null where nothing is stored of the call: what becomes of its rows their intents tell. ``job``: the number of the one
+    that carries them, in the state.
     """
 
     began: datetime
     numbers: pd.Series
+    job: int | None = None
 
     def of(self, rows: pd.Series) -> Sent:
         """The calls of some of the rows (bool, per row)."""
-        return Sent(self.began, self.numbers[rows].reset_index(drop=True))
+        return replace(self, numbers=self.numbers[rows].reset_index(drop=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,16 @@ class Watch:
         """For how long after a call began the CRM may carry it out."""
         return self._crm.call_lasts + self._crm.late_after
 
-    def begin(self, connection: Connection, rows: pd.DataFrame, *, calls: pd.Series, watched: pd.Series) -> Sent:
-        """Store that rows (plan.PLAN) are about to be sent. Per row: which of the ``calls`` carries it, and whether it is ``watched``."""
+    @property
+    def job_may_last(self) -> timedelta:
+        """The same of a job."""
+        return self._crm.job_lasts if isinstance(self._crm, JobsCrm) else self.may_last
+
+    def begin(self, connection: Connection, rows: pd.DataFrame, *, calls: pd.Series, watched: pd.Series, lasts: timedelta) -> Sent:
+        """Store that rows (plan.PLAN) are about to be sent, by calls that last so long at most.
+
+        Per row: which of the ``calls`` carries it, and whether it is ``watched``.
+        """
         began, numbers = datetime.now(UTC), pd.Series(pd.NA, index=rows.index, dtype="Int64")
         if watched.any():
             stored = rows[watched]
@@ -70,7 +81,7 @@ class Watch:
                 ids=stored["qbench_id"].tolist(),
                 contents=stored["content"].tolist(),
                 parents=plain(stored["parent_crm_id"]),
-                lasts=self.may_last,
+                lasts=lasts,
             )
         return Sent(began, numbers)
 

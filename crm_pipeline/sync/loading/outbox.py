@@ -6,7 +6,7 @@ the CRM may lock for each (UNABLE_TO_LOCK_ROW in Salesforce).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -18,13 +18,22 @@ class Outbox:
     """The writes of one load that are planned and not sent. Whoever takes a wave from it sends that before taking the next.
 
     ``at_once``: the most batches of a wave. ``apart``: by QBench id of a create, how many may go with it in one call, which goes alone;
-    all others go in batches of ``batch_size``.
+    all others go in batches of ``batch_size``. ``rows_of_a_job``: how many writes of an object (blank: the usual one) and verb are worth
+    a batch of their own, which a job carries; None where no job does. What makes none in the end goes in batches of ``batch_size``.
     """
 
-    def __init__(self, batch_size: int, *, at_once: int, apart: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        batch_size: int,
+        *,
+        at_once: int,
+        apart: Mapping[int, int],
+        rows_of_a_job: Callable[[str, str], int | None] = lambda *_: None,
+    ) -> None:
         self._batch_size = batch_size
         self._at_once = at_once
         self._apart = apart
+        self._rows_of_a_job = rows_of_a_job
         self._gathered: dict[tuple[str, str, int], Plan] = {}
         self._again: list[Plan] = []
         self.is_locked = False
@@ -46,8 +55,7 @@ class Outbox:
         """What is gathered, however little, batch by batch."""
         while self._gathered:
             gathered = self._gathered.pop(next(iter(self._gathered)))
-            if len(gathered):
-                yield [gathered]
+            yield from self._waves_of(_by_customer(gathered) if len(gathered) > self._batch_size else gathered, self._batch_size)
         self._given_up.clear()
 
     def put_back(self, rows: Plan, *, locked: bool) -> None:
@@ -78,11 +86,15 @@ class Outbox:
             name, verb, size = kind
             added = part.take(objects.eq(name) & verbs.eq(verb) & most.eq(size))
             gathered = Plan.together([self._gathered.pop(kind), added]) if kind in self._gathered else added
+            size = self._rows_of_a_job(name, verb) or size if size == self._batch_size else size
             full = len(gathered) // size * size
-            if full > size:
+            if full > min(size, self._batch_size):
                 gathered = _by_customer(gathered)
             self._gathered[kind] = gathered.slice(full, len(gathered))
-            yield from _waves(list(_batches(gathered.slice(0, full), size)), most=self._at_once if size == self._batch_size else 1)
+            yield from self._waves_of(gathered.slice(0, full), size)
+
+    def _waves_of(self, rows: Plan, size: int) -> Iterator[list[Plan]]:
+        yield from _waves(list(_batches(rows, size)), most=self._at_once if size == self._batch_size else 1)
 
 
 def _objects(rows: Plan) -> pd.Series:

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 
 from crm_pipeline.calls import AtOnce
-from crm_pipeline.crms.batch import account_for
+from crm_pipeline.crms.abilities import JobsCrm
+from crm_pipeline.crms.batch import WriteJob, account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.halving import code_of
+from crm_pipeline.model import Verb
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.failed_calls import FailedCalls
@@ -90,12 +92,26 @@ class Sending:
         """Whether the latest write got through, or none was sent."""
         return self._failed_writes.none
 
+    def rows_of_a_job(self, object_name: str, verb: str) -> int | None:
+        """How many writes of one of the CRM's objects (blank: the usual one) are worth a job; None where the load will not have as many."""
+        job = self._job
+        if not isinstance(job.crm, JobsCrm):
+            return None
+        [(crm_object, _)] = objects_of(job.order.state, pd.Series([object_name or None], dtype="str"))
+        rows = job.crm.rows_of_a_job(crm_object, Verb(verb))
+        return rows if rows is not None and (job.report.expected or 0) >= rows else None
+
     def begin(self, batches: Sequence[Plan]) -> Sends:
-        """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before."""
+        """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before.
+
+        One that is larger than a call takes goes alone, by a job, which is stored before it is given its rows.
+        """
         self._job.require_locks()
         rows, calls = Plan.together(batches), _numbered(batches)
-        sent = self._storing.begin(rows, calls=calls)
-        return Sends(rows, sent, calls, AtOnce([partial(self._call, self._write, batch) for batch in batches]))
+        job = self._opened(rows) if len(batches) == 1 else None
+        sent = self._storing.begin(rows, calls=calls, job=job)
+        send = self._write if job is None else partial(self._carry_out, job)
+        return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in batches]))
 
     def answered(self, sends: Sends) -> list[tuple[Plan, Answered]]:
         """What batches were answered, once all are: first what was answered, as one; behind it each call that failed."""
@@ -131,6 +147,18 @@ class Sending:
         [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
         return self._job.crm.write(crm_object, batch)
 
+    def _opened(self, batch: Plan) -> WriteJob | None:
+        """The job of a batch that is larger than a call takes; None where the CRM makes none: it goes by one call after the other."""
+        crm = self._job.crm
+        if len(batch) <= crm.capabilities.batch_size or not isinstance(crm, JobsCrm):
+            return None
+        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
+        return crm.open_job(crm_object, batch)
+
+    def _carry_out(self, job: WriteJob, batch: Plan) -> pd.DataFrame:
+        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
+        return cast("JobsCrm", self._job.crm).carry_out(crm_object, batch, job)
+
     def _call(self, send: Callable[[T], pd.DataFrame], batch: T) -> _Called:
         lost = self._job.crm.calls.lost
         try:
@@ -143,6 +171,9 @@ class Sending:
         """The rows of some calls, and what these gave."""
         own = sends.calls.isin(of)
         part, lost = sends.rows.take(own), sends.calls[own].map({number: one.lost for number, one in zip(of, called, strict=True)})
+        if sends.sent.job is not None:
+            # It tells itself what it did, and does nothing once it is over, whichever request had no answer.
+            lost = lost & False
         together = called[0]._replace(answer=pd.concat([one.answer for one in called], ignore_index=True))
         repeatable = not unrepeatable(part.rows).any()
         answered = self._answered(

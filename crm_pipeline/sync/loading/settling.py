@@ -27,14 +27,19 @@ class Settling:
         self._run_id = run_id
         self._may_last = may_last
 
-    def decided(self, connection: Connection, rows: pd.DataFrame, *, begins: datetime | None = None) -> None:
-        """Store what was decided about these rows; ``begins``: when the call begins that writes them, None where none does."""
+    def decided(
+        self, connection: Connection, rows: pd.DataFrame, *, begins: datetime | None = None, open_until: datetime | None = None
+    ) -> None:
+        """Store what was decided about these rows; ``begins``: when the call begins that writes them, None where none does.
+
+        ``open_until``: until when that call may arrive.
+        """
         rows, settled = _settled(rows)
         if not settled:
             return
         kept = _kept(settled)
         if begins is not None:
-            kept = about_to_send(kept, _agreed(settled), began=begins, open_until=begins + self._may_last)
+            kept = about_to_send(kept, _agreed(settled), began=begins, open_until=open_until or begins + self._may_last)
         save_bases(connection, self._state, bases=kept, crm_ids=rows["crm_id"])
         self._tell(connection, settled)
         self._have_looked_at(connection, rows[[one.comes_home for one in settled]])

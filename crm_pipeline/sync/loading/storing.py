@@ -6,21 +6,26 @@ The only writer of a load. It stores right after the answers, so that a crash co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.errors import SameRefusalError
+from crm_pipeline.crms.batch import WriteJob
+from crm_pipeline.errors import SameRefusalError, UnaccountedException
 from crm_pipeline.frames import plain
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
+from crm_pipeline.store.open_calls import end_calls
+from crm_pipeline.store.write_jobs import begin_job, end_job
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered, Sent, Watch
 from crm_pipeline.sync.loading.replacing import Replacing
 from crm_pipeline.sync.loading.settling import Settling
-from crm_pipeline.sync.planning.plan import Plan, unrepeatable
+from crm_pipeline.sync.planning.plan import PLAN, Plan, unrepeatable
 from crm_pipeline.sync.planning.refused_writes import left_aside
 
 
@@ -46,10 +51,10 @@ class Storing:
         self._job.report.add(outcomes)
         self._job.report.refused_before += left_aside(planned.rows)
 
-    def begin(self, rows: Plan, *, calls: pd.Series) -> Sent:
+    def begin(self, rows: Plan, *, calls: pd.Series, job: WriteJob | None = None) -> Sent:
         """Store what is about to be sent at the same time; ``calls``: per row, by any number, which call carries it.
 
-        Creates that cannot be recognized when repeated are stored as intents, the others as open calls.
+        Creates that cannot be recognized when repeated are stored as intents, the others as open calls. ``job``: what carries them all.
         """
         lone = unrepeatable(rows.rows)
         creates = rows.take(lone)
@@ -64,9 +69,15 @@ class Storing:
                     objects=plain(creates.rows["object"]),
                     sent_with=calls[lone].map(calls[lone].value_counts()).tolist(),
                 )
-            sent = self._watch.begin(connection, rows.rows, calls=calls, watched=~lone)
-            self._settling.decided(connection, rows.rows, begins=sent.began)
-            self._replacing.begin(connection, rows, began=sent.began, open_until=sent.began + self._watch.may_last)
+            lasts = self._watch.may_last if job is None else self._watch.job_may_last
+            sent = self._watch.begin(connection, rows.rows, calls=calls, watched=~lone, lasts=lasts)
+            self._settling.decided(connection, rows.rows, begins=sent.began, open_until=sent.began + lasts)
+            self._replacing.begin(connection, rows, began=sent.began, open_until=sent.began + lasts)
+            if job is not None:
+                planned = rows.rows[[name for name in PLAN.names if name != "settled"]]
+                names, numbers = plain(job.names), plain(sent.numbers)
+                number = begin_job(connection, self._state, job_id=job.id, verb=job.verb, rows=planned, names=names, calls=numbers)
+                sent = replace(sent, job=number)
             return sent
 
     def written(
@@ -95,6 +106,8 @@ class Storing:
                 lost = call.results.loc[call.lost, "qbench_id"]
                 self._state.answer_intents(connection, ids=rows.loc[unclear & ~rows["qbench_id"].isin(lost), "qbench_id"].tolist())
                 self._watch.end(connection, call)
+                if call.sent.job is not None and call.error is None:
+                    end_job(connection, call.sent.job)
             # An earlier call may have given another account: what makes up for that is the account, still to be sent.
             self._watch.made_up_for(connection, answer[~pending])
             outcomes = self._save(connection, results.outcomes(rows, answer)[~pending].reset_index(drop=True))
@@ -102,10 +115,24 @@ class Storing:
             self._job.report.add(outcomes)
         return rows[pending], answer[pending]
 
+    def taken_up(self, rows: pd.DataFrame, answer: pd.DataFrame, *, number: int, calls: pd.Series) -> None:
+        """Store what the job of an earlier load made of its rows, by their results, that it is over, and that the rest was not written.
+
+        ``number``: of the job in the state; ``calls``: per row, of its open call.
+        """
+        done = answer["error_type"].isna()
+        self.written(*(frame[done].reset_index(drop=True) for frame in (rows, answer)), goes_again=True)
+        not_known = answer["error_type"].eq(UnaccountedException.__name__)
+        with self._job.store.transaction() as connection:
+            self._state.close_intents(connection, ids=rows.loc[~not_known, "qbench_id"].tolist())
+            doubtful = rows.loc[not_known, "qbench_id"].tolist()
+            end_calls(connection, calls=calls.dropna().unique().tolist(), doubtful=doubtful, over_after=timedelta(0))
+            end_job(connection, number)
+
     def begin_association(self, rows: pd.DataFrame, *, calls: pd.Series) -> Sent:
         """Store that the accounts of contacts are about to be sent; ``calls``: per row, by any number, which call carries it."""
         with self._job.store.transaction() as connection:
-            return self._watch.begin(connection, rows, calls=calls, watched=calls.notna())
+            return self._watch.begin(connection, rows, calls=calls, watched=calls.notna(), lasts=self._watch.may_last)
 
     def end_association(self, call: Answered) -> None:
         """Store that a call of associations came back, without telling what it made."""
