@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.organizations import moment
 from crm_pipeline.sync.loading.namesakes import PAIRS, doubtful, told_apart
 from crm_pipeline.sync.order import objects_of, read
 from crm_pipeline.sync.planning.lookup import Undecided
@@ -61,9 +62,10 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
     """
     with store.transaction() as connection:
         intents = state.open_intents(connection)
-    if intents.empty:
-        return Settled()
-    too_young, found = _asked(crm, state, intents)
+        if intents.empty:
+            return Settled()
+        now = moment(connection)
+    too_young, found = _asked(crm, state, intents, now=now)
     untold = found.loc[found["crm_id"].isna(), "qbench_id"]
     found = found[~found["qbench_id"].isin(untold)]
     with store.transaction() as connection:
@@ -86,19 +88,18 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
     return Settled(undecided, dict(zip(unmade["qbench_id"], (unmade["sent_with"] // SMALLER).clip(lower=1), strict=True)))
 
 
-def _asked(crm: Crm, state: CrmState, intents: pd.DataFrame) -> tuple[pd.Series, pd.DataFrame]:
+def _asked(crm: Crm, state: CrmState, intents: pd.DataFrame, *, now: datetime) -> tuple[pd.Series, pd.DataFrame]:
     """Which intents may have made a record that cannot be found yet, and the pairs that the CRM tells, object by object."""
     too_young, found = pd.Series(False, index=intents.index), []
     for crm_object, rows in objects_of(state, intents["object"]):
         part = intents[rows].reset_index(drop=True)
-        too_young[rows] = _too_young(part, crm, crm_object).to_numpy()
+        too_young[rows] = _too_young(part, crm, crm_object, now=now).to_numpy()
         found.append(crm.resolve_intents(crm_object, part))
     return too_young, pd.concat(found, ignore_index=True)
 
 
-def _too_young(intents: pd.DataFrame, crm: Crm, crm_object: CrmObject) -> pd.Series:
-    """Which intents may have made a record that cannot be found yet."""
-    now = datetime.now(UTC)
+def _too_young(intents: pd.DataFrame, crm: Crm, crm_object: CrmObject, *, now: datetime) -> pd.Series:
+    """Which intents may have made a record that cannot be found yet; ``now`` is by the clock that dated them, the database's."""
     found = intents["created_at"] <= now - crm.settles_after(crm_object)
     return ~(found | (intents["answered_at"] <= now - crm.settles_after(crm_object, answered=True)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pandas as pd
@@ -32,6 +32,7 @@ from crm_pipeline.store.change_outcomes import change_outcomes, save_change_outc
 from crm_pipeline.store.creations import answered, claim, forget, open_creations
 from crm_pipeline.store.crm_records import looked_at, pend, staged_readings
 from crm_pipeline.store.database import Lock, Store
+from crm_pipeline.store.organizations import moment
 from crm_pipeline.store.reading import is_being_read_first
 from crm_pipeline.store.staging import raw_by_id
 from crm_pipeline.sync.extracting.normalizing import normalize_named
@@ -292,6 +293,7 @@ class Creating:
         found = self._source.matching(self._record_type, str(sent[self._arrivals.identifying]))
         with self._store.transaction() as connection:
             linked = self._state.links(connection, ids=found["qbench_id"].tolist())["qbench_id"]
+            now = moment(connection)
         found = found[~found["qbench_id"].isin(linked) & found["version"].ge(int((created_at - CLOCKS_APART).timestamp()))]
         found = showing(sent, found.reset_index(drop=True), marker=self._order.marker_field)
         if len(found) == 1:
@@ -303,7 +305,7 @@ class Creating:
         elif len(found):
             ids = ", ".join(map(str, found["qbench_id"]))
             self._tell(crm_id, row.stamp, AmbiguousMatchException.__name__, reason=f"QBench ids {ids}")
-        elif datetime.now(UTC) - created_at >= LATE:
+        elif now - created_at >= LATE:
             with self._store.transaction() as connection:
                 forget(connection, self._state, crm_id=crm_id)
                 latest = change_outcomes(connection, self._state, crm_ids=[crm_id])
