@@ -12,14 +12,17 @@ import click
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.instance.config import dagster_instance_config
 from sqlalchemy import text
 
 from crm_pipeline.cli import main
+from crm_pipeline.orchestration.running import INTEGRATION_TAG
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.integration_projects import Project, complete_with
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
+SCALING = (ROOT / "docs/scaling.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 VARIABLE = re.compile(r"CRM_PIPELINE_[A-Z_]+|SANDBOX_[A-Z]+(?:_URL)?(?=\b)")
 
@@ -128,8 +131,18 @@ def test_the_helm_values_are_the_instance_settings() -> None:
     ) == {name: part for name, part in settings.items() if name not in of_the_chart}
 
 
+def test_the_settings_for_many_tenants_and_hosts_are_ones_that_dagster_takes(tmp_path: Path) -> None:
+    settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    written = re.findall(r"^```yaml\n((?:concurrency|run_coordinator):\n.*?)^```", SCALING, re.DOTALL | re.MULTILINE)
+    for block in written:
+        settings |= yaml.safe_load(block)
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings))
+    taken, _ = dagster_instance_config(str(tmp_path))
+    assert (len(written), taken["concurrency"]["runs"]["tag_concurrency_limits"][0]["key"]) == (2, INTEGRATION_TAG)
+
+
 def test_the_versions_for_kubernetes_are_the_pinned_ones() -> None:
     pinned = dict(re.findall(r"^(dagster|dagster-postgres)==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     assert f"--version {pinned['dagster']} " in RUNBOOK
     # Dagster's libraries have one version of their own.
-    assert f'"dagster-k8s>={pinned["dagster-postgres"]},<' in RUNBOOK
+    assert f'"dagster-k8s>={pinned["dagster-postgres"]},<' in (ROOT / "docs/kubernetes/Dockerfile").read_text()

@@ -14,7 +14,7 @@ from crm_pipeline.sandbox.hubspot import HubSpotPortal, hubspot_app
 from crm_pipeline.sandbox.journal import Journal
 from crm_pipeline.sandbox.qbench import QBenchTenant, qbench_app
 from crm_pipeline.sandbox.salesforce import SalesforceOrg, salesforce_app
-from crm_pipeline.sandbox.server import serve
+from crm_pipeline.sandbox.server import HOST, serve
 from crm_pipeline.sandbox.sugarcrm import SugarSite, sugarcrm_app
 
 __all__ = ["SANDBOX_CREDENTIALS", "SUGARCRM_CREDENTIALS", "Sandbox", "seeded_sandbox", "start_sandbox"]
@@ -45,11 +45,12 @@ def start_sandbox(
     portal: HubSpotPortal | None = None,
     site: SugarSite | None = None,
     ports: Mapping[str, int] | None = None,
+    host: str = HOST,
 ) -> Iterator[Sandbox]:
     """Run the stand-ins until the block ends; what is not given is empty and accepts ``SANDBOX_CREDENTIALS``.
 
     A ``site`` of SugarCRM runs only where it is given. ``ports`` are by service (qbench, salesforce, hubspot, sugarcrm); a missing one,
-    or 0, is any free port. Raises OSError when a port is taken.
+    or 0, is any free port. ``host`` is the address of this machine at which they answer. Raises OSError when a port is taken.
     """
     tenant = tenant or QBenchTenant()
     org = org or SalesforceOrg()
@@ -58,7 +59,7 @@ def start_sandbox(
     apps = {"qbench": qbench_app(tenant), "salesforce": salesforce_app(org), "hubspot": hubspot_app(portal)}
     if site is not None:
         apps["sugarcrm"] = sugarcrm_app(site)
-    with serve(apps, ports=ports, journal=journal, faults=faults) as urls:
+    with serve(apps, ports=ports, host=host, journal=journal, faults=faults) as urls:
         yield Sandbox(
             qbench_url=urls["qbench"],
             salesforce_url=urls["salesforce"],

@@ -1,4 +1,4 @@
-"""Serves the stand-ins over real HTTP on 127.0.0.1: one background thread, one event loop, a journal and planned faults."""
+"""Serves the stand-ins over real HTTP: one background thread, one event loop, a journal and planned faults."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def serve(
     apps: Mapping[str, ASGIApp],
     *,
     ports: Mapping[str, int] | None = None,
+    host: str = HOST,
     journal: Journal,
     faults: Faults,
 ) -> Iterator[dict[str, str]]:
@@ -51,7 +52,7 @@ def serve(
     port is taken.
     """
     with ExitStack() as stack:
-        sockets = {name: stack.enter_context(_listening((ports or {}).get(name, 0))) for name in apps}
+        sockets = {name: stack.enter_context(_listening(host, (ports or {}).get(name, 0))) for name in apps}
         servers = [
             (_Server(_config(_Observed(_Breakable(app, service=name, faults=faults), service=name, journal=journal))), sockets[name])
             for name, app in apps.items()
@@ -65,15 +66,15 @@ def serve(
         for server, _ in servers:
             if not server.ready.wait(START_SECONDS):
                 raise RuntimeError("a sandbox server did not start")
-        yield {name: f"http://{HOST}:{sock.getsockname()[1]}" for name, sock in sockets.items()}
+        yield {name: f"http://{host}:{sock.getsockname()[1]}" for name, sock in sockets.items()}
 
 
-def _listening(port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.bind((HOST, port))
+        sock.bind((host, port))
         sock.listen(256)
     except OSError:
         sock.close()
