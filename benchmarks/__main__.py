@@ -10,7 +10,7 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from benchmarks import backfill, both_ways, calls, changes, first_load, hourly, imports, loading, memory, peers, planning, standing
+from benchmarks import backfill, both_ways, calls, changes, first_load, hourly, idle, imports, loading, memory, peers, planning, standing
 from benchmarks.figures import Figure, table
 from benchmarks.workbench import BenchmarkError
 
@@ -20,6 +20,7 @@ BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
         "planning": planning.measure,
         "calls": calls.measure,
         "hourly": hourly.measure,
+        "idle": idle.measure,
         "backfill": backfill.measure,
         "memory": memory.measure,
         "both-ways": both_ways.measure,

@@ -47,7 +47,7 @@ def _usual(scale: float) -> Iterator[Figure]:
     """Hours without changes, and one in which a tenth of the contacts was edited in Salesforce."""
     contacts, changed = math.ceil(CONTACTS * scale), math.ceil(CHANGED * scale)
     with workbench(
-        customers=math.ceil(contacts / CONTACTS_PER_CUSTOMER), contacts=contacts, crm_limits=True, hours=HOURS, also=_both_ways
+        customers=math.ceil(contacts / CONTACTS_PER_CUSTOMER), contacts=contacts, crm_limits=True, hours=HOURS, also=both_ways
     ) as bench:
         bench.run(0)
         _home(bench, 0)
@@ -84,7 +84,7 @@ def _many(scale: float) -> Iterator[Figure]:
         contacts=most,
         crm_limits=False,
         hours=HOURS,
-        also=lambda attributes: only(_both_ways(attributes), crm="salesforce"),
+        also=lambda attributes: only(both_ways(attributes), crm="salesforce"),
     ) as bench:
         bench.run(0)
         _home(bench, 0)
@@ -176,7 +176,7 @@ def _written(calls: list[Call]) -> list[Call]:
     return [call for call in calls if call.method in {"PATCH", "POST"}]
 
 
-def _both_ways(attributes: dict[str, Any]) -> dict[str, Any]:
+def both_ways(attributes: dict[str, Any]) -> dict[str, Any]:
     """The integration with all that people see of a contact going both ways, and as many changes allowed as there are."""
     contacts = attributes["contacts"]
     fields = {name: {"from": contacts["map"][name], "direction": "both"} for name in BOTH_WAYS}

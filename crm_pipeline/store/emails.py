@@ -27,7 +27,8 @@ CONTENDERS = FrameSchema(
 )
 
 # A link follows the deletion of its record, and the end of that, only once a load begins: the record itself tells sooner.
-# The type stands in the statement, and is not bound to it, so that the planner may take the index of those records alone.
+# The type stands in the statement, and is not bound to it, so that the planner may take the index of those records alone; OFFSET keeps
+# it from a join that reads all links.
 _CONTENDERS = """
 SELECT * FROM (
   SELECT staged.fields ->> 'email' AS email, staged.qbench_id, staged.customer_id,
@@ -38,8 +39,10 @@ SELECT * FROM (
     own.qbench_id IS NOT NULL AND own.status <> ALL(:unusable) AND staged.error_type IS DISTINCT FROM :deleted AS linked,
     CAST(own.digests ->> CAST(:email_field AS text) AS bigint) AS digest
   FROM crm_pipeline.normalized_record AS staged
-  LEFT JOIN crm_pipeline.link AS own
-    ON own.integration = staged.integration AND own.crm = :crm AND own.record_type = :record_type AND own.qbench_id = staged.qbench_id
+  LEFT JOIN LATERAL (
+    SELECT * FROM crm_pipeline.link AS own
+    WHERE own.integration = staged.integration AND own.crm = :crm AND own.record_type = :record_type AND own.qbench_id = staged.qbench_id
+    OFFSET 0) AS own ON true
   WHERE staged.integration = :integration AND staged.record_type = '{record_type}' AND staged.fields ->> 'email' = ANY(:emails)
 ) AS claim WHERE able OR linked
 """

@@ -37,12 +37,19 @@ FROM crm_pipeline.outcome WHERE {_OURS} AND next_attempt_at IS NOT NULL
 GROUP BY error_type ORDER BY records DESC, error_type
 """
 
+_NOT_UNLINKED = """
+DELETE FROM crm_pipeline.unlinked AS doubted WHERE integration = :integration AND crm = :crm AND record_type = :record_type
+  AND (EXISTS (SELECT FROM crm_pipeline.link WHERE link.integration = doubted.integration AND link.crm = doubted.crm
+      AND link.record_type = doubted.record_type AND link.qbench_id = doubted.qbench_id)
+    OR NOT EXISTS (SELECT FROM crm_pipeline.outcome AS latest WHERE latest.integration = doubted.integration
+      AND latest.crm = doubted.crm AND latest.record_type = doubted.record_type AND latest.qbench_id = doubted.qbench_id
+      AND latest.outcome IN ('created', 'updated', 'linked', 'unchanged')))
+"""
+
 _LINK_FAULTS = f"""
 SELECT
-  (SELECT count(*) FROM crm_pipeline.outcome AS latest WHERE {_OURS} AND outcome IN ('created', 'updated', 'linked', 'unchanged')
-    AND NOT EXISTS (SELECT FROM crm_pipeline.link WHERE link.integration = latest.integration AND link.crm = latest.crm
-      AND link.record_type = latest.record_type AND link.qbench_id = latest.qbench_id)) AS synced_without_link,
-  (SELECT count(*) FROM crm_pipeline.link WHERE {_OURS} AND org_id NOT IN (
+  (SELECT count(*) FROM crm_pipeline.unlinked WHERE {_OURS}) AS synced_without_link,
+  (SELECT CAST(coalesce(sum(links), 0) AS bigint) FROM crm_pipeline.linked WHERE {_OURS} AND org_id NOT IN (
     SELECT org_id FROM crm_pipeline.organization WHERE integration = :integration AND service = :crm)) AS links_of_no_organization,
   (SELECT count(*) FROM crm_pipeline.intent WHERE {_OURS} AND created_at < now() - interval '1 day') AS intents_older_than_a_day
 """
@@ -73,6 +80,7 @@ def link_faults(connection: Connection, state: CrmState) -> dict[LinkFault, int]
     """How often the links break a promise, by promise: all zero when none is broken."""
     # Of tables that a first load has just filled, the planner would join each row with every other one.
     refresh_statistics(connection)
+    connection.execute(text(_NOT_UNLINKED), asdict(state))
     row = connection.execute(text(_LINK_FAULTS), asdict(state)).one()
     return dict(row._mapping)
 

@@ -35,9 +35,18 @@ SELECT {_COLUMNS} FROM crm_pipeline.link
 WHERE {_KEY} AND status <> 'source_deleted' AND qbench_id > :after ORDER BY qbench_id LIMIT :rows
 """
 
+_COUNT = f"""
+SELECT coalesce((SELECT sum(links) FROM crm_pipeline.linked WHERE {_KEY}), 0)
+  - (SELECT count(*) FROM crm_pipeline.link WHERE {_KEY} AND status = 'source_deleted')
+"""
+
 _IN_DOUBT = f"""
 SELECT qbench_id FROM crm_pipeline.link
-WHERE {_KEY} AND status <> 'source_deleted' AND (status <> 'live' OR crm_id = ANY(:crm_ids) OR back_from IS NOT NULL)
+WHERE {_KEY} AND status <> 'live' AND status <> 'source_deleted'
+UNION
+SELECT qbench_id FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted' AND back_from IS NOT NULL
+UNION
+SELECT qbench_id FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted' AND crm_id = ANY(:crm_ids)
 UNION
 SELECT link.qbench_id FROM crm_pipeline.link JOIN crm_pipeline.outcome USING (integration, crm, record_type, qbench_id)
 WHERE {_KEY} AND status = 'live' AND waits_on = '{WaitsOn.LINK}'
@@ -83,8 +92,7 @@ SET scope = excluded.scope, started_at = excluded.started_at, counts = excluded.
 
 def count_links(connection: Connection, state: CrmState) -> int:
     """How many links there are of records that QBench still has."""
-    statement = text(f"SELECT count(*) FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted'")
-    return int(connection.execute(statement, asdict(state)).scalar_one())
+    return int(connection.execute(text(_COUNT), asdict(state)).scalar_one())
 
 
 def links_after(connection: Connection, state: CrmState, *, after: int, rows: int) -> pd.DataFrame:
@@ -158,7 +166,9 @@ def gone_links(connection: Connection, state: CrmState) -> pd.DataFrame:
 
 def hold_links(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
     """Mark exactly these of the deleted records' links as held: nothing is done about them for now."""
-    statement = text(f"UPDATE crm_pipeline.link SET held = qbench_id = ANY(:ids) WHERE {_KEY} AND status = 'deleted'")
+    statement = text(
+        f"UPDATE crm_pipeline.link SET held = qbench_id = ANY(:ids) WHERE {_KEY} AND status = 'deleted' AND held <> (qbench_id = ANY(:ids))"
+    )
     connection.execute(statement, {**asdict(state), "ids": ids})
 
 

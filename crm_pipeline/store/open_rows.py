@@ -67,13 +67,43 @@ LEFT JOIN crm_pipeline.outcome AS latest
 WHERE staged.integration = :integration AND staged.record_type = :record_type
 """
 
+_IN_DOUBT = """
+SELECT staged.qbench_id FROM crm_pipeline.tally AS of_staged
+LEFT JOIN crm_pipeline.tally AS of_outcomes
+  ON of_outcomes.integration = of_staged.integration AND of_outcomes.crm = :crm AND of_outcomes.record_type = of_staged.record_type
+ AND of_outcomes.block = of_staged.block
+CROSS JOIN LATERAL (
+  SELECT record.qbench_id FROM crm_pipeline.normalized_record AS record
+  WHERE record.integration = :integration AND record.record_type = :record_type
+    AND record.qbench_id >= of_staged.block << 12 AND record.qbench_id < (of_staged.block + 1) << 12
+  OFFSET 0) AS staged
+WHERE of_staged.integration = :integration AND of_staged.crm = '' AND of_staged.record_type = :record_type
+  AND of_staged.digest IS DISTINCT FROM of_outcomes.digest
+UNION
+SELECT qbench_id FROM crm_pipeline.outcome
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND retryable
+"""
+"""The rows of which some may be open, and no other one is: those of blocks in which an outcome speaks of another state, and the
+retryable ones. OFFSET keeps PostgreSQL from joins that read all records, here and below: few rows are looked up."""
+
 _BY_HOUR = f"""
 SELECT staged.version - mod(staged.version, :hour) AS hour,
   staged.version + :overlap - mod(staged.version + :overlap, :hour) AS later_hour,
   count(*) FILTER (WHERE {_UNDECIDED}) AS undecided,
   count(*) FILTER (WHERE {_RENEWED}) AS renewed,
   count(*) FILTER (WHERE NOT {_UNDECIDED} AND NOT {_RENEWED}) AS retryable
-{_STAGED} AND staged.version >= :since AND staged.version < :until AND {_OPEN}
+FROM ({_IN_DOUBT}) AS doubted
+CROSS JOIN LATERAL (
+  SELECT record.qbench_id, record.version, record.state_digest FROM crm_pipeline.normalized_record AS record
+  WHERE record.integration = :integration AND record.record_type = :record_type AND record.qbench_id = doubted.qbench_id
+    AND record.version >= :since AND record.version < :until
+  OFFSET 0) AS staged
+LEFT JOIN LATERAL (
+  SELECT outcome.qbench_id, outcome.version, outcome.state_digest, outcome.retryable FROM crm_pipeline.outcome
+  WHERE outcome.integration = :integration AND outcome.crm = :crm AND outcome.record_type = :record_type
+    AND outcome.qbench_id = doubted.qbench_id
+  OFFSET 0) AS latest ON true
+WHERE {_OPEN}
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 

@@ -13,9 +13,9 @@ NEWEST = 5_000
 
 _STAGED = "FROM crm_pipeline.raw_record WHERE integration = :integration AND record_type = :record_type AND NOT deleted"
 _ABSENT = f"""
+WITH held AS {{kept}} (SELECT content {_STAGED} {{newest}})
 SELECT named.field FROM unnest(CAST(:fields AS text[])) WITH ORDINALITY AS named (field, place)
-WHERE EXISTS (SELECT {_STAGED})
-  AND NOT EXISTS (SELECT FROM (SELECT content {_STAGED} {{newest}}) AS held WHERE jsonb_exists(held.content, named.field))
+WHERE EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM held WHERE jsonb_exists(held.content, named.field))
 ORDER BY named.place
 """
 
@@ -27,6 +27,8 @@ def absent_fields(
 
     Where nothing is staged, nothing is known and none is absent.
     """
-    statement = _ABSENT.format(newest="" if newest is None else "ORDER BY version DESC, qbench_id DESC LIMIT :newest")
+    # The newest are picked out once; all of them are not to be kept.
+    picked = {"kept": "MATERIALIZED", "newest": "ORDER BY version DESC, qbench_id DESC LIMIT :newest"}
+    statement = _ABSENT.format(**{"kept": "NOT MATERIALIZED", "newest": ""} if newest is None else picked)
     parameters = {"integration": integration, "record_type": record_type, "fields": list(fields)}
     return list(connection.execute(text(statement), parameters if newest is None else {**parameters, "newest": newest}).scalars())

@@ -218,13 +218,21 @@ SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 WHERE {_OURS} AND waiting.write_digest IS NOT NULL AND split_part(waiting.write_digest, ':', 1) <> :settings
 """
 
-_OUT_OF_DATE = """
+_OTHER_MAPPING = "(staged.mapping_digest < :mapping_digest OR staged.mapping_digest > :mapping_digest)"
+# Of `<>` the index knows nothing.
+
+_OUT_OF_DATE = f"""
 SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
-WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.mapping_digest <> :mapping_digest
-  AND (:has_children OR EXISTS (
-    SELECT FROM crm_pipeline.outcome AS waiting
-    WHERE waiting.integration = staged.integration AND waiting.record_type = staged.record_type
-      AND waiting.qbench_id = staged.qbench_id AND waiting.waits_on IS NOT NULL))
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND {_OTHER_MAPPING}
+"""
+
+_WAITING_OUT_OF_DATE = f"""
+SELECT staged.qbench_id FROM crm_pipeline.outcome AS waiting
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.normalized_record AS staged
+  WHERE staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+  OFFSET 0) AS staged
+WHERE waiting.integration = :integration AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL AND {_OTHER_MAPPING}
 """
 
 _CUSTOMER_CAME_OR_WENT = """
@@ -348,7 +356,7 @@ def ids_to_normalize_again(
     look at customers (``follows_customers``), a contact's customer changed.
     """
     refresh_statistics(connection)
-    causes = [_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD, _FOUND_LATE]
+    causes = [_OUT_OF_DATE if children(record_type) else _WAITING_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD, _FOUND_LATE]
     source = MODELS[record_type].source
     parent = MODELS[source].parent
     if parent is not None:
@@ -359,7 +367,6 @@ def ids_to_normalize_again(
         "record_type": record_type,
         "source": source,
         "account": parent,
-        "has_children": bool(children(record_type)),
         "mapping_digest": mapping_digest,
         "customer_errors": list(CUSTOMER_ERRORS),
         "deleted": DeletedInQBenchException.__name__,

@@ -13,6 +13,7 @@ from crm_pipeline.schemas import OUTCOMES
 from crm_pipeline.store import ledger
 from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.organizations import require_organization
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
@@ -61,6 +62,28 @@ def test_sound_links_have_no_fault(sound: Store) -> None:
 def test_synced_record_without_a_link_is_a_fault(sound: Store) -> None:
     decide(sound, (3, 10, "updated", None, False), (4, 10, "skipped", "NoNameForCustomerException", False))
     assert faults(sound) == {"synced_without_link": 1}
+
+
+def test_synced_record_that_loses_its_link_is_a_fault_until_it_has_one_again(sound: Store) -> None:
+    with sound.transaction() as connection:
+        connection.execute(text("DELETE FROM crm_pipeline.link"))
+    assert faults(sound) == {"synced_without_link": 2}
+    decide(sound, (2, 11, "skipped", "DeletedInCrmException", False))
+    assert faults(sound) == {"synced_without_link": 1}
+    link(sound, 1, "A1")
+    assert faults(sound) == {}
+
+
+def test_links_are_counted_whatever_moves_or_removes_them(sound: Store) -> None:
+    link(sound, 3, "A3", integration="beta")
+    link(sound, 4, "A4")
+    with sound.transaction() as connection:
+        connection.execute(text("UPDATE crm_pipeline.link SET status = 'source_deleted' WHERE qbench_id = 4"))
+        assert count_links(connection, STATE) == 2
+        connection.execute(text("DELETE FROM crm_pipeline.link WHERE qbench_id = 1"))
+        connection.execute(text("UPDATE crm_pipeline.link SET org_id = 'other' WHERE qbench_id = 2"))
+        assert count_links(connection, STATE) == 1
+    assert faults(sound)["links_of_no_organization"] == 1
 
 
 def test_link_to_another_organization_is_a_fault(sound: Store) -> None:

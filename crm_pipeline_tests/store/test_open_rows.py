@@ -174,3 +174,36 @@ def test_hours_that_a_row_is_due_for_are_counted(store: Store) -> None:
             connection.execute(at, {"minutes": minutes})
             counts += waiting_hours(connection, "acme")["hours_due"].tolist()
     assert counts == [0, 0, 1]
+
+
+def tallies(store: Store) -> tuple[object, object]:
+    """What is tallied, and what is to be, of all that stands now."""
+    states = " UNION ALL ".join(
+        f"SELECT integration, {crm} AS crm, record_type, qbench_id >> 12 AS block, "
+        f"hashint8extended(qbench_id, hashint8extended(version, coalesce(state_digest, 0))) AS digest FROM crm_pipeline.{table}"
+        for table, crm in (("normalized_record", "''"), ("outcome", "crm"))
+    )
+    counted = f"SELECT integration, crm, record_type, block, bit_xor(digest) FROM ({states}) AS one GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+    with store.transaction() as connection:
+        kept = connection.execute(text("SELECT * FROM crm_pipeline.tally WHERE digest <> 0 ORDER BY 1, 2, 3, 4")).all()
+        return kept, connection.execute(text(counted)).all()
+
+
+def test_tallies_follow_whatever_writes_or_removes_states(store: Store) -> None:
+    stage(store, {1: 10, 2: 20, 5_000: 30})
+    decide(store, read(store, 1, 2))
+    decide(store, read(store, 5_000), state=replace(STATE, crm="hubspot"))
+    stage(store, {1: 10, 2: 21}, name="Acme Labs")
+    decide(store, read(store, 2), "failed")
+    with store.transaction() as connection:
+        connection.execute(text("DELETE FROM crm_pipeline.outcome WHERE qbench_id = 5000"))
+    kept, counted = tallies(store)
+    assert kept == counted
+
+
+def test_rows_of_many_blocks_are_found_beside_those_that_are_done(store: Store) -> None:
+    far = 3 * 4_096
+    stage(store, {1: 10, 4_095: 10, 4_096: 10, far: 10})
+    decide(store, read(store, 1, 4_095, 4_096))
+    assert due(store) == [far]
+    assert counted(store) == [(0, 0, 1, 0, 0)]

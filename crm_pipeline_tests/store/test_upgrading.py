@@ -17,12 +17,14 @@ from crm_pipeline.schemas import normalized_schema
 from crm_pipeline.store import migrations
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.ledger import link_faults
+from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.open_rows import due_ids, open_rows
 from crm_pipeline.store.staging import EVERYTHING, stage_normalized
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
-BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR = "0008", "0016", "0019"
+BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES = "0008", "0016", "0019", "0026"
 CRMS = ("salesforce", "hubspot")
 
 STAGED = """
@@ -125,6 +127,20 @@ def test_links_of_before_are_in_the_usual_objects_and_their_tables_are_not_writt
             [(crm_object, rows)] = objects_of(state, state.links(connection, ids=[1])["object"])
             assert (crm_object.name, rows.tolist()) == ("Contact", [True])
             assert connection.execute(text(FILES)).one() == before
+
+
+def test_what_stands_before_the_tallies_is_tallied_counted_and_doubted(postgres: str) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_TALLIES) as connection:
+            for number in (1, 2):
+                connection.execute(text(STAGED), {"id": number})
+            connection.execute(text(DECIDED), {"id": 1, "crm": "salesforce"})
+            connection.execute(text(LINKED))
+        with closing(Store(url)) as store, store.transaction() as connection:
+            state = CrmState("acme", "salesforce", RecordType.ACCOUNT)
+            assert open_rows(connection, state)["undecided"].tolist() == [1]
+            assert link_faults(connection, state)["synced_without_link"] == 1
+            assert count_links(connection, CrmState("acme", "salesforce", RecordType.CONTACT)) == 1
 
 
 def say_for_what_they_wait(connection: Connection) -> None:

@@ -70,6 +70,7 @@ change_outcome = Table(
         "next_attempt_at",
         postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
+    Index("ix_change_outcome_attempts", "integration", "crm", postgresql_where=text("attempts > 0")),
     Index(
         "ix_change_outcome_error_type",
         "integration",

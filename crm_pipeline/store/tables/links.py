@@ -36,15 +36,17 @@ link = Table(
     Column("sent", JSONB, comment="unit that comes back to the times when it was sent, Unix seconds; those of the last day"),
     now("linked_at"),
     now("updated_at"),
-    Index("uq_link_crm_org_id_record_type_crm_id", "crm", "org_id", "record_type", "crm_id", unique=True),
+    # The organization last: whoever looks for a CRM record need not name it.
+    Index("uq_link_crm_record_type_crm_id_org_id", "crm", "record_type", "crm_id", "org_id", unique=True),
     Index("ix_link_back_from", "integration", "crm", "record_type", postgresql_where=text("back_from IS NOT NULL")),
     Index(
-        "ix_link_source_deleted",
+        "ix_link_not_live",
         "integration",
         "crm",
         "record_type",
+        "status",
         "updated_at",
-        postgresql_where=text("status = 'source_deleted'"),
+        postgresql_where=text("status <> 'live'"),
     ),
     comment="Stored pairs of a QBench record and a CRM record; no two QBench records share a CRM record",
 )
@@ -94,6 +96,7 @@ outcome = Table(
     ),
     Index("ix_outcome_next_attempt_at", "integration", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
     Index("ix_outcome_attempts", "integration", "crm", postgresql_where=text("attempts > 0")),
+    Index("ix_outcome_retryable", "integration", "crm", "record_type", "qbench_id", postgresql_where=text("retryable")),
     Index(
         "ix_outcome_error_type",
         "integration",

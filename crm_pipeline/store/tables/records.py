@@ -88,6 +88,15 @@ normalized_record = Table(
     now("normalized_at"),
     Index(None, "integration", "record_type", "version", "qbench_id"),
     Index(None, "integration", "customer_id"),
+    Index(None, "integration", "record_type", "mapping_digest"),
+    Index(
+        "ix_normalized_record_error_type",
+        "integration",
+        "record_type",
+        "error_type",
+        "qbench_id",
+        postgresql_where=text("error_type IS NOT NULL"),
+    ),
     Index("ix_normalized_record_customers", "integration", "qbench_id", postgresql_where=text("customers IS NOT NULL")),
     *(
         Index(
