@@ -58,14 +58,17 @@ class FrameSchema:
         return pd.DataFrame(arrays | {name: given[name] for name in given if name not in arrays}, index=pd.RangeIndex(rows))
 
     def of_rows(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-        """A frame of plain rows, as a query finds them: the values under these names, with the declared columns only.
+        """A frame of plain rows: the values under these names, with the declared columns only (see ``of_columns``)."""
+        return self.of_columns(dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}, len(rows))
+
+    def of_columns(self, columns: Mapping[str, Sequence[Any]], rows: int) -> pd.DataFrame:
+        """A frame of plain values by column, as a query finds them: the declared columns only.
 
         Every column is made once, in its declared type: guessing first would make floats of the integers beside a null.
         Raises FrameError where values cannot take the declared type.
         """
-        found = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
-        arrays = {column.name: self._array_of(found.get(column.name), column, len(rows)) for column in self.columns}
-        return pd.DataFrame(arrays, index=pd.RangeIndex(len(rows)))
+        arrays = {column.name: self._array_of(columns.get(column.name) if rows else None, column, rows) for column in self.columns}
+        return pd.DataFrame(arrays, index=pd.RangeIndex(rows))
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The same frame, when every declared column is there with its declared type; raises FrameError when not."""

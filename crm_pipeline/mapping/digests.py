@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,11 @@ def digest_dicts(digests: pd.DataFrame) -> list[dict[str, int]]:
 
 def digest_frame(dicts: pd.Series, columns: Sequence[str]) -> pd.DataFrame:
     """Stored digests as a frame (int64, index of ``dicts``): a column for every name asked, NO_DIGEST where a row has none of it."""
-    kept = [row if isinstance(row, dict) else {} for row in dicts]
+    kept = [row if type(row) is dict else {} for row in dicts.array]
     names = list(dict.fromkeys(columns))
-    found = np.empty((len(kept), len(names)), dtype="int64")
+    found = np.empty((len(kept), len(names)), dtype="int64", order="F")
     for position, name in enumerate(names):
-        found[:, position] = np.fromiter((row.get(name, NO_DIGEST) for row in kept), "int64", len(kept))
+        found[:, position] = np.fromiter(map(dict.get, kept, repeat(name), repeat(NO_DIGEST)), "int64", len(kept))
     return pd.DataFrame(found, index=dicts.index, columns=names)
 
 

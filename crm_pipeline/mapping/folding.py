@@ -10,7 +10,7 @@ from crm_pipeline.letters import without_ignorable
 from crm_pipeline.mapping.countries import country_code
 from crm_pipeline.mapping.numbers import integer_form
 from crm_pipeline.mapping.phones import phone_form
-from crm_pipeline.mapping.values import email_form, over_uniques, texts
+from crm_pipeline.mapping.values import email_forms, over_uniques, texts
 from crm_pipeline.model import FieldKind
 
 _TYPEWRITTEN = {
@@ -30,7 +30,8 @@ def fold(values: pd.Series, kind: FieldKind = "text", *, default_region: str | N
     countries their alpha-2 code, numbers their digits, each where the value can be read so, else the folded text.
     ``default_region`` reads phones that carry no country. Folding twice changes nothing.
     """
-    folded = over_uniques(texts(values).values, lambda text: _fold_one(text, kind, default_region))
+    text = texts(values).values
+    folded = email_forms(text) if kind == "email" else over_uniques(text, lambda one: _fold_one(one, kind, default_region))
     return folded.where(folded != "", None)
 
 
@@ -51,8 +52,6 @@ def _fold_once(text: str) -> str:
 
 
 def _fold_one(text: str, kind: FieldKind, region: str | None) -> str:
-    if kind == "email":
-        return email_form(text)
     folded = fold_text(text)
     if kind == "phone":
         return phone_form(folded, region) or folded

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
 from importlib.resources import files
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml
 
 from crm_pipeline.mapping.folding import fold, fold_text
@@ -54,8 +56,32 @@ def match_values(values: pd.Series, kind: FieldKind, *, default_region: str | No
         compared = over_uniques(fold(values), lambda text: None if _is_placeholder(text, further) else web_key(text, further))
     else:
         folded = fold(values, kind, default_region=default_region)
-        compared = over_uniques(folded, lambda text: None if _names_nobody(text, kind, further) else text)
+        suspects = _suspects(folded, further) if kind == "email" else folded
+        named = over_uniques(suspects, lambda text: _names_nobody(text, kind, further), dtype="boolean")
+        compared = folded.mask(named.fillna(value=False).astype("bool"))
     return compared.astype("str")
+
+
+def _suspects(folded: pd.Series, further: Collection[str]) -> pd.Series:
+    """Of folded addresses those that may be nobody's, null for the others: told for all at once, as nearly every one is somebody's.
+
+    What ``_is_nobodys_mail`` is to look at: all but plain addresses whose parts give it no reason to.
+    """
+    given = folded.array.__arrow_array__().combine_chunks()
+    parts = pc.extract_regex(given, r"^(?P<local>[!-?A-~]+)@(?P<name>[!--/-~]+)\.[!-~]+$")
+    local, name = (pc.struct_field(parts, one) for one in ("local", "name"))
+    names = name.dictionary_encode()
+    shady = pa.array([_is_nobodys_name(one) for one in names.dictionary.to_pylist()], pa.bool_()).take(names.indices)
+    letters = pc.replace_substring_regex(local, "[^0-9a-z]", "")
+    reasons = [
+        pc.starts_with(local, "no"),
+        pc.is_in(letters, pa.array(sorted(_words("mail_placeholders")), letters.type)),
+        pc.is_in(given, pa.array(sorted(further), given.type)),
+        shady,
+        parts.is_null(),
+    ]
+    suspect = reduce(pc.or_, [pc.fill_null(reason, True) for reason in reasons])
+    return folded.where(suspect.to_numpy(zero_copy_only=False))
 
 
 def web_key(text: str, meaningless: Collection[str] = ()) -> str | None:
@@ -184,7 +210,8 @@ def _words(name: str) -> frozenset[str]:
 
 @cache
 def _lists() -> dict[str, list[str]]:
-    lists: dict[str, list[str]] = yaml.safe_load(files(__package__).joinpath("meaningless.yaml").read_text(encoding="utf-8"))
+    text = files(__package__).joinpath("meaningless.yaml").read_text(encoding="utf-8")
+    lists: dict[str, list[str]] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     return lists
 
 

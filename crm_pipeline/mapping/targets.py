@@ -266,7 +266,8 @@ def _joined(table: AddressPreset, parts: list[str]) -> Callable[[pd.DataFrame], 
         for part in parts[1:]:
             more = _part(frame, table, part)
             joined = (joined + table.separator + more).fillna(joined).fillna(more)
-        return joined if table.separator == "\n" else joined.str.replace(r"\s*[\r\n]+\s*", table.separator, regex=True)
+        several = table.separator != "\n" and joined.str.contains("\r|\n").any()
+        return joined.str.replace(r"\s*[\r\n]+\s*", table.separator, regex=True) if several else joined
 
     return pick
 

@@ -126,6 +126,15 @@ def email_form(text: str) -> str:
     return lowered(text.strip())
 
 
+def email_forms(emails: pd.Series) -> pd.Series:
+    """The comparable form of each address (str); those of plain letters all at once."""
+    given = emails.array.__arrow_array__()
+    if not pc.all(pc.ascii_is_printable(given)).as_py():
+        return over_uniques(emails, email_form)
+    formed = pc.ascii_lower(pc.ascii_trim(given, characters=" "))
+    return pd.Series(pd.arrays.ArrowStringArray(formed, dtype=emails.dtype), index=emails.index)
+
+
 def valid_emails(values: pd.Series) -> pd.Series:
     """Whether each text is one valid address by its syntax alone (bool; null is False). No name server is asked.
 
@@ -159,7 +168,7 @@ def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None
     if kind == "choice":
         return values.str.upper(), pd.Series(False, index=values.index)
     if kind == "email":
-        emails = over_uniques(values, email_form)
+        emails = email_forms(values)
         return emails.where(emails.str.len() <= LONGEST_EMAIL, None), emails.notna() & ~valid_emails(emails)
     understood = _phones(values, regions) if kind == "phone" else _understood(values, kind)
     missed = values.notna() & understood.isna()

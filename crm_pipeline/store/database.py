@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.exc import ArgumentError, OperationalError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from crm_pipeline.errors import StoreError, StoreSetupError
+from crm_pipeline.store.rows import JSON_AS_TEXT
 from crm_pipeline.store.tables import SCHEMA
 
 if TYPE_CHECKING:
@@ -212,6 +214,7 @@ def _connected(url: str | None) -> Iterator[Engine]:
     )
     event.listen(engine, "connect", _send_arrays_in_binary)
     event.listen(engine, "connect", _notice_dead_client, insert=True)
+    event.listen(engine, "before_cursor_execute", _give_json_as_text)
     try:
         try:
             engine.connect().close()
@@ -242,6 +245,17 @@ def _send_arrays_in_binary(connection: psycopg.Connection, _record: object) -> N
     from psycopg.types.array import ListBinaryDumper
 
     connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+def _give_json_as_text(
+    _connection: Connection, cursor: psycopg.Cursor, _statement: str, _parameters: object, context: ExecutionContext, _many: object
+) -> None:
+    """Where a statement asks for it (store.rows): a call for each value, as the driver makes them, costs more than reading it."""
+    from psycopg.types.string import TextLoader
+
+    if context.execution_options.get(JSON_AS_TEXT):
+        for name in ("json", "jsonb"):
+            cursor.adapters.register_loader(name, TextLoader)
 
 
 def _notice_dead_client(connection: psycopg.Connection, _record: object) -> None:

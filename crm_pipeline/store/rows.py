@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,12 @@ import pandas as pd
 from sqlalchemy import Connection, CursorResult, TextClause, text
 
 from crm_pipeline.frames import FrameSchema
+
+JSON_AS_TEXT = "json_as_text"
+"""The execution option of a statement whose JSON is to come as text (store.database)."""
+
+_JSON_TYPES = frozenset({114, 3802})
+"""PostgreSQL's numbers of json and jsonb."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _OTHER_ESCAPE = re.compile(r'\\[^"\\]')
@@ -47,6 +53,12 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
+def _documents(texts: Sequence[str | None]) -> list[Any]:
+    """A column of JSON: read as one text, each key of many rows is made once, and no row costs a call."""
+    documents: list[Any] = json.loads(f"[{','.join([text or 'null' for text in texts])}]")
+    return documents
+
+
 _ENCODER = json.JSONEncoder(default=_plain)
 _ARRAY_ENCODER = json.JSONEncoder(default=_plain, ensure_ascii=False)
 
@@ -78,8 +90,12 @@ def _array(values: list[Any]) -> list[Any] | str:
 
 def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any], schema: FrameSchema) -> pd.DataFrame:
     """What a query finds, as a frame of this schema; the query names its columns as the schema does."""
-    result = execute(connection, statement, parameters)
-    return schema.of_rows(list(result.keys()), result.all())
+    result = connection.execute(_prepared(statement), _arrays(parameters), execution_options={JSON_AS_TEXT: True})
+    names, types = list(result.keys()), [described[1] for described in result.context.cursor.description]
+    rows = result.all()
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [() for _ in names]
+    read = [_documents(column) if type_ in _JSON_TYPES else column for column, type_ in zip(columns, types, strict=True)]
+    return schema.of_columns(dict(zip(names, read, strict=True)), len(rows))
 
 
 def execute_rows(connection: Connection, statement: str | TextClause, frame_length: int, **parameters: Any) -> int:

@@ -59,10 +59,15 @@ def test_number_that_nobody_has_is_no_key(number: str) -> None:
         *(("none@none.com", None), ("test@test.com", None), ("noemail@acme.com", None), ("no-email@acme.com", None)),
         *(("na@acme.com", "na@acme.com"), ("nora@acme.com", "nora@acme.com"), ("ana@test.com", "ana@test.com")),
         *(("unknown@acme.org", None), ("noreply@acme.org", None), ("n/a@n/a.com", None), ("-@-.com", None), ("info@example.com", None)),
+        *(("noname1@acme.com", None), ("norma1@acme.com", "norma1@acme.com"), ("Test@Acme.com", None), ("test", None)),
     ],
 )
 def test_mail_address_of_placeholders_is_no_key(address: str, known: str | None) -> None:
-    assert compared(address, kind="email") == [known]
+    assert compared("jane@acme.com", address, kind="email") == ["jane@acme.com", known]
+
+
+def test_mail_address_that_an_integration_calls_meaningless_is_no_key() -> None:
+    assert compared("labs@acme.com", "jane@acme.com", kind="email", meaningless=("Labs@ACME.com",)) == [None, "jane@acme.com"]
 
 
 @pytest.mark.parametrize("name", ["Nathan Labs", "Tested & True", "No. 1 Bakery", "Nonesuch", "Unknown Pleasures", "A", "7", "11", "C++"])
