@@ -48,7 +48,7 @@ def digest_dicts(digests: pd.DataFrame) -> list[dict[str, int]]:
 
 def digest_frame(dicts: pd.Series, columns: Sequence[str]) -> pd.DataFrame:
     """Stored digests as a frame (int64, index of ``dicts``): a column for every name asked, NO_DIGEST where a row has none of it."""
-    kept = [row if type(row) is dict else {} for row in dicts.array]
+    kept = [row if type(row) is dict else {} for row in dicts.tolist()]
     names = list(dict.fromkeys(columns))
     found = np.empty((len(kept), len(names)), dtype="int64", order="F")
     for position, name in enumerate(names):

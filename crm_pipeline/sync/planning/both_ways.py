@@ -170,7 +170,13 @@ class BothWays:
         read = aligned(current, part.pairs["crm_id"], columns={name: name for name in self.crm_fields}, by="crm_id") if len(current) else {}
         blank = pd.Series([None] * len(part.pairs), dtype=object)
         values = pd.DataFrame({name: read.get(name, blank) for name in self.crm_fields})
-        return Shown(values, self._way.inverse(values, part.raw).fits)
+        fits = pd.DataFrame(True, index=values.index, columns=list(self.units))
+        there = ~part.creates
+        if there.any():
+            # Of what is about to be made nothing is taken home.
+            shown, raw, sent = (frame[there].reset_index(drop=True) for frame in (values, part.raw, part.wanted.values))
+            fits.loc[there] = self._way.inverse(shown, raw, sent=sent).fits.to_numpy()
+        return Shown(values, fits)
 
     def _timed(self, found: Compared, part: _Part) -> Compared:
         """The same with the times of the CRM's edits, where they decide; the CRM is asked for these records alone."""
