@@ -10,7 +10,22 @@ from types import MappingProxyType
 import click
 from rich.console import Console
 
-from benchmarks import backfill, both_ways, calls, changes, first_load, hourly, idle, imports, loading, memory, peers, planning, standing
+from benchmarks import (
+    backfill,
+    both_ways,
+    calls,
+    changes,
+    first_load,
+    hourly,
+    idle,
+    imports,
+    loading,
+    memory,
+    peers,
+    planning,
+    reading,
+    standing,
+)
 from benchmarks.figures import Figure, table
 from benchmarks.workbench import BenchmarkError
 
@@ -29,6 +44,7 @@ BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
         "first-load": first_load.measure,
         "peers": peers.measure,
         "standing": standing.measure,
+        "reading": reading.measure,
     }
 )
 

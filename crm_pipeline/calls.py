@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import re
 import threading
@@ -30,6 +31,11 @@ UNFINISHED = frozenset({408, 502, 503, 504, *range(520, 530)})
 """Statuses by which a gateway gives up waiting for the service behind it, which may go on."""
 JITTER = 0.1
 """The most that is added to a wait which a service asks for, as a share of it, so that others who wait do not come back at once."""
+
+NEWS = 0.1
+"""How much one answer's time counts in what is known of them."""
+SPARE = 2
+"""By how much more calls are under way than the limit asks for (Little's law), to make up for the time in which others use the answers."""
 
 _SECONDS = re.compile(r"\d{1,15}(\.\d{1,9})?", re.ASCII)
 
@@ -81,6 +87,24 @@ class Pace:
     def wait(self) -> None:
         """Return as soon as the next call is within the limit."""
         self._limiter.try_acquire("call", blocking=True)
+
+
+class AnswerTimes:
+    """How long a service takes to answer, the latest answers counting most; safe over threads."""
+
+    def __init__(self) -> None:
+        self._seconds: float | None = None
+        self._lock = threading.Lock()
+
+    def note(self, seconds: float) -> None:
+        """Take in how long one answer took."""
+        with self._lock:
+            known = seconds if self._seconds is None else self._seconds
+            self._seconds = known + NEWS * (seconds - known)
+
+    def calls_at_once(self, *, calls: float, seconds: float, most: int) -> int:
+        """How many calls must be under way at one time to reach a limit of ``calls`` per ``seconds``, at least 1 and at most ``most``."""
+        return min(most, max(1, math.ceil(SPARE * calls / seconds * (self._seconds or 0.0))))
 
 
 class CallCounter:

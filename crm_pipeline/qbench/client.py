@@ -6,6 +6,7 @@ import copy
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from crm_pipeline.calls import CallCounter, Pace, with_retries
+from crm_pipeline.calls import AnswerTimes, CallCounter, Pace, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
@@ -26,7 +27,7 @@ from crm_pipeline.qbench.dates import zone_of
 from crm_pipeline.qbench.settings import QBenchSettings
 
 PROBE_PATH = "/qbench/api/v1/updates"
-PACE_MARGIN = 1.02
+PACE_MARGIN_SECONDS = 0.5
 """Calls are paced when they leave; those of a window may arrive closer together by the differences of their journeys."""
 
 DEFAULT_PAGE = 20
@@ -74,7 +75,8 @@ class QBenchClient:
         self.caller = Caller(integration=integration, host=urlsplit(settings.url).hostname or settings.url)
         self.zone: tzinfo = zone_of(settings.time_zone)
         self._patient = True
-        self._pace = Pace(calls=limits.calls, seconds=limits.seconds * PACE_MARGIN)
+        self._pace = Pace(calls=limits.calls, seconds=limits.seconds + PACE_MARGIN_SECONDS)
+        self._answer_times = AnswerTimes()
         self._places = threading.BoundedSemaphore(limits.concurrent)
         self._http = httpx.Client(
             base_url=settings.url,
@@ -98,6 +100,12 @@ class QBenchClient:
     def sign_in(self) -> None:
         """Ask for a token where there is none, as the first call does."""
         self._with_retries(self._tokens.current)
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls must be under way at one time to reach the limit, as quickly as QBench answers now."""
+        limits = self.settings.limits
+        return self._answer_times.calls_at_once(calls=limits.calls, seconds=limits.seconds, most=limits.concurrent)
 
     @property
     def once(self) -> QBenchClient:
@@ -197,7 +205,7 @@ class QBenchClient:
         with self._places:
             self._pace.wait()
             self.calls.add(label)
-            sent = datetime.now(UTC)
+            sent, began = datetime.now(UTC), time.monotonic()
             try:
                 response = self._http.request(method, path, **request)
             except (httpx.TransportError, httpx.DecodingError) as error:
@@ -207,6 +215,7 @@ class QBenchClient:
                     executed=not isinstance(error, NOT_EXECUTED),
                     **self.caller.names,
                 ) from None
+            self._answer_times.note(time.monotonic() - began)
             self.clock.note(response.headers.get("Date"), sent=sent, answered=datetime.now(UTC))
             return response
 

@@ -2,23 +2,32 @@
 
 QBench lists by offset over live data: whatever is edited or deleted shifts the records behind it, and turning pages misses
 them. So the lower bound is moved forward instead: what is edited comes again later, what is deleted shifts nothing.
+
+A long list is read in several stretches side by side, each forward by itself. A page far ahead says where one begins: whatever
+stands between two records of a page stands on it, wherever in the list it lies. Only the stretches' order makes them one read.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 
+from crm_pipeline.calls import AtOnce
 from crm_pipeline.counting import counted
-from crm_pipeline.errors import UnexpectedAnswerError
+from crm_pipeline.errors import ServiceError, UnexpectedAnswerError
 from crm_pipeline.qbench.client import may_go_on
 from crm_pipeline.qbench.listing import Row, RowList, RowPage
 from crm_pipeline.source import Gap
 
 MOST_PASSES = 8
 """How often a list that time does not order is gone through, or one page comes in a row, before the read gives up."""
+
+MOST_WAITING = 120
+"""How many pages are read ahead of what is given, at most: of all stretches together."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +58,8 @@ class Walk:
         self._order_known = False
         self._zone_known = False
         self._inexact: dict[tuple[int, int | None], Row] = {}
+        self._read = 0
+        self._looked = 0
 
     def rows(self, start: int) -> Iterator[Rows]:
         """The rows from ``start`` on, a page at a time. Raises a ServiceError."""
@@ -68,37 +79,115 @@ class Walk:
         self.position = self._until
 
     def _through_time(self) -> Iterator[Rows]:
+        page: RowPage | None = None
         while self.position < self._until:
-            begin = self.position
-            # What stands behind this second is met again.
-            self.gaps = [replace(gap, until=min(gap.until, begin + 1)) for gap in self.gaps]
-            page = self._page(1, position=begin, size=self._size)
-            self.total = page.total if self.total is None else self.total
-            self._note([row.version for row in page.rows if row.readable])
-            self._check_order(page)
-            self._check_zone(page, begin)
-            self._inexact = {key: row for key, row in self._inexact.items() if row.latest >= begin - 1}
-            if page.more and page.last_place <= begin:
-                self.position = yield from self._crowded_second(begin)
-                continue
-            self.position = page.last_place if page.more and page.last_place < self._until else self._until
-            yield self._not_yet_given([row for row in page.rows if begin <= row.place < self.position])
+            if ahead := self._ahead():
+                yield from self._side_by_side([(self.position, page), *ahead])
+                page = ahead[-1][1]
+            yield from self._forward(page)
+            page = None
+
+    def _forward(self, page: RowPage | None) -> Iterator[Rows]:
+        """The rows of the next page (the given one, where it has been read), or of the next second where that holds more than a page."""
+        begin = self.position
+        # What stands behind this second is met again.
+        self.gaps = [replace(gap, until=min(gap.until, begin + 1)) for gap in self.gaps]
+        if page is None:
+            page = self.source.page(1, position=begin, size=self._size)
+        self._keep(page.gaps)
+        self.total = page.total if self.total is None else self.total
+        self._read += page.places
+        self._note([row.version for row in page.rows if row.readable])
+        self._check_order(page)
+        self._check_zone(page, begin)
+        self._inexact = {key: row for key, row in self._inexact.items() if row.latest >= begin - 1}
+        if page.more and page.last_place <= begin:
+            self.position = yield from self._crowded_second(begin)
+            return
+        self.position = page.last_place if page.more and page.last_place < self._until else self._until
+        yield self._not_yet_given([row for row in page.rows if begin <= row.place < self.position])
+
+    def _ahead(self) -> list[tuple[int, RowPage]]:
+        """Where the next stretches end, which are to be read at once, and the page that begins there.
+
+        None where less has been read than one of them holds: a short list is to cost no call more.
+        """
+        stretches = self.source.client.calls_at_once
+        pages = max(1, MOST_WAITING // stretches)
+        if self.total is None or stretches == 1 or self._read < self._looked + pages * self._size:
+            return []
+        numbers = [number for number in range(pages, stretches * pages + 1, pages) if number * self._size < self.total - self._read]
+        ahead: list[tuple[int, RowPage]] = []
+        for begin, page in AtOnce([partial(self._begin, 1 + number) for number in numbers]).answers():
+            if page is not None and (ahead[-1][0] if ahead else self.position) < begin < min(page.last_place, self._until):
+                ahead.append((begin, page))
+        if not ahead:
+            self._looked = self._read
+        return ahead
+
+    def _begin(self, number: int) -> tuple[int, RowPage | None]:
+        """The first second that stands on this page from its beginning on, and the page; none where the list cannot be read from there.
+
+        Where somebody touches the list meanwhile, the page lies elsewhere in it, and is no less whole.
+        """
+        try:
+            page = self.source.page(number, position=self.position, size=self._size)
+        except ServiceError:
+            # The walk comes to where it stands by itself.
+            return 0, None
+        if not (page.more and page.in_order and page.rows and page.rows[0].readable):
+            return 0, None
+        begin = int(page.rows[0].latest) + 1
+        return begin, replace(page, gaps=tuple(gap for gap in page.gaps if gap.until > begin))
+
+    def _side_by_side(self, begins: Sequence[tuple[int, RowPage | None]]) -> Iterator[Rows]:
+        """The rows of several stretches, read at once; each ends where the next one begins, with the page that was read there."""
+        stretches = [self._stretch(begin, until=until) for (begin, _), (until, _) in pairwise(begins)]
+        reads = AtOnce([partial(stretch._whole, page) for stretch, (_, page) in zip(stretches, begins, strict=False)]).answers()
+        for stretch, steps in zip(stretches, reads, strict=True):
+            if isinstance(steps, Exception):
+                raise steps
+            self._keep(stretch.gaps)
+            self._note([] if stretch.newest is None else [stretch.newest])
+            self._read += stretch._read
+            for rows, position in steps:
+                self.position = min(position, stretch._until)
+                yield self._not_yet_given(rows)
+            # Behind a second with more rows than a page no step tells it.
+            self.position = stretch._until
+
+    def _stretch(self, begin: int, *, until: int) -> Walk:
+        stretch = Walk(self.source, until=until)
+        stretch.position = begin
+        stretch._order_known, stretch._zone_known = self._order_known, self._zone_known
+        return stretch
+
+    def _whole(self, page: RowPage | None) -> list[tuple[Rows, int]] | ServiceError | _OutOfOrderError:
+        """All rows, and the position after each step; or what hinders reading them, so that it costs no other stretch its rows."""
+        steps: list[tuple[Rows, int]] = []
+        try:
+            while self.position < self._until:
+                steps += [(rows, self.position) for rows in self._forward(page)]
+                page = None
+        except (ServiceError, _OutOfOrderError) as error:
+            return error
+        return steps
 
     def _page(self, number: int, *, position: int, size: int, begins: int | None = None) -> RowPage:
         page = self.source.page(number, position=position, size=size, begins=begins)
-        for gap in page.gaps:
-            self._keep(gap)
+        self._keep(page.gaps)
         return page
 
-    def _keep(self, gap: Gap) -> None:
-        """Keep a gap that may lie in the window; what overlaps others may be one of them met again, and is one with them."""
-        since, until = (gap.since, min(gap.until, self._until)) if self._by_time else (self.source.since, self._until)
-        if since >= until:
-            return
-        same = [known for known in self.gaps if known.since < until and since < known.until]
-        first = min([*same, gap], key=lambda known: known.since)
-        since, until = min([since, *(known.since for known in same)]), max([until, *(known.until for known in same)])
-        self.gaps = [*(known for known in self.gaps if known not in same), replace(first, since=since, until=until)]
+    def _keep(self, gaps: Iterable[Gap]) -> None:
+        """Keep the gaps that may lie in the window; what overlaps others may be one of them met again, and is one with them."""
+        for gap in gaps:
+            since, until = (gap.since, min(gap.until, self._until)) if self._by_time else (self.source.since, self._until)
+            if since >= until:
+                continue
+            same = [known for known in self.gaps if known.since < until and since < known.until]
+            first = min([*same, gap], key=lambda known: known.since)
+            since, until = min([since, *(known.since for known in same)]), max([until, *(known.until for known in same)])
+            self.gaps = [*(known for known in self.gaps if known not in same), replace(first, since=since, until=until)]
 
     def _check_order(self, page: RowPage) -> None:
         """A page can look sorted by chance, so before relying on it, the list must begin with nothing older when read from its end.

@@ -63,6 +63,21 @@ def test_the_others_are_read_and_each_gap_is_told(size: int, broken: set[int], s
         assert all(gap.until <= T0 + 30 for gap in changes.gaps) or not spread or len(ids) - 1 in broken
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [{36}, {35, 37, 38}, {71, 72, 73, 74, 75}, {10, 50, 90, 149}, set(range(34, 40))],
+    ids=["first of a stretch", "around", "a page", "one each", "pages"],
+)
+def test_of_stretches_read_at_once_the_others_are_read_and_each_gap_is_told_once(small: Bench, broken: set[int]) -> None:
+    ids = add(small, 150)
+    unshowable(small, *(ids[number] for number in broken))
+    found, changes = read(small)
+    assert found == [number for place, number in enumerate(ids) if place not in broken]
+    assert all(any(holds(gap, T0 + place) for gap in changes.gaps) for place in broken)
+    assert len(changes.gaps) <= len(broken)
+    assert 149 in broken or all(gap.until <= T0 + 150 for gap in changes.gaps)
+
+
 def test_the_gap_is_told_by_list_place_and_time(qbench: Bench) -> None:
     ids = add(qbench, 5, spread=10)
     unshowable(qbench, ids[2])

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from crm_pipeline.errors import ServiceUnavailableError, UnexpectedAnswerError
 from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.client import QBenchClient
+from crm_pipeline.qbench.listing import RowList
 from crm_pipeline.qbench.one_by_one import MOST_FAILURES
 from crm_pipeline.qbench.reading import organization, read_by_id, read_changes, read_deletions, read_one, read_restored
+from crm_pipeline.qbench.walking import Walk
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.qbench import QBenchTenant
 from crm_pipeline.source import Page
@@ -432,6 +434,159 @@ def test_whatever_users_and_server_do_no_untouched_record_is_missed(
         keys = keys_of(running.read())
     assert len(set(keys)) == len(keys)
     assert {key for key, _ in keys} >= set(ids) - users.touched
+
+
+# A long list, of which several stretches are read at once
+
+
+STRETCH_PAGES = 12
+"""Pages of a stretch where as many are read at once as QBench answers at one time."""
+
+
+def asked(tenant: QBenchTenant) -> list[tuple[int, int]]:
+    """Where each page of customers begins that is asked for from now on: the second, and the page's number from there on."""
+    pages: list[tuple[int, int]] = []
+
+    def hook(path: str, query: Mapping[str, str]) -> None:
+        if path.endswith("/customers") and query["sort_order"] == "ASC":
+            pages.append((int(query.get("last_updated", 0)), int(query["page_num"])))
+
+    tenant.on_request = hook
+    return pages
+
+
+def steps_of(running: Bench, *, until: int = NOW, start: int = 0) -> tuple[Walk, Iterator[tuple[list[tuple[int, int]], int]]]:
+    """A walk through the customers, and what each of its steps gives, with the position after it."""
+    walk = Walk(RowList(running.client, "customers", since=0), until=until)
+    return walk, (([(row.qbench_id, row.version) for row in rows], walk.position) for rows in walk.rows(start))
+
+
+def test_long_list_is_read_in_stretches_at_once_for_a_call_each(small: Bench) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 400))
+    pages = asked(small.tenant)
+    assert small.read()["qbench_id"].tolist() == ids
+    assert [bound for bound, number in pages if number == 1] != sorted(bound for bound, number in pages if number == 1)
+    ahead = [number for _, number in pages if number > 1]
+    assert ahead
+    assert {(number - 1) % STRETCH_PAGES for number in ahead} == {0}
+    # A page begins with the last second of the one before it; what a stretch begins with is read by it alone.
+    assert len(pages) <= 400 / 2 + len(ahead)
+
+
+def test_second_in_which_a_page_ahead_begins_is_read_whole(small: Bench) -> None:
+    ids = add_customers(small.tenant, *(T0 + 10 * (number // 5 * 3 + [0, 0, 1, 2, 2][number % 5]) for number in range(200)))
+    pages = asked(small.tenant)
+    assert small.read()["qbench_id"].tolist() == ids
+    assert any(number > 1 for _, number in pages)
+
+
+def test_list_no_longer_than_a_stretch_costs_no_call_ahead(small: Bench) -> None:
+    add_customers(small.tenant, *range(T0, T0 + 2 * STRETCH_PAGES))
+    pages = asked(small.tenant)
+    small.read()
+    assert len(pages) == STRETCH_PAGES
+    assert {number for _, number in pages} == {1}
+
+
+def test_window_that_ends_before_the_list_does_is_read_to_its_end_and_not_behind_it(small: Bench) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 400))
+    assert small.read(until=T0 + 130)["qbench_id"].tolist() == ids[:130]
+
+
+def test_slow_limit_has_one_call_at_a_time() -> None:
+    with bench(page_size=3, limits={"calls": 1_000, "seconds": 1, "concurrent": 1}) as running:
+        ids = add_customers(running.tenant, *range(T0, T0 + 200))
+        pages = asked(running.tenant)
+        assert running.read()["qbench_id"].tolist() == ids
+        assert pages == sorted(pages)
+
+
+def test_failure_of_one_stretch_keeps_the_rows_before_it_and_a_read_from_there_gives_the_others() -> None:
+    with bench(page_size=3, attempts=1) as running:
+        ids = add_customers(running.tenant, *range(T0, T0 + 300))
+        running.tenant.answer_with("customers", ids[200], customer_name="Zaphod")
+        outage = Fault(path="/customers$", returning="Zaphod", status=503, headers={"Retry-After": "900"}, times=None)
+        running.faults.add(outage)
+        walk, steps = steps_of(running)
+        before: list[int] = []
+        with pytest.raises(ServiceUnavailableError):
+            before.extend(number for rows, _ in steps for number, _ in rows)
+        assert 200 - 2 * 3 * STRETCH_PAGES < len(before) <= 200
+        running.faults.clear()
+        _, others = steps_of(running, start=walk.position)
+        assert sorted({*before, *(number for rows, _ in others for number, _ in rows)}) == ids
+
+
+def test_record_out_of_order_far_into_the_list_has_the_whole_list_read(small: Bench) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 150))
+    small.tenant.answer_with("customers", ids[100], last_updated=T0 + 20)
+    assert sorted(small.read()["qbench_id"]) == ids
+
+
+def test_page_ahead_that_fails_is_passed_over(small: Bench) -> None:
+    ids = add_customers(small.tenant, *range(T0, T0 + 200))
+    small.faults.add(Fault(path="/customers$", holding=f"page_num={STRETCH_PAGES + 1}&", status=403, times=None))
+    assert small.read()["qbench_id"].tolist() == ids
+
+
+LONG = st.lists(st.integers(0, 60), min_size=30, max_size=70)
+CROWDED_AT_THE_END = (
+    "55 45 11 0 60 22 52 59 14 50 49 0 34 0 54 29 0 21 0 0 18 52 53 49 57 "
+    "3 29 38 11 19 0 8 29 42 10 27 28 44 0 4 17 0 0 16 16 49 2 38 60 25"
+)
+"""Seconds of which the last one of a stretch has more records than a page of two."""
+PAGE_SIZES = st.integers(2, 4)
+"""A page of one record shows nothing behind its first second, so that nothing is read ahead."""
+SPREAD_SCRIPTS = st.dictionaries(st.integers(2, 90), st.lists(CHANGES, min_size=1, max_size=4), max_size=10)
+
+
+def walked(tenant: QBenchTenant, script: dict[int, list[Change]], *, page_size: int) -> tuple[list[tuple[int, int]], list[int], set[int]]:
+    """What a walk gives while users play a script, its positions, and whom they touched; each position holds."""
+    true = {row["id"]: row["last_updated"] for row in tenant.customers()}
+    tenant.on_request = users = Users(tenant, [script.get(request, []) for request in range(max(script, default=0) + 1)])
+    found: list[tuple[int, int]] = []
+    reached: list[tuple[int, set[int]]] = []
+    with bench(tenant, page_size=page_size) as running:
+        for rows, position in steps_of(running, until=NOW + 1_000)[1]:
+            found += rows
+            reached.append((position, {number for number, _ in found}))
+    for position, by_then in reached:
+        assert by_then >= {number for number, at in true.items() if at < position and number not in users.touched}
+    return found, [position for position, _ in reached], users.touched
+
+
+@settings(max_examples=10)
+@given(seconds=LONG, script=SPREAD_SCRIPTS, page_size=PAGE_SIZES, bound=st.sampled_from([">", ">="]))
+@example(
+    seconds=[int(second) for second in CROWDED_AT_THE_END.split()],
+    script={34: [("edit", 89), ("edit", 0)], 35: [("delete", 0), ("edit", 59), ("edit", 0)]},
+    page_size=2,
+    bound=">",
+)
+def test_whatever_users_do_every_record_of_stretches_read_at_once_comes_in_its_last_state_and_once(
+    seconds: list[int], script: dict[int, list[Change]], page_size: int, bound: str
+) -> None:
+    tenant = quiet_tenant()
+    tenant.last_updated_bound = bound  # type: ignore[assignment]  # sampled
+    add_customers(tenant, *(T0 + second * 3 for second in seconds), T0 + 1_000)
+    keys, positions, _ = walked(tenant, script, page_size=page_size)
+    assert len(set(keys)) == len(keys)
+    assert set(keys) >= {(row["id"], row["last_updated"]) for row in tenant.customers()}
+    assert positions == sorted(positions)
+
+
+@settings(max_examples=10)
+@given(seconds=LONG, script=SPREAD_SCRIPTS, page_size=PAGE_SIZES, quirk=st.sampled_from(["knows no seconds", "unreadable dates"]))
+def test_whatever_users_and_server_do_stretches_read_at_once_miss_no_untouched_record(
+    seconds: list[int], script: dict[int, list[Change]], page_size: int, quirk: str
+) -> None:
+    tenant = quiet_tenant()
+    tenant.date_form = "us" if quirk == "knows no seconds" else "unix"
+    ids = add_customers(tenant, *(T0 + second * 20 for second in seconds), T0 + 10_000)
+    for broken in ids[::7] if quirk == "unreadable dates" else []:
+        tenant.answer_with("customers", broken, last_updated="?")
+    keys, _, touched = walked(tenant, script, page_size=page_size)
+    assert {number for number, _ in keys} >= set(ids) - touched
 
 
 # Deletions
