@@ -12,6 +12,7 @@ import click
 import dagster as dg
 import pytest
 import yaml
+from dagster._cli.api import grpc_command
 from dagster._core.instance.config import dagster_instance_config
 from sqlalchemy import text
 
@@ -129,6 +130,21 @@ def test_the_helm_values_are_the_instance_settings() -> None:
             **values["additionalInstanceConfig"],
         }
     ) == {name: part for name, part in settings.items() if name not in of_the_chart}
+
+
+def test_code_servers_of_image_and_helm_values_start_with_the_arguments_that_dagster_takes_and_not_as_root() -> None:
+    image = (ROOT / "docs/kubernetes/Dockerfile").read_text()
+    values = yaml.safe_load((ROOT / "docs/kubernetes/values.yaml").read_text())
+    [deployment] = values["dagster-user-deployments"]["deployments"]
+    command = yaml.safe_load(re.findall(r"^CMD (.*)$", image, re.MULTILINE)[-1])
+    assert command[:3] == ["dagster", "api", "grpc"]
+    for words in (command[3:], ["--port", str(deployment["port"]), *deployment["dagsterApiGrpcArgs"]]):
+        taken = grpc_command.make_context("grpc", list(words)).params
+        assert (taken["module_name"], taken["port"]) == ("crm_pipeline.definitions", deployment["port"])
+    assert re.search(r"^USER \d+$", image, re.MULTILINE), "Kubernetes tells by the number that it is not root"
+    of_runs = values["runLauncher"]["config"]["k8sRunLauncher"]["securityContext"]
+    assert of_runs == deployment["securityContext"]
+    assert of_runs["runAsNonRoot"]
 
 
 def test_the_settings_for_many_tenants_and_hosts_are_ones_that_dagster_takes(tmp_path: Path) -> None:
