@@ -221,6 +221,8 @@ class Creating:
                 raise
             self._tell(row.crm_id, row.stamp, QBenchFailsOnRecordException.__name__, reason=code_of(error))
             return error
+        # Another run may have found by now what was made here.
+        self._lock.require()
         if pd.isna(result["qbench_id"]):
             self._forget(row.crm_id)
             self._tell(row.crm_id, row.stamp, result["error_type"], reason=_details(result))

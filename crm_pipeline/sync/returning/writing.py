@@ -157,9 +157,13 @@ class Writing:
             done.add(*self._write(batch if same.all() else batch.at(same)), places=places, which=same)
 
     def _store_all(self, writes: _Writes, done: _Progress) -> None:
-        """Store what QBench answered, make normalized records of it, and of what was edited there."""
+        """Store what QBench answered, make normalized records of it, and of what was edited there.
+
+        Raises StoreError when the lock was lost: another run may have written what is newer.
+        """
         written = writes.seen.at(done.written)
         if done.results:
+            self._lock.require()
             results = pd.concat(done.results, ignore_index=True)
             there = results[results["content"].notna() & results["version"].notna()].reset_index(drop=True)
             taken = pd.Series(done.taken, dtype=object)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -12,12 +13,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from crm_pipeline.errors import ServiceUnavailableError, TooManyChangesError
+from crm_pipeline.errors import ServiceUnavailableError, StoreError, TooManyChangesError
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.crm_records import pend, pending_crm_ids
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.selection import Open
+from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench
 from crm_pipeline_tests.sync.returning.home import BOTH, DESCRIPTION, EVERYTHING_CHANGED, MINUTE, NOON, Home, home
 
@@ -62,6 +65,26 @@ def test_what_was_brought_is_agreed_on_and_stands_since_the_persons_edit(bench: 
     assert bench.rows("SELECT bringing, late FROM crm_pipeline.raw_record") == [(None, True)]
     again = house.hour()
     assert (again.verdicts, house.calls["write"], house.conflicts()) == ({"agreed": 1}, 0, [])
+
+
+def test_answers_that_come_once_the_lock_is_lost_are_not_kept_and_what_was_written_is_known_again(
+    salesforce: Bench, database_url: str
+) -> None:
+    house, crm_id = one_customer(salesforce)
+    house.describe(crm_id, "new")
+    held = Fault(service="qbench", method="PATCH", kind="hold", until=threading.Event())
+    salesforce.sandbox.faults.add(held)
+    with ThreadPoolExecutor(1) as threads:
+        hour = threads.submit(house.hour)
+        await_that(lambda: held not in salesforce.sandbox.faults.open(), "the write is under way")
+        end_lock_holders(database_url)
+        assert held.until is not None
+        held.until.set()
+        with pytest.raises(StoreError, match="the connection that held this lock is gone"):
+            hour.result()
+    assert salesforce.rows("SELECT outcome FROM crm_pipeline.change_outcome") == []
+    house.hour()
+    assert (house.comments(), house.calls["write"]) == ("new", 0)
 
 
 def test_what_was_brought_is_not_sent_back(salesforce: Bench) -> None:
