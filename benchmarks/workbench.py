@@ -204,8 +204,8 @@ def one_way(attributes: dict[str, Any]) -> dict[str, Any]:
     return {**attributes, "qbench": qbench, **{name: to_crms(attributes[name]) for name in ("accounts", "contacts")}}
 
 
-def only(attributes: dict[str, Any], *, crm: str) -> dict[str, Any]:
-    """The same integration with one CRM."""
+def only(attributes: dict[str, Any], *, crm: str, settings: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """The same integration with one CRM; ``settings``: more of that."""
     others = [name for name in attributes["crms"] if name != crm]
 
     def of_one(record: dict[str, Any]) -> dict[str, Any]:
@@ -214,4 +214,4 @@ def only(attributes: dict[str, Any], *, crm: str) -> dict[str, Any]:
         return {**record, "map": mapped, "sync_on": keys}
 
     records = {name: of_one(attributes[name]) for name in ("accounts", "contacts")}
-    return {**attributes, **records, "crms": {crm: attributes["crms"][crm]}}
+    return {**attributes, **records, "crms": {crm: {**attributes["crms"][crm], **settings}}}
