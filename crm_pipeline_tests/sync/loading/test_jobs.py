@@ -18,6 +18,7 @@ from crm_pipeline.sandbox.salesforce import ValidationRule
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, Staged, contact, customer
+from crm_pipeline_tests.sync.loading.stages import stages
 
 JOBS = {"bulk_from": 500}
 MANY = 620
@@ -81,6 +82,14 @@ def test_load_that_has_fewer_records_makes_no_job_and_no_call_more(bench: Bench)
             with bench.store.transaction() as connection:
                 connection.exec_driver_sql(f"DELETE FROM crm_pipeline.{table}")
     assert calls[0] == calls[1]
+
+
+def test_writes_are_gathered_for_a_job_only_where_the_load_may_have_as_many(bench: Bench) -> None:
+    with stages(bench, bench.spec(settings=JOBS), ACCOUNT) as load:
+        worth = []
+        for load.job.report.expected in (499, 500):
+            worth.append([load.sending.rows_of_a_job("", verb) for verb in ("upsert", "update")])
+    assert worth == [[None, None], [500, 500]]
 
 
 def test_contacts_go_with_their_accounts_and_changes_by_their_ids(bench: Bench) -> None:

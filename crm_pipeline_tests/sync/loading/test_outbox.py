@@ -110,3 +110,11 @@ def test_contacts_of_one_customer_go_together_and_never_in_two_calls_at_the_same
 def test_creates_that_go_apart_go_one_call_at_a_time() -> None:
     box = Outbox(3, at_once=3, apart=dict.fromkeys(range(1, 4), 1))
     assert waves(box, creates(1, 2, 3)) == [[[1]], [[2]], [[3]]]
+
+
+def test_what_a_job_carries_is_gathered_for_it_and_the_rest_goes_in_batches() -> None:
+    box = Outbox(3, at_once=2, apart={}, rows_of_a_job=lambda _, verb: 5 if verb == "update" else None)
+    assert ids(box.add(creates(20, 21, 22))) == [[20, 21, 22]]
+    assert ids(box.add(writes(1, 2, 3, 4))) == []
+    assert ids(box.add(writes(5, 6, 7, 8, 9))) == [[1, 2, 3, 4, 5]]
+    assert [[batch.rows["qbench_id"].tolist() for batch in wave] for wave in box.rest()] == [[[6, 7, 8], [9]]]
