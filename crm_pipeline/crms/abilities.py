@@ -28,6 +28,9 @@ class JobsCrm(Protocol):
     job_lasts: timedelta
     """For how long after it was made a job may be carried out."""
 
+    calls_of_a_job: int
+    """The fewest calls that a job costs."""
+
     def rows_of_a_job(self, crm_object: CrmObject, verb: Verb) -> int | None:
         """How many writes of one verb make a job; None where they are sent by calls alone."""
         ...

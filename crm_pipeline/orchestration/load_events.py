@@ -101,7 +101,12 @@ class LoadEvents:
 
     def _numbers(self) -> dict[str, Any]:
         report = self._load.report
-        return load_metadata(report, self._spent.calls, floor=fewest_calls(self._crm, report.sent), limits=self._crm.limits())
+        return load_metadata(
+            report,
+            self._spent.calls,
+            floor=fewest_calls(self._crm, self._kind.usual(self._record.record_type), report.sent),
+            limits=self._crm.limits(),
+        )
 
     def finished(self) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         """The results of a load that did all it can; in a range, the last hour alone carries what is large.

@@ -41,6 +41,8 @@ from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
 logger = logging.getLogger(__name__)
 
 PERSON_ACCOUNT = "IsPersonAccount"
+CALLS_OF_A_JOB = 6
+"""One to make it, to upload its rows, and to close it; two looks, and the results of the rows that were saved."""
 
 W = TypeVar("W", bound=Writer)
 
@@ -53,6 +55,7 @@ class SalesforceCrm:
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
         self.job_lasts = timedelta(seconds=settings.bulk_seconds) + self.call_lasts + self.late_after
+        self.calls_of_a_job = CALLS_OF_A_JOB
         self._jobs_refused = False
         self.capabilities = replace(KIND.capabilities, calls_in_flight=settings.calls_in_flight)
         self._settings = settings

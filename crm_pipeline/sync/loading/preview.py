@@ -21,7 +21,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.organizations import check_organization
 from crm_pipeline.store.staging import FRAME_ROWS, count_of_other_mapping, normalized_by_id
-from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.order import LoadOrder, usual_object
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline.sync.planning.planned_accounts import TO_BE_CREATED, PlannedAccounts
 from crm_pipeline.sync.planning.planner import Planner
@@ -151,7 +151,7 @@ class Preview:
             written.update(self._rows_per_call(planned.rows))
             self._expect(order, planned)
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
-        forecast.writes = fewest_calls(self._crm, written)
+        forecast.writes = fewest_calls(self._crm, usual_object(order.state), written)
         return forecast
 
     def _expect(self, order: LoadOrder, planned: Plan) -> None:

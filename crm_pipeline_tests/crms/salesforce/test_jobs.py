@@ -12,6 +12,7 @@ import pytest
 from crm_pipeline.crms.abilities import JobsCrm
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.batch import WriteJob, account_for
+from crm_pipeline.crms.fewest_calls import fewest_calls
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, LEADS
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.model import Verb
@@ -234,3 +235,12 @@ def test_locked_rows_and_those_that_fail_for_others_go_again(sandbox: Sandbox, c
     told = by_job(crm, person(1, parent=account), person(2), person(3))
     assert {number: row["error_type"] for number, row in told.items()} == {1: AGAIN, 2: AGAIN, 3: None}
     assert pd.notna(told[2]["error_code"])
+
+
+def test_the_fewest_calls_of_many_rows_are_those_of_full_jobs_and_of_calls_for_the_rest(crm: Crm) -> None:
+    assert fewest_calls(crm, CONTACTS, {"upsert": 20_201, "update": 9_999, "associate": 201}) == {
+        "associate": 2,
+        "update": 50,
+        "upsert": 14,
+    }
+    assert fewest_calls(crm, LEADS, {"upsert": 20_201}) == {"upsert": 102}
