@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import pandas as pd
 
 from crm_pipeline.errors import UnaccountedException
@@ -78,9 +79,13 @@ class WriteJob:
 
 def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """Exactly one result (schemas.WRITE_RESULTS) per sent row, in the rows' order; a row without an answer is unaccounted."""
-    first = WRITE_RESULTS.check(results).drop_duplicates("qbench_id")
-    answered = aligned(first, rows["qbench_id"].reset_index(drop=True), columns={name: name for name in first.columns})
-    answered["qbench_id"] = rows["qbench_id"].reset_index(drop=True)
+    told, sent = WRITE_RESULTS.check(results), rows["qbench_id"].reset_index(drop=True)
+    if np.array_equal(told["qbench_id"], sent):
+        answered = told.reset_index(drop=True)
+    else:
+        first = told.drop_duplicates("qbench_id")
+        answered = WRITE_RESULTS.build(aligned(first, sent, columns={name: name for name in first.columns}) | {"qbench_id": sent})
     silent = answered["error_type"].isna() & answered["crm_id"].isna()
-    answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
-    return WRITE_RESULTS.build(answered)
+    if silent.any():
+        answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
+    return answered

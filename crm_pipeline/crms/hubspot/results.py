@@ -90,5 +90,6 @@ class Ledger:
         for position in self.open():
             self.failed(position, UnaccountedException)
         entries = [self._entries[position] for position in range(len(self._qbench_ids))]
-        columns = {name: [entry.get(name) for entry in entries] for name in WRITE_RESULTS.names if name != "qbench_id"}
-        return WRITE_RESULTS.build({"qbench_id": pd.Series(self._qbench_ids, dtype="int64"), **columns})
+        names = [name for name in WRITE_RESULTS.names if name != "qbench_id"]
+        rows = [[qbench_id, *map(entry.get, names)] for qbench_id, entry in zip(self._qbench_ids, entries, strict=True)]
+        return WRITE_RESULTS.of_rows(["qbench_id", *names], rows)

@@ -53,6 +53,8 @@ TYPES_BY_NAME: Mapping[str, str] = MappingProxyType({"email": "email", "numberof
 
 def to_wire(value: object) -> str:
     """A value as HubSpot wants it: always text, empty to clear; several options are joined by ';'."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, bool | np.bool_):

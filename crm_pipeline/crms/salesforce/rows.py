@@ -56,6 +56,8 @@ def json_value(value: object) -> object:
 
     JSON knows no infinity: it goes as a text, which the field refuses.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NA or value is pd.NaT:

@@ -100,7 +100,8 @@ class Writer:
             stop = self.transport.limit_reached(f"a limit of the organization is used up: {limited.problem.code}")
             if all(answer.error for answer in answers):
                 raise stop
-        return WRITE_RESULTS.build(pd.DataFrame([answer.result() for answer in answers], columns=WRITE_RESULTS.names))
+        told = [answer.result() for answer in answers]
+        return WRITE_RESULTS.of_rows(WRITE_RESULTS.names, [[*map(one.get, WRITE_RESULTS.names)] for one in told])
 
     def request(self, verb: Verb, rows: Sequence[Row]) -> Call:
         """The call that writes these rows, of one verb."""

@@ -60,26 +60,31 @@ class Associating:
     def _send(self, parts: Sequence[Contacts]) -> None:
         """Send parts at the same time and store what became of them. Raises the ServiceError of a CRM that is down; its parts wait on."""
         stop: ServiceError | None = None
-        for part, call in zip(parts, self._sending.associate(parts), strict=True):
-            stop = self._taken_up(part, call) or stop
+        done: list[tuple[pd.DataFrame, pd.DataFrame, list[Answered]]] = []
+        try:
+            for part, call in zip(parts, self._sending.associate(parts), strict=True):
+                rows, answer, calls = self._followed(part, call)
+                if calls[-1].stops:
+                    stop = calls[-1].error
+                    for each in calls:
+                        self._storing.end_association(each)
+                    self._gathered.append(part)
+                else:
+                    done.append((rows, answer, calls))
+        finally:
+            if done:
+                rows, answer = (pd.concat(frames, ignore_index=True) for frames in ([one[0] for one in done], [one[1] for one in done]))
+                self._storing.associated(rows, answer, calls=[call for *_, calls in done for call in calls])
         if stop is not None:
             raise stop
 
-    def _taken_up(self, part: Contacts, call: Answered) -> ServiceError | None:
-        """Store what became of contacts, those sent once more whose account was merged. The error that ends the load, if one does."""
-        calls, answer, rows = [call], call.results, part.rows
-        if not call.stops:
-            rows, answer, moved = follow_parents(self._accounts, rows, answer, unless=answer["error_type"].isna())
-            if moved.any():
-                [again] = self._sending.associate(
-                    [Contacts(rows[moved].reset_index(drop=True), part.written[moved].reset_index(drop=True))]
-                )
-                calls.append(again)
-                answer = WRITE_RESULTS.build(pd.concat([answer[~moved], again.results.set_axis(answer.index[moved])]).sort_index())
-        if calls[-1].stops:
-            for each in calls:
-                self._storing.end_association(each)
-            self._gathered.append(part)
-            return calls[-1].error
-        self._storing.associated(rows, answer, calls=calls)
-        return None
+    def _followed(self, part: Contacts, call: Answered) -> tuple[pd.DataFrame, pd.DataFrame, list[Answered]]:
+        """The rows of a part as they were sent last, what became of them, and by which calls: once more where the account was merged."""
+        if call.stops:
+            return part.rows, call.results, [call]
+        rows, answer, moved = follow_parents(self._accounts, part.rows, call.results, unless=call.results["error_type"].isna())
+        if not moved.any():
+            return rows, answer, [call]
+        [again] = self._sending.associate([Contacts(rows[moved].reset_index(drop=True), part.written[moved].reset_index(drop=True))])
+        answer = WRITE_RESULTS.build(pd.concat([answer[~moved], again.results.set_axis(answer.index[moved])]).sort_index())
+        return rows, answer, [call, again]

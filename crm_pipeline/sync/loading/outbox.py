@@ -119,7 +119,7 @@ def _waves(batches: Sequence[Plan], *, most: int) -> Iterator[list[Plan]]:
         later: list[Plan] = []
         customers: set[int] = set()
         for batch in batches:
-            own = set(batch.rows["parent_qbench_id"].dropna())
+            own = set(batch.rows["parent_qbench_id"].dropna().tolist())
             if len(wave) == most or not own.isdisjoint(customers):
                 later.append(batch)
             else:
