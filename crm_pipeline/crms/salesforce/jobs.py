@@ -8,6 +8,7 @@ users report it.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from simple_salesforce.api import Salesforce
 from simple_salesforce.util import call_salesforce
 
 from crm_pipeline.contracts import ANYTHING
+from crm_pipeline.counting import counted
 from crm_pipeline.crms.batch import WriteBatch, WriteJob
 from crm_pipeline.crms.salesforce.contracts import JOB, JOB_STATE
 from crm_pipeline.crms.salesforce.errors import LIMIT_CODES, RowsDoubtedError, RowsRefusedError, may_be_of_the_call, read_problem
@@ -32,6 +34,8 @@ from crm_pipeline.crms.salesforce.writing import Writer
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordLockedException, ServiceError, ServiceUnavailableError
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
+
+logger = logging.getLogger(__name__)
 
 JOBS = "jobs/ingest"
 LARGEST_BYTES = 100_000_000
@@ -65,6 +69,14 @@ class Jobs:
         asked = {"object": self.writer.sobject, "operation": OPERATIONS[verb], "contentType": "CSV", "lineEnding": "LF", **key}
         self.writer.transport.ensure_reserve()
         made = self._call("POST", JOBS, json=asked, holds=JOB)
+        logger.info(
+            "integration %s: job %s is to %s %s of %s",
+            self.writer.transport.integration,
+            made["id"],
+            OPERATIONS[verb],
+            counted(int(suitable.sum()), "record"),
+            self.writer.sobject,
+        )
         names = names_of(cells[suitable], verb, key_field=self.writer.key_field).reindex(cells.index)
         return WriteJob(made["id"], verb, names)
 

@@ -25,6 +25,8 @@ def take_up_jobs(job: Job, storing: Storing) -> None:
 
     Raises the ServiceError of a job that is not known to be over: until then nothing may be planned of its rows.
     """
+    if not isinstance(job.crm, JobsCrm):
+        return
     with job.store.transaction() as connection:
         stored = begun_jobs(connection, job.order.state)
     for one in stored:

@@ -185,6 +185,17 @@ def test_a_job_that_is_not_known_to_be_over_ends_the_load(sandbox: Sandbox, crm:
     assert len(sandbox.org.records("Contact")) == 1
 
 
+@pytest.mark.parametrize("member", ["state", "numberRecordsProcessed", "numberRecordsFailed"])
+def test_a_look_at_a_job_that_lacks_a_member_is_not_believed(sandbox: Sandbox, crm: Crm, member: str) -> None:
+    jobs, job = opened(crm, person(1))
+    bent: dict[str, Any] = {"kind": "bend", "bend": lambda answer: {name: value for name, value in answer.items() if name != member}}
+    sandbox.faults.add(Fault(service="salesforce", method="GET", path=r"/jobs/ingest/\w+$", times=None, **bent))
+    with pytest.raises(ServiceUnavailableError, match=f"{member} is missing"):
+        jobs.carry_out(CONTACTS, batch_of(person(1)), job)
+    sandbox.faults.clear()
+    assert taken_up(crm, person(1), job=job) == {1: None}
+
+
 def test_results_that_lack_a_column_are_not_believed(sandbox: Sandbox, crm: Crm) -> None:
     jobs, job = opened(crm, person(1))
     sandbox.faults.add(
