@@ -106,9 +106,9 @@ class Sending:
 
         One that is larger than a call takes goes alone, by a job, which is stored before it is given its rows.
         """
-        self._job.require_locks()
         rows, calls = Plan.together(batches), _numbered(batches)
         job = self._opened(rows) if len(batches) == 1 else None
+        self._job.require_locks()
         sent = self._storing.begin(rows, calls=calls, job=job)
         send = self._write if job is None else partial(self._carry_out, job)
         return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in batches]))

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.errors import ServiceUnavailableError, StoreError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce import ValidationRule
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, Staged, contact, customer
 from crm_pipeline_tests.sync.loading.stages import stages
 
@@ -189,6 +190,18 @@ def test_two_runs_at_once_make_one_job_for_the_same_records(bench: Bench, databa
     assert jobs(bench) == [("JobComplete", 300)]
     bench.load(spec, ACCOUNT, at_once=True)
     arrived_once(bench)
+
+
+def test_load_that_loses_its_lock_while_a_job_is_made_gives_it_no_records(bench: Bench, database_url: str) -> None:
+    def lose(method: str, path: str) -> None:
+        if (method, path) == ("POST", "jobs/ingest"):
+            end_lock_holders(database_url)
+
+    bench.sandbox.org.on_request = lose
+    with pytest.raises(StoreError):
+        bench.load(staged(bench), ACCOUNT)
+    assert (len(bench.sandbox.org.jobs), jobs(bench)) == (1, [])
+    assert bench.rows("SELECT count(*) FROM crm_pipeline.write_job") == [(0,)]
 
 
 def test_forgotten_job_leaves_its_creates_to_be_looked_for(bench: Bench) -> None:
