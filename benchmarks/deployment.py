@@ -56,6 +56,11 @@ def deployed(bench: Workbench, settings: Mapping[str, str]) -> Iterator[Deployme
         yield Deployment({**processes, "PostgreSQL": _postmaster(environment[URL_VARIABLE])})
 
 
+def postgres_cpu_seconds(url: str) -> float:
+    """CPU seconds of all processes of the PostgreSQL behind a socket so far."""
+    return _cpu_of_tree(_postmaster(url))
+
+
 @contextmanager
 def _started(name: str, command: list[str], home: Path, environment: Mapping[str, str], guard: Guardian) -> Iterator[int]:
     with (home / f"{name.replace(' ', '-')}.log").open("wb") as log:

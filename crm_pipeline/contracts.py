@@ -122,22 +122,22 @@ def _fault_of_rows(answer: list[Any], form: Rows, at: str) -> str | None:
         return f"{_place(at)} holds {counted(len(answer), 'entry', 'entries')}, not {form.exactly}"
     if form.most is not None and len(answer) > form.most:
         return f"{_place(at)} holds {counted(len(answer), 'entry', 'entries')}, more than {form.most}"
-    faults = (fault_of(entry, form.of, f"{at}[{position}]") for position, entry in enumerate(answer))
-    broken = next(filter(None, faults), None)
-    return broken or (form.rule(answer) if form.rule else None)
+    for position, entry in enumerate(answer):
+        # Where it stands is of interest only where it is broken.
+        if fault_of(entry, form.of):
+            return fault_of(entry, form.of, f"{at}[{position}]")
+    return form.rule(answer) if form.rule else None
 
 
 def _fault_of_members(answer: dict[str, Any], form: Members, at: str) -> str | None:
     for name, member in form.members.items():
-        place = f"{at}.{name}" if at else name
         if isinstance(member, May):
             if answer.get(name) is None and not (member.needed and member.needed(answer)):
                 continue
             member = member.form
-        if name not in answer:
-            return f"{_place(place)} is missing"
-        if fault := fault_of(answer[name], member, place):
-            return fault
+        if name not in answer or fault_of(answer[name], member):
+            place = f"{at}.{name}" if at else name
+            return fault_of(answer[name], member, place) if name in answer else f"{_place(place)} is missing"
     return form.rule(answer) if form.rule else None
 
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from math import floor, log2
 from typing import Generic, Literal, Protocol, TypeVar
 
+from crm_pipeline.calls import AtOnce
 from crm_pipeline.errors import RequestRefusedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 T = TypeVar("T")
@@ -121,23 +124,50 @@ def in_halves(
     yield from alone
 
 
-def read_in_halves(batches: Iterable[Sequence[T]], send: Send[T, A], *, is_up: Callable[[], bool]) -> tuple[list[A], dict[T, ServiceError]]:
+def read_in_halves(
+    batches: Iterable[Sequence[T]], send: Send[T, A], *, is_up: Callable[[], bool], in_flight: int = 1
+) -> tuple[list[A], dict[T, ServiceError]]:
     """What a reading of these batches is answered, part by part, and the items on which the service fails.
 
-    ``is_up`` asks the like for none of them: a refusal that meets that too is no item's. Raises the ServiceError of ``in_halves``.
+    ``is_up`` asks the like for none of them: a refusal that meets that too is no item's. ``in_flight``: how many whole batches go at the
+    same time; what becomes of them is judged one after the other. Raises the ServiceError of ``in_halves``.
     """
     answers: list[A] = []
     failed: dict[T, ServiceError] = {}
     turns = TURNS
-    for batch in batches:
+    for batch, send_it in _ahead(batches, send, most=in_flight):
         before = len(answers)
-        for part in in_halves(batch, send, repeatable=True, is_up=is_up, refused="counted", turns=turns):
+        for part in in_halves(batch, send_it, repeatable=True, is_up=is_up, refused="counted", turns=turns):
             if isinstance(part, Alone):
                 failed[part.item] = part.error
             else:
                 answers.append(part.answer)
         turns = TURNS if len(answers) > before else 0
     return answers, failed
+
+
+def _ahead(batches: Iterable[Sequence[T]], send: Send[T, A], *, most: int) -> Iterator[tuple[Sequence[T], Send[T, A]]]:
+    """Each batch with what sends it, and parts of it: whole it went already, beside the others of its wave."""
+    rest = iter(batches)
+    while wave := list(islice(rest, most)):
+        ended = AtOnce([partial(_ended, send, batch) for batch in wave]).answers()
+        for batch, first in zip(wave, ended, strict=True):
+
+            def send_it(items: Sequence[T], /, *, again: bool, batch: Sequence[T] = batch, first: A | ServiceError = first) -> A:
+                if items is not batch:
+                    return send(items, again=again)
+                if isinstance(first, ServiceError):
+                    raise first
+                return first
+
+            yield batch, send_it
+
+
+def _ended(send: Send[T, A], batch: Sequence[T]) -> A | ServiceError:
+    try:
+        return send(batch, again=False)
+    except ServiceError as error:
+        return error
 
 
 def may_be_of_one(error: ServiceError) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from math import log2
 from typing import Any
@@ -213,3 +214,19 @@ def test_reading_of_so_many_items_that_none_gets_through_is_not_halved_to_death(
     with pytest.raises(ServiceUnavailableError):
         read_in_halves([range(2_000)], service.send, is_up=service.is_up)
     assert len(service.sizes) <= 2 ** (TURNS + 1) * (2 * log2(2_000) + 2)
+
+
+def test_whole_batches_of_a_reading_go_together_and_only_the_one_that_fails_is_read_in_halves() -> None:
+    service, together = Service(13), threading.Barrier(3)
+    whole = [range(8), range(8, 16), range(16, 24)]
+
+    def send(items: Sequence[int], /, *, again: bool) -> int:
+        if len(items) == 8:
+            together.wait(timeout=30)
+        return items[0] + 100 * service.send(items, again=again)
+
+    answers, failed = read_in_halves(whole, send, is_up=service.is_up, in_flight=3)
+    assert failed == {13: LOST}
+    assert answers[0] == 800
+    assert answers[-1] == 816
+    assert sorted(service.sizes) == [1, 1, 2, 2, 4, 4, 8, 8, 8]

@@ -65,4 +65,10 @@ def _fold_one(text: str, kind: FieldKind, region: str | None) -> str:
 
 def same_key(held: pd.Series, own: pd.Series) -> pd.Series:
     """Where two external key values are one (bool; null equals nothing): the CRMs' unique fields do not tell case apart."""
-    return fold(held).eq(fold(own)).fillna(value=False).astype(bool)
+    equal = held.eq(own).fillna(value=False).astype(bool)
+    # Most are one letter by letter: only the others are worth folding.
+    same = equal & texts(held).values.notna()
+    if not equal.all():
+        others = ~equal
+        same[others] = fold(held[others]).eq(fold(own[others])).fillna(value=False).astype(bool)
+    return same

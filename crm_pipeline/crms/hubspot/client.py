@@ -46,7 +46,9 @@ class HubSpotCrm:
         self._paths = paths
         self._transport = Transport(settings, integration=integration)
         self.calls = self._transport.calls
-        self._reader = Reader(self._transport, paths, key=settings.external_key)
+        # Writes may be under way beside them.
+        in_flight = max(1, settings.calls_in_flight // 2)
+        self._reader = Reader(self._transport, paths, key=settings.external_key, in_flight=in_flight)
         self._writer = Writer(self._transport, paths, settings.external_key)
         self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
         self._remover = Remover(self._transport, paths, self._reader)

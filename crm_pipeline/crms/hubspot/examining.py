@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 
@@ -41,9 +40,19 @@ def examine(reader: Reader, crm_object: CrmObject, ids: Sequence[str], *, key: s
                 failed |= set(wanted)
         failed -= found.keys()
     told = [one for one in wanted if one not in failed]
-    rows = pd.DataFrame([_row(one, found.get(one), key=key) for one in told], columns=EXAMINED.names)
-    held = [found[one]["properties"] if one in found else {} for one in told]
-    return EXAMINED.build(rows.assign(**{name: pd.Series([text(each.get(name)) for each in held], dtype="str") for name in fields}))
+    records = [found.get(one) for one in told]
+    held = [record["properties"] if record is not None else {} for record in records]
+    leads_to = [str(record["id"]) if record is not None else None for record in records]
+    values = {"key": key, "parent_crm_id": PRIMARY_COMPANY} | {name: name for name in fields}
+    return EXAMINED.build(
+        {
+            "crm_id": pd.Series(told, dtype="str"),
+            "state": pd.Series([_state(*pair) for pair in zip(told, leads_to, strict=True)], dtype="str"),
+            "leads_to": pd.Series(leads_to, dtype="str"),
+            "absorbed": pd.Series([", ".join(merged_ids(record)) or None if record else None for record in records], dtype="str"),
+            **{column: pd.Series([text(each.get(name)) for each in held], dtype="str") for column, name in values.items() if name},
+        }
+    )
 
 
 def merged_since(reader: Reader, crm_object: CrmObject, since: datetime) -> list[str]:
@@ -57,15 +66,7 @@ def merged_since(reader: Reader, crm_object: CrmObject, since: datetime) -> list
     return [one for records, _ in winners for record in records for one in merged_ids(record)]
 
 
-def _row(crm_id: str, record: dict[str, Any] | None, *, key: str | None) -> dict[str, object]:
-    if record is None:
-        return {"crm_id": crm_id, "state": "deleted"}
-    leads_to, properties = str(record["id"]), record["properties"]
-    return {
-        "crm_id": crm_id,
-        "state": "live" if leads_to == crm_id else "merged",
-        "leads_to": leads_to,
-        "key": text(properties.get(key)) if key else None,
-        "parent_crm_id": text(properties.get(PRIMARY_COMPANY)),
-        "absorbed": ", ".join(merged_ids(record)) or None,
-    }
+def _state(crm_id: str, leads_to: str | None) -> str:
+    if leads_to is None:
+        return "deleted"
+    return "live" if leads_to == crm_id else "merged"

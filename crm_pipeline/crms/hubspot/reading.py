@@ -70,8 +70,8 @@ def text(value: object) -> str | None:
 
 def merged_ids(record: dict[str, Any]) -> list[str]:
     """The ids of the records that were merged into this one."""
-    merged = str(record["properties"].get(MERGED_IDS) or "").split(";")
-    return [one.strip() for one in merged if one.strip()]
+    merged = record["properties"].get(MERGED_IDS)
+    return [one.strip() for one in str(merged).split(";") if one.strip()] if merged else []
 
 
 def pages(transport: Transport, path: str, query: Mapping[str, str], *, holds: Form) -> Iterator[list[dict[str, Any]]]:
@@ -121,12 +121,13 @@ class BatchAnswer:
 
 
 class Reader:
-    """Reads records of one portal. ``key`` is the external key property, if the portal has one."""
+    """Reads records of one portal. ``key`` is the external key property, if the portal has one; ``in_flight``: batches at the same time."""
 
-    def __init__(self, transport: Transport, paths: Paths, *, key: str | None) -> None:
+    def __init__(self, transport: Transport, paths: Paths, *, key: str | None, in_flight: int = 1) -> None:
         self._transport = transport
         self._paths = paths
         self._key = key
+        self._in_flight = in_flight
         self.searcher = Searcher(transport, paths)
 
     def account(self) -> dict[str, Any]:
@@ -183,7 +184,7 @@ class Reader:
         wanted, led_elsewhere = set(ids), False
         records, failed = self.records(object_name, ids, [*properties, MERGED_IDS], histories=histories)
         for record in records:
-            names = (*merged_ids(record), str(record["id"]))
+            names = _ids(record)
             found |= dict.fromkeys(names, record)
             led_elsewhere = led_elsewhere or wanted.isdisjoint(names)
         for one in sorted(wanted - found.keys() - failed) if led_elsewhere else ():
@@ -292,7 +293,8 @@ class Reader:
                 return False
             return True
 
-        answers, failed = read_in_halves(chunks(dict.fromkeys(ids), read.size), send, is_up=answers_for_others)
+        batches = chunks(dict.fromkeys(ids), read.size)
+        answers, failed = read_in_halves(batches, send, is_up=answers_for_others, in_flight=self._in_flight)
         return [result for answer in answers for result in answer.results], failed.keys() | {
             one for answer in answers for one in answer.failed
         }
@@ -328,10 +330,13 @@ class Reader:
 
         Raises NamelessError where one names none of them, or others.
         """
+        refused = problems(answer)
+        if not refused:
+            return set()
         told = {lowered(name.strip()) for result in answer["results"] for name in read.names(result)}
         by_name = {lowered(one.strip()): one for one in asked}
         failing: set[str] = set()
-        for problem in problems(answer):
+        for problem in refused:
             if problem.says(read.missing) or problem.says(NOT_FOUND):
                 continue
             named = {lowered(one.strip()) for one in problem.ids | problem.from_ids}

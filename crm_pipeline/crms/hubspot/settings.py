@@ -74,7 +74,7 @@ class HubSpotSettings(CrmSettings):
             ge=1,
             le=100,
             description="The most writes that are under way, within `limits`: half of them are being answered, "
-            "and of half the answers are being stored.",
+            "and of half the answers are being stored. Records are read by their ids in half as many calls at the same time.",
             examples=[8],
         ),
     ] = 20

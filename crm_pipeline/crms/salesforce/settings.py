@@ -72,7 +72,7 @@ class SalesforceSettings(LeadKeepingSettings):
         int,
         Field(
             description="The most writes that are under way: half of them are being answered, no two with contacts of one account, "
-            "and of half the answers are being stored.",
+            "and of half the answers are being stored. Records are read by their ids in half as many calls at the same time.",
             examples=[4],
             ge=1,
             le=32,

@@ -221,7 +221,8 @@ class SalesforceTransport:
             return [record for record in found if record is not None]
 
         portions = (record_ids[start : start + IDS_PER_RETRIEVE] for start in range(0, len(record_ids), IDS_PER_RETRIEVE))
-        answers, failed = read_in_halves(portions, send, is_up=lambda: self.answers(of_none))
+        in_flight = max(1, self._settings.calls_in_flight // 2)
+        answers, failed = read_in_halves(portions, send, is_up=lambda: self.answers(of_none), in_flight=in_flight)
         return list(chain.from_iterable(answers)), set(failed)
 
     def query_room(self) -> int:
