@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -40,16 +41,16 @@ def examine(reader: Reader, crm_object: CrmObject, ids: Sequence[str], *, key: s
                 failed |= set(wanted)
         failed -= found.keys()
     told = [one for one in wanted if one not in failed]
-    records = [found.get(one) for one in told]
-    held = [record["properties"] if record is not None else {} for record in records]
-    leads_to = [str(record["id"]) if record is not None else None for record in records]
+    ends: list[dict[str, Any] | None] = [found.get(one) for one in told]
+    held = [record["properties"] if record is not None else {} for record in ends]
+    leads_to = [str(record["id"]) if record is not None else None for record in ends]
     values = {"key": key, "parent_crm_id": PRIMARY_COMPANY} | {name: name for name in fields}
     return EXAMINED.build(
         {
             "crm_id": pd.Series(told, dtype="str"),
             "state": pd.Series([_state(*pair) for pair in zip(told, leads_to, strict=True)], dtype="str"),
             "leads_to": pd.Series(leads_to, dtype="str"),
-            "absorbed": pd.Series([", ".join(merged_ids(record)) or None if record else None for record in records], dtype="str"),
+            "absorbed": pd.Series([", ".join(merged_ids(record)) or None if record else None for record in ends], dtype="str"),
             **{column: pd.Series([text(each.get(name)) for each in held], dtype="str") for column, name in values.items() if name},
         }
     )
