@@ -44,9 +44,9 @@ def examine(
         known |= found
         masters = (str(record[MASTER]) for record in found.values() if record.get(DELETED_FIELD) and record.get(MASTER))
         wave = [master for master in dict.fromkeys(masters) if master not in asked]
-    ends = {one: _end(known, one) for one in dict.fromkeys(ids) if not _leads_to(known, one) & failed}
+    ends = {one: _end(known, one) for one in dict.fromkeys(ids) if not (failed and _leads_to(known, one) & failed)}
     found_rows = [_row(one, end, key=key) for one, end in ends.items()]
-    held = [{name.lower(): value for name, value in (end or {}).items()} for end in ends.values()]
+    held = [{name.lower(): value for name, value in (end or {}).items()} for end in ends.values()] if fields else []
     values = {name: pd.Series([json_value(record.get(name.lower())) for record in held], dtype="object") for name in fields}
     return EXAMINED.build(pd.DataFrame(found_rows, columns=EXAMINED.names).assign(**values))
 
