@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import ExecutionContext
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, PendingRollbackError
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from crm_pipeline.errors import StoreError, StoreSetupError
@@ -74,9 +74,11 @@ class Lock:
         """Raises StoreError when the lock was lost with its connection: another run may be at work by now."""
         try:
             self._connection.execute(text("SELECT 1"))
-        except OperationalError as error:
+        # The second: it was lost already when it was asked for before.
+        except (OperationalError, PendingRollbackError) as error:
+            kind = type(getattr(error, "orig", error)).__name__
             raise StoreError(
-                f"{self._name}: the connection that held this lock is gone ({type(error.orig).__name__}; was PostgreSQL restarted?); "
+                f"{self._name}: the connection that held this lock is gone ({kind}; was PostgreSQL restarted?); "
                 "start the run again, it goes on where this one stopped"
             ) from None
 

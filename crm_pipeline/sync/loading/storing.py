@@ -123,7 +123,7 @@ class Storing:
         done = answer["error_type"].isna()
         self.written(*(frame[done].reset_index(drop=True) for frame in (rows, answer)), goes_again=True)
         not_known = answer["error_type"].eq(UnaccountedException.__name__)
-        with self._job.store.transaction() as connection:
+        with self._job.storing() as connection:
             self._state.close_intents(connection, ids=rows.loc[~not_known, "qbench_id"].tolist())
             doubtful = rows.loc[not_known, "qbench_id"].tolist()
             end_calls(connection, calls=calls.dropna().unique().tolist(), doubtful=doubtful, over_after=timedelta(0))
@@ -155,7 +155,7 @@ class Storing:
 
     def close_intents(self, ids: list[int]) -> None:
         """Forget creates that were refused: no record of theirs needs to be looked for."""
-        with self._job.store.transaction() as connection:
+        with self._job.storing() as connection:
             self._state.close_intents(connection, ids=ids)
 
     def open_again(self, stop: SameRefusalError) -> None:

@@ -63,6 +63,8 @@ def test_answers_that_come_once_the_lock_is_lost_are_not_kept_and_stay_in_doubt(
         told = answers(batch)
         with pytest.raises(StoreError, match="the connection that held this lock is gone"):
             load.storing.written(batch.rows, told, call=over(sent, told))
+        with pytest.raises(StoreError, match="the connection that held this lock is gone"):
+            load.storing.close_intents([1])
     assert (salesforce.rows(LINKED), salesforce.outcomes()) == ([], {})
     assert (salesforce.rows(INTENTS), salesforce.rows(OPEN_CALLS)) == (([], [(1,)]) if external_keys else ([(1,)], [(0,)]))
 
