@@ -15,6 +15,7 @@ from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.configuration.model import YamlModel
 from crm_pipeline.configuration.problems import KeyPath, Problem, ProblemsError
 from crm_pipeline.configuration.scalars import cron, owner, region, whole_utc_hour
+from crm_pipeline.configuration.upkeep import Upkeep
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmSettings
 from crm_pipeline.crms.leads import LeadKeepingSettings
@@ -203,6 +204,10 @@ class IntegrationAttributes(YamlModel):
             examples=[{"schedule": "35 * * * *", "most_changed": 200}],
         ),
     ] = FromCrms()
+    upkeep: Annotated[
+        Upkeep,
+        Field(description="How long is kept what grows: histories, Dagster's event log.", examples=[{"history_days": 365}]),
+    ] = Upkeep()
     alerts: Annotated[
         AlertSettings | SkipJsonSchema[None],
         Field(

@@ -14,6 +14,7 @@ from crm_pipeline.errors import ConfigurationError
 
 COMPLETE = Path(__file__).with_name("complete_defs.yaml")
 COMPLETE_ASSETS = [
+    "database",
     "hubspot/companies",
     "hubspot/contacts",
     "hubspot/links",

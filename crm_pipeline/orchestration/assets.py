@@ -45,6 +45,7 @@ from crm_pipeline.orchestration.schedule import build_schedule, left_to_the_sens
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import Translate, asset_of, untranslated
+from crm_pipeline.orchestration.upkeep import build_upkeep
 from crm_pipeline.orchestration.windows import backfill_policy, hourly_partitions, partition_label, window
 from crm_pipeline.store.alerts import BACK_FROM
 from crm_pipeline.store.staging import count_of_other_mapping
@@ -58,7 +59,7 @@ def build_integration(spec: IntegrationSpec, translate: Translate = untranslated
     specs = AssetSpecs(spec, translate)
     hourly = _hourly_assets(spec, specs)
     way_back, returning = build_from_crms(spec, specs)
-    definitions = dg.Definitions.merge(_build_syncing(spec, specs, hourly), way_back)
+    definitions = dg.Definitions.merge(_build_syncing(spec, specs, hourly), way_back, build_upkeep(spec, specs))
     if spec.alerts is None:
         return definitions
     loads = {crm: keys for crm, keys in hourly.loads.items() if crm not in hourly.paused}

@@ -61,6 +61,11 @@ def records_key(integration: str) -> list[str]:
     return [integration, "records"]
 
 
+def upkeep_key(integration: str) -> list[str]:
+    """Asset key of the upkeep."""
+    return [integration, "database"]
+
+
 def resource_key(integration: str, service: str) -> str:
     """Key of the client resource of a service; also the name of the pool that its steps wait in."""
     return f"{integration}__{service}"
@@ -119,6 +124,27 @@ def links_job_name(integration: str) -> str:
 def links_schedule_name(integration: str, scope: str) -> str:
     """Name of the schedule of recent or full checks of links."""
     return f"{integration}__links_{scope}"
+
+
+def upkeep_job_name(integration: str) -> str:
+    """Name of the job of the daily upkeep."""
+    return f"{integration}__upkeep"
+
+
+def upkeep_schedule_name(integration: str) -> str:
+    """Name of its schedule."""
+    return f"{integration}__upkeep_schedule"
+
+
+def run_jobs(integration: str) -> list[str]:
+    """The jobs whose runs come every hour or night."""
+    return [
+        job_name(integration),
+        sync_and_check_job_name(integration),
+        links_job_name(integration),
+        from_crms_job_name(integration),
+        upkeep_job_name(integration),
+    ]
 
 
 def alerts_sensor_name(integration: str) -> str:

@@ -52,6 +52,7 @@ def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:
         yield _links(spec, kind)
         yield _resync(spec, kind)
     yield _records(spec)
+    yield _upkeep(spec)
     yield _deletions(spec)
     yield from (_flags(spec, record, record.flag) for record in spec.records.values() if record.flag is not None)
     yield from (_waiting(spec, record_type) for record_type in spec.records if MODELS[record_type].parent is not None)
@@ -148,6 +149,16 @@ def _records(spec: IntegrationSpec) -> AssetProps:
         names.records_key(spec.name),
         description="How all records stand, in every CRM and on the way home: synced, waiting, failed or left out on purpose, and their "
         "errors, each with the change since yesterday. Made every hour; its plots show the course. It reads counts, no records.",
+        kinds={"postgres"},
+    )
+
+
+def _upkeep(spec: IntegrationSpec) -> AssetProps:
+    return _asset(
+        spec,
+        names.upkeep_key(spec.name),
+        description="What grows with time: histories are kept as long as `upkeep` says, Dagster's event log is thinned where it asks for "
+        "that, and the sizes of the tables are told; their plots show the course. Made every day.",
         kinds={"postgres"},
     )
 

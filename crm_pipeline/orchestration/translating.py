@@ -38,8 +38,9 @@ _NOT_TAKEN = (
 class AssetProps:
     """One asset of an integration, as a translation sees it.
 
-    ``service``: qbench, normalized, the CRM's name, or records, of the one asset that is about all; ``object``: what it holds or does
-    there, the last part of the usual key (customers, accounts, companies, contacts, links, resync, deletions, waiting_contacts, records;
+    ``service``: qbench, normalized, the CRM's name, or records or database, of the assets that are about all; ``object``: what it holds or
+    does there, the last part of the usual key (customers, accounts, companies, contacts, links, resync, deletions, waiting_contacts,
+    records, database;
     of what comes back account_changes,
     customers_from_salesforce and the like). ``record_type``: account or contact, None where it is about both. ``upkeep``: it has no
     hours. ``spec``: the asset without a translation.

@@ -116,6 +116,7 @@ def test_steps_that_call_a_service_wait_in_its_pool(definitions: dg.Definitions)
         **dict(zip(RESYNCS, ("acme__salesforce", "acme__hubspot"), strict=True)),
         **dict.fromkeys(("qbench/deletions", "qbench/waiting_contacts"), "acme__qbench"),
         "records": None,
+        "database": None,
     }
 
 
@@ -137,7 +138,7 @@ def test_without_contacts_in_the_yaml_only_customers_sync() -> None:
 def test_two_integrations_live_in_one_location() -> None:
     both = dg.Definitions.merge(build_integration(SPEC), build_integration(SPEC.model_copy(update={"name": "other"})))
     dg.Definitions.validate_loadable(both)
-    assert len(both.resolve_all_asset_keys()) == 30
+    assert len(both.resolve_all_asset_keys()) == 32
 
 
 def test_titles_of_crms_are_used_for_people() -> None:

@@ -117,6 +117,7 @@ UPKEEP = (
     "qbench/deletions",
     "qbench/waiting_contacts",
     "records",
+    "database",
 )
 
 
