@@ -27,7 +27,7 @@ from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.sandbox.seed import seed_tenant
 from crm_pipeline.sandbox.server import reached_directly
-from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE
+from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
 from crm_pipeline.store.embedded import embedded_postgres
 
 INTEGRATION = "bench"
@@ -159,6 +159,10 @@ def workbench(
         spec = {"name": INTEGRATION, **also(attributes(sandbox, start=start, crm_limits=crm_limits, qbench_limits=qbench_limits))}
         # This process reads the instance too, which finds its database by the environment.
         os.environ[URL_VARIABLE] = database_url
+        # What a deployment pays once is no part of a run: the tables, ours and Dagster's.
+        Store(database_url).migrate()
+        with dg.DagsterInstance.from_config(home):
+            pass
         yield Workbench(
             sandbox=sandbox,
             home=Path(home),

@@ -17,13 +17,13 @@ from crm_pipeline.crms.base import CrmKind
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.sources import normalized_sources
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import MODELS
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.alerts import build_alerts
 from crm_pipeline.orchestration.changes import build_from_crms
 from crm_pipeline.orchestration.check_along import CheckAlong
 from crm_pipeline.orchestration.checks import LOAD_CHECKS, check_specs, gaps_told, log_checks, mapping_current, window_complete
-from crm_pipeline.orchestration.executor import EXECUTOR
+from crm_pipeline.orchestration.executor import EXECUTOR, GOES_FIRST
 from crm_pipeline.orchestration.freshness import freshness_policy
 from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.links import build_links, link_assets
@@ -160,6 +160,8 @@ def _extract(
         backfill_policy=backfill_policy(spec.hours_per_run),
         required_resource_keys={resource},
         pool=resource,
+        # Accounts can be loaded while contacts are read.
+        op_tags=GOES_FIRST if record_type is RecordType.ACCOUNT else None,
         retry_policy=dg.RetryPolicy(max_retries=1),
         check_specs=check_specs(shown.key, "window_complete"),
     )
