@@ -58,11 +58,12 @@ RUN_BY = {
     ".venv/bin/pytest": "test_another_crm.py::test_it_passes_the_conformance_suite",
     # The demo runs its loads by this command.
     "dagster job execute": "sandbox/test_demo.py::test_demo_tells_what_arrived_in_both_crms",
+    "dagster api grpc": "orchestration/test_two_hosts.py::test_what_a_host_had_begun_that_is_cut_off_another_ends_and_nothing_is_doubled",
 }
 """Commands, by how they begin, and the test that runs each. test_operations.py holds the options of crm-pipeline's as well."""
 
-OF_OTHERS = ("kubectl", "helm")
-"""They need a cluster: test_operations.py compares the versions and values that they are given with ours."""
+OF_OTHERS = ("kubectl", "helm", "docker build")
+"""They need a cluster, or a daemon: test_operations.py compares the versions and values that they are given with ours."""
 
 OF_THE_CHORES = ("make test", "make check", ".venv/bin/python -m pytest")
 """What runs this test."""
@@ -92,8 +93,8 @@ def test_the_chores_and_the_modules_that_they_name_are_there() -> None:
     assert named <= set(chores)
     modules = set(re.findall(r"crm_pipeline(?:\.\w+)+", (ROOT / "Makefile").read_text()))
     assert [module for module in sorted(modules) if find_spec(module) is None] == []
-    folders = {words[3] for words in map(shlex.split, COMMANDS) if words[:3] == [".venv/bin/python", "-m", "pytest"]}
-    assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
+    tests = {words[3] for words in map(shlex.split, COMMANDS) if words[:3] == [".venv/bin/python", "-m", "pytest"]}
+    assert [place for place in tests if not (ROOT / place).exists()] == []
 
 
 PROGRAM = """
