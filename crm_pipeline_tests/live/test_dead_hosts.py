@@ -103,7 +103,7 @@ def killed(live: LiveDagster) -> Killed:
 
 def test_run_survives_the_reload_of_its_code(killed: Killed) -> None:
     assert killed.status_after_reload is dg.DagsterRunStatus.STARTED
-    assert killed.companies == 2 * HUBSPOT_BATCH, "it went on with its second batch"
+    assert killed.companies >= 2 * HUBSPOT_BATCH, "it went on with its second batch"
 
 
 def test_hour_whose_host_is_killed_in_the_middle_of_a_load_ends_green_without_a_hand(live: LiveDagster, killed: Killed) -> None:
@@ -112,6 +112,7 @@ def test_hour_whose_host_is_killed_in_the_middle_of_a_load_ends_green_without_a_
     assert "the code server that executed this run is gone" in live.said(killed.run_id)
     once = Counter(f"Laboratory {number}" for number in NUMBERS)
     assert names(live) == {"salesforce": once, "hubspot": once}
-    for crm, batch in (("salesforce", SALESFORCE_BATCH), ("hubspot", HUBSPOT_BATCH)):
+    # What HubSpot answered to the first batch was stored before the kill; the other ones may have been under way together.
+    for crm, under_way in (("salesforce", SALESFORCE_BATCH), ("hubspot", len(NUMBERS) - HUBSPOT_BATCH)):
         sent = sum(call.rows or 0 for call in writes(live.sandbox, crm))
-        assert sent <= len(NUMBERS) + batch, f"at most the batch that was under way is sent to {crm} again"
+        assert sent <= len(NUMBERS) + under_way, f"at most the batches that were under way are sent to {crm} again"
