@@ -44,3 +44,8 @@ def test_a_second_object_may_have_the_asset_of_the_usual_one() -> None:
 def test_call_that_takes_no_row_is_refused(rows: int, associations: int) -> None:
     with pytest.raises(ValueError, match="1 or more"):
         Capabilities(batch_size=rows, association_batch_size=associations)
+
+
+@pytest.mark.parametrize(("in_flight", "at_once"), [(1, 1), (2, 1), (5, 2), (20, 10)])
+def test_half_of_the_calls_in_flight_go_at_once_while_the_answers_of_the_others_are_stored(in_flight: int, at_once: int) -> None:
+    assert Capabilities(batch_size=1, association_batch_size=1, calls_in_flight=in_flight).calls_at_once == at_once
