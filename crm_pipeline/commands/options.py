@@ -15,6 +15,7 @@ from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError, record_errors
+from crm_pipeline.garbage import look_for_garbage_seldom
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.qbench.contracts import record_id
@@ -144,6 +145,7 @@ def nothing_back(spec: IntegrationSpec, crm: str, record_type: RecordType) -> st
 def connected(spec: IntegrationSpec, crm: str, *, waits: Waits | None = None) -> Iterator[Crm]:
     """A client of the integration's CRM, closed at the end. ``waits``: those between the attempts of a call, in place of the YAML's."""
     quiet_client_libraries()
+    look_for_garbage_seldom()
     settings = spec.crms.configured[crm]
     if waits is not None:
         settings = settings.model_copy(update={"waits": waits})

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import cache
 from typing import Protocol
 
 import dagster as dg
 
 from crm_pipeline.crms.base import CrmKind, CrmSettings
+from crm_pipeline.garbage import look_for_garbage_seldom
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store.database import Store
 
 STORE = Store()
 """The state database of this process. Opened at first use, by the environment."""
-
-
-GARBAGE_THRESHOLD = 20_000
-"""New objects after which a run looks for garbage."""
 
 
 class _Client(Protocol):
@@ -47,18 +42,8 @@ def _resource(connect: Callable[[], _Client], *, description: str) -> dg.Resourc
     @dg.resource(description=description)
     def client(_context: dg.InitResourceContext) -> Iterator[_Client]:
         quiet_client_libraries()
-        _look_for_garbage_seldom()
+        look_for_garbage_seldom()
         with closing(connect()) as connected:
             yield connected
 
     return client
-
-
-@cache
-def _look_for_garbage_seldom() -> None:
-    """Once a run begins, look for garbage among what it makes, not each time among the hundreds of thousands of objects of all modules.
-
-    Frames and records hold no cycles: reference counts free them.
-    """
-    gc.freeze()
-    gc.set_threshold(GARBAGE_THRESHOLD)

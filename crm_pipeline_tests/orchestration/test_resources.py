@@ -1,4 +1,4 @@
-"""What a run does before its first client is asked for anything."""
+"""What a run, and a command that asks a CRM, does before its first client is asked for anything."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from crm_pipeline.commands.options import connected
+from crm_pipeline.garbage import GARBAGE_THRESHOLD, look_for_garbage_seldom
 from crm_pipeline.orchestration import resources
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline_tests.tenants import integration
@@ -17,7 +19,7 @@ from crm_pipeline_tests.tenants import integration
 def new_process() -> Iterator[None]:
     """As Python begins: garbage is looked for often, and among everything."""
     threshold = gc.get_threshold()
-    resources._look_for_garbage_seldom.cache_clear()
+    look_for_garbage_seldom.cache_clear()
     gc.unfreeze()
     gc.set_threshold(700, *threshold[1:])
     yield
@@ -25,8 +27,10 @@ def new_process() -> Iterator[None]:
     gc.set_threshold(*threshold)
 
 
-def test_garbage_is_looked_for_seldom_and_not_among_the_modules(sandbox: Sandbox, new_process: None) -> None:
+@pytest.mark.parametrize("by", ["run", "command"])
+def test_garbage_is_looked_for_seldom_and_not_among_the_modules(sandbox: Sandbox, new_process: None, by: str) -> None:
     spec = integration(sandbox)
-    with dg.build_resources({"qbench": resources.qbench_resource(spec.qbench, spec.name)}):
-        assert gc.get_threshold()[0] == resources.GARBAGE_THRESHOLD
-        assert gc.get_freeze_count() > resources.GARBAGE_THRESHOLD
+    run = dg.build_resources({"qbench": resources.qbench_resource(spec.qbench, spec.name)})
+    with connected(spec, "salesforce") if by == "command" else run:
+        assert gc.get_threshold()[0] == GARBAGE_THRESHOLD
+        assert gc.get_freeze_count() > GARBAGE_THRESHOLD
