@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.names import (
@@ -22,13 +20,13 @@ from crm_pipeline.orchestration.names import (
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.running import SCOPE_TAG
 from crm_pipeline.store import raw_fields
+from crm_pipeline_tests.explaining import explaining
 from crm_pipeline_tests.filling import COPIED, fill
 from crm_pipeline_tests.orchestration.conftest import World, failures, own_world
 from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, START, add_laboratories, both_ways, integration
 
 LABORATORIES, PEOPLE_EACH, COPIES = 1, 1, 2_500
 LARGE = set(COPIED)
-STATEMENTS = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 
 
 @dataclass
@@ -42,34 +40,13 @@ class Watch:
     def over(self, asking: str) -> Iterator[None]:
         """Explain each statement just before it is executed."""
         found = self.scans.setdefault(asking, set())
-
-        def explain(connection: Connection, cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001
-            if connection.dialect.name != "postgresql" or many or not statement.lstrip().upper().startswith(STATEMENTS):
-                return
-            self.seen += 1
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
-            [(plans,)] = cursor.fetchall()
-            scanned = {node["Relation Name"] for node in _nodes(plans) if node["Node Type"] == "Seq Scan"} & LARGE
-            if scanned:
-                found.add(f"{', '.join(sorted(scanned))}: {' '.join(statement.split())}")
-
-        event.listen(Engine, "before_cursor_execute", explain)
-        try:
+        with explaining() as explained:
             yield
-        finally:
-            event.remove(Engine, "before_cursor_execute", explain)
-
-
-def _nodes(plan: Any) -> Iterator[dict[str, Any]]:
-    """The nodes of a plan, as PostgreSQL writes it in JSON."""
-    if isinstance(plan, dict):
-        if "Node Type" in plan:
-            yield plan
-        for below in plan.values():
-            yield from _nodes(below)
-    elif isinstance(plan, list):
-        for below in plan:
-            yield from _nodes(below)
+        self.seen += len(explained)
+        for statement, nodes in explained:
+            scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"} & LARGE
+            if scanned:
+                found.add(f"{', '.join(sorted(scanned))}: {statement}")
 
 
 def two_way(world: World) -> IntegrationSpec:

@@ -11,11 +11,13 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.emails import contenders
 from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.statistics import MANY_ROWS
 from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
+from crm_pipeline_tests.explaining import explaining
 
-ACCOUNTS = CrmState("acme", "salesforce", RecordType.ACCOUNT)
+ACCOUNTS, CONTACTS = (CrmState("acme", "salesforce", record_type) for record_type in (RecordType.ACCOUNT, RecordType.CONTACT))
 
 _INSERT = """
 INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts)
@@ -31,6 +33,17 @@ def nobody_else_counts(store: Store) -> Iterator[None]:
     yield
     with store.transaction() as connection:
         connection.execute(text("ALTER TABLE crm_pipeline.outcome RESET (autovacuum_enabled)"))
+
+
+_STAGED = """
+INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, mapping_digest, fields)
+SELECT 'acme', 'contact', number, 1, 'd', jsonb_build_object('email', number || '@example.com') FROM generate_series(1, :rows) AS number
+"""
+_LINKS = """
+INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
+SELECT 'acme', 'salesforce', :record_type, number, 'org', :record_type || number, 'created', 1, '{}', 'live'
+FROM generate_series(1, :rows) AS number
+"""
 
 
 def insert(store: Store, *, rows: int) -> None:
@@ -72,3 +85,16 @@ def test_where_little_is_new_nothing_is_counted(store: Store) -> None:
     with store.transaction() as connection:
         ids_to_plan_again(connection, ACCOUNTS, holding=[])
     assert rows_as_planned(store) == 0
+
+
+def test_first_links_of_a_record_type_that_nobody_counted_yet_are_found_by_their_qbench_ids(store: Store) -> None:
+    emails = [f"{number}@example.com" for number in range(MANY_ROWS)]
+    with store.transaction() as connection:
+        connection.execute(text(_STAGED), {"rows": 3 * MANY_ROWS})
+        connection.execute(text(_LINKS), {"record_type": "account", "rows": 3 * MANY_ROWS})
+        connection.execute(text("ANALYZE crm_pipeline.normalized_record, crm_pipeline.link"))
+        connection.execute(text(_LINKS), {"record_type": "contact", "rows": MANY_ROWS})
+        with explaining() as explained:
+            contenders(connection, CONTACTS, emails=emails, email_field="Email", required=["last_name"], unusable=[])
+    [(_, nodes)] = explained
+    assert {node["Index Name"] for node in nodes if node.get("Relation Name") == "link"} == {"pk_link"}
