@@ -159,6 +159,12 @@ def looked_up(ids: pd.Series, frame: pd.DataFrame, name: str, *, by: str = "qben
     return aligned(frame, ids, columns={name: name}, by=by)[name]
 
 
+def among(column: pd.Series, texts: pd.Series) -> pd.Series:
+    """Which of a column's texts are among these (bool; null is not), both str: as ``isin``, which makes an object of each of them."""
+    found = pc.is_in(column.array.__arrow_array__(), value_set=texts.dropna().array.__arrow_array__().combine_chunks())
+    return pd.Series(found.to_numpy(zero_copy_only=False), index=column.index)
+
+
 def _keys(ids: pd.Series) -> Any:
     return ids.to_numpy("int64", na_value=_NOBODY) if ids.dtype == "Int64" else ids.array
 

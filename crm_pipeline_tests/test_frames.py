@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from crm_pipeline.frames import Column, FrameSchema, aligned, looked_up
+from crm_pipeline.frames import Column, FrameSchema, aligned, among, looked_up
 from crm_pipeline_tests.mapping.builders import listed
 
 NEAR_2_TO_60 = 2**60 + 1
@@ -33,3 +33,10 @@ def test_a_null_bool_is_false_however_it_is_given(dtype: str, nothing: object) -
     given = pd.Series([nothing if dtype == "object" else pd.NA, True, False], dtype=dtype)
     assert schema.build({"done": given})["done"].tolist() == [False, True, False]
     assert schema.of_rows(["done"], [[None], [True], [False]])["done"].tolist() == [False, True, False]
+
+
+def test_a_text_is_among_others_and_a_null_never_is() -> None:
+    column, texts = pd.Series(["a", None, "b"], index=[7, 7, 1], dtype="str"), pd.Series([None, "b"], dtype="str")
+    assert listed(among(column, texts)) == [False, False, True]
+    assert listed(among(pd.concat([column, column]), pd.concat([texts, texts]))) == [False, False, True] * 2
+    assert (listed(among(column, texts[:0])), listed(among(column[:0], texts))) == ([False] * 3, [])

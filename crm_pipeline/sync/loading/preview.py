@@ -28,6 +28,8 @@ from crm_pipeline.sync.planning.planner import Planner
 from crm_pipeline.sync.planning.selection import Due, Named, Selection, begun, taken
 from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
+PLANNED_ROWS = 2 * FRAME_ROWS
+"""Rows that are planned at once: a frame costs some hundred operations, however few rows it has, and nothing else is held meanwhile."""
 SAMPLE_IDS = 5
 OTHER_MAPPING = "records are shown as another mapping made them; materialize the normalized assets, then plan again"
 AFTER_ACCOUNT = "contact is written after its account, which the same load creates first"
@@ -115,7 +117,7 @@ class Preview:
     """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then, leads last."""
 
     def __init__(
-        self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = FRAME_ROWS, keeps_values: bool = False
+        self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = PLANNED_ROWS, keeps_values: bool = False
     ) -> None:
         """``keeps_values``: forecasts hold what would be sent, of few records; else they hold no value of any."""
         self._keeps_values = keeps_values

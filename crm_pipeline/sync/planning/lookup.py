@@ -12,7 +12,7 @@ import pandas as pd
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
-from crm_pipeline.frames import no_text
+from crm_pipeline.frames import among, no_text
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.field_maps import MatchKey
 from crm_pipeline.mapping.folding import fold
@@ -218,7 +218,7 @@ class Lookup:
         return self._scans[scan]
 
     def _choose(self, claims: pd.DataFrame, candidates: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
-        near = candidates[candidates["value"].isin(claims["value"].dropna())]
+        near = candidates[among(candidates["value"], claims["value"])]
         if near.empty:
             return MATCHES.empty()
         if near["error_type"].notna().any():
