@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crm_pipeline.calls import CallCounter, Pace, Waits, retry_after, with_retries
+    from crm_pipeline.calls import CallCounter, Waits, retry_after, with_retries
     from crm_pipeline.clocks import Clock
     from crm_pipeline.component import CrmIntegration
     from crm_pipeline.configuration.model import EnvVariable, YamlModel, web_address
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     )
     from crm_pipeline.model import RecordType, Verb
     from crm_pipeline.orchestration.translating import AssetProps
+    from crm_pipeline.pacing import Pace
     from crm_pipeline.schemas import (
         ASSOCIATIONS,
         CHANGED,
@@ -161,6 +162,7 @@ _MODULES = (
     "configuration.model",
     "clocks",
     "calls",
+    "pacing",
     "halving",
     "crms.preset",
     "schemas",

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from crm_pipeline.calls import CallCounter, Pace, Waits, retry_after, spaced, with_retries
+from crm_pipeline.calls import CallCounter, Waits, retry_after, spaced, with_retries
 from crm_pipeline.errors import ServiceUnavailableError
 
 
@@ -29,23 +29,6 @@ class Service:
 
 def unavailable(*, executed: bool = True, wait_seconds: float | None = 0.0) -> ServiceUnavailableError:
     return ServiceUnavailableError("busy", integration="acme", service="crm", executed=executed, wait_seconds=wait_seconds)
-
-
-def test_never_more_calls_in_a_window_than_its_limit() -> None:
-    pace = Pace(calls=3, seconds=0.2)
-    moments = []
-    for _ in range(8):
-        before = time.monotonic()
-        pace.wait()
-        moments.append((before, time.monotonic()))
-    assert all(ended - began >= 0.199 for (began, _), (_, ended) in zip(moments, moments[3:], strict=False))
-
-
-def test_a_pace_leaves_no_thread_behind() -> None:
-    before = set(threading.enumerate())
-    for _ in range(5):
-        Pace(calls=10, seconds=1).wait()
-    assert set(threading.enumerate()) <= before
 
 
 def test_a_repeatable_call_is_made_again_until_it_is_answered() -> None:

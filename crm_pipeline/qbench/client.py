@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from crm_pipeline.calls import AnswerTimes, CallCounter, Pace, with_retries
+from crm_pipeline.calls import AnswerTimes, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
+from crm_pipeline.pacing import Pace
 from crm_pipeline.qbench.answers import API_PATH, NOT_FOUND, Caller, json_object, refuses_token, rows_refused
 from crm_pipeline.qbench.auth import Token, Tokens
 from crm_pipeline.qbench.contracts import LIST, PROBE, WRITTEN, one_record, record_id

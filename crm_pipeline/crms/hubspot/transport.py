@@ -20,7 +20,7 @@ import hubspot
 import urllib3
 from hubspot.crm.objects.exceptions import ApiException
 
-from crm_pipeline.calls import UNFINISHED, CallCounter, Pace, with_retries
+from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.crms.hubspot.answers import SERVICE, Answer, content
@@ -28,6 +28,7 @@ from crm_pipeline.crms.hubspot.contracts import ACCOUNT, REMOVED, SEARCH
 from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
+from crm_pipeline.pacing import Pace
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import httpx
 
-from crm_pipeline.calls import UNFINISHED, CallCounter, Pace, retry_after, with_retries
+from crm_pipeline.calls import UNFINISHED, CallCounter, retry_after, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.crms.sugarcrm.contracts import REFUSAL, SERVER, SESSION
@@ -32,6 +32,7 @@ from crm_pipeline.errors import (
     UnexpectedAnswerError,
 )
 from crm_pipeline.halving import BatchRefusedError, DoubtfulRefusalError
+from crm_pipeline.pacing import Pace
 
 Label = Literal["sign_in", "describe", "read", "write", "associate"]
 Arguments = Sequence[Any]
