@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     )
     from crm_pipeline.model import RecordType, Verb
     from crm_pipeline.orchestration.translating import AssetProps
-    from crm_pipeline.pacing import Pace
+    from crm_pipeline.pacing import Leases, Pace, PacedClient
     from crm_pipeline.schemas import (
         ASSOCIATIONS,
         CHANGED,
@@ -125,6 +125,7 @@ __all__ = [
     "FieldToMake",
     "Finding",
     "JobsCrm",
+    "Leases",
     "LeavingCrm",
     "LimitReachedError",
     "Limits",
@@ -132,6 +133,7 @@ __all__ = [
     "MergingCrm",
     "OwnersCrm",
     "Pace",
+    "PacedClient",
     "PersonsCrm",
     "Preset",
     "RecordError",

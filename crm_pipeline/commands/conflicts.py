@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ import click
 from crm_pipeline.commands.integrations import chosen
 from crm_pipeline.commands.options import (
     connected,
+    connected_qbench,
     crm_names,
     crm_option,
     integration_option,
@@ -26,7 +27,6 @@ from crm_pipeline.commands.options import (
 from crm_pipeline.commands.output import answer, echo_json, examples, json_option
 from crm_pipeline.counting import counted
 from crm_pipeline.errors import RestoreRefusedError
-from crm_pipeline.qbench.source import QBench
 from crm_pipeline.store.conflicts import KEPT_DAYS, Alike, Conflict, Sought, conflict_of, conflicts_counted, conflicts_told
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.organizations import check_organization
@@ -99,7 +99,7 @@ def restore(*, conflict_id: int, as_json: bool, module: str) -> None:
         spec = only_integration(module, conflict.state.integration)
         [name] = crm_names(spec, conflict.state.crm)
         order = order_of(spec, name, conflict.state.record_type, run_id="by hand")
-        with connected(spec, name) as crm, closing(QBench(spec.qbench, integration=spec.name)) as source:
+        with connected(spec, name, store=store) as crm, connected_qbench(spec, store=store) as source:
             job = PuttingBack(order, store=store, crm=crm, source=source, back=spec.coming_back)
             with _alone(job, conflict):
                 written = job.run(conflict)

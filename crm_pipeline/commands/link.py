@@ -67,7 +67,7 @@ def _desk(module: str, integration: str, crm: str, record_type: str) -> Iterator
     spec = only_integration(module, integration)
     [name] = crm_names(spec, crm)
     order = order_of(spec, name, RecordType(record_type), run_id="by hand")
-    with opened_store() as store, connected(spec, name) as client:
+    with opened_store() as store, connected(spec, name, store=store) as client:
         org_id = client.organization()
         with store.transaction() as connection:
             check_organization(connection, spec.name, name, org_id=org_id, key_space=order.key_space)

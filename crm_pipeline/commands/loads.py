@@ -30,7 +30,7 @@ def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, 
         tell(f"{which(order)}: nothing is sent while `send: false` stands in the YAML", loaded(order, {}))
         return 0
     missing = 0
-    with connected(spec, order.crm) as client:
+    with connected(spec, order.crm, store=store) as client:
         load = Load(replace(order, refused="again"), store=store, crm=client)
         nothing = "nothing was done"
         try:

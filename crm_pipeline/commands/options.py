@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,14 +18,19 @@ from crm_pipeline.errors import ConfigurationError, record_errors
 from crm_pipeline.garbage import look_for_garbage_seldom
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.pacing import share_pace
 from crm_pipeline.qbench.contracts import record_id
 from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.pacing import PaceLeases
 from crm_pipeline.store.staging import EVERYTHING, Window
 from crm_pipeline.sync.hours import window_of
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named, Selection
 from crm_pipeline.sync.resending import Resend
+
+if TYPE_CHECKING:
+    from crm_pipeline.qbench.source import QBench
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -142,15 +147,33 @@ def nothing_back(spec: IntegrationSpec, crm: str, record_type: RecordType) -> st
 
 
 @contextmanager
-def connected(spec: IntegrationSpec, crm: str, *, waits: Waits | None = None) -> Iterator[Crm]:
-    """A client of the integration's CRM, closed at the end. ``waits``: those between the attempts of a call, in place of the YAML's."""
+def connected(spec: IntegrationSpec, crm: str, *, store: Store | None = None, waits: Waits | None = None) -> Iterator[Crm]:
+    """A client of the integration's CRM, closed at the end.
+
+    ``store``: the state database, open, through which it keeps the CRM's limits together with all others. ``waits``: those between the
+    attempts of a call, in place of the YAML's.
+    """
     quiet_client_libraries()
     look_for_garbage_seldom()
     settings = spec.crms.configured[crm]
     if waits is not None:
         settings = settings.model_copy(update={"waits": waits})
     with closing(crm_kinds()[crm].connect(settings, spec.name)) as client:
+        if store is not None:
+            share_pace(client, PaceLeases(store))
         yield client
+
+
+@contextmanager
+def connected_qbench(spec: IntegrationSpec, *, store: Store) -> Iterator[QBench]:
+    """A client of the integration's QBench tenant, closed at the end, which keeps its limit together with all others."""
+    from crm_pipeline.qbench.source import QBench
+
+    quiet_client_libraries()
+    look_for_garbage_seldom()
+    with closing(QBench(spec.qbench, integration=spec.name)) as source:
+        share_pace(source, PaceLeases(store))
+        yield source
 
 
 @contextmanager

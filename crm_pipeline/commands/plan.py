@@ -133,7 +133,7 @@ def forecasts(
 
     Raises what stops a load before its first write.
     """
-    with connected(spec, crm) as client:
+    with connected(spec, crm, store=store) as client:
         yield from made_of(
             lambda record_type: order_of(spec, crm, record_type, run_id="plan"),
             dict.fromkeys(wanted, selection),

@@ -41,7 +41,7 @@ def plan_home(
             if not isinstance(selection, Window):
                 raise ConfigurationError("--from takes --partition, or --since and --until")
             for name in crm_names(spec, source):
-                with connected(spec, name) as crm:
+                with connected(spec, name, store=store) as crm:
                     for each in [RecordType(record_type)] if record_type else list(spec.read):
                         order = order_of(spec, name, each, run_id="plan")
                         if fields_back(order, crm, order.crm_object):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 
 import click
 
 from crm_pipeline.commands.loads import load_by_hand, require_none_missing
 from crm_pipeline.commands.options import (
+    connected_qbench,
     crm_names,
     crm_option,
     integration_option,
@@ -23,7 +23,6 @@ from crm_pipeline.commands.options import (
 from crm_pipeline.commands.output import examples, json_option, telling
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import MODELS, RecordType
-from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sync.extracting.named import NamedRead, read_named
 from crm_pipeline.sync.extracting.normalizing import normalize_named
 from crm_pipeline.sync.order import LoadOrder
@@ -47,7 +46,7 @@ def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int,
     wanted = RecordType(record_type)
     orders = [order for name in crm_names(spec, crm, taking=wanted) for order in _orders(spec, name, wanted, run_id=run_id)]
     with opened_store() as store, telling(as_json=as_json) as tell:
-        with closing(QBench(spec.qbench, integration=spec.name)) as source:
+        with connected_qbench(spec, store=store) as source:
             record = spec.read[MODELS[wanted].source]
             found = read_named(spec.name, record, ids=ids, store=store, source=source, values=spec.reading, back=spec.coming_back)
         for made in (made for made in spec.records.values() if MODELS[made.record_type].made_of is record.record_type):

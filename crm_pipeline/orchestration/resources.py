@@ -10,12 +10,16 @@ import dagster as dg
 
 from crm_pipeline.crms.base import CrmKind, CrmSettings
 from crm_pipeline.garbage import look_for_garbage_seldom
+from crm_pipeline.pacing import share_pace
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.pacing import PaceLeases
 
 STORE = Store()
 """The state database of this process. Opened at first use, by the environment."""
+LEASES = PaceLeases(STORE)
+"""By which its clients keep the services' limits together with all other processes."""
 
 
 class _Client(Protocol):
@@ -44,6 +48,7 @@ def _resource(connect: Callable[[], _Client], *, description: str) -> dg.Resourc
         quiet_client_libraries()
         look_for_garbage_seldom()
         with closing(connect()) as connected:
+            share_pace(connected, LEASES)
             yield connected
 
     return client

@@ -20,7 +20,7 @@ from crm_pipeline.calls import AnswerTimes, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
-from crm_pipeline.pacing import Pace
+from crm_pipeline.pacing import Leases, Pace
 from crm_pipeline.qbench.answers import API_PATH, NOT_FOUND, Caller, json_object, refuses_token, rows_refused
 from crm_pipeline.qbench.auth import Token, Tokens
 from crm_pipeline.qbench.contracts import LIST, PROBE, WRITTEN, one_record, record_id
@@ -97,6 +97,10 @@ class QBenchClient:
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
+
+    def share_pace(self, leases: Leases) -> None:
+        """Keep the tenant's limit of calls together with all who use it."""
+        self._pace.share(leases, lambda: f"qbench {self.settings.url}")
 
     def sign_in(self) -> None:
         """Ask for a token where there is none, as the first call does."""

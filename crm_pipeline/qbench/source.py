@@ -13,6 +13,7 @@ from crm_pipeline.calls import CallCounter
 from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
+from crm_pipeline.pacing import Leases
 from crm_pipeline.qbench import writing
 from crm_pipeline.qbench.client import QBenchClient
 from crm_pipeline.qbench.customers import contact_ids, named_contact_ids
@@ -36,6 +37,10 @@ class QBench:
     def calls(self) -> CallCounter:
         """The HTTP calls made so far."""
         return self._client.calls
+
+    def share_pace(self, leases: Leases) -> None:
+        """Keep the tenant's limit of calls together with all who use it."""
+        self._client.share_pace(leases)
 
     def organization(self) -> str:
         """The host of the tenant's address (reading.organization)."""

@@ -114,6 +114,12 @@ class Store:
             transaction.rollback()
 
     @contextmanager
+    def statements(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own: between them it holds nothing. Raises StoreError."""
+        with self._opened().connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
     def lock(self, name: str) -> Iterator[Lock]:
         """Hold the database's lock of this name, waiting for whoever holds it; freed by the server if this process dies.
 

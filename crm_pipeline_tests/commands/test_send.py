@@ -33,6 +33,14 @@ def test_named_records_are_read_now_and_go_to_every_crm_whatever_their_dates(des
     assert desk.bench.rows(f"SELECT count(*) FROM crm_pipeline.raw_record WHERE qbench_id = {second}") == [(0,)]
 
 
+def test_services_limits_are_kept_together_with_all_other_processes(desk: Desk) -> None:
+    sandbox = desk.bench.sandbox
+    send(desk, "account", str(sandbox.tenant.add_customer(customer_name="Laboratory", at=1_000)))
+    accounts = {account for (account,) in desk.bench.rows("SELECT account FROM crm_pipeline.pace")}
+    assert f"qbench {sandbox.qbench_url}" in accounts
+    assert any(account.startswith("hubspot app") for account in accounts)
+
+
 def test_what_one_crm_was_sent_goes_to_the_others_with_their_next_load(desk: Desk) -> None:
     tenant = desk.bench.sandbox.tenant
     number = tenant.add_customer(customer_name="Laboratory", at=1_000)

@@ -17,6 +17,7 @@ from sqlalchemy import make_url, text
 
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.pacing import PaceLeases
 from crm_pipeline_tests.awaiting import await_that
 
 PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin") or ""
@@ -58,6 +59,14 @@ def _listens(port: int) -> bool:
 def behind_pooler(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]:
     with pooled(database_url, mode=request.param) as url:
         yield url
+
+
+def test_calls_are_leased_behind_a_pooler(behind_pooler: str) -> None:
+    with closing(Store(behind_pooler)) as store:
+        leases = PaceLeases(store)
+        assert leases.take("acme", 2, calls=2, seconds=60) == [0, 0]
+        [wait] = leases.take("acme", 1, calls=2, seconds=60) or [0.0]
+        assert 50 < wait <= 60
 
 
 def test_lock_is_one_run_s_alone_behind_a_pooler(behind_pooler: str, database_url: str) -> None:

@@ -30,6 +30,7 @@ from crm_pipeline.crms.hubspot.writing import Writer
 from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import CrmFailsOnRecordException
+from crm_pipeline.pacing import Leases
 from crm_pipeline.schemas import CHILDREN, OWNERS
 
 SENSITIVITIES = ("sensitive", "highly_sensitive")
@@ -61,6 +62,10 @@ class HubSpotCrm:
         )
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
+
+    def share_pace(self, leases: Leases) -> None:
+        """Keep the limits together with all who use the token, and that of searches with all who use the portal."""
+        self._transport.share_pace(leases, portal=self.organization)
 
     def limits(self) -> Limits:
         """The daily calls, where HubSpot tells them, and the pace that the settings keep."""

@@ -13,7 +13,7 @@ from crm_pipeline.crms.hubspot.paths import PathFamily
 
 
 class HubSpotLimits(YamlModel):
-    """How much of the account's API limits this integration takes.
+    """How much of the account's API limits is taken, together by all integrations of a database that use its token.
 
     The defaults are those of Professional and Enterprise accounts (source: HubSpot's usage guidelines).
     """
@@ -51,7 +51,10 @@ class HubSpotSettings(CrmSettings):
     ] = "v3"
     limits: Annotated[
         HubSpotLimits,
-        Field(description="How much of the account's API limits this integration takes.", examples=[{"calls": 100, "seconds": 10}]),
+        Field(
+            description="How much of the account's API limits is taken, together by all integrations of a database that use its token.",
+            examples=[{"calls": 100, "seconds": 10}],
+        ),
     ] = HubSpotLimits()
     keep_free: Annotated[
         float,

@@ -7,9 +7,10 @@ paths of ours and in raw mode: one object, one pool and one way for both familie
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -28,7 +29,7 @@ from crm_pipeline.crms.hubspot.contracts import ACCOUNT, REMOVED, SEARCH
 from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
-from crm_pipeline.pacing import Pace
+from crm_pipeline.pacing import Leases, Pace
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,17 @@ class Transport:
         self._lock = threading.Lock()
         self._client: Any = None
         self._daily: tuple[int, int] | None = None
+
+    def share_pace(self, leases: Leases, *, portal: Callable[[], str]) -> None:
+        """Keep the limits together with others: HubSpot counts calls by the app, whose token it is, and searches by the ``portal``."""
+
+        def app() -> str:
+            token = self._settings.token.read(integration=self.integration)
+            # A token is long and random, so that nobody finds it by its digest; half of one would not even prove it.
+            return f"hubspot app {hashlib.sha256(token.encode()).hexdigest()[:16]}"
+
+        self._pace.share(leases, app)
+        self._search_pace.share(leases, lambda: f"hubspot searches {self._settings.url} {portal()}")
 
     def get(
         self, path: str, query: Mapping[str, str] | None = None, *, label: Label, holds: Form, repeatable: bool = True

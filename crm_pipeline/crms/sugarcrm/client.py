@@ -30,6 +30,7 @@ from crm_pipeline.crms.sugarcrm.values import TRUE
 from crm_pipeline.crms.sugarcrm.writing import Row, Writer
 from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import CrmFailsOnRecordException, DeletedInCrmException, NoAccessToRecordException
+from crm_pipeline.pacing import Leases
 from crm_pipeline.schemas import CHILDREN, CONVERTED, EDITS, OWNERS, REMOVED, WRITE_RESULTS
 
 
@@ -48,6 +49,10 @@ class SugarCrm:
         self.capabilities = replace(KIND.capabilities, batch_size=settings.batch_size, association_batch_size=settings.batch_size)
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
+
+    def share_pace(self, leases: Leases) -> None:
+        """Keep the limit together with all who use the site."""
+        self._transport.share_pace(leases)
 
     def limits(self) -> Limits:
         """The pace that the settings keep; SugarCRM has no limits."""

@@ -32,7 +32,7 @@ from crm_pipeline.errors import (
     UnexpectedAnswerError,
 )
 from crm_pipeline.halving import BatchRefusedError, DoubtfulRefusalError
-from crm_pipeline.pacing import Pace
+from crm_pipeline.pacing import Leases, Pace
 
 Label = Literal["sign_in", "describe", "read", "write", "associate"]
 Arguments = Sequence[Any]
@@ -66,6 +66,10 @@ class Transport:
         self._lock = threading.RLock()
         self._client: httpx.Client | None = None
         self._session: str | None = None
+
+    def share_pace(self, leases: Leases) -> None:
+        """Keep the limit together with all who use the site."""
+        self._pace.share(leases, lambda: f"sugarcrm {self._settings.url}")
 
     def ask(self, method: str, *arguments: Any, label: Label, holds: Form, repeatable: bool = True, divisible: bool = False) -> Any:
         """What a method answers to these arguments, those behind the session. Raises ServiceError."""
