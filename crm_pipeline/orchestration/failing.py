@@ -12,6 +12,7 @@ from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from crm_pipeline.alerts.incidents import Failure, FailureKind, Subject
+from crm_pipeline.orchestration.hour_states import hour_states
 from crm_pipeline.orchestration.running import INTEGRATION_TAG
 
 RUNS_PER_LOOK = 100
@@ -137,10 +138,10 @@ def _name(asset: dg.AssetsDefinition) -> str:
 
 
 def _is_green(instance: dg.DagsterInstance, asset: dg.AssetsDefinition, *, now: datetime) -> bool:
-    if (partitions := asset.partitions_def) is not None:
+    if isinstance(partitions := asset.partitions_def, dg.HourlyPartitionsDefinition):
         hours = partitions.get_partition_keys(now)
-        status = [instance.get_status_by_partition(key, hours, partitions) or {} for key in asset.keys]
-        return all(state is None or state.value == "MATERIALIZED" for of_one in status for state in of_one.values())
+        states = [hour_states(instance, key, hours, partitions) for key in asset.keys]
+        return not any(state.failed or state.under_way for state in states)
     for record in instance.get_asset_records(list(asset.keys)):
         entry = record.asset_entry
         last = instance.get_run_by_id(entry.last_run_id) if entry.last_run_id else None

@@ -17,6 +17,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.lineage import crm_sources
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.orchestration import checks
+from crm_pipeline.orchestration.hour_states import HourStates, hour_states
 from crm_pipeline.orchestration.metadata import COLUMN_LINEAGE, ROW_COUNT, Spent, column_lineage, load_metadata
 from crm_pipeline.orchestration.opening import RECORDS, errors_metadata, record_link, records_table
 from crm_pipeline.orchestration.plot import HOURS, recent_plot
@@ -206,6 +207,5 @@ class LoadEvents:
         own = set(self._context.partition_keys)
         partitions = hourly_partitions(self._spec.start)
         others = sorted(hour for hour in hours - own if hour <= (partitions.get_last_partition_key() or ""))
-        status = self._context.instance.get_status_by_partition(self._context.asset_key, others, partitions) if others else None
-        materialized = {hour for hour, state in (status or {}).items() if state is not None and state.value == "MATERIALIZED"}
-        return materialized | (hours & own if finished else set())
+        states = hour_states(self._context.instance, self._context.asset_key, others, partitions) if others else HourStates()
+        return {*states.materialized, *(hours & own if finished else ())}

@@ -14,6 +14,7 @@ from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.catch_up import Hours, Standing, wanted
 from crm_pipeline.orchestration.check_along import CheckAlong
 from crm_pipeline.orchestration.executor import steps_at_once
+from crm_pipeline.orchestration.hour_states import hour_states
 from crm_pipeline.orchestration.hourly import HourlyAssets
 from crm_pipeline.orchestration.running import INTEGRATION_TAG, RANGE_END_TAG, RANGE_START_TAG, SCOPE_TAG, at_work
 from crm_pipeline.store.database import Store
@@ -106,14 +107,11 @@ def unfinished(
     hours: Sequence[str],
     partitions: dg.HourlyPartitionsDefinition,
     *,
-    ended_as: Collection[str] = ("MATERIALIZED",),
+    failed_too: bool = False,
 ) -> dict[dg.AssetKey, set[str]]:
-    """The hours that each of the assets has not materialized, or failed at last; ``ended_as``: the states that count as finished."""
-    found: dict[dg.AssetKey, set[str]] = {}
-    for asset_key in asset_keys:
-        status = instance.get_status_by_partition(asset_key, hours, partitions) or {}
-        found[asset_key] = {hour for hour in hours if (state := status.get(hour)) is None or state.value not in ended_as}
-    return found
+    """The hours, oldest first, that each of the assets has not materialized, or failed at last; ``failed_too``: these count as finished."""
+    states = {asset_key: hour_states(instance, asset_key, hours, partitions) for asset_key in asset_keys}
+    return {key: set(hours) - state.materialized - (state.failed if failed_too else frozenset()) for key, state in states.items()}
 
 
 def _standing(
@@ -151,7 +149,7 @@ def for_retries(
     asked = sorted(hours | {first})
     open_hours = unfinished(instance, hourly.keys, asked, partitions)
     resting = _not_to_begin(_never_materialized(instance, open_hours, first), asked, hourly=hourly)
-    missing = unfinished(instance, list(resting), asked, partitions, ended_as=("MATERIALIZED", "FAILED"))
+    missing = unfinished(instance, list(resting), asked, partitions, failed_too=True)
     return Standing(hourly.upstream, open_hours, resting={key: resting[key] & missing[key] for key in resting})
 
 
