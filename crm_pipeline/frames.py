@@ -94,7 +94,7 @@ class FrameSchema:
             raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
 
     def _array_of(self, values: Sequence[Any] | None, column: Column, rows: int) -> Any:
-        if values is None:
+        if values is None or values.count(None) == rows:
             return self._blank(column, rows)
         dtype = _dtype(column.dtype)
         try:

@@ -34,6 +34,8 @@ class WriteBatch:
         """The rows where the mask holds, indexed anew."""
         if mask.all():
             return self
+        if not mask.any():
+            return self.slice(0, 0)
         return type(self)(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
 
     def arranged(self, positions: Sequence[int] | pd.Series) -> Self:

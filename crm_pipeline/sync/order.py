@@ -102,7 +102,11 @@ def objects_of(state: CrmState, names: pd.Series) -> Iterator[tuple[CrmObject, p
     ``names``: the column ``object`` of schemas.LINKS, WRITE_ROWS or INTENTS. Raises ConfigurationError for an object that is not known.
     """
     kind = crm_kinds()[state.crm]
-    named = names.fillna(kind.usual(state.record_type).name)
+    usual = kind.usual(state.record_type)
+    if len(names) and names.isna().all():
+        yield usual, names.isna()
+        return
+    named = names.fillna(usual.name)
     for name in named.unique():
         yield kind.object(state.record_type, name), named.eq(name)
 

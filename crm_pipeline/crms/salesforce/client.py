@@ -233,11 +233,13 @@ class SalesforceCrm:
         """Write a batch, one request per verb that its rows need (schemas.WRITE_RESULTS); the parent goes with the row."""
         rows = rows_of(batch)
         idle = [row for row in rows if row.is_idle]
+        writer = self._writer(crm_object, label="write", kind=Writer)
+        if not idle:
+            return writer.write(rows)
         untouched = WRITE_RESULTS.build({"qbench_id": [row.qbench_id for row in idle], "crm_id": [row.crm_id for row in idle]})
         if len(idle) == len(rows):
             return untouched
-        written = self._writer(crm_object, label="write", kind=Writer).write([row for row in rows if not row.is_idle])
-        return pd.concat([written, untouched], ignore_index=True) if idle else written
+        return pd.concat([writer.write([row for row in rows if not row.is_idle]), untouched], ignore_index=True)
 
     def rows_of_a_job(self, crm_object: CrmObject, verb: Verb) -> int | None:
         """As many as ``bulk_from`` says; None for writes that need a header which no job has."""

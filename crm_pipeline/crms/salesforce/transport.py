@@ -370,6 +370,8 @@ class _EndpointAdapter(HTTPAdapter):
 
     def __init__(self, *, base: str | None, timeout: tuple[float, float]) -> None:
         self._base = urlsplit(base) if base else None
+        # The proxies that are chosen for a request are those of its address before it is changed.
+        self._proxies = get_environ_proxies(base) if base else {}
         self._timeout = timeout
         super().__init__(pool_maxsize=CONNECTIONS)
 
@@ -379,8 +381,7 @@ class _EndpointAdapter(HTTPAdapter):
         if self._base:
             path, query = urlsplit(request.url or "")[2:4]
             request.url = urlunsplit((self._base.scheme, self._base.netloc, self._base.path + str(path), str(query), ""))
-            # The proxies were chosen for the address before it was changed.
-            options["proxies"] = get_environ_proxies(request.url)
+            options["proxies"] = self._proxies
         return super().send(request, *args, **options)
 
 

@@ -18,6 +18,7 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, WaitsOn
 from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
+from crm_pipeline.sync.planning.reasons import joined
 
 _OUTCOME_OF_OPERATION = {
     Operation.CREATE: Outcome.CREATED,
@@ -96,8 +97,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     be associated is failed for now, and retryable (docs/rules.md, 19).
     """
     error_type = results["error_type"].mask(results["error_type"].isna() & parent_open(rows, results), AssociationPendingException.__name__)
-    done = rows["operation"].map(_OUTCOME_OF_OPERATION)
-    done = done.mask(rows["operation"].eq(Operation.CREATE) & results["created"].eq(False).fillna(False).astype(bool), str(Outcome.LINKED))
+    done = rows["operation"].map(_OUTCOME_OF_OPERATION).mask(_found(rows, results), str(Outcome.LINKED))
     if error_type.notna().any():
         errors = record_errors()
         outcome = error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done)
@@ -122,8 +122,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """The links (schemas.LINKS) of the rows that the CRM wrote; the parent is kept only once it was really sent."""
     written = results["error_type"].isna() & results["crm_id"].notna()
-    kept, answers = rows[written], results[written]
-    found = kept["operation"].eq(Operation.CREATE) & answers["created"].eq(False).fillna(False).astype(bool)
+    kept, answers = (rows, results) if written.all() else (rows[written], results[written])
     # A row with no parent to send keeps the parent it has; one whose parent is still to be associated has none yet.
     # Of a move that is still open the former one is kept: it is to be left later.
     parent = kept["parent_qbench_id"].mask(parent_open(kept, answers), kept["previous_parent_qbench_id"])
@@ -132,7 +131,7 @@ def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
             "qbench_id": kept["qbench_id"],
             "object": kept["object"],
             "crm_id": answers["crm_id"],
-            "origin": kept["origin"].mask(found, str(LinkOrigin.KEY)),
+            "origin": kept["origin"].mask(_found(kept, answers), str(LinkOrigin.KEY)),
             "version": kept["version"],
             "digests": kept["digests"],
             "parent_qbench_id": parent,
@@ -144,6 +143,11 @@ def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
     """Written rows whose wanted parent did not go with the write."""
     return results["error_type"].isna() & rows["parent_crm_id"].notna() & ~results["parent_sent"]
+
+
+def _found(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
+    """Creates of records that turned out to be there."""
+    return rows["operation"].eq(Operation.CREATE) & results["created"].eq(False).fillna(False).astype(bool)
 
 
 def decided(rows: pd.DataFrame) -> pd.DataFrame:
@@ -193,16 +197,7 @@ def _waits(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> dic
 
 
 def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
-    reason = rows["reason"].fillna("")
-    for label, name in (("code", "error_code"), ("fields", "error_fields"), ("ids", "error_ids")):
-        part = results[name]
-        if part.isna().all():
-            continue
-        reason = reason.mask(part.notna(), reason + "; " + label + ": " + part.fillna(""))
-    kept = results["kept"]
-    if kept.notna().any():
-        names = kept.map(lambda values: ", ".join(sorted(values)), na_action="ignore")
-        reason = reason.mask(kept.notna(), reason + f"; {KEPT}: " + names.fillna("").astype("str"))
-    reason = reason.mask(results["note"].notna(), reason + "; " + results["note"].fillna(""))
-    reason = reason.str.removeprefix("; ")
-    return reason.mask(reason == "")
+    labelled = (("code", results["error_code"]), ("fields", results["error_fields"]), ("ids", results["error_ids"]))
+    names = results["kept"].map(lambda values: ", ".join(sorted(values)), na_action="ignore").astype("str")
+    said = [f"{label}: " + part for label, part in (*labelled, (KEPT, names)) if part.notna().any()]
+    return joined(rows["reason"].replace("", None), *said, results["note"])

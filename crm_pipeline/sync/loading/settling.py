@@ -46,6 +46,8 @@ class Settling:
 
     def written(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> None:
         """Store the bases of rows that were written, by their results (schemas.WRITE_RESULTS); ``began``: when their call did."""
+        if rows["settled"].isna().all():
+            return
         done = answer["error_type"].isna() & answer["crm_id"].notna()
         rows, settled = _settled(rows.assign(crm_id=answer["crm_id"], kept=answer["kept"])[done])
         if not settled:

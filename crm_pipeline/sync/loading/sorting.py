@@ -57,6 +57,9 @@ class Sorting:
 
     def sort(self, batch: Plan, answer: pd.DataFrame, *, first: bool, last: bool) -> Sorted:
         """Sort the results (schemas.WRITE_RESULTS) of a batch. ``first``, ``last``: of the times that a row is sent in one load."""
+        if answer["error_type"].isna().all():
+            nothing = pd.Series(False, index=answer.index)
+            return Sorted(batch, answer, again=nothing, locked=nothing, there=nothing)
         locked = again = answer["error_type"].eq(RecordLockedException.__name__) & (not last)
         if first:
             batch, answer, moved = follow(self._link_reader, batch, answer)
