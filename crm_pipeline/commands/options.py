@@ -15,8 +15,8 @@ from crm_pipeline.configuration.problems import did_you_mean
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError, record_errors
-from crm_pipeline.garbage import look_for_garbage_seldom
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.memory import make_room_for_records
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.pacing import share_pace
 from crm_pipeline.qbench.contracts import record_id
@@ -154,7 +154,7 @@ def connected(spec: IntegrationSpec, crm: str, *, store: Store | None = None, wa
     attempts of a call, in place of the YAML's.
     """
     quiet_client_libraries()
-    look_for_garbage_seldom()
+    make_room_for_records()
     settings = spec.crms.configured[crm]
     if waits is not None:
         settings = settings.model_copy(update={"waits": waits})
@@ -170,7 +170,7 @@ def connected_qbench(spec: IntegrationSpec, *, store: Store) -> Iterator[QBench]
     from crm_pipeline.qbench.source import QBench
 
     quiet_client_libraries()
-    look_for_garbage_seldom()
+    make_room_for_records()
     with closing(QBench(spec.qbench, integration=spec.name)) as source:
         share_pace(source, PaceLeases(store))
         yield source

@@ -9,7 +9,7 @@ from typing import Protocol
 import dagster as dg
 
 from crm_pipeline.crms.base import CrmKind, CrmSettings
-from crm_pipeline.garbage import look_for_garbage_seldom
+from crm_pipeline.memory import make_room_for_records
 from crm_pipeline.pacing import share_pace
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.quiet import quiet_client_libraries
@@ -46,7 +46,7 @@ def _resource(connect: Callable[[], _Client], *, description: str) -> dg.Resourc
     @dg.resource(description=description)
     def client(_context: dg.InitResourceContext) -> Iterator[_Client]:
         quiet_client_libraries()
-        look_for_garbage_seldom()
+        make_room_for_records()
         with closing(connect()) as connected:
             share_pace(connected, LEASES)
             yield connected
