@@ -15,6 +15,7 @@ from benchmarks import (
     both_ways,
     calls,
     changes,
+    disk,
     first_load,
     hourly,
     idle,
@@ -47,6 +48,7 @@ BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
         "peers": peers.measure,
         "standing": standing.measure,
         "reading": reading.measure,
+        "disk": disk.measure,
     }
 )
 

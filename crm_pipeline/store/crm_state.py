@@ -22,6 +22,12 @@ _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type
 _LINK_COLUMNS = ", ".join(LINKS.names)
 _OUTCOME_COLUMNS = ", ".join(name for name in OUTCOMES.names if name != "due_at")
 
+_TOLD = (
+    *("integration", "crm", "record_type", "qbench_id", "version", "outcome", "error_type", "reason", "waits_on", "waits_for", "retryable"),
+    *("run_id", "partition_key", "at"),
+)
+"""What the history tells of an outcome."""
+
 GIVEN_UP = "'given up after ' || attempt || CASE attempt WHEN 1 THEN ' attempt' ELSE ' attempts' END"
 """What an outcome's reason says of a record that was tried so often."""
 
@@ -45,6 +51,7 @@ WITH row AS (
     CASE WHEN latest.version = row.version
       AND (latest.error_type = ANY(CAST(:never_given_up AS text[]))) = (row.error_type = ANY(CAST(:never_given_up AS text[])))
       THEN latest.attempts ELSE 0 END + CASE WHEN row.due_at IS NULL THEN 1 ELSE 0 END AS attempt, latest.attempts AS attempts_before,
+    coalesce(latest.version > row.version, false) AS is_stale, latest AS before,
     row.outcome IN ('unchanged', 'skipped', 'deferred', 'failed') AND NOT row.retryable
       AND (latest.version, latest.outcome, latest.error_type, latest.reason, latest.waits_on, latest.waits_for,
             latest.retryable, latest.state_digest)
@@ -65,31 +72,33 @@ WITH row AS (
     retryable AND NOT given_up AS retryable,
     -- One that was given up stays so while it is left aside.
     CASE WHEN retryable THEN attempt WHEN repeated THEN attempts_before ELSE 0 END AS attempts, first_seconds, due_at, given_up,
-    state_digest, CASE WHEN given_up OR NOT retryable THEN write_digest END AS write_digest, repeated
+    state_digest, CASE WHEN given_up OR NOT retryable THEN write_digest END AS write_digest, repeated, is_stale, before,
+    -- What waits keeps the time at which it was looked at last: what changed before that is no cause to plan it again.
+    NOT repeated OR waits_on IS NOT NULL AS is_saved
   FROM judged
 ), history AS (
-  INSERT INTO crm_pipeline.outcome_history
-    (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable, run_id, partition_key)
+  INSERT INTO crm_pipeline.outcome_history ({", ".join(_TOLD)})
+  SELECT {", ".join(f"(before).{name}" for name in _TOLD)} FROM settled
+  WHERE is_saved AND NOT is_stale AND (before).outcome <> 'unchanged' AND NOT (before).in_history
+  UNION ALL
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable,
-    :run_id, :partition_key
-  FROM settled WHERE outcome <> 'unchanged' AND NOT repeated
+    :run_id, :partition_key, now()
+  FROM settled WHERE is_stale AND outcome <> 'unchanged'
 ), saved AS (
   INSERT INTO crm_pipeline.outcome AS latest
     (integration, crm, record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable, attempts,
-     next_attempt_at, state_digest, write_digest, run_id, partition_key)
+     next_attempt_at, state_digest, write_digest, run_id, partition_key, in_history)
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable, attempts,
     CASE WHEN retryable
       THEN coalesce(to_timestamp(due_at), now() + make_interval(
         secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1)))) END,
-    state_digest, write_digest, :run_id, :partition_key
-  FROM settled
-  -- What waits keeps the time at which it was looked at last: what changed before that is no cause to plan it again.
-  WHERE NOT repeated OR waits_on IS NOT NULL
+    state_digest, write_digest, :run_id, :partition_key, repeated
+  FROM settled WHERE is_saved
   ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
   SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
       waits_on = excluded.waits_on, waits_for = excluded.waits_for, retryable = excluded.retryable, attempts = excluded.attempts,
       next_attempt_at = excluded.next_attempt_at, state_digest = excluded.state_digest, write_digest = excluded.write_digest,
-      run_id = excluded.run_id, partition_key = excluded.partition_key, at = now()
+      run_id = excluded.run_id, partition_key = excluded.partition_key, in_history = excluded.in_history, at = now()
   WHERE latest.version <= excluded.version
 )
 SELECT qbench_id FROM settled WHERE given_up
@@ -205,7 +214,7 @@ class CrmState:
         return fetch(connection, statement, {**self._key, "ids": ids}, OUTCOMES)
 
     def save_outcomes(self, connection: Connection, *, outcomes: pd.DataFrame, attempt: Attempt) -> list[int]:
-        """Store outcomes (schemas.OUTCOMES) as the latest, and in the history unless they are ``unchanged`` or say the same again.
+        """Store outcomes (schemas.OUTCOMES) as the latest; what they replace goes to the history, unless it is ``unchanged``.
 
         Returns the QBench ids of those that are given up: they failed for a passing cause once too often, and are stored as
         failed for good until the record changes.

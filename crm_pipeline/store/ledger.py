@@ -56,7 +56,7 @@ SELECT
 
 _RECENT = f"""
 SELECT CAST(extract(epoch FROM date_trunc('hour', at, 'UTC')) AS bigint) AS hour, outcome, count(*) AS records
-FROM crm_pipeline.outcome_history
+FROM crm_pipeline.every_outcome
 WHERE {_OURS} AND at >= date_trunc('hour', now(), 'UTC') - make_interval(hours => :hours - 1)
 GROUP BY 1, 2 ORDER BY 1, 2
 """

@@ -53,7 +53,9 @@ WITH row AS (
 )
 UPDATE crm_pipeline.outcome_history AS told SET reason = concat_ws('; ', reason, row.note)
 FROM row WHERE told.id = (
-  SELECT max(id) FROM crm_pipeline.outcome_history WHERE {_KEY} AND qbench_id = row.qbench_id AND at >= row.began_at)
+  SELECT max(id) FROM crm_pipeline.outcome_history WHERE {_KEY} AND qbench_id = row.qbench_id AND at >= row.began_at
+) AND NOT EXISTS (
+  SELECT FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = row.qbench_id AND outcome <> 'unchanged' AND NOT in_history)
 """
 
 

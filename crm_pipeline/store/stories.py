@@ -49,7 +49,7 @@ FROM crm_pipeline.link AS lost WHERE {_OF_RECORD}
 
 _HISTORY = f"""
 SELECT crm, record_type, to_timestamp(version) AS of, {_TOLD} FROM (
-  SELECT *, row_number() OVER (PARTITION BY crm, record_type ORDER BY id DESC) AS place FROM crm_pipeline.outcome_history
+  SELECT *, row_number() OVER (PARTITION BY crm, record_type ORDER BY id DESC) AS place FROM crm_pipeline.every_outcome
   WHERE {_OF_RECORD}) AS told
 WHERE place <= :most ORDER BY id DESC
 """

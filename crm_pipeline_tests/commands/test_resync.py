@@ -31,7 +31,7 @@ def test_all_or_named_records_are_sent_again_and_counted(desk: Desk) -> None:
     ):
         result = desk.type(*ACCOUNTS, *words)
         assert (result.exit_code, said in result.output) == (0, True), result.output
-    assert desk.bench.rows("SELECT count(*) FROM crm_pipeline.outcome_history WHERE run_id LIKE 'resync-%'") == [(3,)]
+    assert desk.bench.rows("SELECT count(*) FROM crm_pipeline.every_outcome WHERE run_id LIKE 'resync-%'") == [(3,)]
 
 
 def test_an_order_that_is_not_clear_is_refused(desk: Desk) -> None:

@@ -161,6 +161,6 @@ def test_no_secret_is_in_any_table(traces: Traces) -> None:
 def test_no_value_of_a_record_is_in_outcomes(traces: Traces) -> None:
     with STORE.transaction() as connection:
         rows = [*connection.execute(text("SELECT o::text FROM crm_pipeline.outcome AS o")).scalars()]
-        rows += connection.execute(text("SELECT o::text FROM crm_pipeline.outcome_history AS o")).scalars()
+        rows += connection.execute(text("SELECT o::text FROM crm_pipeline.every_outcome AS o")).scalars()
     assert rows
     assert MARKER.lower() not in "\n".join(rows).lower()

@@ -109,13 +109,24 @@ def test_the_latest_outcome_is_kept_and_every_other_is_history(store: Store) -> 
     report(store, outcome(1, "unchanged"))
     report(store, outcome(1, "updated", version=6))
     assert query(store, "SELECT outcome FROM crm_pipeline.outcome") == [("updated",)]
-    assert query(store, "SELECT outcome FROM crm_pipeline.outcome_history ORDER BY id") == [("created",), ("updated",)]
+    assert query(store, "SELECT outcome FROM crm_pipeline.every_outcome ORDER BY id") == [("created",), ("updated",)]
+
+
+def test_an_outcome_goes_to_the_history_as_it_was_when_another_one_replaces_it(store: Store) -> None:
+    told = "outcome, version, reason, run_id, partition_key, at"
+    report(store, outcome(1, "created", reason="email: none"))
+    before = query(store, f"SELECT {told} FROM crm_pipeline.outcome")
+    assert query(store, "SELECT * FROM crm_pipeline.outcome_history") == []
+    report(store, outcome(1, "updated", version=6))
+    assert query(store, f"SELECT {told} FROM crm_pipeline.outcome_history") == before
 
 
 def test_an_older_version_s_outcome_is_history_only(store: Store) -> None:
     report(store, outcome(1, "updated", version=6))
     report(store, outcome(1, "failed", version=5))
     assert query(store, "SELECT outcome FROM crm_pipeline.outcome") == [("updated",)]
+    assert query(store, "SELECT outcome FROM crm_pipeline.outcome_history") == [("failed",)]
+    assert query(store, "SELECT count(*) FROM crm_pipeline.every_outcome") == [(2,)]
 
 
 def locked(version: int = 5) -> pd.DataFrame:
@@ -221,14 +232,17 @@ def test_an_outcome_that_waits_keeps_when_it_was_looked_at_last_and_tells_the_hi
     skipped = outcome(1, "skipped", error_type="LinkConflictException", waits_on="link")
     report(store, skipped)
     (before,) = query(store, "SELECT at FROM crm_pipeline.outcome")
-    report(store, skipped)
+    for _ in range(2):
+        report(store, skipped)
     (after,) = query(store, "SELECT at FROM crm_pipeline.outcome")
     assert after > before
-    assert query(store, "SELECT count(*) FROM crm_pipeline.outcome_history") == [(1,)]
+    assert query(store, "SELECT at FROM crm_pipeline.every_outcome") == [before]
+    report(store, outcome(1, "created"))
+    assert query(store, "SELECT outcome FROM crm_pipeline.every_outcome ORDER BY id") == [("skipped",), ("created",)]
 
 
 def test_a_try_that_fails_as_the_one_before_is_counted_and_told(store: Store) -> None:
     for _ in range(2):
         report(store, locked())
     assert query(store, "SELECT attempts, next_attempt_at > now() FROM crm_pipeline.outcome") == [(2, True)]
-    assert query(store, "SELECT count(*) FROM crm_pipeline.outcome_history") == [(2,)]
+    assert query(store, "SELECT count(*) FROM crm_pipeline.every_outcome") == [(2,)]

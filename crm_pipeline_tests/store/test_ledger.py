@@ -103,7 +103,7 @@ def test_create_that_stays_undecided_for_a_day_is_a_fault(sound: Store) -> None:
 def test_recent_outcomes_are_counted_by_hour_and_older_ones_left_out(store: Store) -> None:
     decide(store, (1, 10, "created", None, False), (2, 10, "created", None, False), (3, 10, "failed", "RecordLockedException", True))
     with store.transaction() as connection:
-        connection.execute(text("UPDATE crm_pipeline.outcome_history SET at = now() - interval '50 hours' WHERE qbench_id = 1"))
+        connection.execute(text("UPDATE crm_pipeline.outcome SET at = now() - interval '50 hours' WHERE qbench_id = 1"))
         found = ledger.recent_outcomes(connection, STATE, hours=48)
     assert [(outcome, records) for _, outcome, records in found] == [("created", 1), ("failed", 1)]
     assert {hour % HOUR for hour, _, _ in found} == {0}

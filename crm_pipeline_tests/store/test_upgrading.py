@@ -13,9 +13,9 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import normalized_schema
+from crm_pipeline.schemas import OUTCOMES, normalized_schema
 from crm_pipeline.store import migrations
-from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.link_checks import count_links
@@ -24,8 +24,9 @@ from crm_pipeline.store.staging import EVERYTHING, stage_normalized
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
-BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES = "0008", "0016", "0019", "0026"
+BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
 CRMS = ("salesforce", "hubspot")
+BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, own_first_seconds={}, never_given_up=[])
 
 STAGED = """
 INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest)
@@ -35,7 +36,10 @@ DECIDED = """
 INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts)
 VALUES ('acme', :crm, 'account', :id, 10, 'created', false, 'run', 0)
 """
-
+TOLD = """
+INSERT INTO crm_pipeline.outcome_history (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id)
+VALUES ('acme', 'salesforce', 'account', 1, 10, 'created', false, 'run')
+"""
 
 LINKED = """
 INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
@@ -141,6 +145,34 @@ def test_what_stands_before_the_tallies_is_tallied_counted_and_doubted(postgres:
             assert open_rows(connection, state)["undecided"].tolist() == [1]
             assert link_faults(connection, state)["synced_without_link"] == 1
             assert count_links(connection, CrmState("acme", "salesforce", RecordType.CONTACT)) == 1
+
+
+@pytest.mark.parametrize("when", ["before the upgrade", "by a run that goes on behind it"])
+def test_history_tells_each_outcome_once_whichever_version_stored_it(postgres: str, when: str) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_ONE_PLACE) as connection:
+            if when == "before the upgrade":
+                store_as_before(connection)
+        with closing(Store(url)) as store, store.transaction() as connection:
+            if when == "by a run that goes on behind it":
+                store_as_before(connection)
+            said = OUTCOMES.build(
+                {"qbench_id": [1, 2], "version": [11, 11], "outcome": ["updated", "created"], "retryable": [False, False]}
+            )
+            state = CrmState("acme", "salesforce", RecordType.ACCOUNT)
+            state.save_outcomes(connection, outcomes=said, attempt=Attempt("run", None, BACKOFF))
+            told = "SELECT qbench_id, outcome FROM crm_pipeline.{} ORDER BY 1, 2"
+            every = [(1, "created"), (1, "updated"), (2, "created")]
+            assert [tuple(row) for row in connection.execute(text(told.format("every_outcome")))] == every
+            assert [tuple(row) for row in connection.execute(text(told.format("outcome_history")))] == every[:1]
+        with of_version(url, BEFORE_ONE_PLACE) as connection:
+            assert [tuple(row) for row in connection.execute(text(told.format("outcome_history")))] == every
+
+
+def store_as_before(connection: Connection) -> None:
+    """An outcome as the version before stores it: as the latest, and in the history."""
+    connection.execute(text(DECIDED), {"id": 1, "crm": "salesforce"})
+    connection.execute(text(TOLD))
 
 
 def say_for_what_they_wait(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, Table, Text, false, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, Table, Text, false, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_pipeline.store.tables.declaring import OBJECT, crm_record_key, metadata, now, outcome_columns
@@ -87,6 +87,7 @@ outcome = Table(
     Column("next_attempt_at", DateTime(timezone=True), comment="when a retryable one is tried again by itself, else null"),
     Column("state_digest", BigInteger, comment="digest of the normalized state that the outcome speaks of"),
     Column("write_digest", Text, comment="digest of the write that the CRM refused for good, else null"),
+    Column("in_history", Boolean, nullable=False, server_default=true(), comment="outcome_history tells it already"),
     Index(
         "ix_outcome_waits_on",
         "integration",
@@ -108,6 +109,8 @@ outcome = Table(
         "qbench_id",
         postgresql_where=text("error_type IS NOT NULL"),
     ),
+    # Runs put what changed lately into few blocks, so that a block range index of a few pages finds it.
+    Index("ix_outcome_at", "at", postgresql_using="brin"),
     comment="The latest outcome per record and CRM",
 )
 
@@ -122,9 +125,8 @@ outcome_history = Table(
     *_outcome_columns(),
     now("at"),
     Index(None, "integration", "crm", "record_type", "qbench_id"),
-    # Rows come in the order of their time, so that a block range index of a few pages finds the latest ones.
     Index("ix_outcome_history_at", "at", postgresql_using="brin"),
-    comment="Every outcome but `unchanged`, append-only",
+    comment="Every outcome but `unchanged` that is not the latest any more; the view every_outcome shows these and those",
 )
 
 intent = Table(

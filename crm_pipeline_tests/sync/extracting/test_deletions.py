@@ -45,7 +45,7 @@ class Seen:
 
 def seen(bench: Bench, spec: IntegrationSpec) -> Seen:
     report = bench.load(spec, ACCOUNT)
-    reasons = {(number, reason) for number, reason in bench.rows("SELECT qbench_id, reason FROM crm_pipeline.outcome_history")}
+    reasons = {(number, reason) for number, reason in bench.rows("SELECT qbench_id, reason FROM crm_pipeline.every_outcome")}
     links = {number: tuple(link) for number, *link in bench.rows("SELECT qbench_id, crm_id, origin, status FROM crm_pipeline.link")}
     return Seen(report, bench.calls, bench.outcomes(), reasons, links, bench.names())
 

@@ -158,7 +158,7 @@ def loaded(request: pytest.FixtureRequest, stories: Stories) -> Loaded:
             contacts=contacts,
             again=again,
             calls_again=dict(calls),
-            history=bench.rows(f"SELECT outcome FROM crm_pipeline.outcome_history WHERE qbench_id = {OF_NEW} AND record_type = 'contact'"),
+            history=bench.rows(f"SELECT outcome FROM crm_pipeline.every_outcome WHERE qbench_id = {OF_NEW} AND record_type = 'contact'"),
             parent=bench.rows(f"SELECT parent_qbench_id FROM crm_pipeline.link WHERE qbench_id = {OF_NEW} AND record_type = 'contact'"),
         )
 

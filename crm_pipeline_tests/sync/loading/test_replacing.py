@@ -169,7 +169,7 @@ def edited_meanwhile(bench: Bench) -> Edited:
     during(bench, "write", lambda: edit(bench, ids[AFTER], name=THEIRS))
     bench.stage(spec, ACCOUNT, *(customer(number, 200, **{**PLACE, "customer_name": name}) for number, name in EDITED.items()))
     report = bench.load(spec, ACCOUNT)
-    told, history = reasons(bench), reasons(bench, "outcome_history")
+    told, history = reasons(bench), reasons(bench, "every_outcome")
     names, about, left = shown(bench, "name"), shown(bench, "about"), unasked(bench)
     # Each is tried with one of them: a load costs what all others do.
     if bench.crm == "salesforce":
