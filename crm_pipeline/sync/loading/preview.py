@@ -19,8 +19,9 @@ from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.model import MODELS, Operation, RecordType, children
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.emails import shared_addresses
 from crm_pipeline.store.organizations import check_organization
-from crm_pipeline.store.staging import FRAME_ROWS, count_of_other_mapping, normalized_by_id
+from crm_pipeline.store.staging import EVERYTHING, FRAME_ROWS, count_of_other_mapping, normalized_by_id
 from crm_pipeline.sync.order import LoadOrder, usual_object
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline.sync.planning.planned_accounts import TO_BE_CREATED, PlannedAccounts
@@ -140,6 +141,7 @@ class Preview:
             notes=forecast.noted,
             accounts=self._accounts,
             contacts=self._contacts,
+            shared_addresses=self._shared_addresses(order, selection),
         )
         again = self._begin(order, selection, forecast)
         written: Counter[str] = Counter()
@@ -175,6 +177,13 @@ class Preview:
             # As the load of accounts does before.
             follow_deletions(connection, order.state.accounts)
             return begun(connection, order, selection, accounts=self._accounts, written_before=sorted(self._accounts.written))
+
+    def _shared_addresses(self, order: LoadOrder, selection: Selection) -> pd.Series | None:
+        """The addresses that several contacts have, where all contacts are planned."""
+        if selection != EVERYTHING or MODELS[order.record.record_type].exclusive is None:
+            return None
+        with self._store.transaction() as connection:
+            return shared_addresses(connection, order.state)
 
     def _org_id(self, order: LoadOrder) -> str:
         org_id = self._crm.organization()

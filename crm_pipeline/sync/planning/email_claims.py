@@ -38,6 +38,8 @@ def winners(addresses: pd.Series, found: pd.DataFrame, parents: pd.DataFrame) ->
 
     ``found``: their contenders. ``parents``: eligibility.PARENTS of the contenders.
     """
+    if found.empty:
+        return pd.Series(pd.NA, index=addresses.index, dtype="Int64")
     eligible = found["able"] & parent_crm_ids(found["customer_id"], parents).notna()
     wanted = nullable(digests(addresses.to_frame("email"))["email"])
     return emails.winners(addresses, wanted, emails.CLAIMS.build(found.assign(eligible=eligible)))

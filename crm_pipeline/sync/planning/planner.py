@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
+from crm_pipeline.frames import among
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
@@ -66,7 +67,8 @@ class Planner:
 
     ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``notes``: takes what is to
     be told beside the plans, and of how many records. ``accounts``: those that contacts refer to. ``contacts``: those that leads are
-    made of, as the state has them where left out.
+    made of, as the state has them where left out. ``shared_addresses``: those (str) that several staged contacts have, where they are
+    known: nobody is asked who else could claim another one.
     """
 
     def __init__(
@@ -79,10 +81,12 @@ class Planner:
         notes: Counter[str],
         accounts: Accounts,
         contacts: Accounts | None = None,
+        shared_addresses: pd.Series | None = None,
     ) -> None:
         self._order = order
         self._accounts = accounts
         self._contacts = contacts or order.state.contacts
+        self._shared_addresses = shared_addresses
         self._store = store
         self._crm = crm
         self._model = MODELS[order.record.record_type]
@@ -183,7 +187,7 @@ class Planner:
             links = order.state.links(connection, ids=frame["qbench_id"].tolist())
             former = self._accounts.links(connection, ids=former_customers(frame, links))
             if self._model.parent is not None:
-                found = claims.contenders(connection, order.state, addresses=frame["email"])
+                found = claims.contenders(connection, order.state, addresses=self._contended(frame["email"]))
                 ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
                 parents = parents_of(connection, order.state, accounts=self._accounts, customer_ids=ids)
                 winners = claims.winners(frame["email"], found, parents)
@@ -193,6 +197,10 @@ class Planner:
             if self._model.made_of is not None:
                 verdicts = self._of_contacts_that_leave(connection, verdicts, frame)
         return Known(payload, wanted, links, parents, former, verdicts, calls, leads, leads | goes_as_lead(frame, order.crm))
+
+    def _contended(self, addresses: pd.Series) -> pd.Series:
+        """Those of these addresses, null else, that another contact could claim as well."""
+        return addresses if self._shared_addresses is None else addresses.where(among(addresses, self._shared_addresses))
 
     def _are_leads(self, connection: Connection, frame: pd.DataFrame) -> pd.Series:
         """Which contacts are leads in the CRM (bool); these stay leads, whatever the rule says by now, until people convert them."""

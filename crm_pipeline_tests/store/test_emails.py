@@ -1,0 +1,32 @@
+"""Who has which address, and how PostgreSQL goes about the question."""
+
+from __future__ import annotations
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.emails import contenders, shared_addresses
+from crm_pipeline_tests.explaining import explaining
+
+STATE = CrmState("acme", "hubspot", RecordType.CONTACT)
+CONTACTS, ASKED = 20_000, 200
+_CONTACTS = f"""
+INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest)
+SELECT 'acme', 'contact', id, id, jsonb_build_object('email', mod(id, {CONTACTS - 1}) || '@acme.example', 'note', repeat('a note ', 20)), ''
+FROM generate_series(1, {CONTACTS}) AS id
+"""
+
+
+def test_postgresql_expects_about_one_contact_for_each_address_that_is_looked_up(store: Store) -> None:
+    with store.transaction() as connection:
+        connection.exec_driver_sql(_CONTACTS)
+    with store.transaction() as connection:
+        connection.exec_driver_sql("ANALYZE crm_pipeline.normalized_record")
+        with explaining() as explained:
+            asked = [f"{number}@acme.example" for number in range(1, ASKED)]
+            found = contenders(connection, STATE, emails=asked, email_field="email", required=[], unusable=[])
+        assert shared_addresses(connection, STATE).tolist() == ["1@acme.example"]
+    [(_, nodes)] = explained
+    assert sorted(found["qbench_id"]) == [*range(1, ASKED), CONTACTS]
+    [expected] = [node["Plan Rows"] for node in nodes if node.get("Relation Name") == "normalized_record"]
+    assert expected < 2 * ASKED, "else it reads all contacts for them"
