@@ -6,8 +6,8 @@ from alembic import op
 
 from crm_pipeline.store.tables import SCHEMA
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
