@@ -18,11 +18,13 @@ from crm_pipeline.pacing import Pace
 from crm_pipeline.store import pacing
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.pacing import PaceLeases
+from crm_pipeline_tests.awaiting import await_that
 
 TAKE_AND_HOLD = """
 import sys
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.pacing import PaceLeases
+from crm_pipeline_tests.awaiting import await_that
 print(PaceLeases(Store(sys.argv[1])).take("acme", 5, calls=5, seconds=2), flush=True)
 sys.stdin.read()
 """
@@ -77,6 +79,20 @@ def test_calls_that_a_killed_process_had_leased_are_free_again_after_one_window(
     waits = PaceLeases(store).take("acme", 5, calls=5, seconds=2)
     assert waits is not None
     assert 0 < min(waits) <= max(waits) <= 2
+
+
+def test_who_waits_for_another_s_lease_is_told_the_time_behind_it(store: Store, database_url: str) -> None:
+    leases = PaceLeases(store)
+    leases.take("acme", 1, calls=5, seconds=60)
+    with closing(Store(database_url)) as other, other.transaction() as connection:
+        connection.execute(text("SELECT FROM crm_pipeline.pace FOR UPDATE"))
+        second = threading.Thread(target=leases.take, args=("acme", 1), kwargs={"calls": 5, "seconds": 60})
+        second.start()
+        denied = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        await_that(lambda: connection.execute(denied).scalar_one() > 0, "the second waits")
+        now = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())::float8")).scalar_one()
+    second.join()
+    assert leased(store, 1)[0] >= now
 
 
 def test_a_clock_that_was_set_back_holds_nobody_up(store: Store) -> None:
