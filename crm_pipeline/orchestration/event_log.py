@@ -1,7 +1,8 @@
 """Thins Dagster's event log: of runs that succeeded long ago, all goes that no asset, check, partition or run is shown by.
 
-Dagster tells which hours are green, and which a run has still to make, by the events of assets; a check's verdicts by those of checks;
-a run's times by its own events. These stay. What goes are log lines and the events of steps, which only the run's own page shows.
+Dagster tells which hours are green, and which a run has still to make, by the events of assets; a run's times by its own events. These
+stay. What goes are log lines and the events of steps and of checks, which only the run's own page shows: a check's verdicts are told by
+a table of their own.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, PIPELINE_EVENTS
+from dagster._core.events import ASSET_EVENTS, PIPELINE_EVENTS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Events
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from sqlalchemy import Select, delete, or_, select
 
 from crm_pipeline.orchestration.names import run_jobs
 
-KEPT = sorted(kind.value for kind in ASSET_EVENTS | ASSET_CHECK_EVENTS | PIPELINE_EVENTS)
+KEPT = sorted(kind.value for kind in ASSET_EVENTS | PIPELINE_EVENTS)
 RUNS_AT_ONCE = 200
 """So many runs' events go in one transaction: some ten thousand."""
 
