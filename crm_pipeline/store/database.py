@@ -140,6 +140,13 @@ class Store:
                 with suppress(OperationalError):
                     connection.rollback()
 
+    def under(self, *locks: Lock) -> Store:
+        """The same database for whoever must hold these locks to store anything: each transaction raises StoreError once one is lost.
+
+        A host that was cut off comes back with its answers, when another run may have written and stored what is newer.
+        """
+        return _Under(self, locks)
+
     def open(self) -> None:
         """Open the database now, as its first use would. Raises StoreError."""
         self._opened()
@@ -176,6 +183,25 @@ class Store:
                     stack.pop_all()
                 self._engine = engine
             return self._engine
+
+
+class _Under(Store):
+    """A store whose transactions ask for locks first."""
+
+    def __init__(self, store: Store, locks: tuple[Lock, ...]) -> None:
+        super().__init__(store._url)
+        self._store = store
+        self._locks = locks
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self._store.transaction() as connection:
+            for lock in self._locks:
+                lock.require()
+            yield connection
+
+    def _opened(self) -> Engine:
+        return self._store._opened()
 
 
 def migrates_by_itself() -> bool:

@@ -99,6 +99,8 @@ class LinkCheck:
         self._policy = policy
         self._store = store
         self._crm = crm
+        self._held: Store
+        """The store under the lock of the run, which it has while it runs."""
 
     @property
     def too_many_gone(self) -> bool:
@@ -111,36 +113,38 @@ class LinkCheck:
         Raises the ServiceError or ConfigurationError that stopped it.
         """
         first = self._orders[0]
-        with run_of(self._store, first.integration, first.crm):
+        with run_of(self._store, first.integration, first.crm) as lock:
+            self._held = self._store.under(lock)
             org_id = self._crm.organization()
-            with self._store.transaction() as connection:
+            with self._held.transaction() as connection:
                 require_organization(connection, first.integration, first.crm, org_id=org_id, key_space=first.key_space)
                 if scope == "full":
                     # Where none is stored any more, nothing else forgets the values of the last ones.
                     forget_old_conflicts(connection)
             for order, report in zip(self._orders, self.reports, strict=True):
-                self._check(LinkReader(order, self._store, self._crm, org_id, order.state), report, scope=scope)
+                self._check(LinkReader(order, self._held, self._crm, org_id, order.state), report, scope=scope)
             # Contacts first: an account goes once it has none.
             for order, report in reversed(list(zip(self._orders, self.reports, strict=True))):
                 self._remove(order, report, org_id=org_id)
 
     def _check(self, reader: LinkReader, report: LinkReport, *, scope: Scope) -> None:
         order, started, clock = reader.order, datetime.now(UTC), time.monotonic()
-        with self._store.transaction() as connection:
+        with self._held.transaction() as connection:
             follow_deletions(connection, order.state)
         found = [self._looked_at(reader, links, report, scope=scope) for links in self._links(order, scope)]
         rows = pd.concat(found, ignore_index=True) if found else None
         # What is linked is decided in turn; looking at all links first would keep other integrations waiting.
-        with turn_at(self._store, order.crm, org_id=reader.org_id, record_type=order.state.record_type):
+        with turn_at(self._held, order.crm, org_id=reader.org_id, record_type=order.state.record_type) as turn:
+            store = self._held.under(turn)
             findings = FOUND.empty() if rows is None else reader.reconcile(rows)
             if rows is not None:
                 report.add("unread", _ids(rows, ~rows["qbench_id"].isin(findings["qbench_id"])))
-            self._store_findings(reader, findings, report, back={} if rows is None else returned(rows, findings))
+            self._store_findings(store, reader, findings, report, back={} if rows is None else returned(rows, findings))
             if order.settings.send:
                 for answer in write_keys(order, self._crm, findings[findings["key_lost"]]):
                     report.add("key_refused", _ids(answer, answer["error_type"].notna()))
-                self._give_accounts_back(order, findings[findings["account_lost"]].reset_index(drop=True), report)
-        with self._store.transaction() as connection:
+                self._give_accounts_back(store, order, findings[findings["account_lost"]].reset_index(drop=True), report)
+        with self._held.transaction() as connection:
             save_check(connection, order.state, scope=scope, started_at=started, counts=report.counts)
         logger.info(
             "%s %s %ss: checked %d links (%s) in %.1f s: %s",
@@ -155,10 +159,10 @@ class LinkCheck:
 
     def _remove(self, order: LoadOrder, report: LinkReport, *, org_id: str) -> None:
         """Delete the CRM records that are to go, where the integration asks for it."""
-        remover = Remover(order, self._store, self._crm, self._policy)
+        remover = Remover(order, self._held, self._crm, self._policy)
         if not remover.is_asked_for:
             return
-        with turn_at(self._store, order.crm, org_id=org_id, record_type=order.state.record_type):
+        with turn_at(self._held, order.crm, org_id=org_id, record_type=order.state.record_type):
             removal = remover.run()
         report.add("removed", removal.removed)
         report.add("kept", removal.kept)
@@ -170,7 +174,7 @@ class LinkCheck:
     def _all(self, order: LoadOrder) -> Iterator[pd.DataFrame]:
         after = -1
         while True:
-            with self._store.transaction() as connection:
+            with self._held.transaction() as connection:
                 links = links_after(connection, order.state, after=after, rows=FRAME_ROWS)
             if links.empty:
                 return
@@ -178,15 +182,15 @@ class LinkCheck:
             after = int(links["qbench_id"].iloc[-1])
 
     def _in_doubt(self, order: LoadOrder) -> Iterator[pd.DataFrame]:
-        with self._store.transaction() as connection:
+        with self._held.transaction() as connection:
             before = last_check(connection, order.state)
         since = before - OVERLAP if before is not None else datetime.now(UTC) - FIRST_LOOK_BACK
         objects = crm_kinds()[order.crm].objects[order.state.record_type]
         gone = [crm_id for crm_object in objects for crm_id in left_since(self._crm, crm_object, since)]
-        with self._store.transaction() as connection:
+        with self._held.transaction() as connection:
             ids = ids_in_doubt(connection, order.state, crm_ids=gone)
         for start in range(0, len(ids), FRAME_ROWS):
-            with self._store.transaction() as connection:
+            with self._held.transaction() as connection:
                 yield order.state.links(connection, ids=ids[start : start + FRAME_ROWS])
 
     def _looked_at(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport, *, scope: Scope) -> pd.DataFrame:
@@ -201,7 +205,7 @@ class LinkCheck:
     def _not_converted(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport) -> pd.DataFrame:
         """The links but those of leads that people converted, which are followed by now."""
         order = reader.order
-        found, _ = follow_conversions(order, links, store=self._store, crm=self._crm, org_id=reader.org_id)
+        found, _ = follow_conversions(order, links, store=self._held, crm=self._crm, org_id=reader.org_id)
         rows = found.assign(
             version=found["qbench_id"].map(links.set_index("qbench_id")["version"]),
             reason=found["obstacle"].fillna("contact:" + found["contact_crm_id"]),
@@ -210,18 +214,20 @@ class LinkCheck:
         report.add("converted", _ids(rows, moved))
         report.add("conflict", _ids(rows, ~moved))
         errors = pd.Series([SyncsAsContactException if gone else LinkConflictException for gone in moved], index=rows.index, dtype=object)
-        with self._store.transaction() as connection:
+        with self._held.transaction() as connection:
             latest = order.state.outcomes(connection, ids=rows["qbench_id"].tolist())
             order.state.save_outcomes(connection, outcomes=told(rows, errors, latest), attempt=order.attempt)
         return links[~links["qbench_id"].isin(found["qbench_id"])].reset_index(drop=True)
 
-    def _store_findings(self, reader: LinkReader, findings: pd.DataFrame, report: LinkReport, *, back: Mapping[int, str | None]) -> None:
+    def _store_findings(
+        self, store: Store, reader: LinkReader, findings: pd.DataFrame, report: LinkReport, *, back: Mapping[int, str | None]
+    ) -> None:
         """Store all that follows from the findings, before anything is asked of the CRM for them: a call may end the check.
 
         ``back``: the records that are there again (findings.returned).
         """
         state, ids = reader.state, findings["qbench_id"].tolist()
-        with self._store.transaction() as connection:
+        with store.transaction() as connection:
             latest = state.outcomes(connection, ids=ids)
             reader.store_changes(connection, findings[findings["changed"]])
             # Who waits for an account that is away is looked at until it is there.
@@ -241,7 +247,7 @@ class LinkCheck:
         for name in ("key_lost", "other_key", "other_account", "account_lost"):
             report.add(name, _ids(findings, findings[name]))
 
-    def _give_accounts_back(self, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:
+    def _give_accounts_back(self, store: Store, order: LoadOrder, lost: pd.DataFrame, report: LinkReport) -> None:
         """Put contacts and accounts together again; a contact whose account is not taken is open, so that a load sends it."""
         size = self._crm.capabilities.association_batch_size
         for start in range(0, len(lost), size):
@@ -251,7 +257,7 @@ class LinkCheck:
             )
             answer = account_for(pairs, self._crm.associate(pairs))
             refused = part[answer["error_type"].notna()]
-            with self._store.transaction() as connection:
+            with store.transaction() as connection:
                 settle_back(connection, order.state, ids=part["qbench_id"].tolist())
                 forget_parents(connection, order.state, ids=refused["qbench_id"].tolist())
                 latest = order.state.outcomes(connection, ids=refused["qbench_id"].tolist())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from crm_pipeline.errors import ServiceError
+from crm_pipeline.errors import ServiceError, StoreError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
@@ -17,6 +19,8 @@ from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.links.check import LinkCheck, LinkReport, Scope
 from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.loading.report import LoadReport
+from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, OBJECTS, Bench, Stories, Sugar, contact, customer
 
 NOW = Window(since=900, until=1_000)
@@ -895,3 +899,21 @@ def test_a_paused_crm_gets_its_keys_back_once_it_goes_on(salesforce: Bench) -> N
         assert check(salesforce, each)[ACCOUNT]["key_lost"] == 1
         keys.append(salesforce.sandbox.org.record("Account", record["Id"])["QBench_Id__c"])
     assert keys == [None, "1"]
+
+
+def test_what_a_check_saw_is_not_kept_once_its_lock_is_lost(salesforce: Bench, database_url: str) -> None:
+    spec = synced(salesforce, customers=2)
+    gone, before = linked(salesforce, 1), links(salesforce)
+    delete(salesforce, gone)
+    held = Fault(service="salesforce", kind="hold", until=threading.Event(), naming=gone)
+    salesforce.sandbox.faults.add(held)
+    with ThreadPoolExecutor(1) as threads:
+        checking = threads.submit(check, salesforce, spec)
+        await_that(lambda: held not in salesforce.sandbox.faults.open(), "the CRM is asked for the links' records")
+        end_lock_holders(database_url)
+        assert held.until is not None
+        held.until.set()
+        with pytest.raises(StoreError, match="the connection that held this lock is gone"):
+            checking.result()
+    assert (links(salesforce), salesforce.rows("SELECT scope FROM crm_pipeline.link_check")) == (before, [])
+    assert check(salesforce, spec)[ACCOUNT]["deleted"] == 1
