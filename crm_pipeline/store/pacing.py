@@ -19,7 +19,7 @@ AHEAD = 3
 """Calls that are leased further ahead than so many windows do not count: the database's clock was set back since."""
 
 # One statement, so that no process holds the account's row while it waits or dies; the clock is read once the row is ours.
-_TAKE = f"""
+_TAKE = text(f"""
 INSERT INTO crm_pipeline.pace AS known (account, times)
 SELECT :account, array_agg(at) FROM (SELECT extract(epoch FROM clock_timestamp())::float8 FROM generate_series(1, :wanted)) AS first (at)
 ON CONFLICT (account) DO UPDATE SET times = (
@@ -31,7 +31,7 @@ ON CONFLICT (account) DO UPDATE SET times = (
   FROM clock, counted, generate_series(1, :wanted) AS number GROUP BY times
 )
 RETURNING times[cardinality(times) - :wanted + 1:] AS leased, extract(epoch FROM clock_timestamp())::float8 AS now
-"""
+""")
 """A new call leaves ``seconds`` after the one that, of those that count, stands ``calls`` before it in the order of their times."""
 
 
@@ -49,7 +49,7 @@ class PaceLeases:
         parameters = {"account": account, "wanted": wanted, "calls": calls, "seconds": seconds}
         try:
             with self._store.statements() as connection:
-                row = connection.execute(text(_TAKE), parameters).one()
+                row = connection.execute(_TAKE, parameters).one()
         except (SQLAlchemyError, StoreError) as error:
             if not self._away_until:
                 logger.warning(
