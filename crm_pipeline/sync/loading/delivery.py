@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cached_property
 
 import pandas as pd
@@ -24,6 +24,8 @@ from crm_pipeline.sync.loading.sorting import Sorting
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.loading.suspects import Suspects
 from crm_pipeline.sync.planning.plan import Plan
+
+logger = logging.getLogger(__name__)
 
 TIMES = 3
 """How often a row is sent within one load, where the CRM had it locked, after waits that grow."""
@@ -83,8 +85,10 @@ class Delivery:
         """Store what is answered yet, and as open what the load does not get to, for the error that stops it."""
         while self._under_way is not None or self._answered:
             # The load ends for the first error. What another one leaves unstored, the next load settles as after a crash.
-            with suppress(CrmPipelineError):
+            try:
                 self._settle()
+            except CrmPipelineError as another:
+                logger.warning("behind what ends the load, also: %s", another)
         self._refused_creates.leave_refused()
         self._associating.leave_open()
         if isinstance(error, SameRefusalError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from crm_pipeline.errors import ServiceUnavailableError
+from crm_pipeline.errors import ServiceUnavailableError, StoreError
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
@@ -31,7 +31,7 @@ def test_full_call_goes_at_once_and_the_rest_when_the_load_ends(hubspot: Bench) 
 
 @dataclass(frozen=True)
 class Held:
-    """A load of three full calls, one at a time, the last of which is under way and answered once ``answers`` is set."""
+    """A load of four full calls: two are answered, and two under way at the same time, the last one until ``answers`` is set."""
 
     bench: Bench
     load: Stages
@@ -46,13 +46,18 @@ class Held:
         return str(crm_id)
 
 
-@pytest.fixture
-def held(hubspot: Bench) -> Iterator[Held]:
-    spec, last = hubspot.spec(settings={"calls_in_flight": 2}), threading.Event()
-    hubspot.stage(spec, ACCOUNT, *map(customer, range(1, 3 * FULL + 2)))
-    hubspot.sandbox.faults.add(Fault(path="batch/upsert", holding=f"Lab {3 * FULL}", kind="delay", until=last))
+TRUE_ANSWER = Fault(path="batch/upsert", holding=f"Lab {4 * FULL}", kind="delay")
+NOT_SIGNED_IN = replace(TRUE_ANSWER, kind="status", status=401)
+
+
+@pytest.fixture(params=[TRUE_ANSWER])
+def held(hubspot: Bench, request: pytest.FixtureRequest) -> Iterator[Held]:
+    """The parameter says what the last call is answered."""
+    spec, last = hubspot.spec(settings={"calls_in_flight": 4}), threading.Event()
+    hubspot.stage(spec, ACCOUNT, *map(customer, range(1, 4 * FULL + 2)))
+    hubspot.sandbox.faults.add(replace(request.param, until=last))
     with stages(hubspot, spec, ACCOUNT) as load:
-        load.delivery.carry_out(load.plan(*range(1, 3 * FULL + 1)))
+        load.delivery.carry_out(load.plan(*range(1, 4 * FULL + 1)))
         yield Held(hubspot, load, last)
 
 
@@ -60,18 +65,25 @@ def test_answers_are_stored_while_the_next_calls_are_under_way(held: Held) -> No
     assert len(held.bench.outcomes()) == 2 * FULL
     held.answers.set()
     held.load.delivery.finish()
-    assert len(held.bench.outcomes()) == 3 * FULL
+    assert len(held.bench.outcomes()) == 4 * FULL
 
 
 def test_stop_stores_what_is_answered_to_calls_under_way(held: Held) -> None:
     held.answers.set()
     held.load.delivery.break_off(ServiceUnavailableError("down", integration="acme", service="hubspot"))
-    assert held.bench.outcomes() == dict.fromkeys(range(1, 3 * FULL + 1), ("created", None))
+    assert held.bench.outcomes() == dict.fromkeys(range(1, 4 * FULL + 1), ("created", None))
+
+
+@pytest.mark.parametrize("held", [NOT_SIGNED_IN], indirect=True)
+def test_stop_tells_what_else_failed_meanwhile(held: Held, caplog: pytest.LogCaptureFixture) -> None:
+    held.answers.set()
+    held.load.delivery.break_off(StoreError("the first cause"))
+    assert "behind what ends the load, also: integration acme: hubspot" in caplog.text
 
 
 def test_plan_that_found_what_a_call_under_way_makes_is_known_by_it(held: Held) -> None:
-    other = held.load.plan(3 * FULL + 1).rows
-    assert held.load.delivery.is_under_way(other.assign(crm_id=held.crm_id(3 * FULL)))
+    other = held.load.plan(4 * FULL + 1).rows
+    assert held.load.delivery.is_under_way(other.assign(crm_id=held.crm_id(4 * FULL)))
 
 
 def test_what_a_plan_decides_itself_is_stored_while_its_writes_wait(hubspot: Bench) -> None:
