@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -14,18 +12,9 @@ from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS
 from crm_pipeline.crms.salesforce.client import SalesforceCrm
 from crm_pipeline.errors import RequestRefusedError
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.salesforce_bench import connect_salesforce, open_bench
 
 SOON = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
 WANTED = {ACCOUNTS: ["Name"], CONTACTS: ["LastName"]}
-
-
-@pytest.fixture
-def crm(sandbox: Sandbox) -> Iterator[SalesforceCrm]:
-    open_bench(sandbox)
-    with closing(connect_salesforce(sandbox)) as adapter:
-        assert isinstance(adapter, SalesforceCrm)
-        yield adapter
 
 
 def told(crm: SalesforceCrm, *, since: datetime | None = None, until: datetime = SOON) -> dict[CrmObject, pd.DataFrame]:

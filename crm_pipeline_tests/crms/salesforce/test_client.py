@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -16,13 +15,6 @@ from crm_pipeline.testing.batches import intents_of
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
-
-
-@pytest.fixture
-def crm(sandbox: Sandbox) -> Iterator[Crm]:
-    open_bench(sandbox)
-    with closing(connect_salesforce(sandbox)) as adapter:
-        yield adapter
 
 
 def test_scan_follows_every_page(sandbox: Sandbox, crm: Crm) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -17,13 +16,6 @@ from crm_pipeline.testing.batches import Put, batch_of, results_by_id
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 RUIZ = {"LastName": "Ruiz", "Email": "ana@labs.example.org", "Company": "Laboratory"}
-
-
-@pytest.fixture
-def crm(sandbox: Sandbox) -> Iterator[Crm]:
-    open_bench(sandbox)
-    with closing(connect_salesforce(sandbox)) as adapter:
-        yield adapter
 
 
 def told(crm: Crm, *leads: str) -> list[tuple[Any, ...]]:

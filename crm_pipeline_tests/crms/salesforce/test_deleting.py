@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS
@@ -12,15 +9,6 @@ from crm_pipeline.crms.salesforce.client import SalesforceCrm
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline_tests.crms.salesforce_bench import connect_salesforce, open_bench
-
-
-@pytest.fixture
-def crm(sandbox: Sandbox) -> Iterator[SalesforceCrm]:
-    open_bench(sandbox)
-    with closing(connect_salesforce(sandbox)) as adapter:
-        assert isinstance(adapter, SalesforceCrm)
-        yield adapter
 
 
 def accounts(sandbox: Sandbox, count: int) -> list[str]:

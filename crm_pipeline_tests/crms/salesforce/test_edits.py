@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,17 +13,8 @@ from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS
 from crm_pipeline.crms.salesforce.client import SalesforceCrm
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import FIELD_HISTORY, RECORD_STAMP
-from crm_pipeline_tests.crms.salesforce_bench import connect_salesforce, open_bench
 
 NOON, MINUTE = datetime(2026, 9, 1, 12, tzinfo=UTC), timedelta(minutes=1)
-
-
-@pytest.fixture
-def crm(sandbox: Sandbox) -> Iterator[SalesforceCrm]:
-    open_bench(sandbox)
-    with closing(connect_salesforce(sandbox)) as adapter:
-        assert isinstance(adapter, SalesforceCrm)
-        yield adapter
 
 
 def account(sandbox: Sandbox) -> str:

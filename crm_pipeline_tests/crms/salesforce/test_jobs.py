@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -25,17 +24,6 @@ from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, op
 
 AGAIN = "RecordLockedException"
 TOLD = ("created", "parent_sent", "error_type", "error_code", "error_fields", "error_ids", "value_refused")
-
-
-@pytest.fixture(autouse=True)
-def organization(sandbox: Sandbox) -> None:
-    open_bench(sandbox)
-
-
-@pytest.fixture
-def crm(sandbox: Sandbox) -> Iterator[Crm]:
-    with closing(connect_salesforce(sandbox)) as adapter:
-        yield adapter
 
 
 def opened(crm: Crm, *rows: Put) -> tuple[JobsCrm, WriteJob]:
@@ -151,6 +139,7 @@ def test_what_an_aborted_job_did_not_come_to_goes_again_and_what_it_saved_stands
 
 
 def test_a_job_that_lasts_too_long_is_aborted(sandbox: Sandbox) -> None:
+    open_bench(sandbox)
     sandbox.org.job_pace = 0
     with closing(connect_salesforce(sandbox, bulk_seconds=0.001)) as crm:
         assert by_job(crm, person(1))[1]["error_type"] == AGAIN

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -25,17 +24,6 @@ UPSERT: dict[str, Any] = {"method": "PATCH", "path": f"/composite/sobjects/Accou
 UPDATE: dict[str, Any] = {"method": "PATCH", "path": "/composite/sobjects$"}
 CREATE: dict[str, Any] = {"method": "POST", "path": "/composite/sobjects$"}
 RETRIEVE: dict[str, Any] = {"method": "POST", "path": "/composite/sobjects/(Account|Contact)$"}
-
-
-@pytest.fixture(autouse=True)
-def organization(sandbox: Sandbox) -> None:
-    open_bench(sandbox)
-
-
-@pytest.fixture
-def crm(sandbox: Sandbox) -> Iterator[Crm]:
-    with closing(connect_salesforce(sandbox)) as adapter:
-        yield adapter
 
 
 def account(number: int, **values: Any) -> Put:
@@ -144,6 +132,7 @@ def test_duplicate_rule_refuses_a_create_and_names_the_match(sandbox: Sandbox, c
 def test_allow_duplicates_decides_which_writes_pass_alert_rules(
     sandbox: Sandbox, allowed: str, update: str | None, create: str | None
 ) -> None:
+    open_bench(sandbox)
     sandbox.org.add("Account", {"Name": "Laboratory 7"})
     linked = sandbox.org.add("Account", {"Name": "Other"})
     sandbox.org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
@@ -153,6 +142,7 @@ def test_allow_duplicates_decides_which_writes_pass_alert_rules(
 
 
 def test_allowed_duplicates_stay_allowed_after_a_new_session(sandbox: Sandbox) -> None:
+    open_bench(sandbox)
     sandbox.org.add("Account", {"Name": "Laboratory 7"})
     sandbox.org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
     with closing(connect_salesforce(sandbox, allow_duplicates="all")) as crm:
