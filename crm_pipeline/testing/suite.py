@@ -15,6 +15,7 @@ from crm_pipeline.testing.conformance.describing import *  # noqa: F403
 from crm_pipeline.testing.conformance.editing import *  # noqa: F403
 from crm_pipeline.testing.conformance.examining import *  # noqa: F403
 from crm_pipeline.testing.conformance.failing import *  # noqa: F403
+from crm_pipeline.testing.conformance.jobs import *  # noqa: F403
 from crm_pipeline.testing.conformance.listing import *  # noqa: F403
 from crm_pipeline.testing.conformance.reading import *  # noqa: F403
 from crm_pipeline.testing.conformance.refusing import *  # noqa: F403
