@@ -13,7 +13,7 @@ from benchmarks.workbench import Worker, workbench
 
 CONTACTS = 100_000
 CONTACTS_PER_CUSTOMER = 10
-LIMIT_MB = 600
+LIMIT_MB = 400
 NOISE = 1.10
 """How much more the peak may be for twice the contacts."""
 
