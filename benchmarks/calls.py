@@ -1,9 +1,10 @@
 """How many calls does a sync make? 1,000 customers and 5,000 contacts, counted by the stand-ins' own journal.
 
-A first load into two empty CRMs, the same partition again, and the next hour with 1 % of the records edited (of the
-contacts among them every tenth moves to another customer). Each is a real Dagster run in a process of its own, with
-external keys and the CRMs' own rate limits. Every count is compared with the one in the assets' metadata. Beside them stands
-what a batch costs more that fails as a whole.
+A first load into two empty CRMs, the same partition again, the next hour with 1 % of the records edited (of the
+contacts among them every tenth moves to another customer), and one with four edited, of an integration of which nothing comes back
+and of one of which a field of the accounts does. Each is a real Dagster run in a process of its own, with external keys and the CRMs'
+own rate limits. Every count is compared with the one in the assets' metadata. Beside them stands what a batch costs more that fails as
+a whole.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from benchmarks.figures import Figure
-from benchmarks.workbench import HOUR, Workbench, workbench
+from benchmarks.workbench import HOUR, Workbench, one_way, workbench
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.halving import in_halves
 from crm_pipeline.sandbox.journal import Call
@@ -24,6 +25,10 @@ from crm_pipeline.sandbox.journal import Call
 CUSTOMERS, CONTACTS = 1_000, 5_000
 LIMITS = {"salesforce": 45, "hubspot": 80}
 """The most calls that a first load may take (issue 2)."""
+
+FEW_CUSTOMERS, FEW_CONTACTS = 100, 500
+MOST_FOR_FEW = 3
+"""The most calls to a CRM in an hour with a few changes of both objects: one to sign in, a write for each."""
 
 WRITING = ("write", "associate")
 PURPOSES: tuple[tuple[str, str, str], ...] = (
@@ -70,8 +75,13 @@ Counts = Counter[tuple[str, str]]
 def measure(scale: float) -> list[Figure]:
     """The calls of the three runs; ``scale`` shrinks the tenant, and floors and limits are then only told for its full size."""
     customers, contacts = math.ceil(CUSTOMERS * scale), math.ceil(CONTACTS * scale)
-    with workbench(customers=customers, contacts=contacts, crm_limits=True) as bench:
-        return [*_first_load(bench, full=scale == 1), *_same_again(bench), *_one_percent(bench), *_down()]
+    with workbench(customers=customers, contacts=contacts, crm_limits=True, hours=3) as bench:
+        figures = [*_first_load(bench, full=scale == 1), *_same_again(bench), *_one_percent(bench)]
+        figures += _few_changes(bench, "4 changes, a field comes back", limit=None)
+    with workbench(customers=FEW_CUSTOMERS, contacts=FEW_CONTACTS, crm_limits=True, hours=3, also=one_way) as bench:
+        bench.run(0)
+        figures += _few_changes(bench, "an hour with 4 changes", limit=MOST_FOR_FEW)
+    return [*figures, *_down()]
 
 
 def _first_load(bench: Workbench, *, full: bool) -> Iterator[Figure]:
@@ -123,6 +133,25 @@ def _one_percent(bench: Workbench) -> Iterator[Figure]:
     updated = sum(metadata.get("updated", 0) for metadata in bench.materializations().values())
     yield from _agreement(bench, calls, name)
     yield Figure("calls", f"{name}: edited records not updated in both CRMs", 2 * edited - updated, limit=0)
+
+
+def _few_changes(bench: Workbench, name: str, *, limit: int | None) -> Iterator[Figure]:
+    """The usual hour: two customers and two contacts were edited. A token, or who we are, and a write for each object.
+
+    Where fields come back, they are read before and after the write, and described before.
+    """
+    tenant, at = bench.sandbox.tenant, int((bench.start + 2 * HOUR).timestamp()) + 600
+    for customer, contact in zip(tenant.customers()[1:3], tenant.contacts()[1:3], strict=True):
+        tenant.edit_customer(customer["id"], comments="Edited by the benchmark.", at=at)
+        tenant.edit_contact(contact["id"], last_name="Edited", at=at)
+    calls = _run(bench, 2)
+    for service, counts in calls.items():
+        for (purpose, of_object), count in sorted(counts.items()):
+            yield Figure("calls", f"{name}, {service}: {purpose} {of_object}".rstrip(), count)
+        yield Figure("calls", f"{name}, {service}: all calls", counts.total(), limit=limit, floor=limit)
+    updated = sum(metadata.get("updated", 0) for metadata in bench.materializations().values())
+    yield from _agreement(bench, calls, name)
+    yield Figure("calls", f"{name}: edited records not updated in both CRMs", 8 - updated, limit=0)
 
 
 def _down() -> Iterator[Figure]:

@@ -88,9 +88,24 @@ class CrmSettings(AllowsHttp):
         ),
     ] = 600
 
+    fields_kept_hours: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long loads go by what the CRM said of its fields, in hours, unless something speaks against it: a value that "
+            "would not be sent, or a refusal. 0 asks in each load.",
+            examples=[1],
+        ),
+    ] = 6
+
     def list_back(self, record_type: RecordType) -> str | None:
         """The list that limits what comes back of a record type; null without one."""
         return self.receive.list_of(record_type) if isinstance(self.receive, Receiving) else None
+
+    @property
+    def digest(self) -> str:
+        """A digest of all settings."""
+        return blake2b(self.model_dump_json().encode(), digest_size=6).hexdigest()
 
     @property
     def permits(self) -> str:

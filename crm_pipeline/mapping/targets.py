@@ -53,6 +53,11 @@ class Target:
         return self.protected or self.on_invalid == "fail"
 
     @property
+    def only_fills(self) -> bool:
+        """Whether it goes only where the CRM has nothing; of one that comes back, bases and readings decide."""
+        return self.policy == "if_blank" and not self.direction.comes_back
+
+    @property
     def unit(self) -> str:
         """What is one value when it comes back: the CRM field, or its group, by a name that no CRM field has."""
         return self.crm_field if self.group is None else f"group:{self.group}"

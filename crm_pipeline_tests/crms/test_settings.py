@@ -62,7 +62,7 @@ WHERE_AND_HOW = {
     "send", "receive",
     "domain", "url", "allow_http", "client_id", "client_secret", "token", "api_version", "path_family",
     "limits", "keep_free", "calls_in_flight", "bulk_from", "bulk_seconds", "timeout_seconds", "late_seconds", "attempts",
-    "waits", "association_batch_size", "search_lag_seconds",
+    "fields_kept_hours", "waits", "association_batch_size", "search_lag_seconds",
     "sensitive_properties", "user", "password", "pages", "batch_size", "contacts_as", "auto_assign",
 }  # fmt: skip
 """Settings that say where the CRM is and how it is called. Without sensitive_properties a load that needs it stops; no record waits.

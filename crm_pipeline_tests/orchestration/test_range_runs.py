@@ -37,9 +37,9 @@ def red(states_by_hour: dict[str, str]) -> list[str]:
 
 
 def stop_writes(sandbox: Sandbox, path: str) -> None:
-    """Let Salesforce be down from the first such write on, also when it is asked a second time for its organization."""
+    """Let Salesforce be down from the first such write on, also when it is asked whether it is up."""
     sandbox.faults.add(Fault(service="salesforce", path=path, times=None, status=503))
-    sandbox.faults.add(Fault(service="salesforce", path="query", holding="FROM Organization", skip=1, times=None, status=503))
+    sandbox.faults.add(Fault(service="salesforce", path="query", holding="FROM Organization", times=None, status=503))
 
 
 @dataclass(frozen=True)

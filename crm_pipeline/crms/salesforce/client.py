@@ -70,7 +70,9 @@ class SalesforceCrm:
         return Limits(daily_used=used, daily_total=total, calls_per_second=None)
 
     def organization(self) -> str:
-        """The 18-character id of the organization."""
+        """The 18-character id of the organization, as the token's answer tells it; asked for where that does not."""
+        if (known := self._transport.identity.organization) is not None:
+            return known
         for page in self._transport.query(select("Organization", ["Id"])):
             for record in page:
                 return str(record["Id"])

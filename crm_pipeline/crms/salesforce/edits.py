@@ -48,7 +48,7 @@ class Editing:
         asked = list({name.lower(): name for name in ("Id", EDITED_AT, EDITED_BY, *named)}.values())
         found, _ = self._transport.retrieve(sobject, wanted, asked)
         newest = self._newest(sobject, [str(record["Id"]) for record in found], named)
-        ours = self._transport.known_user_id()
+        ours = self._transport.identity.user
         rows = [
             (record["Id"], name, *edit)
             for record in map(_by_small_names, found)

@@ -6,8 +6,10 @@ Source: "What's the difference between 15-digit and 18-digit record ids" (Salesf
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _RECORD_ID = re.compile(r"[0-9A-Za-z]{15}(?:[0-9A-Za-z]{3})?")
+_ORGANIZATION_ID = re.compile(r"00D[0-9A-Za-z]{12}(?:[0-9A-Za-z]{3})?")
 _SUFFIXES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
@@ -28,3 +30,16 @@ def record_id(typed: str) -> str:
     if given != (long := long_id(given[:15])) and len(given) == 18:
         raise ValueError(f"{given} is no Salesforce record id: its last three characters do not fit the others, whose case counts")
     return long
+
+
+class Identity(NamedTuple):
+    """Whose token it is: the ids of the organization, with 18 characters, and of the user; null where its answer does not say."""
+
+    organization: str | None = None
+    user: str | None = None
+
+
+def identity_of(url: str | None) -> Identity:
+    """The identity that an address names: https://login.salesforce.com/id/<organization>/<user> ("Identity URLs", Salesforce Help)."""
+    *_, organization, user = ["", "", *(url or "").split("/")]
+    return Identity(long_id(organization) if _ORGANIZATION_ID.fullmatch(organization) else None, user or None)

@@ -94,7 +94,8 @@ class SalesforceSettings(LeadKeepingSettings):
     keep_free: Annotated[
         float,
         Field(
-            description="Share of the organization's daily API calls that stays free for others: no write is begun below it.",
+            description="Share of the organization's daily API calls that stays free for others: no write is begun below it, "
+            "once an answer has told it.",
             examples=[0.1],
             ge=0,
             lt=1,

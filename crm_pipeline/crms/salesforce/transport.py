@@ -32,6 +32,7 @@ from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.counting import counted
 from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, is_of_rows, page, retrieved
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
+from crm_pipeline.crms.salesforce.ids import Identity, identity_of
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected
 from crm_pipeline.crms.salesforce.settings import SalesforceSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
@@ -63,7 +64,7 @@ class SalesforceTransport:
         self.clock = Clock()
         self._lock = threading.Lock()
         self._client: Salesforce | None = None
-        self._user_id: str | None = None
+        self._identity = Identity()
         self.daily_calls: tuple[int, int] | None = None
         """Calls of the day, used and allowed, as the last answer said."""
         self._limit: LimitReachedError | None = None
@@ -234,15 +235,16 @@ class SalesforceTransport:
 
     def user_id(self) -> str:
         """The id of the user that our requests run as; it ends the identity address in the token's answer."""
-        user_id = self.known_user_id()
+        user_id = self.identity.user
         if user_id is None:
             raise self.unexpected("the token's answer names no user")
         return user_id
 
-    def known_user_id(self) -> str | None:
-        """The same, null where the token's answer does not say it."""
+    @property
+    def identity(self) -> Identity:
+        """Whose token it is, as far as its answer says so."""
         self._signed_in()
-        return self._user_id
+        return self._identity
 
     def ensure_reserve(self) -> None:
         """Raise LimitReachedError when fewer daily calls are left than ``keep_free`` says, or ``limit_reached`` was called."""
@@ -328,8 +330,7 @@ class SalesforceTransport:
         answer = response.json()
         if fault := fault_of(answer, TOKEN):
             raise self.unexpected(f"answered the sign-in, but {fault}", executed=False)
-        identity = answer.get("id")
-        self._user_id = None if identity is None else identity.rsplit("/", 1)[-1]
+        self._identity = identity_of(answer.get("id"))
 
     def _read_usage(self, header: str) -> None:
         usage = Salesforce.parse_api_usage(header).get("api-usage")

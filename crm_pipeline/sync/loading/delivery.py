@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import pandas as pd
 
 from crm_pipeline.calls import spaced
-from crm_pipeline.errors import CrmPipelineError, SameRefusalError, ServiceError
+from crm_pipeline.errors import CrmPipelineError, RequestRefusedError, SameRefusalError, ServiceError
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
@@ -96,7 +97,7 @@ class Delivery:
 
     @cached_property
     def _sorting(self) -> Sorting:
-        return Sorting(self._job, self._plans.planner)
+        return Sorting(self._job, lambda: self._plans.planner)
 
     def _send_rest(self) -> None:
         for wave in self._outbox.rest():
@@ -164,6 +165,8 @@ class Delivery:
             rows, call, turn = self._answered.pop(0)
             if call.error is None:
                 self._take_up(rows, call, turn=turn)
+            elif isinstance(call.error, RequestRefusedError) and self._is_by_other_fields:
+                self._suspects.plan_again(rows.rows, call)
             elif call.stops:
                 self._storing.written(rows.rows, call.results, call=call)
                 stop = call.error
@@ -172,15 +175,25 @@ class Delivery:
         if stop is not None:
             raise stop
 
+    @property
+    def _is_by_other_fields(self) -> bool:
+        """Whether what the first pass over all rows sends may be planned by kept fields that the CRM describes otherwise now."""
+        return not self._sending.suspects_only and (self._plans.describe_anew() or self._job.description.differed)
+
     def _take_up(self, batch: Plan, call: Answered, *, turn: int) -> None:
         """Hand rows on by what their calls were answered."""
         order = self._job.order
+        may_be_otherwise = results.refused(call.results).any() and self._is_by_other_fields
         found = self._sorting.sort(batch, call.results, first=turn == 1, last=turn == TIMES)
         self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
         self._refused_creates.add(found.batch.rows[found.there], found.results[found.there])
-        rows, done = (frame[found.done].reset_index(drop=True) for frame in (found.batch.rows, found.results))
+        anew = found.done & results.refused(found.results) & may_be_otherwise
+        if anew.any():
+            self._suspects.plan_again(found.batch.rows, replace(call, results=found.results), anew)
+        rows, done = (frame[found.done & ~anew].reset_index(drop=True) for frame in (found.batch.rows, found.results))
         self._associating.add(*self._storing.written(rows, done, call=call))
-        self._first_refusals = self._first_refusals.followed_by(found.results, rows=found.batch.rows, mapped=batch.values.columns)
+        said, of = found.results[~anew], found.batch.rows[~anew]
+        self._first_refusals = self._first_refusals.followed_by(said, rows=of, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=order.integration, service=order.crm)
         self._associating.send_full()
         self._job.tell(f"wrote {len(batch)}, {int(found.results['error_type'].notna().sum())} of them refused")

@@ -17,6 +17,7 @@ from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.order import LoadOrder
+from crm_pipeline.sync.planning.description import Description
 from crm_pipeline.sync.progress import progress
 from crm_pipeline.sync.writing_turns import Turns, run_of
 
@@ -61,6 +62,11 @@ class Job:
         with self.store.transaction() as connection:
             require_organization(connection, self.order.integration, self.order.crm, org_id=org_id, key_space=self.order.key_space)
         return org_id
+
+    @cached_property
+    def description(self) -> Description:
+        """What is known of the fields of the CRM's object."""
+        return Description(self.order, store=self.store, crm=self.crm, org_id=lambda: self.org_id)
 
     @property
     def turn_is_wanted(self) -> bool:

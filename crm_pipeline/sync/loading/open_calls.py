@@ -48,6 +48,11 @@ class Answered:
     error: ServiceError | None = None
     stops: bool = False
 
+    def of(self, rows: pd.Series) -> Answered:
+        """The calls as far as some of the rows (bool, per row) are concerned."""
+        results, lost = (part[rows].reset_index(drop=True) for part in (self.results, self.lost))
+        return replace(self, sent=self.sent.of(rows), results=results, lost=lost)
+
 
 class Watch:
     """The calls of one load. A call whose answer came is forgotten with its results; what is left is store.open_calls' matter."""

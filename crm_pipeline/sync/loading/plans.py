@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from crm_pipeline.errors import LinkConflictException, SyncsAsContactException
+from crm_pipeline.errors import LinkConflictException, MappingError, RequestRefusedError, SyncsAsContactException
 from crm_pipeline.model import MODELS, Operation
 from crm_pipeline.sync.links.converting import follow_conversions
 from crm_pipeline.sync.loading.intents import settle_intents
@@ -28,12 +28,41 @@ class Plans:
     def planner(self) -> Planner:
         """Makes the plans; the CRM's organization is proven by then."""
         job, order = self._job, self._job.order
-        return Planner(order, store=job.store, crm=job.crm, org_id=job.org_id, notes=job.report.notes, accounts=order.state.accounts)
+        return Planner(
+            order,
+            store=job.store,
+            crm=job.crm,
+            org_id=job.org_id,
+            notes=job.report.notes,
+            accounts=order.state.accounts,
+            description=job.description,
+        )
 
     def of(self, frame: pd.DataFrame, *, matches: pd.DataFrame | None = None) -> Plan:
         """The plan of normalized rows; ``matches``: matching.MATCHES where they are known already."""
         with self._job.report.timed("plan"):
-            return self._without_converted(self.planner.plan(frame, undecided=self._undecided, matches=matches))
+            return self._without_converted(self._planned(frame, matches))
+
+    def describe_anew(self) -> bool:
+        """Ask the CRM for its fields, where kept ones are used; whether they differ, so that plans may."""
+        differs = self._job.description.renew()
+        if differs:
+            del self.planner
+        return differs
+
+    def _planned(self, frame: pd.DataFrame, matches: pd.DataFrame | None) -> Plan:
+        """The plan by fields that the CRM described just now, or by kept ones of which nothing speaks against."""
+
+        def planned() -> Plan:
+            return self.planner.plan(frame, undecided=self._undecided, matches=matches)
+
+        try:
+            made = planned()
+        except (MappingError, RequestRefusedError):
+            if not self.describe_anew():
+                raise
+            return planned()
+        return planned() if self.planner.has_problems and self.describe_anew() else made
 
     def settle_anew(self) -> None:
         """Ask again, before the next plan, what became of creates that got no answer: some were sent since."""

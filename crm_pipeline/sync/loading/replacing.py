@@ -80,7 +80,7 @@ class Replacing:
 
     def _tell(self, writes: pd.DataFrame) -> None:
         job, state = self._job, self._state
-        way = job.order.way_back(job.crm.fields(job.order.crm_object))
+        way = job.order.way_back(job.description.fields)
         known = writes[writes["field"].isin(list(way.units))].reset_index(drop=True)
         ahead = clock_ahead_of(job.crm)
         with job.report.timed("look back"):

@@ -90,6 +90,12 @@ def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
     return WRITE_RESULTS.build(results.assign(error_type=error_type, error_ids=results["error_ids"].mask(held, names_both)))
 
 
+def refused(results: pd.DataFrame) -> pd.Series:
+    """Which rows (bool) the CRM refused for what was sent, not for what is there already nor for a passing cause."""
+    passing = [name for name, error in record_errors().items() if error.retryable]
+    return results["error_type"].notna() & ~results["error_type"].isin([*passing, *EXISTING, *MAY_BE_STORED])
+
+
 def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """The outcome (schemas.OUTCOMES) of each sent row (plan.PLAN) from its result, row by row in the same order.
 

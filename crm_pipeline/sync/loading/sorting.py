@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -39,9 +40,9 @@ class Sorted:
 
 
 class Sorting:
-    """Sorts the answers of one load."""
+    """Sorts the answers of one load; ``planner``: the one that plans now."""
 
-    def __init__(self, job: Job, planner: Planner) -> None:
+    def __init__(self, job: Job, planner: Callable[[], Planner]) -> None:
         self._job = job
         self._planner = planner
 
@@ -64,11 +65,12 @@ class Sorting:
         if first:
             batch, answer, moved = follow(self._link_reader, batch, answer)
             again |= moved | self._is_in_our_own_way(answer)
+        planner = self._planner()
         if not last:
             rows, answer, moved = follow_parents(lambda: self.account_reader, batch.rows, answer, unless=again)
-            batch, mended = mend(replace(batch, rows=rows), answer, self._planner.targets, self._planner.fields)
+            batch, mended = mend(replace(batch, rows=rows), answer, planner.targets, planner.fields)
             again |= moved | mended
-        is_there = existing(batch.rows, answer) & ~again & (self._planner.lookup.has_match_keys | answer["crm_id"].notna())
+        is_there = existing(batch.rows, answer) & ~again & (planner.lookup.has_match_keys | answer["crm_id"].notna())
         return Sorted(batch, answer, again=again, locked=locked, there=is_there)
 
     def _is_in_our_own_way(self, answer: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from crm_pipeline.errors import CrmFailsOnRecordException
+from crm_pipeline.frames import no_text
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.loading.storing import Storing
@@ -36,6 +37,17 @@ class Suspects:
         while self._ids:
             ids, self._ids = sorted(self._ids), set()
             yield frames_by_id(self._job.order, ids, store=self._job.store, frame_rows=frame_rows)
+
+    def plan_again(self, rows: pd.DataFrame, call: Answered, which: pd.Series | None = None) -> None:
+        """Store the refusals of a call's rows (plan.PLAN), all or those which are meant, and plan these once more behind all others.
+
+        They go again whatever the plan says then: the same value may be sent in another form.
+        """
+        if which is not None:
+            rows, call = rows[which].reset_index(drop=True), call.of(which)
+        self._ids.update(rows["qbench_id"])
+        rows = rows.assign(write_digest=no_text(rows.index))
+        self._storing.written(rows, call.results, call=call, goes_again=True)
 
     def pass_over(self, batch: Plan, failed: Answered) -> None:
         """Store a call that failed and behind which the load goes on.

@@ -98,7 +98,7 @@ def unrepeatable(rows: pd.DataFrame) -> pd.Series:
 
 def blank_only(payload: Payload) -> list[Target]:
     """The targets that may only be filled where the CRM has nothing; their current values must be read first."""
-    return [target for target in payload.targets if target.policy == "if_blank" and not target.direction.comes_back]
+    return [target for target in payload.targets if target.only_fills]
 
 
 def with_verbs(planned: Plan, *, parent_goes_with: Collection[Verb]) -> Plan:

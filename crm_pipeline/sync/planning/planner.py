@@ -31,6 +31,7 @@ from crm_pipeline.sync.planning import email_claims as claims
 from crm_pipeline.sync.planning.accounts import Accounts, parents_of
 from crm_pipeline.sync.planning.both_ways import BothWays, Sides
 from crm_pipeline.sync.planning.decision import Inputs, plan
+from crm_pipeline.sync.planning.description import Description
 from crm_pipeline.sync.planning.inclusion import listed
 from crm_pipeline.sync.planning.leads import only_of_contacts_that_leave
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
@@ -68,7 +69,8 @@ class Planner:
     ``org_id``: the CRM organization, proven to be the one that the integration's links belong to. ``notes``: takes what is to
     be told beside the plans, and of how many records. ``accounts``: those that contacts refer to. ``contacts``: those that leads are
     made of, as the state has them where left out. ``shared_addresses``: those (str) that several staged contacts have, where they are
-    known: nobody is asked who else could claim another one.
+    known: nobody is asked who else could claim another one. ``description``: what is known of the object's fields; left out, the CRM is
+    asked.
     """
 
     def __init__(
@@ -82,8 +84,12 @@ class Planner:
         accounts: Accounts,
         contacts: Accounts | None = None,
         shared_addresses: pd.Series | None = None,
+        description: Description | None = None,
     ) -> None:
         self._order = order
+        self._description = description
+        self.has_problems = False
+        """Whether a plan so far left a value out, or a record, for what the fields take."""
         self._accounts = accounts
         self._contacts = contacts or order.state.contacts
         self._shared_addresses = shared_addresses
@@ -97,7 +103,7 @@ class Planner:
     @cached_property
     def fields(self) -> pd.DataFrame:
         """The CRM object's fields (schemas.CRM_FIELDS)."""
-        return self._crm.fields(self._order.crm_object)
+        return self._crm.fields(self._order.crm_object) if self._description is None else self._description.fields
 
     @cached_property
     def mapped(self) -> tuple[Target, ...]:
@@ -180,6 +186,7 @@ class Planner:
         country_format = order.settings.country_format
         zone = order.reading.zone
         payload = build_payload(frame, crm=order.crm, spec=order.record, crm_fields=self.fields, country_format=country_format, zone=zone)
+        self.has_problems |= bool(len(payload.problems) or len(payload.create_problems))
         self._require_possible()
         wanted = digests(payload.values)
         parents, winners = None, None

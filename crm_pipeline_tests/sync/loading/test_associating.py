@@ -25,7 +25,7 @@ def gathered(bench: Bench, *, in_flight: int = 1) -> Iterator[Associating]:
     people = [{"crm_id": bench.add(CONTACT, {"email": f"person{number}@labs.example.org"})} for number in NUMBERS]
     bench.stage(spec, CONTACT, *(contact(number, of=1) for number in NUMBERS))
     with stages(bench, spec, CONTACT) as load:
-        sorting = Sorting(load.job, load.plans.planner)
+        sorting = Sorting(load.job, lambda: load.plans.planner)
         waiting = Associating(load.job, load.sending, load.storing, accounts=lambda: sorting.account_reader)
         batch = load.plan(*NUMBERS)
         waiting.add(batch.rows, answers(batch, *people))

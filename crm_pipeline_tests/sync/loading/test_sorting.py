@@ -24,7 +24,7 @@ def test_locked_row_goes_again_but_for_the_last_time(salesforce: Bench, *, last:
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2), customer(3))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1, 2, 3)
-        found = masks(Sorting(load.job, load.plans.planner).sort(batch, answers(batch, {}, LOCKED, REFUSED), first=True, last=last))
+        found = masks(Sorting(load.job, lambda: load.plans.planner).sort(batch, answers(batch, {}, LOCKED, REFUSED), first=True, last=last))
     assert found["again"] == found["locked"] == [False, not last, False]
     assert found["done"] == [True, last, True]
 
@@ -37,7 +37,7 @@ def test_create_of_a_record_that_is_there_is_looked_for_where_a_match_key_can_fi
     salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(1, 2)
-        found = masks(Sorting(load.job, load.plans.planner).sort(batch, answers(batch, {}, THERE), first=True, last=False))
+        found = masks(Sorting(load.job, lambda: load.plans.planner).sort(batch, answers(batch, {}, THERE), first=True, last=False))
     assert (found["there"], found["done"]) == ([False, has_match_key], [True, not has_match_key])
 
 
@@ -47,5 +47,5 @@ def test_row_refused_for_a_record_of_our_own_goes_again_the_first_time_only(sale
     salesforce.stage(spec, ACCOUNT, customer(2))
     with stages(salesforce, spec, ACCOUNT) as load:
         batch = load.plan(2)
-        told, sorting = answers(batch, {**THERE, "error_ids": ours}), Sorting(load.job, load.plans.planner)
+        told, sorting = answers(batch, {**THERE, "error_ids": ours}), Sorting(load.job, lambda: load.plans.planner)
         assert [masks(sorting.sort(batch, told, first=first, last=False))["again"] for first in (True, False)] == [[True], [False]]
