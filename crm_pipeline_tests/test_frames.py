@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from crm_pipeline.frames import Column, FrameSchema, aligned, among, looked_up
+from crm_pipeline.frames import Column, FrameError, FrameSchema, aligned, among, looked_up
 from crm_pipeline_tests.mapping.builders import listed
 
 NEAR_2_TO_60 = 2**60 + 1
@@ -40,3 +40,13 @@ def test_a_text_is_among_others_and_a_null_never_is() -> None:
     assert listed(among(column, texts)) == [False, False, True]
     assert listed(among(pd.concat([column, column]), pd.concat([texts, texts]))) == [False, False, True] * 2
     assert (listed(among(column, texts[:0])), listed(among(column[:0], texts))) == ([False] * 3, [])
+
+
+def test_what_has_a_fraction_is_no_integer_and_is_not_made_one() -> None:
+    schema = FrameSchema("counted", (Column("count", "Int64", "how many"), Column("note", "str", "a text")))
+    whole = schema.build({"count": pd.Series([1, None, 2.0], dtype=object), "note": pd.Series(["a", None, 5], dtype=object)})
+    assert (listed(whole["count"]), listed(whole["note"])) == ([1, None, 2], ["a", None, "5"])
+    with pytest.raises(FrameError):
+        schema.build({"count": pd.Series([1, 2.5], dtype=object)})
+    with pytest.raises(FrameError):
+        schema.of_rows(["count"], [[1], [2.5]])

@@ -32,7 +32,7 @@ def test_a_query_that_finds_nothing_has_the_columns_and_their_types(store: Store
 
 
 def test_a_null_where_there_may_be_none_names_the_frame_and_the_column(store: Store) -> None:
-    with store.transaction() as connection, pytest.raises(FrameError, match="frame counts: column count does not hold int64"):
+    with store.transaction() as connection, pytest.raises(FrameError, match=r"frame counts: column count .*int64"):
         fetch(connection, "SELECT CAST(NULL AS bigint) AS count", {}, COUNTS)
 
 

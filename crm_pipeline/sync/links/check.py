@@ -57,6 +57,9 @@ logger = logging.getLogger(__name__)
 
 Scope = Literal["recent", "full"]
 
+CHECKED_ROWS = 2 * FRAME_ROWS
+"""Links that are looked at together: a frame costs some hundred operations, however few rows it has."""
+
 OVERLAP = timedelta(minutes=10)
 """How much earlier than the last check's begin a recent one looks: clocks differ, and a CRM's search may lag."""
 
@@ -132,7 +135,8 @@ class LinkCheck:
         with self._held.transaction() as connection:
             follow_deletions(connection, order.state)
         found = [self._looked_at(reader, links, report, scope=scope) for links in self._links(order, scope)]
-        rows = pd.concat(found, ignore_index=True) if found else None
+        noted = [rows for rows in found if len(rows)]
+        rows = pd.concat(noted, ignore_index=True) if noted else None
         # What is linked is decided in turn; looking at all links first would keep other integrations waiting.
         with turn_at(self._held, order.crm, org_id=reader.org_id, record_type=order.state.record_type) as turn:
             store = self._held.under(turn)
@@ -175,7 +179,7 @@ class LinkCheck:
         after = -1
         while True:
             with self._held.transaction() as connection:
-                links = links_after(connection, order.state, after=after, rows=FRAME_ROWS)
+                links = links_after(connection, order.state, after=after, rows=CHECKED_ROWS)
             if links.empty:
                 return
             yield links

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.crms.examining import examined
+from crm_pipeline.frames import among
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests
 from crm_pipeline.model import MODELS
 from crm_pipeline.schemas import EXAMINED
@@ -57,7 +58,7 @@ class LinkReader:
             for crm_object, rows in objects_of(self.state, links["object"])
         ]
         found = pd.concat(parts, ignore_index=True) if parts else EXAMINED.empty()
-        told = links["crm_id"].isin(found["crm_id"])
+        told = among(links["crm_id"], found["crm_id"])
         unread = [int(qbench_id) for qbench_id in links.loc[~told, "qbench_id"]]
         links = links[told].reset_index(drop=True)
         accounts = None

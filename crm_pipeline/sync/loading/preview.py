@@ -30,7 +30,8 @@ from crm_pipeline.sync.planning.selection import Due, Named, Selection, begun, t
 from crm_pipeline.sync.unknown_fields import told, unknown_fields
 
 PLANNED_ROWS = 2 * FRAME_ROWS
-"""Rows that are planned at once: a frame costs some hundred operations, however few rows it has, and nothing else is held meanwhile."""
+"""Rows that are planned at once where nothing comes back: a frame costs some hundred operations, however few rows it has. Of what comes
+back, QBench's records are held meanwhile, which are many times larger than what is mapped of them."""
 SAMPLE_IDS = 5
 OTHER_MAPPING = "records are shown as another mapping made them; materialize the normalized assets, then plan again"
 AFTER_ACCOUNT = "contact is written after its account, which the same load creates first"
@@ -118,9 +119,11 @@ class Preview:
     """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then, leads last."""
 
     def __init__(
-        self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int = PLANNED_ROWS, keeps_values: bool = False
+        self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int | None = None, keeps_values: bool = False
     ) -> None:
-        """``keeps_values``: forecasts hold what would be sent, of few records; else they hold no value of any."""
+        """``frame_rows``: how many are planned at once. ``keeps_values``: forecasts hold what would be sent, of few records; else they
+        hold no value of any.
+        """
         self._keeps_values = keeps_values
         self._store = store
         self._crm = crm
@@ -145,7 +148,7 @@ class Preview:
         )
         again = self._begin(order, selection, forecast)
         written: Counter[str] = Counter()
-        for part in taken(order, selection, again=again, store=self._store, frame_rows=self._frame_rows):
+        for part in taken(order, selection, again=again, store=self._store, frame_rows=self._rows_at_once(order)):
             forecast.replanned += len(part.frame) if part.replanned else 0
             forecast.rows += 0 if part.replanned else len(part.frame)
             planned = planner.plan(part.frame)
@@ -157,6 +160,10 @@ class Preview:
         forecast.reads = dict(Counter(self._crm.calls.snapshot()) - before)
         forecast.writes = fewest_calls(self._crm, usual_object(order.state), written)
         return forecast
+
+    def _rows_at_once(self, order: LoadOrder) -> int:
+        comes_back = any(target.direction.comes_back for target in order.mapped(None))
+        return self._frame_rows or (FRAME_ROWS if comes_back else PLANNED_ROWS)
 
     def _expect(self, order: LoadOrder, planned: Plan) -> None:
         """Let what is planned next find this plan carried out, where it refers to it."""

@@ -18,6 +18,7 @@ from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import UNREAD
 from crm_pipeline.sync.order import LoadOrder, usual_object
+from crm_pipeline.sync.planning.accounts import Accounts
 from crm_pipeline.sync.planning.plan import PLAN, Plan, undone
 from crm_pipeline.sync.planning.reasons import joined
 
@@ -30,17 +31,17 @@ SAID: Mapping[str, str] = MappingProxyType({UNREAD: "the CRM fails to tell who t
 class Owners:
     """The owners of one load's new records. Nothing is asked of the CRM before a record needs it.
 
-    ``notes``: takes, by rule that gives no owner, how many records lack one. ``of_accounts``: owners known beforehand, by the CRM
-    id of their account.
+    ``notes``: takes, by rule that gives no owner, how many records lack one. ``accounts``: those that contacts refer
+    to, some of whose owners are known beforehand.
     """
 
-    def __init__(self, order: LoadOrder, *, crm: Crm, notes: Counter[str], of_accounts: Mapping[str, str | None]) -> None:
+    def __init__(self, order: LoadOrder, *, crm: Crm, notes: Counter[str], accounts: Accounts) -> None:
         self._order = order
         self._crm = crm
         self._notes = notes
         self._field = owner_field(order.crm)
         self._rules = [rule for rule in order.record.owner if order.crm in rule.users or rule.takes_accounts_owner]
-        self._of_accounts = dict(of_accounts)
+        self._accounts = accounts
 
     def give(self, planned: Plan, normalized: pd.DataFrame) -> Plan:
         """The plan whose creates carry their owner; every plan of a load gets the owner's column.
@@ -61,6 +62,11 @@ class Owners:
         if not unread.any():
             return planned
         return undone(planned, unread, error=OwnerUnreadException, reason="owner rule " + (rule + 1).astype("str"))
+
+    @cached_property
+    def _of_accounts(self) -> dict[str, str | None]:
+        """The owners that are known, by the CRM id of their account."""
+        return dict(self._accounts.owners)
 
     @property
     def _taking_accounts_owner(self) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -17,17 +19,19 @@ TO_BE_CREATED = "to be created: "
 
 
 class PlannedAccounts:
-    """The accounts as contacts meet them after the planned ones are written (sync.planning.accounts.Accounts).
-
-    ``owners``: of those that would be created, by what stands for their CRM id; None where the CRM gives them one.
-    """
+    """The accounts as contacts meet them after the planned ones are written (sync.planning.accounts.Accounts)."""
 
     def __init__(self, state: CrmState) -> None:
         self._state = state
         self._made = pd.Series(dtype="str", index=pd.Index([], dtype="int64"))
         """By QBench id of those that would be written, their CRM id or what stands for it."""
         self._decided = OUTCOMES.empty()
-        self.owners: dict[str, str | None] = {}
+        self._owners = pd.Series(dtype="str", index=pd.Index([], dtype="str"))
+
+    @property
+    def owners(self) -> Mapping[str, str | None]:
+        """Those of accounts that would be created, by what stands for their CRM id; None where the CRM gives them one."""
+        return dict(zip(self._owners.index.tolist(), plain(self._owners), strict=True))
 
     @property
     def written(self) -> list[int]:
@@ -46,7 +50,7 @@ class PlannedAccounts:
             self._decided = pd.concat([self._decided, rows.loc[~writes, OUTCOMES.names]], ignore_index=True)
         creates = rows["operation"].eq(Operation.CREATE)
         owners = planned.values.get(owner_field(self._state.crm), no_text(rows.index))[creates]
-        self.owners.update(zip(crm_ids[creates].tolist(), plain(owners), strict=True))
+        self._owners = pd.concat([self._owners, owners.set_axis(crm_ids[creates])])
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links (schemas.LINKS) of these QBench ids, stored or to be made; of a record restored in QBench it lives again."""

@@ -98,7 +98,7 @@ class Planner:
         self._model = MODELS[order.record.record_type]
         self._org_id = org_id
         self.look_anew()
-        self._owners = Owners(order, crm=crm, notes=notes, of_accounts=accounts.owners)
+        self._owners = Owners(order, crm=crm, notes=notes, accounts=accounts)
 
     @cached_property
     def fields(self) -> pd.DataFrame:
