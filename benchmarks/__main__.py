@@ -28,6 +28,7 @@ from benchmarks import (
     planning,
     reading,
     standing,
+    year,
 )
 from benchmarks.figures import Figure, table
 from benchmarks.workbench import BenchmarkError
@@ -51,6 +52,7 @@ BENCHMARKS: Mapping[str, Callable[[float], list[Figure]]] = MappingProxyType(
         "standing": standing.measure,
         "reading": reading.measure,
         "disk": disk.measure,
+        "year": year.measure,
     }
 )
 

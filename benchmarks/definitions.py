@@ -14,7 +14,7 @@ EMPTY_VARIABLE = "BENCHMARK_EMPTY"
 """Asks for assets that do nothing: ``assets``, or ``checks`` for their asset checks too."""
 
 COPIES_VARIABLE = "BENCHMARK_COPIES"
-"""Asks for so many integrations like it, none of which was ever loaded; 0 is a deployment without any."""
+"""Asks for so many integrations, itself and others like it that were never loaded; 0 is a deployment without any."""
 
 
 @dg.definitions
@@ -22,7 +22,7 @@ def defs() -> dg.Definitions:
     """The integration whose name and attributes stand, as JSON, in BENCHMARK_INTEGRATION; copies of it; or assets like its hourly ones."""
     spec = IntegrationSpec.model_validate_json(os.environ[SPEC_VARIABLE])
     if (copies := os.environ.get(COPIES_VARIABLE)) is not None:
-        made = [build_integration(spec.model_copy(update={"name": f"{spec.name}{number}"})) for number in range(int(copies))]
+        made = [build_integration(spec.model_copy(update={"name": f"{spec.name}{number or ''}"})) for number in range(int(copies))]
         return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), *made)
     definitions = build_integration(spec)
     kind = os.environ.get(EMPTY_VARIABLE)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +25,10 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Its processes by what they are; ``runs`` are the children of the code server."""
+    """Its processes by what they are; ``runs`` are the children of the code server. ``url``: the webserver's."""
 
     processes: Mapping[str, int]
+    url: str
 
     def cost(self) -> dict[str, float]:
         """CPU seconds of each so far, with all that they started: daemon, code server, webserver, PostgreSQL, and the runs."""
@@ -37,9 +38,9 @@ class Deployment:
 
 
 @contextmanager
-def deployed(bench: Workbench, settings: Mapping[str, str]) -> Iterator[Deployment]:
-    """The deployment of the definitions that these settings describe, until the block ends."""
-    port = _free_port()
+def deployed(bench: Workbench, settings: Mapping[str, str], *, without: Collection[str] = ()) -> Iterator[Deployment]:
+    """The deployment of the definitions that these settings describe, ``without`` some processes, until the block ends."""
+    port, page_port = _free_port(), _free_port()
     environment = {**bench.environment, **settings}
     location = {"grpc_server": {"host": HOST, "port": port, "location_name": "bench"}}
     workspace = bench.home / "workspace.yaml"
@@ -47,13 +48,13 @@ def deployed(bench: Workbench, settings: Mapping[str, str]) -> Iterator[Deployme
     commands = {
         "code server": ["dagster", "api", "grpc", "-m", "benchmarks.definitions", "--host", HOST, "--port", str(port)],
         "daemon": ["dagster._daemon", "run", "-w", str(workspace)],
-        "webserver": ["dagster_webserver", "-w", str(workspace), "--host", HOST, "--port", str(_free_port())],
+        "webserver": ["dagster_webserver", "-w", str(workspace), "--host", HOST, "--port", str(page_port)],
     }
     with guardian() as guard, ExitStack() as stack:
         processes = {}
-        for name, command in commands.items():
-            processes[name] = stack.enter_context(_started(name, command, bench.home, environment, guard))
-        yield Deployment({**processes, "PostgreSQL": _postmaster(environment[URL_VARIABLE])})
+        for name in (name for name in commands if name not in without):
+            processes[name] = stack.enter_context(_started(name, commands[name], bench.home, environment, guard))
+        yield Deployment({**processes, "PostgreSQL": _postmaster(environment[URL_VARIABLE])}, url=f"http://{HOST}:{page_port}")
 
 
 def postgres_cpu_seconds(url: str) -> float:

@@ -31,7 +31,7 @@ class Upkeep(YamlModel):
         Annotated[int, Field(ge=30)] | SkipJsonSchema[None],
         Field(
             description="Of successful runs that ended more days ago, remove from Dagster's event log what no asset, check or partition "
-            "is shown by: log lines and the events of steps. Left out, nothing is removed.",
+            "is shown by: log lines and the events of steps and checks. Left out, nothing is removed.",
             examples=[90],
         ),
     ] = None
