@@ -12,6 +12,7 @@ from sqlalchemy import text
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot.properties import Option, Property
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
 from crm_pipeline.sync.loading.preview import Preview
@@ -226,6 +227,18 @@ def test_record_that_is_refused_for_another_reason_is_sent_once_more_and_counted
     assert (described(salesforce), salesforce.calls["write"]) == (1, 2)
     assert salesforce.outcomes() == {1: ("failed", "InvalidValueException"), 2: ("updated", None)}
     assert dict(report.outcomes) == {"failed": 1, "updated": 1}
+
+
+def test_call_that_is_refused_whole_is_planned_by_what_the_crm_says_now(salesforce: Bench) -> None:
+    spec = salesforce.spec()
+    edited(salesforce, spec, 100)
+    salesforce.sandbox.org.change_field("Account", "Site", length=10)
+    body = [{"errorCode": "INVALID_FIELD", "message": "QBench_Id__c does not match an External ID", "fields": ["QBench_Id__c"]}]
+    salesforce.sandbox.faults.add(Fault(path="Account/QBench_Id__c$", kind="status", status=400, body=body))
+    salesforce.stage(spec, ACCOUNT, customer(2, 200))
+    salesforce.load(spec, ACCOUNT)
+    assert described(salesforce) == 1
+    assert salesforce.outcomes() == {1: ("unchanged", None), 2: ("created", None)}
 
 
 def test_field_that_is_gone_stops_the_load_as_ever(bench: Bench) -> None:
