@@ -229,8 +229,8 @@ def test_hourly_check_of_leads_in_order_asks_one_question_of_each_object(salesfo
     spec = leading(salesforce)
     made(salesforce, spec, contact(7, of=1))
     assert checked(salesforce, spec, scope="recent").reports[-1].counts["checked"] == 0
-    # Account, Contact, Lead, and the organization's id.
-    assert salesforce.calls["read"] == 4
+    # Account, Contact, Lead.
+    assert salesforce.calls["read"] == 3
 
 
 def test_contact_stays_in_the_account_that_people_converted_it_into(salesforce: Bench) -> None:
