@@ -1,7 +1,7 @@
 """What do loads cost that a capable user writes with dlt, or with nothing, beside the product's own?
 
 Each loads the same records of QBench into two empty CRMs of its own, then runs for hours in which nothing changed, and for one in which two
-customers and two contacts did; nothing comes back from the CRMs. The peers are in ``peer_scripts``. They do less: they keep no links,
+customers and two contacts did; no record is read before a write. The peers are in ``peer_scripts``. They do less: they keep no links,
 know nothing of records that were there before, of merged and of refused ones, and write a record again whenever it comes again. CPU is
 that of all processes of a run, start and imports included; PostgreSQL's is left out, which the peers do not use.
 """
@@ -23,7 +23,7 @@ from uv import find_uv_bin
 
 import benchmarks.peer_scripts
 from benchmarks.figures import Figure
-from benchmarks.workbench import HOUR, BenchmarkError, Workbench, Worker, one_way, workbench
+from benchmarks.workbench import HOUR, BenchmarkError, Workbench, Worker, only_writing, workbench
 
 SIZES = ((1_000, 5_000), (2_000, 20_000))
 """Customers and contacts."""
@@ -68,7 +68,7 @@ def measure(scale: float) -> list[Figure]:
 
 
 def _measured(name: str, run: Run, customers: int, contacts: int) -> Measured:
-    with workbench(customers=customers, contacts=contacts, crm_limits=False, hours=CHANGED_HOUR + 1, also=one_way) as bench:
+    with workbench(customers=customers, contacts=contacts, crm_limits=False, hours=CHANGED_HOUR + 1, also=only_writing) as bench:
         first, first_calls = _counted(run, bench, 0)
         idle, idle_calls = zip(*(_counted(run, bench, hour) for hour in range(1, CHANGED_HOUR)), strict=True)
         _change(bench, CHANGED_HOUR)

@@ -208,6 +208,20 @@ def one_way(attributes: dict[str, Any]) -> dict[str, Any]:
     return {**attributes, "qbench": qbench, **{name: to_crms(attributes[name]) for name in ("accounts", "contacts")}}
 
 
+def only_writing(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The same integration as one that looks at no record before it writes: nothing comes back, and nothing goes into blanks only."""
+
+    def at_once(record: dict[str, Any]) -> dict[str, Any]:
+        mapped = {
+            name: {**field, "policy": "always"} if isinstance(field, dict) and field.get("policy") == "if_blank" else field
+            for name, field in record["map"].items()
+        }
+        return {**record, "map": mapped}
+
+    written = one_way(attributes)
+    return {**written, **{name: at_once(written[name]) for name in ("accounts", "contacts")}}
+
+
 def only(attributes: dict[str, Any], *, crm: str, settings: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """The same integration with one CRM; ``settings``: more of that."""
     others = [name for name in attributes["crms"] if name != crm]

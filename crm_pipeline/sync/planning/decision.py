@@ -60,8 +60,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     stored = digest_frame(rows["stored_digests"], list(payload.values.columns))
     content = contents(inputs.digests, rows["customer_id"])
     decided = _decided(inputs, rows, stored=stored, content=content, model=model)
-    updates = decided.update & decided.changed
-    values, sent = _to_send(payload, create=decided.create, link=decided.link, update=updates, differs=decided.differs)
+    values, sent = _to_send(payload, create=decided.create, link=decided.link, update=decided.update & decided.changed)
     match_reason, match_notes = rows["match_reason"].where(decided.link), inputs.match_notes
     return Plan(
         rows=PLAN.build(
@@ -106,8 +105,7 @@ class _Decided:
     """What is to be done to each row. ``may``: no error of ``errors`` (reasons.first_errors) keeps it from being done.
 
     ``problems``: those of what would be sent. ``over_at``: when an earlier call is over that may still be carried out.
-    ``stale``: a newer version was sent. ``differs``: per field, whether its value is another one than the link keeps, or nobody knows.
-    ``changed``: rows with such a field that may be sent; ``new_parent``: another account than before.
+    ``stale``: a newer version was sent. ``changed``: other values than sent before; ``new_parent``: another account than before.
     """
 
     errors: pd.DataFrame
@@ -115,7 +113,6 @@ class _Decided:
     over_at: pd.Series
     stale: Mask
     may: Mask
-    differs: np.ndarray
     changed: Mask
     new_parent: Mask
     create: Mask
@@ -154,8 +151,7 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
         as_leads=np.zeros(len(linked), dtype=bool) if inputs.as_leads is None else inputs.as_leads,
     )
     may = errors["error_type"].isna().to_numpy()
-    differs = (inputs.digests.to_numpy() != stored.to_numpy()) | doubtful[:, None]
-    changed = (_changed(payload, differs) | doubtful) & ~stale
+    changed = (_changed(payload, inputs.digests, stored) | doubtful) & ~stale
     same_parent = rows["customer_id"].eq(rows["link_parent"]).to_numpy(dtype=bool, na_value=False) & ~doubtful
     new_parent = inputs.parent_crm_ids.notna().to_numpy() & ~same_parent & ~stale
     return _Decided(
@@ -164,7 +160,6 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
         over_at=over_at,
         stale=stale,
         may=may,
-        differs=differs,
         changed=changed,
         new_parent=new_parent,
         create=may & ~linked & ~matched,
@@ -280,9 +275,10 @@ def _sendable(payload: Payload) -> np.ndarray:
     return sendable
 
 
-def _changed(payload: Payload, differs: np.ndarray) -> Mask:
+def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> Mask:
     """Rows of which an editable field differs from what the link keeps; a blank counts only where it clears."""
     editable = _columns(payload, _is_editable)
+    differs = digests.to_numpy() != stored.to_numpy()
     changed: Mask = (differs & _sendable(payload) & editable).any(axis=1)
     return changed
 
@@ -295,13 +291,9 @@ def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -
     return pd.DataFrame(differs & create_only, index=digests.index, columns=digests.columns)
 
 
-def _to_send(payload: Payload, *, create: Mask, link: Mask, update: Mask, differs: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The values, and which of them go: all that a create has; what may be edited; with a link, also what may fill a blank.
-
-    Of an update only what ``differs`` may fill a blank: a field that somebody emptied since stays so, and nobody has to look.
-    """
-    creating, linking, updating = (rows[:, None] for rows in (create, link, update))
-    editing = linking | (updating & (differs | ~_columns(payload, lambda target: target.only_fills)))
+def _to_send(payload: Payload, *, create: Mask, link: Mask, update: Mask) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The values, and which of them go: all that a create has; what may be edited; with a link, also what may fill a blank."""
+    creating, linking, editing = (rows[:, None] for rows in (create, link, link | update))
     values = created = payload.values
     if not payload.create_defaults.empty:
         created = payload.create_values()[values.columns]

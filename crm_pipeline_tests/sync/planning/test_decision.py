@@ -15,7 +15,7 @@ from crm_pipeline.mapping.payload import build_payload
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.model import MODELS, RecordType
-from crm_pipeline.schemas import CRM_FIELDS, LINKS, OPEN_CALLS, RAW, WRITE_RESULTS
+from crm_pipeline.schemas import CRM_FIELDS, LINKS, RAW, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning.decision import STALE, Inputs, plan
@@ -36,7 +36,7 @@ ACCOUNTS = AccountSpec.model_validate(
 )
 CONTACTS = ContactSpec.model_validate({"map": {"email": "email", "first_name": "first", "last_name": "last", "phone": "phone"}})
 CREATE_ONLY = {"Phone", "BillingStreet", "BillingCity"}
-NO_LINKS, NO_CALLS = LINKS.empty(), OPEN_CALLS.empty()
+NO_LINKS = LINKS.empty()
 PERSON = {"email": "ana@labs.example.org", "first": "Ana", "last": "Ruiz", "phone": "5125550102", "customers": [{"id": 41}]}
 
 
@@ -54,7 +54,6 @@ def planned(
     matches: pd.DataFrame | None = None,
     fields: pd.DataFrame | None = None,
     account: str = "acc-41",
-    open_calls: pd.DataFrame = NO_CALLS,
 ) -> Plan:
     """The plan of raw records; every customer is the CRM's ``account``."""
     frame = normalize(records, spec=spec, default_region="US").frame
@@ -71,7 +70,6 @@ def planned(
         links=links,
         matches=MATCHES.empty() if matches is None else matches,
         parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], parents),
-        open_calls=open_calls,
     )
     return plan(inputs, model=MODELS[spec.record_type], key_of=None)
 
@@ -170,19 +168,10 @@ def test_an_unchanged_record_is_left_alone(links: pd.DataFrame) -> None:
     assert (row.operation, row.outcome) == ("none", "unchanged")
 
 
-def test_a_changed_record_sends_all_it_may_change_but_fields_that_only_fill_blanks(links: pd.DataFrame) -> None:
+def test_a_changed_record_sends_all_it_may_change(links: pd.DataFrame) -> None:
     done = planned(ACCOUNTS, raw({**FULL, "comments": "new"}), links=links)
     assert only(done).operation == "update"
-    assert set(sent(done)) == {"Name", "Description"}
-
-
-def test_a_field_that_only_fills_blanks_goes_where_its_own_value_changed(links: pd.DataFrame) -> None:
-    assert "Industry" in sent(planned(ACCOUNTS, raw({**FULL, "industry": "Energy"}), links=links))
-
-
-def test_a_field_that_only_fills_blanks_goes_where_nobody_knows_what_was_sent_last(links: pd.DataFrame) -> None:
-    late = OPEN_CALLS.build({"qbench_id": [1], "content": [0], "parent_crm_id": [None], "over_at": [0], "over": [True]})
-    assert "Industry" in sent(planned(ACCOUNTS, raw(FULL), links=links, open_calls=late))
+    assert set(sent(done)) == {"Name", "Description", "Industry"}
 
 
 def test_a_linked_record_is_written_to_in_the_object_that_its_link_names(links: pd.DataFrame) -> None:
