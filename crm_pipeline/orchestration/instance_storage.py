@@ -34,7 +34,7 @@ class PostgresStorage(DagsterPostgresStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
-        """Open it, its events over a connection that is kept. Raises NoDatabaseError."""
+        """Open it, with connections that are kept. Raises NoDatabaseError."""
         variable = config_value["url_variable"]
         url = os.environ.get(variable, "").strip()
         if not url:
@@ -48,6 +48,7 @@ class PostgresStorage(DagsterPostgresStorage):
         except StoreError as error:
             raise NoDatabaseError(str(error)) from None
         storage = cls(inst_data=inst_data, postgres_url=url)
-        # Else each event opens connections of its own, which takes most of the time that a run over many hours needs to begin.
-        storage.event_log_storage.optimize_for_webserver(statement_timeout=0, pool_recycle=60, max_overflow=20)
+        # Else each event, and each of the ten looks and notes of a tick, opens a connection of its own.
+        for kept in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
+            kept.optimize_for_webserver(statement_timeout=0, pool_recycle=60, max_overflow=20)
         return storage
