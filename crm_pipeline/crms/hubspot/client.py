@@ -64,8 +64,8 @@ class HubSpotCrm:
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
 
     def share_pace(self, leases: Leases) -> None:
-        """Keep the limits together with all who use the token, and that of searches with all who use the portal."""
-        self._transport.share_pace(leases, portal=self.organization)
+        """Keep the limits together with all who use the token."""
+        self._transport.share_pace(leases)
 
     def limits(self) -> Limits:
         """The daily calls, where HubSpot tells them, and the pace that the settings keep."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -69,8 +69,11 @@ class Transport:
         self._client: Any = None
         self._daily: tuple[int, int] | None = None
 
-    def share_pace(self, leases: Leases, *, portal: Callable[[], str]) -> None:
-        """Keep the limits together with others: HubSpot counts calls by the app, whose token it is, and searches by the ``portal``."""
+    def share_pace(self, leases: Leases) -> None:
+        """Keep the limits together with all who use the token.
+
+        HubSpot counts calls by the app, whose token it is. It counts searches by the portal, which a call would have to tell.
+        """
 
         def app() -> str:
             token = self._settings.token.read(integration=self.integration)
@@ -78,7 +81,7 @@ class Transport:
             return f"hubspot app {hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
         self._pace.share(leases, app)
-        self._search_pace.share(leases, lambda: f"hubspot searches {self._settings.url} {portal()}")
+        self._search_pace.share(leases, lambda: f"{app()} searches")
 
     def get(
         self, path: str, query: Mapping[str, str] | None = None, *, label: Label, holds: Form, repeatable: bool = True

