@@ -16,6 +16,7 @@ STRIDE = 1_000_000
 _CRM_ID = "left(crm_id, 1) || lpad(CAST(copy AS text), 5, '0') || substr(crm_id, 7)"
 """As long as the CRM's own."""
 
+_LONG_AGO = "at - interval '1 year'"
 _QBENCH_ID = {"qbench_id": f"qbench_id + copy * {STRIDE}"}
 _EMAIL = "jsonb_build_object('email', copy || '.' || (fields ->> 'email'))"
 COPIED = {
@@ -26,7 +27,7 @@ COPIED = {
         "fields": f"CASE WHEN fields ? 'email' THEN fields || {_EMAIL} ELSE fields END",
     },
     "link": _QBENCH_ID | {"crm_id": _CRM_ID, "parent_qbench_id": f"parent_qbench_id + copy * {STRIDE}"},
-    "outcome": _QBENCH_ID,
+    "outcome": _QBENCH_ID | {"at": _LONG_AGO},
     "crm_record": {"crm_id": _CRM_ID},
     "change_outcome": _QBENCH_ID | {"crm_id": _CRM_ID},
 }

@@ -32,7 +32,7 @@ def upgrade() -> None:
     comment = "outcome_history tells it already"
     column: sa.Column[bool] = sa.Column("in_history", sa.Boolean(), server_default=sa.true(), nullable=False, comment=comment)
     op.add_column("outcome", column, schema=SCHEMA)
-    op.create_index("ix_outcome_at", "outcome", ["at"], schema=SCHEMA, postgresql_using="brin")
+    op.create_index("ix_outcome_at", "outcome", ["at"], schema=SCHEMA)
     op.execute(EVERY)
     op.create_table_comment("outcome_history", REPLACED, existing_comment=EVERYTHING, schema=SCHEMA)
 
