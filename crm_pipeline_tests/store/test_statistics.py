@@ -12,7 +12,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.emails import contenders
-from crm_pipeline.store.ledger import link_faults
+from crm_pipeline.store.ledger import link_faults, recent_outcomes
 from crm_pipeline.store.statistics import MANY_ROWS
 from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
 from crm_pipeline_tests.explaining import explaining
@@ -98,3 +98,14 @@ def test_first_links_of_a_record_type_that_nobody_counted_yet_are_found_by_their
             contenders(connection, CONTACTS, emails=emails, email_field="Email", required=["last_name"], unusable=[])
     [(_, nodes)] = explained
     assert {node["Index Name"] for node in nodes if node.get("Relation Name") == "link"} == {"pk_link"}
+
+
+def test_latest_outcomes_of_the_last_hours_are_found_by_their_time_among_old_ones(store: Store) -> None:
+    insert(store, rows=5 * MANY_ROWS)
+    with store.transaction() as connection:
+        connection.execute(text("UPDATE crm_pipeline.outcome SET in_history = false, at = now() - (100 + qbench_id) * interval '1 hour'"))
+        connection.execute(text("ANALYZE crm_pipeline.outcome"))
+        with explaining() as explained:
+            recent_outcomes(connection, ACCOUNTS, hours=48)
+    [(_, nodes)] = explained
+    assert {node["Index Name"] for node in nodes if node.get("Relation Name") == "outcome"} == {"ix_outcome_at"}
