@@ -53,6 +53,16 @@ LINKS = FrameSchema(
 )
 """Stored pairs of a QBench record and a CRM record."""
 
+CHECKED_LINKS = FrameSchema(
+    "checked_links",
+    tuple(
+        column
+        for column in LINKS.columns
+        if column.name in {"qbench_id", "object", "crm_id", "parent_qbench_id", "status", "merged_into", "back_from"}
+    ),
+)
+"""Of links, what tells whether their CRM records are what they were: of nearly all of them a check needs no more."""
+
 BASES = FrameSchema(
     "bases",
     (

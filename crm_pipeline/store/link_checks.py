@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import CustomerNotSyncedException, ParentNotFoundException
 from crm_pipeline.frames import Column, FrameSchema, plain
 from crm_pipeline.model import WaitsOn, children
-from crm_pipeline.schemas import LINKS
+from crm_pipeline.schemas import CHECKED_LINKS
 from crm_pipeline.store.bases import bases_of_the_same
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import execute_rows, fetch, json_column
@@ -28,12 +28,14 @@ GONE = FrameSchema(
 )
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
-_COLUMNS = ", ".join(LINKS.names)
+_COLUMNS = ", ".join(CHECKED_LINKS.names)
 
 _PAGE = f"""
 SELECT {_COLUMNS} FROM crm_pipeline.link
 WHERE {_KEY} AND status <> 'source_deleted' AND qbench_id > :after ORDER BY qbench_id LIMIT :rows
 """
+
+_OF_IDS = f"SELECT {_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
 
 _COUNT = f"""
 SELECT coalesce((SELECT sum(links) FROM crm_pipeline.linked WHERE {_KEY}), 0)
@@ -96,8 +98,13 @@ def count_links(connection: Connection, state: CrmState) -> int:
 
 
 def links_after(connection: Connection, state: CrmState, *, after: int, rows: int) -> pd.DataFrame:
-    """The next links (schemas.LINKS) in the order of their QBench ids, those of deleted QBench records left out."""
-    return fetch(connection, _PAGE, {**asdict(state), "after": after, "rows": rows}, LINKS)
+    """The next links (schemas.CHECKED_LINKS) in the order of their QBench ids, those of deleted QBench records left out."""
+    return fetch(connection, _PAGE, {**asdict(state), "after": after, "rows": rows}, CHECKED_LINKS)
+
+
+def checked_links(connection: Connection, state: CrmState, *, ids: list[int]) -> pd.DataFrame:
+    """The links of these QBench ids (schemas.CHECKED_LINKS)."""
+    return fetch(connection, _OF_IDS, {**asdict(state), "ids": ids}, CHECKED_LINKS)
 
 
 def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str]) -> list[int]:

@@ -23,12 +23,13 @@ from crm_pipeline.crms.batch import account_for
 from crm_pipeline.crms.examining import left_since
 from crm_pipeline.errors import LinkConflictException, SyncsAsContactException
 from crm_pipeline.model import MODELS, RecordType, children
-from crm_pipeline.schemas import ASSOCIATIONS, LINKS
+from crm_pipeline.schemas import ASSOCIATIONS, CHECKED_LINKS, LINKS
 from crm_pipeline.store.conflicts import forget_old_conflicts
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.link_checks import (
+    checked_links,
     count_links,
     forget_links,
     forget_parents,
@@ -136,7 +137,7 @@ class LinkCheck:
             follow_deletions(connection, order.state)
         found = [self._looked_at(reader, links, report, scope=scope) for links in self._links(order, scope)]
         noted = [rows for rows in found if len(rows)]
-        rows = pd.concat(noted, ignore_index=True) if noted else None
+        rows = self._whole(order, pd.concat(noted, ignore_index=True)) if noted else None
         # What is linked is decided in turn; looking at all links first would keep other integrations waiting.
         with turn_at(self._held, order.crm, org_id=reader.org_id, record_type=order.state.record_type) as turn:
             store = self._held.under(turn)
@@ -195,14 +196,21 @@ class LinkCheck:
             ids = ids_in_doubt(connection, order.state, crm_ids=gone)
         for start in range(0, len(ids), FRAME_ROWS):
             with self._held.transaction() as connection:
-                yield order.state.links(connection, ids=ids[start : start + FRAME_ROWS])
+                yield checked_links(connection, order.state, ids=ids[start : start + FRAME_ROWS])
+
+    def _whole(self, order: LoadOrder, rows: pd.DataFrame) -> pd.DataFrame:
+        """The same links (schemas.CHECKED_LINKS, and what else is known of them) with all that is stored of them (schemas.LINKS)."""
+        with self._held.transaction() as connection:
+            links = order.state.links(connection, ids=rows["qbench_id"].tolist())
+        known = rows.columns.difference(LINKS.names, sort=False)
+        return rows[["qbench_id", *known]].merge(links, on="qbench_id")
 
     def _looked_at(self, reader: LinkReader, links: pd.DataFrame, report: LinkReport, *, scope: Scope) -> pd.DataFrame:
         report.counts["checked"] += len(links)
         if MODELS[reader.state.record_type].made_of is not None:
-            links = self._not_converted(reader, links, report)
+            links = self._not_converted(reader, self._whole(reader.order, links), report)
         # What no stamp tells: formulas, transactions that ended late, what a search did not know yet.
-        looked = reader.look(LINKS.check(links), for_changes=scope == "full")
+        looked = reader.look(CHECKED_LINKS.check(links), for_changes=scope == "full")
         report.add("unread", looked.unread)
         return looked.rows
 

@@ -42,8 +42,9 @@ ERRORS: dict[str, type[RecordError]] = {"conflict": LinkConflictException, "dele
 def noteworthy(
     links: pd.DataFrame, examined: pd.DataFrame, *, key_of: Callable[[pd.Series], pd.Series] | None, accounts: pd.Series | None
 ) -> pd.DataFrame:
-    """The links (schemas.LINKS) about which there is something to say, with what became of their records (schemas.EXAMINED).
+    """The links about which there is something to say, with what became of their records (schemas.EXAMINED).
 
+    ``links``: schemas.CHECKED_LINKS, and what else of schemas.LINKS; what is to be done (``reconcile``) asks for all of it.
     Further columns: ``own_key`` (null where the integration has no key), ``account`` (CRM id of the account that the contact
     was last given). ``accounts``: CRM ids by QBench id of customers; None for accounts.
     """

@@ -18,7 +18,7 @@ from crm_pipeline.store.crm_records import stage_seen
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
-from crm_pipeline.store.link_checks import change_links
+from crm_pipeline.store.link_checks import change_links, checked_links
 from crm_pipeline.sync.links.findings import contested, noteworthy, reconcile
 from crm_pipeline.sync.links.usable import account_crm_ids
 from crm_pipeline.sync.order import LoadOrder, fields_back, objects_of, read, usual_object
@@ -49,7 +49,7 @@ class LinkReader:
     state: CrmState
 
     def look(self, links: pd.DataFrame, *, for_changes: bool = False) -> Looked:
-        """What there is to say of these links (schemas.LINKS).
+        """What there is to say of these links (schemas.CHECKED_LINKS, and what else of schemas.LINKS).
 
         ``for_changes``: have the next run look at the live records that show something else in the fields that come back than is staged.
         """
@@ -65,7 +65,7 @@ class LinkReader:
         if MODELS[self.state.record_type].parent is not None:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
-                accounts = account_crm_ids(self.state.accounts.links(connection, ids=ids))
+                accounts = account_crm_ids(checked_links(connection, self.state.accounts, ids=ids))
         return Looked(
             noteworthy(links, found, key_of=self.order.key_of if self.order.settings.external_key else None, accounts=accounts), unread
         )

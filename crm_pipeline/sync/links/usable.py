@@ -11,7 +11,7 @@ UNUSABLE = (LinkStatus.DELETED, LinkStatus.CONFLICT)
 
 
 def account_crm_ids(links: pd.DataFrame) -> pd.Series:
-    """By QBench id of customers (schemas.LINKS), the CRM id that contacts get as their account; null without one.
+    """By QBench id of customers (schemas.CHECKED_LINKS), the CRM id that contacts get as their account; null without one.
 
     Of a link that lost its record to another customer's in a merge, that is the winner's (docs/rules.md, 27).
     """

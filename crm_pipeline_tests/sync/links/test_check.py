@@ -21,6 +21,7 @@ from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import end_lock_holders
+from crm_pipeline_tests.explaining import explaining
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, OBJECTS, Bench, Stories, Sugar, contact, customer
 
 NOW = Window(since=900, until=1_000)
@@ -569,6 +570,7 @@ class InOrder:
     recent_calls: Counter[str]
     full: dict[RecordType, dict[str, int]]
     full_calls: Counter[str]
+    full_statements: list[str]
     found: Findings
 
 
@@ -577,16 +579,24 @@ def in_order(request: pytest.FixtureRequest, stories: Stories) -> InOrder:
     with stories(request.param) as bench:
         spec = accounts_only(bench, 120)
         recent, recent_calls = check(bench, spec, scope="recent"), Counter(bench.calls)
-        full, full_calls = check(bench, spec), Counter(bench.calls)
+        with explaining() as explained:
+            full, full_calls = check(bench, spec), Counter(bench.calls)
+        statements = [each.statement for each in explained]
         merge(bench, bench.add_account("Made by hand"), linked(bench, 1))
         delete(bench, linked(bench, 2))
-        return InOrder(bench.crm, recent, recent_calls, full, full_calls, findings(bench, spec, scope="recent")[ACCOUNT])
+        return InOrder(bench.crm, recent, recent_calls, full, full_calls, statements, findings(bench, spec, scope="recent")[ACCOUNT])
 
 
 def test_full_check_reads_the_links_in_full_batches_and_writes_nothing(in_order: InOrder) -> None:
     assert in_order.full == {ACCOUNT: {"checked": 120}}
     assert in_order.full_calls["read"] == {"salesforce": 1, "hubspot": 2}[in_order.crm]
     assert "write" not in in_order.full_calls
+
+
+def test_full_check_reads_no_digests_of_links_about_which_there_is_nothing_to_say(in_order: InOrder) -> None:
+    of_links = [statement for statement in in_order.full_statements if "FROM crm_pipeline.link " in statement]
+    assert of_links
+    assert not [statement for statement in of_links if "digests" in statement]
 
 
 def test_recent_check_of_links_in_order_reads_none_of_them(in_order: InOrder) -> None:
