@@ -72,14 +72,15 @@ class Settled:
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """What is known of normalized rows before the CRM is asked, row by row: ``raw`` (schemas.HELD), what is ``wanted``, and the ``pairs``
-    (merging.units.PAIRS). ``differs``: bool, which linked rows are to be decided about.
+    """What is known of normalized rows before the CRM is asked. ``known``: bool, of which of them; ``differs``: which linked ones are to be
+    decided about. Of the known ones, row by row: ``raw`` (schemas.HELD), what is ``wanted``, and the ``pairs`` (merging.units.PAIRS).
     """
 
+    known: np.ndarray
+    differs: np.ndarray
     raw: pd.DataFrame
     wanted: Wanted
     pairs: pd.DataFrame
-    differs: pd.Series
 
 
 class BothWays:
@@ -101,12 +102,15 @@ class BothWays:
         """The CRM fields that come back."""
         return [route.target.crm_field for route in self._way.routes]
 
-    def sides(self, frame: pd.DataFrame, links: pd.DataFrame, *, in_doubt: Collection[int], insists: Collection[str]) -> Sides:
-        """What is known of normalized rows; ``links``: schemas.LINKS. ``in_doubt``: QBench ids of which an earlier write may have arrived.
+    def sides(
+        self, frame: pd.DataFrame, links: pd.DataFrame, *, of: np.ndarray, in_doubt: Collection[int], insists: Collection[str]
+    ) -> Sides:
+        """What is known of normalized rows; ``links``: schemas.LINKS. ``of``: bool, which rows are looked at, others are not decided about.
 
-        ``insists``: the CRM fields whose QBench value a person wants sent, whatever the CRM has.
+        ``in_doubt``: QBench ids of which an earlier write may have arrived. ``insists``: the CRM fields whose QBench value a person wants
+        sent, whatever the CRM has.
         """
-        order, ids = self._order, frame["qbench_id"]
+        order, ids = self._order, frame.loc[of, "qbench_id"]
         with self._store.transaction() as connection:
             raw = held(connection, order.integration, order.record.record_type, ids=ids.tolist())
             kept = bases_of(connection, order.state, ids=links["qbench_id"].tolist()) if len(links) else None
@@ -119,7 +123,9 @@ class BothWays:
         wanted = self._way.wanted(raw)
         changed = self._insisted(compared(self._way, pairs, wanted=wanted, raw=raw), insists).changed_in_qbench.any(axis=1)
         doubtful = ids.reset_index(drop=True).isin(in_doubt)
-        return Sides(raw, wanted, pairs, (changed | doubtful) & pairs["crm_id"].notna())
+        differs = np.zeros(len(frame), dtype=bool)
+        differs[of] = (changed | doubtful) & pairs["crm_id"].notna()
+        return Sides(of, differs, raw, wanted, pairs)
 
     def candidates(self, planned: Plan, sides: Sides, payload: Payload) -> Plan:
         """The plan in which all is sent of these fields that may have to be; of a create, all that is mapped goes anyway."""
@@ -153,7 +159,8 @@ class BothWays:
 
     def _decides(self, planned: Plan, sides: Sides) -> pd.Series:
         operation = planned.rows["operation"]
-        return operation.isin([Operation.CREATE, Operation.LINK]) | (operation.eq(Operation.UPDATE) & sides.differs)
+        goes = operation.isin([Operation.CREATE, Operation.LINK]) | (operation.eq(Operation.UPDATE) & sides.differs)
+        return goes & sides.known
 
     def _insisted(self, found: Compared, insists: Collection[str]) -> Compared:
         """The same where a person wants QBench's value sent: it counts as changed, and stands."""
@@ -295,8 +302,9 @@ class _Part:
     @staticmethod
     def of(planned: Plan, sides: Sides, positions: np.ndarray, *, read_at: datetime) -> _Part:
         rows = planned.rows.iloc[positions].reset_index(drop=True)
+        places = (np.cumsum(sides.known) - 1)[positions]
         raw, values, forms, whole, pairs = (
-            frame.iloc[positions].reset_index(drop=True)
+            frame.iloc[places].reset_index(drop=True)
             for frame in (sides.raw, sides.wanted.values, sides.wanted.forms, sides.wanted.whole, sides.pairs)
         )
         creates = rows["operation"].eq(Operation.CREATE)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -70,7 +71,7 @@ class Planner:
     be told beside the plans, and of how many records. ``accounts``: those that contacts refer to. ``contacts``: those that leads are
     made of, as the state has them where left out. ``shared_addresses``: those (str) that several staged contacts have, where they are
     known: nobody is asked who else could claim another one. ``description``: what is known of the object's fields; left out, the CRM is
-    asked.
+    asked. ``settles_creates``: whether plans say what is to be stored of fields that come back with a create, of which all goes anyway.
     """
 
     def __init__(
@@ -85,8 +86,10 @@ class Planner:
         contacts: Accounts | None = None,
         shared_addresses: pd.Series | None = None,
         description: Description | None = None,
+        settles_creates: bool = True,
     ) -> None:
         self._order = order
+        self._settles_creates = settles_creates
         self._description = description
         self.has_problems = False
         """Whether a plan so far left a value out, or a record, for what the fields take."""
@@ -132,20 +135,22 @@ class Planner:
         payload, links = known.payload, known.links
         if order.resend is not None:
             payload, links = order.resend.applied(payload, links)
-        sides = self._sides(frame, known, payload)
+        if matches is None:
+            matches = self._matches(frame, known, undecided=undecided)
+        sides = self._sides(frame, known, payload, matches)
         inputs = Inputs(
             normalized=frame,
             payload=payload,
             digests=known.digests,
             verdicts=known.verdicts,
             links=links,
-            matches=self._matches(frame, known, undecided=undecided) if matches is None else matches,
+            matches=matches,
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.parents),
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
             match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
             open_calls=known.open_calls,
             as_leads=known.as_leads.to_numpy(),
-            differs=None if sides is None else sides.differs.to_numpy(),
+            differs=None if sides is None else sides.differs,
         )
         key_of = order.key_of if order.settings.external_key else None
         planned = plan(inputs, model=self._model, key_of=key_of)
@@ -280,12 +285,16 @@ class Planner:
             return None
         return BothWays(self._order, store=self._store, crm=self._crm, crm_fields=self.fields)
 
-    def _sides(self, frame: pd.DataFrame, known: Known, payload: Payload) -> Sides | None:
-        """What is known of fields that come back; None where none do."""
-        if self._both_ways is None:
+    def _sides(self, frame: pd.DataFrame, known: Known, payload: Payload, matches: pd.DataFrame) -> Sides | None:
+        """What is known of fields that come back; None where none do, or where nothing is to be decided about them."""
+        looked_at = np.ones(len(frame), dtype=bool)
+        if not self._settles_creates:
+            ids = pd.concat([known.links["qbench_id"], matches["qbench_id"]])
+            looked_at = frame["qbench_id"].isin(ids).to_numpy()
+        if self._both_ways is None or not looked_at.any():
             return None
         over = known.open_calls.loc[known.open_calls["over"], "qbench_id"].tolist()
-        return self._both_ways.sides(frame, known.links, in_doubt=over, insists=self._insists(payload))
+        return self._both_ways.sides(frame, known.links, of=looked_at, in_doubt=over, insists=self._insists(payload))
 
     def _insists(self, payload: Payload) -> list[str]:
         """The CRM fields whose QBench value a person wants sent again."""

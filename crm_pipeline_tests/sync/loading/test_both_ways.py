@@ -28,6 +28,7 @@ from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.loading.preview import Preview
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
 from crm_pipeline.sync.resending import Resend
+from crm_pipeline_tests.explaining import explaining
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_NAME, CONTACT, CRM_FIELDS, EVERYTHING, OBJECTS, Bench, Stories, contact, customer
 from crm_pipeline_tests.sync.loading.test_refused_values import TESTING
 from crm_pipeline_tests.tenants import both_ways
@@ -109,6 +110,15 @@ def bases(bench: Bench, spec: IntegrationSpec, numbers: list[int]) -> dict[int, 
 def pending(bench: Bench, spec: IntegrationSpec) -> list[str]:
     with bench.store.transaction() as connection:
         return pending_crm_ids(connection, bench.order(spec, ACCOUNT).state)
+
+
+def planned(bench: Bench, spec: IntegrationSpec) -> tuple[dict[str, int], dict[str, int]]:
+    """How many records a plan shows by operation, and of how many the description would get a new value."""
+    accounts = PlannedAccounts(bench.order(spec, ACCOUNT).state)
+    with closing(bench.connect(spec)) as crm:
+        forecast = Preview(store=bench.store, crm=crm, accounts=accounts).forecast(bench.order(spec, ACCOUNT), EVERYTHING)
+    operations = {operation: tally.count for (operation, _), tally in forecast.planned.items()}
+    return operations, dict(forecast.fields.get(SHOWN[bench.crm]["description"], {}))
 
 
 def conflicts(bench: Bench) -> list[tuple[Any, ...]]:
@@ -494,18 +504,23 @@ def test_a_person_may_have_qbenchs_value_sent_over_what_the_crm_has_and_the_othe
 def test_a_plan_shows_what_the_load_does(bench: Bench) -> None:
     spec = two_way(bench, {"description": {"from": "comments", **BOTH, **PREFER[bench.crm]}})
     crm_id = one_customer(bench, spec, comments="old")
+    bench.stage(spec, ACCOUNT, customer(2, 150, comments="new"), customer(3, 250, comments="new"))
     edited(bench, spec, comments="ours")
 
-    def planned() -> dict[Any, int]:
-        accounts = PlannedAccounts(bench.order(spec, ACCOUNT).state)
-        with closing(bench.connect(spec)) as crm:
-            forecast = Preview(store=bench.store, crm=crm, accounts=accounts).forecast(bench.order(spec, ACCOUNT), EVERYTHING)
-        return {operation: tally.count for (operation, _), tally in forecast.planned.items()}
-
-    assert planned() == {"update": 1}
+    assert planned(bench, spec) == ({"create": 2, "update": 1}, {"create": 2, "update": 1})
     edit(bench, crm_id, description="theirs")
-    assert planned() == {"unchanged": 1}
+    assert planned(bench, spec) == ({"create": 2, "unchanged": 1}, {"create": 2})
     assert (conflicts(bench), pending(bench, spec)) == ([], [])
+
+
+@in_hubspot
+def test_a_plan_reads_nothing_of_new_records_but_what_is_mapped(bench: Bench) -> None:
+    spec = two_way(bench)
+    bench.stage(spec, ACCOUNT, customer(1, comments="new"))
+
+    with explaining() as asked:
+        assert planned(bench, spec) == ({"create": 1}, {"create": 1})
+    assert [statement for statement, _ in asked if "bringing" in statement] == []
 
 
 @each_crm
