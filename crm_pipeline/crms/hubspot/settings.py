@@ -80,7 +80,7 @@ class HubSpotSettings(CrmSettings):
             "and of half the answers are being stored. Records are read by their ids in half as many calls at the same time.",
             examples=[8],
         ),
-    ] = 20
+    ] = 40
     association_batch_size: Annotated[
         int,
         Field(

@@ -32,7 +32,7 @@ KIND = CrmKind(
     objects=MappingProxyType({RecordType.ACCOUNT: (ACCOUNTS,), RecordType.CONTACT: (CONTACTS,), RecordType.LEAD: (LEADS,)}),
     owner_field=OWNER_FIELD,
     # sObject Collections take 200 rows a request, a contact's account with any of them.
-    capabilities=Capabilities(batch_size=200, association_batch_size=200, calls_in_flight=10, blank_booleans=False),
+    capabilities=Capabilities(batch_size=200, association_batch_size=200, calls_in_flight=16, blank_booleans=False),
     settings=SalesforceSettings,
     connect=_connect,
     record_id=record_id,

@@ -77,7 +77,7 @@ class SalesforceSettings(LeadKeepingSettings):
             ge=1,
             le=32,
         ),
-    ] = 10
+    ] = 16
     bulk_from: Annotated[
         Literal["never"] | Annotated[int, Field(ge=500, le=100_000)],
         Field(
