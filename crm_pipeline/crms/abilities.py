@@ -35,8 +35,12 @@ class JobsCrm(Protocol):
         """How many writes of one verb make a job; None where they are sent by calls alone."""
         ...
 
+    def rows_that_fit(self, crm_object: CrmObject, batch: WriteBatch) -> int:
+        """How many rows of a batch of one verb, from its first, one job takes: one at least, and fewer than all where it is too large."""
+        ...
+
     def open_job(self, crm_object: CrmObject, batch: WriteBatch) -> WriteJob | None:
-        """Make a job for a batch of one verb, which it is not given yet: as long as it is not carried out, it writes nothing.
+        """Make a job for a batch that fits, which it is not given yet: as long as it is not carried out, it writes nothing.
 
         None where the CRM makes none for it.
         """

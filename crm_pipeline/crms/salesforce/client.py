@@ -251,6 +251,10 @@ class SalesforceCrm:
             return None
         return settings.bulk_from
 
+    def rows_that_fit(self, crm_object: CrmObject, batch: WriteBatch) -> int:
+        """As many as 100 MB hold, as the CSV of an ingest job."""
+        return self._jobs(crm_object).fitting(batch)
+
     def open_job(self, crm_object: CrmObject, batch: WriteBatch) -> WriteJob | None:
         """Make an ingest job of Bulk API 2.0; None, and none from now on, where Salesforce refuses to."""
         try:

@@ -9,6 +9,7 @@ users report it.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -58,12 +59,19 @@ class Jobs:
     lasts: float
     first_wait: float
 
+    def fitting(self, batch: WriteBatch) -> int:
+        """How many rows of a batch of one verb, from its first, are no larger than a job may be."""
+        rows = len(batch)
+        while rows > 1 and (parts := math.ceil(self._bytes(batch.slice(0, rows)) / LARGEST_BYTES)) > 1:
+            rows = math.ceil(rows / parts)
+        return rows
+
     def open(self, batch: WriteBatch) -> WriteJob | None:
-        """Make a job without rows for a batch of one verb; None where it would be larger than a job may be."""
+        """Make a job without rows for a batch of one verb that fits; None where it can carry none of its rows."""
         verb = Verb(batch.rows["verb"].iat[0])
         cells = cells_of(batch, verb, key_field=self.writer.key_field)
         suitable = fit(cells, batch)
-        if not suitable.any() or len(csv_of(cells[suitable])) > LARGEST_BYTES:
+        if not suitable.any():
             return None
         key = {"externalIdFieldName": self.writer.key_field} if verb is Verb.UPSERT else {}
         asked = {"object": self.writer.sobject, "operation": OPERATIONS[verb], "contentType": "CSV", "lineEnding": "LF", **key}
@@ -116,6 +124,10 @@ class Jobs:
         return _together(self._saved(rows, job, told), _again(rows[job.names.isna() | job.names.isin(told.index[told[RECORD].isna()])]))
 
     # --- the job
+
+    def _bytes(self, batch: WriteBatch) -> int:
+        cells = cells_of(batch, Verb(batch.rows["verb"].iat[0]), key_field=self.writer.key_field)
+        return len(csv_of(cells[fit(cells, batch)]))
 
     def _give(self, job: WriteJob, content: bytes) -> None:
         """Upload the rows and close the job. What was done already by a request without an answer is not done again."""

@@ -82,8 +82,9 @@ class SalesforceSettings(LeadKeepingSettings):
         Literal["never"] | Annotated[int, Field(ge=500, le=100_000)],
         Field(
             description="From how many creates, or updates, of one object on a load sends as many by a job of Bulk API 2.0, which costs "
-            "some ten calls; never: all go by calls of 200 records. No job runs assignment rules or saves past duplicate rules: none is "
-            "made for what `auto_assign` is true for, for leads unless it is false for them, nor for writes that `allow_duplicates` names.",
+            "some ten calls, or by several where they are more than 100 MB; never: all go by calls of 200 records. No job runs assignment "
+            "rules or saves past duplicate rules: none is made for what `auto_assign` is true for, for leads unless it is false for them, "
+            "nor for writes that `allow_duplicates` names.",
             examples=[50_000, "never"],
         ),
     ] = 10_000

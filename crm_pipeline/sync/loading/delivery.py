@@ -117,16 +117,19 @@ class Delivery:
     def _send_all(self, wave: Sequence[Plan]) -> None:
         """Send batches at the same time; one by one until the CRM takes a record, and behind a call that failed.
 
-        Of what is for a job a call's worth goes first until then.
+        What is for a job goes one after the other: of it a call's worth until then, and as much as a job takes from then on.
         """
         size = self._job.crm.capabilities.batch_size
         while wave:
             self._await()
             if not self._goes_smoothly:
                 self._hand_on()
-            if not self._goes_smoothly and len(wave[0]) > size:
-                wave = [wave[0].slice(0, size), wave[0].slice(size, len(wave[0])), *wave[1:]]
-            now = len(wave) if self._goes_smoothly else 1
+            smoothly, now = self._goes_smoothly, 1
+            if (many := len(wave[0])) > size:
+                fit = self._sending.rows_that_fit(wave[0]) if smoothly else size
+                wave = [part for part in (wave[0].slice(0, fit), wave[0].slice(fit, many), *wave[1:]) if len(part)]
+            elif smoothly:
+                now = len(wave)
             self._send(wave[:now])
             wave = wave[now:]
 

@@ -101,6 +101,12 @@ class Sending:
         rows = job.crm.rows_of_a_job(crm_object, Verb(verb))
         return rows if rows is not None and (job.report.expected or 0) >= rows else None
 
+    def rows_that_fit(self, batch: Plan) -> int:
+        """How many rows of a batch that is larger than a call takes go at once, from its first: by one job, where the CRM makes one."""
+        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
+        crm = self._job.crm
+        return crm.rows_that_fit(crm_object, batch) if isinstance(crm, JobsCrm) else len(batch)
+
     def begin(self, batches: Sequence[Plan]) -> Sends:
         """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before.
 

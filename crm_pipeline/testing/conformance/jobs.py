@@ -20,6 +20,7 @@ def by_job(bench: Bench, crm: Crm, record_type: RecordType, *rows: Put) -> dict[
     crm_object, batch = bench.object(record_type), batch_of(*rows)
     if not isinstance(crm, JobsCrm):
         return written(crm, crm_object, *rows)
+    assert crm.rows_that_fit(crm_object, batch) == len(batch)
     job = crm.open_job(crm_object, batch)
     assert job is not None
     return results_by_id(crm.carry_out(crm_object, batch, job))

@@ -13,6 +13,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.batch import WriteJob, account_for
 from crm_pipeline.crms.fewest_calls import fewest_calls
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, LEADS
+from crm_pipeline.crms.salesforce import jobs as salesforce_jobs
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.model import Verb
 from crm_pipeline.sandbox.faults import Fault
@@ -115,6 +116,17 @@ def test_equal_creates_without_a_key_are_each_told_one_record(sandbox: Sandbox, 
     told = by_job(crm, *twins)
     assert {row["crm_id"] for row in told.values()} == {record["Id"] for record in sandbox.org.records("Contact")}
     assert len(sandbox.org.records("Contact")) == 3
+
+
+def test_as_many_rows_fit_as_its_csv_may_have_bytes(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(crm, JobsCrm)
+    rows = [person(number) for number in range(100)]
+    each = len("99,Person 99,person99@example.com\n")
+    fitting = []
+    for most in (each * 120, each * 50, each * 30, each):
+        monkeypatch.setattr(salesforce_jobs, "LARGEST_BYTES", most)
+        fitting.append(crm.rows_that_fit(CONTACTS, batch_of(*rows)))
+    assert fitting == [100, 50, 25, 1]
 
 
 def test_values_that_its_csv_cannot_carry_are_left_to_calls(sandbox: Sandbox, crm: Crm) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from crm_pipeline.crms.salesforce import jobs as salesforce_jobs
 from crm_pipeline.errors import ServiceUnavailableError, StoreError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.sandbox.salesforce import ValidationRule
+from crm_pipeline.sandbox.salesforce import ValidationRule, ingest
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import end_lock_holders
@@ -24,6 +25,9 @@ from crm_pipeline_tests.sync.loading.stages import stages
 JOBS = {"bulk_from": 500}
 MANY = 620
 """Records of a load: a call's worth goes first, a job takes the rest of its 500, and calls take what is left."""
+LARGE = 1_000
+"""Records of a load that makes a batch of them: a call's worth goes first, three jobs take the rest where they are small."""
+THREE_JOBS = [("JobComplete", 267), ("JobComplete", 267), ("JobComplete", 266)]
 
 no_fork_warning = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 
@@ -35,13 +39,21 @@ def bench(salesforce: Bench) -> Iterator[Bench]:
     salesforce.sandbox.faults.clear()
 
 
-def many() -> list[Staged]:
-    return [customer(number) for number in range(MANY)]
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job takes some three hundred accounts, there and here."""
+    most = 20_000
+    monkeypatch.setattr(salesforce_jobs, "LARGEST_BYTES", most)
+    monkeypatch.setattr(ingest, "MOST_BYTES", most * 4 // 3)
 
 
-def staged(bench: Bench, *, external_keys: bool = True, **settings: Any) -> IntegrationSpec:
+def many(count: int = MANY) -> list[Staged]:
+    return [customer(number, comments="x" * 50) for number in range(count)]
+
+
+def staged(bench: Bench, *, external_keys: bool = True, count: int = MANY, **settings: Any) -> IntegrationSpec:
     spec = bench.spec(external_keys=external_keys, settings={**JOBS, **settings})
-    bench.stage(spec, ACCOUNT, *many())
+    bench.stage(spec, ACCOUNT, *many(count))
     return spec
 
 
@@ -50,12 +62,12 @@ def jobs(bench: Bench) -> list[tuple[str, int]]:
     return [(job.state, len(job.rows)) for job in bench.sandbox.org.jobs.values() if job.content is not None]
 
 
-def arrived_once(bench: Bench) -> None:
+def arrived_once(bench: Bench, count: int = MANY) -> None:
     """Every record is in the CRM once, linked to its own, and nothing is open."""
-    assert Counter(bench.names()) == Counter(f"Lab {number}" for number in range(MANY))
+    assert Counter(bench.names()) == Counter(f"Lab {number}" for number in range(count))
     ids = {record["Name"]: record["Id"] for record in bench.sandbox.org.records("Account")}
     linked = bench.rows("SELECT qbench_id, crm_id, digests <> '{}' FROM crm_pipeline.link")
-    assert sorted(linked) == [(number, ids[f"Lab {number}"], True) for number in range(MANY)]
+    assert sorted(linked) == [(number, ids[f"Lab {number}"], True) for number in range(count)]
     for table in ("write_job", "intent", "open_call"):
         assert bench.rows(f"SELECT count(*) FROM crm_pipeline.{table}") == [(0,)], table
 
@@ -116,6 +128,45 @@ def test_what_a_job_left_undone_goes_by_calls_in_the_same_load(bench: Bench) -> 
     bench.load(staged(bench), ACCOUNT)
     assert jobs(bench) == [("Failed", 300)]
     arrived_once(bench)
+
+
+@pytest.mark.usefixtures("small")
+def test_more_than_a_job_takes_goes_by_several_one_after_the_other(bench: Bench) -> None:
+    at_once = []
+
+    def look(_method: str, _path: str) -> None:
+        at_once.append(sum(not job.is_over for job in bench.sandbox.org.jobs.values()))
+
+    bench.sandbox.org.on_request = look
+    bench.load(staged(bench, count=LARGE, bulk_from=LARGE), ACCOUNT)
+    assert jobs(bench) == THREE_JOBS
+    assert max(at_once) == 1
+    arrived_once(bench, LARGE)
+
+
+LATER_MOMENTS: Sequence[tuple[str, str, str, Sequence[tuple[str, int]]]] = (
+    ("its rows are uploaded", "PUT", "/batches$", [("JobComplete", 267)]),
+    ("it is closed", "PATCH", "/jobs/ingest/", [("JobComplete", 267), ("Aborted", 267)]),
+    ("its results are read", "GET", "/successfulResults$", [("JobComplete", 267)] * 2),
+)
+
+
+@no_fork_warning
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("external_keys", [True, False], ids=["keyed", "without a key"])
+@pytest.mark.parametrize(("method", "path", "given"), [one[1:] for one in LATER_MOMENTS], ids=[f"before {one[0]}" for one in LATER_MOMENTS])
+def test_load_that_is_killed_during_the_second_of_its_jobs_gives_no_record_to_two(
+    bench: Bench, database_url: str, method: str, path: str, given: Sequence[tuple[str, int]], *, external_keys: bool
+) -> None:
+    spec = staged(bench, external_keys=external_keys, count=LARGE, bulk_from=LARGE)
+    lands = threading.Event()
+    fault = Fault(service="salesforce", method=method, path=path, kind="delay", skip=1, until=lands)
+    bench.sandbox.faults.add(fault)
+    killed(bench, spec, database_url, when=lambda: fault not in bench.sandbox.faults.open())
+    bench.load(spec, ACCOUNT, at_once=True)
+    lands.set()
+    assert jobs(bench) == given
+    arrived_once(bench, LARGE)
 
 
 def test_where_no_job_is_made_all_goes_by_calls(bench: Bench) -> None:
