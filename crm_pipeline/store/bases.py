@@ -11,6 +11,8 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import plain
 from crm_pipeline.schemas import BASES
+from crm_pipeline.store.field_names import NAMED
+from crm_pipeline.store.link_digests import pack
 from crm_pipeline.store.rows import execute_rows, fetch, json_column, time_column
 
 if TYPE_CHECKING:
@@ -62,9 +64,10 @@ SELECT crm_id, object FROM unsettled ORDER BY qbench_id
 """
 
 
-_SAVE_DIGESTS = """
-UPDATE crm_pipeline.link SET digests = row.digests
-FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:digests AS jsonb[])) AS row (qbench_id, crm_id, digests)
+_SAVE_DIGESTS = f"""
+WITH {NAMED}
+UPDATE crm_pipeline.link SET digests = '{{}}', field_digests = CAST(row.digests AS bigint[])
+FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:digests AS text[])) AS row (qbench_id, crm_id, digests)
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type
   AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id
 """
@@ -126,5 +129,5 @@ def save_digests(connection: Connection, state: CrmState, *, links: pd.DataFrame
         **asdict(state),
         ids=plain(links["qbench_id"]),
         crm_ids=plain(links["crm_id"]),
-        digests=json_column(links["digests"]),
+        **asdict(pack(links["digests"])),
     )

@@ -18,16 +18,16 @@ WHERE lead.integration = :integration AND lead.crm = :crm AND lead.record_type =
 """
 
 _LINK_CONTACTS = f"""
-INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, parent_qbench_id, status)
-SELECT :integration, :crm, :contact, qbench_id, :org_id, contact_crm_id, origin, 0, '{{}}', parent_qbench_id, '{LinkStatus.LIVE}'
+INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, parent_qbench_id, status)
+SELECT :integration, :crm, :contact, qbench_id, :org_id, contact_crm_id, origin, 0, parent_qbench_id, '{LinkStatus.LIVE}'
 FROM unnest(CAST(:ids AS bigint[]), CAST(:contacts AS text[]), CAST(:origins AS text[]), CAST(:parents AS bigint[]))
   AS row (qbench_id, contact_crm_id, origin, parent_qbench_id)
 ON CONFLICT (integration, crm, record_type, qbench_id) DO NOTHING
 """
 
 _LINK_ACCOUNTS = f"""
-INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
-SELECT :integration, :crm, :account, customer.qbench_id, :org_id, row.account_crm_id, '{LinkOrigin.MATCHED}', 0, '{{}}', '{LinkStatus.LIVE}'
+INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, status)
+SELECT :integration, :crm, :account, customer.qbench_id, :org_id, row.account_crm_id, '{LinkOrigin.MATCHED}', 0, '{LinkStatus.LIVE}'
 FROM unnest(CAST(:ids AS bigint[]), CAST(:accounts AS text[])) AS row (qbench_id, account_crm_id)
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id = row.qbench_id

@@ -16,10 +16,11 @@ from crm_pipeline.frames import plain
 from crm_pipeline.model import MODELS, RecordType, WaitsOn
 from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.bases import bases_of_the_same
+from crm_pipeline.store.field_names import NAMED
+from crm_pipeline.store.link_digests import COLUMNS, pack, read_links
 from crm_pipeline.store.rows import execute, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
-_LINK_COLUMNS = ", ".join(LINKS.names)
 _OUTCOME_COLUMNS = ", ".join(name for name in OUTCOMES.names if name != "due_at")
 
 _TOLD = (
@@ -32,13 +33,16 @@ GIVEN_UP = "'given up after ' || attempt || CASE attempt WHEN 1 THEN ' attempt' 
 """What an outcome's reason says of a record that was tried so often."""
 
 _SAVE_LINKS = f"""
+WITH {NAMED}
 INSERT INTO crm_pipeline.link AS stored
-  (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, digests, parent_qbench_id, status)
-SELECT :integration, :crm, :record_type, :org_id, row.*
+  (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, field_digests, parent_qbench_id, status)
+SELECT :integration, :crm, :record_type, :org_id, qbench_id, object, crm_id, origin, version, CAST(digests AS bigint[]), parent, status
 FROM unnest(CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:crm_ids AS text[]), CAST(:origins AS text[]),
-            CAST(:versions AS bigint[]), CAST(:digests AS jsonb[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[])) AS row
+            CAST(:versions AS bigint[]), CAST(:digests AS text[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[]))
+  AS row (qbench_id, object, crm_id, origin, version, digests, parent, status)
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
-SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.version, digests = excluded.digests,
+SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.version, digests = '{{}}',
+    field_digests = excluded.field_digests,
     parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, merged_into = NULL, held = false,
     updated_at = now(), {bases_of_the_same("stored", now="excluded")}
 WHERE stored.version <= excluded.version
@@ -171,15 +175,15 @@ class CrmState:
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links of these QBench ids (schemas.LINKS)."""
-        statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
-        return fetch(connection, statement, {**self._key, "ids": ids}, LINKS)
+        statement = f"SELECT {COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
+        return read_links(connection, statement, {**self._key, "ids": ids})
 
     def links_of(self, connection: Connection, *, crm_ids: list[str], left_behind: bool = False) -> pd.DataFrame:
         """The links to these CRM records (schemas.LINKS); ``left_behind``: also those of deleted QBench records."""
-        statement = f"SELECT {_LINK_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND crm_id = ANY(:crm_ids)"
+        statement = f"SELECT {COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND crm_id = ANY(:crm_ids)"
         if not left_behind:
             statement += " AND status <> 'source_deleted'"
-        return fetch(connection, statement, {**self._key, "crm_ids": crm_ids}, LINKS)
+        return read_links(connection, statement, {**self._key, "crm_ids": crm_ids})
 
     def holders(self, connection: Connection, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:
         """Who holds these CRM records, over all integrations (schemas.HOLDERS)."""
@@ -203,7 +207,7 @@ class CrmState:
             crm_ids=plain(links["crm_id"]),
             origins=plain(links["origin"]),
             versions=plain(links["version"]),
-            digests=json_column(links["digests"]),
+            **asdict(pack(links["digests"])),
             parents=plain(links["parent_qbench_id"]),
             statuses=plain(links["status"]),
         )

@@ -12,6 +12,7 @@ from crm_pipeline.errors import DeletedInQBenchException, DuplicateEmailExceptio
 from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import WaitsOn
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.link_digests import digest_in
 from crm_pipeline.store.rows import fetch
 
 CONTENDERS = FrameSchema(
@@ -37,7 +38,7 @@ SELECT * FROM (
         SELECT FROM unnest(CAST(:required AS text[])) AS required (field)
         WHERE NOT (staged.fields ? required.field OR staged.fields ? ('default.' || required.field)))) AS able,
     own.qbench_id IS NOT NULL AND own.status <> ALL(:unusable) AND staged.error_type IS DISTINCT FROM :deleted AS linked,
-    CAST(own.digests ->> CAST(:email_field AS text) AS bigint) AS digest
+    {digest} AS digest
   FROM crm_pipeline.normalized_record AS staged
   LEFT JOIN LATERAL (
     SELECT * FROM crm_pipeline.link AS own
@@ -95,7 +96,8 @@ def contenders(
         "unusable": list(unusable),
         "deleted": DeletedInQBenchException.__name__,
     }
-    return fetch(connection, _CONTENDERS.format(record_type=state.record_type), parameters, CONTENDERS)
+    statement = _CONTENDERS.format(record_type=state.record_type, digest=digest_in("own", "CAST(:email_field AS text)"))
+    return fetch(connection, statement, parameters, CONTENDERS)
 
 
 def shared_addresses(connection: Connection, state: CrmState) -> pd.Series:

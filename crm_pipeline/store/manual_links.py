@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import LinkRefusedError
 from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.link_digests import NONE
 from crm_pipeline.store.staging import raw_by_id
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
@@ -19,12 +20,12 @@ WHERE crm = :crm AND org_id = :org_id AND record_type = :record_type AND crm_id 
 """
 
 _MAKE = """
-INSERT INTO crm_pipeline.link (integration, crm, record_type, org_id, qbench_id, crm_id, origin, version, digests, status)
-VALUES (:integration, :crm, :record_type, :org_id, :qbench_id, :crm_id, :origin, 0, '{}', :status)
+INSERT INTO crm_pipeline.link (integration, crm, record_type, org_id, qbench_id, crm_id, origin, version, status)
+VALUES (:integration, :crm, :record_type, :org_id, :qbench_id, :crm_id, :origin, 0, :status)
 """
 
 _MOVE = f"""
-UPDATE crm_pipeline.link SET qbench_id = :to, origin = :origin, version = 0, digests = '{{}}', parent_qbench_id = NULL,
+UPDATE crm_pipeline.link SET qbench_id = :to, origin = :origin, version = 0, {NONE}, parent_qbench_id = NULL,
   status = :status, merged_into = NULL, held = false, linked_at = now(), updated_at = now()
 WHERE {_KEY} AND qbench_id = :qbench_id
 """

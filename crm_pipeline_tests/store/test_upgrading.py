@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.link_checks import count_links
+from crm_pipeline.store.link_digests import digest_in
 from crm_pipeline.store.open_rows import due_ids, open_rows
 from crm_pipeline.store.staging import EVERYTHING, stage_normalized
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
 BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
+BEFORE_FIELD_NAMES = "0032"
 CRMS = ("salesforce", "hubspot")
 BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, own_first_seconds={}, never_given_up=[])
 
@@ -46,7 +49,12 @@ INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id,
 VALUES ('acme', 'salesforce', 'contact', 1, 'org', '003', 'created', 10, '{}', 'live')
 """
 FILES = "SELECT pg_relation_filenode('crm_pipeline.link'), pg_relation_filenode('crm_pipeline.intent')"
-
+KEPT = {1: {"Name": 2**62, "Email": -1}, 2: {"Email": 5}, 3: {}}
+KEEP = """
+INSERT INTO crm_pipeline.link AS link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
+VALUES ('acme', 'salesforce', 'contact', :id, 'org', 'crm id ' || :id, 'created', 10, :digests, 'live')
+ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET digests = excluded.digests
+"""
 
 WAITS = """
 INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, waits_on, retryable, run_id, attempts)
@@ -173,6 +181,53 @@ def store_as_before(connection: Connection) -> None:
     """An outcome as the version before stores it: as the latest, and in the history."""
     connection.execute(text(DECIDED), {"id": 1, "crm": "salesforce"})
     connection.execute(text(TOLD))
+
+
+def keep_digests(connection: Connection, kept: Mapping[int, Mapping[str, int]]) -> None:
+    """Links as the version before stores them."""
+    for number, digests in kept.items():
+        connection.execute(text(KEEP), {"id": number, "digests": json.dumps(digests)})
+
+
+def email_digests(connection: Connection) -> dict[int, int | None]:
+    """What statements find of one field, by QBench id."""
+    digest = digest_in("link", "'Email'")
+    return {row[0]: row[1] for row in connection.execute(text(f"SELECT qbench_id, {digest} FROM crm_pipeline.link"))}
+
+
+def test_links_keep_their_digests_through_the_upgrade_and_back_without_being_written_anew(postgres: str) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_FIELD_NAMES) as connection:
+            keep_digests(connection, KEPT)
+            before = connection.execute(text(FILES)).one()
+        state = CrmState("acme", "salesforce", RecordType.CONTACT)
+        with closing(Store(url)) as store, store.transaction() as connection:
+            assert connection.execute(text(FILES)).one() == before
+            links = state.links(connection, ids=[*KEPT]).sort_values("qbench_id", ignore_index=True)
+            assert dict(zip(links["qbench_id"], links["digests"], strict=True)) == KEPT
+            assert email_digests(connection) == {1: -1, 2: 5, 3: None}
+            now = {1: {"Name": 2**62}, 2: {"Email": 6, "Phone": 7}, 3: {}}
+            state.save_links(connection, org_id="org", links=links.assign(digests=pd.Series([*now.values()], dtype=object)))
+            links = state.links(connection, ids=[*KEPT])
+            assert dict(zip(links["qbench_id"], links["digests"], strict=True)) == now
+            assert email_digests(connection) == {1: None, 2: 6, 3: None}
+        with of_version(url, BEFORE_FIELD_NAMES) as connection:
+            back = connection.execute(text("SELECT qbench_id, digests FROM crm_pipeline.link")).all()
+            assert {row[0]: row[1] for row in back} == now
+
+
+def test_digests_hold_that_a_run_of_the_version_before_writes_into_a_link_behind_the_upgrade(postgres: str) -> None:
+    with own_database(postgres) as url:
+        state = CrmState("acme", "salesforce", RecordType.CONTACT)
+        with closing(Store(url)) as store, store.transaction() as connection:
+            keep_digests(connection, KEPT)
+            links = state.links(connection, ids=[*KEPT])
+            state.save_links(connection, org_id="org", links=links)
+            later = {1: {"Name": 3}, 2: {"Email": 8}}
+            keep_digests(connection, later)
+            links = state.links(connection, ids=[*later])
+            assert dict(zip(links["qbench_id"], links["digests"], strict=True)) == later
+            assert email_digests(connection) == {1: None, 2: 8, 3: None}
 
 
 def say_for_what_they_wait(connection: Connection) -> None:

@@ -18,7 +18,13 @@ link = Table(
     Column("crm_id", Text, nullable=False),
     Column("origin", Text, nullable=False, comment="created, matched, key, manual or taken_over"),
     Column("version", BigInteger, nullable=False, comment="version last sent"),
-    Column("digests", JSONB, nullable=False, comment="CRM field to digest of the value last wanted"),
+    Column(
+        "digests",
+        JSONB,
+        nullable=False,
+        server_default=text("'{}'"),
+        comment="as an older version keeps it: CRM field to digest; {}: see field_digests",
+    ),
     Column("parent_qbench_id", BigInteger, comment="contacts: customer last sent as parent"),
     Column("status", Text, nullable=False, comment="live, deleted, conflict or source_deleted"),
     Column("merged_into", Text, comment="of a conflict after a merge in the CRM: the record that it was merged into"),
@@ -36,6 +42,11 @@ link = Table(
     Column("sent", JSONB, comment="unit that comes back to the times when it was sent, Unix seconds; those of the last day"),
     now("linked_at"),
     now("updated_at"),
+    Column(
+        "field_digests",
+        ARRAY(BigInteger),
+        comment="field_names, then of each CRM field the digest of the value last wanted, 0 without; null without any",
+    ),
     # The id first: of statements that name a CRM and many QBench records, PostgreSQL takes it for as good as the primary key where its
     # statistics do not know the first links of a record type yet, and reads all of these for each. The organization last: whoever looks
     # for a CRM record need not name it.

@@ -17,6 +17,7 @@ from crm_pipeline.errors import ServiceUnavailableError, StoreError, TooManyChan
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.crm_records import pend, pending_crm_ids
+from crm_pipeline.store.link_digests import digest_in
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.selection import Open
 from crm_pipeline_tests.awaiting import await_that
@@ -93,7 +94,8 @@ def test_what_was_brought_is_not_sent_back(salesforce: Bench) -> None:
     house.describe(crm_id, "new")
     house.hour()
     sent = int(digests(pd.DataFrame({"Description": ["new"]}, dtype="str")).iloc[0, 0])
-    assert salesforce.rows("SELECT CAST(digests ->> 'Description' AS bigint) FROM crm_pipeline.link") == [(sent,)]
+    kept = digest_in("link", "'Description'")
+    assert salesforce.rows(f"SELECT {kept} FROM crm_pipeline.link") == [(sent,)]
     report = salesforce.load(house.spec, ACCOUNT)
 
     assert report.outcomes == {"unchanged": 1}
