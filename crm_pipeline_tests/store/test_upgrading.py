@@ -16,6 +16,7 @@ from sqlalchemy import Connection, create_engine, text
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OUTCOMES, normalized_schema
 from crm_pipeline.store import migrations
+from crm_pipeline.store.bases import save_digests
 from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.ledger import link_faults
@@ -206,6 +207,8 @@ def test_links_keep_their_digests_through_the_upgrade_and_back_without_being_wri
             links = state.links(connection, ids=[*KEPT]).sort_values("qbench_id", ignore_index=True)
             assert dict(zip(links["qbench_id"], links["digests"], strict=True)) == KEPT
             assert email_digests(connection) == {1: -1, 2: 5, 3: None}
+            save_digests(connection, state, links=links.assign(digests=pd.Series([{"Email": 4}] * len(KEPT), dtype=object)))
+            assert email_digests(connection) == dict.fromkeys(KEPT, 4)
             now = {1: {"Name": 2**62}, 2: {"Email": 6, "Phone": 7}, 3: {}}
             state.save_links(connection, org_id="org", links=links.assign(digests=pd.Series([*now.values()], dtype=object)))
             links = state.links(connection, ids=[*KEPT])
