@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
 import pandas as pd
 from sqlalchemy import Connection, CursorResult, TextClause, text
 
@@ -23,7 +24,7 @@ _JSON_TYPES = frozenset({114, 3802})
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _OTHER_ESCAPE = re.compile(r'\\[^"\\]')
-_SIGNS_OF_UNSTORABLE = re.compile(r"\\u(?:0000|d)|Infinity|NaN")
+_NUL = r"\u0000"
 
 
 def time_column(moments: pd.Series) -> list[datetime | None]:
@@ -40,11 +41,17 @@ def json_column(series: pd.Series) -> list[str]:
 
 
 def _json(value: Any) -> str:
-    written = _ENCODER.encode(value)
-    if _SIGNS_OF_UNSTORABLE.search(written):
-        # A pair of surrogates is one character and stays: only what cannot be encoded is taken out.
-        return json.dumps(_storable(json.loads(written)), default=_plain)
-    return written
+    try:
+        written = orjson.dumps(value, default=_plain).decode()
+    except TypeError:
+        # It writes neither lone surrogates nor integers of more than 64 bits.
+        return _slowly(value)
+    return _slowly(value) if _NUL in written else written
+
+
+def _slowly(value: Any) -> str:
+    # A pair of surrogates is one character and stays: only what cannot be encoded is taken out.
+    return json.dumps(_storable(json.loads(_ENCODER.encode(value))))
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
+from typing import Any
+
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -9,7 +14,7 @@ from hypothesis import strategies as st
 from crm_pipeline.frames import Column, FrameError, FrameSchema
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import execute, fetch
+from crm_pipeline.store.rows import execute, fetch, json_column
 
 DIGEST = 2**62 + 1
 
@@ -54,3 +59,31 @@ def test_a_column_of_texts_arrives_as_it_was_whatever_characters_it_holds(store:
 def test_a_column_of_numbers_or_flags_arrives_as_it_was(store: Store, kind: str, values: list[object]) -> None:
     with store.transaction() as connection:
         assert list(execute(connection, f"SELECT unnest(CAST(:values AS {kind}[]))", {"values": values}).scalars()) == values
+
+
+NUMBERS = st.integers() | st.floats(-1e9, 1e9) | st.sampled_from([math.nan, math.inf, -math.inf])
+ANY_TEXT = st.text(st.characters(exclude_categories=[]))
+VALUES = st.recursive(st.none() | st.booleans() | NUMBERS | ANY_TEXT, lambda values: st.lists(values) | st.dictionaries(TEXTS, values))
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(documents=st.lists(st.dictionaries(TEXTS, VALUES), min_size=1))
+@example(documents=[{"name": "a\0b \ud800c \\u0000 😀", "barcode": 2**80, "weight": math.nan, "of": [{"weight": math.inf}], "none": None}])
+def test_a_document_arrives_as_it_was_but_for_what_postgresql_cannot_hold(store: Store, documents: list[dict[str, Any]]) -> None:
+    columns = {"documents": json_column(pd.Series(documents, dtype=object))}
+    with store.transaction() as connection:
+        found = execute(connection, "SELECT CAST(unnest(CAST(:documents AS jsonb[])) AS text)", columns).scalars()
+        assert [json.loads(document) for document in found] == [_held(document) for document in documents]
+
+
+def _held(value: Any) -> Any:
+    match value:
+        case str():
+            return "".join(character for character in value if character != "\0" and not "\ud800" <= character <= "\udfff")
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_held(item) for item in value]
+        case dict():
+            return {name: _held(item) for name, item in value.items()}
+    return value
