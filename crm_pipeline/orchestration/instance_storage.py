@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+import select
+from collections.abc import Iterator
+from typing import Any, Protocol, Self, cast
 
 import click
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DisconnectionError
 
 from crm_pipeline.errors import StoreError
 from crm_pipeline.store.database import require_server
@@ -15,6 +19,13 @@ from crm_pipeline.store.database import require_server
 ATTEMPTS = 5
 WAIT_SECONDS = 0.2
 """Dagster's own patience with a database that is just starting (dagster_postgres.utils)."""
+
+
+class Socket(Protocol):
+    """What has a socket, as a connection of psycopg2."""
+
+    def fileno(self) -> int:
+        """Its number."""
 
 
 class NoDatabaseError(click.ClickException):
@@ -51,4 +62,26 @@ class PostgresStorage(DagsterPostgresStorage):
         # Else each event, and each of the ten looks and notes of a tick, opens a connection of its own.
         for kept in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
             kept.optimize_for_webserver(statement_timeout=0, pool_recycle=60, max_overflow=20)
+        for engine in storage._engines():
+            event.listen(engine, "checkout", _require_open)
         return storage
+
+    def _engines(self) -> Iterator[Engine]:
+        events, runs, schedules = self.event_log_storage, self.run_storage, self.schedule_storage
+        with (
+            cast("PostgresEventLogStorage", events).index_connection() as of_events,
+            cast("PostgresRunStorage", runs).connect() as of_runs,
+            cast("PostgresScheduleStorage", schedules).connect() as of_schedules,
+        ):
+            yield from (of_events.engine, of_runs.engine, of_schedules.engine)
+
+
+def _require_open(connection: Socket, _record: object, _proxy: object) -> None:
+    """Have another connection opened where the server closed this one meanwhile, as it does when it stops; else a call would fail.
+
+    Nothing is asked of the server: between two calls there is nothing to be read from a connection but its end.
+    """
+    unread = select.poll()
+    unread.register(connection, select.POLLIN)
+    if unread.poll(0):
+        raise DisconnectionError("PostgreSQL closed this connection")

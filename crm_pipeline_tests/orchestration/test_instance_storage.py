@@ -1,0 +1,70 @@
+"""Dagster's runs, events and ticks in PostgreSQL: its connections are kept, and opened anew where the server closed them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import psycopg
+import pytest
+from dagster._core.scheduler.instigation import InstigatorType, TickData, TickStatus
+
+from crm_pipeline_tests.orchestration.test_upkeep import in_postgres
+
+OPEN = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+
+
+@dg.job
+def nothing() -> None:
+    """Nothing to do."""
+
+
+@pytest.fixture
+def kept(database_in_environment: str) -> Callable[[], list[int]]:
+    """The server's processes for connections that are open by now."""
+
+    def now() -> list[int]:
+        with psycopg.connect(database_in_environment) as connection:
+            return [pid for (pid,) in connection.execute(OPEN) if pid not in before]
+
+    before: list[int] = []
+    before += now()
+    return now
+
+
+@pytest.fixture
+def instance(kept: Callable[[], list[int]], tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with in_postgres(tmp_path) as opened:
+        yield opened
+
+
+def tick(instance: dg.DagsterInstance) -> None:
+    """What Dagster's daemon looks at and notes of a sensor, and of a run that it asks for."""
+    begun = instance.create_tick(TickData("origin", "sensor", InstigatorType.SENSOR, TickStatus.STARTED, time.time(), selector_id="sensor"))
+    instance.get_ticks("origin", "sensor")
+    run = instance.create_run_for_job(nothing)
+    instance.report_engine_event("asked for", run)
+    instance.get_run_records()
+    instance.update_tick(begun.with_status(TickStatus.SUCCESS))
+
+
+def test_connections_are_kept_over_the_looks_of_a_tick(instance: dg.DagsterInstance, kept: Callable[[], list[int]]) -> None:
+    tick(instance)
+    after_one = kept()
+    for _ in range(2):
+        tick(instance)
+    assert len(after_one) == 3, "one for events, one for runs, one for ticks"
+    assert kept() == after_one
+
+
+def test_no_look_fails_for_connections_that_the_server_closed(
+    instance: dg.DagsterInstance, kept: Callable[[], list[int]], database_in_environment: str
+) -> None:
+    tick(instance)
+    after_one = kept()
+    with psycopg.connect(database_in_environment) as connection:
+        ended = connection.execute("SELECT pg_terminate_backend(pid, 60000) FROM unnest(%s) AS pid", [after_one]).fetchall()
+    tick(instance)
+    assert (ended, len(instance.get_run_records())) == ([(True,)] * 3, 2)
