@@ -102,7 +102,9 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     An upsert that finds the record already there is a link, not a create (docs/rules.md, 3). A contact whose parent is still to
     be associated is failed for now, and retryable (docs/rules.md, 19).
     """
-    error_type = results["error_type"].mask(results["error_type"].isna() & parent_open(rows, results), AssociationPendingException.__name__)
+    if rows.empty:
+        return OUTCOMES.empty()
+    error_type = results["error_type"].mask(parent_open(rows, results), AssociationPendingException.__name__)
     done = rows["operation"].map(_OUTCOME_OF_OPERATION).mask(_found(rows, results), str(Outcome.LINKED))
     if error_type.notna().any():
         errors = record_errors()

@@ -110,7 +110,8 @@ class Storing:
                     end_job(connection, call.sent.job)
             # An earlier call may have given another account: what makes up for that is the account, still to be sent.
             self._watch.made_up_for(connection, answer[~pending])
-            outcomes = self._save(connection, results.outcomes(rows, answer)[~pending].reset_index(drop=True))
+            done = [frame[~pending].reset_index(drop=True) for frame in (rows, answer)]
+            outcomes = self._save(connection, results.outcomes(*done))
         if not goes_again:
             self._job.report.add(outcomes)
         return rows[pending], answer[pending]
