@@ -1,6 +1,8 @@
 """Dagster's way in for a benchmark's worker: the one integration that the environment describes."""
 
 import os
+from dataclasses import replace
+from importlib import import_module
 
 import dagster as dg
 
@@ -16,17 +18,28 @@ EMPTY_VARIABLE = "BENCHMARK_EMPTY"
 COPIES_VARIABLE = "BENCHMARK_COPIES"
 """Asks for so many integrations, itself and others like it that were never loaded; 0 is a deployment without any."""
 
+PARTS_VARIABLE = "BENCHMARK_PARTS_OF_A_BATCH"
+"""Asks for batches of so small a part of what a call may hold."""
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The integration whose name and attributes stand, as JSON, in BENCHMARK_INTEGRATION; copies of it; or assets like its hourly ones."""
     spec = IntegrationSpec.model_validate_json(os.environ[SPEC_VARIABLE])
+    if (parts := os.environ.get(PARTS_VARIABLE)) is not None:
+        _divide_batches(int(parts))
     if (copies := os.environ.get(COPIES_VARIABLE)) is not None:
         made = [build_integration(spec.model_copy(update={"name": f"{spec.name}{number or ''}"})) for number in range(int(copies))]
         return dg.Definitions.merge(dg.Definitions(executor=dg.in_process_executor), *made)
     definitions = build_integration(spec)
     kind = os.environ.get(EMPTY_VARIABLE)
     return definitions if kind is None else _empty(definitions, with_checks=kind == "checks")
+
+
+def _divide_batches(parts: int) -> None:
+    for crm in ("hubspot", "salesforce"):
+        kind, client = import_module(f"crm_pipeline.crms.{crm}").KIND, import_module(f"crm_pipeline.crms.{crm}.client")
+        client.__dict__["KIND"] = replace(kind, capabilities=replace(kind.capabilities, batch_size=kind.capabilities.batch_size // parts))
 
 
 def _empty(definitions: dg.Definitions, *, with_checks: bool) -> dg.Definitions:
