@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import Column, FrameSchema, FrameStream, plain
-from crm_pipeline.model import RecordType, children
+from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, HELD, NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
@@ -127,10 +127,8 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
 ORDER BY staged.qbench_id LIMIT :rows
 """
 
-_STAGED_NORMALIZED = FrameSchema(
-    "staged_normalized",
-    (*NORMALIZED_META, Column("fields", "object", "dict of normalized field to value, without nulls")),
-)
+_OTHER_FIELDS = "other_fields"
+"""Column of those fields of a staged normalized row that its model does not have: a dict."""
 
 STAGED_RAW = FrameSchema(
     "staged_raw",
@@ -223,7 +221,8 @@ def stage_normalized(
 
 def raw_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
     """The staged raw rows of a window, in the order of their versions (STAGED_RAW)."""
-    pages = partial(_pages, store, integration, record_type, window=window, table="raw_record", schema=STAGED_RAW)
+    page = _PAGE.format(columns=", ".join(STAGED_RAW.names), table="raw_record")
+    pages = partial(_pages, store, integration, record_type, window=window, statement=page, schema=STAGED_RAW)
     return FrameStream(STAGED_RAW, pages)
 
 
@@ -237,16 +236,15 @@ def normalized_stream(
     store: Store, integration: str, record_type: RecordType, *, window: Window, frame_rows: int = FRAME_ROWS
 ) -> FrameStream:
     """The staged normalized rows of a window, in the order of their versions (schemas.normalized_schema)."""
-    table, schema = "normalized_record", _STAGED_NORMALIZED
-    pages = partial(_pages, store, integration, record_type, window=window, table=table, schema=schema, frame_rows=frame_rows)
-    return FrameStream(normalized_schema(record_type), lambda: (_normalized(page, record_type) for page in pages()))
+    page, schema = _normalized_columns(_PAGE, record_type), _staged_normalized(record_type)
+    pages = partial(_pages, store, integration, record_type, window=window, statement=page, schema=schema, frame_rows=frame_rows)
+    return FrameStream(normalized_schema(record_type), lambda: map(_with_other_fields, pages()))
 
 
 def normalized_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """The staged normalized rows of these QBench ids (schemas.normalized_schema)."""
-    statement = _BY_ID.format(columns=", ".join(_STAGED_NORMALIZED.names), table="normalized_record")
     parameters = {"integration": integration, "record_type": record_type, "ids": ids}
-    return _normalized(fetch(connection, statement, parameters, _STAGED_NORMALIZED), record_type)
+    return _with_other_fields(fetch(connection, _normalized_columns(_BY_ID, record_type), parameters, _staged_normalized(record_type)))
 
 
 def held(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
@@ -341,12 +339,11 @@ def _pages(
     record_type: RecordType,
     *,
     window: Window,
-    table: str,
+    statement: str,
     schema: FrameSchema,
     frame_rows: int = FRAME_ROWS,
 ) -> Iterator[pd.DataFrame]:
     # One short transaction per frame: a load may take hours, and an open snapshot would keep the database from cleaning up.
-    statement = _PAGE.format(columns=", ".join(schema.names), table=table)
     bounds = {**window.bounds, "rows": frame_rows}
     last = {"last_version": _lower(window) - 1, "last_id": 0}
     while True:
@@ -364,10 +361,29 @@ def _lower(window: Window) -> int:
     return -(2**62) if window.since is None else window.since
 
 
-def _normalized(page: pd.DataFrame, record_type: RecordType) -> pd.DataFrame:
+@cache
+def _staged_normalized(record_type: RecordType) -> FrameSchema:
+    other = Column(_OTHER_FIELDS, "object", "dict of another normalized field to value, without nulls")
+    return FrameSchema("staged_normalized", (*normalized_schema(record_type).columns, other))
+
+
+@cache
+def _normalized_columns(statement: str, record_type: RecordType) -> str:
+    """The statement with a column for each field of the model: to take documents apart row by row is PostgreSQL's to do."""
+    kinds = {field.name: "bigint" if field.kind == "integer" else "text" for field in MODELS[record_type].fields}
+    meta = [column_.name for column_ in NORMALIZED_META]
+    fields = [f"CAST(fields ->> '{name}' AS {kind}) AS {name}" for name, kind in kinds.items()]
+    other = f"fields - CAST('{{{', '.join(kinds)}}}' AS text[]) AS {_OTHER_FIELDS}"
+    return statement.format(columns=", ".join([*meta, *fields, other]), table="normalized_record")
+
+
+def _with_other_fields(page: pd.DataFrame) -> pd.DataFrame:
+    """The page with a column (object) for each field that the model does not have, behind those that it has."""
+    others = page.pop(_OTHER_FIELDS).tolist()
+    if not any(others):
+        return page
     # As objects: a blank would make floats of the integers beside it.
-    fields = pd.DataFrame(page["fields"].tolist(), index=page.index, dtype=object)
-    return normalized_schema(record_type).build({**dict(page.drop(columns="fields").items()), **dict(fields.items())})
+    return page.assign(**dict(pd.DataFrame(others, index=page.index, dtype=object).items()))
 
 
 def _json_or_null(dicts: pd.Series) -> list[str | None]:
