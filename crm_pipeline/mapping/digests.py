@@ -50,6 +50,8 @@ def digest_frame(dicts: pd.Series, columns: Sequence[str]) -> pd.DataFrame:
     """Stored digests as a frame (int64, index of ``dicts``): a column for every name asked, NO_DIGEST where a row has none of it."""
     kept = [row if type(row) is dict else {} for row in dicts.tolist()]
     names = list(dict.fromkeys(columns))
+    if not any(kept):
+        return pd.DataFrame(np.full((len(kept), len(names)), NO_DIGEST, dtype="int64", order="F"), index=dicts.index, columns=names)
     found = np.empty((len(kept), len(names)), dtype="int64", order="F")
     for position, name in enumerate(names):
         found[:, position] = np.fromiter(map(dict.get, kept, repeat(name), repeat(NO_DIGEST)), "int64", len(kept))

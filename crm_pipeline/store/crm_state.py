@@ -175,6 +175,8 @@ class CrmState:
 
     def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The links of these QBench ids (schemas.LINKS)."""
+        if not ids:
+            return LINKS.empty()
         statement = f"SELECT {COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
         return read_links(connection, statement, {**self._key, "ids": ids})
 

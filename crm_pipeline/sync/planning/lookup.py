@@ -89,7 +89,10 @@ class Lookup:
         for source in dict.fromkeys(key.source for key in self._match_keys if key.source in rows.columns):
             kind = _kind(self._state, source)
             nobody = texts(rows[source]).values.notna() & self._fold(rows[source], kind).isna()
-            notes = notes.mask(nobody, notes + ", " + source)
+            if nobody.any():
+                notes = notes.mask(nobody, notes + ", " + source)
+        if notes.eq("").all():
+            return no_text(rows.index)
         return ("no match by a value that names nobody: " + notes.str.removeprefix(", ")).where(notes != "", None)
 
     def expect_given_up(self, addresses: set[int]) -> None:

@@ -181,6 +181,8 @@ class Planner:
         found = listed(self._crm, self._order, known)
         if found.unread:
             planned = left_alone(planned, pd.Series(sorted(found.unread), dtype="str"))
+        if not found.outside:
+            return planned
         reason = planned.rows["crm_id"].map(found.outside).astype("str")
         outside = reason.notna() & planned.rows["operation"].ne(Operation.NONE)
         return undone(planned, outside, error=NotInListException, reason=reason) if outside.any() else planned
@@ -250,10 +252,13 @@ class Planner:
         return frame[may & ~known.leads & ~frame["qbench_id"].isin(known.links["qbench_id"])]
 
     def _require_possible(self) -> None:
+        if self._mapping_problems:
+            raise MappingError(integration=self._order.integration, service=self._order.crm, problems=self._mapping_problems)
+
+    @cached_property
+    def _mapping_problems(self) -> list[str]:
         order, key = self._order, self._order.settings.external_key
-        problems = mapping_problems(self.mapped, self.fields, spec=order.record, crm=order.crm, external_key=key)
-        if problems:
-            raise MappingError(integration=order.integration, service=order.crm, problems=problems)
+        return mapping_problems(self.mapped, self.fields, spec=order.record, crm=order.crm, external_key=key)
 
     def _respecting_the_crm(self, planned: Plan, payload: Payload, sides: Sides | None) -> Plan:
         """Leave alone what the CRM already has: filled if_blank fields, the account of a contact that is being linked, and what people
