@@ -145,7 +145,7 @@ class Preview:
             accounts=self._accounts,
             contacts=self._contacts,
             shared_addresses=self._shared_addresses(order, selection),
-            settles_creates=False,
+            stores=False,
         )
         again = self._begin(order, selection, forecast)
         written: Counter[str] = Counter()

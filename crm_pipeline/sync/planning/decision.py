@@ -33,7 +33,8 @@ class Inputs:
     ``parent_crm_ids``: CRM id of each contact's account, null for accounts. ``previous_parent_crm_ids``: that of the account
     it was given before, as far as it is another customer's. ``match_notes``: what to say of rows for which match keys were of no use.
     ``differs``: rows of which a field that comes back is to be decided about; None where nothing comes back.
-    ``open_calls``: schemas.OPEN_CALLS. ``as_leads``: contacts that go as leads unless the CRM has them as contacts.
+    ``open_calls``: schemas.OPEN_CALLS. ``as_leads``: contacts that go as leads unless the CRM has them as contacts. ``stores``: whether
+    the digests that links keep are wanted of creates too.
     """
 
     normalized: pd.DataFrame
@@ -48,6 +49,7 @@ class Inputs:
     differs: Mask | None = None
     as_leads: Mask | None = None
     open_calls: pd.DataFrame = field(default_factory=OPEN_CALLS.empty)
+    stores: bool = True
 
 
 def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd.Series] | None) -> Plan:
@@ -92,7 +94,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "retryable": decided.errors["retryable"],
                 "due_at": decided.over_at.where(decided.errors["reason"].eq(UNDER_WAY)),
                 "content": content,
-                "digests": _digests_to_keep(inputs.digests, stored, decided, sent=sent),
+                "digests": _digests_to_keep(inputs, stored, decided, sent=sent),
             }
         ),
         values=values,
@@ -168,9 +170,10 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
     )
 
 
-def _digests_to_keep(wanted: pd.DataFrame, stored: pd.DataFrame, decided: _Decided, *, sent: pd.DataFrame) -> pd.Series:
+def _digests_to_keep(inputs: Inputs, stored: pd.DataFrame, decided: _Decided, *, sent: pd.DataFrame) -> pd.Series:
     """Per row that is written, the digests that its link keeps then: of what is sent, and of a link's fields that stay as they are."""
-    writes = decided.writes
+    wanted = inputs.digests
+    writes = decided.writes if inputs.stores else decided.link | decided.update
     keep = sent.to_numpy() | (decided.link[:, None] & (wanted.to_numpy() != NO_DIGEST))
     kept = pd.DataFrame(np.where(keep, wanted.to_numpy(), stored.to_numpy())[writes], index=wanted.index[writes], columns=wanted.columns)
     return pd.Series(digest_dicts(kept), index=kept.index, dtype=object).reindex(wanted.index)

@@ -71,7 +71,7 @@ class Planner:
     be told beside the plans, and of how many records. ``accounts``: those that contacts refer to. ``contacts``: those that leads are
     made of, as the state has them where left out. ``shared_addresses``: those (str) that several staged contacts have, where they are
     known: nobody is asked who else could claim another one. ``description``: what is known of the object's fields; left out, the CRM is
-    asked. ``settles_creates``: whether plans say what is to be stored of fields that come back with a create, of which all goes anyway.
+    asked. ``stores``: whether plans say what is to be stored of creates, of which all goes anyway, and of writes that may be refused.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class Planner:
         contacts: Accounts | None = None,
         shared_addresses: pd.Series | None = None,
         description: Description | None = None,
-        settles_creates: bool = True,
+        stores: bool = True,
     ) -> None:
         self._order = order
-        self._settles_creates = settles_creates
+        self._stores = stores
         self._description = description
         self.has_problems = False
         """Whether a plan so far left a value out, or a record, for what the fields take."""
@@ -151,26 +151,36 @@ class Planner:
             open_calls=known.open_calls,
             as_leads=known.as_leads.to_numpy(),
             differs=None if sides is None else sides.differs,
+            stores=self._stores,
         )
         key_of = order.key_of if order.settings.external_key else None
         planned = plan(inputs, model=self._model, key_of=key_of)
         if self._both_ways is not None and sides is not None:
             planned = self._both_ways.candidates(planned, sides, payload)
-        planned = self._without_refused(with_write_digests(planned, known.digests, settings=order.settings))
+        planned = self._without_refused(planned, known.digests)
         if self._model.exclusive is not None:
             planned = claims.marked(planned, order.state, links=links, digests=known.digests)
         planned = self._in_their_lists(planned)
         planned = self._respecting_the_crm(self._owners.give(planned, frame), payload, sides)
         return with_verbs(planned, parent_goes_with=self._crm.capabilities.parent_goes_with)
 
-    def _without_refused(self, planned: Plan) -> Plan:
-        """The plan without what was refused before; an order to send everything, or what was refused, sends it again."""
+    def _without_refused(self, planned: Plan, digests: pd.DataFrame) -> Plan:
+        """The plan without what was refused before; an order to send everything, or what was refused, sends it again.
+
+        With the digests of its writes, where they are stored or compared; ``digests``: of the payload's values.
+        """
         order = self._order
+        if self._stores:
+            planned = with_write_digests(planned, digests, settings=order.settings)
         writes = planned.rows.loc[planned.rows["operation"].ne(Operation.NONE), "qbench_id"].tolist()
         if not writes or order.refused == "again" or order.resend is not None:
             return planned
         with self._store.transaction() as connection:
             latest = order.state.outcomes(connection, ids=writes)
+            if latest["write_digest"].isna().all():
+                return planned
+            if not self._stores:
+                planned = with_write_digests(planned, digests, settings=order.settings)
             again = planned.rows.loc[repeats(planned, latest), "qbench_id"].tolist()
             released = ids_released(connection, order.state, ids=again, holding=eligibility.HOLDING) if again else frozenset()
         return without_refused(planned, latest, released=released)
@@ -293,7 +303,7 @@ class Planner:
     def _sides(self, frame: pd.DataFrame, known: Known, payload: Payload, matches: pd.DataFrame) -> Sides | None:
         """What is known of fields that come back; None where none do, or where nothing is to be decided about them."""
         looked_at = np.ones(len(frame), dtype=bool)
-        if not self._settles_creates:
+        if not self._stores:
             ids = pd.concat([known.links["qbench_id"], matches["qbench_id"]])
             looked_at = frame["qbench_id"].isin(ids).to_numpy()
         if self._both_ways is None or not looked_at.any():
