@@ -150,6 +150,11 @@ def text_where(where: pd.Series, text: str) -> pd.Series:
     return pd.Series(pd.arrays.ArrowStringArray(chosen, dtype=_dtype("str")), index=where.index)
 
 
+def text_column(values: Sequence[str | None]) -> pd.Series:
+    """Texts and nulls as a column (str)."""
+    return pd.Series(_made(values, "str"))
+
+
 def no_text(index: pd.Index) -> pd.Series:
     """A null per row (str)."""
     return pd.Series(_no_texts(len(index)), index=index)

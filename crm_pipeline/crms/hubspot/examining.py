@@ -12,6 +12,7 @@ import pandas as pd
 from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS
 from crm_pipeline.crms.hubspot.reading import MERGED_IDS, Reader, merged_ids, text
+from crm_pipeline.frames import text_column
 from crm_pipeline.schemas import EXAMINED
 
 PRIMARY_COMPANY = "associatedcompanyid"
@@ -19,6 +20,7 @@ PRIMARY_COMPANY = "associatedcompanyid"
 
 LAST_MODIFIED: Mapping[str, str] = MappingProxyType({COMPANIES.name: "hs_lastmodifieddate", CONTACTS.name: "lastmodifieddate"})
 """By object, the property that says when a record was changed last."""
+_NOTHING: dict[str, Any] = {"properties": {}}
 HAS_MERGED: Mapping[str, object] = MappingProxyType({"propertyName": MERGED_IDS, "operator": "HAS_PROPERTY"})
 
 
@@ -40,18 +42,21 @@ def examine(reader: Reader, crm_object: CrmObject, ids: Sequence[str], *, key: s
                 # Each of those that are not found may be part of it.
                 failed |= set(wanted)
         failed -= found.keys()
-    told = [one for one in wanted if one not in failed]
-    ends: list[dict[str, Any] | None] = [found.get(one) for one in told]
-    held = [record["properties"] if record is not None else {} for record in ends]
-    leads_to = [str(record["id"]) if record is not None else None for record in ends]
+    told = [one for one in wanted if one not in failed] if failed else wanted
+    ends: list[dict[str, Any]] = [found.get(one, _NOTHING) for one in told]
+    held = [record["properties"] for record in ends]
+    leads_to = [None if record is _NOTHING else str(record["id"]) for record in ends]
+    absorbed = [", ".join(merged_ids(record)) or None if record["properties"].get(MERGED_IDS) else None for record in ends]
     values = {"key": key, "parent_crm_id": PRIMARY_COMPANY} | {name: name for name in fields}
     return EXAMINED.build(
         {
-            "crm_id": pd.Series(told, dtype="str"),
-            "state": pd.Series([_state(*pair) for pair in zip(told, leads_to, strict=True)], dtype="str"),
-            "leads_to": pd.Series(leads_to, dtype="str"),
-            "absorbed": pd.Series([", ".join(merged_ids(record)) or None if record else None for record in ends], dtype="str"),
-            **{column: pd.Series([text(each.get(name)) for each in held], dtype="str") for column, name in values.items() if name},
+            "crm_id": text_column(told),
+            "state": text_column(
+                ["live" if one == end else "deleted" if end is None else "merged" for one, end in zip(told, leads_to, strict=True)]
+            ),
+            "leads_to": text_column(leads_to),
+            "absorbed": text_column(absorbed),
+            **{column: _texts(held, name) for column, name in values.items() if name},
         }
     )
 
@@ -67,7 +72,6 @@ def merged_since(reader: Reader, crm_object: CrmObject, since: datetime) -> list
     return [one for records, _ in winners for record in records for one in merged_ids(record)]
 
 
-def _state(crm_id: str, leads_to: str | None) -> str:
-    if leads_to is None:
-        return "deleted"
-    return "live" if leads_to == crm_id else "merged"
+def _texts(held: Sequence[Mapping[str, Any]], name: str) -> pd.Series:
+    values = [properties.get(name) for properties in held]
+    return text_column([value if value is None or (value and value.__class__ is str) else text(value) for value in values])

@@ -180,13 +180,15 @@ class Reader:
         HubSpot documents for single reads that they follow merges; that the batch form does is assumed. A record that names
         none of the ids, as after merges one upon the other, is told by asking for each of the rest on its own.
         """
-        found: dict[str, dict[str, Any]] = {}
-        wanted, led_elsewhere = set(ids), False
         records, failed = self.records(object_name, ids, [*properties, MERGED_IDS], histories=histories)
+        found = {str(record["id"]): record for record in records}
+        wanted, led_elsewhere = set(ids), False
         for record in records:
-            names = _ids(record)
-            found |= dict.fromkeys(names, record)
-            led_elsewhere = led_elsewhere or wanted.isdisjoint(names)
+            # Hardly any was merged: the others cost no more than their own id.
+            if record["properties"].get(MERGED_IDS) or str(record["id"]) not in wanted:
+                names = _ids(record)
+                found |= dict.fromkeys(names, record)
+                led_elsewhere = led_elsewhere or wanted.isdisjoint(names)
         for one in sorted(wanted - found.keys() - failed) if led_elsewhere else ():
             records, failing = self.records(object_name, [one], [*properties, MERGED_IDS], histories=histories)
             failed |= failing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from crm_pipeline.crms.salesforce.queries import SelectIn, any_of, compare
 from crm_pipeline.crms.salesforce.rows import PARENT_FIELD, json_value
 from crm_pipeline.crms.salesforce.transport import SalesforceTransport
+from crm_pipeline.frames import text_column
 from crm_pipeline.schemas import EXAMINED
 
 DELETED_FIELD = "IsDeleted"
@@ -44,11 +45,22 @@ def examine(
         known |= found
         masters = (str(record[MASTER]) for record in found.values() if record.get(DELETED_FIELD) and record.get(MASTER))
         wave = [master for master in dict.fromkeys(masters) if master not in asked]
-    ends = {one: _end(known, one) for one in dict.fromkeys(ids) if not (failed and _leads_to(known, one) & failed)}
-    found_rows = [_row(one, end, key=key) for one, end in ends.items()]
-    held = [{name.lower(): value for name, value in (end or {}).items()} for end in ends.values()] if fields else []
-    values = {name: pd.Series([json_value(record.get(name.lower())) for record in held], dtype="object") for name in fields}
-    return EXAMINED.build(pd.DataFrame(found_rows, columns=EXAMINED.names).assign(**values))
+    told = [one for one in dict.fromkeys(ids) if not (failed and _leads_to(known, one) & failed)]
+    ends: list[Mapping[str, Any] | None] = [_end(known, one) for one in told]
+    leads_to = [None if end is None else str(end["Id"]) for end in ends]
+    held = [end or {} for end in ends]
+    return EXAMINED.build(
+        {
+            "crm_id": text_column(told),
+            "state": text_column(
+                ["live" if one == end else "deleted" if end is None else "merged" for one, end in zip(told, leads_to, strict=True)]
+            ),
+            "leads_to": text_column(leads_to),
+            "key": text_column([record.get(key) for record in held] if key else [None] * len(held)),
+            "parent_crm_id": text_column([record.get(PARENT_FIELD) for record in held]),
+            **{name: pd.Series([json_value(value) for value in _values(held, name)], dtype="object") for name in fields},
+        }
+    )
 
 
 def left_since(transport: SalesforceTransport, sobject: str, since: datetime, *, ways: Sequence[str]) -> list[str]:
@@ -82,14 +94,8 @@ def _end(known: Mapping[str, Mapping[str, Any]], crm_id: str) -> Mapping[str, An
     return record
 
 
-def _row(crm_id: str, end: Mapping[str, Any] | None, *, key: str | None) -> dict[str, object]:
-    if end is None:
-        return {"crm_id": crm_id, "state": "deleted"}
-    leads_to = str(end["Id"])
-    return {
-        "crm_id": crm_id,
-        "state": "live" if leads_to == crm_id else "merged",
-        "leads_to": leads_to,
-        "key": end.get(key) if key else None,
-        "parent_crm_id": end.get(PARENT_FIELD),
-    }
+def _values(held: Sequence[Mapping[str, Any]], field: str) -> Iterator[Any]:
+    """The values of a field, however the records spell its name."""
+    lower = field.lower()
+    for record in held:
+        yield record[field] if field in record else next((record[name] for name in record if name.lower() == lower), None)

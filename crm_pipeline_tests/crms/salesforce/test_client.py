@@ -8,6 +8,7 @@ import pytest
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS
+from crm_pipeline.crms.salesforce.client import SalesforceCrm
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
@@ -30,6 +31,12 @@ def test_read_takes_two_thousand_ids_a_call(sandbox: Sandbox, crm: Crm) -> None:
     ids = [sandbox.org.add("Account", {"Name": f"Laboratory {number}"}) for number in range(2_001)]
     assert len(crm.read(ACCOUNTS, ids, ["Name"])) == 2_001
     assert crm.calls.snapshot()["read"] == 2
+
+
+def test_examined_records_show_a_field_that_is_spelled_as_the_organization_does_not(sandbox: Sandbox, crm: SalesforceCrm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Laboratory", "Website": "lab.example.com"})
+    [found] = crm.examine(ACCOUNTS, [crm_id], fields=["WEBSITE", "Name"]).to_dict("records")
+    assert (found["WEBSITE"], found["Name"]) == ("lab.example.com", "Laboratory")
 
 
 def test_queries_get_shorter_where_only_shorter_addresses_get_through(sandbox: Sandbox, crm: Crm) -> None:
