@@ -7,7 +7,7 @@ A fault is told by names and positions, never by values. Members that no form na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -78,7 +78,7 @@ class May:
     where: str = ""
 
 
-TEXT = One("a text that is not empty", lambda value: isinstance(value, str) and bool(value.strip()))
+TEXT = One("a text that is not empty", lambda value: isinstance(value, str) and value != "" and not value.isspace())
 FLAG = One("true or false", lambda value: isinstance(value, bool))
 COUNT = One("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0)
 ID = One("an id", lambda value: TEXT.test(value) or COUNT.test(value))
@@ -122,11 +122,35 @@ def _fault_of_rows(answer: list[Any], form: Rows, at: str) -> str | None:
         return f"{_place(at)} holds {counted(len(answer), 'entry', 'entries')}, not {form.exactly}"
     if form.most is not None and len(answer) > form.most:
         return f"{_place(at)} holds {counted(len(answer), 'entry', 'entries')}, more than {form.most}"
-    for position, entry in enumerate(answer):
+    if not _are_right(answer, form.of):
         # Where it stands is of interest only where it is broken.
-        if fault_of(entry, form.of):
-            return fault_of(entry, form.of, f"{at}[{position}]")
+        faults = (fault_of(entry, form.of, f"{at}[{position}]") for position, entry in enumerate(answer))
+        return next(filter(None, faults), None)
     return form.rule(answer) if form.rule else None
+
+
+def _are_right(values: Sequence[Any], form: Form) -> bool:
+    """Whether all of these values have a form: member by member, which costs a fraction of value by value."""
+    match form:
+        case Nullable():
+            return _are_right([value for value in values if value is not None], form.form)
+        case One():
+            return all(map(form.test, values))
+        case Rows():
+            return all(fault_of(value, form) is None for value in values)
+    if not all(isinstance(value, dict) for value in values):
+        return False
+    for name, member in form.members.items():
+        if isinstance(member, May):
+            given = [value[name] for value in values if value.get(name) is not None]
+            if member.needed and len(given) < len(values) and any(member.needed(value) for value in values if value.get(name) is None):
+                return False
+            right = _are_right(given, member.form)
+        else:
+            right = all(name in value for value in values) and _are_right([value[name] for value in values], member)
+        if not right:
+            return False
+    return form.rule is None or not any(map(form.rule, values))
 
 
 def _fault_of_members(answer: dict[str, Any], form: Members, at: str) -> str | None:

@@ -112,6 +112,8 @@ UPSERTED_ROW = SAVED_ROW.within(
 
 
 _ROWS_OF_A_JOB = re.compile(r"/jobs/ingest/\w+/\w+$")
+SHORT_ID = 15
+"""An id's first characters, which tell the record; the other three tell only their case."""
 NEVER_NULL: Mapping[str, Form] = MappingProxyType({"Id": TEXT, "CreatedDate": TEXT, "IsDeleted": FLAG, "IsActive": FLAG, "Username": TEXT})
 """Fields that every record has a value in, of those that are asked for by name."""
 
@@ -128,7 +130,7 @@ def first_page(fields: Iterable[str]) -> Members:
 
 def retrieved(ids: Sequence[str], fields: Iterable[str]) -> Rows:
     """The form of the records of these ids: as many entries as ids, null or one record that was asked for."""
-    wanted = frozenset(map(_short, ids))
+    wanted = frozenset(record_id[:SHORT_ID] for record_id in ids)
     return Rows(Nullable(_record(fields), null="no such record"), exactly=len(ids), rule=partial(_holds_others, wanted))
 
 
@@ -140,28 +142,26 @@ def is_of_rows(response: requests.Response) -> bool:
 
 
 def _record(fields: Iterable[str]) -> Members:
-    names = frozenset(name.lower() for name in fields)
-    return Members({name: form for name, form in NEVER_NULL.items() if name == "Id" or name.lower() in names}, rule=_lacks(names))
+    asked = frozenset(fields)
+    names = frozenset(name.lower() for name in asked)
+    return Members({name: form for name, form in NEVER_NULL.items() if name == "Id" or name.lower() in names}, rule=_lacks(asked))
 
 
 def _lacks(fields: frozenset[str]) -> Callable[[Mapping[str, Any]], str | None]:
     def fault(record: Mapping[str, Any]) -> str | None:
-        missing = fields.difference(map(str.lower, record))
+        if fields <= record.keys():
+            return None
+        missing = {name.lower() for name in fields}.difference(map(str.lower, record))
         return f"a record does not show {', '.join(sorted(missing))}" if missing else None
 
     return fault
 
 
 def _holds_others(wanted: frozenset[str], records: Sequence[Mapping[str, Any] | None]) -> str | None:
-    ids = [_short(record["Id"]) for record in records if record is not None]
+    ids = [record["Id"][:SHORT_ID] for record in records if record is not None]
     if not wanted.issuperset(ids):
         return "the answer holds a record that was not asked for"
     return "the answer holds a record twice" if len(set(ids)) < len(ids) else None
-
-
-def _short(record_id: str) -> str:
-    """An id's first 15 characters, which tell the record; the other three tell only their case."""
-    return record_id[:15]
 
 
 CONTRACTS: Mapping[str, Form] = MappingProxyType(
