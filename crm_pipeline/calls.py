@@ -10,7 +10,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
+from queue import SimpleQueue
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
@@ -155,20 +158,46 @@ def with_retries(
     )(call)
 
 
+class Callers:
+    """Threads that make calls, kept from one to the next: to start one costs as much as a small call. They end with the block.
+
+    An interrupt waits for none of them: a pool's threads would keep the process until the last call is over.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._threads = 0
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    def __enter__(self) -> Callers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _thread in range(self._threads):
+            self._calls.put(None)
+
+    def start(self, call: Callable[[], None]) -> None:
+        """Have a call made, as soon as fewer than ``most`` are under way."""
+        if self._threads < self._most:
+            self._threads += 1
+            threading.Thread(target=_make_all, args=(self._calls,), name="call", daemon=True).start()
+        self._calls.put(call)
+
+
 class AtOnce(Generic[T]):
     """Calls under way at the same time, each in a thread of its own, from the moment this is made; an interrupt waits for none of them.
 
-    A single one is made by who makes this, so that an interrupt ends it.
+    A single one is made by who makes this, so that an interrupt ends it. ``callers``: whose threads make them.
     """
 
-    def __init__(self, calls: Sequence[Callable[[], T]]) -> None:
+    def __init__(self, calls: Sequence[Callable[[], T]], *, callers: Callers | None = None) -> None:
         self._answers: list[Future[T]] = [Future() for _ in calls]
         if len(calls) == 1:
             self._answers[0].set_result(calls[0]())
             return
-        for call, answer in zip(calls, self._answers, strict=True):
-            # A pool's threads would keep the process until the last call is over.
-            threading.Thread(target=_answer, args=(call, answer), name="call", daemon=True).start()
+        with nullcontext(callers) if callers else Callers(len(calls)) as threads:
+            for call, answer in zip(calls, self._answers, strict=True):
+                threads.start(partial(_answer, call, answer))
 
     def answers(self) -> list[T]:
         """What they give, in their order; the first error of one is raised once all are over."""
@@ -200,6 +229,13 @@ def _wait(state: RetryCallState, waits: Waits) -> float:
     if isinstance(error, ServiceUnavailableError) and error.wait_seconds is not None:
         return error.wait_seconds * (1 + JITTER * random.random())  # noqa: S311 - no secret
     return spaced(state.attempt_number, waits)
+
+
+def _make_all(calls: SimpleQueue[Callable[[], None] | None]) -> None:
+    while call := calls.get():
+        call()
+        # Else what it answered would stay until the next.
+        del call
 
 
 def _answer(call: Callable[[], T], answer: Future[T]) -> None:

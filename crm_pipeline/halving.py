@@ -16,7 +16,7 @@ from itertools import islice
 from math import floor, log2
 from typing import Generic, Literal, Protocol, TypeVar
 
-from crm_pipeline.calls import AtOnce
+from crm_pipeline.calls import AtOnce, Callers
 from crm_pipeline.errors import RequestRefusedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 
 T = TypeVar("T")
@@ -149,18 +149,19 @@ def read_in_halves(
 def _ahead(batches: Iterable[Sequence[T]], send: Send[T, A], *, most: int) -> Iterator[tuple[Sequence[T], Send[T, A]]]:
     """Each batch with what sends it, and parts of it: whole it went already, beside the others of its wave."""
     rest = iter(batches)
-    while wave := list(islice(rest, most)):
-        ended = AtOnce([partial(_ended, send, batch) for batch in wave]).answers()
-        for batch, first in zip(wave, ended, strict=True):
+    with Callers(most) as callers:
+        while wave := list(islice(rest, most)):
+            ended = AtOnce([partial(_ended, send, batch) for batch in wave], callers=callers).answers()
+            for batch, first in zip(wave, ended, strict=True):
 
-            def send_it(items: Sequence[T], /, *, again: bool, batch: Sequence[T] = batch, first: A | ServiceError = first) -> A:
-                if items is not batch:
-                    return send(items, again=again)
-                if isinstance(first, ServiceError):
-                    raise first
-                return first
+                def send_it(items: Sequence[T], /, *, again: bool, batch: Sequence[T] = batch, first: A | ServiceError = first) -> A:
+                    if items is not batch:
+                        return send(items, again=again)
+                    if isinstance(first, ServiceError):
+                        raise first
+                    return first
 
-            yield batch, send_it
+                yield batch, send_it
 
 
 def _ended(send: Send[T, A], batch: Sequence[T]) -> A | ServiceError:

@@ -230,3 +230,19 @@ def test_whole_batches_of_a_reading_go_together_and_only_the_one_that_fails_is_r
     assert answers[0] == 800
     assert answers[-1] == 816
     assert sorted(service.sizes) == [1, 1, 2, 2, 4, 4, 8, 8, 8]
+
+
+def test_threads_of_a_reading_are_kept_from_call_to_call_and_end_with_it() -> None:
+    service, threads, together = Service(5), set[threading.Thread](), threading.Barrier(3)
+
+    def send(items: Sequence[int], /, *, again: bool) -> int:
+        if len(items) == 4:
+            threads.add(threading.current_thread())
+            together.wait(timeout=30)
+        return service.send(items, again=again)
+
+    read_in_halves([range(start, start + 4) for start in range(0, 36, 4)], send, is_up=service.is_up, in_flight=3)
+    assert len(threads) == 3
+    for thread in threads:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
