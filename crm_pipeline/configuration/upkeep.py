@@ -31,7 +31,8 @@ class Upkeep(YamlModel):
         Annotated[int, Field(ge=30)] | SkipJsonSchema[None],
         Field(
             description="Of successful runs that ended more days ago, remove from Dagster's event log what no asset, check or partition "
-            "is shown by: log lines and the events of steps and checks. Left out, nothing is removed.",
+            "is shown by: log lines, the events of steps and checks, and the verdicts of checks but the latest. Left out, nothing is "
+            "removed.",
             examples=[90],
         ),
     ] = None

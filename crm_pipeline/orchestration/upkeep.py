@@ -45,8 +45,9 @@ def _upkeep(spec: IntegrationSpec, specs: AssetSpecs) -> dg.AssetsDefinition:
             pruned = prune(STORE, spec.name, older_than=timedelta(days=spec.upkeep.history_days))
             removed |= {ROW_COUNT: sum(pruned.values()), **{f"{table}_removed": rows for table, rows in pruned.items()}}
             if spec.upkeep.events_days is not None:
-                events = thin(context.instance, spec.name, older_than=timedelta(days=spec.upkeep.events_days))
-                removed["events_removed"] = NOT_IN_POSTGRES if events is None else events
+                thinned = thin(context.instance, spec.name, older_than=timedelta(days=spec.upkeep.events_days))
+                told = {"events": NOT_IN_POSTGRES} if thinned is None else thinned._asdict()
+                removed |= {f"{what}_removed": rows for what, rows in told.items()}
             with STORE.transaction() as connection:
                 found = sizes(connection)
         return dg.MaterializeResult(metadata={**removed, **sizes_metadata(found)})

@@ -93,20 +93,19 @@ def test_thinned_runs_leave_their_hours_green_their_failures_red_and_what_is_you
             states = instance.get_status_by_partition(companies.key, [FIRST, SECOND], hours) or {}
             latest = instance.get_latest_materialization_event(companies.key)
             assert latest is not None
-            checked = instance.event_log_storage.get_asset_check_execution_history(next(iter(companies.check_keys)), limit=9)
+            checked = instance.event_log_storage.get_asset_check_summary_records(list(companies.check_keys))
             metadata = latest.asset_materialization and latest.asset_materialization.metadata
-            return {hour: state and state.value for hour, state in states.items()}, metadata, [each.status for each in checked]
+            return {hour: state and state.value for hour, state in states.items()}, metadata, checked
 
         shown = seen()
         assert shown[0] == {FIRST: "MATERIALIZED", SECOND: "FAILED"}
-        with STORE.transaction() as connection:
-            long_ago = (datetime.now(UTC) - timedelta(days=40)).replace(tzinfo=None)
-            connection.execute(text("UPDATE public.runs SET update_timestamp = :at"), {"at": long_ago})
-        assert thin(instance, "acme", older_than=timedelta(days=50)) == 0
-        assert thin(instance, "beta", older_than=timedelta(days=30)) == 0
+        forty_days_pass()
+        assert thin(instance, "acme", older_than=timedelta(days=50)) == (0, 0)
+        assert thin(instance, "beta", older_than=timedelta(days=30)) == (0, 0)
         removed = thin(instance, "acme", older_than=timedelta(days=30))
         after = {run: len(instance.all_logs(run)) for run in (done, failed)}
-        assert removed == before[done] - after[done] > 5
+        assert removed == (before[done] - after[done], 1)
+        assert before[done] - after[done] > 5
         assert after[failed] == before[failed]
         assert seen() == shown
         # What is counted anew, as after an upgrade of Dagster, comes out the same.
@@ -115,9 +114,56 @@ def test_thinned_runs_leave_their_hours_green_their_failures_red_and_what_is_you
         assert seen() == shown
         # The next night looks at none of these runs again, however little of them it would find.
         instance.report_engine_event("late", instance.get_run_by_id(done))
-        assert thin(instance, "acme", older_than=timedelta(days=30)) == 0
+        assert thin(instance, "acme", older_than=timedelta(days=30)) == (0, 0)
         assert len(instance.all_logs(done)) == after[done] + 1
     STORE.close()
+
+
+@pytest.mark.filterwarnings("ignore:Specifying a partitions_def")
+def test_of_thinned_runs_the_latest_verdicts_of_each_check_stay(database_in_environment: str, tmp_path: Path) -> None:
+    hours = dg.HourlyPartitionsDefinition(START)
+    names = ("sound", "another", "each_hour")
+
+    def checked(asset: str) -> dg.AssetsDefinition:
+        specs = [dg.AssetCheckSpec(name, asset=asset, partitions_def=hours if name == "each_hour" else None) for name in names]
+
+        @dg.asset(name=asset, partitions_def=hours, check_specs=specs)
+        def made(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+            if "fail" in context.run.tags:
+                raise dg.Failure("refused")
+            passed = "warn" not in context.run.tags
+            return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name=name, passed=passed) for name in names])
+
+        return made
+
+    assets = [checked("companies"), checked("people")]
+    keys = [key for asset in assets for key in asset.check_keys]
+    job = dg.Definitions(assets=assets, jobs=[dg.define_asset_job(job_name("acme"))]).resolve_job_def(job_name("acme"))
+    with in_postgres(tmp_path) as instance:
+        for hour, tag in ((SECOND, "fail"), (FIRST, "warn"), (FIRST, ""), (SECOND, "warn"), (FIRST, ""), (FIRST, "fail")):
+            job.execute_in_process(instance=instance, partition_key=hour, tags={tag: ""} if tag else {}, raise_on_error=False)
+        events = instance.event_log_storage
+
+        def told(name: str) -> list[tuple[str, str | None]]:
+            one, other = (events.get_asset_check_execution_history(key, limit=9) for key in keys if key.name == name)
+            [history] = {tuple((each.status.value, each.partition) for each in of) for of in (one, other)}
+            return list(history)
+
+        before = events.get_asset_check_summary_records(keys)
+        forty_days_pass()
+        kept_up(instance, events_days=30)
+        assert told("sound") == [("PLANNED", FIRST), ("SUCCEEDED", None), ("FAILED", None), ("PLANNED", SECOND)]
+        each_hour = [("PLANNED", FIRST), ("SUCCEEDED", FIRST), ("FAILED", SECOND), ("FAILED", FIRST), ("PLANNED", SECOND)]
+        assert told("each_hour") == each_hour
+        assert events.get_asset_check_summary_records(keys) == before
+    STORE.close()
+
+
+def forty_days_pass() -> None:
+    """Let all runs of now be that old."""
+    with STORE.transaction() as connection:
+        long_ago = (datetime.now(UTC) - timedelta(days=40)).replace(tzinfo=None)
+        connection.execute(text("UPDATE public.runs SET update_timestamp = :at"), {"at": long_ago})
 
 
 @pytest.mark.parametrize(("active", "requested"), [(True, 1), (False, 0)])
