@@ -21,7 +21,9 @@ OPEN_CALLS = FrameSchema(
     "open_calls",
     (
         Column("qbench_id", "int64", "QBench id"),
-        Column("content", "int64", "digest of what the call makes of the record (mapping.digests.contents)"),
+        Column(
+            "content", "int64", "digest of what the call makes of the record (mapping.digests.contents); 0: its account is to be sent yet"
+        ),
         Column("parent_crm_id", "str", "contacts: CRM id of the account that the call gives them; null where it gives none"),
         Column("over", "bool", "the CRM cannot carry the call out any more"),
         Column("over_at", "int64", "when that is so, Unix seconds"),

@@ -2,6 +2,9 @@
 
 A write is stored before it is sent and taken away with its results. What stays is watched until the CRM cannot carry it out
 any more, and after that until a later write of the record was answered: whether it was carried out nobody knows.
+
+Links of written contacts tell of their account before it is sent, where that takes a call of its own, so that they are written once.
+Until it was answered, a call of NO_CONTENT that is over says so.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from sqlalchemy import Connection, text
 from crm_pipeline.schemas import OPEN_CALLS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import execute, fetch
+
+NO_CONTENT = 0
+"""Stands for what a call makes of a record that has still to be given its account, and nothing else; no record has this digest."""
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
@@ -44,7 +50,7 @@ _ANSWERED = _END.format(which="id = ANY(:calls)", stays="qbench_id = ANY(:doubtf
 
 _FORGET = _END.format(
     which=f"{_KEY} AND over_at <= now() AND qbench_ids && CAST(:ids AS bigint[])",
-    stays="qbench_id <> ALL(CAST(:ids AS bigint[]))",
+    stays=f"(qbench_id <> ALL(CAST(:ids AS bigint[])) OR (content = {NO_CONTENT} AND NOT :with_accounts))",
     over_at="call.over_at",
 )
 
@@ -84,10 +90,19 @@ def end_calls(connection: Connection, *, calls: list[int], doubtful: list[int], 
         connection.execute(text("DELETE FROM crm_pipeline.open_call WHERE id = ANY(:calls)"), {"calls": calls})
 
 
-def forget_calls(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
-    """Forget earlier writes of records that were written since: those that cannot be carried out any more."""
+def open_accounts(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
+    """Store that the links of these contacts tell of an account which is still to be sent."""
+    many = len(ids)
+    begin_calls(connection, state, calls=[0] * many, ids=ids, contents=[NO_CONTENT] * many, parents=[None] * many, lasts=timedelta(0))
+
+
+def forget_calls(connection: Connection, state: CrmState, *, ids: list[int], with_accounts: bool) -> None:
+    """Forget earlier writes of records that were written, or read, since: those that cannot be carried out any more.
+
+    ``with_accounts``: their accounts were sent, too.
+    """
     key = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
-    execute(connection, _FORGET, {**key, "ids": ids})
+    execute(connection, _FORGET, {**key, "ids": ids, "with_accounts": with_accounts})
 
 
 def open_calls(connection: Connection, state: CrmState, *, ids: list[int]) -> pd.DataFrame:

@@ -107,8 +107,8 @@ class Watch:
         """Forget earlier calls that are over, of records (plan.PLAN) that were read since, and of which nothing is left to send."""
         read = rows.loc[rows["settled"].notna(), "qbench_id"].tolist()
         if read:
-            forget_calls(connection, self._state, ids=read)
+            forget_calls(connection, self._state, ids=read, with_accounts=False)
 
     def made_up_for(self, connection: Connection, answer: pd.DataFrame) -> None:
         """Forget earlier calls that are over, of records that were written since."""
-        forget_calls(connection, self._state, ids=answer.loc[answer["error_type"].isna(), "qbench_id"].tolist())
+        forget_calls(connection, self._state, ids=answer.loc[answer["error_type"].isna(), "qbench_id"].tolist(), with_accounts=True)

@@ -17,7 +17,8 @@ from crm_pipeline.errors import SameRefusalError, UnaccountedException
 from crm_pipeline.frames import plain
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
-from crm_pipeline.store.open_calls import end_calls
+from crm_pipeline.store.link_checks import forget_parents
+from crm_pipeline.store.open_calls import end_calls, open_accounts
 from crm_pipeline.store.write_jobs import begin_job, end_job
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
@@ -98,7 +99,11 @@ class Storing:
         with self._job.report.timed("store"), self._job.storing() as connection:
             answer = self._judged(connection, rows, answer)
             pending = results.parent_open(rows, answer)
-            self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
+            told = pending & _is_told_before(rows)
+            if told.any():
+                open_accounts(connection, self._state, ids=rows.loc[told, "qbench_id"].tolist())
+            links = results.links(rows, answer.assign(parent_sent=answer["parent_sent"] | told))
+            self._state.save_links(connection, org_id=self._job.org_id, links=links)
             self._settling.written(connection, rows, answer, began=None if call is None else call.sent.began)
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
             if call is not None:
@@ -145,8 +150,12 @@ class Storing:
 
         Not before: what a call made that is over, and that no link tells of, nobody would look for.
         """
+        told = _is_told_before(rows)
+        untrue = told & ~(answer["error_type"].isna() & answer["parent_sent"])
         with self._job.storing() as connection:
-            self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows, answer))
+            self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows[~told], answer[~told]))
+            if untrue.any():
+                forget_parents(connection, self._state, ids=rows.loc[untrue, "qbench_id"].tolist())
             for call in calls:
                 self._watch.end(connection, call)
             if calls:
@@ -177,3 +186,8 @@ class Storing:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
         given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._job.order.attempt)
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up))
+
+
+def _is_told_before(rows: pd.DataFrame) -> pd.Series:
+    """Of which contacts (plan.PLAN) the link tells of their account before it is sent: those that have none to leave yet."""
+    return rows["previous_parent_qbench_id"].isna()

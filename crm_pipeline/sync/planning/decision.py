@@ -136,7 +136,7 @@ class _Decided:
 def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame, content: pd.Series, model: RecordModel) -> _Decided:
     """Decide each row by its link, match and errors. ``stored``: the links' digests; ``content``: digests of all that is wanted."""
     payload = inputs.payload
-    over_at, doubtful = _called_before(inputs.open_calls, rows, wanted=content, stored=stored)
+    over_at, doubtful, untold = _called_before(inputs.open_calls, rows, wanted=content, stored=stored)
     linked, matched = (rows[name].notna().to_numpy() for name in ("stored", "matched"))
     stale = (rows["version"] < rows["link_version"]).to_numpy()
     problems = _problems_in_what_is_sent(payload, linked=linked, matched=matched)
@@ -154,7 +154,7 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
     )
     may = errors["error_type"].isna().to_numpy()
     changed = (_changed(payload, inputs.digests, stored) | doubtful) & ~stale
-    same_parent = rows["customer_id"].eq(rows["link_parent"]).to_numpy(dtype=bool, na_value=False) & ~doubtful
+    same_parent = rows["customer_id"].eq(rows["link_parent"]).to_numpy(dtype=bool, na_value=False) & ~doubtful & ~untold
     new_parent = inputs.parent_crm_ids.notna().to_numpy() & ~same_parent & ~stale
     return _Decided(
         errors=errors,
@@ -217,8 +217,10 @@ def _problems_in_what_is_sent(payload: Payload, *, linked: Mask, matched: Mask) 
 
 def _called_before(
     open_calls: pd.DataFrame, rows: dict[str, pd.Series], *, wanted: pd.Series, stored: pd.DataFrame
-) -> tuple[pd.Series, Mask]:
+) -> tuple[pd.Series, Mask, Mask]:
     """When a call with other values is over that may still be carried out (Int64, null: none), and rows whose link may be wrong.
+
+    At last those whose link tells of an account that is still to be sent.
 
     A call with the same values does no harm whenever it comes. One that is over and has other values than the link tells of
     may have been carried out last: what the link says is no reason to leave the record alone. ``wanted``: the rows' contents.
@@ -226,13 +228,15 @@ def _called_before(
     """
     ids = rows["qbench_id"]
     if open_calls.empty:
-        return pd.Series(pd.NA, index=ids.index, dtype="Int64"), np.zeros(len(ids), dtype=bool)
+        return pd.Series(pd.NA, index=ids.index, dtype="Int64"), np.zeros(len(ids), dtype=bool), np.zeros(len(ids), dtype=bool)
+    accounts = open_calls["content"].eq(NO_DIGEST)
+    untold = ids.isin(open_calls.loc[accounts, "qbench_id"]).to_numpy()
     # A parent that is still to be sent is none that the link is wrong about.
     told = contents(stored, rows["link_parent"].fillna(rows["customer_id"]))
-    calls = open_calls.merge(pd.DataFrame({"qbench_id": ids, "wanted": wanted, "stored": told}), on="qbench_id")
+    calls = open_calls[~accounts].merge(pd.DataFrame({"qbench_id": ids, "wanted": wanted, "stored": told}), on="qbench_id")
     held = calls[~calls["over"] & calls["content"].ne(calls["wanted"])]
     doubtful = calls.loc[calls["over"] & calls["content"].ne(calls["stored"]), "qbench_id"]
-    return ids.map(held.groupby("qbench_id")["over_at"].max()).astype("Int64"), ids.isin(doubtful).to_numpy()
+    return ids.map(held.groupby("qbench_id")["over_at"].max()).astype("Int64"), ids.isin(doubtful).to_numpy(), untold
 
 
 def _parents_to_leave(inputs: Inputs) -> pd.Series:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
 from crm_pipeline.frames import among
-from crm_pipeline.mapping.digests import digests
+from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
 from crm_pipeline.mapping.payload import Payload, build_payload
@@ -308,7 +308,8 @@ class Planner:
             looked_at = frame["qbench_id"].isin(ids).to_numpy()
         if self._both_ways is None or not looked_at.any():
             return None
-        over = known.open_calls.loc[known.open_calls["over"], "qbench_id"].tolist()
+        calls = known.open_calls
+        over = calls.loc[calls["over"] & calls["content"].ne(NO_DIGEST), "qbench_id"].tolist()
         return self._both_ways.sides(frame, known.links, of=looked_at, in_doubt=over, insists=self._insists(payload))
 
     def _insists(self, payload: Payload) -> list[str]:

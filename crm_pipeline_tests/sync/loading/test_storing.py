@@ -12,6 +12,7 @@ from crm_pipeline_tests.sync.loading.stages import answers, begun, over, stages
 
 LINKED = "SELECT qbench_id, crm_id FROM crm_pipeline.link ORDER BY qbench_id"
 INTENTS = "SELECT qbench_id FROM crm_pipeline.intent ORDER BY qbench_id"
+VERSIONS = "SELECT qbench_id, ctid FROM crm_pipeline.link ORDER BY record_type, qbench_id"
 OPEN_CALLS = "SELECT count(*) FROM crm_pipeline.open_call"
 
 
@@ -98,8 +99,25 @@ def test_contact_whose_account_did_not_go_with_it_is_handed_on_and_has_no_outcom
         pending, written = load.storing.written(batch.rows, answers(batch, {"parent_sent": True}, {}))
         assert (pending["qbench_id"].tolist(), written["crm_id"].tolist()) == ([12], ["crm-12"])
         assert hubspot.outcomes(CONTACT) == {11: ("created", None)}
+        links = hubspot.rows(VERSIONS)
         load.storing.associated(pending, written.assign(parent_sent=True))
     assert hubspot.outcomes(CONTACT) == {11: ("created", None), 12: ("created", None)}
+    assert hubspot.rows(VERSIONS) == links, "the links are written once more"
+
+
+def test_load_that_ends_between_a_contact_and_its_account_is_followed_by_one_that_sends_the_account_alone(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    accounts = hubspot.given(spec, ACCOUNT, customer(1))
+    hubspot.stage(spec, CONTACT, contact(11, of=1))
+    with stages(hubspot, spec, CONTACT) as load:
+        batch = load.plan(11)
+        [crm_id] = [hubspot.sandbox.portal.add("contacts", {"email": "of@eleven.example", "qbench_id": batch.rows["key"].iloc[0]})]
+        load.storing.written(batch.rows, answers(batch, {"crm_id": crm_id}))
+    report = hubspot.load(spec, CONTACT)
+    assert (report.outcomes, hubspot.calls.get("write"), hubspot.calls["associate"]) == ({"updated": 1}, None, 1)
+    assert [(who, company) for who, company, _ in hubspot.sandbox.portal.associations()] == [(crm_id, accounts[1])]
+    assert hubspot.rows(OPEN_CALLS) == [(0,)]
+    assert hubspot.load(spec, CONTACT).outcomes == {"unchanged": 1}
 
 
 def test_of_creates_that_go_at_the_same_time_each_call_is_kept_with_its_own_size(salesforce: Bench) -> None:

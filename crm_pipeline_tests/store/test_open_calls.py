@@ -1,0 +1,41 @@
+"""Which notes of calls are forgotten, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection
+
+from crm_pipeline.model import RecordType
+from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.open_calls import NO_CONTENT, begin_calls, forget_calls, open_accounts, open_calls
+
+STATE = CrmState("acme", "hubspot", RecordType.CONTACT)
+
+
+@pytest.fixture
+def noted(store: Store) -> Iterator[Connection]:
+    """Contacts 1 and 2, of each of which a call is over, and the account is still to be sent."""
+    with store.transaction() as connection:
+        begin_calls(connection, STATE, calls=[0, 0], ids=[1, 2], contents=[7, 7], parents=[None, None], lasts=timedelta(0))
+        open_accounts(connection, STATE, ids=[1, 2])
+        yield connection
+
+
+def left(connection: Connection) -> list[tuple[int, int]]:
+    """QBench id and content of what is noted."""
+    calls = open_calls(connection, STATE, ids=[1, 2])
+    return sorted(zip(calls["qbench_id"].tolist(), calls["content"].tolist(), strict=True))
+
+
+def test_reading_a_record_says_nothing_of_its_account_that_is_still_to_be_sent(noted: Connection) -> None:
+    forget_calls(noted, STATE, ids=[1], with_accounts=False)
+    assert left(noted) == [(1, NO_CONTENT), (2, NO_CONTENT), (2, 7)]
+
+
+def test_writing_a_record_with_its_account_leaves_nothing_open(noted: Connection) -> None:
+    forget_calls(noted, STATE, ids=[1], with_accounts=True)
+    assert left(noted) == [(2, NO_CONTENT), (2, 7)]
