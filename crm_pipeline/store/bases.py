@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from sqlalchemy import Connection, text
@@ -25,14 +25,24 @@ SELECT {", ".join(BASES.names)} FROM crm_pipeline.link
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND qbench_id = ANY(:ids)
 """
 
-_SAVE = """
+KEPT = """(
+  SELECT given.qbench_id, given.crm_id, nullif(given.bases, 'null') AS bases, nullif(given.sending, 'null') AS sending, given.open_until,
+    given.touched_at
+  FROM unnest(CAST(:kept_ids AS bigint[]), CAST(:kept_crm_ids AS text[]), CAST(:bases AS jsonb[]), CAST(:sending AS jsonb[]),
+              CAST(:open_until AS timestamptz[]), CAST(:touched_at AS timestamptz[]))
+    AS given (qbench_id, crm_id, bases, sending, open_until, touched_at)
+) AS kept"""
+"""What links are to keep, in a statement that binds the parameters of ``kept_columns``."""
+
+# What a link that was just made was given with the rest of it is not written again.
+_SAVE = f"""
 UPDATE crm_pipeline.link
-SET bases = nullif(row.bases, 'null'), sending = nullif(row.sending, 'null'), open_until = row.open_until, touched_at = row.touched_at
-FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:bases AS jsonb[]), CAST(:sending AS jsonb[]),
-            CAST(:open_until AS timestamptz[]), CAST(:touched_at AS timestamptz[]))
-  AS row (qbench_id, crm_id, bases, sending, open_until, touched_at)
+SET bases = kept.bases, sending = kept.sending, open_until = kept.open_until, touched_at = kept.touched_at
+FROM {KEPT}
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type
-  AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id
+  AND link.qbench_id = kept.qbench_id AND link.crm_id = kept.crm_id
+  AND (link.bases, link.sending, link.open_until, link.touched_at)
+    IS DISTINCT FROM (kept.bases, kept.sending, kept.open_until, kept.touched_at)
 """
 
 SENT_HOURS = 24
@@ -87,6 +97,18 @@ def bases_of(connection: Connection, state: CrmState, *, ids: list[int]) -> pd.D
     return fetch(connection, _FIND, {**asdict(state), "ids": ids}, BASES)
 
 
+def kept_columns(bases: pd.DataFrame, crm_ids: pd.Series) -> dict[str, Any]:
+    """What links keep (schemas.BASES), and per row the CRM record that it is about, as parameters of KEPT."""
+    return {
+        "kept_ids": plain(bases["qbench_id"]),
+        "kept_crm_ids": plain(crm_ids),
+        "bases": json_column(bases["bases"]),
+        "sending": json_column(bases["sending"]),
+        "open_until": time_column(bases["open_until"]),
+        "touched_at": time_column(bases["touched_at"]),
+    }
+
+
 def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, crm_ids: pd.Series) -> int:
     """Store what links keep (schemas.BASES); ``crm_ids``: per row the CRM record that it is about. Returns how many links changed.
 
@@ -97,12 +119,7 @@ def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, 
         _SAVE,
         len(BASES.check(bases)),
         **asdict(state),
-        ids=plain(bases["qbench_id"]),
-        crm_ids=plain(crm_ids),
-        bases=json_column(bases["bases"]),
-        sending=json_column(bases["sending"]),
-        open_until=time_column(bases["open_until"]),
-        touched_at=time_column(bases["touched_at"]),
+        **kept_columns(bases, crm_ids),
     )
 
 

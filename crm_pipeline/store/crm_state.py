@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordException, ServiceFailedException
 from crm_pipeline.frames import plain
 from crm_pipeline.model import MODELS, RecordType, WaitsOn
-from crm_pipeline.schemas import HOLDERS, INTENTS, LINKS, OUTCOMES
-from crm_pipeline.store.bases import bases_of_the_same
+from crm_pipeline.schemas import BASES, HOLDERS, INTENTS, LINKS, OUTCOMES
+from crm_pipeline.store.bases import KEPT, bases_of_the_same, kept_columns
 from crm_pipeline.store.field_names import NAMED
 from crm_pipeline.store.link_digests import COLUMNS, pack, read_links
 from crm_pipeline.store.rows import execute, execute_rows, fetch, json_column
@@ -35,11 +35,14 @@ GIVEN_UP = "'given up after ' || attempt || CASE attempt WHEN 1 THEN ' attempt' 
 _SAVE_LINKS = f"""
 WITH {NAMED}
 INSERT INTO crm_pipeline.link AS stored
-  (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, field_digests, parent_qbench_id, status)
-SELECT :integration, :crm, :record_type, :org_id, qbench_id, object, crm_id, origin, version, CAST(digests AS bigint[]), parent, status
+  (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, field_digests, parent_qbench_id, status,
+   bases, sending, open_until, touched_at)
+SELECT :integration, :crm, :record_type, :org_id, row.qbench_id, object, row.crm_id, origin, version, CAST(digests AS bigint[]), parent,
+  status, kept.bases, kept.sending, kept.open_until, kept.touched_at
 FROM unnest(CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:crm_ids AS text[]), CAST(:origins AS text[]),
             CAST(:versions AS bigint[]), CAST(:digests AS text[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[]))
   AS row (qbench_id, object, crm_id, origin, version, digests, parent, status)
+LEFT JOIN {KEPT} ON kept.qbench_id = row.qbench_id AND kept.crm_id = row.crm_id
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
 SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.version, digests = '{{}}',
     field_digests = excluded.field_digests,
@@ -47,6 +50,8 @@ SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.versi
     updated_at = now(), {bases_of_the_same("stored", now="excluded")}
 WHERE stored.version <= excluded.version
 """
+
+_NOTHING_KEPT = kept_columns(BASES.empty(), BASES.empty()["qbench_id"])
 
 _SAVE_OUTCOMES = f"""
 WITH row AS (
@@ -196,8 +201,11 @@ class CrmState:
         key = {"crm": self.crm, "org_id": org_id, "record_type": self.record_type, "crm_ids": crm_ids}
         return fetch(connection, statement, key, HOLDERS)
 
-    def save_links(self, connection: Connection, *, org_id: str, links: pd.DataFrame) -> None:
-        """Store links (schemas.LINKS); an older version never replaces a newer one."""
+    def save_links(self, connection: Connection, *, org_id: str, links: pd.DataFrame, kept: Mapping[str, Any] | None = None) -> None:
+        """Store links (schemas.LINKS); an older version never replaces a newer one.
+
+        ``kept``: what new ones keep of fields that come back (store.bases.kept_columns); those that are there keep what they have.
+        """
         execute_rows(
             connection,
             _SAVE_LINKS,
@@ -212,6 +220,7 @@ class CrmState:
             **asdict(pack(links["digests"])),
             parents=plain(links["parent_qbench_id"]),
             statuses=plain(links["status"]),
+            **(kept or _NOTHING_KEPT),
         )
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -11,12 +13,26 @@ from sqlalchemy import Connection
 from crm_pipeline.frames import plain
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import BASES, CONFLICTS
-from crm_pipeline.store.bases import note_sent, save_bases
+from crm_pipeline.store.bases import kept_columns, note_sent, save_bases
 from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync.merging.units import about_to_send, arrived
 from crm_pipeline.sync.planning.both_ways import Settled
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Of fields that come back, once a call was answered: rows (plan.PLAN), what was decided, and ``bases``: schemas.BASES."""
+
+    rows: pd.DataFrame
+    settled: Sequence[Settled]
+    bases: pd.DataFrame
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What links keep, to be stored with those that are new."""
+        return kept_columns(self.bases, self.rows["crm_id"])
 
 
 class Settling:
@@ -44,19 +60,24 @@ class Settling:
         self._tell(connection, settled)
         self._have_looked_at(connection, rows[[one.comes_home for one in settled]])
 
-    def written(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> None:
-        """Store the bases of rows that were written, by their results (schemas.WRITE_RESULTS); ``began``: when their call did."""
+    def arrived(self, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> Arrived | None:
+        """What is to be stored of rows that were written, by their results (schemas.WRITE_RESULTS); ``began``: when their call did."""
         if rows["settled"].isna().all():
-            return
+            return None
         done = answer["error_type"].isna() & answer["crm_id"].notna()
         rows, settled = _settled(rows.assign(crm_id=answer["crm_id"], kept=answer["kept"])[done])
         if not settled:
-            return
+            return None
         settled = [one.keeping(values) if isinstance(values, dict) else one for one, values in zip(settled, rows["kept"], strict=True)]
         kept = _kept(settled)
         if began is not None:
             kept = about_to_send(kept, _agreed(settled), began=began, open_until=began + self._may_last)
-        save_bases(connection, self._state, bases=arrived(kept, _agreed(settled)), crm_ids=rows["crm_id"])
+        return Arrived(rows, settled, arrived(kept, _agreed(settled)))
+
+    def written(self, connection: Connection, arrived: Arrived, *, began: datetime | None) -> None:
+        """Store it; of new links with the links."""
+        rows, settled = arrived.rows, arrived.settled
+        save_bases(connection, self._state, bases=arrived.bases, crm_ids=rows["crm_id"])
         if began is None:
             self._tell(connection, settled)
         else:

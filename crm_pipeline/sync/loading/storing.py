@@ -103,8 +103,11 @@ class Storing:
             if told.any():
                 open_accounts(connection, self._state, ids=rows.loc[told, "qbench_id"].tolist())
             links = results.links(rows, answer.assign(parent_sent=answer["parent_sent"] | told))
-            self._state.save_links(connection, org_id=self._job.org_id, links=links)
-            self._settling.written(connection, rows, answer, began=None if call is None else call.sent.began)
+            began = None if call is None else call.sent.began
+            arrived = self._settling.arrived(rows, answer, began=began)
+            self._state.save_links(connection, org_id=self._job.org_id, links=links, kept=None if arrived is None else arrived.kept)
+            if arrived is not None:
+                self._settling.written(connection, arrived, began=began)
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
             if call is not None:
                 self._replacing.answered(connection, rows, answer, began=call.sent.began)
