@@ -395,6 +395,15 @@ def broken_off(bench: Bench, kind: Literal["drop_before", "drop_after"]) -> Lost
     return Lost(kind == "drop_after", first, outcomes, then, seen(bench, spec), bench.rows("SELECT id FROM crm_pipeline.open_call"))
 
 
+@in_hubspot
+def test_link_of_a_new_record_is_written_once_with_what_both_sides_have(bench: Bench) -> None:
+    spec = two_way(bench)
+    bench.stage(spec, ACCOUNT, customer(1, comments="one"), customer(2, comments="two"))
+    bench.load(spec, ACCOUNT)
+    assert set(bench.rows("SELECT ctid FROM crm_pipeline.link")) == {("(0,1)",), ("(0,2)",)}
+    assert all(kept["description"][0] for kept in bases(bench, spec, [1, 2]).values())
+
+
 @pytest.mark.parametrize("number", [SECOND, BACK])
 def test_a_load_that_breaks_off_around_its_call_is_followed_by_one_that_takes_its_own_write_for_no_edit(lost: Lost, number: int) -> None:
     assert lost.outcomes[number][0] == "failed"
