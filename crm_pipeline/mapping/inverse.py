@@ -64,6 +64,10 @@ class Wanted:
     forms: pd.DataFrame
     whole: pd.DataFrame
 
+    def take(self, positions: np.ndarray) -> Wanted:
+        """The rows at these positions, indexed anew."""
+        return Wanted(*(frame.take(positions).reset_index(drop=True) for frame in (self.values, self.forms, self.whole)))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class WayBack:

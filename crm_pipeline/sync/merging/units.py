@@ -85,12 +85,16 @@ class Compared:
 
     def decided(self) -> Decided:
         """What is to be done about each unit; ``with_edits`` first tells the times that the rule ``later`` needs."""
-        return Decided(self, decide(self.fields))
+        return Decided(self, self._decisions)
+
+    @cached_property
+    def _decisions(self) -> pd.DataFrame:
+        return decide(self.fields)
 
     @cached_property
     def asks_when(self) -> pd.DataFrame:
         """Per unit, whether the time of the CRM's edit decides about it (bool)."""
-        by_time = decide(self.fields)["case"].eq(5).fillna(value=False).astype(bool)
+        by_time = self._decisions["case"].eq(5).fillna(value=False).astype(bool)
         both = self.fields["direction"].eq(Direction.BOTH) & self.fields["rule"].eq(Rule.LATER)
         return self._wide(by_time & both)
 
@@ -222,7 +226,8 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
     units = list(way.units)
     size = len(pairs) * len(units)
     forms = _digested(wanted.forms[units])
-    there = np.zeros_like(forms) if shown is None else _digested(way.forms(shown.values, raw)[units])
+    nothing = shown is None or shown.values.isna().all(axis=None)
+    there = np.zeros_like(forms) if shown is None or nothing else _digested(way.forms(shown.values, raw)[units])
     taken = _taken_over(way, pairs, wanted, forms)
     bases = [[_entry(row, unit) for unit in units] for row in pairs["bases"]]
     flat = [one for row in bases for one in row]
@@ -346,6 +351,9 @@ def _words(targets: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 def _standing(way: WayBack, since: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Since when QBench's value of each unit stands, and to how many seconds that is known: that of the field which changed last."""
+    if since.isna().all():
+        nothing = pd.Series(pd.NaT, index=range(len(since) * len(way.sources)), dtype="datetime64[us, UTC]")
+        return nothing, pd.Series(0, index=nothing.index)
     times: list[str | None] = []
     grains: list[int] = []
     for row in since:

@@ -82,6 +82,12 @@ class Sides:
     wanted: Wanted
     pairs: pd.DataFrame
 
+    def at(self, positions: np.ndarray) -> tuple[pd.DataFrame, Wanted, pd.DataFrame]:
+        """``raw``, ``wanted`` and ``pairs`` of known ones at these positions of the normalized rows."""
+        places = (np.cumsum(self.known) - 1)[positions]
+        raw, pairs = (frame.take(places).reset_index(drop=True) for frame in (self.raw, self.pairs))
+        return raw, self.wanted.take(places), pairs
+
 
 class BothWays:
     """The fields of one order that come back."""
@@ -120,12 +126,13 @@ class BothWays:
         given |= aligned(links, ids, columns={"crm_id": "crm_id", "digests": "digests"})
         given |= aligned(kept, ids, columns=columns) if kept is not None else {}
         pairs = PAIRS.build(pd.DataFrame({name: column.reset_index(drop=True) for name, column in given.items()}))
-        wanted = self._way.wanted(raw)
-        changed = self._insisted(compared(self._way, pairs, wanted=wanted, raw=raw), insists).changed_in_qbench.any(axis=1)
-        doubtful = ids.reset_index(drop=True).isin(in_doubt)
-        differs = np.zeros(len(frame), dtype=bool)
-        differs[of] = (changed | doubtful) & pairs["crm_id"].notna()
-        return Sides(of, differs, raw, wanted, pairs)
+        sides = Sides(of, np.zeros(len(frame), dtype=bool), raw, self._way.wanted(raw), pairs)
+        linked = np.flatnonzero(of)[pairs["crm_id"].notna()]
+        if len(linked):
+            raw, wanted, pairs = sides.at(linked)
+            found = self._insisted(compared(self._way, pairs, wanted=wanted, raw=raw), insists)
+            sides.differs[linked] = found.changed_in_qbench.any(axis=1) | pairs["qbench_id"].isin(in_doubt)
+        return sides
 
     def candidates(self, planned: Plan, sides: Sides, payload: Payload) -> Plan:
         """The plan in which all is sent of these fields that may have to be; of a create, all that is mapped goes anyway."""
@@ -226,13 +233,14 @@ class BothWays:
 
     def _digests(self, kept: pd.Series, sent: pd.DataFrame, part: _Part) -> pd.Series:
         """What links keep: of the fields that come back, the digests of those that are sent."""
+        if part.creates.all():
+            return kept
         names_ = [name for name in self.crm_fields if name in sent.columns]
-        at, creates = part.positions, part.creates
-        wanted = digests(part.wanted.values[names_]).where(sent.iloc[at][names_].reset_index(drop=True), 0)
+        known, at = ~part.creates, part.positions[~part.creates]
+        wanted = digests(part.wanted.values.loc[known, names_]).where(sent.iloc[at][names_].to_numpy(), NO_DIGEST)
         found = kept.copy()
-        for position, row, is_new in zip(at.tolist(), digest_dicts(wanted), creates.tolist(), strict=True):
-            if not is_new:
-                found.iat[position] = {**(found.iat[position] or {}), **row}
+        for position, row in zip(at.tolist(), digest_dicts(wanted), strict=True):
+            found.iat[position] = {**(found.iat[position] or {}), **row}
         return found
 
     def _told(self, decided: Decided) -> pd.Series:
@@ -279,13 +287,11 @@ class BothWays:
         """Per row that creates, the digests of what the CRM will show: defaults of new records stand in place of blanks."""
         if not part.creates.any():
             return [{}] * len(part.positions)
-        values = planned.values.iloc[part.positions].reset_index(drop=True).reindex(columns=self.crm_fields).astype(object)
-        forms = digests(self._way.forms(values, part.raw).astype("str"))
-        rows = forms.astype(object).to_dict("records")
-        return [
-            {str(unit): int(digest) for unit, digest in row.items() if digest != NO_DIGEST} if new else {}
-            for row, new in zip(rows, part.creates, strict=True)
-        ]
+        values = planned.values.take(part.positions).reset_index(drop=True).reindex(columns=self.crm_fields)
+        as_wanted = values.equals(part.wanted.values[self.crm_fields])
+        forms = part.wanted.forms if as_wanted else self._way.forms(values.astype(object), part.raw)
+        rows = digest_dicts(digests(forms[list(self.units)].astype("str")))
+        return [row if new else {} for row, new in zip(rows, part.creates.tolist(), strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -302,18 +308,14 @@ class _Part:
     @staticmethod
     def of(planned: Plan, sides: Sides, positions: np.ndarray, *, read_at: datetime) -> _Part:
         rows = planned.rows.iloc[positions].reset_index(drop=True)
-        places = (np.cumsum(sides.known) - 1)[positions]
-        raw, values, forms, whole, pairs = (
-            frame.iloc[places].reset_index(drop=True)
-            for frame in (sides.raw, sides.wanted.values, sides.wanted.forms, sides.wanted.whole, sides.pairs)
-        )
+        raw, wanted, pairs = sides.at(positions)
         creates = rows["operation"].eq(Operation.CREATE)
         # Nobody else writes meanwhile: our last write is over, whatever the clock of the host says that made it.
         after = pairs["touched_at"] + pd.Timedelta("1us")
         when = after.where(after.gt(pd.Timestamp(read_at)), pd.Timestamp(read_at)).mask(creates)
         situations = rows["operation"].map({str(operation): str(one) for operation, one in _SITUATIONS.items()}).astype("str")
         pairs = PAIRS.build(pairs.assign(crm_id=rows["crm_id"], situation=situations, read_at=when))
-        return _Part(positions, creates.to_numpy(), rows["object"], raw, Wanted(values, forms, whole), pairs)
+        return _Part(positions, creates.to_numpy(), rows["object"], raw, wanted, pairs)
 
 
 def _without_nothing(planned: Plan, decided: pd.Series) -> Plan:
