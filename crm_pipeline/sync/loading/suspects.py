@@ -41,12 +41,13 @@ class Suspects:
     def plan_again(self, rows: pd.DataFrame, call: Answered, which: pd.Series | None = None) -> None:
         """Store the refusals of a call's rows (plan.PLAN), all or those which are meant, and plan these once more behind all others.
 
-        They go again whatever the plan says then: the same value may be sent in another form.
+        They go again whatever the plan says then: the same value may be sent in another form. And should the load end before: what is
+        stored speaks of no state, so that the record is open.
         """
         if which is not None:
             rows, call = rows[which].reset_index(drop=True), call.of(which)
         self._ids.update(rows["qbench_id"])
-        rows = rows.assign(write_digest=no_text(rows.index))
+        rows = rows.assign(write_digest=no_text(rows.index), state_digest=pd.array([pd.NA] * len(rows), dtype="Int64"))
         self._storing.written(rows, call.results, call=call, goes_again=True)
 
     def pass_over(self, batch: Plan, failed: Answered) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -15,9 +16,11 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot.properties import Option, Property
 from crm_pipeline.sandbox.salesforce.org import ValidationRule
+from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.loading.preview import Preview
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, LEAN_ACCOUNT_MAP, Bench, Sugar, contact, customer
+from crm_pipeline_tests.sync.loading.test_jobs import killed
 
 CHOICES = {"map": {**LEAN_ACCOUNT_MAP, "industry": {"from": "industry", "on_invalid": "omit"}}}
 SHORTENED = {"map": {"name": "customer_name", "description": {"from": "comments", "on_invalid": "truncate"}}}
@@ -203,6 +206,26 @@ def test_field_that_has_become_another_type_gets_its_values_in_their_new_form(sa
     report = salesforce.load(spec, ACCOUNT, frame_rows=1)
     assert sorted(record["Site"] for record in org.records("Account")) == [7, 8, 9]
     assert (dict(report.outcomes), described(salesforce)) == ({"updated": 1, "created": 2}, 1)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_what_was_refused_before_a_load_was_killed_is_planned_again_by_the_next_whatever_its_hour(
+    salesforce: Bench, database_url: str
+) -> None:
+    org = salesforce.sandbox.org
+    spec = salesforce.spec(accounts={"map": {"name": "customer_name", "salesforce.Site": "site"}})
+    edited(salesforce, spec, 100, site="1")
+    org.change_field("Account", "Site", type="double", digits=18)
+    salesforce.stage(spec, ACCOUNT, *(customer(number, 200, site=str(number)) for number in (1, 2)))
+    lands = threading.Event()
+    second = Fault(service="salesforce", path="composite/sobjects", kind="delay", skip=1, until=lands)
+    salesforce.sandbox.faults.add(second)
+    killed(salesforce, spec, database_url, when=lambda: second not in salesforce.sandbox.faults.open())
+    assert salesforce.outcomes()[2] == ("failed", "InvalidValueException")
+    salesforce.load(spec, ACCOUNT, window=Window(since=3_600, until=7_200))
+    lands.set()
+    assert salesforce.outcomes()[2] == ("created", None)
+    assert org.records("Account")[1]["Site"] == 2
 
 
 def test_field_that_a_record_must_fill_since_is_named_for_those_that_do_not(salesforce: Bench) -> None:
