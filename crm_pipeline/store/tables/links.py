@@ -48,9 +48,14 @@ link = Table(
         comment="field_names, then of each CRM field the digest of the value last wanted, 0 without; null without any",
     ),
     # The id first: of statements that name a CRM and many QBench records, PostgreSQL takes it for as good as the primary key where its
-    # statistics do not know the first links of a record type yet, and reads all of these for each. The organization last: whoever looks
-    # for a CRM record need not name it.
-    Index("uq_link_crm_id_crm_record_type_org_id", "crm_id", "crm", "record_type", "org_id", unique=True),
+    # statistics do not know the first links of a record type yet, and reads all of these for each. Whose the record is stands there as
+    # one number: it keeps apart what few have in common, and nobody looks for it.
+    Index(
+        "uq_link_crm_id_owner",
+        "crm_id",
+        text("hashtextextended((((crm || '/'::text) || record_type) || '/'::text) || org_id, 0)"),
+        unique=True,
+    ),
     Index("ix_link_back_from", "integration", "crm", "record_type", postgresql_where=text("back_from IS NOT NULL")),
     Index(
         "ix_link_not_live",
