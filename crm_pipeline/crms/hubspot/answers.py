@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+import orjson
+
 from crm_pipeline.calls import retry_after
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.crms.hubspot.errors import Problem, names_its_cause, read_problem
@@ -130,10 +132,18 @@ def _unexpected(says: str, *, integration: str) -> UnexpectedAnswerError:
 
 def _parsed(body: bytes) -> dict[str, Any] | None:
     try:
-        parsed = json.loads(body)
+        parsed = _read(body)
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        # It reads neither lone surrogates nor numbers beyond measure.
+        return json.loads(body)
 
 
 def _error(answer: Answer, body: dict[str, Any] | None, *, integration: str, token: str) -> ServiceError:

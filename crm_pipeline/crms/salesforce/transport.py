@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import Any, Literal
 from urllib.parse import quote_plus, urlsplit, urlunsplit
 
+import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
@@ -308,7 +309,7 @@ class SalesforceTransport:
                 consumer_secret=client_secret,
                 domain=settings.domain or "organization",
             )
-            return Salesforce(session_id=token, instance_url=f"https://{host}", session=self._session, version=settings.api_version)
+            return _Client(session_id=token, instance_url=f"https://{host}", session=self._session, version=settings.api_version)
 
     def _check(self, response: requests.Response, **_: Any) -> None:
         """Look at every answer before the client library does: it knows neither lists from the token endpoint nor HTML."""
@@ -364,6 +365,18 @@ class SalesforceTransport:
             ) from None
         except (ValueError, RecursionError):  # of JSON that is too deep, or has a number beyond measure
             raise self.unexpected("answered JSON that cannot be read", executed=executed) from None
+
+
+class _Client(Salesforce):
+    """Reads answers with orjson: the library's own way, which keeps the order of members, takes six times as long."""
+
+    def parse_result_to_json(self, result: requests.Response) -> Any:
+        """The JSON of an answer."""
+        try:
+            return orjson.loads(result.content)
+        except orjson.JSONDecodeError:
+            # It reads neither lone surrogates nor numbers beyond measure.
+            return super().parse_result_to_json(result)
 
 
 class _EndpointAdapter(HTTPAdapter):

@@ -208,3 +208,9 @@ def test_company_that_does_not_say_when_it_was_made_leaves_the_create_of_its_nam
     with closing(bench.connect(external_key=None)) as crm:
         found = crm.resolve_intents(COMPANIES, intents_of(*sent.items())).astype(object)
     assert dict(zip(found["qbench_id"], found["crm_id"].where(found["crm_id"].notna(), None), strict=True)) == {1: None, 2: ids[2]}
+
+
+def test_answer_with_a_number_beyond_measure_is_read_all_the_same(sandbox: Sandbox, crm: Crm) -> None:
+    body = '{"status": "COMPLETE", "results": [{"id": "7", "properties": {"name": "Laboratory", "size": 1e999, "rate": NaN}}]}'
+    sandbox.faults.add(Fault(path="batch/read", status=200, body=body))
+    assert crm.read(COMPANIES, ["7"], ["name"])["name"].tolist() == ["Laboratory"]

@@ -10,6 +10,7 @@ from crm_pipeline.crms.base import Crm
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS
 from crm_pipeline.crms.salesforce.client import SalesforceCrm
 from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
 from crm_pipeline.testing.batches import intents_of
@@ -37,6 +38,13 @@ def test_examined_records_show_a_field_that_is_spelled_as_the_organization_does_
     crm_id = sandbox.org.add("Account", {"Name": "Laboratory", "Website": "lab.example.com"})
     [found] = crm.examine(ACCOUNTS, [crm_id], fields=["WEBSITE", "Name"]).to_dict("records")
     assert (found["WEBSITE"], found["Name"]) == ("lab.example.com", "Laboratory")
+
+
+def test_answer_with_a_number_beyond_measure_is_read_all_the_same(sandbox: Sandbox, crm: Crm) -> None:
+    crm_id = sandbox.org.add("Account", {"Name": "Laboratory"})
+    body = f'[{{"Id": "{crm_id}", "Name": "Laboratory", "Size__c": 1e999, "Rate__c": NaN}}]'
+    sandbox.faults.add(Fault(path="composite/sobjects", status=200, body=body, times=None))
+    assert crm.read(ACCOUNTS, [crm_id], ["Name"])["Name"].tolist() == ["Laboratory"]
 
 
 def test_queries_get_shorter_where_only_shorter_addresses_get_through(sandbox: Sandbox, crm: Crm) -> None:
