@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from benchmarks.definitions import SPEC_VARIABLE
 from benchmarks.figures import Figure
+from benchmarks.variables import SPEC_VARIABLE
 from benchmarks.workbench import HOUR, INTEGRATION, BenchmarkError, Workbench, Worker, only, workbench
 from crm_pipeline.errors import TooManyChangesError
 from crm_pipeline.sandbox.journal import Call

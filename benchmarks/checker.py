@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from contextlib import closing
 
-from benchmarks.definitions import SPEC_VARIABLE
+from benchmarks.variables import SPEC_VARIABLE
 from crm_pipeline.commands.options import connected
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.store.database import Store

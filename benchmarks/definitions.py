@@ -6,20 +6,9 @@ from importlib import import_module
 
 import dagster as dg
 
+from benchmarks.variables import COPIES_VARIABLE, EMPTY_VARIABLE, PARTS_VARIABLE, SPEC_VARIABLE
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
-
-SPEC_VARIABLE = "BENCHMARK_INTEGRATION"
-
-
-EMPTY_VARIABLE = "BENCHMARK_EMPTY"
-"""Asks for assets that do nothing: ``assets``, or ``checks`` for their asset checks too."""
-
-COPIES_VARIABLE = "BENCHMARK_COPIES"
-"""Asks for so many integrations, itself and others like it that were never loaded; 0 is a deployment without any."""
-
-PARTS_VARIABLE = "BENCHMARK_PARTS_OF_A_BATCH"
-"""Asks for batches of so small a part of what a call may hold."""
 
 
 @dg.definitions

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from benchmarks.definitions import PARTS_VARIABLE
 from benchmarks.figures import Figure
+from benchmarks.variables import PARTS_VARIABLE
 from benchmarks.workbench import Workbench, only, workbench
 from crm_pipeline.sandbox.faults import Fault
 

@@ -17,9 +17,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from benchmarks.definitions import SPEC_VARIABLE
 from benchmarks.deployment import postgres_cpu_seconds
 from benchmarks.figures import Figure
+from benchmarks.variables import SPEC_VARIABLE
 from benchmarks.workbench import INTEGRATION, Workbench, Worker, workbench
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.mapping.reading import Reading

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.definitions import COPIES_VARIABLE, SPEC_VARIABLE
 from benchmarks.deployment import deployed
 from benchmarks.figures import Figure
+from benchmarks.variables import COPIES_VARIABLE, SPEC_VARIABLE
 from benchmarks.workbench import BenchmarkError, Workbench, one_way, workbench
 
 CUSTOMERS, CONTACTS = 1_000, 5_000

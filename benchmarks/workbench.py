@@ -20,7 +20,7 @@ import dagster as dg
 import yaml
 
 import crm_pipeline.sandbox
-from benchmarks.definitions import EMPTY_VARIABLE, SPEC_VARIABLE
+from benchmarks.variables import EMPTY_VARIABLE, SPEC_VARIABLE
 from crm_pipeline.local.guardian import guardian
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.salesforce import SalesforceOrg

@@ -17,11 +17,11 @@ from typing import Any
 import dagster as dg
 import psycopg
 
-from benchmarks.definitions import COPIES_VARIABLE, SPEC_VARIABLE
 from benchmarks.deployment import deployed, postgres_cpu_seconds
 from benchmarks.figures import Figure
 from benchmarks.history import Hours, fill_hours, fill_ticks
 from benchmarks.pages import Cost, asked, pages, wait_until_up
+from benchmarks.variables import COPIES_VARIABLE, SPEC_VARIABLE
 from benchmarks.workbench import INTEGRATION, BenchmarkError, Workbench, one_way, workbench
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
