@@ -153,7 +153,7 @@ class Preview:
             forecast.replanned += len(part.frame) if part.replanned else 0
             forecast.rows += 0 if part.replanned else len(part.frame)
             planned = planner.plan(part.frame)
-            links = planned.rows[planned.rows["operation"].eq(Operation.LINK)]
+            links = planned.rows.loc[planned.rows["operation"].eq(Operation.LINK), ["qbench_id", "crm_id"]]
             planner.lookup.expect_linked(links["qbench_id"], links["crm_id"])
             self._count(forecast, planned, order)
             written.update(self._rows_per_call(planned.rows))
@@ -207,9 +207,10 @@ class Preview:
         forecast.after_account += int(rows["parent_crm_id"].str.startswith(TO_BE_CREATED).fillna(value=False).sum())
         changed = self._changed(planned, order)
         for operation in (Operation.CREATE, Operation.UPDATE, Operation.LINK):
-            counts = changed[rows["operation"].eq(operation).to_numpy()].sum()
-            for name, count in counts[counts > 0].items():
-                forecast.fields.setdefault(str(name), Counter())[str(operation)] += int(count)
+            counts = changed.to_numpy(dtype=bool)[rows["operation"].eq(operation).to_numpy()].sum(axis=0)
+            for name, count in zip(changed.columns, counts.tolist(), strict=True):
+                if count:
+                    forecast.fields.setdefault(str(name), Counter())[str(operation)] += count
         if self._keeps_values:
             writes = rows["operation"].ne(Operation.NONE).to_numpy()
             going = planned.values.astype(object).where(planned.values.notna(), None)[writes].to_dict("records")
@@ -235,7 +236,7 @@ class Preview:
 
     def _rows_per_call(self, rows: pd.DataFrame) -> Counter[str]:
         """Rows by the verb of their call, and under ``associate`` those whose account needs a call of its own."""
-        rows = rows[rows["operation"] != Operation.NONE]
+        rows = rows.loc[rows["operation"].ne(Operation.NONE), ["verb", "parent_crm_id"]]
         associated = rows["parent_crm_id"].notna() & ~rows["verb"].isin(list(self._crm.capabilities.parent_goes_with))
         return Counter({**rows["verb"].value_counts().to_dict(), ASSOCIATE: int(associated.sum())})
 
