@@ -31,7 +31,7 @@ from crm_pipeline.errors import ConfigurationError, ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.sync.loading.preview import Forecast
+from crm_pipeline.sync.loading.preview import Forecast, SharedAddresses
 from crm_pipeline.sync.loading.preview import forecasts as made_of
 from crm_pipeline.sync.planning.selection import Selection
 
@@ -83,13 +83,15 @@ def plan(
         raise click.UsageError("--ids needs --record-type: customers and contacts have ids of their own")
     told: list[Forecast | NoForecast] = []
     with opened_store() as store:
+        shared = SharedAddresses(store)
         specs = chosen(module, integration)
         coming = list(next_steps(specs, store))
         for spec in specs:
             selection = selected(spec, partition=partition, since=since, until=until, ids=ids)
             wanted = RecordType(record_type) if record_type else None
             for name in crm_names(spec, crm, taking=wanted):
-                told += _told(spec, name, selection, store=store, wanted=[wanted] if wanted else list(spec.records_in(name)))
+                types = [wanted] if wanted else list(spec.records_in(name))
+                told += _told(spec, name, selection, store=store, wanted=types, shared=shared)
     failed = [str(each) for each in told if isinstance(each, NoForecast)]
     if as_json:
         echo_json([each.as_json() for each in told])
@@ -117,19 +119,27 @@ class NoForecast:
 
 
 def _told(
-    spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType]
+    spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType], shared: SharedAddresses
 ) -> Iterator[Forecast | NoForecast]:
     """The forecasts of one CRM; where one cannot be made, why."""
     try:
-        yield from forecasts(spec, crm, selection, store=store, wanted=wanted)
+        yield from forecasts(spec, crm, selection, store=store, wanted=wanted, shared=shared)
     except (ConfigurationError, ServiceError) as error:
         yield NoForecast(spec.name, crm, str(error))
 
 
 def forecasts(
-    spec: IntegrationSpec, crm: str, selection: Selection, *, store: Store, wanted: list[RecordType], keeps_values: bool = False
+    spec: IntegrationSpec,
+    crm: str,
+    selection: Selection,
+    *,
+    store: Store,
+    wanted: list[RecordType],
+    keeps_values: bool = False,
+    shared: SharedAddresses | None = None,
 ) -> Iterator[Forecast]:
-    """What loads of these record types into one CRM would do; ``keeps_values``: with the values that would go.
+    """What loads of these record types into one CRM would do; ``keeps_values``: with the values that would go. ``shared``: what the
+    forecasts of other CRMs look at too.
 
     Raises what stops a load before its first write.
     """
@@ -140,6 +150,7 @@ def forecasts(
             store=store,
             crm=client,
             keeps_values=keeps_values,
+            shared=shared,
         )
 
 

@@ -17,6 +17,7 @@ from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame
 from crm_pipeline.mapping.revision import mapping_digest
 from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.model import MODELS, Operation, RecordType, children
+from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.emails import shared_addresses
@@ -115,15 +116,39 @@ class Forecast:
         }
 
 
+class SharedAddresses:
+    """The addresses that several staged contacts have, looked for once: they are the same for every CRM."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._found: dict[tuple[str, RecordType], pd.Series] = {}
+
+    def of(self, state: CrmState) -> pd.Series:
+        """Those (str) of the records that this is the state of."""
+        asked = state.integration, state.record_type
+        if asked not in self._found:
+            with self._store.transaction() as connection:
+                self._found[asked] = shared_addresses(connection, state)
+        return self._found[asked]
+
+
 class Preview:
     """The plans of one integration for one CRM; accounts first, so that contacts find those that would be there by then, leads last."""
 
     def __init__(
-        self, *, store: Store, crm: Crm, accounts: PlannedAccounts, frame_rows: int | None = None, keeps_values: bool = False
+        self,
+        *,
+        store: Store,
+        crm: Crm,
+        accounts: PlannedAccounts,
+        frame_rows: int | None = None,
+        keeps_values: bool = False,
+        shared: SharedAddresses | None = None,
     ) -> None:
         """``frame_rows``: how many are planned at once. ``keeps_values``: forecasts hold what would be sent, of few records; else they
-        hold no value of any.
+        hold no value of any. ``shared``: what the previews of other CRMs look at too.
         """
+        self._shared = shared or SharedAddresses(store)
         self._keeps_values = keeps_values
         self._store = store
         self._crm = crm
@@ -190,8 +215,7 @@ class Preview:
         """The addresses that several contacts have, where all contacts are planned."""
         if selection != EVERYTHING or MODELS[order.record.record_type].exclusive is None:
             return None
-        with self._store.transaction() as connection:
-            return shared_addresses(connection, order.state)
+        return self._shared.of(order.state)
 
     def _org_id(self, order: LoadOrder) -> str:
         org_id = self._crm.organization()
@@ -255,8 +279,10 @@ def forecasts(
     store: Store,
     crm: Crm,
     keeps_values: bool = False,
+    shared: SharedAddresses | None = None,
 ) -> Iterator[Forecast]:
-    """What loads of these record types would do, each by its order; ``keeps_values``: with the values that would go.
+    """What loads of these record types would do, each by its order; ``keeps_values``: with the values that would go. ``shared``: what
+    the forecasts of other CRMs look at too.
 
     What others depend on is planned first, wanted or not: accounts decide which contacts have a parent, these which are leads.
     Raises what stops a load before its first write.
@@ -264,7 +290,7 @@ def forecasts(
     needed = dict.fromkeys(each for record_type in selections for each in (*_before(record_type), record_type))
     orders = {record_type: order_of(record_type) for record_type in needed}
     accounts = PlannedAccounts(next(iter(orders.values())).state.accounts)
-    preview = Preview(store=store, crm=crm, accounts=accounts, keeps_values=keeps_values)
+    preview = Preview(store=store, crm=crm, accounts=accounts, keeps_values=keeps_values, shared=shared)
     wanted, chosen = next(iter(selections.items()))
     for record_type, order in orders.items():
         rows = selections.get(record_type, chosen)

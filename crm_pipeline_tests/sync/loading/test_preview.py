@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -14,9 +14,10 @@ from crm_pipeline.errors import MappingError, WrongOrgError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.staging import Window
-from crm_pipeline.sync.loading.preview import Forecast, Preview
+from crm_pipeline.sync.loading.preview import Forecast, Preview, SharedAddresses
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
 from crm_pipeline.sync.planning.selection import Named, Selection
+from crm_pipeline_tests.explaining import explaining
 from crm_pipeline_tests.sync.conftest import (
     ACCOUNT,
     BY_NAME,
@@ -216,3 +217,20 @@ def test_a_preview_lets_no_later_frame_link_what_an_earlier_one_would(salesforce
     salesforce.load(spec, CONTACT, frame_rows=1)
     assert salesforce.outcomes(CONTACT) == {11: ("linked", None), 12: ("skipped", "LinkConflictException")}
     assert told == {("link", None): 1, ("skipped", "LinkConflictException"): 1}
+
+
+def test_the_addresses_that_several_contacts_have_are_looked_for_once_for_all_crms(salesforce: Bench) -> None:
+    bench = salesforce
+    spec = bench.spec()
+    bench.stage(
+        spec, CONTACT, contact(11, of=1, email_address="one@labs.example.org"), contact(12, of=1, email_address="one@labs.example.org")
+    )
+    bench.stage(spec, CONTACT, contact(13, of=1))
+    state = bench.order(spec, CONTACT).state
+
+    shared = SharedAddresses(bench.store)
+    with explaining() as asked:
+        found = [shared.of(state).tolist(), shared.of(replace(state, crm="hubspot")).tolist()]
+    assert found == [["one@labs.example.org"]] * 2
+    assert len(asked) == 1
+    assert shared.of(replace(state, integration="another")).tolist() == []
