@@ -13,6 +13,7 @@ import pytest
 from crm_pipeline.errors import MappingError, WrongOrgError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
+from crm_pipeline.sandbox.salesforce.core import ValidationRule
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.loading.preview import Forecast, Preview, SharedAddresses
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
@@ -217,6 +218,17 @@ def test_a_preview_lets_no_later_frame_link_what_an_earlier_one_would(salesforce
     salesforce.load(spec, CONTACT, frame_rows=1)
     assert salesforce.outcomes(CONTACT) == {11: ("linked", None), 12: ("skipped", "LinkConflictException")}
     assert told == {("link", None): 1, ("skipped", "LinkConflictException"): 1}
+
+
+def test_a_preview_leaves_aside_what_was_refused_before_as_the_load_does(salesforce: Bench) -> None:
+    spec = salesforce.spec(accounts=BY_NAME)
+    salesforce.sandbox.org.add_validation_rule(ValidationRule("Account", lambda row: row.get("Name") == "Lab 2", field="Name"))
+    salesforce.stage(spec, ACCOUNT, customer(1), customer(2))
+    salesforce.load(spec, ACCOUNT)
+    salesforce.stage(spec, ACCOUNT, customer(3))
+
+    told = planned(forecasts(salesforce, spec, ACCOUNT)[ACCOUNT])
+    assert told == {("create", None): 1, ("failed", "InvalidValueException"): 1, ("unchanged", None): 1}
 
 
 def test_the_addresses_that_several_contacts_have_are_looked_for_once_for_all_crms(salesforce: Bench) -> None:
