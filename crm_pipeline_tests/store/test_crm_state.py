@@ -121,9 +121,16 @@ def test_an_outcome_goes_to_the_history_as_it_was_when_another_one_replaces_it(s
     assert query(store, f"SELECT {told} FROM crm_pipeline.outcome_history") == before
 
 
+def test_an_outcome_that_waits_for_nothing_and_repeats_the_latest_is_told_once(store: Store) -> None:
+    for _ in range(2):
+        report(store, outcome(1, "skipped", error_type="InactiveException"))
+    assert query(store, "SELECT outcome FROM crm_pipeline.every_outcome") == [("skipped",)]
+
+
 def test_an_older_version_s_outcome_is_history_only(store: Store) -> None:
     report(store, outcome(1, "updated", version=6))
     report(store, outcome(1, "failed", version=5))
+    report(store, outcome(1, "unchanged", version=5))
     assert query(store, "SELECT outcome FROM crm_pipeline.outcome") == [("updated",)]
     assert query(store, "SELECT outcome FROM crm_pipeline.outcome_history") == [("failed",)]
     assert query(store, "SELECT count(*) FROM crm_pipeline.every_outcome") == [(2,)]
