@@ -54,6 +54,17 @@ _FORGET = _END.format(
     over_at="call.over_at",
 )
 
+_FORGET_ACCOUNTS = _END.format(
+    which=f"{_KEY} AND qbench_ids && CAST(:ids AS bigint[])",
+    stays=f"(qbench_id <> ALL(CAST(:ids AS bigint[])) OR content <> {NO_CONTENT})",
+    over_at="call.over_at",
+)
+
+_OPEN_ACCOUNTS = f"""
+SELECT qbench_id FROM crm_pipeline.open_call, unnest(qbench_ids, contents) AS one (qbench_id, content)
+WHERE {_KEY} AND content = {NO_CONTENT}
+"""
+
 _OPEN = f"""
 SELECT qbench_id, content, parent AS parent_crm_id, over_at <= now() AS over, CAST(ceil(extract(epoch FROM over_at)) AS bigint) AS over_at
 FROM crm_pipeline.open_call, unnest(qbench_ids, contents, parents) AS one (qbench_id, content, parent)
@@ -94,6 +105,18 @@ def open_accounts(connection: Connection, state: CrmState, *, ids: list[int]) ->
     """Store that the links of these contacts tell of an account which is still to be sent."""
     many = len(ids)
     begin_calls(connection, state, calls=[0] * many, ids=ids, contents=[NO_CONTENT] * many, parents=[None] * many, lasts=timedelta(0))
+
+
+def forget_accounts(connection: Connection, state: CrmState, *, ids: list[int]) -> None:
+    """Forget of contacts that their account is still to be sent: their links do not tell of it any more."""
+    key = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
+    execute(connection, _FORGET_ACCOUNTS, {**key, "ids": ids})
+
+
+def untold_accounts(connection: Connection, state: CrmState) -> list[int]:
+    """QBench ids of the contacts whose links tell of an account that is still to be sent: few, but while a load is under way."""
+    key = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
+    return list(connection.execute(text(_OPEN_ACCOUNTS), key).scalars())
 
 
 def forget_calls(connection: Connection, state: CrmState, *, ids: list[int], with_accounts: bool) -> None:

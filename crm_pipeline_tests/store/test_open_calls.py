@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.open_calls import NO_CONTENT, begin_calls, forget_calls, open_accounts, open_calls
+from crm_pipeline.store.open_calls import NO_CONTENT, begin_calls, forget_accounts, forget_calls, open_accounts, open_calls, untold_accounts
 
 STATE = CrmState("acme", "hubspot", RecordType.CONTACT)
 
@@ -39,3 +39,8 @@ def test_reading_a_record_says_nothing_of_its_account_that_is_still_to_be_sent(n
 def test_writing_a_record_with_its_account_leaves_nothing_open(noted: Connection) -> None:
     forget_calls(noted, STATE, ids=[1], with_accounts=True)
     assert left(noted) == [(2, NO_CONTENT), (2, 7)]
+
+
+def test_account_that_is_not_to_come_is_forgotten_beside_what_calls_made_of_the_record(noted: Connection) -> None:
+    forget_accounts(noted, STATE, ids=[1])
+    assert (left(noted), untold_accounts(noted, STATE)) == ([(1, 7), (2, NO_CONTENT), (2, 7)], [2])

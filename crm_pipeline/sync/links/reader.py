@@ -19,6 +19,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import change_links, checked_links
+from crm_pipeline.store.open_calls import untold_accounts
 from crm_pipeline.sync.links.findings import contested, noteworthy, reconcile
 from crm_pipeline.sync.links.usable import account_crm_ids
 from crm_pipeline.sync.order import LoadOrder, fields_back, objects_of, read, usual_object
@@ -53,6 +54,12 @@ class LinkReader:
 
         ``for_changes``: have the next run look at the live records that show something else in the fields that come back than is staged.
         """
+        has_parent = MODELS[self.state.record_type].parent is not None
+        if has_parent:
+            # Asked before the CRM is: a load may be sending them.
+            with self.store.transaction() as connection:
+                untold = untold_accounts(connection, self.state)
+            links = links.assign(parent_qbench_id=links["parent_qbench_id"].mask(links["qbench_id"].isin(untold)))
         parts = [
             self._examined(crm_object, links.loc[rows, "crm_id"].tolist(), for_changes=for_changes)
             for crm_object, rows in objects_of(self.state, links["object"])
@@ -62,7 +69,7 @@ class LinkReader:
         unread = [int(qbench_id) for qbench_id in links.loc[~told, "qbench_id"]]
         links = links[told].reset_index(drop=True)
         accounts = None
-        if MODELS[self.state.record_type].parent is not None:
+        if has_parent:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
                 accounts = account_crm_ids(checked_links(connection, self.state.accounts, ids=ids))

@@ -18,7 +18,7 @@ from crm_pipeline.frames import plain
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import forget_parents
-from crm_pipeline.store.open_calls import end_calls, open_accounts
+from crm_pipeline.store.open_calls import end_calls, forget_accounts, open_accounts
 from crm_pipeline.store.write_jobs import begin_job, end_job
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
@@ -158,7 +158,9 @@ class Storing:
         with self._job.storing() as connection:
             self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows[~told], answer[~told]))
             if untrue.any():
-                forget_parents(connection, self._state, ids=rows.loc[untrue, "qbench_id"].tolist())
+                ids = rows.loc[untrue, "qbench_id"].tolist()
+                forget_parents(connection, self._state, ids=ids)
+                forget_accounts(connection, self._state, ids=ids)
             for call in calls:
                 self._watch.end(connection, call)
             if calls:

@@ -27,6 +27,7 @@ from crm_pipeline.schemas import BASES, CHANGED, EDITS, RAW
 from crm_pipeline.store.bases import SENT_HOURS, bases_of
 from crm_pipeline.store.change_outcomes import often_sent
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.open_calls import untold_accounts
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import held, staged_errors
 from crm_pipeline.sync.links.usable import account_crm_ids
@@ -238,8 +239,9 @@ class Looking:
         customers = links["parent_qbench_id"].dropna()
         if customers.empty:
             return no_text(links.index)
+        customers = customers[~links.loc[customers.index, "qbench_id"].isin(untold_accounts(connection, self._order.state))]
         held = account_crm_ids(self._order.state.accounts.links(connection, ids=customers.unique().tolist()))
-        return links["parent_qbench_id"].map(held).astype("str")
+        return customers.map(held).astype("str").reindex(links.index)
 
     def _left_lists(self, seen: Seen) -> pd.DataFrame:
         """Of those that change their record of QBench, ``error_type`` and ``reason`` (str) of those outside the lists that come back."""

@@ -23,6 +23,7 @@ from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.explaining import explaining
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, CRM_FIELDS, OBJECTS, Bench, Stories, Sugar, contact, customer
+from crm_pipeline_tests.sync.loading.stages import answers, stages
 
 NOW = Window(since=900, until=1_000)
 """The window of a later run, in which nothing changed."""
@@ -925,3 +926,14 @@ def test_what_a_check_saw_is_not_kept_once_its_lock_is_lost(salesforce: Bench, d
             checking.result()
     assert (links(salesforce), salesforce.rows("SELECT scope FROM crm_pipeline.link_check")) == (before, [])
     assert check(salesforce, spec)[ACCOUNT]["deleted"] == 1
+
+
+def test_contact_whose_account_is_still_to_be_sent_is_in_no_other_one(hubspot: Bench) -> None:
+    spec = hubspot.spec()
+    hubspot.given(spec, ACCOUNT, customer(1))
+    hubspot.stage(spec, CONTACT, contact(11, of=1), contact(12, of=1))
+    with stages(hubspot, spec, CONTACT) as load:
+        batch = load.plan(11, 12)
+        people = [{"crm_id": hubspot.add(CONTACT, {"qbench_id": key})} for key in batch.rows["key"]]
+        load.storing.written(batch.rows, answers(batch, {**people[0], "parent_sent": True}, people[1]))
+    assert findings(hubspot, spec)[CONTACT] == {11: {"other_account"}}

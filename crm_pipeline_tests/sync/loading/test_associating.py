@@ -47,6 +47,7 @@ def test_what_the_load_does_not_get_to_stays_open_with_its_links(hubspot: Bench)
         waiting.leave_open()
     assert hubspot.outcomes(CONTACT) == dict.fromkeys(NUMBERS, ("failed", "AssociationPendingException"))
     assert hubspot.rows("SELECT parent_qbench_id FROM crm_pipeline.link WHERE record_type = 'contact'") == [(None,)] * 3
+    assert hubspot.rows("SELECT id FROM crm_pipeline.open_call") == [], "what no link tells of needs no note"
 
 
 def test_calls_that_go_at_the_same_time_end_each_by_itself(hubspot: Bench) -> None:

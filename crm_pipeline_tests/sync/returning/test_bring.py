@@ -18,6 +18,7 @@ from crm_pipeline.mapping.digests import digests
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.crm_records import pend, pending_crm_ids
 from crm_pipeline.store.link_digests import digest_in
+from crm_pipeline.store.open_calls import open_accounts
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.selection import Open
 from crm_pipeline_tests.awaiting import await_that
@@ -145,6 +146,17 @@ def test_contact_that_moved_to_another_account_in_the_crm_is_told_and_stays_with
     written = "written: last_name"
     assert seen == [(1, f"{written}; other_account: none"), (1, f"{written}; other_account: {other}"), (0, written)]
     assert house.tenant.customer_ids[7] == (1,)
+
+
+def test_contact_whose_account_is_still_to_be_sent_has_moved_nowhere(hubspot: Bench) -> None:
+    house = home(hubspot, contacts={"last_name": {"from": "last_name", **BOTH}})
+    house.tenant.add_customer(id=1, customer_name="Lab 1", at=1_000)
+    house.tenant.add_contact(id=7, customer_ids=[1], first_name="Ana", last_name="Ruiz", email_address="ana@labs.example.org", at=1_000)
+    [_], [crm_id] = house.linked().values(), house.linked(CONTACT).values()
+    with hubspot.store.transaction() as connection:
+        open_accounts(connection, hubspot.order(house.spec, CONTACT).state, ids=[7])
+    house.edit(crm_id, {"lastname": "Ruiz A"}, record_type=CONTACT)
+    assert (house.hour(CONTACT).moved, house.outcome(crm_id)[2]) == (0, "written: last_name")
 
 
 def test_only_the_field_that_changed_is_written(salesforce: Bench) -> None:
