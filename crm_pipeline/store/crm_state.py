@@ -18,7 +18,7 @@ from crm_pipeline.schemas import BASES, HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.bases import KEPT, bases_of_the_same, kept_columns
 from crm_pipeline.store.field_names import NAMED
 from crm_pipeline.store.link_digests import COLUMNS, pack, read_links
-from crm_pipeline.store.rows import execute, execute_rows, fetch, json_column
+from crm_pipeline.store.rows import ANY_OF_IDS, execute, execute_rows, fetch, json_column
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 _OUTCOME_COLUMNS = ", ".join(name for name in OUTCOMES.names if name != "due_at")
@@ -182,7 +182,7 @@ class CrmState:
         """The links of these QBench ids (schemas.LINKS)."""
         if not ids:
             return LINKS.empty()
-        statement = f"SELECT {COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
+        statement = f"SELECT {COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = {ANY_OF_IDS}"
         return read_links(connection, statement, {**self._key, "ids": ids})
 
     def links_of(self, connection: Connection, *, crm_ids: list[str], left_behind: bool = False) -> pd.DataFrame:
@@ -225,7 +225,7 @@ class CrmState:
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The latest outcomes of these QBench ids (schemas.OUTCOMES)."""
-        statement = f"SELECT {_OUTCOME_COLUMNS} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = ANY(:ids)"
+        statement = f"SELECT {_OUTCOME_COLUMNS} FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = {ANY_OF_IDS}"
         return fetch(connection, statement, {**self._key, "ids": ids}, OUTCOMES)
 
     def save_outcomes(self, connection: Connection, *, outcomes: pd.DataFrame, attempt: Attempt) -> list[int]:

@@ -15,7 +15,7 @@ from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, HELD, NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import execute_rows, fetch, json_column
+from crm_pipeline.store.rows import ANY_OF_IDS, execute_rows, fetch, json_column
 
 FRAME_ROWS = 5_000
 """Rows per frame of a stream: a multiple of every CRM's batch size, small enough for flat memory."""
@@ -270,7 +270,7 @@ def staged_errors(connection: Connection, integration: str, record_type: RecordT
     """The record errors that the staged normalized rows of these QBench ids carry, by id; one without an error is missing."""
     statement = (
         "SELECT qbench_id, error_type FROM crm_pipeline.normalized_record "
-        "WHERE integration = :integration AND record_type = :record_type AND error_type IS NOT NULL AND qbench_id = ANY(:ids)"
+        f"WHERE integration = :integration AND record_type = :record_type AND error_type IS NOT NULL AND qbench_id = {ANY_OF_IDS}"
     )
     found = fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, STAGED_ERRORS)
     return found.set_index("qbench_id")["error_type"]
