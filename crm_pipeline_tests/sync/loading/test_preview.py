@@ -15,6 +15,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.salesforce.core import ValidationRule
 from crm_pipeline.store.staging import Window
+from crm_pipeline.sync.loading import preview as previews
 from crm_pipeline.sync.loading.preview import Forecast, Preview, SharedAddresses
 from crm_pipeline.sync.planning.planned_accounts import PlannedAccounts
 from crm_pipeline.sync.planning.selection import Named, Selection
@@ -218,6 +219,23 @@ def test_a_preview_lets_no_later_frame_link_what_an_earlier_one_would(salesforce
     salesforce.load(spec, CONTACT, frame_rows=1)
     assert salesforce.outcomes(CONTACT) == {11: ("linked", None), 12: ("skipped", "LinkConflictException")}
     assert told == {("link", None): 1, ("skipped", "LinkConflictException"): 1}
+
+
+@pytest.mark.parametrize(("direction", "pages"), [("to_crm", 3), ("both", 5)])
+def test_more_records_are_planned_at_once_where_nothing_comes_back(
+    salesforce: Bench, monkeypatch: pytest.MonkeyPatch, direction: str, pages: int
+) -> None:
+    monkeypatch.setattr(previews, "FRAME_ROWS", 1)
+    monkeypatch.setattr(previews, "PLANNED_ROWS", 2)
+    spec = salesforce.spec(
+        accounts={"map": {"name": "customer_name", "description": {"from": "comments", "direction": direction}}},
+        qbench={**salesforce.spec().qbench.model_dump(mode="json", exclude_unset=True), "writes": direction == "both"},
+    )
+    salesforce.stage(spec, ACCOUNT, *map(customer, range(4)))
+    with explaining() as explained:
+        assert planned(forecasts(salesforce, spec, ACCOUNT)[ACCOUNT]) == {("create", None): 4}
+    read = [one for one, _ in explained if "FROM crm_pipeline.normalized_record" in one and "ORDER BY version, qbench_id LIMIT" in one]
+    assert len(read) == pages, "the last of them is empty"
 
 
 def test_a_preview_leaves_aside_what_was_refused_before_as_the_load_does(salesforce: Bench) -> None:
