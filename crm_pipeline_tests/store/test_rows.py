@@ -54,7 +54,7 @@ def test_a_column_of_texts_arrives_as_it_was_whatever_characters_it_holds(store:
 
 @pytest.mark.parametrize(
     ("kind", "values"),
-    [("bigint", [1, None, -(2**63), 2**63 - 1]), ("boolean", [True, None, False]), ("double precision", [1.5, None, 1e300])],
+    [("bigint", [1, None, -(2**63), 2**63 - 1]), ("boolean", [True, None, False]), ("double precision", [1.5, None, 1e300, -math.inf])],
 )
 def test_a_column_of_numbers_or_flags_arrives_as_it_was(store: Store, kind: str, values: list[object]) -> None:
     with store.transaction() as connection:
