@@ -40,6 +40,7 @@ def test_a_text_is_among_others_and_a_null_never_is() -> None:
     assert listed(among(column, texts)) == [False, False, True]
     assert listed(among(pd.concat([column, column]), pd.concat([texts, texts]))) == [False, False, True] * 2
     assert (listed(among(column, texts[:0])), listed(among(column[:0], texts))) == ([False] * 3, [])
+    assert listed(column[1:][among(column[1:], texts)]) == listed(column[2:])
 
 
 def test_what_has_a_fraction_is_no_integer_and_is_not_made_one() -> None:
