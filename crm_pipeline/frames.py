@@ -166,7 +166,14 @@ def _no_texts(rows: int) -> Any:
 
 def plain(series: pd.Series) -> list[Any]:
     """A column as a list of plain Python values, null as None."""
+    array = series.array
+    if isinstance(array, pd.arrays.ArrowStringArray | pd.arrays.IntegerArray):
+        # pandas' own way costs a small column twenty times as much.
+        found: list[Any] = array.__arrow_array__().to_pylist()
+        return found
     values: list[Any] = series.tolist()
+    if array.dtype.kind in "iub":
+        return values
     return [None if value is pd.NA or value is pd.NaT or value != value else value for value in values] if series.hasnans else values
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
-from crm_pipeline.frames import Column, FrameError, FrameSchema, aligned, among, looked_up
+from crm_pipeline.frames import Column, FrameError, FrameSchema, aligned, among, looked_up, plain
 from crm_pipeline_tests.mapping.builders import listed
 
 NEAR_2_TO_60 = 2**60 + 1
@@ -51,3 +53,21 @@ def test_what_has_a_fraction_is_no_integer_and_is_not_made_one() -> None:
         schema.build({"count": pd.Series([1, 2.5], dtype=object)})
     with pytest.raises(FrameError):
         schema.of_rows(["count"], [[1], [2.5]])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        ("str", ["a", None, ""]),
+        ("Int64", [2**62, None, -1]),
+        ("int64", [2**62, 0, -1]),
+        ("bool", [True, False, True]),
+        ("float64", [1.5, None, 2.0]),
+        ("object", [{"a": 1}, None, "b"]),
+    ],
+)
+@pytest.mark.parametrize("rows", [slice(None), slice(1, None), slice(0, 0)])
+def test_plain_column_holds_pythons_own_values_and_none_for_null(dtype: str, values: list[Any], rows: slice) -> None:
+    found = plain(pd.Series(values, dtype=dtype)[rows])
+    assert found == values[rows]
+    assert [type(value) for value in found] == [type(value) for value in values[rows]]
