@@ -18,7 +18,6 @@ from operator import itemgetter
 from typing import Any, Literal
 from urllib.parse import quote_plus, urlsplit, urlunsplit
 
-import orjson
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
@@ -32,6 +31,7 @@ from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.counting import counted
 from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, is_of_rows, page, retrieved
+from crm_pipeline.crms.salesforce.encoding import Client, json_body
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
 from crm_pipeline.crms.salesforce.ids import Identity, identity_of
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected
@@ -217,7 +217,7 @@ class SalesforceTransport:
 
         def send(part: Sequence[str], /, *, again: bool) -> list[dict[str, Any]]:
             body = {"ids": list(part), "fields": list(fields)}
-            ask = partial(Salesforce.restful, path=path, method="POST", json=body)
+            ask = partial(Salesforce.restful, path=path, method="POST", data=json_body(body))
             holds = retrieved(body["ids"], body["fields"])
             found = self.call(ask, label="read", holds=holds, repeatable=not again, divisible=len(part) > 1)
             return [record for record in found if record is not None]
@@ -309,7 +309,7 @@ class SalesforceTransport:
                 consumer_secret=client_secret,
                 domain=settings.domain or "organization",
             )
-            return _Client(session_id=token, instance_url=f"https://{host}", session=self._session, version=settings.api_version)
+            return Client(session_id=token, instance_url=f"https://{host}", session=self._session, version=settings.api_version)
 
     def _check(self, response: requests.Response, **_: Any) -> None:
         """Look at every answer before the client library does: it knows neither lists from the token endpoint nor HTML."""
@@ -365,18 +365,6 @@ class SalesforceTransport:
             ) from None
         except (ValueError, RecursionError):  # of JSON that is too deep, or has a number beyond measure
             raise self.unexpected("answered JSON that cannot be read", executed=executed) from None
-
-
-class _Client(Salesforce):
-    """Reads answers with orjson: the library's own way, which keeps the order of members, takes six times as long."""
-
-    def parse_result_to_json(self, result: requests.Response) -> Any:
-        """The JSON of an answer."""
-        try:
-            return orjson.loads(result.content)
-        except orjson.JSONDecodeError:
-            # It reads neither lone surrogates nor numbers beyond measure.
-            return super().parse_result_to_json(result)
 
 
 class _EndpointAdapter(HTTPAdapter):

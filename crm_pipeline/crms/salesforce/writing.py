@@ -19,6 +19,7 @@ from simple_salesforce.api import Salesforce
 
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import SAVED
+from crm_pipeline.crms.salesforce.encoding import json_body
 from crm_pipeline.crms.salesforce.errors import (
     RowProblem,
     RowsFailedAlikeError,
@@ -110,7 +111,7 @@ class Writer:
         headers = dict(SAVE_DUPLICATES) if verb in ALLOWED_DUPLICATES[self.allow_duplicates] else {}
         if self.assigns is not None:
             headers[ASSIGNS] = str(self.assigns).upper()
-        return partial(Salesforce.restful, path=path, method=method, json=body, headers=headers)
+        return partial(Salesforce.restful, path=path, method=method, data=json_body(body), headers=headers)
 
     def _requests(self, rows: list[Row]) -> Iterator[Request]:
         for verb in (Verb.UPDATE, Verb.UPSERT, Verb.CREATE):
