@@ -74,7 +74,6 @@ def stage_changed(connection: Connection, state: CrmState, *, frame: pd.DataFram
     frame = CHANGED.check(frame)
     known = frame[frame["crm_id"].notna()]
     fields = [name for name in frame.columns if name not in CHANGED.names]
-    rows = known[fields].astype(object).where(known[fields].notna(), None)
     return execute_rows(
         connection,
         _STAGE,
@@ -88,7 +87,7 @@ def stage_changed(connection: Connection, state: CrmState, *, frame: pd.DataFram
         edited_by=plain(known["edited_by"]),
         keys=plain(known["key"]),
         parents=plain(known["parent_crm_id"]),
-        fields=json_column(pd.Series(rows.to_dict("records"), dtype=object)),
+        fields=_documents(known, fields),
         errors=plain(known["error_type"]),
     )
 
@@ -99,7 +98,6 @@ def stage_seen(connection: Connection, state: CrmState, *, frame: pd.DataFrame, 
     ``frame``: schemas.EXAMINED of live records, their fields behind it; the fields are all those that come back. Returns how many they are.
     """
     fields = [name for name in frame.columns if name not in EXAMINED.names]
-    rows = frame[fields].astype(object).where(frame[fields].notna(), None)
     return execute_rows(
         connection,
         _STAGE_SEEN,
@@ -109,7 +107,7 @@ def stage_seen(connection: Connection, state: CrmState, *, frame: pd.DataFrame, 
         read_at=read_at,
         ids=plain(frame["crm_id"]),
         parents=plain(frame["parent_crm_id"]),
-        fields=json_column(pd.Series(rows.to_dict("records"), dtype=object)),
+        fields=_documents(frame, fields),
     )
 
 
@@ -151,3 +149,11 @@ def looked_at(connection: Connection, state: CrmState, *, crm_ids: Sequence[str]
     """These CRM records are pending no more; belongs in the transaction that stores what was decided about them."""
     statement = f"UPDATE crm_pipeline.crm_record SET pending = false WHERE {_KEY} AND pending AND crm_id = ANY(:crm_ids)"
     return execute_rows(connection, statement, len(crm_ids), **asdict(state), crm_ids=list(crm_ids))
+
+
+def _documents(frame: pd.DataFrame, fields: list[str]) -> list[str]:
+    """Per row, these fields as a JSON object."""
+    if not fields:
+        return ["{}"] * len(frame)
+    rows = zip(*(plain(frame[name]) for name in fields), strict=True)
+    return json_column(pd.Series([dict(zip(fields, row, strict=True)) for row in rows], dtype=object))
