@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.errors import AmbiguousMatchException, CrmFailsOnRecordException, ServiceFailedException
@@ -15,6 +16,7 @@ from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.schemas import LINKS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.open_calls import open_accounts
 from crm_pipeline.store.organizations import moment
 from crm_pipeline.sync.loading.namesakes import PAIRS, doubtful, told_apart
 from crm_pipeline.sync.order import objects_of, read
@@ -80,7 +82,10 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
     }
     with store.transaction() as connection:
         # No digest is kept, so that the next plan sends the record's present state.
-        state.save_links(connection, org_id=org_id, links=_links(made, intents))
+        links = _links(made, intents, customers=_customers(connection, state, made, intents))
+        state.save_links(connection, org_id=org_id, links=links)
+        if (given := links["parent_qbench_id"].notna()).any():
+            open_accounts(connection, state, ids=links.loc[given, "qbench_id"].tolist())
         settled = intents[~intents["qbench_id"].isin(list(undecided))]
         state.close_intents(connection, ids=settled["qbench_id"].tolist())
     logger.info("%d creates without an answer settled: %d were made, %d cannot be told", len(intents), len(made), len(undecided))
@@ -127,7 +132,16 @@ def _ambiguous(records: pd.Series) -> Undecided:
     return Undecided(AmbiguousMatchException, f"several records could be the one an interrupted run created: {', '.join(records)}")
 
 
-def _links(made: pd.DataFrame, intents: pd.DataFrame) -> pd.DataFrame:
+def _customers(connection: Connection, state: CrmState, made: pd.DataFrame, intents: pd.DataFrame) -> pd.Series:
+    """Of each contact that was made, the customer (Int64) whose account its create gave it, to be left where it has another one by now."""
+    accounts = made["qbench_id"].map(intents.set_index("qbench_id")["sent"].map(lambda sent: sent.get("parent_crm_id"))).astype("str")
+    if accounts.isna().all():
+        return pd.Series(pd.NA, index=made.index, dtype="Int64")
+    links = state.accounts.links_of(connection, crm_ids=accounts.dropna().unique().tolist())
+    return accounts.map(links.drop_duplicates("crm_id").set_index("crm_id")["qbench_id"]).astype("Int64")
+
+
+def _links(made: pd.DataFrame, intents: pd.DataFrame, *, customers: pd.Series) -> pd.DataFrame:
     return LINKS.build(
         {
             "qbench_id": made["qbench_id"],
@@ -136,6 +150,7 @@ def _links(made: pd.DataFrame, intents: pd.DataFrame) -> pd.DataFrame:
             "origin": pd.Series(str(LinkOrigin.CREATED), index=made.index, dtype="str"),
             "version": pd.Series(0, index=made.index, dtype="int64"),
             "digests": pd.Series([{} for _ in range(len(made))], index=made.index, dtype=object),
+            "parent_qbench_id": customers,
             "status": pd.Series(str(LinkStatus.LIVE), index=made.index, dtype="str"),
         }
     )

@@ -8,8 +8,8 @@ from sqlalchemy import make_url, text
 
 from crm_pipeline.store.database import Store
 from crm_pipeline.sync.loading.intents import UNDER_WAY, settle_intents
-from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
-from crm_pipeline_tests.sync.loading.stages import begun, stages
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, Bench, contact, customer
+from crm_pipeline_tests.sync.loading.stages import begun, sent, stages
 
 BEHIND = "interval '1 day'"
 
@@ -36,3 +36,14 @@ def test_create_is_as_old_as_the_database_says_whatever_this_hosts_clock_says(sa
         with behind.transaction() as connection:
             connection.execute(text("DROP SCHEMA behind CASCADE"))
     assert settled.undecided == {1: UNDER_WAY}
+
+
+def test_contact_that_a_create_without_an_answer_made_leaves_its_account_where_its_customer_is_another_by_now(hubspot: Bench) -> None:
+    spec = hubspot.spec(external_keys=False, contacts=BY_EMAIL)
+    accounts = hubspot.given(spec, ACCOUNT, customer(1), customer(2))
+    hubspot.stage(spec, CONTACT, contact(11, of=1))
+    with stages(hubspot, spec, CONTACT) as load:
+        sent(load, load.plan(11))
+    hubspot.stage(spec, CONTACT, contact(11, 200, of=2))
+    assert hubspot.load(spec, CONTACT).outcomes == {"updated": 1}
+    assert [company for _, company, _ in hubspot.sandbox.portal.associations()] == [accounts[2]]
