@@ -6,8 +6,9 @@ import pandas as pd
 
 from crm_pipeline.errors import OtherAccountException
 from crm_pipeline.frames import looked_up, no_text
+from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.mapping.spec import OnOtherAccount
-from crm_pipeline.model import LinkStatus, Operation
+from crm_pipeline.model import LinkOrigin, LinkStatus, Operation
 from crm_pipeline.sync.planning.plan import PLAN, Plan, undone
 from crm_pipeline.sync.planning.reasons import joined
 
@@ -33,20 +34,37 @@ def previous_parent_crm_ids(normalized: pd.DataFrame, links: pd.DataFrame, forme
     return customers.map(there["merged_into"].fillna(there["crm_id"])).astype("str")
 
 
-def keep_parent(planned: Plan, current: pd.DataFrame, *, on_other_account: OnOtherAccount = "keep", several_accounts: bool = False) -> Plan:
+def without_account(rows: pd.DataFrame, *, links: pd.DataFrame, open_calls: pd.DataFrame) -> pd.Series:
+    """Which contacts (plan.PLAN; bool) are in the CRM, not by us, and are given the first account by us.
+
+    They are being linked, or were by a load that ended before. ``links``, ``open_calls``: schemas.LINKS, schemas.OPEN_CALLS.
+    """
+    wanted = rows["parent_crm_id"].notna()
+    if not wanted.any():
+        return wanted
+    untold = open_calls.loc[open_calls["content"].eq(NO_DIGEST), "qbench_id"]
+    without = links["origin"].ne(str(LinkOrigin.CREATED)) & (links["parent_qbench_id"].isna() | links["qbench_id"].isin(untold))
+    linked_before = rows["operation"].eq(Operation.UPDATE) & rows["qbench_id"].isin(links.loc[without, "qbench_id"])
+    return wanted & (rows["operation"].eq(Operation.LINK) | linked_before)
+
+
+def keep_parent(
+    planned: Plan, current: pd.DataFrame, *, first: pd.Series, on_other_account: OnOtherAccount = "keep", several_accounts: bool = False
+) -> Plan:
     """The plan with respect for the account that a contact has in the CRM already when it is linked (docs/rules.md, 18).
 
-    ``current``: columns ``crm_id`` and ``parent_crm_id`` as read. The account that it has stays (keep), is left (move), or the
-    contact is not linked (refuse). Where contacts may have ``several_accounts``, keep adds ours beside it.
+    ``current``: columns ``crm_id`` and ``parent_crm_id`` as read. ``first``: see ``without_account``. The account that it has stays
+    (keep), is left (move), or the contact is not linked (refuse). Where contacts may have ``several_accounts``, keep adds ours beside it.
     """
-    rows = planned.rows
-    held = current.drop_duplicates("crm_id").set_index("crm_id")["parent_crm_id"].reindex(rows["crm_id"]).reset_index(drop=True)
-    wanted = rows["parent_crm_id"]
-    has_one = rows["operation"].eq(Operation.LINK) & held.notna() & wanted.notna()
+    held = current.drop_duplicates("crm_id").set_index("crm_id")["parent_crm_id"].reindex(planned.rows["crm_id"]).reset_index(drop=True)
+    wanted = planned.rows["parent_crm_id"]
+    has_one = first & held.notna() & wanted.notna()
     other = has_one & held.ne(wanted)
-    rows = rows.assign(parent_crm_id=wanted.mask(has_one & ~other))
     if on_other_account == "refuse":
-        return _refused(Plan(rows, planned.values, planned.sent), other, held)
+        refused = other & planned.rows["operation"].eq(Operation.LINK)
+        planned, other = _refused(planned, refused, held), other & ~refused
+    rows = planned.rows
+    rows = rows.assign(parent_crm_id=wanted.mask(has_one & held.eq(wanted)))
     if on_other_account == "move":
         rows = rows.assign(previous_parent_crm_id=rows["previous_parent_crm_id"].mask(other, held))
     else:

@@ -37,7 +37,7 @@ from crm_pipeline.sync.planning.inclusion import listed
 from crm_pipeline.sync.planning.leads import only_of_contacts_that_leave
 from crm_pipeline.sync.planning.lookup import Lookup, Undecided
 from crm_pipeline.sync.planning.owners import Owners
-from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids
+from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids, without_account
 from crm_pipeline.sync.planning.plan import Plan, blank_only, keep_filled, left_alone, undone, with_verbs
 from crm_pipeline.sync.planning.refused_writes import repeats, with_write_digests, without_refused
 from crm_pipeline.sync.planning.selection import frames_by_id
@@ -161,7 +161,7 @@ class Planner:
         if self._model.exclusive is not None:
             planned = claims.marked(planned, order.state, links=links, digests=known.digests)
         planned = self._in_their_lists(planned)
-        planned = self._respecting_the_crm(self._owners.give(planned, frame), payload, sides)
+        planned = self._respecting_the_crm(self._owners.give(planned, frame), payload, sides, known)
         return with_verbs(planned, parent_goes_with=self._crm.capabilities.parent_goes_with)
 
     def _without_refused(self, planned: Plan, digests: pd.DataFrame) -> Plan:
@@ -270,15 +270,15 @@ class Planner:
         order, key = self._order, self._order.settings.external_key
         return mapping_problems(self.mapped, self.fields, spec=order.record, crm=order.crm, external_key=key)
 
-    def _respecting_the_crm(self, planned: Plan, payload: Payload, sides: Sides | None) -> Plan:
+    def _respecting_the_crm(self, planned: Plan, payload: Payload, sides: Sides | None, known: Known) -> Plan:
         """Leave alone what the CRM already has: filled if_blank fields, the account of a contact that is being linked, and what people
         changed there of the fields that come back.
         """
         targets, both = blank_only(payload), self._both_ways
         fields = [target.crm_field for target in targets]
-        known = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
-        linking_contacts = (planned.rows["operation"] == Operation.LINK) & planned.rows["parent_crm_id"].notna()
-        asked = (planned.sent[fields].any(axis=1) & known) | linking_contacts
+        there = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
+        first = without_account(planned.rows, links=known.links, open_calls=known.open_calls)
+        asked = (planned.sent[fields].any(axis=1) & there) | first
         if both is not None and sides is not None:
             asked |= both.to_read(planned, sides)
             fields = [*fields, *both.crm_fields]
@@ -288,7 +288,9 @@ class Planner:
             planned = left_alone(planned, current.loc[current["error_type"].notna(), "crm_id"])
             several, record = self._crm.capabilities.several_accounts, self._order.record
             policy = record.on_other_account if isinstance(record, ContactSpec) else "keep"
-            planned = keep_parent(keep_filled(planned, current, targets), current, on_other_account=policy, several_accounts=several)
+            planned = keep_parent(
+                keep_filled(planned, current, targets), current, first=first, on_other_account=policy, several_accounts=several
+            )
         if both is None or sides is None:
             return planned
         return both.decide(planned, sides, current, read_at=read_at, insists=self._insists(payload))

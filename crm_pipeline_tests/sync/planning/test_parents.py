@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.staging import Window
 from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
@@ -100,6 +101,29 @@ def test_a_matched_contact_of_another_account_stays_there_and_belongs_to_ours_to
     assert loaded.accounts[OF_OTHER] == (other, set() if loaded.crm == "salesforce" else {ours})
     assert loaded.outcomes[OF_OTHER] == ("linked", None)
     assert loaded.reasons[OF_OTHER] == f"not_pushed: account ({ours} wanted, {other} kept)"
+
+
+@pytest.mark.parametrize(
+    ("policy", "main", "beside"),
+    [("keep", "other", {"ours"}), ("refuse", "other", {"ours"}), ("move", "ours", set())],
+)
+def test_a_contact_that_an_earlier_load_linked_but_gave_no_account_is_treated_as_one_that_is_being_linked(
+    hubspot: Bench, policy: str, main: str, beside: set[str]
+) -> None:
+    spec = hubspot.spec(contacts={**BY_EMAIL, "on_other_account": policy})
+    account = {"ours": hubspot.given(spec, ACCOUNT, customer(1))[1], "other": hubspot.add_account("Other")}
+    person = add_person(hubspot, WITHOUT, account=None)
+    hubspot.stage(spec, CONTACT, contact(WITHOUT, of=1))
+    for down in (Fault(path="associations/.*create", times=None, status=503), Fault(path="account-info", skip=1, times=None, status=503)):
+        hubspot.sandbox.faults.add(down)
+    with pytest.raises(ServiceUnavailableError):
+        hubspot.load(spec, CONTACT)
+    assert hubspot.rows("SELECT origin FROM crm_pipeline.link WHERE record_type = 'contact'") == [("matched",)]
+    hubspot.sandbox.faults.clear()
+    hubspot.sandbox.portal.associate(person, account["other"])
+    hubspot.load(spec, CONTACT)
+    assert accounts_of(hubspot, person) == (account[main], {account[name] for name in beside})
+    assert hubspot.rows("SELECT id FROM crm_pipeline.open_call") == []
 
 
 def test_a_matched_contact_of_another_account_moves_where_the_yaml_says_so(loaded: Loaded) -> None:
