@@ -15,6 +15,9 @@ from crm_pipeline.sync.loading.open_calls import Answered
 from crm_pipeline.sync.loading.sending import Contacts, Sending
 from crm_pipeline.sync.loading.storing import Storing
 
+MOST_WAITING = 10_000
+"""So many written contacts wait for their account at most, unless one call takes more: all that is known of them is in memory."""
+
 
 class Associating:
     """The associations of one load. ``accounts``: makes what looks at their accounts' links."""
@@ -22,7 +25,7 @@ class Associating:
     def __init__(self, job: Job, sending: Sending, storing: Storing, *, accounts: Callable[[], LinkReader]) -> None:
         limits = job.crm.capabilities
         self._batch_size = limits.association_batch_size
-        self._most = limits.association_batch_size * limits.calls_at_once
+        self._most = limits.association_batch_size * max(1, min(limits.calls_at_once, MOST_WAITING // limits.association_batch_size))
         self._sending = sending
         self._storing = storing
         self._accounts = accounts
@@ -44,7 +47,7 @@ class Associating:
         while sum(map(len, self._gathered)) >= at_least:
             contacts = Contacts.together(self._gathered)
             now = contacts.slice(0, self._most)
-            self._gathered = [contacts.slice(len(now), len(contacts))]
+            self._gathered = [contacts.slice(len(now), len(contacts))] if len(contacts) > len(now) else []
             self._send([now.slice(start, start + size) for start in range(0, len(now), size)])
 
     def send_full(self) -> None:
