@@ -63,8 +63,7 @@ def keep_parent(
     if on_other_account == "refuse":
         refused = other & planned.rows["operation"].eq(Operation.LINK)
         planned, other = _refused(planned, refused, held), other & ~refused
-    rows = planned.rows
-    rows = rows.assign(parent_crm_id=wanted.mask(has_one & held.eq(wanted)))
+    rows = planned.rows.assign(parent_crm_id=wanted.mask(has_one & held.eq(wanted)))
     if on_other_account == "move":
         rows = rows.assign(previous_parent_crm_id=rows["previous_parent_crm_id"].mask(other, held))
     else:

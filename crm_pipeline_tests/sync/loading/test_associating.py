@@ -42,6 +42,13 @@ def test_full_calls_go_at_once_and_the_rest_when_it_is_asked_for(hubspot: Bench)
     assert len(hubspot.sandbox.portal.associations()) == 3
 
 
+def test_as_many_go_as_may_wait_though_more_calls_could_go_at_once(hubspot: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crm_pipeline.sync.loading.associating.MOST_WAITING", 2)
+    with gathered(hubspot, in_flight=4) as waiting:
+        waiting.send_full()
+        assert [rows["qbench_id"].tolist() for rows in waiting.waiting] == [[13]]
+
+
 def test_what_the_load_does_not_get_to_stays_open_with_its_links(hubspot: Bench) -> None:
     with gathered(hubspot) as waiting:
         waiting.leave_open()
