@@ -12,14 +12,15 @@ STATE = CrmState("acme", "hubspot", RecordType.CONTACT)
 CONTACTS, ASKED = 20_000, 200
 _CONTACTS = f"""
 INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest)
-SELECT 'acme', 'contact', id, id, jsonb_build_object('email', mod(id, {CONTACTS - 1}) || '@acme.example', 'note', repeat('a note ', 20)), ''
+SELECT '{{integration}}', 'contact', id, id,
+  jsonb_build_object('email', mod(id, {CONTACTS - 1}) || '@acme.example', 'note', repeat('a note ', 20)), ''
 FROM generate_series(1, {CONTACTS}) AS id
 """
 
 
 def test_postgresql_expects_about_one_contact_for_each_address_that_is_looked_up(store: Store) -> None:
     with store.transaction() as connection:
-        connection.exec_driver_sql(_CONTACTS)
+        connection.exec_driver_sql(_CONTACTS.format(integration="acme"))
     with store.transaction() as connection:
         connection.exec_driver_sql("ANALYZE crm_pipeline.normalized_record")
         with explaining() as explained:
@@ -30,3 +31,17 @@ def test_postgresql_expects_about_one_contact_for_each_address_that_is_looked_up
     assert sorted(found["qbench_id"]) == [*range(1, ASKED), CONTACTS]
     [expected] = [node["Plan Rows"] for node in nodes if node.get("Relation Name") == "normalized_record"]
     assert expected < 2 * ASKED, "else it reads all contacts for them"
+    assert "ix_normalized_record_email_hash" in {node.get("Index Name") for node in nodes}
+
+
+def test_index_of_addresses_that_knows_no_integrations_mixes_none_up(store: Store) -> None:
+    with store.transaction() as connection:
+        for integration in ("acme", "other"):
+            connection.exec_driver_sql(_CONTACTS.format(integration=integration))
+    with store.transaction() as connection:
+        connection.exec_driver_sql("ANALYZE crm_pipeline.normalized_record")
+        with explaining() as explained:
+            found = contenders(connection, STATE, emails=["5@acme.example"], email_field="email", required=[], unusable=[])
+    [(_, nodes)] = explained
+    assert "ix_normalized_record_email_hash" in {node.get("Index Name") for node in nodes}
+    assert found["qbench_id"].tolist() == [5]

@@ -100,9 +100,9 @@ normalized_record = Table(
     Index("ix_normalized_record_customers", "integration", "qbench_id", postgresql_where=text("customers IS NOT NULL")),
     *(
         Index(
-            f"ix_normalized_record_{model.exclusive}",
-            "integration",
+            f"ix_normalized_record_{model.exclusive}_hash",
             text(f"(fields ->> '{model.exclusive}'::text)"),
+            postgresql_using="hash",
             postgresql_where=text(f"record_type = '{model.record_type}'"),
         )
         for model in MODELS.values()
