@@ -80,7 +80,6 @@ class QBenchClient:
         self._answer_times = AnswerTimes()
         self._places = threading.BoundedSemaphore(limits.concurrent)
         self._http = httpx.Client(
-            base_url=settings.url,
             timeout=settings.timeout_seconds,
             limits=httpx.Limits(max_connections=limits.concurrent, max_keepalive_connections=limits.concurrent),
             headers={"accept": "application/json"},
@@ -184,7 +183,7 @@ class QBenchClient:
             raise
 
     def _get(self, path: str, query: Query, holds: Form) -> dict[str, Any]:
-        return self._with_retries(lambda: json_object(self._ask("GET", path, label="read", params=query), caller=self.caller, holds=holds))
+        return self._with_retries(lambda: json_object(self._ask("GET", path, label="read", query=query), caller=self.caller, holds=holds))
 
     def _with_retries(self, call: Callable[[], T], *, repeatable: bool = True) -> T:
         settings = self.settings
@@ -205,14 +204,16 @@ class QBenchClient:
     def _post_for_token(self, path: str, **body: Any) -> httpx.Response:
         return self._send("POST", path, label="sign_in", **body)
 
-    def _send(self, method: str, path: str, *, label: str, **request: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, *, label: str, query: Query | None = None, **request: Any) -> httpx.Response:
         """Send one request within the limits. Raises ServiceUnavailableError where no answer came."""
+        # Made at once: the client would take an address apart and put it together three times.
+        url = httpx.URL(f"{self.settings.url}{path}", params=query)
         with self._places:
             self._pace.wait()
             self.calls.add(label)
             sent, began = datetime.now(UTC), time.monotonic()
             try:
-                response = self._http.request(method, path, **request)
+                response = self._http.request(method, url, **request)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 raise ServiceUnavailableError(
                     f"{self.caller.host} did not answer {method} {path} ({type(error).__name__}); check that the integration's url is "
