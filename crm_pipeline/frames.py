@@ -147,7 +147,12 @@ def _empty(schema: FrameSchema) -> pd.DataFrame:
 def text_where(where: pd.Series, text: str) -> pd.Series:
     """The text where the mask (bool) holds, null elsewhere (str, of its index): one scalar, no object per row."""
     chosen = pc.if_else(pa.array(where.to_numpy(dtype=bool)), pa.scalar(text, pa.large_string()), pa.scalar(None, pa.large_string()))
-    return pd.Series(pd.arrays.ArrowStringArray(chosen, dtype=_dtype("str")), index=where.index)
+    return arrow_texts(chosen, where.index)
+
+
+def arrow_texts(given: pa.LargeStringArray | pa.ChunkedArray, index: pd.Index | None) -> pd.Series:
+    """Arrow's texts (large_string) as a column (str)."""
+    return pd.Series(pd.arrays.ArrowStringArray(given, dtype=_dtype("str")), index=index)
 
 
 def text_column(values: Sequence[str | None]) -> pd.Series:

@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.api.types import pandas_dtype
 
+from crm_pipeline.frames import arrow_texts
 from crm_pipeline.letters import ANY_INVISIBLE, lowered, without_invisible
 from crm_pipeline.mapping.countries import country_code, names_no_country
 from crm_pipeline.mapping.numbers import LARGEST_EXACT_INTEGER, integer_form
@@ -43,6 +46,15 @@ _PLAIN_LOCAL_PART = re.compile(r"[a-z0-9_+'-]+(?:\.[a-z0-9_+'-]+)*")
 _PLAIN_DOMAIN = re.compile(r"(?=.{4,100}\Z)(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:com|org|net|edu|gov|[a-z]{2})")
 """Domains of which every check says that they can be one: under the oldest endings, and those of countries."""
 _WEB_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|", re.IGNORECASE)
+
+_BLANK, _NO_TEXT = pa.scalar("", pa.large_string()), pa.scalar(None, pa.large_string())
+_TYPES = {
+    "str": (pa.large_string(), pandas_dtype("str")),
+    "Int64": (pa.int64(), pandas_dtype("Int64")),
+    "Float64": (pa.float64(), pandas_dtype("Float64")),
+    "boolean": (pa.bool_(), pandas_dtype("boolean")),
+}
+"""Arrow's types by which a column of pandas' is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +92,32 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
     """
     if isinstance(values, pd.Series):
         if values.dtype == "str":
-            return _texts_again(values)
+            return Texts(values=arrow_texts(_clean(values.array.__arrow_array__()), values.index), unreadable=values.isna())
         index, values = values.index, values.tolist()
     read = [value if type(value) is str else text_form(value) for value in values]
-    trimmed = [without_invisible(text).strip() or None if text else None for text in read]
     try:
-        column = pd.array(trimmed, dtype="str")
+        given = pa.array(read, pa.large_string())
     except UnicodeEncodeError:
-        column = pd.array([_without_surrogates(text).strip() or None if text else None for text in trimmed], dtype="str")
-    unreadable = np.fromiter((text is None for text in read), dtype=bool, count=len(read))
-    return Texts(values=pd.Series(column, index=index), unreadable=pd.Series(unreadable, index=index))
+        given = pa.array([None if text is None else _without_surrogates(text) for text in read], pa.large_string())
+    unreadable = given.is_null().to_numpy(zero_copy_only=False)
+    return Texts(values=arrow_texts(_clean(given), index), unreadable=pd.Series(unreadable, index=index))
 
 
-def _texts_again(values: pd.Series) -> Texts:
-    """Texts that went through Arrow before; most of them are clean already, so that no Python loop is worth its time."""
-    given = values.array.__arrow_array__()
+def _clean(given: Any) -> Any:
+    """Arrow's texts trimmed and without what nobody sees; most of them are plain, so that no Python loop is worth its time."""
     unplain = given.filter(pc.invert(pc.ascii_is_printable(given)))
     if len(unplain) and pc.any(pc.match_substring_regex(unplain, ANY_INVISIBLE)).as_py():
-        values = over_uniques(values, without_invisible)
-        given = values.array.__arrow_array__()
+        given = pa.array([text and without_invisible(text) for text in given.to_pylist()], pa.large_string())
     trimmed = pc.utf8_trim_whitespace(given)
-    filled = pc.if_else(pc.equal(trimmed, ""), None, trimmed)
-    return Texts(values=pd.Series(pd.arrays.ArrowStringArray(filled, dtype=values.dtype), index=values.index), unreadable=values.isna())
+    return pc.if_else(pc.equal(trimmed, _BLANK), _NO_TEXT, trimmed)
 
 
 def over_uniques(values: pd.Series, form: Callable[[str], Any], *, dtype: str = "str") -> pd.Series:
-    """``form`` of every non-null value, computed once per distinct value; null stays null."""
-    codes, uniques = pd.factorize(values)
-    forms = pd.array([form(unique) for unique in uniques.tolist()], dtype=dtype)
-    return pd.Series(pd.api.extensions.take(forms, codes, allow_fill=True), index=values.index, dtype=dtype)
+    """``form`` of every text (str), computed once per distinct one; null stays null."""
+    told_apart = values.array.__arrow_array__().combine_chunks().dictionary_encode()
+    arrow, pandas = _TYPES[dtype]
+    forms = pa.array([form(text) for text in told_apart.dictionary.to_pylist()], arrow)
+    return pd.Series(pandas.__from_arrow__(forms.take(told_apart.indices)), index=values.index)
 
 
 def first_of_several(values: Sequence[Any], kind: FieldKind) -> list[Any]:
@@ -132,7 +141,7 @@ def email_forms(emails: pd.Series) -> pd.Series:
     if not pc.all(pc.ascii_is_printable(given)).as_py():
         return over_uniques(emails, email_form)
     formed = pc.ascii_lower(pc.ascii_trim(given, characters=" "))
-    return pd.Series(pd.arrays.ArrowStringArray(formed, dtype=emails.dtype), index=emails.index)
+    return arrow_texts(formed, emails.index)
 
 
 def valid_emails(values: pd.Series) -> pd.Series:
