@@ -87,7 +87,7 @@ def without_customers(contact: Mapping[str, Any]) -> dict[str, Any]:
 
 def _listed_ids(record: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
     items = record.get(key)
-    if isinstance(items, Mapping):
+    if isinstance(items, dict):
         items = items.get("data")
     if not isinstance(items, list):
         return None
@@ -97,11 +97,14 @@ def _listed_ids(record: Mapping[str, Any], key: str) -> tuple[int, ...] | None:
 
 
 def _item_id(item: Any, key: str) -> int | None:
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         return record_id(item)
-    if isinstance(item.get("data"), Mapping):
+    if isinstance(item.get("data"), dict):
         item = item["data"]
-    return next((found for name in ID_KEYS[key] if (found := record_id(item.get(name))) is not None), None)
+    for name in ID_KEYS[key]:
+        if (found := record_id(item.get(name))) is not None:
+            return found
+    return None
 
 
 def _ask(client: QBenchClient, contact: int | None) -> tuple[int, ...] | None:

@@ -15,7 +15,8 @@ END_OF_TIME = 253_402_300_800
 """The first second of the year 10000: nothing from here on is a date."""
 
 _DIGITS = re.compile(r"\d{1,13}")
-_MILLISECOND_DIGITS = 13
+_MILLISECONDS = range(10**12, 10**13)
+"""Of thirteen digits."""
 _ISO = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})(?:[T ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?(?:[.,]\d+)?)?\s*(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?"
 )
@@ -51,7 +52,7 @@ def parse_date(value: Any, *, zone: tzinfo = UTC) -> Moment | None:
     """
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return _from_number(value)
     if not isinstance(value, str):
         return None
@@ -68,7 +69,7 @@ def _from_number(value: float) -> Moment | None:
     if not math.isfinite(value):
         return None
     whole = math.floor(value)
-    if len(str(abs(whole))) == _MILLISECOND_DIGITS:
+    if abs(whole) in _MILLISECONDS:
         whole //= 1000
     return _moment(whole, grain=1)
 
