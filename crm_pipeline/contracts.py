@@ -103,6 +103,13 @@ def fault_of(answer: Any, form: Form, at: str = "") -> str | None:
     return f"{_place(at)} is {_type(answer)}, not {form.kind}"
 
 
+def which_are_right(values: Sequence[Any], form: Form) -> list[bool]:
+    """Of values that are judged one by one, whether each has a form."""
+    if _are_right(values, form):
+        return [True] * len(values)
+    return [fault_of(value, form) is None for value in values]
+
+
 def members_of(form: Form, at: str = "") -> Iterator[tuple[str, Form | May]]:
     """Every member that a form names, with its place: ``results[].id``. A list's place stands before those of its entries."""
     match form:

@@ -146,5 +146,5 @@ def save_digests(connection: Connection, state: CrmState, *, links: pd.DataFrame
         **asdict(state),
         ids=plain(links["qbench_id"]),
         crm_ids=plain(links["crm_id"]),
-        **asdict(pack(links["digests"])),
+        **pack(links["digests"])._asdict(),
     )

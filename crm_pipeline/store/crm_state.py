@@ -217,7 +217,7 @@ class CrmState:
             crm_ids=plain(links["crm_id"]),
             origins=plain(links["origin"]),
             versions=plain(links["version"]),
-            **asdict(pack(links["digests"])),
+            **pack(links["digests"])._asdict(),
             parents=plain(links["parent_qbench_id"]),
             statuses=plain(links["status"]),
             **(kept or _NOTHING_KEPT),

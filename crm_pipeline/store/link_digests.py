@@ -7,9 +7,8 @@ what a run of theirs, still under way, writes into a link holds: whoever writes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -28,8 +27,7 @@ NONE = "digests = '{}', field_digests = NULL"
 _NO_DIGEST = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """Digests as arrays, null for none, and the fields that they are of: their number, and their names (store.field_names.NAMED)."""
 
     fields: int

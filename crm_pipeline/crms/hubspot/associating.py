@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
+from itertools import compress
 from typing import Any, Literal
 
 import pandas as pd
 
-from crm_pipeline.contracts import fault_of
+from crm_pipeline.contracts import which_are_right
 from crm_pipeline.crms.hubspot.answers import InputsDoubtedError, InputsRefusedError, NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import ASSOCIATED, ASSOCIATED_ROW
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, record_error
@@ -149,7 +150,8 @@ class Associator:
         answer = self._transport.post(
             path, {"inputs": inputs}, label="associate", holds=ASSOCIATED, repeatable=not again, divisible=len(pairs) > 1
         ).content
-        for pair in {_pair(result) for result in answer["results"] if fault_of(result, ASSOCIATED_ROW) is None}:
+        results = answer["results"]
+        for pair in set(map(_pair, compress(results, which_are_right(results, ASSOCIATED_ROW)))):
             for position in positions.get(pair, ()):
                 ledger.ok(position, crm_id=pair[0], created=None, parent_sent=True)
         nameless = []

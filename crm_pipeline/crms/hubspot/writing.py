@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.contracts import fault_of
+from crm_pipeline.contracts import which_are_right
 from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
@@ -143,12 +144,11 @@ class _Work:
         """The results that speak of one input each, and it of one record. What contradicts itself is left out, never guessed at."""
         by_name = {name: one for one in inputs for name in one.names}
         found: dict[tuple[int, str], tuple[Input, dict[str, Any]]] = {}
-        for result in results:
-            if fault_of(result, WRITTEN_ROW) is None:
-                known = (by_name.get(name) for name in names_of(result, self.crm_object, key_name=self.writer.key_name))
-                one = next(filter(None, known), None)
-                if one is not None:
-                    found[one.position, str(result["id"])] = (one, result)
+        for result in compress(results, which_are_right(results, WRITTEN_ROW)):
+            known = (by_name.get(name) for name in names_of(result, self.crm_object, key_name=self.writer.key_name))
+            one = next(filter(None, known), None)
+            if one is not None:
+                found[one.position, str(result["id"])] = (one, result)
         if len(found) < len(results):
             logger.warning("%s: %d of %d results of a write cannot be told", self.crm_object.name, len(results) - len(found), len(results))
         claims = Counter(position for position, _ in found)

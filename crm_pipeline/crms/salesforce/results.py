@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from crm_pipeline.contracts import fault_of
+from crm_pipeline.contracts import which_are_right
 from crm_pipeline.crms.salesforce.contracts import SAVED_ROW, UPSERTED_ROW
 from crm_pipeline.crms.salesforce.errors import (
     GONE_CODES,
@@ -52,10 +52,16 @@ class Answer:
         }
 
 
-def answer_of(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) -> Answer:
-    """What is said of one row of a request; ``repeated``: an earlier call may have written it."""
-    if fault_of(said, UPSERTED_ROW if verb is Verb.UPSERT else SAVED_ROW):
-        return Answer(row, error=UnaccountedException)
+def answers_of(rows: Sequence[Row], said: Sequence[Any], *, sobject: str, verb: Verb, repeated: bool) -> list[Answer]:
+    """What is said of each row of a request; ``repeated``: an earlier call may have written it."""
+    told = zip(rows, said, which_are_right(said, UPSERTED_ROW if verb is Verb.UPSERT else SAVED_ROW), strict=True)
+    return [
+        _answer_of(row, one, sobject=sobject, verb=verb, repeated=repeated) if right else Answer(row, error=UnaccountedException)
+        for row, one, right in told
+    ]
+
+
+def _answer_of(row: Row, said: Any, *, sobject: str, verb: Verb, repeated: bool) -> Answer:
     if not said["success"]:
         return refused(row, read_problem(said["errors"], sobject=sobject))
     crm_id = long_id(said["id"])

@@ -28,7 +28,7 @@ from crm_pipeline.crms.salesforce.errors import (
 from crm_pipeline.crms.salesforce.queries import SelectIn
 from crm_pipeline.crms.salesforce.results import (
     Answer,
-    answer_of,
+    answers_of,
     blamed,
     fails_inside,
     is_limited,
@@ -178,7 +178,7 @@ class Writer:
                 raise self._key_refused(refusal) from None
             raise
         repeated = again or attempts > 1
-        answers = [answer_of(row, said, sobject=self.sobject, verb=verb, repeated=repeated) for row, said in zip(rows, found, strict=True)]
+        answers = answers_of(rows, found, sobject=self.sobject, verb=verb, repeated=repeated)
         if len(may_fail_for_others(answers)) == len(rows):
             raise RowsFailedAlikeError(integration=self.transport.integration, problem=answers[0].problem)
         return with_own_limits(without_contradictions(answers))
