@@ -26,6 +26,9 @@ def dated(
     ``held``: what is staged of them (schemas.HELD). ``kept``: fields that QBench writes itself, which tell of no person. ``since``: QBench
     was read up to then before (Unix seconds, by its clock); None: what is staged says when. ``ahead``: how far its clock is ahead.
     """
+    if held.empty and since is None:
+        # Of what was never read before nothing tells since when it stands.
+        return pd.Series([None] * len(found), index=found.index, dtype=object)
     names = list(fields)
     before = held.set_index("qbench_id").reindex(found["qbench_id"])
     contents, staged = _dicts(found["content"]), _dicts(before["content"])
