@@ -96,7 +96,8 @@ def _raw_texts(content: Sequence[dict[str, Any]], source: FieldSource, kind: Fie
     if source.from_ is None:
         constant = pd.Series(_text(source.constant), index=index, dtype="str")
         return Texts(values=constant, unreadable=pd.Series(False, index=index))
-    values: Sequence[Any] = [record.get(source.from_) for record in content]
+    name = source.from_
+    values: Sequence[Any] = [record.get(name) for record in content]
     return texts(first_of_several(values, kind) if source.take == "first" else values, index)
 
 

@@ -106,6 +106,8 @@ def _operand(value: Any) -> str:
 
 def _one_item(values: pd.Series, verdict: Callable[[pd.Series], pd.Series]) -> pd.Series:
     """Whether the verdict holds for the value, or for one item of a list."""
+    if not any(isinstance(value, list) for value in values):
+        return verdict(fold(values)).fillna(value=False).astype(bool)
     numbered = values.reset_index(drop=True)
     items = numbered.explode()
     held = verdict(fold(items)).fillna(value=False).astype(bool)

@@ -183,6 +183,8 @@ def _companions(fields: dict[str, FieldColumn], spec: RecordSpec, *, index: pd.I
 def _names_of_marked(marked: pd.DataFrame) -> list[list[str] | None]:
     """Per row the names of the marked columns, None where there is none."""
     rows = marked[marked.any(axis=1)]
+    if rows.empty:
+        return [None] * len(marked)
     named = dict(zip(rows.index, (rows.columns[row].tolist() for row in rows.to_numpy()), strict=True))
     return [named.get(position) for position in marked.index]
 
@@ -207,12 +209,12 @@ def customer_ids_of(customers: Any) -> tuple[int, ...]:
     """The distinct ids in a contact's ``customers`` as QBench gave it; whatever has none is left out."""
     if not isinstance(customers, list):
         return ()
-    ids = [customer.get("id") for customer in customers if isinstance(customer, dict)]
-    return tuple(dict.fromkeys(number for number in ids if _is_id(number)))
+    ids = [number for customer in customers if isinstance(customer, dict) and _is_id(number := customer.get("id"))]
+    return tuple(dict.fromkeys(ids))
 
 
 def _is_id(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value.bit_length() < 64
+    return type(value) is int and value.bit_length() < 64
 
 
 def _only_customer(customer_ids: pd.Series | None, index: pd.Index) -> pd.Series:
@@ -269,12 +271,9 @@ def _first_error(
     else:
         reasons.append((NoNameForCustomerException, missing, qbench_field))
     if customer_ids is not None:
-        several = customer_ids.map(len).astype("int64")
-        named = customer_ids.map(lambda ids: ", ".join(map(str, ids)) if len(ids) > 1 else None)
-        reasons += [
-            (ContactWithMoreThanOneCustomerException, several > 1, named),
-            (NoCustomerForContactException, several == 0, None),
-        ]
+        several = pd.Series([", ".join(map(str, ids)) if len(ids) > 1 else None for ids in customer_ids], raw.index, dtype="str")
+        none = pd.Series([not ids for ids in customer_ids], raw.index, dtype=bool)
+        reasons += [(ContactWithMoreThanOneCustomerException, several.notna(), several), (NoCustomerForContactException, none, None)]
     error_type = pd.Series(None, index=raw.index, dtype="str")
     error_fields = pd.Series(None, index=raw.index, dtype="str")
     for error, applies, names in reversed(reasons):

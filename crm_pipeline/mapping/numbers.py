@@ -8,6 +8,7 @@ from decimal import Decimal
 
 LARGEST_EXACT_INTEGER = 2**53
 """Beyond it JSON's readers, who take numbers for floats, no longer tell neighbours apart."""
+SURELY_EXACT_DIGITS = 15
 LONGEST_NUMBER = 100
 
 _DECIMAL = re.compile(r"[+-]?\d+(?:\.\d*)?", re.ASCII)
@@ -22,6 +23,8 @@ def number_form(text: str) -> int | float | None:
     thousands, as in QBench's own country. Digits of every script count; what only looks like one (², ½) does not. A number
     that Python's floats, and so JSON's readers, do not hold exactly is none.
     """
+    if len(text) <= SURELY_EXACT_DIGITS and text.isdecimal() and text.isascii():
+        return int(text)
     plain = _plain(text) if len(text) <= LONGEST_NUMBER else ""
     decimal, grouped = _DECIMAL.fullmatch(plain), _GROUPED.fullmatch(plain)
     if (decimal is None) == (grouped is None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -37,12 +37,12 @@ def time_column(moments: pd.Series) -> list[datetime | None]:
     return [None if moment is pd.NaT else moment for moment in pd.DatetimeIndex(moments).to_pydatetime()]
 
 
-def json_column(series: pd.Series) -> list[str]:
+def json_column(dicts: Iterable[Any]) -> list[str]:
     """A column of dicts as JSON texts. Of what PostgreSQL's jsonb cannot hold, NUL and lone surrogates are left out.
 
     NaN and the infinite (1e999 is valid JSON, and infinite in Python) are no values: they become null.
     """
-    return [_json(value) for value in series]
+    return [_json(value) for value in dicts]
 
 
 def _json(value: Any) -> str:

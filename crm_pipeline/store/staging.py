@@ -199,7 +199,6 @@ def stage_normalized(
     schema = normalized_schema(record_type)
     schema.check(frame)
     meta = [column_.name for column_ in NORMALIZED_META]
-    fields = frame.drop(columns=meta).astype(object)
     return execute_rows(
         connection,
         _STAGE_NORMALIZED,
@@ -211,7 +210,7 @@ def stage_normalized(
         customer_ids=plain(frame["customer_id"]),
         error_types=plain(frame["error_type"]),
         error_fields=plain(frame["error_fields"]),
-        fields=json_column(_dicts_without_nulls(fields)),
+        fields=json_column(_dicts_without_nulls(frame.drop(columns=meta))),
         customers=[None if ids is None else f"{{{','.join(map(str, ids))}}}" for ids in customers or [None] * len(frame)],
         revisions=[0] * len(frame) if revisions is None else list(revisions),
         customer_revisions=[None] * len(frame) if customer_revisions is None else list(customer_revisions),
@@ -390,9 +389,9 @@ def _json_or_null(dicts: pd.Series) -> list[str | None]:
     return [None if one is None else written for one, written in zip(dicts, json_column(dicts), strict=True)]
 
 
-def _dicts_without_nulls(fields: pd.DataFrame) -> pd.Series:
-    names = list(fields.columns)
-    filled = fields.notna().to_numpy()
-    rows = zip(fields.to_numpy(dtype=object), filled, strict=True)
-    dicts = [{name: value for name, value, keep in zip(names, row, mask, strict=True) if keep} for row, mask in rows]
-    return pd.Series(dicts, index=fields.index, dtype=object)
+def _dicts_without_nulls(fields: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = {name: plain(column) for name, column in fields.items()}
+    # A column of nulls has a place in no row.
+    filled = {name: column for name, column in columns.items() if column.count(None) < len(column)}
+    rows = zip(*filled.values(), strict=True) if filled else [()] * len(fields)
+    return [{name: value for name, value in zip(filled, row, strict=True) if value is not None} for row in rows]

@@ -45,12 +45,12 @@ def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: 
 def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.DataFrame, reading: Reading) -> dict[str, int]:
     """Normalize staged raw rows and stage what they become; what was met (mapping.normalize.Normalized)."""
     parent = MODELS[MODELS[record.record_type].source].parent
+    ids = [] if parent is None else [_customer_ids(content) for content in frame["content"]]
     looked_at = parent if names_customers(record) or any(names_customer(rule.only) for rule in record.owner) else None
-    deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, contacts=frame)
-    customers = None if looked_at is None else _customers(store, integration, looked_at, contacts=frame, deleted=deleted)
+    deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, ids)
+    customers = None if looked_at is None else _customers(store, integration, looked_at, ids, deleted=deleted)
     contents = None if customers is None else customers["content"]
     result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
-    several = None if parent is None else _several_customers(frame, deleted)
     with store.transaction() as connection:
         stage_normalized(
             connection,
@@ -58,7 +58,7 @@ def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.
             record.record_type,
             frame=result.frame,
             mapping_digest=mapping_digest(record, reading),
-            customers=several,
+            customers=_several_customers(ids, deleted) if ids else None,
             revisions=frame["revision"].tolist(),
             customer_revisions=None if customers is None else plain(customers["revision"]),
         )
@@ -81,28 +81,28 @@ def _out_of_date(
             yield frame
 
 
-def _deleted_customers(store: Store, integration: str, record_type: RecordType, *, contacts: pd.DataFrame) -> frozenset[int]:
-    ids = {number for content in contacts["content"] if isinstance(content, dict) for number in customer_ids_of(content.get("customers"))}
+def _customer_ids(content: object) -> tuple[int, ...]:
+    return customer_ids_of(content.get("customers")) if isinstance(content, dict) else ()
+
+
+def _deleted_customers(store: Store, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]]) -> frozenset[int]:
     with store.transaction() as connection:
-        return deleted_ids(connection, integration, record_type, ids=sorted(ids))
+        return deleted_ids(connection, integration, record_type, ids=sorted({number for of_one in ids for number in of_one}))
 
 
-def _several_customers(contacts: pd.DataFrame, deleted: frozenset[int]) -> list[list[int] | None]:
+def _several_customers(ids: Sequence[tuple[int, ...]], deleted: frozenset[int]) -> list[list[int] | None]:
     """Per contact its customers where they are several, negative where left out as deleted; else None."""
-    ids = [customer_ids_of(content.get("customers")) if isinstance(content, dict) else () for content in contacts["content"]]
     return [[-number if number in deleted else number for number in of_one] if len(of_one) > 1 else None for of_one in ids]
 
 
-def _customers(store: Store, integration: str, record_type: RecordType, *, contacts: pd.DataFrame, deleted: frozenset[int]) -> pd.DataFrame:
+def _customers(
+    store: Store, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]], *, deleted: frozenset[int]
+) -> pd.DataFrame:
     """Content and revision of each contact's first customer as staged; an empty dict and null where there is none."""
-    ids = [_first_customer(content, deleted) for content in contacts["content"]]
+    first = [next(iter(live_customers(of_one, deleted)), None) for of_one in ids]
     with store.transaction() as connection:
-        wanted = sorted({customer_id for customer_id in ids if customer_id is not None})
+        wanted = sorted({customer_id for customer_id in first if customer_id is not None})
         staged = raw_by_id(connection, integration, record_type, ids=wanted).set_index("qbench_id")
     contents, revisions = staged["content"].to_dict(), staged["revision"].to_dict()
-    content = pd.Series([contents.get(customer_id, {}) for customer_id in ids], index=contacts.index, dtype=object)
-    return pd.DataFrame({"content": content, "revision": pd.array([revisions.get(customer_id) for customer_id in ids], dtype="Int64")})
-
-
-def _first_customer(content: object, deleted: frozenset[int]) -> int | None:
-    return next(iter(live_customers(customer_ids_of(content.get("customers")), deleted)), None) if isinstance(content, dict) else None
+    content = pd.Series([contents.get(customer_id, {}) for customer_id in first], dtype=object)
+    return pd.DataFrame({"content": content, "revision": pd.array([revisions.get(customer_id) for customer_id in first], dtype="Int64")})
