@@ -20,6 +20,7 @@ from crm_pipeline.model import LinkStatus, WaitsOn
 from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.packing import fetch_contents
 from crm_pipeline.store.rows import execute_rows, fetch, json_column
 from crm_pipeline.store.staging import FRAME_ROWS, STAGED_RAW
 
@@ -149,7 +150,7 @@ def staged_values(store: Store, state: CrmState, *, source: str) -> Iterator[pd.
 
 def unlinked_since(connection: Connection, state: CrmState, *, since: int) -> pd.DataFrame:
     """The staged records of QBench without a link in the CRM whose version (Unix seconds) is that or later (STAGED_RAW)."""
-    return fetch(connection, _UNLINKED_SINCE, {**asdict(state), "since": since}, STAGED_RAW)
+    return fetch_contents(connection, _UNLINKED_SINCE, {**asdict(state), "since": since}, STAGED_RAW)
 
 
 def with_accounts_now(connection: Connection, state: CrmState, *, stopping: Sequence[str]) -> Sequence[str]:

@@ -38,10 +38,11 @@ WITH told AS (
   WHERE link.integration = :integration AND link.record_type = :record_type AND link.status IN ('live', 'deleted')
   GROUP BY link.qbench_id
 )
-SELECT linked.qbench_id, linked.first[1][1] AS crm, linked.first[1][2] AS crm_id, linked.gone, source.content -> :field AS shown
+SELECT linked.qbench_id, linked.first[1][1] AS crm, linked.first[1][2] AS crm_id, linked.gone,
+  crm_pipeline.unpacked(source.content) -> :field AS shown
 FROM linked JOIN crm_pipeline.raw_record AS source
   ON source.integration = :integration AND source.record_type = :record_type AND source.qbench_id = linked.qbench_id
-WHERE NOT source.deleted AND (linked.gone OR source.content ->> :field IS NOT NULL)
+WHERE NOT source.deleted AND (linked.gone OR crm_pipeline.unpacked(source.content) ->> :field IS NOT NULL)
 ORDER BY linked.qbench_id
 """
 

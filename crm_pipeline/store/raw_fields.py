@@ -12,10 +12,15 @@ NEWEST = 5_000
 """Rows that are looked at every hour: a field that one of them has costs next to nothing, one that none has these rows."""
 
 _STAGED = "FROM crm_pipeline.raw_record WHERE integration = :integration AND record_type = :record_type AND NOT deleted"
+_HAS = """
+CASE jsonb_typeof(content)
+  WHEN 'array' THEN EXISTS (SELECT FROM crm_pipeline.field_names WHERE id = CAST(content ->> 0 AS bigint) AND field = ANY(names))
+  ELSE jsonb_exists(content, field) END
+"""
 _ABSENT = f"""
 WITH held AS {{kept}} (SELECT content {_STAGED} {{newest}})
 SELECT named.field FROM unnest(CAST(:fields AS text[])) WITH ORDINALITY AS named (field, place)
-WHERE EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM held WHERE jsonb_exists(held.content, named.field))
+WHERE EXISTS (SELECT FROM held) AND NOT EXISTS (SELECT FROM held WHERE {_HAS})
 ORDER BY named.place
 """
 

@@ -32,7 +32,7 @@ _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type
 _REMOVABLE = f"""
 SELECT link.qbench_id, link.version, link.object, link.crm_id,
   CASE WHEN source.deleted THEN '{DeletedInQBenchException.__name__}' ELSE staged.error_type END AS error_type,
-  customer.content ->> 'status' AS customer_status
+  crm_pipeline.unpacked(customer.content) ->> 'status' AS customer_status
 FROM crm_pipeline.link AS link
 JOIN crm_pipeline.raw_record AS source
   ON source.integration = link.integration AND source.record_type = link.record_type AND source.qbench_id = link.qbench_id

@@ -14,7 +14,8 @@ WHERE integration = :integration AND record_type = :record_type AND returned ORD
 _READ_WITHOUT = """
 SELECT qbench_id FROM crm_pipeline.raw_record
 WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids) AND NOT deleted
-  AND NOT coalesce(content -> 'customers' @> jsonb_build_array(jsonb_build_object('id', CAST(:customer AS bigint))), false)
+  AND NOT coalesce(
+    crm_pipeline.unpacked(content) -> 'customers' @> jsonb_build_array(jsonb_build_object('id', CAST(:customer AS bigint))), false)
 ORDER BY qbench_id
 """
 

@@ -45,6 +45,11 @@ def json_column(dicts: Iterable[Any]) -> list[str]:
     return [_json(value) for value in dicts]
 
 
+def json_or_null(series: pd.Series) -> list[str | None]:
+    """The same, without a text for None."""
+    return [None if one is None else written for one, written in zip(series, json_column(series), strict=True)]
+
+
 def _json(value: Any) -> str:
     try:
         written = orjson.dumps(value, default=_plain).decode()
@@ -57,6 +62,11 @@ def _json(value: Any) -> str:
 def _slowly(value: Any) -> str:
     # A pair of surrogates is one character and stays: only what cannot be encoded is taken out.
     return json.dumps(_storable(json.loads(_ENCODER.encode(value))))
+
+
+def is_storable(value: str) -> bool:
+    """Whether PostgreSQL holds this text as it is."""
+    return _UNSTORABLE.search(value) is None
 
 
 def _plain(value: Any) -> Any:

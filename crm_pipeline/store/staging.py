@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
@@ -15,7 +15,8 @@ from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, HELD, NORMALIZED_META, RAW, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import ANY_OF_IDS, execute_rows, fetch, json_column
+from crm_pipeline.store.packing import KEPT, fetch_contents, pack, unpack
+from crm_pipeline.store.rows import ANY_OF_IDS, execute_rows, fetch, json_column, json_or_null
 
 FRAME_ROWS = 5_000
 """Rows per frame of a stream: a multiple of every CRM's batch size, small enough for flat memory."""
@@ -41,11 +42,13 @@ class Window:
 EVERYTHING = Window(since=None, until=2**62)
 """From the beginning of time to its end."""
 
-_STAGE_RAW = """
+_STAGED, _READ = "crm_pipeline.unpacked(staged.content)", "crm_pipeline.unpacked(excluded.content)"
+
+_STAGE_RAW = f"""
 INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted, since, late)
-SELECT :integration, :record_type, *, :late
+SELECT :integration, :record_type, qbench_id, version, {KEPT}, unreadable, deleted, since, :late
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]),
-            CAST(:deleted AS boolean[]), CAST(:since AS jsonb[]))
+            CAST(:deleted AS boolean[]), CAST(:since AS jsonb[])) AS row (qbench_id, version, content, unreadable, deleted, since)
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, content = excluded.content, unreadable = excluded.unreadable, deleted = excluded.deleted, read_at = now(),
     revision = staged.revision + 1, late = excluded.late, since = excluded.since, bringing = NULL,
@@ -53,8 +56,9 @@ SET version = excluded.version, content = excluded.content, unreadable = exclude
 WHERE staged.version < excluded.version
    OR (staged.version = excluded.version
        AND (staged.content, staged.deleted) IS DISTINCT FROM (excluded.content, excluded.deleted)
+       AND ({_STAGED}, staged.deleted) IS DISTINCT FROM ({_READ}, excluded.deleted)
        AND NOT (excluded.unreadable IS NOT DISTINCT FROM :customers_unknown AND NOT staged.deleted
-                AND staged.content - 'customers' = excluded.content))
+                AND {_STAGED} - 'customers' = {_READ}))
 """
 
 _STAGE_NORMALIZED = """
@@ -169,10 +173,10 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
         record_type=record_type,
         ids=plain(newest["qbench_id"]),
         versions=plain(newest["version"]),
-        contents=json_column(newest["content"]),
+        contents=json_column(pack(connection, newest["content"])),
         unreadable=plain(newest["unreadable"]),
         deleted=plain(newest["deleted"]),
-        since=_json_or_null(newest["since"]) if "since" in newest else [None] * len(newest),
+        since=json_or_null(newest["since"]) if "since" in newest else [None] * len(newest),
         customers_unknown=CUSTOMERS_UNKNOWN,
         has_children=bool(children(record_type)),
         late=late,
@@ -221,14 +225,14 @@ def stage_normalized(
 def raw_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
     """The staged raw rows of a window, in the order of their versions (STAGED_RAW)."""
     page = _PAGE.format(columns=", ".join(STAGED_RAW.names), table="raw_record")
-    pages = partial(_pages, store, integration, record_type, window=window, statement=page, schema=STAGED_RAW)
+    pages = partial(_pages, store, integration, record_type, window=window, statement=page, schema=STAGED_RAW, fetch=fetch_contents)
     return FrameStream(STAGED_RAW, pages)
 
 
 def raw_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """The staged raw rows of these QBench ids (STAGED_RAW)."""
     statement = _BY_ID.format(columns=", ".join(STAGED_RAW.names), table="raw_record")
-    return fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, STAGED_RAW)
+    return fetch_contents(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, STAGED_RAW)
 
 
 def normalized_stream(
@@ -249,20 +253,20 @@ def normalized_by_id(connection: Connection, integration: str, record_type: Reco
 def held(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """What is staged of these QBench ids, with the times of their values (schemas.HELD)."""
     statement = _BY_ID.format(columns=", ".join(HELD.names), table="raw_record")
-    return fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, HELD)
+    return fetch_contents(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, HELD)
 
 
 def save_bringing(connection: Connection, integration: str, record_type: RecordType, *, ids: pd.Series, bringing: pd.Series) -> int:
     """Store what is about to be written into QBench's records (schemas.HELD, ``bringing``), row by row."""
-    parameters = {"integration": integration, "record_type": record_type, "ids": plain(ids), "bringing": _json_or_null(bringing)}
+    parameters = {"integration": integration, "record_type": record_type, "ids": plain(ids), "bringing": json_or_null(bringing)}
     return execute_rows(connection, _BRINGING, len(ids), **parameters)
 
 
 def raw_contents(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> dict[int, Any]:
     """The staged raw contents of these QBench ids, by id; one that is not staged is missing."""
     statement = text(_BY_ID.format(columns="qbench_id, content", table="raw_record"))
-    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids})
-    return {row.qbench_id: row.content for row in rows}
+    rows = connection.execute(statement, {"integration": integration, "record_type": record_type, "ids": ids}).all()
+    return dict(zip((row.qbench_id for row in rows), unpack(connection, [row.content for row in rows]), strict=True))
 
 
 def staged_errors(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.Series:
@@ -341,6 +345,7 @@ def _pages(
     statement: str,
     schema: FrameSchema,
     frame_rows: int = FRAME_ROWS,
+    fetch: Callable[[Connection, str, Mapping[str, Any], FrameSchema], pd.DataFrame] = fetch,
 ) -> Iterator[pd.DataFrame]:
     # One short transaction per frame: a load may take hours, and an open snapshot would keep the database from cleaning up.
     bounds = {**window.bounds, "rows": frame_rows}
@@ -383,10 +388,6 @@ def _with_other_fields(page: pd.DataFrame) -> pd.DataFrame:
         return page
     # As objects: a blank would make floats of the integers beside it.
     return page.assign(**dict(pd.DataFrame(others, index=page.index, dtype=object).items()))
-
-
-def _json_or_null(dicts: pd.Series) -> list[str | None]:
-    return [None if one is None else written for one, written in zip(dicts, json_column(dicts), strict=True)]
 
 
 def _dicts_without_nulls(fields: pd.DataFrame) -> list[dict[str, Any]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import pytest
+from sqlalchemy import text
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 from crm_pipeline.store import staging
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.returns import read_without
 from crm_pipeline.store.staging import Window, normalized_stream, raw_stream, stage_normalized, stage_raw
 
 EVERYTHING = Window(since=None, until=10_000)
 
 
-def raw(*rows: tuple[int, int, dict[str, object]]) -> pd.DataFrame:
+def raw(*rows: tuple[int, int, Mapping[str, object]]) -> pd.DataFrame:
     return RAW.build(pd.DataFrame(rows, columns=["qbench_id", "version", "content"]))
 
 
@@ -57,6 +61,47 @@ def test_customers_that_qbench_does_not_tell_this_time_stay_known_of_the_same_st
     assert staged(store) == [(1, version, staged_then)]
     stage(store, raw((1, version, {**content, "customers": [{"id": 42}]})))
     assert staged(store) == [(1, version, {**content, "customers": [{"id": 42}]})]
+
+
+@pytest.mark.parametrize("is_late", [False, True], ids=["at once", "behind an upgrade"])
+def test_records_of_many_shapes_come_back_as_they_went_in(store: Store, *, is_late: bool) -> None:
+    common = {"name": 'Eco \\ "Labs" {1}', "id": 2**70, "rate": 1.5, "note": None, "list": [{"id": 1}, [], {}], "on": True}
+    contents = [
+        common,
+        {**common, "name": "a\x00b\ud800c", "rate": float("nan")},
+        {name: common[name] for name in reversed(common)},
+        {name: common[name] for name in ("id", "name")},
+        {**common, "more": 0},
+        {**common, "na\x00me": "x"},
+        {},
+    ]
+    if is_late:
+        with store.transaction() as connection:
+            connection.execute(text("INSERT INTO crm_pipeline.format VALUES ('packed', now() + interval '1 hour')"))
+    stage(store, raw(*((number, 100, content) for number, content in enumerate(contents))))
+    expected = [*contents[2:5], {**common, "name": "x"}, {}]
+    assert [content for _, _, content in staged(store)] == [common, {**common, "name": "abc", "rate": None}, *expected]
+    with store.transaction() as connection:
+        kinds = connection.execute(text("SELECT jsonb_typeof(content) FROM crm_pipeline.raw_record ORDER BY qbench_id")).scalars()
+        assert [*kinds] == ["object" if is_late else "array"] * 3 + ["object"] * 4
+
+
+@pytest.mark.parametrize("fields", [["name", "na\x00me"], ["name", "na\ud800me"]])
+def test_names_of_fields_that_postgresql_cannot_hold_are_left_to_the_document(store: Store, fields: list[str]) -> None:
+    stage(store, raw((1, 100, dict.fromkeys(fields, 1))))
+    assert staged(store) == [(1, 100, {"name": 1})]
+
+
+def test_record_that_is_only_kept_in_another_way_is_no_new_state(store: Store) -> None:
+    first, second = ((number, 100, {"name": f"Eco {number}", "note": None}) for number in (1, 2))
+    third, fourth = ((number, 100, {"name": f"Eco {number}", "fax": "1"}) for number in (3, 4))
+    for rows in ((first, second, third), (third, fourth, first), (first, second, third)):
+        stage(store, raw(*rows))
+    assert revisions(store) == {1: 0, 2: 0, 3: 0, 4: 0}
+    changed = (3, 100, {"name": "Eco 3", "note": "1"})
+    stage(store, raw(first, second, changed))
+    assert revisions(store) == {1: 0, 2: 0, 3: 1, 4: 0}, "the same values of other fields"
+    assert staged(store) == [first, second, changed, fourth]
 
 
 def test_of_one_record_twice_in_a_frame_the_newest_is_staged(store: Store) -> None:
@@ -131,6 +176,11 @@ def normalized(store: Store, name: str, *, revision: int) -> None:
         stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d", revisions=[revision])
 
 
+def revisions(store: Store) -> dict[int, int]:
+    (frame,) = raw_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
+    return dict(zip(frame["qbench_id"], frame["revision"], strict=True))
+
+
 def names(store: Store) -> list[str]:
     return [name for frame in normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING) for name in frame["name"]]
 
@@ -149,3 +199,11 @@ def test_of_two_normalizings_side_by_side_the_one_of_newer_content_wins_whoever_
     assert names(store) == ["after"]
     normalized(store, "later", revision=2)
     assert names(store) == ["later"]
+
+
+def test_contacts_that_are_staged_without_a_customer_are_told_from_those_with_it(store: Store) -> None:
+    customers: dict[int, list[int]] = {11: [1], 12: [2], 13: [2, 1], 14: []}
+    rows = [(number, 100, {"id": number, "customers": [{"id": each} for each in ids]}) for number, ids in customers.items()]
+    with store.transaction() as connection:
+        stage_raw(connection, "acme", RecordType.CONTACT, frame=raw(*rows))
+        assert read_without(connection, "acme", RecordType.CONTACT, customer=1, ids=[*customers]) == [12, 14]

@@ -14,7 +14,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine, text
 
 from crm_pipeline.model import RecordType
-from crm_pipeline.schemas import OUTCOMES, normalized_schema
+from crm_pipeline.schemas import OUTCOMES, RAW, normalized_schema
 from crm_pipeline.store import migrations
 from crm_pipeline.store.bases import save_digests
 from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
@@ -23,12 +23,12 @@ from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.link_digests import digest_in
 from crm_pipeline.store.open_rows import due_ids, open_rows
-from crm_pipeline.store.staging import EVERYTHING, stage_normalized
+from crm_pipeline.store.staging import EVERYTHING, raw_contents, stage_normalized, stage_raw
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
 BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
-BEFORE_FIELD_NAMES = "0032"
+BEFORE_FIELD_NAMES, BEFORE_PACKED = "0032", "0035"
 CRMS = ("salesforce", "hubspot")
 BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, own_first_seconds={}, never_given_up=[])
 
@@ -56,6 +56,12 @@ INSERT INTO crm_pipeline.link AS link (integration, crm, record_type, qbench_id,
 VALUES ('acme', 'salesforce', 'contact', :id, 'org', 'crm id ' || :id, 'created', 10, :digests, 'live')
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET digests = excluded.digests
 """
+
+READ = """
+INSERT INTO crm_pipeline.raw_record (integration, record_type, qbench_id, version, content)
+VALUES ('acme', 'account', 1, 10, jsonb_build_object('id', 1, 'name', 'Acme'))
+"""
+RAW_FILE = "SELECT pg_relation_filenode('crm_pipeline.raw_record')"
 
 WAITS = """
 INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, waits_on, retryable, run_id, attempts)
@@ -231,6 +237,37 @@ def test_digests_hold_that_a_run_of_the_version_before_writes_into_a_link_behind
             links = state.links(connection, ids=[*later])
             assert dict(zip(links["qbench_id"], links["digests"], strict=True)) == later
             assert email_digests(connection) == {1: None, 2: 8, 3: None}
+
+
+def stage_customer(store: Store, number: int) -> dict[int, str]:
+    """Stage a customer, and say how each of them is kept."""
+    record = pd.DataFrame({"qbench_id": [number], "version": [10], "content": [{"id": number, "name": "Acme"}]})
+    with store.transaction() as connection:
+        stage_raw(connection, "acme", RecordType.ACCOUNT, frame=RAW.build(record))
+        kinds = connection.execute(text("SELECT qbench_id, jsonb_typeof(content) FROM crm_pipeline.raw_record"))
+        return {row[0]: row[1] for row in kinds}
+
+
+def test_records_stay_documents_while_a_run_of_the_version_before_may_read_them_and_are_documents_again_behind_the_way_back(
+    postgres: str,
+) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_PACKED) as connection:
+            connection.execute(text(READ))
+            before = connection.execute(text(RAW_FILE)).scalar_one()
+        with closing(Store(url)) as store:
+            with store.transaction() as connection:
+                assert connection.execute(text(RAW_FILE)).scalar_one() == before
+            assert stage_customer(store, 2) == {1: "object", 2: "object"}
+            with store.transaction() as connection:
+                connection.execute(text("UPDATE crm_pipeline.format SET since = since - interval '7 days'"))
+            assert stage_customer(store, 3) == {1: "object", 2: "object", 3: "array"}
+            contents = {number: {"id": number, "name": "Acme"} for number in (1, 2, 3)}
+            with store.transaction() as connection:
+                assert raw_contents(connection, "acme", RecordType.ACCOUNT, ids=[1, 2, 3]) == contents
+        with of_version(url, BEFORE_PACKED) as connection:
+            back = connection.execute(text("SELECT qbench_id, content FROM crm_pipeline.raw_record")).all()
+            assert {row[0]: row[1] for row in back} == contents
 
 
 def say_for_what_they_wait(connection: Connection) -> None:

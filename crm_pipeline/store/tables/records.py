@@ -49,7 +49,12 @@ raw_record = Table(
     metadata,
     *record_key(),
     Column("version", BigInteger, nullable=False, comment="last_updated, Unix seconds"),
-    Column("content", JSONB, nullable=False),
+    Column(
+        "content",
+        JSONB,
+        nullable=False,
+        comment="the record as QBench gave it; of an array: field_names, then their values (function unpacked)",
+    ),
     Column("unreadable", Text),
     Column("deleted", Boolean, nullable=False, server_default=false(), comment="the record is deleted in QBench"),
     Column("returned", Boolean, nullable=False, server_default=false(), comment="a customer back from deletion, contacts not read since"),

@@ -197,7 +197,9 @@ def test_a_contact_that_cannot_be_read_keeps_no_other_from_following_its_custome
     assert salesforce.rows(CUSTOMERS) == [(11, [{"id": 1}]), (12, [{"id": 2}])]
 
 
-CUSTOMERS = "SELECT qbench_id, content -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
+CUSTOMERS = (
+    "SELECT qbench_id, crm_pipeline.unpacked(content) -> 'customers' FROM crm_pipeline.raw_record WHERE record_type = 'contact' ORDER BY 1"
+)
 
 
 def customer_that_is_back(bench: Bench) -> IntegrationSpec:

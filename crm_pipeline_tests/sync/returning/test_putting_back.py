@@ -105,7 +105,7 @@ def test_a_value_of_qbench_is_written_into_qbench_again_and_every_crm_gets_it(be
     assert case.put_back()
     assert case.held == (LOST, STANDS)
     assert case.conflict.restored_at is not None
-    staged = "SELECT content ->> 'comments', late, since ->> 'comments' IS NOT NULL FROM crm_pipeline.raw_record"
+    staged = "SELECT crm_pipeline.unpacked(content) ->> 'comments', late, since ->> 'comments' IS NOT NULL FROM crm_pipeline.raw_record"
     assert bench.rows(staged) == [(LOST, True, True)]
 
 
