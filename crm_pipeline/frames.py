@@ -144,6 +144,13 @@ def _empty(schema: FrameSchema) -> pd.DataFrame:
     return schema.build({})
 
 
+def where(frame: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
+    """The rows of a frame (a RangeIndex) where the mask (bool, row by row) holds, indexed anew: the same frame where all do."""
+    if mask.all():
+        return frame
+    return (frame[mask.to_numpy()] if mask.any() else frame[:0]).reset_index(drop=True)
+
+
 def text_where(where: pd.Series, text: str) -> pd.Series:
     """The text where the mask (bool) holds, null elsewhere (str, of its index): one scalar, no object per row."""
     chosen = pc.if_else(pa.array(where.to_numpy(dtype=bool)), pa.scalar(text, pa.large_string()), pa.scalar(None, pa.large_string()))

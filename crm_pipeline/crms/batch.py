@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.errors import UnaccountedException
-from crm_pipeline.frames import aligned, plain
+from crm_pipeline.frames import aligned, plain, where
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 
@@ -33,11 +33,7 @@ class WriteBatch:
 
     def take(self, mask: pd.Series) -> Self:
         """The rows where the mask holds, indexed anew."""
-        if mask.all():
-            return self
-        if not mask.any():
-            return self.slice(0, 0)
-        return type(self)(*(frame[mask.to_numpy()].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
+        return self if mask.all() else type(self)(*(where(frame, mask) for frame in (self.rows, self.values, self.sent)))
 
     def arranged(self, positions: Sequence[int] | pd.Series) -> Self:
         """The rows at these positions, in this order, indexed anew."""

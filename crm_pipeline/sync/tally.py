@@ -37,6 +37,8 @@ class Tally:
         self.kinds.update(zip(*(outcomes[name].tolist() for name in ("outcome", "error_type", "retryable")), strict=True))
         self.retryable += int(outcomes["retryable"].sum())
         wrong = outcomes[outcomes["error_type"].notna()]
+        if wrong.empty:
+            return
         self.errors.update(wrong["error_type"].tolist())
         for error_type, of_error in wrong.groupby("error_type")[ids]:
             known = self.samples.setdefault(str(error_type), [])

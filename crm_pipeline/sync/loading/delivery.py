@@ -12,6 +12,7 @@ import pandas as pd
 
 from crm_pipeline.calls import spaced
 from crm_pipeline.errors import CrmPipelineError, RequestRefusedError, SameRefusalError, ServiceError
+from crm_pipeline.frames import where
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
@@ -189,13 +190,13 @@ class Delivery:
         may_be_otherwise = results.refused(call.results).any() and self._is_by_other_fields
         found = self._sorting.sort(batch, call.results, first=turn == 1, last=turn == TIMES)
         self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
-        self._refused_creates.add(found.batch.rows[found.there], found.results[found.there])
+        self._refused_creates.add(where(found.batch.rows, found.there), where(found.results, found.there))
         anew = found.done & results.refused(found.results) & may_be_otherwise
         if anew.any():
             self._suspects.plan_again(found.batch.rows, replace(call, results=found.results), anew)
-        rows, done = (frame[found.done & ~anew].reset_index(drop=True) for frame in (found.batch.rows, found.results))
+        rows, done = (where(frame, found.done & ~anew) for frame in (found.batch.rows, found.results))
         self._associating.add(*self._storing.written(rows, done, call=call))
-        said, of = found.results[~anew], found.batch.rows[~anew]
+        said, of = (where(frame, ~anew) for frame in (found.results, found.batch.rows))
         self._first_refusals = self._first_refusals.followed_by(said, rows=of, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=order.integration, service=order.crm)
         self._associating.send_full()

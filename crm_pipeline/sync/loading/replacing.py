@@ -41,9 +41,9 @@ class Replacing:
 
     def begin(self, connection: Connection, batch: WriteBatch, *, began: datetime, open_until: datetime) -> None:
         """Store what a call is about to replace (its rows are plan.PLAN)."""
-        if not self._tells or batch.rows["settled"].isna().all():
+        if not self._tells or not (there := _may_hold_something(batch.rows)).any():
             return
-        settled = batch.take(batch.rows["settled"].notna())
+        settled = batch.take(there)
         rows = zip(settled.rows["object"], settled.rows["crm_id"], settled.rows["settled"], settled.payloads(), strict=True)
         found = [
             {
@@ -64,8 +64,8 @@ class Replacing:
 
     def answered(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime) -> None:
         """Store what became of the rows of the call which ``began`` then, by their results (schemas.WRITE_RESULTS)."""
-        if self._tells and rows["settled"].notna().any():
-            answered(connection, self._state, rows["crm_id"], answer, began=began)
+        if self._tells and (there := _may_hold_something(rows)).any():
+            answered(connection, self._state, rows.loc[there, "crm_id"], answer[there], began=began)
 
     def ask(self) -> None:
         """Ask what the writes replaced that are over, and store which edits they overtook. Raises the CRM's ServiceError."""
@@ -108,6 +108,11 @@ class Replacing:
             for crm_object, rows in objects_of(self._state, writes["object"])
         ]
         return pd.concat(parts, ignore_index=True)
+
+
+def _may_hold_something(rows: pd.DataFrame) -> pd.Series:
+    """Of which rows (plan.PLAN) a write may replace something, in fields that come back: what a create makes holds nothing yet."""
+    return rows["settled"].notna() & rows["crm_id"].notna()
 
 
 def answered(connection: Connection, state: CrmState, crm_ids: pd.Series, answer: pd.DataFrame, *, began: datetime) -> None:

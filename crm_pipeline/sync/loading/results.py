@@ -92,6 +92,8 @@ def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
 
 def refused(results: pd.DataFrame) -> pd.Series:
     """Which rows (bool) the CRM refused for what was sent, not for what is there already nor for a passing cause."""
+    if results["error_type"].isna().all():
+        return pd.Series(False, index=results.index)
     passing = [name for name, error in record_errors().items() if error.retryable]
     return results["error_type"].notna() & ~results["error_type"].isin([*passing, *EXISTING, *MAY_BE_STORED])
 
@@ -159,8 +161,8 @@ def _found(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
 
 
 def decided(rows: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes (schemas.OUTCOMES) of the plan's rows that need no call."""
-    return OUTCOMES.build(rows[rows["operation"] == Operation.NONE][OUTCOMES.names])
+    """The outcomes (schemas.OUTCOMES) of rows (plan.PLAN) that need no call."""
+    return OUTCOMES.build(rows[OUTCOMES.names])
 
 
 def failed(rows: pd.DataFrame, *, why: type[RecordError] = ServiceFailedException, code: str | None = None) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.batch import WriteJob
 from crm_pipeline.errors import SameRefusalError, UnaccountedException
-from crm_pipeline.frames import plain
+from crm_pipeline.frames import plain, where
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import forget_parents
@@ -43,14 +43,15 @@ class Storing:
 
     def decided(self, planned: Plan) -> None:
         """Store the outcomes that the plan decided itself."""
-        outcomes = results.decided(planned.rows)
+        rows = planned.rows[planned.rows["operation"].eq(Operation.NONE)]
+        if rows.empty:
+            return
         with self._job.report.timed("store"), self._job.store.transaction() as connection:
-            rows = planned.rows[planned.rows["operation"].eq(Operation.NONE)]
             self._settling.decided(connection, rows)
             self._watch.looked_at(connection, rows)
-            outcomes = self._save(connection, outcomes)
+            outcomes = self._save(connection, results.decided(rows))
         self._job.report.add(outcomes)
-        self._job.report.refused_before += left_aside(planned.rows)
+        self._job.report.refused_before += left_aside(rows)
 
     def begin(self, rows: Plan, *, calls: pd.Series, job: WriteJob | None = None) -> Sent:
         """Store what is about to be sent at the same time; ``calls``: per row, by any number, which call carries it.
@@ -111,18 +112,19 @@ class Storing:
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
             if call is not None:
                 self._replacing.answered(connection, rows, answer, began=call.sent.began)
-                lost = call.results.loc[call.lost, "qbench_id"]
-                self._state.answer_intents(connection, ids=rows.loc[unclear & ~rows["qbench_id"].isin(lost), "qbench_id"].tolist())
+                if unclear.any():
+                    lost = call.results.loc[call.lost, "qbench_id"]
+                    self._state.answer_intents(connection, ids=rows.loc[unclear & ~rows["qbench_id"].isin(lost), "qbench_id"].tolist())
                 self._watch.end(connection, call)
                 if call.sent.job is not None and call.error is None:
                     end_job(connection, call.sent.job)
             # An earlier call may have given another account: what makes up for that is the account, still to be sent.
-            self._watch.made_up_for(connection, answer[~pending])
-            done = [frame[~pending].reset_index(drop=True) for frame in (rows, answer)]
-            outcomes = self._save(connection, results.outcomes(*done))
+            done, told_of = (where(frame, ~pending) for frame in (rows, answer))
+            self._watch.made_up_for(connection, told_of)
+            outcomes = self._save(connection, results.outcomes(done, told_of))
         if not goes_again:
             self._job.report.add(outcomes)
-        return rows[pending], answer[pending]
+        return where(rows, pending), where(answer, pending)
 
     def taken_up(self, rows: pd.DataFrame, answer: pd.DataFrame, *, number: int, calls: pd.Series) -> None:
         """Store what the job of an earlier load made of its rows, by their results, that it is over, and that the rest was not written.
@@ -130,7 +132,7 @@ class Storing:
         ``number``: of the job in the state; ``calls``: per row, of its open call.
         """
         done = answer["error_type"].isna()
-        self.written(*(frame[done].reset_index(drop=True) for frame in (rows, answer)), goes_again=True)
+        self.written(where(rows, done), where(answer, done), goes_again=True)
         not_known = answer["error_type"].eq(UnaccountedException.__name__)
         with self._job.storing() as connection:
             self._state.close_intents(connection, ids=rows.loc[~not_known, "qbench_id"].tolist())
