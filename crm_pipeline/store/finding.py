@@ -32,6 +32,7 @@ WHERE integration = :integration AND crm = :crm AND record_type = ANY(:record_ty
 _BY_EMAIL = f"""
 SELECT integration, record_type, qbench_id FROM crm_pipeline.normalized_record
 WHERE {_IN} AND record_type = '{RecordType.CONTACT}' AND fields ->> 'email' = lower(:words)
+ORDER BY integration, record_type, qbench_id
 """
 
 _BY_WORDS = f"""
