@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -12,13 +11,13 @@ import pandas as pd
 
 from crm_pipeline.calls import spaced
 from crm_pipeline.errors import CrmPipelineError, RequestRefusedError, SameRefusalError, ServiceError
-from crm_pipeline.frames import where
+from crm_pipeline.frames import plain, where
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered
-from crm_pipeline.sync.loading.outbox import Outbox
+from crm_pipeline.sync.loading.outbox import Outbox, Wave
 from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.refused_creates import RefusedCreates
 from crm_pipeline.sync.loading.sending import Sending, Sends
@@ -115,7 +114,7 @@ class Delivery:
         """Whether the CRM took a record, and answered the latest call."""
         return self._first_refusals.over and self._sending.goes_well
 
-    def _send_all(self, wave: Sequence[Plan]) -> None:
+    def _send_all(self, wave: Wave) -> None:
         """Send batches at the same time; one by one until the CRM takes a record, and behind a call that failed.
 
         What is for a job goes one after the other: of it a call's worth until then, and as much as a job takes from then on.
@@ -126,24 +125,22 @@ class Delivery:
             if not self._goes_smoothly:
                 self._hand_on()
             smoothly, now = self._goes_smoothly, 1
-            if (many := len(wave[0])) > size:
-                fit = self._sending.rows_that_fit(wave[0]) if smoothly else size
-                wave = [part for part in (wave[0].slice(0, fit), wave[0].slice(fit, many), *wave[1:]) if len(part)]
+            if wave.sizes[0] > size:
+                wave = wave.with_less_in_the_first(self._sending.rows_that_fit(next(iter(wave))) if smoothly else size)
             elif smoothly:
                 now = len(wave)
-            self._send(wave[:now])
-            wave = wave[now:]
+            self._send(wave.part(0, now))
+            wave = wave.part(now, len(wave))
 
-    def _send(self, batches: Sequence[Plan], *, turn: int = 1) -> None:
+    def _send(self, wave: Wave, *, turn: int = 1) -> None:
         """Send batches at the same time, for the ``turn``-th time; meanwhile what was sent before is handed on.
 
         Only what is answered lets others go, so that no two calls under way touch one record, one address or one account.
         """
         if turn == 1:
-            for batch in batches:
-                self._job.report.sent.update(batch.rows["verb"])
+            self._job.report.sent.update(plain(wave.rows.rows["verb"]))
         self._await()
-        self._under_way = (self._sending.begin(batches), turn)
+        self._under_way = (self._sending.begin(wave), turn)
         self._hand_on()
         if turn > 1 or self._job.crm.capabilities.calls_in_flight == 1:
             self._settle()

@@ -7,11 +7,40 @@ the CRM may lock for each (UNABLE_TO_LOCK_ROW in Salesforce).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
 
 import pandas as pd
 
+from crm_pipeline.frames import plain
 from crm_pipeline.sync.planning import emails
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """Batches that may go at the same time: the ``rows`` of all of them, one behind the other, and how many each has (``sizes``)."""
+
+    rows: Plan
+    sizes: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __iter__(self) -> Iterator[Plan]:
+        return (self.rows.slice(start, stop) for start, stop in pairwise(accumulate(self.sizes, initial=0)))
+
+    def part(self, start: int, stop: int) -> Wave:
+        """The batches from ``start`` up to, not including, ``stop``."""
+        if start == 0 and stop >= len(self):
+            return self
+        rows = self.rows.slice(sum(self.sizes[:start]), sum(self.sizes[:stop]))
+        return Wave(rows, self.sizes[start:stop])
+
+    def with_less_in_the_first(self, rows: int) -> Wave:
+        """The same with so many rows in the first batch, and the others of it in a batch behind it."""
+        first, *others = self.sizes
+        return Wave(self.rows, (rows, first - rows, *others)) if rows < first else self
 
 
 class Outbox:
@@ -40,7 +69,7 @@ class Outbox:
         """Whether the CRM had locked one of the rows that go again."""
         self._given_up: set[int] = set()
 
-    def add(self, writes: Plan) -> Iterator[list[Plan]]:
+    def add(self, writes: Plan) -> Iterator[Wave]:
         """Gather writes that have a verb; waves of the batches that are full by that, each of one verb and of one of the CRM's objects.
 
         A write that takes an email address goes behind the one that gives it up (docs/rules.md, 23).
@@ -51,7 +80,7 @@ class Outbox:
             self._given_up |= emails.given_up(part.rows)
             yield from self._full(part)
 
-    def rest(self) -> Iterator[list[Plan]]:
+    def rest(self) -> Iterator[Wave]:
         """What is gathered, however little, batch by batch."""
         while self._gathered:
             gathered = self._gathered.pop(next(iter(self._gathered)))
@@ -64,7 +93,7 @@ class Outbox:
             self._again.append(rows)
         self.is_locked |= locked
 
-    def again(self) -> Iterator[list[Plan]]:
+    def again(self) -> Iterator[Wave]:
         """What goes again, batch by batch: first what gives up an address, then what takes it."""
         if not self._again:
             return
@@ -72,14 +101,14 @@ class Outbox:
         for part in emails.in_order(rows):
             objects, verbs = _objects(part), part.rows["verb"]
             for name, verb in dict.fromkeys(zip(objects, verbs, strict=True)):
-                yield from ([batch] for batch in _batches(part.take(objects.eq(name) & verbs.eq(verb)), self._batch_size))
+                yield from _waves(part.take(objects.eq(name) & verbs.eq(verb)), self._batch_size, most=1)
 
     @property
     def waiting(self) -> list[pd.DataFrame]:
         """The rows (plan.PLAN) of all that is not sent."""
         return [part.rows for part in (*self._gathered.values(), *self._again)]
 
-    def _full(self, part: Plan) -> Iterator[list[Plan]]:
+    def _full(self, part: Plan) -> Iterator[Wave]:
         most = part.rows["qbench_id"].map(self._apart).where(unrepeatable(part.rows)).fillna(self._batch_size).astype("int64")
         objects, verbs = _objects(part), part.rows["verb"]
         for kind in dict.fromkeys(zip(objects, verbs, most, strict=True)):
@@ -93,8 +122,8 @@ class Outbox:
             self._gathered[kind] = gathered.slice(full, len(gathered))
             yield from self._waves_of(gathered.slice(0, full), size)
 
-    def _waves_of(self, rows: Plan, size: int) -> Iterator[list[Plan]]:
-        yield from _waves(list(_batches(rows, size)), most=self._at_once if size == self._batch_size else 1)
+    def _waves_of(self, rows: Plan, size: int) -> Iterator[Wave]:
+        yield from _waves(rows, size, most=self._at_once if size == self._batch_size else 1)
 
 
 def _objects(rows: Plan) -> pd.Series:
@@ -108,22 +137,28 @@ def _by_customer(rows: Plan) -> Plan:
     return rows if customer.isna().all() or customer.is_monotonic_increasing else rows.arranged(customer.argsort(kind="stable"))
 
 
-def _batches(rows: Plan, size: int) -> Iterator[Plan]:
-    for start in range(0, len(rows), size):
-        yield rows.slice(start, start + size)
-
-
-def _waves(batches: Sequence[Plan], *, most: int) -> Iterator[list[Plan]]:
+def _waves(rows: Plan, size: int, *, most: int) -> Iterator[Wave]:
+    """Batches of this size, as many at the same time as may: each goes with the first of them with which it has no customer in common."""
+    customers = plain(rows.rows["parent_qbench_id"])
+    batches = [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)]
     while batches:
-        wave: list[Plan] = []
-        later: list[Plan] = []
-        customers: set[int] = set()
+        wave: list[range] = []
+        later: list[range] = []
+        taken: set[int] = set()
         for batch in batches:
-            own = set(batch.rows["parent_qbench_id"].dropna().tolist())
-            if len(wave) == most or not own.isdisjoint(customers):
+            own = {customer for customer in customers[batch.start : batch.stop] if customer is not None}
+            if len(wave) == most or not own.isdisjoint(taken):
                 later.append(batch)
             else:
                 wave.append(batch)
-                customers |= own
-        yield wave
+                taken |= own
+        yield Wave(_at(rows, wave), tuple(map(len, wave)))
         batches = later
+
+
+def _at(rows: Plan, batches: Sequence[range]) -> Plan:
+    """The rows of these batches, one behind the other."""
+    start, stop = batches[0].start, batches[-1].stop
+    if stop - start == sum(map(len, batches)):
+        return rows.slice(start, stop)
+    return rows.arranged(list(chain.from_iterable(batches)))

@@ -5,7 +5,7 @@ A call that fails as a whole is not always the service's trouble: what of it may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeVar, cast
@@ -25,6 +25,7 @@ from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.failed_calls import FailedCalls
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered, Sent
+from crm_pipeline.sync.loading.outbox import Wave
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
@@ -107,17 +108,17 @@ class Sending:
         crm = self._job.crm
         return crm.rows_that_fit(crm_object, batch) if isinstance(crm, JobsCrm) else len(batch)
 
-    def begin(self, batches: Sequence[Plan]) -> Sends:
+    def begin(self, wave: Wave) -> Sends:
         """Send batches of writes at the same time, each all of one object; the open calls and intents are stored before.
 
         One that is larger than a call takes goes alone, by a job, which is stored before it is given its rows.
         """
-        rows, calls = Plan.together(batches), _numbered(batches)
-        job = self._opened(rows) if len(batches) == 1 else None
+        rows, calls = wave.rows, _numbered(wave.sizes)
+        job = self._opened(rows) if len(wave) == 1 else None
         self._job.require_locks()
         sent = self._storing.begin(rows, calls=calls, job=job)
         send = self._write if job is None else partial(self._carry_out, job)
-        return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in batches]))
+        return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in wave]))
 
     def answered(self, sends: Sends) -> list[tuple[Plan, Answered]]:
         """What batches were answered, once all are: first what was answered, as one; behind it each call that failed."""
@@ -130,7 +131,7 @@ class Sending:
     def associate(self, parts: Sequence[Contacts]) -> list[Answered]:
         """Send the accounts of written contacts at the same time, a call for each part; that it is over is still to be stored."""
         self._job.require_locks()
-        rows, calls = pd.concat([part.rows for part in parts], ignore_index=True), _numbered(parts)
+        rows, calls = pd.concat([part.rows for part in parts], ignore_index=True), _numbered([len(part) for part in parts])
         self._job.report.sent[ASSOCIATE] += len(rows)
         sent = self._storing.begin_association(rows, calls=calls)
         with self._job.report.timed("associate"):
@@ -208,6 +209,6 @@ class Sending:
         return may and failed.are_few_with(error, repeatable=repeatable) and self._job.crm.is_up()
 
 
-def _numbered(parts: Sequence[Sized]) -> pd.Series:
-    """Per row of all parts, one behind the other, the number of its part."""
-    return pd.Series(np.repeat(range(len(parts)), [len(part) for part in parts]))
+def _numbered(sizes: Sequence[int]) -> pd.Series:
+    """Per row of parts of these sizes, one behind the other, the number of its part."""
+    return pd.Series(np.repeat(range(len(sizes)), sizes))

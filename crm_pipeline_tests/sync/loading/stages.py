@@ -18,6 +18,7 @@ from crm_pipeline.store.staging import normalized_by_id
 from crm_pipeline.sync.loading.delivery import Delivery
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered, Sent
+from crm_pipeline.sync.loading.outbox import Wave
 from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.loading.sending import Sending
@@ -73,7 +74,12 @@ def begun(load: Stages, batch: Plan) -> Sent:
 
 def sent(load: Stages, *batches: Plan) -> list[tuple[Plan, Answered]]:
     """What batches are answered that are sent at the same time."""
-    return load.sending.answered(load.sending.begin(batches))
+    return load.sending.answered(load.sending.begin(wave(*batches)))
+
+
+def wave(*batches: Plan) -> Wave:
+    """Batches that go at the same time."""
+    return Wave(Plan.together(batches), tuple(map(len, batches)))
 
 
 def over(sent: Sent, told: pd.DataFrame, *, error: ServiceError | None = None) -> Answered:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crm_pipeline.sync.loading.outbox import Outbox
+from crm_pipeline.sync.loading.outbox import Outbox, Wave
 from crm_pipeline.sync.planning.emails import HELD, WANTED
 from crm_pipeline.sync.planning.plan import PLAN, Plan
 
@@ -31,7 +31,7 @@ def outbox(*, apart: dict[int, int] | None = None) -> Outbox:
     return Outbox(3, at_once=1, apart=apart or {})
 
 
-def ids(waves: Iterator[list[Plan]]) -> Sequence[list[int]]:
+def ids(waves: Iterator[Wave]) -> Sequence[list[int]]:
     """The QBench ids of each batch."""
     return [batch.rows["qbench_id"].tolist() for wave in waves for batch in wave]
 

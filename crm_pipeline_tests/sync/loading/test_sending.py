@@ -11,7 +11,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sync.loading.sending import Contacts
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, contact, customer
-from crm_pipeline_tests.sync.loading.stages import answers, sent, stages
+from crm_pipeline_tests.sync.loading.stages import answers, sent, stages, wave
 
 
 def test_every_row_of_a_batch_is_accounted_for_in_its_order(hubspot: Bench) -> None:
@@ -41,7 +41,7 @@ def test_batches_of_one_wave_are_under_way_at_the_same_time_and_answered_in_thei
         batches = [load.plan(number) for number in (1, 2, 3)]
         slow = Fault(path="batch/upsert", kind="delay", until=barrier, times=len(batches))
         hubspot.sandbox.faults.add(slow)
-        under_way = load.sending.begin(batches)
+        under_way = load.sending.begin(wave(*batches))
         await_that(lambda: slow not in hubspot.sandbox.faults.open(), "all three calls are under way")
         barrier.set()
         [(rows, answered)] = load.sending.answered(under_way)
