@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -68,7 +69,7 @@ def read_field(
     """
     raw = _raw_texts(content, source, kind)
     translated = _translate(raw.values, source)
-    if (no_value := _says_no_value(raw.values, source)).any():
+    if (no_value := _says_no_value(raw.values, source)) is not None:
         raw, translated = replace(raw, values=raw.values.where(~no_value, None)), translated.where(~no_value, None)
     text = translated.fillna(str(_text(source.default))) if source.default is not None and source.default_when == "always" else translated
     formed, missed = normal_form(text, kind, regions=regions)
@@ -79,15 +80,16 @@ def read_field(
         default = normal_form(constant, kind, regions=regions)[0]
         create_default = _hosts(default, meaningless) if source.as_ == "host" else default
     counts = {
-        "translated": 0 if translated is raw.values else int((translated.notna() & (translated != raw.values)).sum()),
-        "unreadable_values": int(raw.unreadable.sum()),
+        "translated": 0 if translated is raw.values else _count(translated.notna() & (translated != raw.values)),
+        "unreadable_values": _count(raw.unreadable),
     }
     if source.as_ == "host":
-        counts["hosts_left_out"] = int((formed.notna() & values.isna()).sum())
+        counts["hosts_left_out"] = _count(formed.notna() & values.isna())
     if kind in NOT_UNDERSTOOD_COUNTS:
-        counts[NOT_UNDERSTOOD_COUNTS[kind]] = int(missed.sum())
+        counts[NOT_UNDERSTOOD_COUNTS[kind]] = _count(missed)
     given = raw.values.notna() if source.from_ is not None else pd.Series(False, index=text.index)
-    unusable = (text.notna() | raw.unreadable) & values.isna()
+    # Of what is sent as it is nothing is lost but what has no text.
+    unusable = raw.unreadable if values is raw.values else (text.notna() | raw.unreadable) & values.isna()
     return FieldColumn(values=values, given=given, missed=missed, unusable=unusable, create_default=create_default, counts=counts)
 
 
@@ -115,13 +117,19 @@ def _translate(values: pd.Series, source: FieldSource) -> pd.Series:
     return wanted.where(fold(values).isin(table), values)
 
 
-def _says_no_value(values: pd.Series, source: FieldSource) -> pd.Series:
-    """Where QBench holds a program's word for no value which the mapping does not translate (bool)."""
+def _says_no_value(values: pd.Series, source: FieldSource) -> pd.Series | None:
+    """Where QBench holds a program's word for no value which the mapping does not translate (bool); None: nowhere."""
     if source.from_ is None:
-        return pd.Series(False, index=values.index)
+        return None
     found = pc.is_in(values.array.__arrow_array__(), value_set=_NO_VALUE)
+    if not pc.any(found).as_py():
+        return None
     no_value = pd.Series(found.to_numpy(), index=values.index)
     return no_value & ~fold(values).isin(list(map(fold_text, source.translate))) if source.translate else no_value
+
+
+def _count(mask: pd.Series) -> int:
+    return int(np.count_nonzero(mask))
 
 
 def _text(value: Any) -> Any:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -193,8 +193,12 @@ def _understood(values: pd.Series, kind: FieldKind) -> pd.Series:
 def _phones(values: pd.Series, regions: pd.Series | None) -> pd.Series:
     if regions is None:
         return over_uniques(values, lambda text: phone_form(text, None))
-    found = [over_uniques(group, partial(phone_form, region=str(region) or None)) for region, group in values.groupby(regions.fillna(""))]
-    return pd.concat(found).reindex(values.index) if found else values
+
+    def form(told: str) -> str | None:
+        region, _, text = told.partition("\x00")
+        return phone_form(text, region or None)
+
+    return over_uniques(regions.fillna("") + "\x00" + values, form)
 
 
 def _is_email(email: str) -> bool:
