@@ -66,13 +66,12 @@ def customers_of_each(client: QBenchClient, contacts: list[dict[str, Any]]) -> l
     contact's sake, its error stands in their place. Raises the ServiceError of a QBench that tells no contact's customers.
     """
     told = [customer_ids(contact) for contact in contacts]
-    ids = [record_id(contact["id"]) for contact in contacts]
-    untold = list(dict.fromkeys(number for number, known in zip(ids, told, strict=True) if known is None))
+    untold = list(dict.fromkeys(record_id(contact["id"]) for contact, known in zip(contacts, told, strict=True) if known is None))
     answers = read_each(client, untold, _ask, is_up=lambda failed: _tells_of_others(client, failed))
     for number, error in answers.failed.items():
         logger.warning("the customers of contact %s cannot be read: %s", number, error)
     asked = {**answers.read, **answers.failed}
-    return [asked[number] if known is None else known for number, known in zip(ids, told, strict=True)]
+    return [asked[record_id(contact["id"])] if known is None else known for contact, known in zip(contacts, told, strict=True)]
 
 
 def with_customers(contact: Mapping[str, Any], ids: Collection[int]) -> dict[str, Any]:

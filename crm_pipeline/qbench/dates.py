@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 MINUTE = 60
@@ -26,8 +25,7 @@ _US = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """A point in time as a date gives it: it lies in ``[seconds, seconds + grain)``, in Unix seconds.
 
     ``zoned``: the date itself says when that is; otherwise it takes knowing the tenant's time zone.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from crm_pipeline.errors import RequestRefusedError, ServiceError, UnexpectedAnswerError
 from crm_pipeline.qbench.answers import NOT_FOUND
@@ -30,8 +30,7 @@ FARTHEST_ZONES = 26 * 3_600 + DAY
 """Seconds that the same date without a zone can lie apart in two time zones, plus the coarsest date's own uncertainty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One record of a page. All times are Unix seconds.
 
     ``version`` is what is staged. ``place`` and ``latest`` are the first and last second in which the record can stand in

@@ -236,11 +236,11 @@ def _contacts(client: QBenchClient, rows: list[Row]) -> pd.DataFrame:
     """The rows with their customers; where QBench fails to tell them, without, and marked so. Those deleted meanwhile are left out."""
     customers = customers_of_each(client, [row.content for row in rows])
     untold = {row.qbench_id for row, ids in zip(rows, customers, strict=True) if isinstance(ids, ServiceError)}
-    contents = [
-        without_customers(row.content) if isinstance(ids, ServiceError) else with_customers(row.content, ids or ())
+    kept = [
+        (row, without_customers(row.content) if isinstance(ids, ServiceError) else with_customers(row.content, ids))
         for row, ids in zip(rows, customers, strict=True)
+        if ids is not None
     ]
-    kept = [(row, content) for row, content, ids in zip(rows, contents, customers, strict=True) if ids is not None]
     return _frame(kept, untold=untold)
 
 

@@ -249,7 +249,7 @@ class Walk:
         since, until = self.source.since, self._until
 
         def chosen(page: RowPage) -> Rows:
-            dated = [row if row.readable else replace(row, version=since) for row in page.rows]
+            dated = [row if row.readable else row._replace(version=since) for row in page.rows]
             return [row for row in dated if row.latest >= since and row.version < until]
 
         yield from self._passes(since, chosen, complete=lambda: False)

@@ -164,7 +164,9 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
     where there is one; what was about to be written into QBench is there by then, or is not.
     Where QBench did not tell a contact's customers this time, those that are known of the same state stay.
     """
-    newest = RAW.check(frame).sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
+    newest = RAW.check(frame)
+    if not newest["qbench_id"].is_unique:
+        newest = newest.sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
     return execute_rows(
         connection,
         _STAGE_RAW,
