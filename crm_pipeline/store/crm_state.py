@@ -15,6 +15,9 @@ from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordExc
 from crm_pipeline.frames import plain
 from crm_pipeline.model import MODELS, RecordType, WaitsOn
 from crm_pipeline.schemas import BASES, HOLDERS, INTENTS, LINKS, OUTCOMES
+from crm_pipeline.store.attempts import KEPT as KEPT_ATTEMPT
+from crm_pipeline.store.attempts import NAMED as NAMED_ATTEMPT
+from crm_pipeline.store.attempts import attempt_id, joined, told
 from crm_pipeline.store.bases import KEPT, bases_of_the_same, kept_columns
 from crm_pipeline.store.field_names import NAMED
 from crm_pipeline.store.link_digests import COLUMNS, pack, read_links
@@ -54,7 +57,7 @@ WHERE stored.version <= excluded.version
 _NOTHING_KEPT = kept_columns(BASES.empty(), BASES.empty()["qbench_id"])
 
 _SAVE_OUTCOMES = f"""
-WITH row AS (
+WITH {NAMED_ATTEMPT}, row AS (
   SELECT row.*, row.error_type = ANY(CAST(:never_given_up AS text[])) AS is_patient,
     coalesce(CAST(CAST(:own_first_seconds AS jsonb) ->> row.error_type AS double precision), :first_seconds) AS first_seconds,
     CASE WHEN latest.version = row.version
@@ -87,7 +90,7 @@ WITH row AS (
   FROM judged
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history ({", ".join(_TOLD)})
-  SELECT {", ".join(f"(before).{name}" for name in _TOLD)} FROM settled
+  SELECT {", ".join(told("(before)", name) for name in _TOLD)} FROM settled {joined("(before)")}
   WHERE is_saved AND NOT is_stale AND (before).outcome <> 'unchanged' AND NOT (before).in_history
   UNION ALL
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable,
@@ -101,7 +104,7 @@ WITH row AS (
     CASE WHEN retryable
       THEN coalesce(to_timestamp(due_at), now() + make_interval(
         secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1)))) END,
-    state_digest, write_digest, :run_id, :partition_key, repeated
+    state_digest, write_digest, {KEPT_ATTEMPT}, repeated
   FROM settled WHERE is_saved
   ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
   SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,
@@ -144,6 +147,15 @@ class Attempt:
     run_id: str
     partition_key: str | None
     backoff: Backoff
+
+    @property
+    def named(self) -> dict[str, str | None]:
+        """What a statement binds of it (store.attempts)."""
+        return {
+            "attempt_id": attempt_id(self.run_id, self.partition_key),
+            "run_id": self.run_id,
+            "partition_key": self.partition_key,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +252,7 @@ class CrmState:
             **self._key,
             **asdict(attempt.backoff),
             "own_first_seconds": json.dumps(attempt.backoff.own_first_seconds),
-            "run_id": attempt.run_id,
-            "partition_key": attempt.partition_key,
+            **attempt.named,
             "ids": plain(outcomes["qbench_id"]),
             "versions": plain(outcomes["version"]),
             "outcomes": plain(outcomes["outcome"]),
@@ -264,10 +275,11 @@ class CrmState:
         errors = [error.__name__ for error in (ServiceFailedException, CrmFailsOnRecordException, AssociationPendingException)]
         return list(execute(connection, statement, {**self._key, "ids": ids, "errors": errors}).scalars())
 
-    def forget_refusals(self, connection: Connection, *, run_id: str, error_type: str) -> None:
-        """Let the writes that were refused in a run with this error be sent again: nobody wanted to know their own outcome yet."""
-        statement = f"UPDATE crm_pipeline.outcome SET write_digest = NULL WHERE {_KEY} AND run_id = :run_id AND error_type = :error_type"
-        connection.execute(text(statement), {**self._key, "run_id": run_id, "error_type": error_type})
+    def forget_refusals(self, connection: Connection, *, attempt: Attempt, error_type: str) -> None:
+        """Let the writes that an attempt had refused with this error be sent again: nobody wanted to know their own outcome yet."""
+        theirs = f"{_KEY} AND run_id IN (:attempt_id, :run_id) AND error_type = :error_type"
+        statement = f"UPDATE crm_pipeline.outcome SET write_digest = NULL WHERE {theirs}"
+        connection.execute(text(statement), {**self._key, **attempt.named, "error_type": error_type})
 
     def open_intents(self, connection: Connection) -> pd.DataFrame:
         """The creates whose answer is not stored (schemas.INTENTS)."""

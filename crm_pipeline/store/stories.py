@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import Connection, text
 
 from crm_pipeline.model import MODELS, RecordType, WaitsOn
+from crm_pipeline.store.attempts import joined, told
 from crm_pipeline.store.conflicts import Conflict, Sought, conflicts_told
 from crm_pipeline.store.open_rows import of_another_state
 
@@ -19,7 +20,8 @@ T = TypeVar("T")
 TOLD_OF_EACH = 20
 """Outcomes of the history that are told of one record in one CRM, the newest first."""
 
-_TOLD = "outcome, error_type, reason, waits_on, waits_for, retryable, run_id, partition_key, at"
+_TOLD_COLUMNS = ("outcome", "error_type", "reason", "waits_on", "waits_for", "retryable", "run_id", "partition_key", "at")
+_TOLD = ", ".join(_TOLD_COLUMNS)
 _OF = "integration = :integration AND crm = ANY(:crms) AND record_type = ANY(:record_types)"
 _OF_RECORD = f"{_OF} AND qbench_id = :qbench_id"
 
@@ -31,11 +33,12 @@ WHERE raw.integration = :integration AND raw.record_type = :record_type AND raw.
 """
 
 _OUTCOMES = f"""
-SELECT crm, record_type, to_timestamp(latest.version) AS of, attempts, next_attempt_at, {_TOLD}, coalesce((
+SELECT crm, record_type, to_timestamp(latest.version) AS of, attempts, next_attempt_at,
+  {", ".join(told("latest", column) for column in _TOLD_COLUMNS)}, coalesce((
     SELECT {of_another_state("latest")} FROM crm_pipeline.normalized_record AS staged
     WHERE staged.integration = latest.integration AND staged.record_type = latest.record_type AND staged.qbench_id = latest.qbench_id
   ), false) AS outdated
-FROM crm_pipeline.outcome AS latest WHERE {_OF_RECORD}
+FROM crm_pipeline.outcome AS latest {joined("latest")} WHERE {_OF_RECORD}
 """
 
 _LINKS = f"""

@@ -249,7 +249,8 @@ def in_another_shell(said: list[str]) -> None:
         mended = CliRunner().invoke(main, ["sandbox", "mend", "hubspot"])
         assert mended.exit_code == 0, mended.output
         with closing(Store()) as store, store.transaction() as connection:
-            statement = text("SELECT DISTINCT crm FROM crm_pipeline.outcome WHERE partition_key = :hour")
+            attempts = "crm_pipeline.outcome JOIN crm_pipeline.attempt ON attempt.id = outcome.run_id"
+            statement = text(f"SELECT DISTINCT crm FROM {attempts} WHERE attempt.partition_key = :hour")
             assert connection.execute(statement, {"hour": hour}).scalars().all() == ["salesforce"]
         with dg.DagsterInstance.get() as instance:
             statuses = {run.status for run in instance.get_runs() if run.tags.get("dagster/partition") == hour}

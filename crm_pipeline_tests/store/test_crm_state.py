@@ -51,7 +51,7 @@ def outcome(qbench_id: int, name: str, version: int = 5, **more: Any) -> pd.Data
 
 def report(store: Store, outcomes: pd.DataFrame, state: CrmState = ACCOUNTS, *, backoff: Backoff = BACKOFF) -> list[int]:
     with store.transaction() as connection:
-        return state.save_outcomes(connection, outcomes=outcomes, attempt=Attempt("run", None, backoff))
+        return state.save_outcomes(connection, outcomes=outcomes, attempt=Attempt("run", "2026-11-01-00:00", backoff))
 
 
 def query(store: Store, statement: str) -> list[tuple[Any, ...]]:
@@ -115,7 +115,8 @@ def test_the_latest_outcome_is_kept_and_every_other_is_history(store: Store) -> 
 def test_an_outcome_goes_to_the_history_as_it_was_when_another_one_replaces_it(store: Store) -> None:
     told = "outcome, version, reason, run_id, partition_key, at"
     report(store, outcome(1, "created", reason="email: none"))
-    before = query(store, f"SELECT {told} FROM crm_pipeline.outcome")
+    before = query(store, f"SELECT {told} FROM crm_pipeline.every_outcome")
+    assert before[0][:5] == ("created", 5, "email: none", "run", "2026-11-01-00:00")
     assert query(store, "SELECT * FROM crm_pipeline.outcome_history") == []
     report(store, outcome(1, "updated", version=6))
     assert query(store, f"SELECT {told} FROM crm_pipeline.outcome_history") == before

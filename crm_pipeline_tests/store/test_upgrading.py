@@ -24,11 +24,12 @@ from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.link_digests import digest_in
 from crm_pipeline.store.open_rows import due_ids, open_rows
 from crm_pipeline.store.staging import EVERYTHING, raw_contents, stage_normalized, stage_raw
+from crm_pipeline.store.stories import Key, story_of
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
 BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
-BEFORE_FIELD_NAMES, BEFORE_PACKED = "0032", "0035"
+BEFORE_FIELD_NAMES, BEFORE_PACKED, BEFORE_ATTEMPTS = "0032", "0035", "0036"
 CRMS = ("salesforce", "hubspot")
 BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, own_first_seconds={}, never_given_up=[])
 
@@ -268,6 +269,50 @@ def test_records_stay_documents_while_a_run_of_the_version_before_may_read_them_
         with of_version(url, BEFORE_PACKED) as connection:
             back = connection.execute(text("SELECT qbench_id, content FROM crm_pipeline.raw_record")).all()
             assert {row[0]: row[1] for row in back} == contents
+
+
+def decide(store: Store, number: int, outcome: str, version: int) -> None:
+    """Store the outcome of a customer, of the hour that its version is called by."""
+    said = OUTCOMES.build({"qbench_id": [number], "version": [version], "outcome": [outcome], "retryable": [False]})
+    with store.transaction() as connection:
+        attempt = Attempt("run of now", f"hour {version}", BACKOFF)
+        CrmState("acme", "salesforce", RecordType.ACCOUNT).save_outcomes(connection, outcomes=said, attempt=attempt)
+
+
+def attempts_told(connection: Connection) -> list[tuple[int, str, str, str | None]]:
+    """Which outcomes are told, and of which run and hour."""
+    told = "SELECT qbench_id, outcome, run_id, partition_key FROM crm_pipeline.every_outcome ORDER BY 1, id"
+    return [(row[0], row[1], row[2], row[3]) for row in connection.execute(text(told))]
+
+
+def test_outcomes_tell_their_run_through_the_upgrade_and_back_and_keep_it_themselves_while_a_version_before_may_read_it(
+    postgres: str,
+) -> None:
+    ids = "SELECT qbench_id, run_id IN ('run', 'run of now') FROM crm_pipeline.outcome ORDER BY 1"
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_ATTEMPTS) as connection:
+            for number in (1, 2):
+                connection.execute(text(DECIDED), {"id": number, "crm": "salesforce"})
+            connection.execute(text("UPDATE crm_pipeline.outcome SET in_history = false"))
+        with closing(Store(url)) as store:
+            decide(store, 3, "created", 10)
+            with store.transaction() as connection:
+                connection.execute(text("UPDATE crm_pipeline.format SET since = since - interval '7 days'"))
+            for number, outcome, version in ((2, "updated", 11), (2, "linked", 12), (4, "created", 12)):
+                decide(store, number, outcome, version)
+            now = [(2, "updated", "hour 11"), (2, "linked", "hour 12"), (3, "created", "hour 10"), (4, "created", "hour 12")]
+            of_now = [(number, outcome, "run of now", hour) for number, outcome, hour in now]
+            expected = [(1, "created", "run", None), (2, "created", "run", None), *of_now]
+            with store.transaction() as connection:
+                assert attempts_told(connection) == expected
+                assert [tuple(row) for row in connection.execute(text(ids))] == [(1, True), (2, False), (3, True), (4, False)]
+                places = [("salesforce", RecordType.ACCOUNT)]
+                stories = [story_of(connection, Key("acme", RecordType.ACCOUNT, number), places=places) for number in (1, 2)]
+                told = [story.parts[0].latest for story in stories]
+                assert [(one.run_id, one.partition_key) for one in told if one] == [("run", None), ("run of now", "hour 12")]
+        with of_version(url, BEFORE_ATTEMPTS) as connection:
+            assert attempts_told(connection) == expected
+            assert [row[1] for row in connection.execute(text(ids))] == [True] * 4
 
 
 def say_for_what_they_wait(connection: Connection) -> None:

@@ -130,6 +130,15 @@ outcome = Table(
     comment="The latest outcome per record and CRM",
 )
 
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", Text, primary_key=True, comment="digest of both"),
+    Column("run_id", Text, nullable=False),
+    Column("partition_key", Text),
+    comment="Runs' tries of partitions; the latest outcomes have the id of theirs as run_id, those of older versions the run's own",
+)
+
 outcome_history = Table(
     "outcome_history",
     metadata,

@@ -178,7 +178,7 @@ class Storing:
     def open_again(self, stop: SameRefusalError) -> None:
         """Let the next load send again what this one was stopped for: the stop asks people to mend that first."""
         with self._job.store.transaction() as connection:
-            self._state.forget_refusals(connection, run_id=self._job.order.run_id, error_type=stop.error_type)
+            self._state.forget_refusals(connection, attempt=self._job.order.attempt, error_type=stop.error_type)
 
     def _judged(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame) -> pd.DataFrame:
         """The results, those as conflicts whose CRM record is another's; what is taken over from deleted records is theirs no more."""

@@ -115,8 +115,8 @@ class Tenant:
                 order = self.bench.order(self.spec, record_type, run_id=run_id)
                 report = Load(order, store=self.bench.store, crm=crm, frame_rows=self._kind.frame_rows).run(window)
             rows = self.bench.rows(
-                "SELECT outcome, error_type, count(*) FROM crm_pipeline.outcome "
-                f"WHERE record_type = '{record_type}' AND run_id = '{run_id}' GROUP BY outcome, error_type"
+                "SELECT outcome, error_type, count(*) FROM crm_pipeline.outcome JOIN crm_pipeline.attempt ON attempt.id = outcome.run_id "
+                f"WHERE record_type = '{record_type}' AND attempt.run_id = '{run_id}' GROUP BY outcome, error_type"
             )
             found[record_type] = Loaded(report.replanned, Counter({(outcome, error): count for outcome, error, count in rows}))
         return found
