@@ -1,8 +1,8 @@
 """One HTTP call to HubSpot: paced, counted, sent by the client library, translated, repeated where that is safe.
 
 The client library (hubspot-api-client) brings the token's header, the host, TLS and the connection pool. Its generated
-methods are fixed to the v3 paths, open a pool per API object and log answers, so its ``ApiClient.request`` is called with
-paths of ours and in raw mode: one object, one pool and one way for both families of paths.
+methods are fixed to the v3 paths, open a pool per API object, log answers and write JSON slowly, so requests with paths of ours
+go through the pool of one such object: one way for both families of paths.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from urllib.request import getproxies, proxy_bypass
 
 import hubspot
 import urllib3
-from hubspot.crm.objects.exceptions import ApiException
 
 from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
+from crm_pipeline.crms.encoding import json_body
 from crm_pipeline.crms.hubspot.answers import SERVICE, Answer, content
 from crm_pipeline.crms.hubspot.contracts import ACCOUNT, REMOVED, SEARCH
 from crm_pipeline.crms.hubspot.paths import PATHS
@@ -201,26 +201,22 @@ class Transport:
             return self._client
 
     def _send(self, client: Any, method: str, path: str, *, query: Mapping[str, str] | None, body: Mapping[str, Any] | None) -> Answer:
-        headers = {"Accept": "application/json", "User-Agent": client.user_agent}
+        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": client.user_agent}
         client.update_params_for_auth(headers, [], ["oauth2"])
         asked = f"{method} {path}"
         seconds = self._settings.timeout_seconds
         try:
-            response = client.request(
+            response = client.rest_client.pool_manager.request(
                 method,
                 f"{client.configuration.host}{path}",
-                query_params=query,
                 headers=headers,
-                body=body,
-                # Raw: the library would otherwise write whole answers, hence values of records, to its debug log.
-                _preload_content=False,
-                _request_timeout=(seconds, seconds),
+                timeout=urllib3.Timeout(connect=seconds, read=seconds),
+                preload_content=False,
+                **({"fields": query} if body is None else {"body": json_body(body)}),
             )
             return Answer(asked, response.status, response.headers, response.data)
-        except ApiException as refusal:
-            if refusal.headers is None:
-                raise self._unreachable(asked, "TLS failed", executed=False) from None
-            return Answer(asked, refusal.status, refusal.headers, refusal.body)
+        except urllib3.exceptions.SSLError:
+            raise self._unreachable(asked, "TLS failed", executed=False) from None
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
             raise self._unreachable(asked, type(error).__name__, executed=False) from None
         except urllib3.exceptions.HTTPError as error:

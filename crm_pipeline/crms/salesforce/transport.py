@@ -30,8 +30,9 @@ from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form, fault_of
 from crm_pipeline.counting import counted
+from crm_pipeline.crms.encoding import json_body
 from crm_pipeline.crms.salesforce.contracts import TOGETHER, TOKEN, first_page, is_of_rows, page, retrieved
-from crm_pipeline.crms.salesforce.encoding import Client, json_body
+from crm_pipeline.crms.salesforce.encoding import Client
 from crm_pipeline.crms.salesforce.errors import ExpiredSessionError, RowsRefusedError, refused_request
 from crm_pipeline.crms.salesforce.ids import Identity, identity_of
 from crm_pipeline.crms.salesforce.queries import SelectIn, compare, select, selected

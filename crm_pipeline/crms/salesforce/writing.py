@@ -17,9 +17,9 @@ from typing import Any, Literal
 import pandas as pd
 from simple_salesforce.api import Salesforce
 
+from crm_pipeline.crms.encoding import json_body
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import SAVED
-from crm_pipeline.crms.salesforce.encoding import json_body
 from crm_pipeline.crms.salesforce.errors import (
     RowProblem,
     RowsFailedAlikeError,

@@ -15,6 +15,7 @@ import pandas as pd
 
 from crm_pipeline.calls import AtOnce
 from crm_pipeline.crms.abilities import JobsCrm
+from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.batch import WriteJob, account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
 from crm_pipeline.errors import ServiceError
@@ -114,10 +115,12 @@ class Sending:
         One that is larger than a call takes goes alone, by a job, which is stored before it is given its rows.
         """
         rows, calls = wave.rows, _numbered(wave.sizes)
-        job = self._opened(rows) if len(wave) == 1 else None
+        [(crm_object, _)] = objects_of(self._job.order.state, rows.rows["object"])
+        job = self._opened(crm_object, rows) if len(wave) == 1 else None
         self._job.require_locks()
         sent = self._storing.begin(rows, calls=calls, job=job)
-        send = self._write if job is None else partial(self._carry_out, job)
+        crm = self._job.crm
+        send = partial(crm.write, crm_object) if job is None else partial(cast("JobsCrm", crm).carry_out, crm_object, job=job)
         return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in wave]))
 
     def answered(self, sends: Sends) -> list[tuple[Plan, Answered]]:
@@ -150,21 +153,12 @@ class Sending:
         told = answer.assign(**of_the_write, parent_sent=done, note=note)
         return replace(answered, results=WRITE_RESULTS.build(told))
 
-    def _write(self, batch: Plan) -> pd.DataFrame:
-        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
-        return self._job.crm.write(crm_object, batch)
-
-    def _opened(self, batch: Plan) -> WriteJob | None:
+    def _opened(self, crm_object: CrmObject, batch: Plan) -> WriteJob | None:
         """The job of a batch that is larger than a call takes; None where the CRM makes none: it goes by one call after the other."""
         crm = self._job.crm
         if len(batch) <= crm.capabilities.batch_size or not isinstance(crm, JobsCrm):
             return None
-        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
         return crm.open_job(crm_object, batch)
-
-    def _carry_out(self, job: WriteJob, batch: Plan) -> pd.DataFrame:
-        [(crm_object, _)] = objects_of(self._job.order.state, batch.rows["object"])
-        return cast("JobsCrm", self._job.crm).carry_out(crm_object, batch, job)
 
     def _call(self, send: Callable[[T], pd.DataFrame], batch: T) -> _Called:
         lost = self._job.crm.calls.lost

@@ -182,6 +182,8 @@ class Decided:
 
     def _both_values(self, which: pd.Series, shown: Shown, raw: pd.DataFrame) -> pd.DataFrame:
         positions = np.flatnonzero(which.to_numpy())
+        if not len(positions):
+            return CONFLICTS.empty()
         compared = self.compared
         fields, rows = compared.fields.iloc[positions], self.rows.iloc[positions]
         at = [divmod(position, len(compared.units)) for position in positions.tolist()]

@@ -216,13 +216,15 @@ class BothWays:
         """The plan that does what was decided: of a unit either all that can be sent goes, or nothing."""
         rows, values, sent = planned.rows.copy(), planned.values.copy(), planned.sent.copy()
         at, creates = part.positions, part.creates
-        goes = decided.are(Verdict.TO_CRM)
-        for unit, fields in self.units.items():
-            for name in [name for name in fields if name in sent.columns]:
-                may = sent[name].to_numpy().copy()
-                may[at] &= creates | goes[unit].to_numpy()
-                sent[name] = may
-                values[name] = _replaced(values[name], at[~creates], part.wanted.values.loc[~creates, name])
+        # Of a create goes all that is mapped, as it is.
+        if not creates.all():
+            goes = decided.are(Verdict.TO_CRM)
+            for unit, fields in self.units.items():
+                for name in [name for name in fields if name in sent.columns]:
+                    may = sent[name].to_numpy().copy()
+                    may[at] &= creates | goes[unit].to_numpy()
+                    sent[name] = may
+                    values[name] = _replaced(values[name], at[~creates], part.wanted.values.loc[~creates, name])
         told = self._told(decided).set_axis(at).reindex(rows.index)
         settled = np.full(len(rows), None, dtype=object)
         settled[at] = list(self._settled(planned, part, decided, shown))

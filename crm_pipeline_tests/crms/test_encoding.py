@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crm_pipeline.crms.salesforce.encoding import json_body
+from crm_pipeline.crms.encoding import json_body
 
 
 @pytest.mark.parametrize("value", ["Žofie", "\ud800", "\x00", 2**70, 1.5, None, True, [{"a": "\ud800"}]])
