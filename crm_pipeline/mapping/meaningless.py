@@ -71,7 +71,7 @@ def _suspects(folded: pd.Series, further: Collection[str]) -> pd.Series:
     parts = pc.extract_regex(given, r"^(?P<local>[!-?A-~]+)@(?P<name>[!--/-~]+)\.[!-~]+$")
     local, name = (pc.struct_field(parts, one) for one in ("local", "name"))
     names = name.dictionary_encode()
-    shady = pa.array([_is_nobodys_name(one) for one in names.dictionary.to_pylist()], pa.bool_()).take(names.indices)
+    shady = pa.array([_is_placeholder(fold_text(one)) for one in names.dictionary.to_pylist()], pa.bool_()).take(names.indices)
     letters = pc.replace_substring_regex(local, "[^0-9a-z]", "")
     reasons = [
         pc.starts_with(local, "no"),
@@ -134,7 +134,7 @@ def _page(text: str) -> str:
     return "" if path in _words("pages_of_everybody") else path
 
 
-def _names_nobody(folded: str, kind: FieldKind, further: Collection[str]) -> bool:
+def _names_nobody(folded: str, kind: FieldKind, further: frozenset[str]) -> bool:
     if kind == "email" and "@" in folded:
         return folded in further or _is_nobodys_mail(folded)
     if kind == "phone":
@@ -146,12 +146,7 @@ def _is_nobodys_mail(address: str) -> bool:
     local, _, host = address.partition("@")
     if _letters(fold_text(local)) in _words("mail_placeholders") or host in {"example.com", "example.org", "example.net"}:
         return True
-    return (local.startswith("no") or _is_nobodys_name(host.partition(".")[0])) and _is_placeholder(fold_text(local))
-
-
-@lru_cache(maxsize=1_000)
-def _is_nobodys_name(name: str) -> bool:
-    return _is_placeholder(fold_text(name))
+    return (local.startswith("no") or _is_placeholder(fold_text(host.partition(".")[0]))) and _is_placeholder(fold_text(local))
 
 
 def _is_nobodys_number(folded: str) -> bool:
@@ -164,7 +159,8 @@ def _is_nobodys_number(folded: str) -> bool:
     return _is_no_number(national) or national.endswith("0" * SAME_DIGITS)
 
 
-def _is_placeholder(folded: str, further: Collection[str] = ()) -> bool:
+@lru_cache(maxsize=10_000)
+def _is_placeholder(folded: str, further: frozenset[str] = frozenset()) -> bool:
     letters = _letters(folded)
     if not letters or folded in further or set(letters) == {"x"} or _is_no_number(letters):
         return True

@@ -64,11 +64,12 @@ def build_payload(
     mapped = _mapped(normalized, ways)
     has_defaults = any(name.startswith(DEFAULT_PREFIX) for name in normalized.columns)
     created = with_create_defaults(normalized) if has_defaults else normalized
-    left_out = _left_out(created, ways)
+    mapped_in_create = _mapped(created, ways) if has_defaults else mapped
+    left_out = _left_out(created, mapped_in_create, ways)
     checked = check_values(mapped, targets, crm_fields, known=left_out, zone=zone)
     create, create_defaults = checked, pd.DataFrame(index=normalized.index)
     if has_defaults:
-        create = check_values(_mapped(created, ways), targets, crm_fields, known=left_out, zone=zone)
+        create = check_values(mapped_in_create, targets, crm_fields, known=left_out, zone=zone)
         create_defaults = _differing(create.values, checked.values)
     return Payload(
         values=checked.values,
@@ -83,7 +84,8 @@ def build_payload(
 def wanted_values(normalized: pd.DataFrame, ways: Sequence[Route], *, crm_fields: pd.DataFrame | None, zone: tzinfo = UTC) -> Checked:
     """What these fields of the CRM would hold of normalized records, whether or not it is sent there, and what is left of it."""
     targets = [route.target for route in ways]
-    return check_values(_mapped(normalized, ways), targets, crm_fields, known=_left_out(normalized, ways), zone=zone)
+    mapped = _mapped(normalized, ways)
+    return check_values(mapped, targets, crm_fields, known=_left_out(normalized, mapped, ways), zone=zone)
 
 
 def _mapped(normalized: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
@@ -107,15 +109,19 @@ def _only_in_create(create: Checked, checked: Checked) -> list[pd.DataFrame]:
     return [create.problems[(merged["_merge"] == "left_only").to_numpy()]]
 
 
-def _left_out(normalized: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
-    """What QBench holds and never reaches the CRM (PROBLEMS): it has no form in this CRM, or was not understood at all."""
+def _left_out(normalized: pd.DataFrame, mapped: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
+    """What QBench holds and never reaches the CRM (PROBLEMS): it has no form in this CRM, or was not understood at all.
+
+    ``mapped``: what of the normalized records the ways pick.
+    """
     found = []
     some_unusable = UNUSABLE in normalized
     for route in ways:
         target = route.target
         action: Action = "failed" if target.must_be_valid else "omitted"
-        if route.dropped is not None:
-            found.append(problem(route.dropped(normalized), target.crm_field, error="InvalidOptionException", action=action))
+        if route.given is not None:
+            dropped = route.given(normalized).notna() & mapped[target.crm_field].isna()
+            found.append(problem(dropped, target.crm_field, error="InvalidOptionException", action=action))
         if some_unusable:
             unusable = is_unusable(normalized, target.source)
             found.append(problem(unusable, target.crm_field, error="InvalidValueException", action=action))

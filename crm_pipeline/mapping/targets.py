@@ -65,15 +65,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a target gets its values from a normalized frame; ``dropped`` tells where a given value has no form in this CRM.
+    """How a target gets its values from a normalized frame.
 
+    ``given``: what they are made of, where it may be that some of it has no form in this CRM; None where all of it has.
     ``source``: the one mapped QBench field, or constant, that the values come from; None where several are joined.
     """
 
     target: Target
     pick: Callable[[pd.DataFrame], pd.Series]
     source: FieldSource | None = None
-    dropped: Callable[[pd.DataFrame], pd.Series] | None = None
+    given: Callable[[pd.DataFrame], pd.Series] | None = None
 
 
 def routes(spec: RecordSpec, *, crm: str, crm_fields: pd.DataFrame | None, country_format: CountryFormat = "auto") -> tuple[Route, ...]:
@@ -292,10 +293,7 @@ def _state_route(target: Target, table: AddressPreset) -> Route:
     def pick(frame: pd.DataFrame) -> pd.Series:
         return state(frame).where(_part(frame, table, "country").notna(), None)
 
-    def dropped(frame: pd.DataFrame) -> pd.Series:
-        return state(frame).notna() & pick(frame).isna()
-
-    return Route(replace(target, droppable=True), pick, dropped=dropped)
+    return Route(replace(target, droppable=True), pick, given=state)
 
 
 def _listed_route(target: Target, table: AddressPreset, codes: AddressCodes, known: _Metadata, country_format: CountryFormat) -> Route:
@@ -311,11 +309,11 @@ def _listed_route(target: Target, table: AddressPreset, codes: AddressCodes, kno
             listed = _state_codes(_part(frame, table, "state"), countries, codes, known)
         return listed if country_format != "name" else over_uniques(listed, lambda code: known.options(code_field).get(code, code))
 
-    def dropped(frame: pd.DataFrame) -> pd.Series:
-        return _part(frame, table, "country" if is_country else "state").notna() & pick(frame).isna()
+    def given(frame: pd.DataFrame) -> pd.Series:
+        return _part(frame, table, "country" if is_country else "state")
 
     crm_field = code_field if country_format != "name" else target.crm_field
-    return Route(replace(target, crm_field=crm_field, stands_for=target.crm_field, droppable=not is_country), pick, dropped=dropped)
+    return Route(replace(target, crm_field=crm_field, stands_for=target.crm_field, droppable=not is_country), pick, given=given)
 
 
 def _country_codes(countries: pd.Series, options: dict[str, str]) -> pd.Series:
