@@ -17,9 +17,9 @@ import pandas as pd
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE
 from crm_pipeline.frames import no_text, text_where
-from crm_pipeline.mapping.addresses import countries_alone, read_regions
+from crm_pipeline.mapping.addresses import countries_alone, parts_of, read_regions
 from crm_pipeline.mapping.canonical import CanonicalKind, canonical, canonical_kinds
-from crm_pipeline.mapping.field_maps import FieldSource
+from crm_pipeline.mapping.field_maps import FieldSource, as_source
 from crm_pipeline.mapping.fields import read_field
 from crm_pipeline.mapping.normalize import normalize
 from crm_pipeline.mapping.payload import wanted_values
@@ -29,6 +29,7 @@ from crm_pipeline.mapping.restoring import Described, in_qbench, untranslated
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Route, routes_back
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
+from crm_pipeline.schemas import RAW
 
 Reason = Literal["would_not_come_back", "several_phones", "too_long", "never_blank"]
 
@@ -139,6 +140,14 @@ class WayBack:
         type of each record's phone. Of several phones the one counts that ``inverse`` takes.
         """
         return self._forms(values, self._records(raw))
+
+    def read_by(self, raw: pd.DataFrame) -> pd.DataFrame:
+        """The same records (schemas.RAW) with nothing of their contents but what ``forms`` looks at: by what a phone is read."""
+        countries = [as_source(country).from_ for address in self.spec.map.addresses if (country := parts_of(address).get("country"))]
+        phones = [*_by_qbench_field(self._phones), *([self._phone_type.from_] if self._phones else [])]
+        names = dict.fromkeys([*countries, *phones])
+        content = [{name: record.get(name) for name in names} if isinstance(record, dict) else {} for record in raw["content"]]
+        return raw[list(RAW.names)].assign(content=pd.Series(content, index=raw.index, dtype=object))
 
     def each_form(self, values: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
         """The canonical text (str) of each of these CRM fields by itself, null where it is blank; else as ``forms``.

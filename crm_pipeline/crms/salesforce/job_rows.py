@@ -7,7 +7,7 @@ column that was given, in any order of rows. Line ends within quotes must be tho
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
 import pandas as pd
@@ -67,9 +67,10 @@ def csv_of(cells: pd.DataFrame) -> bytes:
     return text.encode()
 
 
-def rows_in(text: str) -> pd.DataFrame:
-    """The rows of a result (every column str); raises ValueError for what is no CSV."""
-    return pd.read_csv(io.StringIO(text), dtype="str", keep_default_na=False)
+def rows_in(content: bytes, *, columns: Collection[str] | None = None) -> pd.DataFrame:
+    """The rows of a result (every column str), of these columns those that it has, else all; raises ValueError for what is no CSV."""
+    wanted = None if columns is None else columns.__contains__
+    return pd.read_csv(io.BytesIO(content), usecols=wanted, dtype="str", keep_default_na=False)
 
 
 def _column(values: pd.Series, sent: pd.Series) -> pd.Series:

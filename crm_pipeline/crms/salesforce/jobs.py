@@ -93,9 +93,8 @@ class Jobs:
 
         Raises a ServiceError that ends the load while it is not known what the job did.
         """
-        cells = cells_of(batch, job.verb, key_field=self.writer.key_field)
         try:
-            self._give(job, csv_of(cells[job.names.notna()]))
+            self._give(job, csv_of(cells_of(batch, job.verb, key_field=self.writer.key_field)[job.names.notna()]))
             told = self._results(job, self._ended(job))
         except ServiceError as error:
             raise self._under_way(job, error) from error
@@ -193,12 +192,13 @@ class Jobs:
     def _told(self, job: WriteJob, which: str, *needed: str) -> pd.DataFrame:
         """The rows of one result, with nulls for what it does not tell."""
         ask = partial(_send, method="GET", path=f"{JOBS}/{job.id}/{which}")
-        text = self.writer.transport.call(ask, label=self.writer.label, holds=ANYTHING)
+        content = self.writer.transport.call(ask, label=self.writer.label, holds=ANYTHING)
+        wanted = (*needed, *self._columns(job))
         try:
-            found = rows_in(text)
+            found = rows_in(content, columns=None if job.verb is Verb.CREATE else wanted)
         except ValueError:
             found = pd.DataFrame()
-        if missing := [name for name in (*needed, *self._columns(job)) if name not in found.columns]:
+        if missing := [name for name in wanted if name not in found.columns]:
             raise self.writer.transport.unexpected(f"tells the {which} of a job without {', '.join(missing)}")
         nothing = {name: None for name in TOLD if name not in needed}
         return found.assign(**nothing)
@@ -251,9 +251,10 @@ class Jobs:
         )
 
 
-def _send(client: Salesforce, *, method: str, path: str, **more: Any) -> str:
+def _send(client: Salesforce, *, method: str, path: str, **more: Any) -> bytes:
     headers = {**client.headers, "Content-Type": "text/csv; charset=UTF-8", "Accept": "text/csv"}
-    return str(call_salesforce(f"{client.base_url}{path}", method, client.session, headers, **more).content.decode())
+    content: bytes = call_salesforce(f"{client.base_url}{path}", method, client.session, headers, **more).content
+    return content
 
 
 def _entries(text: str) -> list[dict[str, Any]]:

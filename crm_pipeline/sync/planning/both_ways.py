@@ -258,7 +258,9 @@ class BothWays:
         kept = decided.kept.to_dict("records")
         lost, replaced = (_by_record(frame) for frame in (decided.conflicts(shown, part.raw), decided.replaced(shown, part.raw)))
         agreed = decided.agreed(Verdict.TO_CRM).tolist()
-        forms = self._as_made(planned, part)
+        # This stays until the rows are written, unlike all else that the decision was made by.
+        sent, read_by = self._sent(planned, part), self._way.read_by(part.raw)
+        forms = self._as_made(sent, part)
         home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
         crm_ids = part.pairs["crm_id"].astype(object).where(part.pairs["crm_id"].notna(), None).tolist()
         for place, (crm_id, row, bases, form, is_home) in enumerate(zip(crm_ids, kept, agreed, forms, home, strict=True)):
@@ -271,27 +273,33 @@ class BothWays:
                 tuple(lost.get(row["qbench_id"], ())),
                 tuple(replaced.get(row["qbench_id"], ())),
                 is_home,
-                partial(self._as_kept, planned, part, place),
+                partial(self._as_kept, sent, read_by, place),
             )
 
-    def _as_kept(self, planned: Plan, part: _Part, place: int, kept: Mapping[str, Any]) -> dict[str, int]:
-        """The digests of what the CRM shows of one row's units of which it keeps these values, by field, and else what it was sent."""
+    def _sent(self, planned: Plan, part: _Part) -> pd.DataFrame:
+        """The values of the CRM fields that come back, as they are sent: of what is about to be made, defaults of new records too."""
+        new = planned.values.take(part.positions).reset_index(drop=True).reindex(columns=self.crm_fields)
+        of = ((new, part.creates), (part.wanted.values[self.crm_fields], ~part.creates))
+        return pd.concat([values[rows] for values, rows in of if rows.any()]).sort_index()
+
+    def _as_kept(self, sent: pd.DataFrame, raw: pd.DataFrame, place: int, kept: Mapping[str, Any]) -> dict[str, int]:
+        """The digests of what the CRM shows of one row's units of which it keeps these values, by field, and else what it was ``sent``.
+
+        ``raw``: as WayBack.read_by tells it.
+        """
         units = [unit for unit, fields in self.units.items() if not set(kept).isdisjoint(fields)]
         if not units:
             return {}
-        values = part.wanted.values.iloc[[place]] if not part.creates[place] else planned.values.iloc[[part.positions[place]]]
-        there = values.reindex(columns=self.crm_fields).astype(object).assign(**{name: [value] for name, value in kept.items()})
-        raw = part.raw.iloc[[place]].reset_index(drop=True)
-        forms = self._way.forms(there[list(self.crm_fields)].reset_index(drop=True), raw)
+        there = sent.iloc[[place]].astype(object).assign(**{name: [value] for name, value in kept.items()})
+        forms = self._way.forms(there[self.crm_fields].reset_index(drop=True), raw.iloc[[place]].reset_index(drop=True))
         return {unit: int(digests(forms[[unit]].astype("str")).iloc[0, 0]) for unit in units}
 
-    def _as_made(self, planned: Plan, part: _Part) -> list[dict[str, int]]:
+    def _as_made(self, sent: pd.DataFrame, part: _Part) -> list[dict[str, int]]:
         """Per row that creates, the digests of what the CRM will show: defaults of new records stand in place of blanks."""
         if not part.creates.any():
             return [{}] * len(part.positions)
-        values = planned.values.take(part.positions).reset_index(drop=True).reindex(columns=self.crm_fields)
-        as_wanted = values.equals(part.wanted.values[self.crm_fields])
-        forms = part.wanted.forms if as_wanted else self._way.forms(values.astype(object), part.raw)
+        as_wanted = sent.equals(part.wanted.values[self.crm_fields])
+        forms = part.wanted.forms if as_wanted else self._way.forms(sent.astype(object), part.raw)
         rows = digest_dicts(digests(forms[list(self.units)].astype("str")))
         return [row if new else {} for row, new in zip(rows, part.creates.tolist(), strict=True)]
 
