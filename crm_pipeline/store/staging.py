@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -20,6 +21,9 @@ from crm_pipeline.store.rows import ANY_OF_IDS, execute_rows, fetch, json_column
 
 FRAME_ROWS = 5_000
 """Rows per frame of a stream: a multiple of every CRM's batch size, small enough for flat memory."""
+
+LARGEST_STATEMENT = 1_000_000
+"""About as many characters of raw contents go in one statement: on its way it stands in memory several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,22 +171,20 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
     newest = RAW.check(frame)
     if not newest["qbench_id"].is_unique:
         newest = newest.sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
-    return execute_rows(
-        connection,
-        _STAGE_RAW,
-        len(newest),
-        integration=integration,
-        record_type=record_type,
-        ids=plain(newest["qbench_id"]),
-        versions=plain(newest["version"]),
-        contents=json_column(pack(connection, newest["content"])),
-        unreadable=plain(newest["unreadable"]),
-        deleted=plain(newest["deleted"]),
-        since=json_or_null(newest["since"]) if "since" in newest else [None] * len(newest),
-        customers_unknown=CUSTOMERS_UNKNOWN,
-        has_children=bool(children(record_type)),
-        late=late,
-    )
+    key = {"integration": integration, "record_type": record_type}
+    said = {"customers_unknown": CUSTOMERS_UNKNOWN, "has_children": bool(children(record_type)), "late": late}
+    columns = {
+        "ids": plain(newest["qbench_id"]),
+        "versions": plain(newest["version"]),
+        "contents": json_column(pack(connection, newest["content"])),
+        "unreadable": plain(newest["unreadable"]),
+        "deleted": plain(newest["deleted"]),
+        "since": json_or_null(newest["since"]) if "since" in newest else [None] * len(newest),
+    }
+    statements = 1 + sum(map(len, columns["contents"])) // LARGEST_STATEMENT
+    rows = math.ceil(len(newest) / statements) or 1
+    parts = ({name: values[start : start + rows] for name, values in columns.items()} for start in range(0, len(newest), rows))
+    return sum(execute_rows(connection, _STAGE_RAW, len(part["ids"]), **key, **said, **part) for part in parts)
 
 
 def stage_normalized(

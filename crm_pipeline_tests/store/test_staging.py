@@ -109,6 +109,13 @@ def test_of_one_record_twice_in_a_frame_the_newest_is_staged(store: Store) -> No
     assert staged(store) == [(1, 300, {"name": "new"})]
 
 
+def test_a_frame_that_is_too_large_for_one_statement_is_staged_whole(store: Store) -> None:
+    rows = [(number, 100, {"name": f"customer {number}", "notes": "x" * (staging.LARGEST_STATEMENT // 3)}) for number in range(1, 9)]
+    with store.transaction() as connection:
+        assert stage_raw(connection, "acme", RecordType.ACCOUNT, frame=raw(*rows)) == len(rows)
+    assert staged(store) == rows
+
+
 def test_a_window_holds_its_start_and_not_its_end(store: Store) -> None:
     stage(store, raw((1, 100, {}), (2, 199, {}), (3, 200, {})))
     assert [row[0] for row in staged(store, Window(since=100, until=200))] == [1, 2]
