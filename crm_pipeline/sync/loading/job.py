@@ -10,6 +10,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection
 
+from crm_pipeline.calls import Callers
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.model import RecordType
@@ -54,6 +55,11 @@ class Job:
     def record_type(self) -> RecordType:
         """What is loaded."""
         return self.order.record.record_type
+
+    @cached_property
+    def callers(self) -> Callers:
+        """The threads that make the calls of this load, until it ends."""
+        return self._block.enter_context(Callers(self.crm.capabilities.calls_in_flight))
 
     @cached_property
     def org_id(self) -> str:

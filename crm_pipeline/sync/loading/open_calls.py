@@ -100,6 +100,8 @@ class Watch:
         stored = numbers.notna()
         unsure = call.results["error_type"].isin(MAY_BE_STORED) & (call.error is None or call.error.executed)
         for own, doubtful, over_after in ((lost, lost, self._crm.late_after), (~lost, unsure, timedelta(0))):
+            if not own.any():
+                continue
             calls = numbers[own & stored].unique().tolist()
             end_calls(connection, calls=calls, doubtful=ids[own & stored & doubtful].tolist(), over_after=over_after)
 

@@ -62,7 +62,7 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
 def taken_over(rows: pd.DataFrame, results: pd.DataFrame) -> list[str]:
     """The CRM records that were written for a row which takes them over from a record deleted in QBench."""
     taken = rows["origin"].eq(str(LinkOrigin.TAKEN_OVER)).to_numpy() & results["error_type"].isna().to_numpy()
-    ids: list[str] = rows.loc[taken, "crm_id"].dropna().tolist()
+    ids: list[str] = rows.loc[taken, "crm_id"].dropna().tolist() if taken.any() else []
     return ids
 
 
@@ -71,6 +71,8 @@ EXISTING = [ExistingRecordException.__name__, EmailTakenException.__name__]
 
 def named_as_existing(results: pd.DataFrame) -> list[str]:
     """The CRM records that stand in the way of these rows, as far as an answer names exactly one."""
+    if results["error_ids"].isna().all():
+        return []
     ids: list[str] = results.loc[results["error_type"].isin(EXISTING), "error_ids"].dropna().tolist()
     return ids
 
@@ -112,8 +114,9 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
         errors = record_errors()
         outcome = error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done)
         retryable = error_type.map({name: error.retryable for name, error in errors.items()}).eq(True)
+        refused_write = rows["write_digest"].where(error_type.notna())
     else:
-        outcome, retryable = done, pd.Series(False, index=rows.index)
+        outcome, retryable, refused_write = done, pd.Series(False, index=rows.index), error_type
     return OUTCOMES.build(
         {
             "qbench_id": rows["qbench_id"],
@@ -124,7 +127,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
             **_waits(error_type, results["error_ids"], customer=rows["parent_qbench_id"]),
             "retryable": retryable,
             "state_digest": rows["state_digest"],
-            "write_digest": rows["write_digest"].where(error_type.notna()),
+            "write_digest": refused_write,
         }
     )
 
@@ -157,7 +160,7 @@ def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
 
 def _found(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
     """Creates of records that turned out to be there."""
-    return rows["operation"].eq(Operation.CREATE) & results["created"].eq(False).fillna(False).astype(bool)
+    return rows["operation"].eq(Operation.CREATE) & ~results["created"].to_numpy(dtype=bool, na_value=True)
 
 
 def decided(rows: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +210,8 @@ def _waits(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> dic
 
 
 def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
-    labelled = (("code", results["error_code"]), ("fields", results["error_fields"]), ("ids", results["error_ids"]))
-    names = results["kept"].map(lambda values: ", ".join(sorted(values)), na_action="ignore").astype("str")
-    said = [f"{label}: " + part for label, part in (*labelled, (KEPT, names)) if part.notna().any()]
-    return joined(rows["reason"].replace("", None), *said, results["note"])
+    labelled = [("code", results["error_code"]), ("fields", results["error_fields"]), ("ids", results["error_ids"])]
+    if (kept := results["kept"]).notna().any():
+        labelled.append((KEPT, kept.map(lambda values: ", ".join(sorted(values)), na_action="ignore").astype("str")))
+    said = [f"{label}: " + part for label, part in labelled if part.notna().any()]
+    return joined(rows["reason"].where(rows["reason"].ne("")), *said, results["note"])

@@ -121,7 +121,7 @@ class Sending:
         sent = self._storing.begin(rows, calls=calls, job=job)
         crm = self._job.crm
         send = partial(crm.write, crm_object) if job is None else partial(cast("JobsCrm", crm).carry_out, crm_object, job=job)
-        return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in wave]))
+        return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in wave], callers=self._job.callers))
 
     def answered(self, sends: Sends) -> list[tuple[Plan, Answered]]:
         """What batches were answered, once all are: first what was answered, as one; behind it each call that failed."""
@@ -137,8 +137,9 @@ class Sending:
         rows, calls = pd.concat([part.rows for part in parts], ignore_index=True), _numbered([len(part) for part in parts])
         self._job.report.sent[ASSOCIATE] += len(rows)
         sent = self._storing.begin_association(rows, calls=calls)
+        send = partial(self._call, self._job.crm.associate)
         with self._job.report.timed("associate"):
-            called = AtOnce([partial(self._call, self._job.crm.associate, part.pairs) for part in parts]).answers()
+            called = AtOnce([partial(send, part.pairs) for part in parts], callers=self._job.callers).answers()
         return [
             self._associated(part, sent.of(calls.eq(number)), one) for number, (part, one) in enumerate(zip(parts, called, strict=True))
         ]
