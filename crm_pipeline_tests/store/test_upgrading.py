@@ -58,6 +58,7 @@ VALUES ('acme', 'salesforce', 'contact', :id, 'org', 'crm id ' || :id, 'created'
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET digests = excluded.digests
 """
 
+BEGUN = "INSERT INTO crm_pipeline.organization (integration, service, org_id) VALUES ('acme', 'qbench', 'org')"
 READ = """
 INSERT INTO crm_pipeline.raw_record (integration, record_type, qbench_id, version, content)
 VALUES ('acme', 'account', 1, 10, jsonb_build_object('id', 1, 'name', 'Acme'))
@@ -254,10 +255,11 @@ def test_records_stay_documents_while_a_run_of_the_version_before_may_read_them_
 ) -> None:
     with own_database(postgres) as url:
         with of_version(url, BEFORE_PACKED) as connection:
-            connection.execute(text(READ))
+            connection.execute(text(BEGUN))
             before = connection.execute(text(RAW_FILE)).scalar_one()
         with closing(Store(url)) as store:
             with store.transaction() as connection:
+                connection.execute(text(READ))
                 assert connection.execute(text(RAW_FILE)).scalar_one() == before
             assert stage_customer(store, 2) == {1: "object", 2: "object"}
             with store.transaction() as connection:
@@ -291,6 +293,7 @@ def test_outcomes_tell_their_run_through_the_upgrade_and_back_and_keep_it_themse
     ids = "SELECT qbench_id, run_id IN ('run', 'run of now') FROM crm_pipeline.outcome ORDER BY 1"
     with own_database(postgres) as url:
         with of_version(url, BEFORE_ATTEMPTS) as connection:
+            connection.execute(text(BEGUN))
             for number in (1, 2):
                 connection.execute(text(DECIDED), {"id": number, "crm": "salesforce"})
             connection.execute(text("UPDATE crm_pipeline.outcome SET in_history = false"))

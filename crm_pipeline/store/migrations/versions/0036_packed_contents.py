@@ -1,7 +1,8 @@
 """Let raw records keep the names of their fields once for all: a third of the space.
 
 No row is written anew: a record becomes small when it is written next. And as a run of an older version may be under way, which would
-take an array for a blank record, that begins a week behind the upgrade where there are records already.
+take an array for a blank record, that begins a week behind the upgrade of a database that any run has used: before a run stages
+anything, it stores where it reads.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ $$
 """
 BEGIN = f"""
 INSERT INTO {SCHEMA}.format (name, since)
-SELECT 'packed', now() + interval '7 days' WHERE EXISTS (SELECT FROM {SCHEMA}.raw_record)
+SELECT 'packed', now() + interval '7 days' WHERE EXISTS (SELECT FROM {SCHEMA}.organization)
 """
 
 

@@ -1,7 +1,7 @@
 """Let outcomes name by a short id the run and the partition that they came of, which are kept once: a quarter of the space.
 
 No row is written anew: an outcome becomes small when it is written next. And as a run of an older version may be under way, which would
-take the id for the run's own, that begins a week behind the upgrade where there are outcomes already.
+take the id for the run's own, that begins a week behind the upgrade of a database that any run has used (0036).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ UNION ALL SELECT NULL, {TOLD}, {{run_id}}, {{partition_key}}, at FROM {SCHEMA}.o
 """
 JOINED = f"LEFT JOIN {SCHEMA}.attempt ON attempt.id = outcome.run_id"
 BEGIN = f"""
-INSERT INTO {SCHEMA}.format (name, since) SELECT 'attempts', now() + interval '7 days' WHERE EXISTS (SELECT FROM {SCHEMA}.outcome)
+INSERT INTO {SCHEMA}.format (name, since) SELECT 'attempts', now() + interval '7 days' WHERE EXISTS (SELECT FROM {SCHEMA}.organization)
 """
 BACK = f"""
 UPDATE {SCHEMA}.outcome SET run_id = attempt.run_id, partition_key = attempt.partition_key
