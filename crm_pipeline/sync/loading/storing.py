@@ -124,7 +124,9 @@ class Storing:
             outcomes = self._save(connection, results.outcomes(done, told_of))
         if not goes_again:
             self._job.report.add(outcomes)
-        return where(rows, pending), where(answer, pending)
+        waiting = where(rows, pending)
+        # What was settled of them is stored by now, and would be most of what is kept of them.
+        return waiting if waiting.empty else waiting.assign(settled=None), where(answer, pending)
 
     def taken_up(self, rows: pd.DataFrame, answer: pd.DataFrame, *, number: int, calls: pd.Series) -> None:
         """Store what the job of an earlier load made of its rows, by their results, that it is over, and that the rest was not written.
