@@ -28,7 +28,7 @@ _JSON_TYPES = frozenset({114, 3802})
 """PostgreSQL's numbers of json and jsonb."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_OTHER_ESCAPE = re.compile(r'\\[^"\\]')
+_OTHER_ESCAPE = re.compile(rb'\\[^"\\]')
 _NUL = r"\u0000"
 
 
@@ -106,11 +106,14 @@ def _array(values: list[Any]) -> list[Any] | str:
     if not isinstance(next((value for value in values if value is not None), 0), str | int):
         return values
     try:
-        written = orjson.dumps(values, default=_plain).decode()
+        written = bytearray(orjson.dumps(values, default=_plain))
     except TypeError:
         return values
     # Both escape a quote and a backslash in the same way; the rest JSON alone escapes.
-    return values if _OTHER_ESCAPE.search(written) else f"{{{written[1:-1]}}}"
+    if _OTHER_ESCAPE.search(written):
+        return values
+    written[0], written[-1] = b"{}"
+    return written.decode()
 
 
 def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any], schema: FrameSchema) -> pd.DataFrame:
