@@ -55,7 +55,7 @@ class FrameSchema:
         given, rows = _arrays(data)
         # Arrays, not series: nothing is to be aligned, and small frames are built all the time.
         arrays = {column.name: self._array(given.get(column.name), column, rows) for column in self.columns}
-        return pd.DataFrame(arrays | {name: given[name] for name in given if name not in arrays}, index=pd.RangeIndex(rows))
+        return _framed(arrays | {name: given[name].copy() for name in given if name not in arrays}, rows)
 
     def of_rows(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
         """A frame of plain rows: the values under these names, with the declared columns only (see ``of_columns``)."""
@@ -68,7 +68,7 @@ class FrameSchema:
         Raises FrameError where values cannot take the declared type.
         """
         arrays = {column.name: self._array_of(columns.get(column.name) if rows else None, column, rows) for column in self.columns}
-        return pd.DataFrame(arrays, index=pd.RangeIndex(rows))
+        return _framed(arrays, rows)
 
     def check(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The same frame, when every declared column is there with its declared type; raises FrameError when not."""
@@ -84,7 +84,7 @@ class FrameSchema:
         if values is None:
             return self._blank(column, rows)
         if values.dtype == _dtype(column.dtype):
-            return _objects(values) if column.dtype == "object" else values
+            return _objects(values.copy()) if column.dtype == "object" else values.copy()
         if column.dtype == "bool":
             # Else a null would be True, as whatever is not nothing.
             values = np.where(pd.isna(values), False, values)
@@ -116,6 +116,11 @@ class FrameSchema:
         if column.dtype == "str":
             return _no_texts(rows)
         return pd.api.extensions.take(_no_values(column.dtype), np.full(rows, -1), allow_fill=True)
+
+
+def _framed(arrays: Mapping[str, Any], rows: int) -> pd.DataFrame:
+    """A frame of arrays that are nobody else's: pandas would copy each again."""
+    return pd.DataFrame(arrays, index=pd.RangeIndex(rows), copy=False)
 
 
 def _objects(values: Any) -> pd.Series:
@@ -229,6 +234,8 @@ def _dtype(name: str) -> Any:
 
 def _arrays(data: Mapping[str, Any] | pd.DataFrame) -> tuple[dict[str, Any], int]:
     """The columns as arrays, and their length."""
+    if isinstance(data, Mapping) and not data:
+        return {}, 0
     columns = list(data.values()) if isinstance(data, Mapping) else []
     if columns and all(isinstance(column, pd.Series) and column.index.equals(columns[0].index) for column in columns):
         return {name: column.array for name, column in data.items()}, len(columns[0])

@@ -45,6 +45,19 @@ def test_a_text_is_among_others_and_a_null_never_is() -> None:
     assert listed(column[1:][among(column[1:], texts)]) == listed(column[2:])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "old", "new"), [("int64", 1, 2), ("Int64", 1, 2), ("bool", False, True), ("object", "a", "b"), ("str", "a", "b")]
+)
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_built_frame_shares_nothing_with_what_it_is_built_of(dtype: str, old: object, new: object, *, declared: bool) -> None:
+    schema = FrameSchema("own", (Column("value" if declared else "other", dtype, "a value"),))
+    given = {"value": pd.Series([old], dtype=dtype), "other": pd.Series([old], dtype=dtype)}
+    for source in (given, pd.DataFrame(given)):
+        built = schema.build(source)
+        built.loc[0, "value"] = new
+        assert (listed(built["value"]), listed(source["value"])) == ([new], [old])
+
+
 def test_what_has_a_fraction_is_no_integer_and_is_not_made_one() -> None:
     schema = FrameSchema("counted", (Column("count", "Int64", "how many"), Column("note", "str", "a text")))
     whole = schema.build({"count": pd.Series([1, None, 2.0], dtype=object), "note": pd.Series(["a", None, 5], dtype=object)})
