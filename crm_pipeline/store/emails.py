@@ -38,14 +38,16 @@ SELECT * FROM (
         SELECT FROM unnest(CAST(:required AS text[])) AS required (field)
         WHERE NOT (staged.fields ? required.field OR staged.fields ? ('default.' || required.field)))) AS able,
     own.qbench_id IS NOT NULL AND own.status <> ALL(:unusable) AND staged.error_type IS DISTINCT FROM :deleted AS linked,
-    {digest} AS digest
+    {digest} AS digest, count(*) OVER (PARTITION BY staged.fields ->> 'email') AS contacts
   FROM crm_pipeline.normalized_record AS staged
   LEFT JOIN LATERAL (
     SELECT * FROM crm_pipeline.link AS own
     WHERE own.integration = staged.integration AND own.crm = :crm AND own.record_type = :record_type AND own.qbench_id = staged.qbench_id
     OFFSET 0) AS own ON true
   WHERE staged.integration = :integration AND staged.record_type = '{record_type}' AND staged.fields ->> 'email' = ANY(:emails)
-) AS claim WHERE able OR linked
+) AS claim
+WHERE (able OR linked) AND (contacts > 1 OR (qbench_id, email) NOT IN (
+  SELECT * FROM unnest(CAST(:asking AS bigint[]), CAST(:emails AS text[])) AS asking (qbench_id, email) WHERE qbench_id IS NOT NULL))
 """
 
 SHARED_ADDRESSES = FrameSchema("shared_addresses", (Column("email", "str", "an address that several staged contacts have, as normalized"),))
@@ -79,11 +81,19 @@ WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.reco
 
 
 def contenders(
-    connection: Connection, state: CrmState, *, emails: list[str], email_field: str | None, required: Sequence[str], unusable: Sequence[str]
+    connection: Connection,
+    state: CrmState,
+    *,
+    emails: list[str],
+    asking: Sequence[int] = (),
+    email_field: str | None,
+    required: Sequence[str],
+    unusable: Sequence[str],
 ) -> pd.DataFrame:
     """Who could claim these addresses (CONTENDERS), over all staged contacts.
 
-    ``email_field``: the CRM field whose digest tells the address last sent. ``required``: normalized fields without which a
+    ``asking``: for whom, by address, the QBench id of a contact; of one who alone has its address nothing is told, which is so of nearly
+    every one. ``email_field``: the CRM field whose digest tells the address last sent. ``required``: normalized fields without which a
     contact cannot be created. ``unusable``: what a link is that keeps back its own record.
     """
     if not emails:
@@ -91,6 +101,7 @@ def contenders(
     parameters = {
         **asdict(state),
         "emails": emails,
+        "asking": list(asking),
         "email_field": email_field,
         "required": list(required),
         "unusable": list(unusable),

@@ -45,3 +45,18 @@ def test_index_of_addresses_that_knows_no_integrations_mixes_none_up(store: Stor
     [(_, nodes)] = explained
     assert "ix_normalized_record_email_hash" in {node.get("Index Name") for node in nodes}
     assert found["qbench_id"].tolist() == [5]
+
+
+def test_of_a_contact_that_alone_has_its_address_nothing_is_told_to_itself(store: Store) -> None:
+    two, own = "1@acme.example", "5@acme.example"
+    with store.transaction() as connection:
+        connection.exec_driver_sql(_CONTACTS.format(integration="acme"))
+
+        def told(asking: dict[int, str]) -> list[int]:
+            emails = list(asking.values())
+            found = contenders(connection, STATE, emails=emails, asking=list(asking), email_field="email", required=[], unusable=[])
+            return sorted(found["qbench_id"])
+
+        assert told({1: two, 5: own}) == [1, CONTACTS]
+        assert told({7: own}) == [5], "a row that was read before another contact got its address"
+        assert told({5: two}) == [1, CONTACTS]

@@ -88,7 +88,7 @@ def assess(
     """The verdict on each normalized row (VERDICTS, in the rows' order).
 
     ``links``: schemas.LINKS of these rows. ``parents``: PARENTS of the rows, for contacts. ``email_winners``: per
-    row the QBench id to which its email belongs (emails), null where nobody claims it.
+    row the QBench id to which its email belongs (emails), null where nobody claims it, or nobody else has it.
     """
     wrong = normalized["error_type"].dropna()
     verdicts = VERDICTS.build(

@@ -21,12 +21,14 @@ from crm_pipeline.sync.planning.eligibility import parent_crm_ids
 from crm_pipeline.sync.planning.plan import Plan
 
 
-def contenders(connection: Connection, state: CrmState, *, addresses: pd.Series) -> pd.DataFrame:
-    """Who could claim these addresses (store.emails.CONTENDERS), over all staged contacts."""
+def contenders(connection: Connection, state: CrmState, *, addresses: pd.Series, ids: pd.Series) -> pd.DataFrame:
+    """Who could claim the addresses of these contacts (store.emails.CONTENDERS), over all staged ones, but for who alone has its own."""
+    given = addresses.notna()
     return store_emails.contenders(
         connection,
         state,
-        emails=addresses.dropna().unique().tolist(),
+        emails=addresses[given].tolist(),
+        asking=ids[given].tolist(),
         email_field=_field(state),
         required=MODELS[state.record_type].required_to_create,
         unusable=UNUSABLE,
@@ -34,7 +36,7 @@ def contenders(connection: Connection, state: CrmState, *, addresses: pd.Series)
 
 
 def winners(addresses: pd.Series, found: pd.DataFrame, parents: pd.DataFrame) -> pd.Series:
-    """Per row the QBench id to which its address belongs (Int64), null where nobody claims it.
+    """Per row the QBench id to which its address belongs (Int64), null where nobody claims it, or nobody else has it.
 
     ``found``: their contenders. ``parents``: eligibility.PARENTS of the contenders.
     """

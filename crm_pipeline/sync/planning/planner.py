@@ -211,7 +211,7 @@ class Planner:
             links = order.state.links(connection, ids=frame["qbench_id"].tolist())
             former = self._accounts.links(connection, ids=former_customers(frame, links))
             if self._model.parent is not None:
-                found = claims.contenders(connection, order.state, addresses=self._contended(frame["email"]))
+                found = claims.contenders(connection, order.state, addresses=self._contended(frame["email"]), ids=frame["qbench_id"])
                 ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
                 parents = parents_of(connection, order.state, accounts=self._accounts, customer_ids=ids)
                 winners = claims.winners(frame["email"], found, parents)

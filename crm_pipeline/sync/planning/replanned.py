@@ -40,7 +40,7 @@ def _judged_otherwise(connection: Connection, state: CrmState, accounts: Account
     waiting = waiting_for_email(connection, state)
     if waiting.empty:
         return []
-    found = claims.contenders(connection, state, addresses=waiting["email"])
+    found = claims.contenders(connection, state, addresses=waiting["email"], ids=waiting["qbench_id"])
     parents = parents_of(
         connection, state, accounts=accounts, customer_ids=pd.concat([waiting["customer_id"], found["customer_id"]], ignore_index=True)
     )
