@@ -26,6 +26,7 @@ from crm_pipeline.mapping.payload import wanted_values
 from crm_pipeline.mapping.presets import preset
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.restoring import Described, in_qbench, untranslated
+from crm_pipeline.mapping.sources import qbench_fields
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.mapping.targets import Route, routes_back
 from crm_pipeline.model import DEFAULT_CONTACT_PHONE_TYPE, MODELS, CountryFormat
@@ -107,6 +108,11 @@ class WayBack:
             named = [*_by_qbench_field(members), *([self._phone_type.from_] if members == self._phones else [])]
             found[unit] = tuple(dict.fromkeys(name for name in named if name is not None))
         return found
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The QBench fields that a record's content (schemas.RAW) needs here: others are not looked at."""
+        return frozenset(qbench_fields(self.spec))
 
     @cached_property
     def never_blank_there(self) -> frozenset[str]:

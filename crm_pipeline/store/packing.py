@@ -7,7 +7,7 @@ Statements that look into one ask ``crm_pipeline.unpacked`` for the document; re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -40,13 +40,31 @@ def pack(connection: Connection, contents: pd.Series) -> pd.Series:
     return pd.Series(packed, index=contents.index, dtype=object)
 
 
-def unpack(connection: Connection, contents: list[Any]) -> list[Any]:
-    """The documents of stored contents."""
-    names = names_of(connection, {one[0] for one in contents if isinstance(one, list)})
-    return [dict(zip(names[one[0]], one[1:], strict=True)) if isinstance(one, list) else one for one in contents]
+def unpack(connection: Connection, contents: list[Any], *, fields: Collection[str] | None = None) -> list[Any]:
+    """The documents of stored contents; ``fields``: with no others of their fields, those that are documents too."""
+    lists = names_of(connection, {one[0] for one in contents if isinstance(one, list)})
+    if fields is None:
+        return [dict(zip(lists[one[0]], one[1:], strict=True)) if isinstance(one, list) else one for one in contents]
+    places = {number: [(name, place) for place, name in enumerate(names, 1) if name in fields] for number, names in lists.items()}
+    return [
+        {name: one[place] for name, place in places[one[0]]}
+        if isinstance(one, list)
+        else {name: one[name] for name in fields if name in one}
+        if isinstance(one, dict)
+        else one
+        for one in contents
+    ]
 
 
-def fetch_contents(connection: Connection, statement: str, parameters: Mapping[str, Any], schema: FrameSchema) -> pd.DataFrame:
-    """What a query over raw records finds, with its column ``content``, as a frame of this schema."""
+def fetch_contents(
+    connection: Connection,
+    statement: str,
+    parameters: Mapping[str, Any],
+    schema: FrameSchema,
+    *,
+    fields: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """What a query over raw records finds, with its column ``content`` (``fields``: of it these alone), as a frame of this schema."""
     found = fetch(connection, statement, parameters, schema)
-    return found.assign(content=pd.Series(unpack(connection, found["content"].tolist()), index=found.index, dtype=object))
+    contents = unpack(connection, found["content"].tolist(), fields=fields)
+    return found.assign(content=pd.Series(contents, index=found.index, dtype=object))

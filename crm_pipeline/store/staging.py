@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from typing import Any
@@ -21,6 +21,9 @@ from crm_pipeline.store.rows import ANY_OF_IDS, execute_rows, fetch, json_column
 
 FRAME_ROWS = 5_000
 """Rows per frame of a stream: a multiple of every CRM's batch size, small enough for flat memory."""
+
+HELD_AT_ONCE = 1_000
+"""Rows that are read at once of which little is kept."""
 
 LARGEST_STATEMENT = 1_000_000
 """About as many characters of raw contents go in one statement: on its way it stands in memory several times."""
@@ -117,6 +120,8 @@ SELECT {columns} FROM crm_pipeline.{table}
 WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids)
 ORDER BY version, qbench_id
 """
+
+_HELD = _BY_ID.format(columns=", ".join(HELD.names), table="raw_record")
 
 _BRINGING = """
 UPDATE crm_pipeline.raw_record AS staged SET bringing = row.bringing
@@ -256,8 +261,20 @@ def normalized_by_id(connection: Connection, integration: str, record_type: Reco
 
 def held(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """What is staged of these QBench ids, with the times of their values (schemas.HELD)."""
-    statement = _BY_ID.format(columns=", ".join(HELD.names), table="raw_record")
-    return fetch_contents(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, HELD)
+    parameters = {"integration": integration, "record_type": record_type, "ids": ids}
+    return fetch_contents(connection, _HELD, parameters, HELD)
+
+
+def held_fields(
+    connection: Connection, integration: str, record_type: RecordType, *, ids: list[int], fields: Collection[str]
+) -> pd.DataFrame:
+    """The same, of contents these fields alone: whatever else records hold, no more than ``HELD_AT_ONCE`` of them stand in memory."""
+    key = {"integration": integration, "record_type": record_type}
+    parts = [
+        fetch_contents(connection, _HELD, {**key, "ids": ids[start : start + HELD_AT_ONCE]}, HELD, fields=fields)
+        for start in range(0, len(ids), HELD_AT_ONCE)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else HELD.empty()
 
 
 def save_bringing(connection: Connection, integration: str, record_type: RecordType, *, ids: pd.Series, bringing: pd.Series) -> int:

@@ -27,7 +27,7 @@ from crm_pipeline.model import Operation, Outcome
 from crm_pipeline.schemas import EDITS
 from crm_pipeline.store.bases import bases_of
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import held
+from crm_pipeline.store.staging import held_fields
 from crm_pipeline.sync.merging.fields import Situation, Verdict
 from crm_pipeline.sync.merging.units import PAIRS, Compared, Decided, Shown, compared
 from crm_pipeline.sync.order import LoadOrder, objects_of
@@ -118,7 +118,7 @@ class BothWays:
         """
         order, ids = self._order, frame.loc[of, "qbench_id"]
         with self._store.transaction() as connection:
-            raw = held(connection, order.integration, order.record.record_type, ids=ids.tolist())
+            raw = held_fields(connection, order.integration, order.record.record_type, ids=ids.tolist(), fields=self._way.reads)
             kept = bases_of(connection, order.state, ids=links["qbench_id"].tolist()) if len(links) else None
         raw = raw.set_index("qbench_id", drop=False).reindex(ids).reset_index(drop=True).astype({"qbench_id": "int64", "version": "int64"})
         columns = {name: name for name in ("bases", "sending", "open_until", "touched_at")}
