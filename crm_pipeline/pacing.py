@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from pyrate_limiter import AbstractBucket, BucketFactory, Duration, InMemoryBucket, Limiter, Rate, RateItem
+
 LATE_SECONDS = 0.25
 """How long after its time a leased call may leave; one that nobody made by then is given up, because others do not expect it any more."""
 LEASED_SHARE = 4
@@ -41,13 +43,26 @@ def share_pace(client: object, leases: Leases) -> None:
         client.share_pace(leases)
 
 
+class _OneWindow(BucketFactory):
+    """A window that forgets old calls when it is asked; the library's own does so in a thread that nothing ends."""
+
+    def __init__(self, bucket: InMemoryBucket) -> None:
+        self._bucket = bucket
+
+    def wrap_item(self, name: str, weight: int = 1) -> RateItem:
+        return RateItem(name, self._bucket.now(), weight=weight)
+
+    def get(self, _item: RateItem) -> AbstractBucket:
+        self._bucket.leak(self._bucket.now())
+        return self._bucket
+
+
 class Pace:
     """Waits until a call may be made under a limit of ``calls`` per ``seconds`` in a sliding window; safe over threads."""
 
     def __init__(self, *, calls: int, seconds: float) -> None:
         self._calls, self._seconds = calls, seconds
-        self._left: deque[float] = deque(maxlen=calls)
-        self._turn = threading.Lock()
+        self._limiter = Limiter(_OneWindow(InMemoryBucket([Rate(calls, int(Duration.SECOND * seconds))])))
         self._shared: _SharedPace | None = None
 
     def share(self, leases: Leases, account: Callable[[], str]) -> None:
@@ -58,11 +73,7 @@ class Pace:
         """Return as soon as the next call is within the limit. Where no leases can be had it is kept for this process alone."""
         if self._shared is not None:
             self._shared.wait()
-        # Whoever has the turn sleeps in it: those behind leave later.
-        with self._turn:
-            if len(self._left) == self._calls:
-                time.sleep(max(0.0, self._left[0] + self._seconds - time.monotonic()))
-            self._left.append(time.monotonic())
+        self._limiter.try_acquire("call", blocking=True)
 
 
 class _SharedPace:
