@@ -13,7 +13,7 @@ from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 from crm_pipeline.store import staging
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.returns import read_without
-from crm_pipeline.store.staging import Window, normalized_stream, raw_stream, stage_normalized, stage_raw
+from crm_pipeline.store.staging import Window, held_fields, normalized_stream, raw_stream, stage_normalized, stage_raw
 
 EVERYTHING = Window(since=None, until=10_000)
 
@@ -137,6 +137,18 @@ def test_a_stream_gives_every_row_once_over_many_frames_and_can_be_read_again(st
     frames = raw_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
     for _ in range(2):
         assert sorted(i for frame in frames for i in frame["qbench_id"]) == list(range(1, count + 1))
+
+
+def test_of_contents_no_more_is_read_than_named_fields_however_many_records_and_however_they_are_kept(store: Store) -> None:
+    count = staging.HELD_AT_ONCE + 1
+    alike = [(i, 100, {"name": f"customer {i}", "contacts": [i], "fax": None}) for i in range(1, count + 1)]
+    stage(store, raw(*alike, (count + 1, 100, {"contacts": [], "name": "of other fields"})))
+    with store.transaction() as connection:
+        ids = list(range(1, count + 3))
+        found = held_fields(connection, "acme", RecordType.ACCOUNT, ids=ids, fields={"name", "fax", "unknown"}).set_index("qbench_id")
+    assert found.index.sort_values().tolist() == ids[:-1]
+    assert found["content"][count] == {"name": f"customer {count}", "fax": None}
+    assert found["content"][count + 1] == {"name": "of other fields"}
 
 
 def test_a_window_without_rows_gives_no_frame(store: Store) -> None:
