@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def tell_run(demo: Demo, partition: str) -> dict[str, Any]:
     """Print what became of the records of a run that sends, and give the same in plain values."""
     statement = text(
-        "SELECT crm, record_type, outcome, error_type, count(*) AS records FROM crm_pipeline.outcome "
-        "WHERE partition_key = :partition GROUP BY crm, record_type, outcome, error_type ORDER BY crm, record_type"
+        "SELECT crm, record_type, outcome, error_type, count(*) AS records "
+        "FROM crm_pipeline.outcome JOIN crm_pipeline.attempt ON attempt.id = outcome.run_id "
+        "WHERE attempt.partition_key = :partition GROUP BY crm, record_type, outcome, error_type ORDER BY crm, record_type"
     )
     with demo.store.transaction() as connection:
         rows = connection.execute(statement, {"partition": partition}).all()
