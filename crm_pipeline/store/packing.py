@@ -42,10 +42,11 @@ def pack(connection: Connection, contents: pd.Series) -> pd.Series:
 
 def unpack(connection: Connection, contents: list[Any], *, fields: Collection[str] | None = None) -> list[Any]:
     """The documents of stored contents; ``fields``: with no others of their fields, those that are documents too."""
-    lists = names_of(connection, {one[0] for one in contents if isinstance(one, list)})
+    numbers = {one[0] for one in contents if isinstance(one, list)}
+    lists = names_of(connection, numbers)
     if fields is None:
         return [dict(zip(lists[one[0]], one[1:], strict=True)) if isinstance(one, list) else one for one in contents]
-    places = {number: [(name, place) for place, name in enumerate(names, 1) if name in fields] for number, names in lists.items()}
+    places = {number: [(name, place) for place, name in enumerate(lists[number], 1) if name in fields] for number in numbers}
     return [
         {name: one[place] for name, place in places[one[0]]}
         if isinstance(one, list)

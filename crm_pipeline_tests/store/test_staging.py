@@ -12,6 +12,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 from crm_pipeline.store import staging
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.field_names import names_of
 from crm_pipeline.store.returns import read_without
 from crm_pipeline.store.staging import Window, held_fields, normalized_stream, raw_stream, stage_normalized, stage_raw
 
@@ -149,6 +150,20 @@ def test_of_contents_no_more_is_read_than_named_fields_however_many_records_and_
     assert found.index.sort_values().tolist() == ids[:-1]
     assert found["content"][count] == {"name": f"customer {count}", "fax": None}
     assert found["content"][count + 1] == {"name": "of other fields"}
+
+
+def test_names_that_another_load_learns_meanwhile_are_no_trouble(store: Store) -> None:
+    class Fields(frozenset[str]):
+        def __contains__(self, name: object) -> bool:
+            with store.transaction() as connection:
+                connection.execute(text("INSERT INTO crm_pipeline.field_names VALUES (7, '{fax}') ON CONFLICT DO NOTHING"))
+                names_of(connection, [7])
+            return super().__contains__(name)
+
+    stage(store, raw((1, 100, {"name": "Acme", "fax": None})))
+    with store.transaction() as connection:
+        found = held_fields(connection, "acme", RecordType.ACCOUNT, ids=[1], fields=Fields({"name"}))
+    assert found["content"].tolist() == [{"name": "Acme"}]
 
 
 def test_a_window_without_rows_gives_no_frame(store: Store) -> None:
