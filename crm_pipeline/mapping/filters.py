@@ -109,7 +109,8 @@ def _one_item(values: pd.Series, verdict: Callable[[pd.Series], pd.Series]) -> p
     if not any(isinstance(value, list) for value in values):
         return verdict(fold(values)).fillna(value=False).astype(bool)
     numbered = values.reset_index(drop=True)
-    items = numbered.explode()
+    # Packed, for pandas would take an object for a list of its names.
+    items = numbered.map(lambda value: value if isinstance(value, list) else [value]).explode()
     held = verdict(fold(items)).fillna(value=False).astype(bool)
     return held.groupby(level=0).any().reindex(numbered.index, fill_value=False).set_axis(values.index).astype(bool)
 

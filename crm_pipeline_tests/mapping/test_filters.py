@@ -94,6 +94,12 @@ RULES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("beside", ["x", ["x"]])
+def test_object_has_no_text_whatever_stands_beside_it(beside: Any) -> None:
+    content = pd.Series([{"x": {"a": 1}}, {"x": beside}], dtype=object)
+    assert meets(content, Filter.model_validate({"field": "x", "in": ["a", "x"]})).tolist() == [False, True]
+
+
 @quickly
 @given(st.lists(JSON_VALUES, max_size=4), st.sampled_from(RULES))
 def test_any_value_has_a_verdict_of_its_own(values: list[Any], rule: dict[str, Any]) -> None:
