@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import dagster as dg
@@ -39,3 +41,27 @@ def test_garbage_is_looked_for_seldom_and_memory_is_given_back(sandbox: Sandbox,
         assert gc.get_threshold()[0] == GARBAGE_THRESHOLD
         assert gc.get_freeze_count() > GARBAGE_THRESHOLD
         assert pa.default_memory_pool().backend_name == "system"
+
+
+HELD_BEFORE_AND_AFTER = """
+from pathlib import Path
+from crm_pipeline.memory import make_room_for_records
+
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+del [b"x" * 30_000_000][:]
+make_room_for_records()
+at_first = held()
+large, small = zip(*((b"x" * 300_000, b"x" * 20_000) for _ in range(200)), strict=True)
+most = held()
+del large
+print(at_first, most, held())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and it is glibc that is told")
+def test_memory_goes_back_to_the_system_though_what_was_made_beside_it_stays() -> None:
+    told = subprocess.run([sys.executable, "-c", HELD_BEFORE_AND_AFTER], capture_output=True, text=True, check=True)
+    at_first, most, at_last = map(int, told.stdout.split())
+    assert at_last - at_first < (most - at_first) / 5
