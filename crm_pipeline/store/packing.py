@@ -29,14 +29,14 @@ _NAMED = text("INSERT INTO crm_pipeline.field_names (id, names) VALUES (:number,
 
 def pack(connection: Connection, contents: pd.Series) -> pd.Series:
     """A column of dicts, those with the fields that most of them have as arrays, whose names are stored."""
-    kept: list[Mapping[str, Any]] = contents.tolist()
-    fields = max(Counter(map(frozenset, kept)).items(), key=itemgetter(1), default=(frozenset(), 0))[0]
+    kept: list[Any] = contents.tolist()
+    fields = max(Counter(frozenset(one) for one in kept if isinstance(one, dict)).items(), key=itemgetter(1), default=(frozenset(), 0))[0]
     names = sorted(fields)
     if len(names) < 2 or not all(map(is_storable, names)):
         return contents
     number, values = number_of(names), itemgetter(*names)
     connection.execute(_NAMED, {"number": number, "names": names})
-    packed = [[number, *values(one)] if one.keys() == fields else one for one in kept]
+    packed = [[number, *values(one)] if isinstance(one, dict) and one.keys() == fields else one for one in kept]
     return pd.Series(packed, index=contents.index, dtype=object)
 
 

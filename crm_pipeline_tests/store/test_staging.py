@@ -93,6 +93,12 @@ def test_names_of_fields_that_postgresql_cannot_hold_are_left_to_the_document(st
     assert staged(store) == [(1, 100, {"name": 1})]
 
 
+def test_record_without_content_is_staged_beside_others(store: Store) -> None:
+    rows = [(1, 100, {"name": "Ana", "fax": None}), (2, 100, None), (3, 100, {"name": "Eva", "fax": "1"})]
+    stage(store, RAW.build(pd.DataFrame(rows, columns=["qbench_id", "version", "content"])))
+    assert staged(store) == rows
+
+
 def test_record_that_is_only_kept_in_another_way_is_no_new_state(store: Store) -> None:
     first, second = ((number, 100, {"name": f"Eco {number}", "note": None}) for number in (1, 2))
     third, fourth = ((number, 100, {"name": f"Eco {number}", "fax": "1"}) for number in (3, 4))
