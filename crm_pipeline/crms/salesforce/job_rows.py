@@ -19,6 +19,8 @@ from crm_pipeline.model import Verb
 
 NULL = "#N/A"
 RECORD, CREATED, ERROR = "sf__Id", "sf__Created", "sf__Error"
+ROWS_AT_ONCE = 2_000
+"""Rows of a result that stand in memory with all that was sent."""
 _OTHER_LINE_END = "\r"
 
 
@@ -69,8 +71,16 @@ def csv_of(cells: pd.DataFrame) -> bytes:
 
 def rows_in(content: bytes, *, columns: Collection[str] | None = None) -> pd.DataFrame:
     """The rows of a result (every column str), of these columns those that it has, else all; raises ValueError for what is no CSV."""
-    wanted = None if columns is None else columns.__contains__
-    return pd.read_csv(io.BytesIO(content), usecols=wanted, dtype="str", keep_default_na=False)
+    # Each part is read whole and then cut: where only some columns are asked for, pandas takes a row with too many cells.
+    with pd.read_csv(io.BytesIO(content), dtype="str", keep_default_na=False, chunksize=ROWS_AT_ONCE) as parts:
+        return pd.concat([_cut(part, columns) for part in parts])
+
+
+def _cut(rows: pd.DataFrame, columns: Collection[str] | None) -> pd.DataFrame:
+    if rows.index.dtype == "str":
+        # pandas takes the first cells for names of the rows.
+        raise ValueError("every row has more cells than there are columns")
+    return rows if columns is None else rows[rows.columns.intersection(list(columns))]
 
 
 def _column(values: pd.Series, sent: pd.Series) -> pd.Series:
