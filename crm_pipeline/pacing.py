@@ -14,8 +14,6 @@ LATE_SECONDS = 0.25
 """How long after its time a leased call may leave; one that nobody made by then is given up, because others do not expect it any more."""
 LEASED_SHARE = 4
 """At most one in so many calls of a limit is leased at a time: so many are lost to the others, for one window, with a process that dies."""
-MOST_AHEAD = 8
-"""So many calls at most are leased to a thread that waits alone: what it does not make of them is lost to the others, for one window."""
 
 
 class Leases(Protocol):
@@ -77,13 +75,12 @@ class Pace:
 
 
 class _SharedPace:
-    """Waits for a leased call. As many are leased as are about to be made, so that hardly one is left over."""
+    """Waits for a leased call. As many are leased as threads wait for one, so that hardly one is left over."""
 
     def __init__(self, leases: Leases, account: Callable[[], str], *, calls: int, seconds: float) -> None:
         self._leases, self._account = leases, account
         self._calls, self._seconds = calls, seconds
         self._due: deque[float] = deque()
-        self._leased, self._leased_at = 0, 0.0
         self._waiting = 0
         self._counting, self._turn = threading.Lock(), threading.Lock()
 
@@ -104,18 +101,10 @@ class _SharedPace:
         while self._due and self._due[0] + LATE_SECONDS < time.monotonic():
             self._due.popleft()
         if not self._due:
-            wanted = min(self._about_to_be_made(), max(1, self._calls // LEASED_SHARE))
+            wanted = min(self._waiting, max(1, self._calls // LEASED_SHARE))
             waits = self._leases.take(self._account(), wanted, calls=self._calls, seconds=self._seconds)
             if waits is None:
                 return
             now = time.monotonic()
-            self._leased, self._leased_at = wanted, now
             self._due.extend(now + seconds for seconds in waits)
         time.sleep(max(0.0, self._due.popleft() - time.monotonic()))
-
-    def _about_to_be_made(self) -> int:
-        """One for each thread that waits; some more for one alone that makes them in time, as fast as it made the last."""
-        if self._waiting > 1:
-            return self._waiting
-        each_took = (time.monotonic() - self._leased_at) / max(1, self._leased)
-        return MOST_AHEAD if self._leased and MOST_AHEAD * each_took < LATE_SECONDS / 2 else 1

@@ -128,19 +128,6 @@ def test_as_many_calls_are_leased_as_threads_wait_and_a_share_of_the_limit_at_mo
     assert max(leases.sizes) == 10
 
 
-@pytest.mark.parametrize(("seconds", "sizes"), [(60.0, [1, 8, 8, 8]), (0.0, [1] * 20)])
-def test_a_thread_alone_is_leased_ahead_what_it_makes_in_time(
-    store: Store, monkeypatch: pytest.MonkeyPatch, seconds: float, sizes: list[int]
-) -> None:
-    monkeypatch.setattr("crm_pipeline.pacing.LATE_SECONDS", seconds)
-    leases, pace = Counted(store), Pace(calls=40, seconds=60)
-    leases.go_on.set()
-    pace.share(leases, lambda: "acme")
-    for _ in range(20):
-        pace.wait()
-    assert leases.sizes == sizes
-
-
 def test_a_leased_call_that_nobody_made_in_time_is_not_made_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crm_pipeline.pacing.LATE_SECONDS", -1.0)
     leases, pace = Counted(store), Pace(calls=40, seconds=60)
