@@ -294,9 +294,11 @@ def test_phone_of_a_fixed_type_comes_back_from_its_field() -> None:
     assert brought(way, contact(mobile="512 555 0101"), {"MobilePhone": "(512) 555-0102"}) == {"mobile": "(512) 555-0102"}
 
 
-TYPED = contact_spec(
-    {"phone": {"from": "phone", **BOTH}, "phone_number_type": {"from": "kind", "translate": {"office": "WORK", "cell": "MOBILE"}}}
-)
+PHONE_BY_TYPE = {
+    "phone": {"from": "phone", **BOTH},
+    "phone_number_type": {"from": "kind", "translate": {"office": "WORK", "cell": "MOBILE"}},
+}
+TYPED = contact_spec(PHONE_BY_TYPE)
 HELD = contact(phone="512 555 0101", kind="office")
 
 
@@ -321,6 +323,16 @@ def test_other_phone_in_another_field_is_none_of_the_records() -> None:
         assert listed(way.forms(shown_in(way, shown), raw)["group:phone"]) == [None]
         found = way.inverse(shown_in(way, shown), raw)
         assert patches(found) in ([{"phone": None}], [{}]), "at most that its own field is empty, and only where it has one"
+
+
+def test_phone_is_read_the_same_by_what_alone_is_kept_of_a_record() -> None:
+    spec = contact_spec({**PHONE_BY_TYPE, "address": {"country": "land"}})
+    records = [contact(phone="030 901820", kind="cell", land="DE", other="x"), contact(phone="512 555 0101", kind="office", land="US")]
+    way, raw = way_back(spec), raw_frame(*records)
+    shown = shown_in(way, {"Phone": "030 901821", "MobilePhone": "030 901820"}, {"Phone": "512 555 0101", "MobilePhone": "512 555 0999"})
+    kept, read = way.read_by(raw), ['{"MobilePhone": "+4930901820"}', '{"Phone": "+15125550101"}']
+    assert listed(way.forms(shown, kept)["group:phone"]) == listed(way.forms(shown, raw)["group:phone"]) == read
+    assert "other" not in kept["content"][0]
 
 
 def test_several_phones_of_a_record_without_one_do_not_go_in() -> None:
