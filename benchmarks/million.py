@@ -27,7 +27,8 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.database import URL_VARIABLE, Store
-from crm_pipeline.store.staging import EVERYTHING, stage_raw
+from crm_pipeline.store.raw_records import stage_raw
+from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.sync.extracting.normalizing import normalize_staged
 from crm_pipeline_tests.filling import fill
 

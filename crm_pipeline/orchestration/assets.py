@@ -48,7 +48,7 @@ from crm_pipeline.orchestration.translating import Translate, asset_of, untransl
 from crm_pipeline.orchestration.upkeep import build_upkeep
 from crm_pipeline.orchestration.windows import backfill_policy, hourly_partitions, partition_label, window
 from crm_pipeline.store.alerts import BACK_FROM
-from crm_pipeline.store.staging import count_of_other_mapping
+from crm_pipeline.store.normalized_records import count_of_other_mapping
 
 
 def build_integration(spec: IntegrationSpec, translate: Translate = untranslated) -> dg.Definitions:

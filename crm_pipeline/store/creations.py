@@ -21,8 +21,9 @@ from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.packing import fetch_contents
+from crm_pipeline.store.raw_records import STAGED_RAW
 from crm_pipeline.store.rows import execute_rows, fetch, json_column
-from crm_pipeline.store.staging import FRAME_ROWS, STAGED_RAW
+from crm_pipeline.store.staging import FRAME_ROWS
 
 KEYLESS = FrameSchema(
     "keyless",

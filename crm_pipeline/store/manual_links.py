@@ -10,7 +10,7 @@ from crm_pipeline.errors import LinkRefusedError
 from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.link_digests import NONE
-from crm_pipeline.store.staging import raw_by_id
+from crm_pipeline.store.raw_records import raw_by_id
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 

@@ -18,7 +18,8 @@ from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import begin_calls
-from crm_pipeline.store.staging import EVERYTHING, stage_raw
+from crm_pipeline.store.raw_records import stage_raw
+from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.sync.links.check import LinkCheck
 from crm_pipeline_tests.commands.conftest import Desk, _desk, own_desk, written
 from crm_pipeline_tests.orchestration.conftest import writes

@@ -9,7 +9,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import RAW
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
-from crm_pipeline.store.staging import stage_raw
+from crm_pipeline.store.raw_records import stage_raw
 from crm_pipeline_tests.store.test_crm_state import ACCOUNTS, link, save, stored
 
 

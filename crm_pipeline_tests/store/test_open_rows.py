@@ -12,8 +12,9 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import OUTCOMES, normalized_schema
 from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.normalized_records import normalized_by_id, stage_normalized
 from crm_pipeline.store.open_rows import due_ids, only_wait, open_rows, waiting_hours
-from crm_pipeline.store.staging import EVERYTHING, Window, normalized_by_id, stage_normalized
+from crm_pipeline.store.staging import EVERYTHING, Window
 
 STATE = CrmState("acme", "salesforce", RecordType.ACCOUNT)
 HOUR = 3_600

@@ -10,11 +10,12 @@ from sqlalchemy import text
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
-from crm_pipeline.store import staging
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.field_names import names_of
+from crm_pipeline.store.normalized_records import normalized_stream, stage_normalized
+from crm_pipeline.store.raw_records import HELD_AT_ONCE, LARGEST_STATEMENT, held_fields, raw_stream, stage_raw
 from crm_pipeline.store.returns import read_without
-from crm_pipeline.store.staging import Window, held_fields, normalized_stream, raw_stream, stage_normalized, stage_raw
+from crm_pipeline.store.staging import FRAME_ROWS, Window
 
 EVERYTHING = Window(since=None, until=10_000)
 
@@ -117,7 +118,7 @@ def test_of_one_record_twice_in_a_frame_the_newest_is_staged(store: Store) -> No
 
 
 def test_a_frame_that_is_too_large_for_one_statement_is_staged_whole(store: Store) -> None:
-    rows = [(number, 100, {"name": f"customer {number}", "notes": "x" * (staging.LARGEST_STATEMENT // 3)}) for number in range(1, 9)]
+    rows = [(number, 100, {"name": f"customer {number}", "notes": "x" * (LARGEST_STATEMENT // 3)}) for number in range(1, 9)]
     with store.transaction() as connection:
         assert stage_raw(connection, "acme", RecordType.ACCOUNT, frame=raw(*rows)) == len(rows)
     assert staged(store) == rows
@@ -139,7 +140,7 @@ def test_nan_and_the_infinite_are_staged_as_no_value(store: Store) -> None:
 
 
 def test_a_stream_gives_every_row_once_over_many_frames_and_can_be_read_again(store: Store) -> None:
-    count = staging.FRAME_ROWS * 2 + 1
+    count = FRAME_ROWS * 2 + 1
     stage(store, raw(*((i, 100 + i % 7, {}) for i in range(1, count + 1))))
     frames = raw_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
     for _ in range(2):
@@ -147,7 +148,7 @@ def test_a_stream_gives_every_row_once_over_many_frames_and_can_be_read_again(st
 
 
 def test_of_contents_no_more_is_read_than_named_fields_however_many_records_and_however_they_are_kept(store: Store) -> None:
-    count = staging.HELD_AT_ONCE + 1
+    count = HELD_AT_ONCE + 1
     alike = [(i, 100, {"name": f"customer {i}", "contacts": [i], "fax": None}) for i in range(1, count + 1)]
     stage(store, raw(*alike, (count + 1, 100, {"contacts": [], "name": "of other fields"})))
     with store.transaction() as connection:

@@ -22,8 +22,10 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.link_digests import digest_in
+from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.open_rows import due_ids, open_rows
-from crm_pipeline.store.staging import EVERYTHING, raw_contents, stage_normalized, stage_raw
+from crm_pipeline.store.raw_records import raw_contents, stage_raw
+from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.store.stories import Key, story_of
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database

@@ -12,8 +12,9 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.manual_links import remove_link
+from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import stage_normalized, stage_raw
+from crm_pipeline.store.raw_records import stage_raw
 from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
 from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, query, report, save
 

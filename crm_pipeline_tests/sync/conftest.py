@@ -26,8 +26,10 @@ from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIA
 from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.schemas import LINKS, OUTCOMES, RAW
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.normalized_records import normalized_by_id
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import FRAME_ROWS, Window, normalized_by_id, stage_raw
+from crm_pipeline.store.raw_records import stage_raw
+from crm_pipeline.store.staging import FRAME_ROWS, Window
 from crm_pipeline.sync.extracting.normalizing import normalize_staged
 from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.loading.report import LoadReport

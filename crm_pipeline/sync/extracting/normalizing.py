@@ -17,7 +17,9 @@ from crm_pipeline.mapping.sources import names_customers
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import FRAME_ROWS, Window, deleted_ids, raw_by_id, raw_stream, stage_normalized
+from crm_pipeline.store.normalized_records import stage_normalized
+from crm_pipeline.store.raw_records import deleted_ids, raw_by_id, raw_stream
+from crm_pipeline.store.staging import FRAME_ROWS, Window
 from crm_pipeline.store.waiting import ids_to_normalize_again
 
 

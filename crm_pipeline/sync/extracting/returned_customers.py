@@ -12,8 +12,8 @@ from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType, children
 from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.raw_records import raw_contents
 from crm_pipeline.store.returns import made_without, read_without, returned_customers, settle_returned
-from crm_pipeline.store.staging import raw_contents
 from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.source import Source, clock_ahead_of
-from crm_pipeline.store.staging import held, stage_raw
+from crm_pipeline.store.raw_records import held, stage_raw
 from crm_pipeline.sync.merging.standing import dated
 
 
@@ -39,7 +39,7 @@ def stage(
     since: int | None = None,
     late: bool = False,
 ) -> int:
-    """Stage raw rows (schemas.RAW) as store.staging.stage_raw does; ``since``: up to when the record type was read before."""
+    """Stage raw rows (schemas.RAW) as store.raw_records.stage_raw does; ``since``: up to when the record type was read before."""
     fields = back.fields.get(record_type)
     if fields and len(frame):
         before = held(connection, integration, record_type, ids=frame["qbench_id"].drop_duplicates().tolist())

@@ -21,8 +21,9 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.emails import shared_addresses
+from crm_pipeline.store.normalized_records import count_of_other_mapping, normalized_by_id
 from crm_pipeline.store.organizations import check_organization
-from crm_pipeline.store.staging import EVERYTHING, FRAME_ROWS, count_of_other_mapping, normalized_by_id
+from crm_pipeline.store.staging import EVERYTHING, FRAME_ROWS
 from crm_pipeline.sync.order import LoadOrder, usual_object
 from crm_pipeline.sync.planning.plan import Plan
 from crm_pipeline.sync.planning.planned_accounts import TO_BE_CREATED, PlannedAccounts

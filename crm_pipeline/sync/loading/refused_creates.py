@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_pipeline.store.staging import normalized_by_id
+from crm_pipeline.store.normalized_records import normalized_by_id
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.plans import Plans
 from crm_pipeline.sync.loading.results import named_ids, unread

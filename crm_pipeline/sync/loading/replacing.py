@@ -17,8 +17,8 @@ from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.schemas import REPLACING, VERSIONS
 from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.raw_records import held
 from crm_pipeline.store.replacing import forget_replacing, not_replaced, over_by_now, replaced, save_replacing, tell
-from crm_pipeline.store.staging import held
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.results import MAY_BE_STORED
 from crm_pipeline.sync.merging.overtaken import MOMENT, overtaken

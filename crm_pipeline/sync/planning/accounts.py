@@ -9,7 +9,7 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.staging import staged_errors
+from crm_pipeline.store.normalized_records import staged_errors
 from crm_pipeline.sync.planning import eligibility
 
 

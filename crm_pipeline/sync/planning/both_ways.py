@@ -27,7 +27,7 @@ from crm_pipeline.model import Operation, Outcome
 from crm_pipeline.schemas import EDITS
 from crm_pipeline.store.bases import bases_of
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import held_fields
+from crm_pipeline.store.raw_records import held_fields
 from crm_pipeline.sync.merging.fields import Situation, Verdict
 from crm_pipeline.sync.merging.units import PAIRS, Compared, Decided, Shown, compared
 from crm_pipeline.sync.order import LoadOrder, objects_of

@@ -12,7 +12,7 @@ from crm_pipeline.mapping.folding import same_key
 from crm_pipeline.model import LinkOrigin, WaitsOn
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.staging import unlinked_values
+from crm_pipeline.store.normalized_records import unlinked_values
 
 MATCHES = FrameSchema(
     "matches",

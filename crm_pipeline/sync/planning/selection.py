@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
+from crm_pipeline.store.normalized_records import count_in_window, normalized_by_id, normalized_stream
 from crm_pipeline.store.open_rows import due_ids
-from crm_pipeline.store.staging import FRAME_ROWS, Window, count_in_window, normalized_by_id, normalized_stream
+from crm_pipeline.store.staging import FRAME_ROWS, Window
 from crm_pipeline.store.waiting import open_rivals
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.accounts import Accounts

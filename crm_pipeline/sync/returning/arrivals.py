@@ -22,8 +22,8 @@ from crm_pipeline.store.crm_records import staged_readings
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.link_checks import count_links
+from crm_pipeline.store.normalized_records import staged_errors
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import staged_errors
 from crm_pipeline.sync.order import LoadOrder, read
 from crm_pipeline.sync.planning.inclusion import listed_back
 from crm_pipeline.sync.returning import gates

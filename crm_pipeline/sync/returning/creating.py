@@ -33,8 +33,8 @@ from crm_pipeline.store.creations import answered, claim, forget, open_creations
 from crm_pipeline.store.crm_records import looked_at, pend, staged_readings
 from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.organizations import moment
+from crm_pipeline.store.raw_records import raw_by_id
 from crm_pipeline.store.reading import is_being_read_first
-from crm_pipeline.store.staging import raw_by_id
 from crm_pipeline.sync.extracting.normalizing import normalize_named
 from crm_pipeline.sync.extracting.reading_lock import reading
 from crm_pipeline.sync.extracting.staging import ComingBack, stage

@@ -27,9 +27,10 @@ from crm_pipeline.schemas import BASES, CHANGED, EDITS, RAW
 from crm_pipeline.store.bases import SENT_HOURS, bases_of
 from crm_pipeline.store.change_outcomes import often_sent
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.normalized_records import staged_errors
 from crm_pipeline.store.open_calls import untold_accounts
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import held, staged_errors
+from crm_pipeline.store.raw_records import held
 from crm_pipeline.sync.links.usable import account_crm_ids
 from crm_pipeline.sync.merging.fields import Situation, Verdict
 from crm_pipeline.sync.merging.units import PAIRS, Decided, Shown, compared

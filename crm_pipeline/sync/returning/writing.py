@@ -22,7 +22,8 @@ from crm_pipeline.source import WritableSource
 from crm_pipeline.store.bases import save_digests
 from crm_pipeline.store.crm_records import staged_readings
 from crm_pipeline.store.database import Lock, Store
-from crm_pipeline.store.staging import held, normalized_by_id
+from crm_pipeline.store.normalized_records import normalized_by_id
+from crm_pipeline.store.raw_records import held
 from crm_pipeline.sync.extracting.normalizing import normalize_named
 from crm_pipeline.sync.extracting.reading_lock import reading
 from crm_pipeline.sync.extracting.staging import ComingBack, stage

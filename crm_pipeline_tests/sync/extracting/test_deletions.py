@@ -15,7 +15,8 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.schemas import RAW
-from crm_pipeline.store.staging import Window, stage_raw
+from crm_pipeline.store.raw_records import stage_raw
+from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extracting.deletions import Deletions
 from crm_pipeline.sync.extracting.extract import Extract
 from crm_pipeline.sync.loading.report import LoadReport

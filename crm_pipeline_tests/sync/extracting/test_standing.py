@@ -10,7 +10,8 @@ import pandas as pd
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.qbench.source import QBench
-from crm_pipeline.store.staging import Window, held, save_bringing
+from crm_pipeline.store.raw_records import held, save_bringing
+from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extracting.extract import Extract
 from crm_pipeline.sync.extracting.named import read_named
 from crm_pipeline.sync.merging.standing import brought

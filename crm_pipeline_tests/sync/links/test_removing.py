@@ -14,7 +14,8 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.schemas import RAW
-from crm_pipeline.store.staging import Window, stage_raw
+from crm_pipeline.store.raw_records import stage_raw
+from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.links.check import LinkCheck
 from crm_pipeline.sync.links.policy import LinkPolicy
 from crm_pipeline_tests.sync.conftest import (

@@ -14,7 +14,7 @@ from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import WRITE_RESULTS
-from crm_pipeline.store.staging import normalized_by_id
+from crm_pipeline.store.normalized_records import normalized_by_id
 from crm_pipeline.sync.loading.delivery import Delivery
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.open_calls import Answered, Sent

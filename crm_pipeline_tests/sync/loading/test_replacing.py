@@ -20,8 +20,8 @@ from crm_pipeline.schemas import BASES
 from crm_pipeline.store.bases import save_bases
 from crm_pipeline.store.conflicts import Sought, conflicts_told
 from crm_pipeline.store.crm_records import pending_crm_ids
+from crm_pipeline.store.raw_records import raw_by_id
 from crm_pipeline.store.replacing import over_by_now
-from crm_pipeline.store.staging import raw_by_id
 from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.resending import Resend
 from crm_pipeline.sync.returning.putting_back import PuttingBack

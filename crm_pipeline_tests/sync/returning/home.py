@@ -20,8 +20,10 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.qbench.source import QBench
 from crm_pipeline.schemas import BASES, LINKS
 from crm_pipeline.store.bases import bases_of, save_bases
+from crm_pipeline.store.normalized_records import normalized_by_id
 from crm_pipeline.store.organizations import require_organization
-from crm_pipeline.store.staging import EVERYTHING, Window, held, normalized_by_id, raw_by_id
+from crm_pipeline.store.raw_records import held, raw_by_id
+from crm_pipeline.store.staging import EVERYTHING, Window
 from crm_pipeline.sync.extracting.extract import Extract
 from crm_pipeline.sync.extracting.normalizing import normalize_staged
 from crm_pipeline.sync.returning.bring import Return
