@@ -21,13 +21,13 @@ from crm_pipeline.sync.loading.results import MAY_BE_STORED
 class Sent:
     """Calls that are about to be sent at the same time: when, by our clock, and per row the number of its call (Int64).
 
-    The number is null where nothing is stored of the call: what becomes of its rows their intents tell. ``job``: the number of the one
-    that carries them, in the state.
+    The number is null where nothing is stored of the call: what becomes of its rows their intents tell. ``job``: the CRM's id of
+    the one that carries them.
     """
 
     began: datetime
     numbers: pd.Series
-    job: int | None = None
+    job: str | None = None
 
     def of(self, rows: pd.Series) -> Sent:
         """The calls of some of the rows (bool, per row)."""

@@ -78,8 +78,8 @@ class Storing:
             if job is not None:
                 planned = rows.rows[[name for name in PLAN.names if name != "settled"]]
                 names, numbers = plain(job.names), plain(sent.numbers)
-                number = begin_job(connection, self._state, job_id=job.id, verb=job.verb, rows=planned, names=names, calls=numbers)
-                sent = replace(sent, job=number)
+                begin_job(connection, self._state, job_id=job.id, verb=job.verb, rows=planned, names=names, calls=numbers)
+                sent = replace(sent, job=job.id)
             return sent
 
     def written(
@@ -117,7 +117,7 @@ class Storing:
                     self._state.answer_intents(connection, ids=rows.loc[unclear & ~rows["qbench_id"].isin(lost), "qbench_id"].tolist())
                 self._watch.end(connection, call)
                 if call.sent.job is not None and call.error is None:
-                    end_job(connection, call.sent.job)
+                    end_job(connection, self._state, job_id=call.sent.job)
             # An earlier call may have given another account: what makes up for that is the account, still to be sent.
             done, told_of = (where(frame, ~pending) for frame in (rows, answer))
             self._watch.made_up_for(connection, told_of)
@@ -128,10 +128,10 @@ class Storing:
         # What was settled of them is stored by now, and would be most of what is kept of them.
         return waiting if waiting.empty else waiting.assign(settled=None), where(answer, pending)
 
-    def taken_up(self, rows: pd.DataFrame, answer: pd.DataFrame, *, number: int, calls: pd.Series) -> None:
+    def taken_up(self, rows: pd.DataFrame, answer: pd.DataFrame, *, job_id: str, calls: pd.Series) -> None:
         """Store what the job of an earlier load made of its rows, by their results, that it is over, and that the rest was not written.
 
-        ``number``: of the job in the state; ``calls``: per row, of its open call.
+        ``calls``: per row, the number of its open call.
         """
         done = answer["error_type"].isna()
         self.written(where(rows, done), where(answer, done), goes_again=True)
@@ -140,7 +140,7 @@ class Storing:
             self._state.close_intents(connection, ids=rows.loc[~not_known, "qbench_id"].tolist())
             doubtful = rows.loc[not_known, "qbench_id"].tolist()
             end_calls(connection, calls=calls.dropna().unique().tolist(), doubtful=doubtful, over_after=timedelta(0))
-            end_job(connection, number)
+            end_job(connection, self._state, job_id=job_id)
 
     def begin_association(self, rows: pd.DataFrame, *, calls: pd.Series) -> Sent:
         """Store that the accounts of contacts are about to be sent; ``calls``: per row, by any number, which call carries it."""

@@ -44,7 +44,7 @@ def _take_up(job: Job, storing: Storing, stored: StoredJob) -> None:
     if told is None:
         logger.warning("%s %s: %s has forgotten job %s", job.order.integration, job.order.crm, org_id, stored.id)
     answer = account_for(rows, WRITE_RESULTS.empty() if told is None else told)
-    storing.taken_up(rows, answer, number=stored.number, calls=pd.Series(stored.calls, dtype="Int64"))
+    storing.taken_up(rows, answer, job_id=stored.id, calls=pd.Series(stored.calls, dtype="Int64"))
     written = int(answer["error_type"].isna().sum())
     logger.info(
         "%s %s: job %s of an earlier load wrote %s of %d",

@@ -16,6 +16,7 @@ from crm_pipeline.errors import ServiceUnavailableError, StoreError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce import ValidationRule, ingest
+from crm_pipeline.store import write_jobs
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import end_lock_holders
@@ -33,8 +34,9 @@ no_fork_warning = pytest.mark.filterwarnings("ignore:This process:DeprecationWar
 
 
 @pytest.fixture
-def bench(salesforce: Bench) -> Iterator[Bench]:
+def bench(salesforce: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     salesforce.sandbox.org.job_pace = 100
+    monkeypatch.setattr(write_jobs, "ROWS_OF_A_PART", 120)
     yield salesforce
     salesforce.sandbox.faults.clear()
 
