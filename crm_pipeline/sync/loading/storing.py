@@ -5,9 +5,9 @@ The only writer of a load. It stores right after the answers, so that a crash co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 from sqlalchemy import Connection
@@ -28,6 +28,9 @@ from crm_pipeline.sync.loading.replacing import Replacing
 from crm_pipeline.sync.loading.settling import Settling
 from crm_pipeline.sync.planning.plan import PLAN, Plan, unrepeatable
 from crm_pipeline.sync.planning.refused_writes import left_aside
+
+LINKS_AT_ONCE = 4_000
+"""So many links one statement stores: a connection keeps room for its largest one for ever, and a job is worth more."""
 
 
 class Storing:
@@ -99,16 +102,8 @@ class Storing:
         self.unclear.update(rows.loc[unclear, "qbench_id"])
         with self._job.report.timed("store"), self._job.storing() as connection:
             answer = self._judged(connection, rows, answer)
-            pending = results.parent_open(rows, answer)
-            told = pending & _is_told_before(rows)
-            if told.any():
-                open_accounts(connection, self._state, ids=rows.loc[told, "qbench_id"].tolist())
-            links = results.links(rows, answer.assign(parent_sent=answer["parent_sent"] | told))
-            began = None if call is None else call.sent.began
-            arrived = self._settling.arrived(rows, answer, began=began)
-            self._state.save_links(connection, org_id=self._job.org_id, links=links, kept=None if arrived is None else arrived.kept)
-            if arrived is not None:
-                self._settling.written(connection, arrived, began=began)
+            for part in _parts(rows, answer):
+                self._link(connection, *part, began=None if call is None else call.sent.began)
             self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
             if call is not None:
                 self._replacing.answered(connection, rows, answer, began=call.sent.began)
@@ -119,6 +114,7 @@ class Storing:
                 if call.sent.job is not None and call.error is None:
                     end_job(connection, self._state, job_id=call.sent.job)
             # An earlier call may have given another account: what makes up for that is the account, still to be sent.
+            pending = results.parent_open(rows, answer)
             done, told_of = (where(frame, ~pending) for frame in (rows, answer))
             self._watch.made_up_for(connection, told_of)
             outcomes = self._save(connection, results.outcomes(done, told_of))
@@ -182,6 +178,17 @@ class Storing:
         with self._job.store.transaction() as connection:
             self._state.forget_refusals(connection, attempt=self._job.order.attempt, error_type=stop.error_type)
 
+    def _link(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> None:
+        """Store the links of rows that were written, with what was settled about them; ``began``: when their call did."""
+        told = results.parent_open(rows, answer) & _is_told_before(rows)
+        if told.any():
+            open_accounts(connection, self._state, ids=rows.loc[told, "qbench_id"].tolist())
+        links = results.links(rows, answer.assign(parent_sent=answer["parent_sent"] | told))
+        arrived = self._settling.arrived(rows, answer, began=began)
+        self._state.save_links(connection, org_id=self._job.org_id, links=links, kept=None if arrived is None else arrived.kept)
+        if arrived is not None:
+            self._settling.written(connection, arrived, began=began)
+
     def _judged(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame) -> pd.DataFrame:
         """The results, those as conflicts whose CRM record is another's; what is taken over from deleted records is theirs no more."""
         org_id = self._job.org_id
@@ -200,3 +207,9 @@ class Storing:
 def _is_told_before(rows: pd.DataFrame) -> pd.Series:
     """Of which contacts (plan.PLAN) the link tells of their account before it is sent: those that have none to leave yet."""
     return rows["previous_parent_qbench_id"].isna()
+
+
+def _parts(rows: pd.DataFrame, answer: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, ...]]:
+    """The rows and their results, LINKS_AT_ONCE at a time."""
+    for start in range(0, len(rows), LINKS_AT_ONCE):
+        yield tuple(frame.iloc[start : start + LINKS_AT_ONCE].reset_index(drop=True) for frame in (rows, answer))

@@ -18,6 +18,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce import ValidationRule, ingest
 from crm_pipeline.store import write_jobs
 from crm_pipeline.store.database import Store
+from crm_pipeline.sync.loading import storing
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import end_lock_holders
 from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, Bench, Staged, contact, customer
@@ -36,7 +37,9 @@ no_fork_warning = pytest.mark.filterwarnings("ignore:This process:DeprecationWar
 @pytest.fixture
 def bench(salesforce: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     salesforce.sandbox.org.job_pace = 100
+    # In parts as what is larger.
     monkeypatch.setattr(write_jobs, "ROWS_OF_A_PART", 120)
+    monkeypatch.setattr(storing, "LINKS_AT_ONCE", 120)
     yield salesforce
     salesforce.sandbox.faults.clear()
 
