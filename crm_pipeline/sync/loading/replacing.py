@@ -51,7 +51,7 @@ class Replacing:
                 "object": name,
                 "shown": write["crm_value"],
                 "sent": {field: payload[field] for field in write["crm_value"] if field in payload},
-                "read_at": one.kept["touched_at"],
+                "read_at": one.kept.touched_at,
                 "began_at": began,
             }
             for name, crm_id, one, payload in rows

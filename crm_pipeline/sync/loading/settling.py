@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.frames import plain
+from crm_pipeline.frames import plain, where
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import BASES, CONFLICTS
 from crm_pipeline.store.bases import kept_columns, note_sent, save_bases
@@ -53,10 +53,13 @@ class Settling:
         rows, settled = _settled(rows)
         if not settled:
             return
-        kept = _kept(settled)
-        if begins is not None:
-            kept = about_to_send(kept, _agreed(settled), began=begins, open_until=open_until or begins + self._may_last)
-        save_bases(connection, self._state, bases=kept, crm_ids=rows["crm_id"])
+        linked = where(rows, rows["crm_id"].notna())
+        if len(linked):
+            of_links = linked["settled"].tolist()
+            kept = _kept(of_links)
+            if begins is not None:
+                kept = about_to_send(kept, _agreed(of_links), began=begins, open_until=open_until or begins + self._may_last)
+            save_bases(connection, self._state, bases=kept, crm_ids=linked["crm_id"])
         self._tell(connection, settled)
         self._have_looked_at(connection, rows[[one.comes_home for one in settled]])
 
@@ -115,7 +118,7 @@ def _settled(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Settled]]:
 
 
 def _kept(settled: Sequence[Settled]) -> pd.DataFrame:
-    return BASES.of_rows(BASES.names, [[one.kept[name] for name in BASES.names] for one in settled])
+    return BASES.of_rows(BASES.names, [one.kept for one in settled])
 
 
 def _agreed(settled: Sequence[Settled]) -> pd.Series:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Any
+from itertools import starmap
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,27 +38,38 @@ from crm_pipeline.sync.planning.reasons import joined, names
 _SITUATIONS = {Operation.CREATE: Situation.NEW_IN_CRM, Operation.LINK: Situation.FIRST_LINK, Operation.UPDATE: Situation.LINKED}
 
 
+class Kept(NamedTuple):
+    """What the link of one record keeps: a row of schemas.BASES."""
+
+    qbench_id: int
+    bases: Mapping[str, list[int]] | None
+    sending: Mapping[str, int] | None
+    open_until: datetime | None
+    touched_at: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What is to be stored about the fields of one record that come back, with the decision and before the write.
 
-    ``crm_id``: the CRM record that it is about; None of one that is about to be made. ``kept``: a row of schemas.BASES. ``agreed``: by
+    ``crm_id``: the CRM record that it is about; None of one that is about to be made. ``kept``: what its link keeps. ``agreed``: by
     unit, the two bases that it has once the write was answered. ``conflicts``: rows of schemas.CONFLICTS; ``replaced``: the same of all
     that is written over in the CRM. ``comes_home``: something is to be taken into QBench. ``shown``: by unit, the digests of what the
-    CRM shows where some of its fields hold these values.
+    CRM shows of the record at a ``place`` where some of its fields hold these values: one for all that was decided together.
     """
 
     crm_id: str | None
-    kept: Mapping[str, Any]
+    kept: Kept
     agreed: Mapping[str, list[int]]
     conflicts: tuple[Mapping[str, Any], ...]
     replaced: tuple[Mapping[str, Any], ...]
     comes_home: bool
-    shown: Callable[[Mapping[str, Any]], Mapping[str, int]]
+    place: int
+    shown: Callable[[int, Mapping[str, Any]], Mapping[str, int]]
 
     def keeping(self, values: Mapping[str, Any]) -> Settled:
         """The same where the CRM holds these values, by field, and not those that were sent: they are no edit of a person."""
-        there = self.shown(values)
+        there = self.shown(self.place, values)
         return replace(self, agreed={unit: [wanted, there.get(unit, seen)] for unit, (wanted, seen) in self.agreed.items()})
 
     def mended(self, unit: str, *, instead: str | None) -> Settled:
@@ -65,7 +77,7 @@ class Settled:
         if unit not in self.agreed:
             return self
         wanted, _ = self.agreed[unit]
-        before = (self.kept["bases"] or {}).get(unit, [NO_DIGEST, NO_DIGEST])[1]
+        before = (self.kept.bases or {}).get(unit, [NO_DIGEST, NO_DIGEST])[1]
         there = before if instead is None else int(digests(canonical(pd.Series([instead]), "text").to_frame()).iloc[0, 0])
         return replace(self, agreed={**self.agreed, unit: [wanted, there]})
 
@@ -255,25 +267,27 @@ class BothWays:
         return joined(*(word + names(marks) for word, marks in parts))
 
     def _settled(self, planned: Plan, part: _Part, decided: Decided, shown: Shown) -> Iterator[Settled]:
-        kept = decided.kept.to_dict("records")
+        kept = starmap(Kept, decided.kept.itertuples(index=False, name=None))
         lost, replaced = (_by_record(frame) for frame in (decided.conflicts(shown, part.raw), decided.replaced(shown, part.raw)))
         agreed = decided.agreed(Verdict.TO_CRM).tolist()
         # This stays until the rows are written, unlike all else that the decision was made by.
-        sent, read_by = self._sent(planned, part), self._way.read_by(part.raw)
+        sent = self._sent(planned, part)
+        as_kept = partial(self._as_kept, sent, self._way.read_by(part.raw))
         forms = self._as_made(sent, part)
         home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
         crm_ids = part.pairs["crm_id"].astype(object).where(part.pairs["crm_id"].notna(), None).tolist()
         for place, (crm_id, row, bases, form, is_home) in enumerate(zip(crm_ids, kept, agreed, forms, home, strict=True)):
-            wanted = {**(row["bases"] or {}), **(bases or {})}
+            wanted = {**(row.bases or {}), **(bases or {})}
             made = {unit: [wanted[unit][0], there] for unit, there in form.items() if unit in wanted}
             yield Settled(
                 crm_id,
                 row,
                 {**(bases or {}), **made},
-                tuple(lost.get(row["qbench_id"], ())),
-                tuple(replaced.get(row["qbench_id"], ())),
+                tuple(lost.get(row.qbench_id, ())),
+                tuple(replaced.get(row.qbench_id, ())),
                 is_home,
-                partial(self._as_kept, sent, read_by, place),
+                place,
+                as_kept,
             )
 
     def _sent(self, planned: Plan, part: _Part) -> pd.DataFrame:
