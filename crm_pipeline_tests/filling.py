@@ -18,13 +18,14 @@ _CRM_ID = "left(crm_id, 1) || lpad(CAST(copy AS text), 5, '0') || substr(crm_id,
 
 _LONG_AGO = "at - interval '1 year'"
 _QBENCH_ID = {"qbench_id": f"qbench_id + copy * {STRIDE}"}
-_EMAIL = "jsonb_build_object('email', copy || '.' || (fields ->> 'email'))"
+_EMAIL = "to_jsonb(copy || '.' || (fields ->> 1))"
+"""The copy's address: the first of a contact's packed fields."""
 COPIED = {
     "raw_record": _QBENCH_ID,
     "normalized_record": _QBENCH_ID
     | {
         "customer_id": f"customer_id + copy * {STRIDE}",
-        "fields": f"CASE WHEN fields ? 'email' THEN fields || {_EMAIL} ELSE fields END",
+        "fields": f"CASE WHEN record_type = 'contact' THEN jsonb_set(fields, '{{1}}', {_EMAIL}) ELSE fields END",
     },
     "link": _QBENCH_ID | {"crm_id": _CRM_ID, "parent_qbench_id": f"parent_qbench_id + copy * {STRIDE}"},
     "outcome": _QBENCH_ID | {"at": _LONG_AGO},

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64encode
 
+from crm_pipeline.store.formats import is_later
+
 NAMED = """
 named AS (INSERT INTO crm_pipeline.attempt (id, run_id, partition_key) VALUES (:attempt_id, :run_id, :partition_key) ON CONFLICT DO NOTHING)
 """
 """Part of a statement that stores outcomes of an attempt; binds ``attempt_id``, ``run_id`` and ``partition_key``."""
 
-_LATER = "EXISTS (SELECT FROM crm_pipeline.format WHERE name = 'attempts' AND since > now())"
+_LATER = is_later("attempts")
 
 KEPT = f"CASE WHEN {_LATER} THEN :run_id ELSE :attempt_id END, CASE WHEN {_LATER} THEN :partition_key END"
 """What an outcome keeps as ``run_id`` and ``partition_key``: as long as a run of an older version may read it, both themselves."""

@@ -20,6 +20,7 @@ from crm_pipeline.model import LinkStatus, WaitsOn
 from crm_pipeline.schemas import CREATIONS, STAGED_VALUES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.normalized_fields import joined, value_of
 from crm_pipeline.store.packing import fetch_contents
 from crm_pipeline.store.raw_records import STAGED_RAW
 from crm_pipeline.store.rows import execute_rows, fetch, json_column
@@ -47,11 +48,12 @@ ON CONFLICT DO NOTHING
 """
 
 _STAGED_VALUES = f"""
-SELECT staged.qbench_id, staged.fields ->> :source AS value, link.crm_id FROM crm_pipeline.normalized_record AS staged
+SELECT staged.qbench_id, {value_of("staged", ":source")} AS value, link.crm_id
+FROM crm_pipeline.normalized_record AS staged {joined("staged")}
 LEFT JOIN crm_pipeline.link ON link.integration = staged.integration AND link.crm = :crm
   AND link.record_type = staged.record_type AND link.qbench_id = staged.qbench_id
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id > :last
-  AND staged.error_type IS DISTINCT FROM '{DeletedInQBenchException.__name__}' AND staged.fields ->> :source IS NOT NULL
+  AND staged.error_type IS DISTINCT FROM '{DeletedInQBenchException.__name__}' AND {value_of("staged", ":source")} IS NOT NULL
 ORDER BY staged.qbench_id LIMIT :rows
 """
 

@@ -13,6 +13,7 @@ from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.model import WaitsOn
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.link_digests import digest_in
+from crm_pipeline.store.normalized_fields import email_of, joined, value_of
 from crm_pipeline.store.rows import fetch
 
 CONTENDERS = FrameSchema(
@@ -30,21 +31,21 @@ CONTENDERS = FrameSchema(
 # A link follows the deletion of its record, and the end of that, only once a load begins: the record itself tells sooner.
 # The type stands in the statement, and is not bound to it, so that the planner may take the index of those records alone; OFFSET keeps
 # it from a join that reads all links.
-_CONTENDERS = """
+_CONTENDERS = f"""
 SELECT * FROM (
-  SELECT staged.fields ->> 'email' AS email, staged.qbench_id, staged.customer_id,
+  SELECT {email_of("staged")} AS email, staged.qbench_id, staged.customer_id,
     staged.error_type IS NULL AND coalesce(own.status, '') <> ALL(:unusable)
       AND (own.qbench_id IS NOT NULL OR NOT EXISTS (
         SELECT FROM unnest(CAST(:required AS text[])) AS required (field)
-        WHERE NOT (staged.fields ? required.field OR staged.fields ? ('default.' || required.field)))) AS able,
+        WHERE coalesce({value_of("staged", "required.field")}, {value_of("staged", "('default.' || required.field)")}) IS NULL)) AS able,
     own.qbench_id IS NOT NULL AND own.status <> ALL(:unusable) AND staged.error_type IS DISTINCT FROM :deleted AS linked,
-    {digest} AS digest, count(*) OVER (PARTITION BY staged.fields ->> 'email') AS contacts
-  FROM crm_pipeline.normalized_record AS staged
+    {{digest}} AS digest, count(*) OVER (PARTITION BY {email_of("staged")}) AS contacts
+  FROM crm_pipeline.normalized_record AS staged {joined("staged")}
   LEFT JOIN LATERAL (
     SELECT * FROM crm_pipeline.link AS own
     WHERE own.integration = staged.integration AND own.crm = :crm AND own.record_type = :record_type AND own.qbench_id = staged.qbench_id
     OFFSET 0) AS own ON true
-  WHERE staged.integration = :integration AND staged.record_type = '{record_type}' AND staged.fields ->> 'email' = ANY(:emails)
+  WHERE staged.integration = :integration AND staged.record_type = '{{record_type}}' AND {email_of("staged")} = ANY(:emails)
 ) AS claim
 WHERE (able OR linked) AND (contacts > 1 OR (qbench_id, email) NOT IN (
   SELECT * FROM unnest(CAST(:asking AS bigint[]), CAST(:emails AS text[])) AS asking (qbench_id, email) WHERE qbench_id IS NOT NULL))
@@ -52,9 +53,10 @@ WHERE (able OR linked) AND (contacts > 1 OR (qbench_id, email) NOT IN (
 
 SHARED_ADDRESSES = FrameSchema("shared_addresses", (Column("email", "str", "an address that several staged contacts have, as normalized"),))
 
-_SHARED = """
+_SHARED = f"""
 SELECT email FROM (
-  SELECT fields ->> 'email' AS email FROM crm_pipeline.normalized_record WHERE integration = :integration AND record_type = :record_type
+  SELECT {email_of("contact")} AS email FROM crm_pipeline.normalized_record AS contact
+  WHERE integration = :integration AND record_type = :record_type
 ) AS staged WHERE email IS NOT NULL GROUP BY email HAVING count(*) > 1
 """
 
@@ -71,7 +73,7 @@ WAITING_FOR_EMAIL = FrameSchema(
 )
 
 _WAITING = f"""
-SELECT staged.qbench_id, staged.customer_id, staged.error_type, staged.error_fields, staged.fields ->> 'email' AS email, waiting.waits_for
+SELECT staged.qbench_id, staged.customer_id, staged.error_type, staged.error_fields, {email_of("staged")} AS email, waiting.waits_for
 FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, text
 
 from crm_pipeline.model import READ, RecordType
+from crm_pipeline.store.normalized_fields import email_of, joined, value_of
 from crm_pipeline.store.stories import Key
 
 MOST_FOUND = 20
@@ -30,17 +31,18 @@ WHERE integration = :integration AND crm = :crm AND record_type = ANY(:record_ty
 """
 
 _BY_EMAIL = f"""
-SELECT integration, record_type, qbench_id FROM crm_pipeline.normalized_record
-WHERE {_IN} AND record_type = '{RecordType.CONTACT}' AND fields ->> 'email' = lower(:words)
+SELECT integration, record_type, qbench_id FROM crm_pipeline.normalized_record AS staged
+WHERE {_IN} AND record_type = '{RecordType.CONTACT}' AND {email_of("staged")} = lower(:words)
 ORDER BY integration, record_type, qbench_id
 """
 
+_EMAIL, _NAME, _FIRST_NAME, _LAST_NAME = (value_of("staged", f"'{name}'") for name in ("email", "name", "first_name", "last_name"))
+
 _BY_WORDS = f"""
 WITH named AS (
-  SELECT integration, record_type, qbench_id, fields ->> 'email' AS email,
-    concat_ws(' ', fields ->> 'name', fields ->> 'first_name', fields ->> 'last_name') AS name,
-    coalesce(fields ->> 'name', (fields ->> 'first_name') || ' ' || (fields ->> 'last_name')) AS whole
-  FROM crm_pipeline.normalized_record WHERE {_IN}
+  SELECT integration, record_type, qbench_id, {_EMAIL} AS email, concat_ws(' ', {_NAME}, {_FIRST_NAME}, {_LAST_NAME}) AS name,
+    coalesce({_NAME}, {_FIRST_NAME} || ' ' || {_LAST_NAME}) AS whole
+  FROM crm_pipeline.normalized_record AS staged {joined("staged")} WHERE {_IN}
 ), found AS (
   SELECT *, coalesce(lower(whole) = lower(:words), false) AS is_whole FROM named WHERE concat_ws(' ', name, email) ILIKE :pattern
 )

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import Column, FrameSchema, FrameStream, plain
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import NORMALIZED_META, normalized_schema
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import ANY_OF_IDS, execute_rows, fetch, json_column
+from crm_pipeline.store.field_names import NAMED
+from crm_pipeline.store.normalized_fields import DOCUMENT, KEPT, joined, pack, unpacked, value_of
+from crm_pipeline.store.rows import ANY_OF_IDS, execute_rows, fetch
 from crm_pipeline.store.staging import BY_ID, EVERYTHING, FRAME_ROWS, PAGE, Window, pages
 
-_STAGE_NORMALIZED = """
-WITH made AS (
-  SELECT qbench_id, version, customer_id, error_type, error_fields, fields, CAST(customers AS bigint[]) AS customers, revision,
+_STAGE_NORMALIZED = f"""
+WITH {NAMED}, made AS (
+  SELECT qbench_id, version, customer_id, error_type, error_fields, document, packed, CAST(customers AS bigint[]) AS customers, revision,
     customer_revision, hashtextextended(
-      CAST(ROW(CAST(:mapping_digest AS text), row.customer_id, row.error_type, row.error_fields, row.fields) AS text), 0) AS state_digest
+      CAST(ROW(CAST(:mapping_digest AS text), row.customer_id, row.error_type, row.error_fields, document) AS text), 0) AS state_digest
   FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:customer_ids AS bigint[]), CAST(:error_types AS text[]),
-              CAST(:error_fields AS text[]), CAST(:fields AS jsonb[]), CAST(:customers AS text[]),
+              CAST(:error_fields AS text[]), CAST(:packed AS jsonb[]), CAST(:customers AS text[]),
               CAST(:revisions AS integer[]), CAST(:customer_revisions AS integer[]))
-    AS row (qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision, customer_revision)
+    AS row (qbench_id, version, customer_id, error_type, error_fields, packed, customers, revision, customer_revision),
+  LATERAL {DOCUMENT} AS unpacked
 ), known AS (
   -- Rows and outcomes of before an upgrade carry no digest. One that speaks of the same version and content speaks of this state.
   SELECT told.crm, told.qbench_id, made.state_digest FROM made
@@ -34,7 +37,7 @@ WITH made AS (
     ON before.integration = :integration AND before.record_type = :record_type AND before.qbench_id = made.qbench_id
    AND before.state_digest IS NULL
    AND (before.version, before.customer_id, before.error_type, before.error_fields, before.fields)
-     IS NOT DISTINCT FROM (made.version, made.customer_id, made.error_type, made.error_fields, made.fields)
+     IS NOT DISTINCT FROM (made.version, made.customer_id, made.error_type, made.error_fields, made.document)
   JOIN crm_pipeline.outcome AS told
     ON told.integration = before.integration AND told.record_type = before.record_type AND told.qbench_id = before.qbench_id
    AND told.version = before.version AND told.state_digest IS NULL
@@ -47,7 +50,7 @@ WITH made AS (
 INSERT INTO crm_pipeline.normalized_record AS staged
   (integration, record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision,
    customer_revision, mapping_digest, state_digest)
-SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, fields, customers, revision,
+SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, {KEPT}, customers, revision,
   customer_revision, :mapping_digest, state_digest
 FROM made
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
@@ -58,10 +61,10 @@ SET version = excluded.version, customer_id = excluded.customer_id, error_type =
 WHERE (staged.version, staged.revision) <= (excluded.version, excluded.revision)
 """
 
-_UNLINKED_VALUES = """
-SELECT staged.qbench_id, staged.fields ->> :source AS value FROM crm_pipeline.normalized_record AS staged
+_UNLINKED_VALUES = f"""
+SELECT staged.qbench_id, {value_of("staged", ":source")} AS value FROM crm_pipeline.normalized_record AS staged {joined("staged")}
 WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id > :last
-  AND staged.error_type IS NULL AND staged.fields ->> :source IS NOT NULL
+  AND staged.error_type IS NULL AND {value_of("staged", ":source")} IS NOT NULL
   AND NOT EXISTS (
     SELECT FROM crm_pipeline.link
     WHERE link.integration = staged.integration AND link.crm = :crm AND link.record_type = staged.record_type
@@ -69,8 +72,8 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
 ORDER BY staged.qbench_id LIMIT :rows
 """
 
-_OTHER_FIELDS = "other_fields"
-"""Column of those fields of a staged normalized row that its model does not have: a dict."""
+_STORED = FrameSchema("stored_normalized", (*NORMALIZED_META, Column("fields", "object", "as they are kept (normalized_fields)")))
+_COLUMNS = {"columns": ", ".join(_STORED.names), "table": "normalized_record"}
 
 STAGED_ERRORS = FrameSchema(
     "staged_errors",
@@ -106,9 +109,7 @@ def stage_normalized(
     ``revisions`` of the raw rows that they are made of (STAGED_RAW), by which, and not by the clock, one made of older content is
     told, whoever comes last; ``customer_revisions`` likewise of the customer that rules looked at, None where they did not.
     """
-    schema = normalized_schema(record_type)
-    schema.check(frame)
-    meta = [column_.name for column_ in NORMALIZED_META]
+    normalized_schema(record_type).check(frame)
     return execute_rows(
         connection,
         _STAGE_NORMALIZED,
@@ -120,7 +121,7 @@ def stage_normalized(
         customer_ids=plain(frame["customer_id"]),
         error_types=plain(frame["error_type"]),
         error_fields=plain(frame["error_fields"]),
-        fields=json_column(_dicts_without_nulls(frame.drop(columns=meta))),
+        **pack(record_type, frame)._asdict(),
         customers=[None if ids is None else f"{{{','.join(map(str, ids))}}}" for ids in customers or [None] * len(frame)],
         revisions=[0] * len(frame) if revisions is None else list(revisions),
         customer_revisions=[None] * len(frame) if customer_revisions is None else list(customer_revisions),
@@ -132,15 +133,17 @@ def normalized_stream(
     store: Store, integration: str, record_type: RecordType, *, window: Window, frame_rows: int = FRAME_ROWS
 ) -> FrameStream:
     """The staged normalized rows of a window, in the order of their versions (schemas.normalized_schema)."""
-    page, schema = _normalized_columns(PAGE, record_type), _staged_normalized(record_type)
-    read = partial(pages, store, integration, record_type, window=window, statement=page, schema=schema, frame_rows=frame_rows)
-    return FrameStream(normalized_schema(record_type), lambda: map(_with_other_fields, read()))
+    page, schema = PAGE.format(**_COLUMNS), normalized_schema(record_type)
+    read = partial(
+        pages, store, integration, record_type, window=window, statement=page, schema=schema, frame_rows=frame_rows, fetch=_fetch
+    )
+    return FrameStream(schema, read)
 
 
 def normalized_by_id(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.DataFrame:
     """The staged normalized rows of these QBench ids (schemas.normalized_schema)."""
     parameters = {"integration": integration, "record_type": record_type, "ids": ids}
-    return _with_other_fields(fetch(connection, _normalized_columns(BY_ID, record_type), parameters, _staged_normalized(record_type)))
+    return _fetch(connection, BY_ID.format(**_COLUMNS), parameters, normalized_schema(record_type))
 
 
 def staged_errors(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.Series:
@@ -201,34 +204,7 @@ def unlinked_values(store: Store, state: CrmState, *, source: str) -> Iterator[p
         last = int(found["qbench_id"].iloc[-1])
 
 
-@cache
-def _staged_normalized(record_type: RecordType) -> FrameSchema:
-    other = Column(_OTHER_FIELDS, "object", "dict of another normalized field to value, without nulls")
-    return FrameSchema("staged_normalized", (*normalized_schema(record_type).columns, other))
-
-
-@cache
-def _normalized_columns(statement: str, record_type: RecordType) -> str:
-    """The statement with a column for each field of the model: to take documents apart row by row is PostgreSQL's to do."""
-    kinds = {field.name: "bigint" if field.kind == "integer" else "text" for field in MODELS[record_type].fields}
-    meta = [column_.name for column_ in NORMALIZED_META]
-    fields = [f"CAST(fields ->> '{name}' AS {kind}) AS {name}" for name, kind in kinds.items()]
-    other = f"fields - CAST('{{{', '.join(kinds)}}}' AS text[]) AS {_OTHER_FIELDS}"
-    return statement.format(columns=", ".join([*meta, *fields, other]), table="normalized_record")
-
-
-def _with_other_fields(page: pd.DataFrame) -> pd.DataFrame:
-    """The page with a column (object) for each field that the model does not have, behind those that it has."""
-    others = page.pop(_OTHER_FIELDS).tolist()
-    if not any(others):
-        return page
-    # As objects: a blank would make floats of the integers beside it.
-    return page.assign(**dict(pd.DataFrame(others, index=page.index, dtype=object).items()))
-
-
-def _dicts_without_nulls(fields: pd.DataFrame) -> list[dict[str, Any]]:
-    columns = {name: plain(column) for name, column in fields.items()}
-    # A column of nulls has a place in no row.
-    filled = {name: column for name, column in columns.items() if column.count(None) < len(column)}
-    rows = zip(*filled.values(), strict=True) if filled else [()] * len(fields)
-    return [{name: value for name, value in zip(filled, row, strict=True) if value is not None} for row in rows]
+def _fetch(connection: Connection, statement: str, parameters: Mapping[str, Any], schema: FrameSchema) -> pd.DataFrame:
+    found = fetch(connection, statement, parameters, _STORED)
+    fields = FrameSchema(schema.name, schema.columns[len(NORMALIZED_META) :])
+    return pd.concat([found, unpacked(connection, found.pop("fields").tolist(), fields)], axis=1)

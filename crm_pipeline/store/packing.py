@@ -16,12 +16,10 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.frames import FrameSchema
 from crm_pipeline.store.field_names import names_of, number_of
+from crm_pipeline.store.formats import is_later
 from crm_pipeline.store.rows import fetch, is_storable
 
-KEPT = """
-CASE WHEN EXISTS (SELECT FROM crm_pipeline.format WHERE name = 'packed' AND since > now()) THEN crm_pipeline.unpacked(content)
-ELSE content END
-"""
+KEPT = f"CASE WHEN {is_later('packed')} THEN crm_pipeline.unpacked(content) ELSE content END"
 """What a statement stores for ``content``: as long as a run of an older version may be under way, what that can read."""
 
 _NAMED = text("INSERT INTO crm_pipeline.field_names (id, names) VALUES (:number, :names) ON CONFLICT DO NOTHING")

@@ -26,7 +26,8 @@ _OF = "integration = :integration AND crm = ANY(:crms) AND record_type = ANY(:re
 _OF_RECORD = f"{_OF} AND qbench_id = :qbench_id"
 
 _READ = """
-SELECT raw.version, raw.deleted, raw.unreadable, raw.read_at, staged.fields, staged.customer_id, staged.error_type,
+SELECT raw.version, raw.deleted, raw.unreadable, raw.read_at, jsonb_strip_nulls(crm_pipeline.unpacked(staged.fields)) AS fields,
+  staged.customer_id, staged.error_type,
   coalesce(staged.version, -1) < raw.version OR staged.revision < raw.revision AS unprepared
 FROM crm_pipeline.raw_record AS raw LEFT JOIN crm_pipeline.normalized_record AS staged USING (integration, record_type, qbench_id)
 WHERE raw.integration = :integration AND raw.record_type = :record_type AND raw.qbench_id = :qbench_id

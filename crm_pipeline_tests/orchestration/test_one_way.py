@@ -21,7 +21,7 @@ from crm_pipeline.orchestration.names import links_job_name
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.store.field_names import names_of
-from crm_pipeline.store.tables import links, metadata
+from crm_pipeline.store.tables import links, metadata, records
 from crm_pipeline_tests.orchestration.conftest import World, own_world
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, add_laboratories, integration
 
@@ -124,9 +124,10 @@ def _is_used(column: Column[Any], row: Row[Any]) -> bool:
 
 def _shown(column: Column[Any], row: Row[Any]) -> str:
     value = row._mapping[column]
-    if column is links.link.c.field_digests:
+    if column in {links.link.c.field_digests, records.normalized_record.c.fields}:
         with STORE.transaction() as connection:
-            value = dict(zip(names_of(connection, value[:1])[value[0]], value[1:], strict=True))
+            pairs = zip(names_of(connection, value[:1])[value[0]], value[1:], strict=True)
+        value = {name: each for name, each in pairs if each is not None}
     if isinstance(value, Mapping):
         whole = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
         return f"{' '.join(sorted(value))} {whole[:8]}"

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import text
 
-from crm_pipeline.model import RecordType
+from crm_pipeline.frames import plain
+from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.field_names import names_of
@@ -198,6 +199,61 @@ def test_normalized_fields_come_back_as_they_went_in(store: Store) -> None:
     (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
     assert read.pop("state_digest").notna().all()
     pd.testing.assert_frame_equal(read, frame.drop(columns="state_digest"))
+
+
+@pytest.mark.parametrize("is_later", [False, True], ids=["at once", "behind an upgrade"])
+def test_normalized_records_of_many_shapes_come_back_as_they_went_in_and_are_the_same_states_however_they_are_kept(
+    store: Store, *, is_later: bool
+) -> None:
+    own: list[dict[str, object]] = [
+        {"first_name": "Zoë", "email": "zoe@acme.example", "hubspot.tier": 1.5},
+        {"last_name": "Roe"},
+        {"last_name": "Poe", "qbench.tags": [None, {"a": None}]},
+        {},
+        {"first_name": "Eva", "phone": "1", "hubspot.tier": 'A "B" \\ {c}', "qbench.tags": {"b": None}},
+    ]
+    kept = pd.DataFrame([{"qbench_id": number, "version": 100, **fields} for number, fields in enumerate(own)])
+    others = [name for name in kept if "." in name]
+    parts = [kept.iloc[:2].drop(columns="qbench.tags"), kept.iloc[2:4].drop(columns="hubspot.tier"), kept.iloc[4:]]
+    frames = [normalized_schema(RecordType.CONTACT).build(part.reset_index(drop=True)) for part in parts]
+
+    def digests() -> list[object]:
+        (read,) = normalized_stream(store, "acme", RecordType.CONTACT, window=EVERYTHING)
+        columns = {name: plain(read[name]) for name in [*(field.name for field in MODELS[RecordType.CONTACT].fields), *others]}
+        rows = [{name: values[row] for name, values in columns.items() if values[row] is not None} for row in range(len(read))]
+        assert rows == own
+        return plain(read["state_digest"])
+
+    def stage_all(frames: list[pd.DataFrame]) -> None:
+        with store.transaction() as connection:
+            for frame in frames:
+                stage_normalized(connection, "acme", RecordType.CONTACT, frame=frame, mapping_digest="d")
+
+    stage_all([normalized_schema(RecordType.CONTACT).build(kept)])
+    at_once = digests()
+    with store.transaction() as connection:
+        connection.execute(text("DELETE FROM crm_pipeline.normalized_record"))
+        if is_later:
+            connection.execute(text("INSERT INTO crm_pipeline.format VALUES ('fields', now() + interval '1 hour')"))
+    stage_all(frames)
+    assert digests() == at_once
+    with store.transaction() as connection:
+        kinds = connection.execute(text("SELECT DISTINCT jsonb_typeof(fields) FROM crm_pipeline.normalized_record")).scalars()
+        assert [*kinds] == ["object" if is_later else "array"]
+
+
+def test_normalized_record_that_is_kept_as_before_is_read_beside_others(store: Store) -> None:
+    normalized(store, "after", revision=0)
+    with store.transaction() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO crm_pipeline.normalized_record (integration, record_type, qbench_id, version, fields, mapping_digest) "
+                "VALUES ('acme', 'account', 2, 200, jsonb_build_object('name', 'before', 'number_of_employees', 7), 'd')"
+            )
+        )
+    (read,) = normalized_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
+    assert read["name"].tolist() == ["after", "before"]
+    assert read["number_of_employees"].tolist() == [pd.NA, 7]
 
 
 def test_a_large_integer_beside_a_blank_is_exact(store: Store) -> None:

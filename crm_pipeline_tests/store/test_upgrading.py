@@ -19,10 +19,11 @@ from crm_pipeline.store import migrations
 from crm_pipeline.store.bases import save_digests
 from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.finding import by_words
 from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.link_checks import count_links
 from crm_pipeline.store.link_digests import digest_in
-from crm_pipeline.store.normalized_records import stage_normalized
+from crm_pipeline.store.normalized_records import normalized_by_id, stage_normalized
 from crm_pipeline.store.open_rows import due_ids, open_rows
 from crm_pipeline.store.raw_records import raw_contents, stage_raw
 from crm_pipeline.store.staging import EVERYTHING
@@ -31,7 +32,7 @@ from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
 BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
-BEFORE_FIELD_NAMES, BEFORE_PACKED, BEFORE_ATTEMPTS = "0032", "0035", "0036"
+BEFORE_FIELD_NAMES, BEFORE_PACKED, BEFORE_ATTEMPTS, BEFORE_PACKED_FIELDS = "0032", "0035", "0036", "0037"
 CRMS = ("salesforce", "hubspot")
 BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, own_first_seconds={}, never_given_up=[])
 
@@ -273,6 +274,41 @@ def test_records_stay_documents_while_a_run_of_the_version_before_may_read_them_
         with of_version(url, BEFORE_PACKED) as connection:
             back = connection.execute(text("SELECT qbench_id, content FROM crm_pipeline.raw_record")).all()
             assert {row[0]: row[1] for row in back} == contents
+
+
+def fields_kept(connection: Connection) -> dict[int, str]:
+    """How the fields of each normalized customer are kept."""
+    kinds = connection.execute(text("SELECT qbench_id, jsonb_typeof(fields) FROM crm_pipeline.normalized_record"))
+    return {row[0]: row[1] for row in kinds}
+
+
+def test_normalized_records_stay_documents_while_a_run_of_the_version_before_may_read_them_and_are_documents_again_behind_the_way_back(
+    postgres: str,
+) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_PACKED_FIELDS) as connection:
+            connection.execute(text(BEGUN))
+            connection.execute(text(STAGED), {"id": 1})
+        with closing(Store(url)) as store:
+            normalize(store, 2)
+            with store.transaction() as connection:
+                connection.execute(text("UPDATE crm_pipeline.format SET since = since - interval '7 days'"))
+            normalize(store, 3)
+            with store.transaction() as connection:
+                assert fields_kept(connection) == {1: "object", 2: "object", 3: "array"}
+                names = normalized_by_id(connection, "acme", RecordType.ACCOUNT, ids=[1, 2, 3])["name"]
+                assert names.tolist() == ["Acme"] * 3
+                found = by_words(connection, ["acme"], "acme", record_types=[RecordType.ACCOUNT])
+                assert [key.qbench_id for key in found] == [1, 2, 3]
+            for number in (1, 3):
+                stage_customer(store, number)
+                with store.transaction() as connection:
+                    read = story_of(connection, Key("acme", RecordType.ACCOUNT, number), places=[]).read
+                assert read is not None
+                assert read.fields == {"name": "Acme"}
+        with of_version(url, BEFORE_PACKED_FIELDS) as connection:
+            back = connection.execute(text("SELECT qbench_id, fields FROM crm_pipeline.normalized_record")).all()
+            assert {row[0]: row[1] for row in back} == {number: {"name": "Acme"} for number in (1, 2, 3)}
 
 
 def decide(store: Store, number: int, outcome: str, version: int) -> None:

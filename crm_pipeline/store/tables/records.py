@@ -84,7 +84,12 @@ normalized_record = Table(
     Column("customer_id", BigInteger),
     Column("error_type", Text),
     Column("error_fields", Text),
-    Column("fields", JSONB, nullable=False, comment="normalized field to value, blanks left out"),
+    Column(
+        "fields",
+        JSONB,
+        nullable=False,
+        comment="normalized field to value, blanks left out; of an array: field_names, then their values (function unpacked)",
+    ),
     Column("mapping_digest", Text, nullable=False, comment="digest of the mapping that made the row"),
     Column("customers", ARRAY(BigInteger), comment="of a contact with several: their ids, negative where left out as deleted"),
     Column("state_digest", BigInteger, comment="digest of the state: of the content and of the mapping that made it"),
@@ -105,8 +110,9 @@ normalized_record = Table(
     Index("ix_normalized_record_customers", "integration", "qbench_id", postgresql_where=text("customers IS NOT NULL")),
     *(
         Index(
-            f"ix_normalized_record_{model.exclusive}_hash",
-            text(f"(fields ->> '{model.exclusive}'::text)"),
+            f"ix_normalized_record_exclusive_{model.exclusive}",
+            # In an array it comes first.
+            text(f"COALESCE(fields ->> '{model.exclusive}'::text, fields ->> 1)"),
             postgresql_using="hash",
             postgresql_where=text(f"record_type = '{model.record_type}'"),
         )
