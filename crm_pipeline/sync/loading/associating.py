@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 
 from crm_pipeline.errors import ServiceError
-from crm_pipeline.schemas import WRITE_RESULTS
+from crm_pipeline.frames import where
 from crm_pipeline.sync.links.reader import LinkReader
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.merged_or_deleted import follow_parents
@@ -24,7 +24,6 @@ class Associating:
 
     def __init__(self, job: Job, sending: Sending, storing: Storing, *, accounts: Callable[[], LinkReader]) -> None:
         limits = job.crm.capabilities
-        self._batch_size = limits.association_batch_size
         self._most = limits.association_batch_size * max(1, min(limits.calls_at_once, MOST_WAITING // limits.association_batch_size))
         self._sending = sending
         self._storing = storing
@@ -43,12 +42,11 @@ class Associating:
 
     def send(self, *, at_least: int) -> None:
         """Associate contacts with their accounts, while there are ``at_least`` as many. Raises the ServiceError of a CRM that is down."""
-        size = self._batch_size
         while sum(map(len, self._gathered)) >= at_least:
             contacts = Contacts.together(self._gathered)
             now = contacts.slice(0, self._most)
             self._gathered = [contacts.slice(len(now), len(contacts))] if len(contacts) > len(now) else []
-            self._send([now.slice(start, start + size) for start in range(0, len(now), size)])
+            self._send(now)
 
     def send_full(self) -> None:
         """Associate as many contacts as make as many full calls as go at the same time."""
@@ -60,34 +58,37 @@ class Associating:
             left = Contacts.together(self._gathered)
             self._storing.associated(left.rows, left.written)
 
-    def _send(self, parts: Sequence[Contacts]) -> None:
-        """Send parts at the same time and store what became of them. Raises the ServiceError of a CRM that is down; its parts wait on."""
+    def _send(self, contacts: Contacts) -> None:
+        """Send contacts' accounts at the same time and store what became of them.
+
+        Raises the ServiceError of a CRM that is down; the contacts of its call wait on.
+        """
         stop: ServiceError | None = None
-        done: list[tuple[pd.DataFrame, pd.DataFrame, list[Answered]]] = []
+        done: list[tuple[pd.DataFrame, pd.DataFrame, Answered]] = []
         try:
-            for part, call in zip(parts, self._sending.associate(parts), strict=True):
-                rows, answer, calls = self._followed(part, call)
-                if calls[-1].stops:
-                    stop = calls[-1].error
-                    for each in calls:
-                        self._storing.end_association(each)
+            for part, answer, call in self._answered(contacts):
+                if call.stops:
+                    stop = call.error
+                    self._storing.end_association(call)
                     self._gathered.append(part)
                 else:
-                    done.append((rows, answer, calls))
+                    done.append((part.rows, answer, call))
         finally:
             if done:
-                rows, answer = (pd.concat(frames, ignore_index=True) for frames in ([one[0] for one in done], [one[1] for one in done]))
-                self._storing.associated(rows, answer, calls=[call for *_, calls in done for call in calls])
+                rows, answers = (pd.concat(frames, ignore_index=True) for frames in ([one[0] for one in done], [one[1] for one in done]))
+                self._storing.associated(rows, answers, calls=[call for *_, call in done])
         if stop is not None:
             raise stop
 
-    def _followed(self, part: Contacts, call: Answered) -> tuple[pd.DataFrame, pd.DataFrame, list[Answered]]:
-        """The rows of a part as they were sent last, what became of them, and by which calls: once more where the account was merged."""
-        if call.stops:
-            return part.rows, call.results, [call]
-        rows, answer, moved = follow_parents(self._accounts, part.rows, call.results, unless=call.results["error_type"].isna())
-        if not moved.any():
-            return rows, answer, [call]
-        [again] = self._sending.associate([Contacts(rows[moved].reset_index(drop=True), part.written[moved].reset_index(drop=True))])
-        answer = WRITE_RESULTS.build(pd.concat([answer[~moved], again.results.set_axis(answer.index[moved])]).sort_index())
-        return rows, answer, [call, again]
+    def _answered(self, contacts: Contacts) -> Iterator[tuple[Contacts, pd.DataFrame, Answered]]:
+        """Contacts as they were sent last, what became of them, and by which calls: once more where the account was merged."""
+        for part, call in self._sending.associate(contacts):
+            if call.stops:
+                yield part, call.results, call
+                continue
+            rows, answer, moved = follow_parents(self._accounts, part.rows, call.results, unless=call.results["error_type"].isna())
+            followed = Contacts(rows, part.written)
+            yield followed.take(~moved), where(answer, ~moved), call
+            if moved.any():
+                for again, repeated in self._sending.associate(followed.take(moved)):
+                    yield again, repeated.results, repeated

@@ -5,7 +5,7 @@ A call that fails as a whole is not always the service's trouble: what of it may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeVar, cast
@@ -19,6 +19,7 @@ from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.batch import WriteJob, account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
 from crm_pipeline.errors import ServiceError
+from crm_pipeline.frames import where
 from crm_pipeline.halving import code_of
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS
@@ -41,6 +42,18 @@ class _Called(NamedTuple):
     answer: pd.DataFrame
     error: ServiceError | None
     lost: bool
+
+
+class _Some(NamedTuple):
+    """Some of the calls that were made at once: which of all rows were theirs (bool), and what they gave, or the one failed with.
+
+    ``lost``: per row of theirs, whether an attempt of its call got no answer.
+    """
+
+    rows: pd.Series
+    answer: pd.DataFrame
+    error: ServiceError | None
+    lost: pd.Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,10 @@ class Contacts:
     def slice(self, start: int, stop: int) -> Contacts:
         """Those from ``start`` up to, not including, ``stop``."""
         return Contacts(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.written)))
+
+    def take(self, mask: pd.Series) -> Contacts:
+        """Those where the mask (bool) holds."""
+        return Contacts(*(where(frame, mask) for frame in (self.rows, self.written)))
 
     @property
     def pairs(self) -> pd.DataFrame:
@@ -127,32 +144,31 @@ class Sending:
         """What batches were answered, once all are: first what was answered, as one; behind it each call that failed."""
         with self._job.report.timed("write"):
             called = sends.under_way.answers()
-        answered = [number for number, one in enumerate(called) if one.error is None]
-        failed = [[number] for number, one in enumerate(called) if one.error is not None]
-        return [self._sorted(sends, [called[number] for number in own], of=own) for own in (answered, *failed) if own]
+        return [self._sorted(sends, own) for own in _apart(called, sends.calls)]
 
-    def associate(self, parts: Sequence[Contacts]) -> list[Answered]:
-        """Send the accounts of written contacts at the same time, a call for each part; that it is over is still to be stored."""
+    def associate(self, contacts: Contacts) -> list[tuple[Contacts, Answered]]:
+        """Send the accounts of written contacts at the same time, in full calls; that these are over is still to be stored.
+
+        What they were answered: first of all that were, as one; behind it of each call that failed.
+        """
         self._job.require_locks()
-        rows, calls = pd.concat([part.rows for part in parts], ignore_index=True), _numbered([len(part) for part in parts])
-        self._job.report.sent[ASSOCIATE] += len(rows)
-        sent = self._storing.begin_association(rows, calls=calls)
-        send = partial(self._call, self._job.crm.associate)
+        self._job.report.sent[ASSOCIATE] += len(contacts)
+        size, pairs = self._job.crm.capabilities.association_batch_size, contacts.pairs
+        calls = pd.Series(np.arange(len(contacts)) // size)
+        sent = self._storing.begin_association(contacts.rows, calls=calls)
+        batches = [pairs.iloc[start : start + size].reset_index(drop=True) for start in range(0, len(pairs), size)]
         with self._job.report.timed("associate"):
-            called = AtOnce([partial(send, part.pairs) for part in parts], callers=self._job.callers).answers()
-        return [
-            self._associated(part, sent.of(calls.eq(number)), one) for number, (part, one) in enumerate(zip(parts, called, strict=True))
-        ]
+            called = AtOnce([partial(self._call, self._job.crm.associate, batch) for batch in batches], callers=self._job.callers).answers()
+        return [self._associated(contacts.take(own.rows), sent.of(own.rows), own) for own in _apart(called, calls)]
 
-    def _associated(self, part: Contacts, sent: Sent, called: _Called) -> Answered:
-        rows, written = part.rows, part.written
-        lost = pd.Series(called.lost, index=rows.index)
-        answered = self._answered(rows, sent, called, lost, failed=self._failed_associations, repeatable=True)
+    def _associated(self, part: Contacts, sent: Sent, own: _Some) -> tuple[Contacts, Answered]:
+        written = part.written
+        answered = self._answered(part.rows, sent, own, failed=self._failed_associations, repeatable=True)
         answer = answered.results
         done, note = answer["error_type"].isna(), joined(written["note"], answer["note"])
         of_the_write = {name: written[name] for name in ("created", "crm_id", "kept")}
         told = answer.assign(**of_the_write, parent_sent=done, note=note)
-        return replace(answered, results=WRITE_RESULTS.build(told))
+        return part, replace(answered, results=WRITE_RESULTS.build(told))
 
     def _opened(self, crm_object: CrmObject, batch: Plan) -> WriteJob | None:
         """The job of a batch that is larger than a call takes; None where the CRM makes none: it goes by one call after the other."""
@@ -169,30 +185,23 @@ class Sending:
             answer, error = WRITE_RESULTS.empty(), failed
         return _Called(answer, error, self._job.crm.calls.lost > lost)
 
-    def _sorted(self, sends: Sends, called: Sequence[_Called], *, of: Sequence[int]) -> tuple[Plan, Answered]:
+    def _sorted(self, sends: Sends, own: _Some) -> tuple[Plan, Answered]:
         """The rows of some calls, and what these gave."""
-        own = sends.calls.isin(of)
-        part, lost = sends.rows.take(own), sends.calls[own].map({number: one.lost for number, one in zip(of, called, strict=True)})
+        part = sends.rows.take(own.rows)
         if sends.sent.job is not None:
             # It tells itself what it did, and does nothing once it is over, whichever request had no answer.
-            lost = lost & False
-        together = called[0]._replace(answer=pd.concat([one.answer for one in called], ignore_index=True))
+            own = own._replace(lost=own.lost & False)
         repeatable = not unrepeatable(part.rows).any()
-        answered = self._answered(
-            part.rows, sends.sent.of(own), together, lost.reset_index(drop=True), failed=self._failed_writes, repeatable=repeatable
-        )
-        return part, answered
+        return part, self._answered(part.rows, sends.sent.of(own.rows), own, failed=self._failed_writes, repeatable=repeatable)
 
-    def _answered(
-        self, rows: pd.DataFrame, sent: Sent, called: _Called, lost: pd.Series, *, failed: FailedCalls, repeatable: bool
-    ) -> Answered:
-        error = called.error
+    def _answered(self, rows: pd.DataFrame, sent: Sent, own: _Some, *, failed: FailedCalls, repeatable: bool) -> Answered:
+        error = own.error
         if error is None:
-            answer = account_for(rows, called.answer)
+            answer = account_for(rows, own.answer)
             failed.note(answer)
-            return Answered(sent, answer, lost)
+            return Answered(sent, answer, own.lost)
         goes_on = self._goes_on(failed, error, repeatable=repeatable)
-        return Answered(sent, results.failed(rows, code=code_of(error)), lost, error, stops=not goes_on)
+        return Answered(sent, results.failed(rows, code=code_of(error)), own.lost, error, stops=not goes_on)
 
     def _goes_on(self, failed: FailedCalls, error: ServiceError, *, repeatable: bool) -> bool:
         """Whether the load goes on behind a call that failed: the CRM is up, and may have failed for what was in it.
@@ -207,3 +216,15 @@ class Sending:
 def _numbered(sizes: Sequence[int]) -> pd.Series:
     """Per row of parts of these sizes, one behind the other, the number of its part."""
     return pd.Series(np.repeat(range(len(sizes)), sizes))
+
+
+def _apart(called: Sequence[_Called], calls: pd.Series) -> Iterator[_Some]:
+    """The calls that were answered, as one, and behind them each that failed; ``calls``: per row, which of them carried it."""
+    answered = [number for number, one in enumerate(called) if one.error is None]
+    failed = [[number] for number, one in enumerate(called) if one.error is not None]
+    for of in (answered, *failed):
+        if of:
+            rows = calls.isin(of)
+            lost = calls[rows].map({number: called[number].lost for number in of}).reset_index(drop=True)
+            answer = pd.concat([called[number].answer for number in of], ignore_index=True)
+            yield _Some(rows, answer, called[of[0]].error, lost)

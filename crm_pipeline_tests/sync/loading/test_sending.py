@@ -97,7 +97,7 @@ def test_association_sends_the_account_and_keeps_what_the_write_said(hubspot: Be
     hubspot.stage(spec, CONTACT, contact(11, of=1))
     with stages(hubspot, spec, CONTACT) as load:
         batch = load.plan(11)
-        [answered] = load.sending.associate([Contacts(batch.rows, answers(batch, {"crm_id": person}))])
+        [(_, answered)] = load.sending.associate(Contacts(batch.rows, answers(batch, {"crm_id": person})))
         assert load.job.report.sent == {"associate": 1}
     assert answered.results[["crm_id", "created", "parent_sent"]].to_numpy().tolist() == [[person, True, True]]
     assert {(one, other) for one, other, _ in hubspot.sandbox.portal.associations()} == {(person, account)}
