@@ -53,7 +53,7 @@ def held():
 del [b"x" * 30_000_000][:]
 make_room_for_records()
 at_first = held()
-large, small = zip(*((b"x" * 300_000, b"x" * 20_000) for _ in range(200)), strict=True)
+large, small = zip(*((b"x" * 3_000_000, b"x" * 20_000) for _ in range(20)), strict=True)
 most = held()
 del large
 print(at_first, most, held())
