@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from crm_pipeline.frames import no_text
 from crm_pipeline.mapping.field_maps import AccountAddress, AccountMap, ContactAddress, ContactMap, FieldEntry, as_source
 from crm_pipeline.mapping.fields import FieldColumn, read_field
 from crm_pipeline.mapping.phones import phone_regions
+from crm_pipeline.mapping.values import over_uniques
 from crm_pipeline.model import (
     ACCOUNT_ADDRESS_PARTS,
     ACCOUNT_ADDRESS_TYPES,
@@ -111,9 +113,9 @@ def read_addresses(content: Sequence[dict[str, Any]], record_map: AccountMap | C
 
 def _regions(of_addresses: Sequence[pd.Series], default_region: str | None, *, index: pd.Index) -> pd.Series:
     known = phone_regions() if of_addresses else frozenset()
-    regions = pd.Series(None, index=index, dtype="str")
+    regions = no_text(index)
     for countries in of_addresses:
-        regions = regions.fillna(countries.where(countries.isin(known), None))
+        regions = regions.fillna(over_uniques(countries, lambda country: country if country in known else None))
     return regions if default_region is None else regions.fillna(default_region.upper())
 
 

@@ -254,15 +254,14 @@ def _part_sources(addresses: list[MappedAddress]) -> dict[str, FieldSource]:
 
 def _part(frame: pd.DataFrame, table: AddressPreset, part: str) -> pd.Series:
     """One part of the address that the CRM's address takes: of the first type that the record has."""
-    if len(table.types) == 1:
-        return frame[f"{table.types[0]}_{part}"]
-    value = pd.Series(None, index=frame.index, dtype="str")
-    open_ = pd.Series(True, index=frame.index)
-    for kind in table.types:
-        columns = [name for name in frame.columns if name.startswith(f"{kind}_")]
-        present = frame[columns].notna().any(axis=1) & open_
-        value = value.where(~present, frame[f"{kind}_{part}"])
-        open_ &= ~present
+    first, *others = table.types
+    value, earlier = frame[f"{first}_{part}"], [first]
+    for kind in others:
+        later = frame[f"{kind}_{part}"]
+        if later.notna().any():
+            columns = [name for name in frame.columns if name.startswith(tuple(f"{one}_" for one in earlier))]
+            value = value.mask(frame[columns].isna().all(axis=1), later)
+        earlier.append(kind)
     return value
 
 

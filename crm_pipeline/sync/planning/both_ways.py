@@ -149,6 +149,8 @@ class BothWays:
     def candidates(self, planned: Plan, sides: Sides, payload: Payload) -> Plan:
         """The plan in which all is sent of these fields that may have to be; of a create, all that is mapped goes anyway."""
         rows = self._decides(planned, sides) & planned.rows["operation"].ne(Operation.CREATE)
+        if not rows.any():
+            return planned
         sent = planned.sent.copy()
         for fields in self.units.values():
             sendable = (payload.values.notna() | payload.clears)[[name for name in fields if name in sent.columns]]

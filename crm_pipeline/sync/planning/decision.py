@@ -153,7 +153,7 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
         as_leads=np.zeros(len(linked), dtype=bool) if inputs.as_leads is None else inputs.as_leads,
     )
     may = errors["error_type"].isna().to_numpy()
-    changed = (_changed(payload, inputs.digests, stored) | doubtful) & ~stale
+    changed = (doubtful | (linked.any() and _changed(payload, inputs.digests, stored))) & ~stale
     same_parent = rows["customer_id"].eq(rows["link_parent"]).to_numpy(dtype=bool, na_value=False) & ~doubtful & ~untold
     new_parent = inputs.parent_crm_ids.notna().to_numpy() & ~same_parent & ~stale
     return _Decided(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmSettings
-from crm_pipeline.frames import aligned, looked_up
+from crm_pipeline.frames import aligned, looked_up, where
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning.plan import Plan
@@ -33,13 +33,16 @@ def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSet
     waits = ~writes & planned.rows["waits_on"].notna() & ~planned.rows["retryable"]
     if not (writes | waits).any():
         return planned
-    sent = planned.sent[writes]
-    values = digests.loc[writes, sent.columns].where(sent, NO_DIGEST).assign(blanks=_blanks(digests[writes], sent))
-    hashed = pd.util.hash_pandas_object(pd.concat([planned.rows.loc[writes, _TARGET].astype("str"), values], axis=1), index=False)
+    rows, sent, of_values = (where(frame, writes) for frame in (planned.rows, planned.sent, digests[planned.sent.columns]))
+    goes, told = sent.to_numpy(), of_values.to_numpy()
+    what = {name: rows[name].astype("str") for name in _TARGET} | dict(enumerate(np.where(goes, told, NO_DIGEST).T))
+    # How many fields it empties, which have no digest.
+    blanks = (goes & (told == NO_DIGEST)).sum(axis=1)
+    hashed = pd.util.hash_pandas_object(pd.DataFrame(what | {"blanks": blanks}, copy=False), index=False)
     judged_by = f"{settings.decisive}:"
     made = [f"{judged_by}{settings.permits}{one:016x}" for one in hashed.tolist()]
-    told = pd.Series(made, index=hashed.index, dtype="str").reindex(planned.rows.index).mask(waits, judged_by)
-    return Plan(planned.rows.assign(write_digest=told), planned.values, planned.sent)
+    said = pd.Series(made, index=planned.rows.index[writes], dtype="str").reindex(planned.rows.index).mask(waits, judged_by)
+    return Plan(planned.rows.assign(write_digest=said), planned.values, planned.sent)
 
 
 def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection[int]) -> Plan:
@@ -77,9 +80,3 @@ def left_aside(rows: pd.DataFrame) -> int:
 def _write(digests: pd.Series) -> pd.Series:
     """What of these digests is of a write, null where there was none."""
     return digests.str.extract(":(.+)", expand=False)
-
-
-def _blanks(digests: pd.DataFrame, sent: pd.DataFrame) -> np.ndarray:
-    """How many fields each row empties, which have no digest."""
-    emptied: np.ndarray = (sent.to_numpy() & digests[sent.columns].eq(NO_DIGEST).to_numpy()).sum(axis=1)
-    return emptied
