@@ -24,7 +24,8 @@ INSERT INTO crm_pipeline.crm_record AS staged
   (integration, crm, record_type, object, read_at, crm_id, stamp, edited_at, edited_by, key, parent_crm_id, fields, error_type)
 SELECT :integration, :crm, :record_type, :object, :read_at, *
 FROM unnest(CAST(:ids AS text[]), CAST(:stamps AS timestamptz[]), CAST(:edited_at AS timestamptz[]), CAST(:edited_by AS text[]),
-            CAST(:keys AS text[]), CAST(:parents AS text[]), CAST(:fields AS jsonb[]), CAST(:errors AS text[]))
+            CAST(:keys AS text[]), CAST(:parents AS text[]), CAST(:fields AS jsonb[]), CAST(:errors AS text[])) AS row (crm_id)
+ORDER BY crm_id
 ON CONFLICT (integration, crm, record_type, crm_id) DO UPDATE
 SET object = excluded.object, stamp = coalesce(excluded.stamp, staged.stamp), read_at = excluded.read_at,
     edited_at = CASE WHEN excluded.stamp IS NULL THEN staged.edited_at ELSE excluded.edited_at END,
@@ -42,6 +43,7 @@ _STAGE_SEEN = """
 INSERT INTO crm_pipeline.crm_record AS staged (integration, crm, record_type, object, read_at, crm_id, parent_crm_id, fields, pending)
 SELECT :integration, :crm, :record_type, :object, :read_at, crm_id, parent_crm_id, fields, true
 FROM unnest(CAST(:ids AS text[]), CAST(:parents AS text[]), CAST(:fields AS jsonb[])) AS row (crm_id, parent_crm_id, fields)
+ORDER BY crm_id
 ON CONFLICT (integration, crm, record_type, crm_id) DO UPDATE
 SET object = excluded.object, read_at = excluded.read_at, parent_crm_id = excluded.parent_crm_id, fields = excluded.fields,
     error_type = NULL, pending = true
@@ -52,6 +54,7 @@ _PEND = """
 INSERT INTO crm_pipeline.crm_record AS staged (integration, crm, record_type, crm_id, object, fields, pending)
 SELECT :integration, :crm, :record_type, crm_id, object, '{}', true
 FROM unnest(CAST(:ids AS text[]), CAST(:objects AS text[])) AS row (crm_id, object)
+ORDER BY crm_id
 ON CONFLICT (integration, crm, record_type, crm_id) DO UPDATE SET pending = true
 """
 

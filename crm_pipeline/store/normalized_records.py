@@ -52,7 +52,7 @@ INSERT INTO crm_pipeline.normalized_record AS staged
    customer_revision, mapping_digest, state_digest)
 SELECT :integration, :record_type, qbench_id, version, customer_id, error_type, error_fields, {KEPT}, customers, revision,
   customer_revision, :mapping_digest, state_digest
-FROM made
+FROM made ORDER BY qbench_id
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE
 SET version = excluded.version, customer_id = excluded.customer_id, error_type = excluded.error_type,
     error_fields = excluded.error_fields, fields = excluded.fields, customers = excluded.customers,

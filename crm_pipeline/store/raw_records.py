@@ -64,10 +64,12 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
     ``late``: rows that no window of a run holds, which the next runs take up all the same. A column ``since`` (schemas.HELD) is kept
     where there is one; what was about to be written into QBench is there by then, or is not.
     Where QBench did not tell a contact's customers this time, those that are known of the same state stay.
+    By id, as everybody stages them: two who stage the same records in another order wait for each other.
     """
     newest = RAW.check(frame)
     if not newest["qbench_id"].is_unique:
         newest = newest.sort_values("version", kind="stable").drop_duplicates("qbench_id", keep="last")
+    newest = newest.sort_values("qbench_id")
     key = {"integration": integration, "record_type": record_type}
     said = {"customers_unknown": CUSTOMERS_UNKNOWN, "has_children": bool(children(record_type)), "late": late}
     columns = {
