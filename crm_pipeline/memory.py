@@ -11,9 +11,9 @@ import pyarrow as pa
 GARBAGE_THRESHOLD = 20_000
 """New objects after which a process that works on records looks for garbage."""
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 512 * 1024
 """From this size on, memory is a block of the system's own, which goes back as soon as it is free. Smaller ones, which the columns of
-frames take all the time, would be cleared page by page each time: a twentieth of a load's CPU."""
+frames take all the time, would be cleared page by page each time: two or three hundredths of a load's CPU."""
 ARENAS = 2
 """From so many places glibc gives memory to threads; each keeps for itself what was freed in it."""
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
