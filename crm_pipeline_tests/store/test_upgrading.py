@@ -61,6 +61,8 @@ VALUES ('acme', 'salesforce', 'contact', :id, 'org', 'crm id ' || :id, 'created'
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET digests = excluded.digests
 """
 
+SEEN = "SELECT count(*) FROM pg_stats_ext_exprs WHERE statistics_name = 'st_normalized_record_email' AND n_distinct IS NOT NULL"
+
 BEGUN = "INSERT INTO crm_pipeline.organization (integration, service, org_id) VALUES ('acme', 'qbench', 'org')"
 READ = """
 INSERT INTO crm_pipeline.raw_record (integration, record_type, qbench_id, version, content)
@@ -309,6 +311,16 @@ def test_normalized_records_stay_documents_while_a_run_of_the_version_before_may
         with of_version(url, BEFORE_PACKED_FIELDS) as connection:
             back = connection.execute(text("SELECT qbench_id, fields FROM crm_pipeline.normalized_record")).all()
             assert {row[0]: row[1] for row in back} == {number: {"name": "Acme"} for number in (1, 2, 3)}
+
+
+def test_planner_knows_how_seldom_addresses_are_shared_at_once_after_the_upgrade_and_back(postgres: str) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_PACKED_FIELDS) as connection:
+            connection.execute(text(STAGED), {"id": 1})
+        with closing(Store(url)) as store, store.transaction() as connection:
+            assert connection.execute(text(SEEN)).scalar_one() == 1
+        with of_version(url, BEFORE_PACKED_FIELDS) as connection:
+            assert connection.execute(text(SEEN)).scalar_one() == 1
 
 
 def decide(store: Store, number: int, outcome: str, version: int) -> None:
