@@ -18,7 +18,7 @@ from crm_pipeline.schemas import NORMALIZED_META
 from crm_pipeline.store.field_names import names_of, number_of
 from crm_pipeline.store.formats import is_later
 from crm_pipeline.store.packing import unpack
-from crm_pipeline.store.rows import json_column
+from crm_pipeline.store.rows import is_storable, json_column
 
 KEPT = f"CASE WHEN {is_later('fields')} THEN document ELSE packed END"
 """What a statement stores of a ``packed`` row and its ``document`` (DOCUMENT)."""
@@ -41,7 +41,8 @@ class Packed(NamedTuple):
 def pack(record_type: RecordType, frame: pd.DataFrame) -> Packed:
     """The fields of normalized rows (schemas.normalized_schema, and undeclared columns), those left out that none of them has."""
     meta = {column.name for column in NORMALIZED_META}
-    columns = {name: plain(column) for name, column in frame.items() if name not in meta}
+    # What PostgreSQL cannot hold is no field's name: the CRM's description tells that it has none such.
+    columns = {name: plain(column) for name, column in frame.items() if name not in meta and is_storable(name)}
     first = MODELS[record_type].exclusive
     filled = {name for name, values in columns.items() if values.count(None) < len(values)} - {first}
     names = [*([first] if first else []), *sorted(filled)]

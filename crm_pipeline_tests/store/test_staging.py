@@ -242,6 +242,14 @@ def test_normalized_records_of_many_shapes_come_back_as_they_went_in_and_are_the
         assert [*kinds] == ["object" if is_later else "array"]
 
 
+def test_field_whose_name_postgresql_cannot_hold_is_left_out(store: Store) -> None:
+    named = {"name": ["Acme"], "hubspot.na\x00me": ["x"]}
+    frame = normalized_schema(RecordType.ACCOUNT).build({"qbench_id": [1], "version": [200], **named})
+    with store.transaction() as connection:
+        stage_normalized(connection, "acme", RecordType.ACCOUNT, frame=frame, mapping_digest="d")
+    assert names(store) == ["Acme"]
+
+
 def test_normalized_record_that_is_kept_as_before_is_read_beside_others(store: Store) -> None:
     normalized(store, "after", revision=0)
     with store.transaction() as connection:
