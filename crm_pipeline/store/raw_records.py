@@ -21,6 +21,9 @@ from crm_pipeline.store.staging import BY_ID, PAGE, Window, pages
 HELD_AT_ONCE = 1_000
 """Rows that are read at once of which little is kept."""
 
+RAW_FRAME_ROWS = 2_000
+"""Rows per frame of raw records: while they are read each takes twenty times the room of a normalized one."""
+
 LARGEST_STATEMENT = 1_000_000
 """About as many characters of raw contents go in one statement: on its way it stands in memory several times."""
 
@@ -89,7 +92,17 @@ def stage_raw(connection: Connection, integration: str, record_type: RecordType,
 def raw_stream(store: Store, integration: str, record_type: RecordType, *, window: Window) -> FrameStream:
     """The staged raw rows of a window, in the order of their versions (STAGED_RAW)."""
     page = PAGE.format(columns=", ".join(STAGED_RAW.names), table="raw_record")
-    read = partial(pages, store, integration, record_type, window=window, statement=page, schema=STAGED_RAW, fetch=fetch_contents)
+    read = partial(
+        pages,
+        store,
+        integration,
+        record_type,
+        window=window,
+        statement=page,
+        schema=STAGED_RAW,
+        frame_rows=RAW_FRAME_ROWS,
+        fetch=fetch_contents,
+    )
     return FrameStream(STAGED_RAW, read)
 
 

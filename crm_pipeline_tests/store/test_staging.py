@@ -14,9 +14,9 @@ from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, RAW, normalized_schema
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.field_names import names_of
 from crm_pipeline.store.normalized_records import normalized_stream, stage_normalized
-from crm_pipeline.store.raw_records import HELD_AT_ONCE, LARGEST_STATEMENT, held_fields, raw_stream, stage_raw
+from crm_pipeline.store.raw_records import HELD_AT_ONCE, LARGEST_STATEMENT, RAW_FRAME_ROWS, held_fields, raw_stream, stage_raw
 from crm_pipeline.store.returns import read_without
-from crm_pipeline.store.staging import FRAME_ROWS, Window
+from crm_pipeline.store.staging import Window
 
 EVERYTHING = Window(since=None, until=10_000)
 
@@ -141,7 +141,7 @@ def test_nan_and_the_infinite_are_staged_as_no_value(store: Store) -> None:
 
 
 def test_a_stream_gives_every_row_once_over_many_frames_and_can_be_read_again(store: Store) -> None:
-    count = FRAME_ROWS * 2 + 1
+    count = RAW_FRAME_ROWS * 2 + 1
     stage(store, raw(*((i, 100 + i % 7, {}) for i in range(1, count + 1))))
     frames = raw_stream(store, "acme", RecordType.ACCOUNT, window=EVERYTHING)
     for _ in range(2):

@@ -18,8 +18,8 @@ from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.normalized_records import stage_normalized
-from crm_pipeline.store.raw_records import deleted_ids, raw_by_id, raw_stream
-from crm_pipeline.store.staging import FRAME_ROWS, Window
+from crm_pipeline.store.raw_records import RAW_FRAME_ROWS, deleted_ids, raw_by_id, raw_stream
+from crm_pipeline.store.staging import Window
 from crm_pipeline.store.waiting import ids_to_normalize_again
 
 
@@ -38,9 +38,9 @@ def normalize_staged(store: Store, integration: str, record: RecordSpec, *, wind
 
 def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: Sequence[int], reading: Reading) -> None:
     """Normalize the staged raw records of these QBench ids."""
-    for start in range(0, len(ids), FRAME_ROWS):
+    for start in range(0, len(ids), RAW_FRAME_ROWS):
         with store.transaction() as connection:
-            frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=list(ids[start : start + FRAME_ROWS]))
+            frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=list(ids[start : start + RAW_FRAME_ROWS]))
         _normalize(store, integration, record, frame=frame, reading=reading)
 
 
@@ -74,9 +74,9 @@ def _out_of_date(
         ids = ids_to_normalize_again(
             connection, integration, record.record_type, mapping_digest=digest, follows_customers=names_customers(record)
         )
-    for start in range(0, len(ids), FRAME_ROWS):
+    for start in range(0, len(ids), RAW_FRAME_ROWS):
         with store.transaction() as connection:
-            frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=ids[start : start + FRAME_ROWS])
+            frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=ids[start : start + RAW_FRAME_ROWS])
         frame = frame[~window.covers(frame["version"])].reset_index(drop=True)
         counts["again"] += len(frame)
         if len(frame):
