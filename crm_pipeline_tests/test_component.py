@@ -118,6 +118,7 @@ def translated(translation: str) -> tuple[str, str]:
 
 CREDENTIAL = "a credential is never written here"
 DESCRIPTION = "attributes.accounts.map.description"
+UNSTORABLE = "holds a character that no CRM or database takes"
 
 
 def described(more: str) -> tuple[str, str]:
@@ -131,6 +132,18 @@ def creates(create: str) -> tuple[str, str]:
 ALLOWED_TO_WRITE = ("    url: https://acme.qbench.net", "    url: https://acme.qbench.net\n    writes: true")
 
 REFUSED = {
+    "a field's name with a NUL": (("description: comments", r'description: "comm\0ents"'), DESCRIPTION, UNSTORABLE),
+    "a field's name with half of a pair": (("description: comments", r'description: "comm\ud83eents"'), DESCRIPTION, UNSTORABLE),
+    "a key with a NUL": (
+        ("description: comments", r'"salesforce.X\0__c": comments'),
+        r"attributes.accounts.map.salesforce.X\x00__c",
+        UNSTORABLE,
+    ),
+    "a value with a NUL": (
+        ("description: comments", r'description: {constant: "La\0b"}'),
+        f"{DESCRIPTION}.constant",
+        UNSTORABLE,
+    ),
     "a direction that is none": (
         described("direction: sideways"),
         f"{DESCRIPTION}.direction",

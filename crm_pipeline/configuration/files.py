@@ -23,6 +23,7 @@ TYPES = ("crm_pipeline.CrmIntegration", "crm_pipeline.component.CrmIntegration")
 """What an integration's `type:` may be."""
 
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _WORD_OF_A_TAG = re.compile(r" '!.+'")
 _YAML_TAG = "tag:yaml.org,2002:"
 
@@ -176,3 +177,5 @@ def _scalar_traps(node: yaml.ScalarNode, path: KeyPath) -> Iterator[Problem]:
         yield Problem(path, "YAML reads this as another number than it looks; put it in quotes, or write a plain decimal number")
     elif kind == "null":
         yield Problem(path, "there is no value behind this key; fill it in, or leave the key out")
+    elif _UNSTORABLE.search(node.value):
+        yield Problem(path, r"holds a character that no CRM or database takes (\0, or half of a pair of \ud800 to \udfff); write it itself")

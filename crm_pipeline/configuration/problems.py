@@ -62,9 +62,9 @@ class ProblemsError(ValueError):
 
 
 def dotted(path: KeyPath) -> str:
-    """The path as a user reads it: ``accounts.sync_on[0].name``."""
+    """The path as a user reads it, ``accounts.sync_on[0].name``: what cannot be printed as it is written in quotes."""
     text = "".join(f"[{segment}]" if isinstance(segment, int) else f".{segment}" for segment in path)
-    return text.removeprefix(".")
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text.removeprefix("."))
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
