@@ -149,11 +149,16 @@ def _empty(schema: FrameSchema) -> pd.DataFrame:
     return schema.build({})
 
 
-def where(frame: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
+def where(frame: pd.DataFrame, mask: pd.Series | np.ndarray) -> pd.DataFrame:
     """The rows of a frame (a RangeIndex) where the mask (bool, row by row) holds, indexed anew: the same frame where all do."""
     if mask.all():
         return frame
-    return (frame[mask.to_numpy()] if mask.any() else frame[:0]).reset_index(drop=True)
+    return (frame[np.asarray(mask)] if mask.any() else frame[:0]).reset_index(drop=True)
+
+
+def instead(column: pd.Series, mask: np.ndarray, values: Any = pd.NA) -> pd.Series:
+    """A column with these values (a series of its index, or one for all) where the mask (bool) holds; itself where it holds nowhere."""
+    return column.mask(mask, values) if mask.any() else column
 
 
 def text_where(where: pd.Series, text: str) -> pd.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -114,18 +114,17 @@ def save_bases(connection: Connection, state: CrmState, *, bases: pd.DataFrame, 
 
     A link that leads to another record by now, or is gone, keeps nothing of it.
     """
-    return execute_rows(
-        connection,
-        _SAVE,
-        len(BASES.check(bases)),
-        **asdict(state),
-        **kept_columns(bases, crm_ids),
-    )
+    return save_kept(connection, state, kept=kept_columns(BASES.check(bases), crm_ids))
 
 
-def note_sent(connection: Connection, state: CrmState, *, ids: pd.Series, units: pd.Series) -> None:
-    """Keep that these units (a list per QBench id) were sent just now."""
-    execute_rows(connection, _NOTE_SENT, len(ids), **asdict(state), ids=plain(ids), units=json_column(units))
+def save_kept(connection: Connection, state: CrmState, *, kept: Mapping[str, Any]) -> int:
+    """The same by the parameters of KEPT (``kept_columns``)."""
+    return execute_rows(connection, _SAVE, len(kept["kept_ids"]), **asdict(state), **kept)
+
+
+def note_sent(connection: Connection, state: CrmState, *, units: Mapping[int, Sequence[str]]) -> None:
+    """Keep that these units, by QBench id, were sent just now."""
+    execute_rows(connection, _NOTE_SENT, len(units), **asdict(state), ids=list(units), units=json_column(units.values()))
 
 
 def unsettle(connection: Connection, state: CrmState, *, ids: Sequence[int] | None = None) -> tuple[list[str], list[str | None]]:

@@ -86,6 +86,8 @@ def begin_calls(
 
     ``calls``: per record, which of them carries it, by any number.
     """
+    if not ids:
+        return []
     row = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
     said = {"calls": calls, "ids": ids, "contents": contents, "parents": parents, "lasts": lasts}
     found: dict[int, int] = {first: number for number, first in execute(connection, _BEGIN, {**row, **said})}

@@ -33,12 +33,15 @@ class Tally:
 
     def count(self, outcomes: pd.DataFrame, *, ids: str) -> None:
         """Count final outcomes (schemas.OUTCOMES or CHANGE_OUTCOMES); ``ids``: the column that tells the records."""
-        self.outcomes.update(outcomes["outcome"].tolist())
-        self.kinds.update(zip(*(outcomes[name].tolist() for name in ("outcome", "error_type", "retryable")), strict=True))
-        self.retryable += int(outcomes["retryable"].sum())
-        wrong = outcomes[outcomes["error_type"].notna()]
-        if wrong.empty:
+        kinds = Counter(zip(*(outcomes[name].tolist() for name in ("outcome", "error_type", "retryable")), strict=True))
+        self.kinds.update(kinds)
+        for (outcome, _, retryable), records in kinds.items():
+            self.outcomes[outcome] += records
+            self.retryable += records * retryable
+        failed = outcomes["error_type"].notna()
+        if not failed.any():
             return
+        wrong = outcomes[failed]
         self.errors.update(wrong["error_type"].tolist())
         for error_type, of_error in wrong.groupby("error_type")[ids]:
             known = self.samples.setdefault(str(error_type), [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -76,19 +77,17 @@ class Watch:
 
         Per row: which of the ``calls`` carries it, and whether it is ``watched``.
         """
-        began, numbers = datetime.now(UTC), pd.Series(pd.NA, index=rows.index, dtype="Int64")
-        if watched.any():
-            stored = rows[watched]
-            numbers[watched] = begin_calls(
-                connection,
-                self._state,
-                calls=calls[watched].tolist(),
-                ids=stored["qbench_id"].tolist(),
-                contents=stored["content"].tolist(),
-                parents=plain(stored["parent_crm_id"]),
-                lasts=lasts,
-            )
-        return Sent(began, numbers)
+        began, stored = datetime.now(UTC), np.flatnonzero(watched)
+        numbers = begin_calls(
+            connection,
+            self._state,
+            calls=calls.iloc[stored].tolist(),
+            ids=rows["qbench_id"].iloc[stored].tolist(),
+            contents=rows["content"].iloc[stored].tolist(),
+            parents=plain(rows["parent_crm_id"].iloc[stored]),
+            lasts=lasts,
+        )
+        return Sent(began, pd.Series(numbers, index=rows.index[stored], dtype="Int64").reindex(rows.index))
 
     def end(self, connection: Connection, call: Answered) -> None:
         """Store that calls came back, with an answer or with an error.
@@ -96,9 +95,9 @@ class Watch:
         Rows of which nobody knows whether they were stored stay in doubt. Where an attempt got no answer, all rows of its call are
         watched until it must be over.
         """
-        numbers, ids, lost = call.sent.numbers, call.results["qbench_id"], call.lost
-        stored = numbers.notna()
-        unsure = call.results["error_type"].isin(MAY_BE_STORED) & (call.error is None or call.error.executed)
+        numbers, ids, lost = call.sent.numbers, call.results["qbench_id"], call.lost.to_numpy(dtype=bool)
+        stored = numbers.notna().to_numpy()
+        unsure = call.results["error_type"].isin(MAY_BE_STORED).to_numpy() & (call.error is None or call.error.executed)
         for own, doubtful, over_after in ((lost, lost, self._crm.late_after), (~lost, unsure, timedelta(0))):
             if not own.any():
                 continue
@@ -113,4 +112,5 @@ class Watch:
 
     def made_up_for(self, connection: Connection, answer: pd.DataFrame) -> None:
         """Forget earlier calls that are over, of records that were written since."""
-        forget_calls(connection, self._state, ids=answer.loc[answer["error_type"].isna(), "qbench_id"].tolist(), with_accounts=True)
+        if written := answer["qbench_id"][answer["error_type"].isna().to_numpy()].tolist():
+            forget_calls(connection, self._state, ids=written, with_accounts=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from crm_pipeline.errors import (
     AssociationPendingException,
@@ -16,11 +19,13 @@ from crm_pipeline.errors import (
     UnaccountedException,
     record_errors,
 )
+from crm_pipeline.frames import arrow_texts, instead
+from crm_pipeline.mapping.values import over_uniques
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, WaitsOn
 from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
 from crm_pipeline.sync.planning.reasons import joined
 
-_OUTCOME_OF_OPERATION = {
+_OUTCOME_OF_OPERATION: Mapping[str, Outcome] = {
     Operation.CREATE: Outcome.CREATED,
     Operation.UPDATE: Outcome.UPDATED,
     Operation.LINK: Outcome.LINKED,
@@ -29,6 +34,8 @@ _OUTCOME_OF_OPERATION = {
 
 KEPT = "kept by the CRM"
 """Begins what an outcome says of the fields of a written row that hold another value than was sent."""
+
+_LIVE = pa.scalar(str(LinkStatus.LIVE), pa.large_string())
 
 UNCLEAR = [ServiceFailedException.__name__, UnaccountedException.__name__]
 """Errors after which nobody knows whether the CRM stored the row."""
@@ -43,8 +50,8 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
     A merge in the CRM, or a key that a record there carried already, can lead a write to such a record. ``holders``:
     schemas.HOLDERS.
     """
-    written = results["crm_id"].where(results["error_type"].isna())
-    if holders.empty and not written.dropna().duplicated().any():
+    written = instead(results["crm_id"], results["error_type"].notna().to_numpy())
+    if holders.empty and written.dropna().is_unique:
         return results
     holder = holders.set_index("crm_id").reindex(written).reset_index(drop=True)
     own = holder["qbench_id"].eq(results["qbench_id"]) & holder["integration"].eq(integration)
@@ -61,8 +68,8 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
 
 def taken_over(rows: pd.DataFrame, results: pd.DataFrame) -> list[str]:
     """The CRM records that were written for a row which takes them over from a record deleted in QBench."""
-    taken = rows["origin"].eq(str(LinkOrigin.TAKEN_OVER)).to_numpy() & results["error_type"].isna().to_numpy()
-    ids: list[str] = rows.loc[taken, "crm_id"].dropna().tolist() if taken.any() else []
+    taken = rows["origin"].eq(str(LinkOrigin.TAKEN_OVER)).to_numpy()
+    ids: list[str] = rows.loc[taken & results["error_type"].isna().to_numpy(), "crm_id"].dropna().tolist() if taken.any() else []
     return ids
 
 
@@ -108,8 +115,8 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """
     if rows.empty:
         return OUTCOMES.empty()
-    error_type = results["error_type"].mask(parent_open(rows, results), AssociationPendingException.__name__)
-    done = rows["operation"].map(_OUTCOME_OF_OPERATION).mask(_found(rows, results), str(Outcome.LINKED))
+    error_type = instead(results["error_type"], parent_open(rows, results), AssociationPendingException.__name__)
+    done = instead(over_uniques(rows["operation"], _OUTCOME_OF_OPERATION.get), _found(rows, results), str(Outcome.LINKED))
     if error_type.notna().any():
         errors = record_errors()
         outcome = error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done)
@@ -134,33 +141,36 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 
 def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """The links (schemas.LINKS) of the rows that the CRM wrote; the parent is kept only once it was really sent."""
-    written = results["error_type"].isna() & results["crm_id"].notna()
+    written = results["error_type"].isna().to_numpy() & results["crm_id"].notna().to_numpy()
     kept, answers = (rows, results) if written.all() else (rows[written], results[written])
     # A row with no parent to send keeps the parent it has; one whose parent is still to be associated has none yet.
     # Of a move that is still open the former one is kept: it is to be left later.
-    parent = kept["parent_qbench_id"].mask(parent_open(kept, answers), kept["previous_parent_qbench_id"])
+    parent = instead(kept["parent_qbench_id"], parent_open(kept, answers), kept["previous_parent_qbench_id"])
     return LINKS.build(
         {
             "qbench_id": kept["qbench_id"],
             "object": kept["object"],
             "crm_id": answers["crm_id"],
-            "origin": kept["origin"].mask(_found(kept, answers), str(LinkOrigin.KEY)),
+            "origin": instead(kept["origin"], _found(kept, answers), str(LinkOrigin.KEY)),
             "version": kept["version"],
             "digests": kept["digests"],
             "parent_qbench_id": parent,
-            "status": pd.Series(str(LinkStatus.LIVE), index=kept.index, dtype="str"),
+            "status": arrow_texts(pa.repeat(_LIVE, len(kept)), kept.index),
         }
     )
 
 
-def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
-    """Written rows whose wanted parent did not go with the write."""
-    return results["error_type"].isna() & rows["parent_crm_id"].notna() & ~results["parent_sent"]
+def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> np.ndarray:
+    """Which rows (bool) are written, and their wanted parent did not go with the write."""
+    wanted, written = rows["parent_crm_id"].notna().to_numpy(), results["error_type"].isna().to_numpy()
+    still_open: np.ndarray = wanted & written & ~results["parent_sent"].to_numpy()
+    return still_open
 
 
-def _found(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
+def _found(rows: pd.DataFrame, results: pd.DataFrame) -> np.ndarray:
     """Creates of records that turned out to be there."""
-    return rows["operation"].eq(Operation.CREATE) & ~results["created"].to_numpy(dtype=bool, na_value=True)
+    there: np.ndarray = ~results["created"].to_numpy(dtype=bool, na_value=True)
+    return there & rows["operation"].eq(Operation.CREATE).to_numpy() if there.any() else there
 
 
 def decided(rows: pd.DataFrame) -> pd.DataFrame:
@@ -214,4 +224,4 @@ def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
     if (kept := results["kept"]).notna().any():
         labelled.append((KEPT, kept.map(lambda values: ", ".join(sorted(values)), na_action="ignore").astype("str")))
     said = [f"{label}: " + part for label, part in labelled if part.notna().any()]
-    return joined(rows["reason"].where(rows["reason"].ne("")), *said, results["note"])
+    return joined(instead(rows["reason"], rows["reason"].eq("").to_numpy()), *said, results["note"])

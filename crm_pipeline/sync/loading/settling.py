@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.frames import plain, where
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import BASES, CONFLICTS
-from crm_pipeline.store.bases import kept_columns, note_sent, save_bases
+from crm_pipeline.store.bases import kept_columns, note_sent, save_bases, save_kept
 from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import CrmState
@@ -23,16 +24,14 @@ from crm_pipeline.sync.planning.both_ways import Settled
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Of fields that come back, once a call was answered: rows (plan.PLAN), what was decided, and ``bases``: schemas.BASES."""
+    """Of fields that come back, once a call was answered: rows (plan.PLAN), what was decided, and what their links keep.
+
+    ``kept``: the columns of that (store.bases.kept_columns), to be stored with new links, too.
+    """
 
     rows: pd.DataFrame
     settled: Sequence[Settled]
-    bases: pd.DataFrame
-
-    @property
-    def kept(self) -> dict[str, Any]:
-        """What links keep, to be stored with those that are new."""
-        return kept_columns(self.bases, self.rows["crm_id"])
+    kept: Mapping[str, Any]
 
 
 class Settling:
@@ -58,36 +57,34 @@ class Settling:
             of_links = linked["settled"].tolist()
             kept = _kept(of_links)
             if begins is not None:
-                kept = about_to_send(kept, _agreed(of_links), began=begins, open_until=open_until or begins + self._may_last)
+                kept = about_to_send(kept, _agreed(of_links), call=(begins, open_until or begins + self._may_last))
             save_bases(connection, self._state, bases=kept, crm_ids=linked["crm_id"])
         self._tell(connection, settled)
-        self._have_looked_at(connection, rows[[one.comes_home for one in settled]])
+        self._have_looked_at(connection, rows, settled)
 
     def arrived(self, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> Arrived | None:
         """What is to be stored of rows that were written, by their results (schemas.WRITE_RESULTS); ``began``: when their call did."""
         if rows["settled"].isna().all():
             return None
         done = answer["error_type"].isna() & answer["crm_id"].notna()
-        rows, settled = _settled(rows.assign(crm_id=answer["crm_id"], kept=answer["kept"])[done])
+        rows, settled = _settled(where(rows.assign(crm_id=answer["crm_id"], kept=answer["kept"]), done))
         if not settled:
             return None
         settled = [one.keeping(values) if isinstance(values, dict) else one for one, values in zip(settled, rows["kept"], strict=True)]
-        kept = _kept(settled)
-        if began is not None:
-            kept = about_to_send(kept, _agreed(settled), began=began, open_until=began + self._may_last)
-        return Arrived(rows, settled, arrived(kept, _agreed(settled)))
+        call = None if began is None else (began, began + self._may_last)
+        return Arrived(rows, settled, kept_columns(arrived(_kept(settled), _agreed(settled), call=call), rows["crm_id"]))
 
     def written(self, connection: Connection, arrived: Arrived, *, began: datetime | None) -> None:
         """Store it; of new links with the links."""
         rows, settled = arrived.rows, arrived.settled
-        save_bases(connection, self._state, bases=arrived.bases, crm_ids=rows["crm_id"])
+        save_kept(connection, self._state, kept=arrived.kept)
         if began is None:
             self._tell(connection, settled)
         else:
-            units = pd.Series([sorted(one.agreed) for one in settled], dtype=object)
-            sent = rows["operation"].eq(Operation.UPDATE) & units.str.len().gt(0)
-            note_sent(connection, self._state, ids=rows.loc[sent, "qbench_id"], units=units[sent])
-        self._have_looked_at(connection, rows[[one.comes_home for one in settled]])
+            updates = zip(rows["qbench_id"], rows["operation"].eq(Operation.UPDATE), settled, strict=True)
+            sent = {qbench_id: sorted(one.agreed) for qbench_id, updated, one in updates if updated and one.agreed}
+            note_sent(connection, self._state, units=sent)
+        self._have_looked_at(connection, rows, settled)
 
     def _tell(self, connection: Connection, settled: Sequence[Settled]) -> None:
         """Store the values that are lost."""
@@ -96,10 +93,11 @@ class Settling:
             conflicts = CONFLICTS.of_rows(CONFLICTS.names, [[row[name] for name in CONFLICTS.names] for row in lost])
             save_conflicts(connection, self._state, conflicts=conflicts, run_id=self._run_id)
 
-    def _have_looked_at(self, connection: Connection, rows: pd.DataFrame) -> None:
+    def _have_looked_at(self, connection: Connection, rows: pd.DataFrame, settled: Sequence[Settled]) -> None:
         """Have the next run that brings changes home look at records of which something is to be taken."""
-        if len(rows):
-            pend(connection, self._state, crm_ids=rows["crm_id"].tolist(), objects=plain(rows["object"]))
+        homeward = [one.comes_home for one in settled]
+        if any(homeward):
+            pend(connection, self._state, crm_ids=rows["crm_id"][homeward].tolist(), objects=plain(rows["object"][homeward]))
 
 
 def _settled(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Settled]]:
@@ -113,7 +111,7 @@ def _settled(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Settled]]:
         one is not None and (one.crm_id is None or one.crm_id == crm_id)
         for one, crm_id in zip(rows["settled"], rows["crm_id"], strict=True)
     ]
-    found = rows[holds].reset_index(drop=True)
+    found = where(rows, np.array(holds))
     return found, found["settled"].tolist()
 
 
@@ -121,5 +119,5 @@ def _kept(settled: Sequence[Settled]) -> pd.DataFrame:
     return BASES.of_rows(BASES.names, [one.kept for one in settled])
 
 
-def _agreed(settled: Sequence[Settled]) -> pd.Series:
-    return pd.Series([dict(one.agreed) for one in settled], dtype=object)
+def _agreed(settled: Sequence[Settled]) -> list[Mapping[str, list[int]]]:
+    return [one.agreed for one in settled]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -46,9 +47,10 @@ class Storing:
 
     def decided(self, planned: Plan) -> None:
         """Store the outcomes that the plan decided itself."""
-        rows = planned.rows[planned.rows["operation"].eq(Operation.NONE)]
-        if rows.empty:
+        decided = planned.rows["operation"].eq(Operation.NONE)
+        if not decided.any():
             return
+        rows = where(planned.rows, decided)
         with self._job.report.timed("store"), self._job.store.transaction() as connection:
             self._settling.decided(connection, rows)
             self._watch.looked_at(connection, rows)
@@ -62,9 +64,9 @@ class Storing:
         Creates that cannot be recognized when repeated are stored as intents, the others as open calls. ``job``: what carries them all.
         """
         lone = unrepeatable(rows.rows)
-        creates = rows.take(lone)
         with self._job.store.transaction() as connection:
-            if len(creates):
+            if lone.any():
+                creates = rows.take(lone)
                 self._state.save_intents(
                     connection,
                     org_id=self._job.org_id,
@@ -98,18 +100,19 @@ class Storing:
         ``call``: what is over with it; the rows may be some of those that it carried. Returns the rows and results of contacts whose
         account is still to be sent.
         """
-        unclear = answer["error_type"].isin(results.UNCLEAR) | (call is not None and call.error is not None)
-        self.unclear.update(rows.loc[unclear, "qbench_id"])
+        ids = rows["qbench_id"]
+        unclear = answer["error_type"].isin(results.UNCLEAR).to_numpy() | (call is not None and call.error is not None)
+        self.unclear.update(ids[unclear])
         with self._job.report.timed("store"), self._job.storing() as connection:
             answer = self._judged(connection, rows, answer)
             for part in _parts(rows, answer):
                 self._link(connection, *part, began=None if call is None else call.sent.began)
-            self._state.close_intents(connection, ids=rows.loc[~unclear, "qbench_id"].tolist())
+            self._state.close_intents(connection, ids=ids[~unclear].tolist())
             if call is not None:
                 self._replacing.answered(connection, rows, answer, began=call.sent.began)
                 if unclear.any():
                     lost = call.results.loc[call.lost, "qbench_id"]
-                    self._state.answer_intents(connection, ids=rows.loc[unclear & ~rows["qbench_id"].isin(lost), "qbench_id"].tolist())
+                    self._state.answer_intents(connection, ids=ids[unclear & ~ids.isin(lost)].tolist())
                 self._watch.end(connection, call)
                 if call.sent.job is not None and call.error is None:
                     end_job(connection, self._state, job_id=call.sent.job)
@@ -154,9 +157,10 @@ class Storing:
         Not before: what a call made that is over, and that no link tells of, nobody would look for.
         """
         told = _is_told_before(rows)
-        untrue = told & ~(answer["error_type"].isna() & answer["parent_sent"])
+        untrue = told & ~(answer["error_type"].isna() & answer["parent_sent"]).to_numpy()
         with self._job.storing() as connection:
-            self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows[~told], answer[~told]))
+            if not told.all():
+                self._state.save_links(connection, org_id=self._job.org_id, links=results.links(rows[~told], answer[~told]))
             if untrue.any():
                 ids = rows.loc[untrue, "qbench_id"].tolist()
                 forget_parents(connection, self._state, ids=ids)
@@ -183,7 +187,8 @@ class Storing:
         told = results.parent_open(rows, answer) & _is_told_before(rows)
         if told.any():
             open_accounts(connection, self._state, ids=rows.loc[told, "qbench_id"].tolist())
-        links = results.links(rows, answer.assign(parent_sent=answer["parent_sent"] | told))
+            answer = answer.assign(parent_sent=answer["parent_sent"] | told)
+        links = results.links(rows, answer)
         arrived = self._settling.arrived(rows, answer, began=began)
         self._state.save_links(connection, org_id=self._job.org_id, links=links, kept=None if arrived is None else arrived.kept)
         if arrived is not None:
@@ -201,12 +206,13 @@ class Storing:
     def _save(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
         given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._job.order.attempt)
-        return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up))
+        return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up)) if given_up else outcomes
 
 
-def _is_told_before(rows: pd.DataFrame) -> pd.Series:
+def _is_told_before(rows: pd.DataFrame) -> np.ndarray:
     """Of which contacts (plan.PLAN) the link tells of their account before it is sent: those that have none to leave yet."""
-    return rows["previous_parent_qbench_id"].isna()
+    told: np.ndarray = rows["previous_parent_qbench_id"].isna().to_numpy()
+    return told
 
 
 def _parts(rows: pd.DataFrame, answer: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, ...]]:

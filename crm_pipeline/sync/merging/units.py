@@ -7,7 +7,7 @@ stored right before and after a write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -25,6 +25,9 @@ from crm_pipeline.schemas import BASES, CONFLICTS
 from crm_pipeline.sync.merging.deciding import decide
 from crm_pipeline.sync.merging.fields import FIELDS, Evidence, Situation, Verdict
 from crm_pipeline.sync.merging.times import by_our_clock, moments
+
+Agreed = Mapping[str, Sequence[int]] | None
+"""Of one record, by unit the two bases that it has once a write was answered; None where none was."""
 
 _NO = int(digests(pd.DataFrame({"": ["false"]}, dtype="str")).iloc[0, 0])
 """What a field of yes or no shows that says no."""
@@ -264,37 +267,43 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
     return Compared(way, pairs, FIELDS.build({name: column for name, column in values.items() if column is not None}))
 
 
-def about_to_send(kept: pd.DataFrame, agreed: pd.Series, *, began: datetime, open_until: datetime) -> pd.DataFrame:
+def about_to_send(kept: pd.DataFrame, agreed: Iterable[Agreed], *, call: tuple[datetime, datetime]) -> pd.DataFrame:
     """What links keep (schemas.BASES) while a call is under way that sends ``agreed`` (Decided.agreed) to the CRM.
 
-    ``began``: when the call begins; earlier readings say nothing from then on. ``open_until``: when it must be over.
+    ``call``: when it begins, earlier readings say nothing from then on, and when it must be over.
     """
     sending = [
         {**(before or {}), **{unit: there for unit, (_, there) in (now or {}).items()}} or None
         for before, now in zip(kept["sending"], agreed, strict=True)
     ]
-    later = kept["open_until"].where(kept["open_until"].gt(pd.Timestamp(open_until)), pd.Timestamp(open_until))
-    return BASES.build(
-        kept.assign(
-            sending=_objects(sending, kept.index),
-            open_until=later.where(_filled(sending, kept.index)),
-            touched_at=pd.Series(pd.Timestamp(began), index=kept.index),
-        )
-    )
+    return _keeping(kept, kept["bases"], sending, call=call)
 
 
-def arrived(kept: pd.DataFrame, agreed: pd.Series) -> pd.DataFrame:
-    """What links keep (schemas.BASES) once ``agreed`` (Decided.agreed) was written, in the CRM or in QBench."""
+def arrived(kept: pd.DataFrame, agreed: Iterable[Agreed], *, call: tuple[datetime, datetime] | None = None) -> pd.DataFrame:
+    """What links keep (schemas.BASES) once ``agreed`` (Decided.agreed) was written, in the CRM or in QBench.
+
+    ``call``: what ``about_to_send`` was told of it, where that is not ``kept``.
+    """
     bases, sending = [], []
     for before, on_the_way, now in zip(kept["bases"], kept["sending"], agreed, strict=True):
         bases.append({**(before or {}), **(now or {})} or None)
         sending.append({unit: digest for unit, digest in (on_the_way or {}).items() if unit not in (now or {})} or None)
+    return _keeping(kept, _objects(bases, kept.index), sending, call=call)
+
+
+def _keeping(kept: pd.DataFrame, bases: pd.Series, sending: Sequence[Any], *, call: tuple[datetime, datetime] | None) -> pd.DataFrame:
+    open_until, touched_at = kept["open_until"], kept["touched_at"]
+    if call is not None:
+        began, over = map(pd.Timestamp, call)
+        open_until, touched_at = open_until.where(open_until.gt(over), over), pd.Series(began, index=kept.index)
     return BASES.build(
-        kept.assign(
-            bases=_objects(bases, kept.index),
-            sending=_objects(sending, kept.index),
-            open_until=kept["open_until"].where(_filled(sending, kept.index)),
-        )
+        {
+            "qbench_id": kept["qbench_id"],
+            "bases": bases,
+            "sending": _objects(sending, kept.index),
+            "open_until": open_until.where(_filled(sending, kept.index)),
+            "touched_at": touched_at,
+        }
     )
 
 

@@ -208,7 +208,8 @@ def test_a_write_is_kept_before_it_is_sent_and_agreed_on_once_it_arrived() -> No
     found = decided({"comments": "new"}, {"Description": "old"}, bases=agreed_on("old"))
     agreed, began = found.agreed(Verdict.TO_CRM), READ + timedelta(minutes=1)
 
-    under_way = about_to_send(found.kept, agreed, began=began, open_until=began + timedelta(minutes=5))
+    call = began, began + timedelta(minutes=5)
+    under_way = about_to_send(found.kept, agreed, call=call)
     done = arrived(under_way, agreed)
 
     assert under_way["bases"].tolist() == [agreed_on("old")]
@@ -218,6 +219,7 @@ def test_a_write_is_kept_before_it_is_sent_and_agreed_on_once_it_arrived() -> No
     assert done["bases"].tolist() == [agreed_on("new")]
     assert done["sending"].tolist() == [None]
     assert done["open_until"].isna().all()
+    pd.testing.assert_frame_equal(arrived(found.kept, agreed, call=call), done)
 
 
 def test_a_write_whose_answer_was_lost_is_known_as_ours_when_it_is_read() -> None:
