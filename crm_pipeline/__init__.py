@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         VersionsCrm,
     )
     from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey, Limits
-    from crm_pipeline.crms.batch import WriteBatch, WriteJob
+    from crm_pipeline.crms.batch import WriteBatch, WriteJob, WriteResult
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
     from crm_pipeline.crms.provisioning import FieldToMake
     from crm_pipeline.diagnosis import Finding
@@ -147,6 +147,7 @@ __all__ = [
     "Waits",
     "WriteBatch",
     "WriteJob",
+    "WriteResult",
     "YamlModel",
     "code_of",
     "in_halves",

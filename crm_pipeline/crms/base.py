@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter, Waits
 from crm_pipeline.configuration.model import AllowsHttp
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch, WriteResult
 from crm_pipeline.crms.preset import Preset
 from crm_pipeline.crms.receiving import Receiving
 from crm_pipeline.errors import ConfigurationError
@@ -313,16 +313,16 @@ class Crm(Protocol):
         """
         ...
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
-        """Write one batch and account for every row of it (schemas.WRITE_RESULTS, in any order).
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+        """Write one batch and account for every row of it, in any order.
 
         A create with a key is an upsert by it; a create without one is a plain create, never repeated blindly. A row with
         nothing to send and a parent that this write cannot carry costs no call.
         """
         ...
 
-    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row (schemas.WRITE_RESULTS).
+    def associate(self, rows: pd.DataFrame) -> list[WriteResult]:
+        """Associate contacts (schemas.ASSOCIATIONS) with their accounts and account for every row, in any order.
 
         A contact that leaves an account stays associated with it where the CRM's users gave the two a label of their own: the
         row's note says so (docs/rules.md, 20). Only contacts that leave one cost further calls.

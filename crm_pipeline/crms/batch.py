@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -74,9 +74,29 @@ class WriteJob:
     names: pd.Series
 
 
-def account_for(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
-    """Exactly one result (schemas.WRITE_RESULTS) per sent row, in the rows' order; a row without an answer is unaccounted."""
-    told, sent = WRITE_RESULTS.check(results), rows["qbench_id"].reset_index(drop=True)
+class WriteResult(NamedTuple):
+    """What became of one row that was sent: a row of schemas.WRITE_RESULTS, which says what its members mean."""
+
+    qbench_id: int
+    crm_id: str | None = None
+    created: bool | None = None
+    parent_sent: bool = False
+    error_type: str | None = None
+    error_code: str | None = None
+    error_fields: str | None = None
+    error_ids: str | None = None
+    value_refused: bool = False
+    kept: Mapping[str, object] | None = None
+    note: str | None = None
+
+
+def account_for(rows: pd.DataFrame, results: Sequence[WriteResult] | pd.DataFrame) -> pd.DataFrame:
+    """Exactly one result (schemas.WRITE_RESULTS) per sent row, in the rows' order; a row without an answer is unaccounted.
+
+    ``results``: those of calls, or the frame of a job.
+    """
+    told = WRITE_RESULTS.check(results) if isinstance(results, pd.DataFrame) else WRITE_RESULTS.of_rows(WriteResult._fields, results)
+    sent = rows["qbench_id"].reset_index(drop=True)
     if np.array_equal(told["qbench_id"], sent):
         answered = told.reset_index(drop=True)
     else:

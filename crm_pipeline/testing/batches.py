@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch, WriteResult
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, INTENTS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.testing.bench import Bench
@@ -52,9 +52,10 @@ def valid(bench: Bench, record_type: RecordType, number: int = 1) -> dict[str, A
     return {names.match: match, **names.required}
 
 
-def results_by_id(results: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    """The results by QBench id, nulls as None, after checking that the frame is what its schema declares."""
-    checked = WRITE_RESULTS.check(results).astype("object")
+def results_by_id(results: Sequence[WriteResult] | pd.DataFrame) -> dict[int, dict[str, Any]]:
+    """The results by QBench id, nulls as None, after checking that they are what the schema of their frame declares."""
+    frame = results if isinstance(results, pd.DataFrame) else WRITE_RESULTS.of_rows(WriteResult._fields, results)
+    checked = WRITE_RESULTS.check(frame).astype("object")
     rows = checked.where(checked.notna(), None).to_dict("records")
     assert len({row["qbench_id"] for row in rows}) == len(rows), "a row is accounted for twice"
     return {row["qbench_id"]: row for row in rows}

@@ -19,6 +19,7 @@ import pytest
 from crm_pipeline.contracts import May, members_of
 from crm_pipeline.crms.abilities import ConvertingCrm, OwnersCrm
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.batch import WriteResult
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.crms.hubspot.contracts import CONTRACTS as HUBSPOT
 from crm_pipeline.crms.salesforce.contracts import CONTRACTS as SALESFORCE
@@ -104,7 +105,7 @@ def frame(found: pd.DataFrame) -> object:
     return sorted(map(str, found.astype(object).to_numpy().tolist()))
 
 
-def written(results: pd.DataFrame) -> dict[int, object]:
+def written(results: list[WriteResult]) -> dict[int, object]:
     return {qbench_id: row["error_type"] or row["crm_id"] for qbench_id, row in results_by_id(results).items()}
 
 
@@ -141,7 +142,7 @@ def leave(crm: Crm, world: World) -> object:
     """Moves a contact from one account to the other and back; what the portal holds in the end is what counts."""
     for there, before in ((1, 0), (0, 1)):
         answer = crm.associate(associations_of((1, world.contacts[0], world.accounts[there]), leaving=world.accounts[before]))
-        if answer["error_type"].notna().any():
+        if any(one.error_type for one in answer):
             return "failed"
     return world.bench.parent(world.contacts[0])
 

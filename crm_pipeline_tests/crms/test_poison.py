@@ -15,6 +15,7 @@ import pytest
 
 from crm_pipeline.crms.abilities import ChangesCrm, ConvertingCrm, EditsCrm, OwnersCrm, VersionsCrm
 from crm_pipeline.crms.base import Crm
+from crm_pipeline.crms.batch import WriteResult
 from crm_pipeline.crms.examining import examined, left_since
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.model import RecordType
@@ -114,6 +115,10 @@ def errors_by(frame: pd.DataFrame, column: str) -> dict[str, str | None]:
     return dict(zip(map(str, rows[column]), rows["error_type"], strict=True))
 
 
+def errors_of(results: list[WriteResult]) -> dict[str, str | None]:
+    return {str(one.qbench_id): one.error_type for one in results}
+
+
 def made(bench: Bench, record_type: RecordType) -> list[str]:
     return [bench.add(record_type, valid(bench, record_type, number) | {bench.key: f"key-{number}"}) for number in range(10, 10 + MANY)]
 
@@ -201,7 +206,7 @@ def intents(bench: Bench, record_type: RecordType) -> Reading:
     sent = {number: valid(bench, record_type, number) for number in range(10, 10 + MANY)}
     with closing(bench.connect(external_key=None)) as crm:
         results = crm.write(bench.object(record_type), batch_of(*(Put(number, values) for number, values in sent.items())))
-        ids = dict(zip(results["qbench_id"], results["crm_id"], strict=True))
+        ids = {one.qbench_id: str(one.crm_id) for one in results}
 
     def told(crm: Crm) -> dict[str, str | None]:
         found = crm.resolve_intents(bench.object(record_type), intents_of(*sent.items()))
@@ -343,7 +348,7 @@ def written(bench: Bench, kind: str) -> tuple[Callable[[Crm], Mapping[str, str |
     if kind == "association":
         account, contacts = bench.add(ACCOUNT, valid(bench, ACCOUNT)), made(bench, CONTACT)
         rows = associations_of(*((number, contact, account) for number, contact in enumerate(contacts)))
-        return lambda crm: errors_by(crm.associate(rows), "qbench_id"), contacts[BAD]
+        return lambda crm: errors_of(crm.associate(rows)), contacts[BAD]
     ids = made(bench, ACCOUNT) if kind == "update" else [None] * MANY
     puts = [
         Put(
@@ -354,7 +359,7 @@ def written(bench: Bench, kind: str) -> tuple[Callable[[Crm], Mapping[str, str |
         )
         for number, crm_id in enumerate(ids)
     ]
-    return lambda crm: errors_by(crm.write(bench.object(ACCOUNT), batch_of(*puts)), "qbench_id"), POISON
+    return lambda crm: errors_of(crm.write(bench.object(ACCOUNT), batch_of(*puts))), POISON
 
 
 WRITES = ("upsert", "update", "create", "association")

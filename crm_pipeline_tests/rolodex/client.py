@@ -12,7 +12,6 @@ import pandas as pd
 from crm_pipeline import (
     CRM_FIELDS,
     FOUND,
-    WRITE_RESULTS,
     Alone,
     Capabilities,
     CrmFailsOnRecordException,
@@ -21,6 +20,7 @@ from crm_pipeline import (
     RecordType,
     UnexpectedAnswerError,
     WriteBatch,
+    WriteResult,
     code_of,
     in_halves,
     read_in_halves,
@@ -116,9 +116,9 @@ class RolodexCrm:
             {"crm_id": "str", "parent_crm_id": "str", "error_type": "str"}
         )
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
-        """Write a batch (schemas.WRITE_RESULTS), a call for each kind of row; a person's firm goes with the verbs that may carry it."""
-        key_field, results = self._settings.external_key, []
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+        """Write a batch, a call for each kind of row; a person's firm goes with the verbs that may carry it."""
+        key_field, results = self._settings.external_key, list[WriteResult]()
         groups: dict[str, list[Row]] = {}
         for row, values in zip(
             batch.rows.astype("object").where(batch.rows.notna(), None).to_dict("records"), batch.payloads(), strict=True
@@ -126,22 +126,22 @@ class RolodexCrm:
             keyed = {key_field: row["key"]} if key_field and row["key"] is not None else {}
             firm_id = row["parent_crm_id"] if row["verb"] in self.capabilities.parent_goes_with else None
             if row["crm_id"] and not values and not keyed and firm_id is None:
-                results.append({"qbench_id": row["qbench_id"], "crm_id": row["crm_id"], "parent_sent": False})
+                results.append(WriteResult(row["qbench_id"], row["crm_id"]))
                 continue
             action = "update" if row["crm_id"] else "upsert" if keyed else "create"
             sent = {"id": row["crm_id"], "by": key_field if action == "upsert" else None, "values": {**values, **keyed}}
             groups.setdefault(action, []).append({"qbench_id": row["qbench_id"], "sent": {**sent, "firm_id": firm_id}})
         for action, rows in groups.items():
             results += self._write(f"/{crm_object.name}/{action}", rows, label="write", repeatable=action != "create")
-        return _results(results)
+        return results
 
-    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Give people their firm (schemas.WRITE_RESULTS); the one before is left by that."""
+    def associate(self, rows: pd.DataFrame) -> list[WriteResult]:
+        """Give people their firm; the one before is left by that."""
         moved = [
             {"qbench_id": row.qbench_id, "sent": {"id": row.crm_id, "by": None, "values": {}, "firm_id": row.parent_crm_id}}
             for row in rows.itertuples()
         ]
-        return _results(self._write("/people/update", moved, label="associate", repeatable=True))
+        return self._write("/people/update", moved, label="associate", repeatable=True)
 
     def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records made since the intents with the name, or email, that was sent: columns ``qbench_id``, ``crm_id``."""
@@ -200,8 +200,8 @@ class RolodexCrm:
         answers, failed = read_in_halves(batches, send, is_up=self.is_up)
         return [record for answer in answers for record in answer], set(failed)
 
-    def _write(self, path: str, rows: list[Row], *, label: str, repeatable: bool) -> list[Row]:
-        def send(part: Sequence[Row], /, *, again: bool) -> list[Row]:
+    def _write(self, path: str, rows: list[Row], *, label: str, repeatable: bool) -> list[WriteResult]:
+        def send(part: Sequence[Row], /, *, again: bool) -> list[WriteResult]:
             body, again_as_it_is = {"records": [row["sent"] for row in part]}, repeatable and not again
             answers, repeated = self._transport.ask(
                 "POST",
@@ -216,32 +216,28 @@ class RolodexCrm:
                 raise UnexpectedAnswerError(f"{path} answers for other rows", integration=self._integration, service=SERVICE)
             return [_result(row, answer, repeated=repeated or again) for row, answer in zip(part, answers, strict=True)]
 
-        results: list[Row] = []
+        results: list[WriteResult] = []
         for part in in_halves(rows, send, repeatable=repeatable, is_up=self.is_up):
             if isinstance(part, Alone):
-                results.append({"qbench_id": part.item["qbench_id"], "error_type": FAILS, "error_code": code_of(part.error)})
+                results.append(WriteResult(part.item["qbench_id"], error_type=FAILS, error_code=code_of(part.error)))
             else:
                 results += part.answer
         return results
 
 
-def _result(row: Row, answer: Row, *, repeated: bool) -> Row:
+def _result(row: Row, answer: Row, *, repeated: bool) -> WriteResult:
     if "error" in answer:
         code = answer["error"]
-        error = {"error_type": ERRORS.get(code, "RecordRefusedException"), "error_code": code, "error_fields": answer.get("field")}
-        return {"qbench_id": row["qbench_id"], **error, "value_refused": code in OF_THE_VALUE}
+        return WriteResult(
+            row["qbench_id"],
+            error_type=ERRORS.get(code, "RecordRefusedException"),
+            error_code=code,
+            error_fields=answer.get("field"),
+            value_refused=code in OF_THE_VALUE,
+        )
     # A record that an attempt before made is found by the next: whether it is new is not known.
     created = None if repeated and not answer["created"] else answer["created"]
-    return {
-        "qbench_id": row["qbench_id"],
-        "crm_id": answer["id"],
-        "created": created,
-        "parent_sent": row["sent"]["firm_id"] is not None,
-    }
-
-
-def _results(results: list[Row]) -> pd.DataFrame:
-    return WRITE_RESULTS.build(pd.DataFrame(results, columns=WRITE_RESULTS.names))
+    return WriteResult(row["qbench_id"], answer["id"], created, parent_sent=row["sent"]["firm_id"] is not None)
 
 
 def _compared(value: object) -> str:

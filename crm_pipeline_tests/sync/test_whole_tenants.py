@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from crm_pipeline.crms.base import Crm, CrmObject
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch, WriteResult
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
@@ -170,13 +169,11 @@ class Story:
             def __getattr__(self, name: str) -> Any:
                 return getattr(crm, name)
 
-            def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
+            def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
                 answer = crm.write(crm_object, batch)
-                written = answer[answer["error_type"].isna()].set_index("qbench_id")["crm_id"]
+                written = {one.qbench_id: str(one.crm_id) for one in answer if one.error_type is None}
                 rows = zip(batch.rows["qbench_id"], batch.payloads(), strict=True)
-                stored.extend(
-                    (crm_object.record_type, written[number], frozenset(sent)) for number, sent in rows if number in written.index
-                )
+                stored.extend((crm_object.record_type, written[number], frozenset(sent)) for number, sent in rows if number in written)
                 return answer
 
             def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from crm_pipeline.contracts import which_are_right
+from crm_pipeline.crms.batch import WriteResult
 from crm_pipeline.crms.hubspot.answers import InputsDoubtedError, InputsRefusedError, NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import ASSOCIATED, ASSOCIATED_ROW
 from crm_pipeline.crms.hubspot.errors import NO_ASSOCIATIONS, NOT_FOUND, Problem, record_error
@@ -46,8 +47,8 @@ class Associator:
         self._reader = reader
         self._batch_size = batch_size
 
-    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Associate contacts (schemas.ASSOCIATIONS) with their companies, and take them from those they leave (schemas.WRITE_RESULTS).
+    def associate(self, rows: pd.DataFrame) -> list[WriteResult]:
+        """Associate contacts (schemas.ASSOCIATIONS) with their companies, and take them from those they leave.
 
         Raises ServiceError when the service fails before anything is stored; afterwards the rows left are failed.
         """
@@ -66,7 +67,7 @@ class Associator:
             # Of those that are to leave a company, nobody knows which did.
             for position in (*ledger.open(), *filter(ledger.is_stored, moving)):
                 ledger.failed(position, ServiceFailedException, code=type(error).__name__)
-        return ledger.frame()
+        return ledger.results()
 
     def _leave(self, pairs: dict[Pair, list[int]], ledger: Ledger) -> None:
         """Take contacts from the companies they leave; pairs with users' own labels lose the primary label only (docs/rules.md, 20)."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-import pandas as pd
-
+from crm_pipeline.crms.batch import WriteResult
 from crm_pipeline.errors import InvalidOptionException, InvalidValueException, RecordError, UnaccountedException, ValueTooLongException
-from crm_pipeline.schemas import WRITE_RESULTS
 
 VALUE_ERRORS = (ValueTooLongException, InvalidOptionException, InvalidValueException)
 """Errors that speak of the named properties' values alone."""
@@ -18,8 +15,9 @@ class Ledger:
     """The results of the rows of one batch, by position. Rows without an entry are unaccounted, hence failed."""
 
     def __init__(self, qbench_ids: Sequence[int]) -> None:
-        self._qbench_ids = [int(qbench_id) for qbench_id in qbench_ids]
-        self._entries: dict[int, dict[str, Any]] = {}
+        self._qbench_ids = qbench_ids
+        self._entries: dict[int, WriteResult] = {}
+        self._idle: set[int] = set()
 
     def __contains__(self, position: int) -> bool:
         return position in self._entries
@@ -32,7 +30,7 @@ class Ledger:
     def is_stored(self, position: int) -> bool:
         """Whether the CRM stored a row."""
         entry = self._entries.get(position)
-        return entry is not None and entry["called"] and entry["error_type"] is None
+        return entry is not None and entry.error_type is None and position not in self._idle
 
     def open(self) -> list[int]:
         """The positions without an entry."""
@@ -40,29 +38,24 @@ class Ledger:
 
     def idle(self, position: int, *, crm_id: str) -> None:
         """A row that needed no call."""
-        self._entries[position] = {"crm_id": crm_id, "error_type": None, "parent_sent": False, "called": False}
+        self._entries[position] = WriteResult(self._qbench_ids[position], crm_id)
+        self._idle.add(position)
 
     def ok(self, position: int, *, crm_id: str, created: bool | None, parent_sent: bool) -> None:
         """A row that the CRM stored."""
-        self._entries[position] = {
-            "crm_id": crm_id,
-            "created": created,
-            "parent_sent": parent_sent,
-            "error_type": None,
-            "called": True,
-        }
+        self._entries[position] = WriteResult(self._qbench_ids[position], crm_id, created, parent_sent=parent_sent)
 
     def without_parent(self, position: int) -> None:
         """A row that the CRM stored, but not its parent."""
-        self._entries[position]["parent_sent"] = False
+        self._entries[position] = self._entries[position]._replace(parent_sent=False)
 
     def kept(self, position: int, values: Mapping[str, str | None]) -> None:
         """Say of a stored row what its fields hold that hold another value than was sent."""
-        self._entries[position]["kept"] = values
+        self._entries[position] = self._entries[position]._replace(kept=values)
 
     def note(self, position: int, text: str) -> None:
         """Say of a stored row what was left as it is."""
-        self._entries[position]["note"] = text
+        self._entries[position] = self._entries[position]._replace(note=text)
 
     def failed(
         self,
@@ -74,22 +67,20 @@ class Ledger:
         ids: Iterable[str] = (),
     ) -> None:
         """A row that the CRM refused; an id that it named for the row before is kept."""
-        self._entries[position] = {
-            "crm_id": self._entries.get(position, {}).get("crm_id"),
-            "parent_sent": False,
-            "error_type": error.__name__,
-            "error_code": code,
-            "error_fields": ", ".join(sorted(fields)) or None,
-            "error_ids": ", ".join(dict.fromkeys(ids)) or None,
-            "value_refused": error in VALUE_ERRORS,
-            "called": True,
-        }
+        named = self._entries.get(position)
+        self._entries[position] = WriteResult(
+            self._qbench_ids[position],
+            None if named is None else named.crm_id,
+            error_type=error.__name__,
+            error_code=code,
+            error_fields=", ".join(sorted(fields)) or None,
+            error_ids=", ".join(dict.fromkeys(ids)) or None,
+            value_refused=error in VALUE_ERRORS,
+        )
+        self._idle.discard(position)
 
-    def frame(self) -> pd.DataFrame:
-        """schemas.WRITE_RESULTS, in the order of the batch."""
+    def results(self) -> list[WriteResult]:
+        """What became of each row, in the order of the batch."""
         for position in self.open():
             self.failed(position, UnaccountedException)
-        entries = [self._entries[position] for position in range(len(self._qbench_ids))]
-        names = [name for name in WRITE_RESULTS.names if name != "qbench_id"]
-        rows = [[qbench_id, *map(entry.get, names)] for qbench_id, entry in zip(self._qbench_ids, entries, strict=True)]
-        return WRITE_RESULTS.of_rows(["qbench_id", *names], rows)
+        return [self._entries[position] for position in range(len(self._qbench_ids))]

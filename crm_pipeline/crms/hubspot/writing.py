@@ -15,11 +15,9 @@ from functools import partial
 from itertools import compress
 from typing import Any
 
-import pandas as pd
-
 from crm_pipeline.contracts import which_are_right
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch, WriteResult
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW
 from crm_pipeline.crms.hubspot.echoes import kept
@@ -49,8 +47,8 @@ class Writer:
     paths: Paths
     key_name: str | None
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
-        """Write a batch and account for every row (schemas.WRITE_RESULTS).
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+        """Write a batch and account for every row.
 
         Raises ServiceError when the service fails before anything is stored; afterwards the rows left are failed, so that
         what is stored is not lost.
@@ -67,7 +65,7 @@ class Writer:
                 raise
             for position in ledger.open():
                 ledger.failed(position, ServiceFailedException, code=type(error).__name__)
-        return ledger.frame()
+        return ledger.results()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import CrmObject, Limits
-from crm_pipeline.crms.batch import WriteBatch, WriteJob
+from crm_pipeline.crms.batch import WriteBatch, WriteJob, WriteResult
 from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.salesforce.changes import changed
@@ -36,7 +36,7 @@ from crm_pipeline.errors import CrmFailsOnRecordException, RequestRefusedError, 
 from crm_pipeline.halving import may_be_of_one
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import Verb
-from crm_pipeline.schemas import FOUND, OWNERS, WRITE_RESULTS
+from crm_pipeline.schemas import FOUND, OWNERS
 
 logger = logging.getLogger(__name__)
 
@@ -231,17 +231,12 @@ class SalesforceCrm:
         """Users by id or username, who must be active (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
-        """Write a batch, one request per verb that its rows need (schemas.WRITE_RESULTS); the parent goes with the row."""
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+        """Write a batch, one request per verb that its rows need; the parent goes with the row."""
         rows = rows_of(batch)
-        idle = [row for row in rows if row.is_idle]
-        writer = self._writer(crm_object, label="write", kind=Writer)
-        if not idle:
-            return writer.write(rows)
-        untouched = WRITE_RESULTS.build({"qbench_id": [row.qbench_id for row in idle], "crm_id": [row.crm_id for row in idle]})
-        if len(idle) == len(rows):
-            return untouched
-        return pd.concat([writer.write([row for row in rows if not row.is_idle]), untouched], ignore_index=True)
+        sendable = [row for row in rows if not row.is_idle]
+        written = self._writer(crm_object, label="write", kind=Writer).write(sendable) if sendable else []
+        return written + [WriteResult(row.qbench_id, row.crm_id) for row in rows if row.is_idle]
 
     def rows_of_a_job(self, crm_object: CrmObject, verb: Verb) -> int | None:
         """As many as ``bulk_from`` says; None for writes that need a header which no job has."""
@@ -272,13 +267,13 @@ class SalesforceCrm:
         """The results of an earlier load's job (schemas.WRITE_RESULTS), which is aborted where it was not closed."""
         return self._jobs(crm_object).take_up(rows, job)
 
-    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def associate(self, rows: pd.DataFrame) -> list[WriteResult]:
         """Set contacts' accounts (schemas.ASSOCIATIONS), for the rows whose write could not carry them; the one before is left by that."""
         contacts = [
             Row(qbench_id=int(row.qbench_id), verb=Verb.UPDATE, crm_id=row.crm_id, key=None, values={PARENT_FIELD: row.parent_crm_id})
             for row in rows.itertuples()
         ]
-        return self._writer(CONTACTS, label="associate", kind=Writer).write(contacts) if contacts else WRITE_RESULTS.empty()
+        return self._writer(CONTACTS, label="associate", kind=Writer).write(contacts) if contacts else []
 
     def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records that these creates made: created by our user since the intent, with the identifying values sent.

@@ -36,13 +36,13 @@ class Remover(Writer):
         if not wanted:
             return REMOVED.empty()
         rows = [Row(qbench_id=place, verb=Verb.UPDATE, crm_id=crm_id, key=None, values={}) for place, crm_id in wanted.items()]
-        told = self.write(rows).set_index("qbench_id").loc[list(wanted)]
-        gone = told["error_type"].eq(DeletedInCrmException.__name__)
+        told = {one.qbench_id: one for one in self.write(rows)}
+        there = [None if told[place].error_type == DeletedInCrmException.__name__ else told[place] for place in wanted]
         return REMOVED.build(
             {
                 "crm_id": list(wanted.values()),
-                "error_type": told["error_type"].mask(gone).to_numpy(),
-                "error_code": told["error_code"].mask(gone).to_numpy(),
+                "error_type": [one and one.error_type for one in there],
+                "error_code": [one and one.error_code for one in there],
             }
         )
 

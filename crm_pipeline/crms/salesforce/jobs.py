@@ -24,7 +24,7 @@ from simple_salesforce.util import call_salesforce
 
 from crm_pipeline.contracts import ANYTHING
 from crm_pipeline.counting import counted
-from crm_pipeline.crms.batch import WriteBatch, WriteJob
+from crm_pipeline.crms.batch import WriteBatch, WriteJob, WriteResult
 from crm_pipeline.crms.salesforce.contracts import JOB, JOB_STATE
 from crm_pipeline.crms.salesforce.errors import LIMIT_CODES, RowsDoubtedError, RowsRefusedError, may_be_of_the_call, read_problem
 from crm_pipeline.crms.salesforce.ids import long_id
@@ -102,7 +102,8 @@ class Jobs:
         why = job.names.map(told[ERROR])
         refusals = self._refused(batch.take(why.notna()), why.dropna(), saved=len(saved))
         again = job.names.isna() | job.names.isin(told.index[told[RECORD].isna() & told[ERROR].isna()])
-        return _together(saved, pd.DataFrame([answer.result() for answer in refusals]), _again(batch.rows[again]))
+        told_why = WRITE_RESULTS.of_rows(WriteResult._fields, [answer.result() for answer in refusals])
+        return _together(saved, told_why, _again(batch.rows[again]))
 
     def take_up(self, rows: pd.DataFrame, job: WriteJob) -> pd.DataFrame | None:
         """What the job of an interrupted run did with these rows (schemas.WRITE_ROWS), as WRITE_RESULTS; None where it is forgotten.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crm_pipeline.contracts import which_are_right
+from crm_pipeline.crms.batch import WriteResult
 from crm_pipeline.crms.salesforce.contracts import SAVED_ROW, UPSERTED_ROW
 from crm_pipeline.crms.salesforce.errors import (
     GONE_CODES,
@@ -36,20 +37,20 @@ class Answer:
     error: type[RecordError] | None = None
     problem: RowProblem = field(default_factory=lambda: RowProblem(None))
 
-    def result(self) -> dict[str, object]:
-        """The answer as a row of schemas.WRITE_RESULTS."""
-        return {
-            "qbench_id": self.row.qbench_id,
-            "crm_id": self.crm_id,
-            "created": self.created,
-            "parent_sent": self.error is None and self.row.carries_parent,
-            "error_type": self.error.__name__ if self.error else None,
-            "error_code": self.problem.code,
-            "error_fields": ", ".join(self.problem.fields) or None,
-            "error_ids": ", ".join(self.problem.ids) or None,
-            "note": f"matches {', '.join(self.problem.others)}" if self.problem.others else None,
-            "value_refused": self.problem.code in VALUE_CODES and PARENT_FIELD not in self.problem.fields,
-        }
+    def result(self) -> WriteResult:
+        """The answer as whoever wrote the row wants it."""
+        if self.error is None:
+            return WriteResult(self.row.qbench_id, self.crm_id, self.created, parent_sent=self.row.carries_parent)
+        return WriteResult(
+            self.row.qbench_id,
+            self.crm_id,
+            error_type=self.error.__name__,
+            error_code=self.problem.code,
+            error_fields=", ".join(self.problem.fields) or None,
+            error_ids=", ".join(self.problem.ids) or None,
+            value_refused=self.problem.code in VALUE_CODES and PARENT_FIELD not in self.problem.fields,
+            note=f"matches {', '.join(self.problem.others)}" if self.problem.others else None,
+        )
 
 
 def answers_of(rows: Sequence[Row], said: Sequence[Any], *, sobject: str, verb: Verb, repeated: bool) -> list[Answer]:

@@ -14,9 +14,9 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
-import pandas as pd
 from simple_salesforce.api import Salesforce
 
+from crm_pipeline.crms.batch import WriteResult
 from crm_pipeline.crms.encoding import json_body
 from crm_pipeline.crms.salesforce import KIND
 from crm_pipeline.crms.salesforce.contracts import SAVED
@@ -50,7 +50,6 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.halving import Alone, in_halves
 from crm_pipeline.model import Verb
-from crm_pipeline.schemas import WRITE_RESULTS
 
 ROWS_PER_REQUEST = KIND.capabilities.batch_size
 SAVE_DUPLICATES: Mapping[str, str] = MappingProxyType(
@@ -88,8 +87,8 @@ class Writer:
     assigns: bool | None
     label: str
 
-    def write(self, rows: list[Row]) -> pd.DataFrame:
-        """Write the rows and account for each (schemas.WRITE_RESULTS).
+    def write(self, rows: list[Row]) -> list[WriteResult]:
+        """Write the rows and account for each.
 
         Raises a ServiceError only while nothing of the rows is written; later, the rows it concerns are
         ServiceFailedException. A used-up limit of the organization is raised when no row was saved, else by the next write.
@@ -101,8 +100,7 @@ class Writer:
             stop = self.transport.limit_reached(f"a limit of the organization is used up: {limited.problem.code}")
             if all(answer.error for answer in answers):
                 raise stop
-        told = [answer.result() for answer in answers]
-        return WRITE_RESULTS.of_rows(WRITE_RESULTS.names, [[*map(one.get, WRITE_RESULTS.names)] for one in told])
+        return [answer.result() for answer in answers]
 
     def request(self, verb: Verb, rows: Sequence[Row]) -> Call:
         """The call that writes these rows, of one verb."""

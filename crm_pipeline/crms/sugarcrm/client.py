@@ -11,7 +11,7 @@ import pandas as pd
 
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import CrmObject, Limits
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch, WriteResult
 from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.crms.sugarcrm import CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.sugarcrm.changes import changed, edits
@@ -31,7 +31,7 @@ from crm_pipeline.crms.sugarcrm.writing import Row, Writer
 from crm_pipeline.diagnosis import Finding
 from crm_pipeline.errors import CrmFailsOnRecordException, DeletedInCrmException, NoAccessToRecordException
 from crm_pipeline.pacing import Leases
-from crm_pipeline.schemas import CHILDREN, CONVERTED, EDITS, OWNERS, REMOVED, WRITE_RESULTS
+from crm_pipeline.schemas import CHILDREN, CONVERTED, EDITS, OWNERS, REMOVED
 
 
 class SugarCrm:
@@ -154,15 +154,13 @@ class SugarCrm:
         """Mark records as deleted (schemas.REMOVED), two calls for a batch; nothing goes with an account."""
         asked = dict(enumerate(dict.fromkeys(crm_ids)))
         rows = [Row(place, crm_id, key="", values={DELETED: TRUE}) for place, crm_id in asked.items()]
-        told = pd.concat([WRITE_RESULTS.empty(), *(self._writer.write(crm_object, part, label="write") for part in self._parts(rows))])
-        told = told.set_index("qbench_id").loc[list(asked)]
-        gone = told["error_type"].eq(DeletedInCrmException.__name__)
-        still_there = told["error_type"].fillna(NoAccessToRecordException.__name__)
+        told = {one.qbench_id: one for part in self._parts(rows) for one in self._writer.write(crm_object, part, label="write")}
+        there = [None if told[place].error_type == DeletedInCrmException.__name__ else told[place] for place in asked]
         return REMOVED.build(
             {
                 "crm_id": list(asked.values()),
-                "error_type": still_there.mask(gone).to_numpy(),
-                "error_code": told["error_code"].mask(gone).to_numpy(),
+                "error_type": [one and (one.error_type or NoAccessToRecordException.__name__) for one in there],
+                "error_code": [one and one.error_code for one in there],
             }
         )
 
@@ -174,20 +172,18 @@ class SugarCrm:
         """Active users by id, user name or email (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> pd.DataFrame:
-        """Write one batch and account for every row (schemas.WRITE_RESULTS): written, and read back; accounts are looked at before."""
+    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+        """Write one batch and account for every row: written, and read back; accounts are looked at before."""
         rows = self._writer.rows_of(crm_object, batch)
         idle = [row for row in rows if row.crm_id is not None and not row.values]
-        untouched = WRITE_RESULTS.build({"qbench_id": [row.qbench_id for row in idle], "crm_id": [row.crm_id for row in idle]})
-        if len(idle) == len(rows):
-            return untouched
-        written = self._writer.write(crm_object, [row for row in rows if row.crm_id is None or row.values], label="write")
-        return pd.concat([written, untouched], ignore_index=True) if idle else written
+        sendable = [row for row in rows if row.crm_id is None or row.values]
+        written = self._writer.write(crm_object, sendable, label="write") if sendable else []
+        return written + [WriteResult(row.qbench_id, row.crm_id) for row in idle]
 
-    def associate(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def associate(self, rows: pd.DataFrame) -> list[WriteResult]:
         """Set contacts' accounts (schemas.ASSOCIATIONS); the one before is left by that."""
         contacts = [Row(int(row.qbench_id), str(row.crm_id), key="", values={PARENT: str(row.parent_crm_id)}) for row in rows.itertuples()]
-        return self._writer.write(CONTACTS, contacts, label="associate") if contacts else WRITE_RESULTS.empty()
+        return self._writer.write(CONTACTS, contacts, label="associate") if contacts else []
 
     def resolve_intents(self, crm_object: CrmObject, intents: pd.DataFrame) -> pd.DataFrame:
         """The records that these creates (schemas.INTENTS) made: columns ``qbench_id``, ``crm_id``; their ids tell."""

@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import WriteBatch, WriteResult
 from crm_pipeline.crms.sugarcrm import ACCOUNTS, LEADS
 from crm_pipeline.crms.sugarcrm.contracts import SAVED
 from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, is_converted
@@ -38,10 +36,6 @@ from crm_pipeline.errors import (
     UnaccountedException,
 )
 from crm_pipeline.halving import Alone, code_of, in_halves, may_be_lost
-from crm_pipeline.schemas import WRITE_RESULTS
-
-Result = dict[str, Any]
-"""A row of schemas.WRITE_RESULTS."""
 
 ENTERED = "date_entered"
 A_SECOND = timedelta(seconds=1)
@@ -96,8 +90,8 @@ class Writer:
             for given, payload in zip(batch.rows.itertuples(), payloads, strict=True)
         ]
 
-    def write(self, crm_object: CrmObject, rows: Sequence[Row], *, label: Label) -> pd.DataFrame:
-        """Write the rows and account for each (schemas.WRITE_RESULTS).
+    def write(self, crm_object: CrmObject, rows: Sequence[Row], *, label: Label) -> list[WriteResult]:
+        """Write the rows and account for each.
 
         Raises a ServiceError only while nothing of the rows is written; later, the rows it concerns are ServiceFailedException.
         """
@@ -107,12 +101,12 @@ class Writer:
         try:
             for part in work.carry_out(sound):
                 results += part
-                done |= {result["qbench_id"] for result in part}
+                done |= {result.qbench_id for result in part}
         except ServiceError:
-            if not any(result["error_type"] is None for result in results):
+            if not any(result.error_type is None for result in results):
                 raise
             results += [_failed(row, ServiceFailedException) for row in sound if row.qbench_id not in done]
-        return WRITE_RESULTS.build(pd.DataFrame(results, columns=WRITE_RESULTS.names))
+        return results
 
     def _row(self, given: Any, values: dict[str, str]) -> Row:
         key = _text(given.key) or f"{self.prefix}{given.qbench_id}"
@@ -120,7 +114,7 @@ class Writer:
         parent = _text(given.parent_crm_id)
         return Row(int(given.qbench_id), _text(given.crm_id), key, values | shown | ({PARENT: parent} if parent else {}))
 
-    def _with_sound_parents(self, rows: Sequence[Row]) -> tuple[list[Row], list[Result]]:
+    def _with_sound_parents(self, rows: Sequence[Row]) -> tuple[list[Row], list[WriteResult]]:
         """The rows whose accounts are live, and what becomes of the others: of a missing account SugarCRM makes one without a name."""
         parents = [row.parent for row in rows if row.parent]
         live, failed = self.reader.by_ids(ACCOUNTS, parents, []) if parents else ({}, set())
@@ -141,7 +135,7 @@ class _Work:
     label: Label
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def carry_out(self, rows: Sequence[Row]) -> Iterator[list[Result]]:
+    def carry_out(self, rows: Sequence[Row]) -> Iterator[list[WriteResult]]:
         """What became of the rows, part by part; where SugarCRM fails on a call, its halves go out."""
         for part in in_halves(rows, self._send, repeatable=True, is_up=self.writer.transport.is_up):
             if isinstance(part, Alone):
@@ -149,7 +143,7 @@ class _Work:
             else:
                 yield part.answer
 
-    def _send(self, rows: Sequence[Row], /, *, again: bool) -> list[Result]:
+    def _send(self, rows: Sequence[Row], /, *, again: bool) -> list[WriteResult]:
         targets = self._looked(rows) if again else self._unlooked(rows)
         try:
             named = self._save(rows, targets, again=again)
@@ -219,7 +213,7 @@ class _Work:
         was_there = entered is not None and entered + A_SECOND < self.began + self.writer.transport.clock.ahead
         return Target(crm_id, is_new=False, created=False if was_there else None, is_closed=is_converted(record))
 
-    def _account(self, written: Sequence[tuple[Row, Target]], named: set[str]) -> list[Result]:
+    def _account(self, written: Sequence[tuple[Row, Target]], named: set[str]) -> list[WriteResult]:
         """What became of the rows of a call, by what lies there now."""
         fields = list(dict.fromkeys(name for row, _ in written for name in row.values))
         reader = self.writer.reader
@@ -260,12 +254,12 @@ class _Work:
         return {part.item for part in parts if isinstance(part, Alone)}
 
 
-def _entry(row: Row, target: Target) -> list[Result]:
+def _entry(row: Row, target: Target) -> list[dict[str, Any]]:
     new = {"new_with_id": 1} if target.is_new else {}
     return [{"name": name, "value": value} for name, value in {"id": target.crm_id, **new, **row.values}.items()]
 
 
-def _result(row: Row, target: Target, record: Record | None, *, kinds: Mapping[str, str], was_named: bool) -> Result:
+def _result(row: Row, target: Target, record: Record | None, *, kinds: Mapping[str, str], was_named: bool) -> WriteResult:
     if record is None and target.is_new:
         return _failed(row, UnaccountedException if was_named else NoAccessToRecordException)
     if not _is_live(record) or record is None:
@@ -276,15 +270,7 @@ def _result(row: Row, target: Target, record: Record | None, *, kinds: Mapping[s
     if not was_named and len(other) == len(row.values):
         return _failed(row, NoAccessToRecordException, ids=[target.crm_id])
     parent_sent = row.parent is not None and PARENT not in other
-    return {
-        "qbench_id": row.qbench_id,
-        "crm_id": target.crm_id,
-        "created": target.created,
-        "parent_sent": parent_sent,
-        "error_type": None,
-        "value_refused": False,
-        "kept": other or None,
-    }
+    return WriteResult(row.qbench_id, target.crm_id, target.created, parent_sent=parent_sent, kept=other or None)
 
 
 def _lies_there(sent: str, name: str, record: Record, kinds: Mapping[str, str]) -> bool:
@@ -294,16 +280,8 @@ def _lies_there(sent: str, name: str, record: Record, kinds: Mapping[str, str]) 
     return same(read(sent, kinds.get(name, "text"), field=name) or "", record.get(name))
 
 
-def _failed(row: Row, error: type[RecordError], *, code: str | None = None, ids: Sequence[str] = ()) -> Result:
-    return {
-        "qbench_id": row.qbench_id,
-        "crm_id": None,
-        "parent_sent": False,
-        "error_type": error.__name__,
-        "error_code": code,
-        "error_ids": ", ".join(ids) or None,
-        "value_refused": False,
-    }
+def _failed(row: Row, error: type[RecordError], *, code: str | None = None, ids: Sequence[str] = ()) -> WriteResult:
+    return WriteResult(row.qbench_id, error_type=error.__name__, error_code=code, error_ids=", ".join(ids) or None)
 
 
 def _is_live(record: Record | None) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, TypeVar, cast
+from itertools import chain
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from crm_pipeline.calls import AtOnce
 from crm_pipeline.crms.abilities import JobsCrm
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.batch import WriteJob, account_for
+from crm_pipeline.crms.batch import WriteJob, WriteResult, account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.frames import where
@@ -36,10 +37,14 @@ from crm_pipeline.sync.planning.reasons import joined
 T = TypeVar("T")
 
 
+Results: TypeAlias = Sequence[WriteResult] | pd.DataFrame
+"""What became of the rows of calls, or, as a frame (schemas.WRITE_RESULTS), of those of a job."""
+
+
 class _Called(NamedTuple):
     """What a call gave, or failed with, and whether one of its attempts got no answer."""
 
-    answer: pd.DataFrame
+    answer: Results
     error: ServiceError | None
     lost: bool
 
@@ -51,7 +56,7 @@ class _Some(NamedTuple):
     """
 
     rows: pd.Series
-    answer: pd.DataFrame
+    answer: Results
     error: ServiceError | None
     lost: pd.Series
 
@@ -177,13 +182,12 @@ class Sending:
             return None
         return crm.open_job(crm_object, batch)
 
-    def _call(self, send: Callable[[T], pd.DataFrame], batch: T) -> _Called:
+    def _call(self, send: Callable[[T], Results], batch: T) -> _Called:
         lost = self._job.crm.calls.lost
         try:
-            answer, error = send(batch), None
-        except ServiceError as failed:
-            answer, error = WRITE_RESULTS.empty(), failed
-        return _Called(answer, error, self._job.crm.calls.lost > lost)
+            return _Called(send(batch), None, self._job.crm.calls.lost > lost)
+        except ServiceError as error:
+            return _Called([], error, self._job.crm.calls.lost > lost)
 
     def _sorted(self, sends: Sends, own: _Some) -> tuple[Plan, Answered]:
         """The rows of some calls, and what these gave."""
@@ -226,5 +230,6 @@ def _apart(called: Sequence[_Called], calls: pd.Series) -> Iterator[_Some]:
         if of:
             rows = calls.isin(of)
             lost = calls[rows].map({number: called[number].lost for number in of}).reset_index(drop=True)
-            answer = pd.concat([called[number].answer for number in of], ignore_index=True)
+            # A job goes alone.
+            answer = called[of[0]].answer if len(of) == 1 else list(chain.from_iterable(called[number].answer for number in of))
             yield _Some(rows, answer, called[of[0]].error, lost)
