@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         VersionsCrm,
     )
     from crm_pipeline.crms.base import Capabilities, Crm, CrmKind, CrmObject, CrmSettings, ExternalKey, Limits
-    from crm_pipeline.crms.batch import WriteBatch, WriteJob, WriteResult
+    from crm_pipeline.crms.batch import Write, WriteBatch, WriteJob, WriteResult
     from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
     from crm_pipeline.crms.provisioning import FieldToMake
     from crm_pipeline.diagnosis import Finding
@@ -145,6 +145,7 @@ __all__ = [
     "Verb",
     "VersionsCrm",
     "Waits",
+    "Write",
     "WriteBatch",
     "WriteJob",
     "WriteResult",

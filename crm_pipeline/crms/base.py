@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import blake2b
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from crm_pipeline.calls import CallCounter, Waits
 from crm_pipeline.configuration.model import AllowsHttp
-from crm_pipeline.crms.batch import WriteBatch, WriteResult
+from crm_pipeline.crms.batch import Write, WriteResult
 from crm_pipeline.crms.preset import Preset
 from crm_pipeline.crms.receiving import Receiving
 from crm_pipeline.errors import ConfigurationError
@@ -313,7 +313,7 @@ class Crm(Protocol):
         """
         ...
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+    def write(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[WriteResult]:
         """Write one batch and account for every row of it, in any order.
 
         A create with a key is an upsert by it; a create without one is a plain create, never repeated blindly. A row with

@@ -16,9 +16,21 @@ from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 
 
+class Write(NamedTuple):
+    """A row for the CRM to write: what schemas.WRITE_ROWS says of it, and the CRM fields to send with their values; None clears."""
+
+    qbench_id: int
+    operation: str
+    verb: str | None
+    crm_id: str | None
+    key: str | None
+    parent_crm_id: str | None
+    payload: Mapping[str, object]
+
+
 @dataclass(frozen=True, slots=True)
 class WriteBatch:
-    """Rows for the CRM to write: three frames of one RangeIndex.
+    """Rows to write, of one object: three frames of one RangeIndex.
 
     ``rows``: schemas.WRITE_ROWS, with more columns where a load plans them. ``values``: a column per CRM field. ``sent``: bool,
     same columns; only cells that are True are sent. A sent null clears the CRM's field.
@@ -50,6 +62,11 @@ class WriteBatch:
             return batches[0]
         parts = zip(*((batch.rows, batch.values, batch.sent) for batch in batches), strict=True)
         return cls(*(pd.concat(part, ignore_index=True) for part in parts))
+
+    def writes(self) -> list[Write]:
+        """Row by row, what is to be written."""
+        columns = (plain(self.rows[name]) for name in Write._fields[:-1])
+        return list(map(Write, *columns, self.payloads()))
 
     def payloads(self) -> list[dict[str, object]]:
         """Per row, the CRM fields to send with their values; None clears."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from crm_pipeline.crms.batch import WriteBatch, WriteResult
+from crm_pipeline.crms.batch import Write, WriteBatch, WriteResult
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import ASSOCIATIONS, INTENTS, WRITE_RESULTS, WRITE_ROWS
 from crm_pipeline.testing.bench import Bench
@@ -43,6 +43,11 @@ def batch_of(*rows: Put) -> WriteBatch:
     values = pd.DataFrame({name: pd.Series([row.values.get(name) for row in rows], dtype="object") for name in names}, index=index)
     sent = pd.DataFrame({name: [name in row.values for row in rows] for name in names}, index=index, dtype="bool")
     return WriteBatch(WRITE_ROWS.build(frame), values, sent)
+
+
+def writes_of(*rows: Put) -> list[Write]:
+    """The same, row by row."""
+    return batch_of(*rows).writes()
 
 
 def valid(bench: Bench, record_type: RecordType, number: int = 1) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, SUGARCRM_CREDENTIALS, start_sandbox
 from crm_pipeline.sandbox.sugarcrm import SugarSite
-from crm_pipeline.testing.batches import Put, associations_of, batch_of, intents_of, results_by_id, valid
+from crm_pipeline.testing.batches import Put, associations_of, intents_of, results_by_id, valid, writes_of
 from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.bending import Way, bending, planned, recorded, ways
 from crm_pipeline_tests.crms.conftest import BENCHES
@@ -112,13 +112,13 @@ def written(results: list[WriteResult]) -> dict[int, object]:
 def update(crm: Crm, world: World) -> object:
     text = world.bench.fields[ACCOUNT].text
     return written(
-        crm.write(world.bench.object(ACCOUNT), batch_of(*(Put(number, {text: "x"}, crm_id=world.accounts[number]) for number in (0, 1))))
+        crm.write(world.bench.object(ACCOUNT), writes_of(*(Put(number, {text: "x"}, crm_id=world.accounts[number]) for number in (0, 1))))
     )
 
 
 def upsert(crm: Crm, world: World) -> object:
     rows = (Put(number, valid(world.bench, ACCOUNT, number), key=f"k{number}") for number in (0, 1))
-    return written(crm.write(world.bench.object(ACCOUNT), batch_of(*rows)))
+    return written(crm.write(world.bench.object(ACCOUNT), writes_of(*rows)))
 
 
 def associate(crm: Crm, world: World) -> object:

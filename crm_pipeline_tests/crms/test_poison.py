@@ -23,7 +23,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
 from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.schemas import UNREAD
-from crm_pipeline.testing.batches import Put, associations_of, batch_of, intents_of, valid
+from crm_pipeline.testing.batches import Put, associations_of, intents_of, valid, writes_of
 from crm_pipeline.testing.bench import Bench
 
 ACCOUNT, CONTACT, LEAD = RecordType
@@ -205,7 +205,7 @@ def intents(bench: Bench, record_type: RecordType) -> Reading:
     match = bench.fields[record_type].match
     sent = {number: valid(bench, record_type, number) for number in range(10, 10 + MANY)}
     with closing(bench.connect(external_key=None)) as crm:
-        results = crm.write(bench.object(record_type), batch_of(*(Put(number, values) for number, values in sent.items())))
+        results = crm.write(bench.object(record_type), writes_of(*(Put(number, values) for number, values in sent.items())))
         ids = {one.qbench_id: str(one.crm_id) for one in results}
 
     def told(crm: Crm) -> dict[str, str | None]:
@@ -359,7 +359,7 @@ def written(bench: Bench, kind: str) -> tuple[Callable[[Crm], Mapping[str, str |
         )
         for number, crm_id in enumerate(ids)
     ]
-    return lambda crm: errors_of(crm.write(bench.object(ACCOUNT), batch_of(*puts))), POISON
+    return lambda crm: errors_of(crm.write(bench.object(ACCOUNT), writes_of(*puts))), POISON
 
 
 WRITES = ("upsert", "update", "create", "association")

@@ -19,7 +19,7 @@ from crm_pipeline import (
     Limits,
     RecordType,
     UnexpectedAnswerError,
-    WriteBatch,
+    Write,
     WriteResult,
     code_of,
     in_halves,
@@ -116,21 +116,19 @@ class RolodexCrm:
             {"crm_id": "str", "parent_crm_id": "str", "error_type": "str"}
         )
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+    def write(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[WriteResult]:
         """Write a batch, a call for each kind of row; a person's firm goes with the verbs that may carry it."""
         key_field, results = self._settings.external_key, list[WriteResult]()
         groups: dict[str, list[Row]] = {}
-        for row, values in zip(
-            batch.rows.astype("object").where(batch.rows.notna(), None).to_dict("records"), batch.payloads(), strict=True
-        ):
-            keyed = {key_field: row["key"]} if key_field and row["key"] is not None else {}
-            firm_id = row["parent_crm_id"] if row["verb"] in self.capabilities.parent_goes_with else None
-            if row["crm_id"] and not values and not keyed and firm_id is None:
-                results.append(WriteResult(row["qbench_id"], row["crm_id"]))
+        for one in writes:
+            keyed = {key_field: one.key} if key_field and one.key is not None else {}
+            firm_id = one.parent_crm_id if one.verb in self.capabilities.parent_goes_with else None
+            if one.crm_id and not one.payload and not keyed and firm_id is None:
+                results.append(WriteResult(one.qbench_id, one.crm_id))
                 continue
-            action = "update" if row["crm_id"] else "upsert" if keyed else "create"
-            sent = {"id": row["crm_id"], "by": key_field if action == "upsert" else None, "values": {**values, **keyed}}
-            groups.setdefault(action, []).append({"qbench_id": row["qbench_id"], "sent": {**sent, "firm_id": firm_id}})
+            action = "update" if one.crm_id else "upsert" if keyed else "create"
+            sent = {"id": one.crm_id, "by": key_field if action == "upsert" else None, "values": {**one.payload, **keyed}}
+            groups.setdefault(action, []).append({"qbench_id": one.qbench_id, "sent": {**sent, "firm_id": firm_id}})
         for action, rows in groups.items():
             results += self._write(f"/{crm_object.name}/{action}", rows, label="write", repeatable=action != "create")
         return results

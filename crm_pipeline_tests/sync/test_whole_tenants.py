@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from crm_pipeline.crms.base import Crm, CrmObject
-from crm_pipeline.crms.batch import WriteBatch, WriteResult
+from crm_pipeline.crms.batch import Write, WriteResult
 from crm_pipeline.errors import ServiceError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
@@ -169,11 +169,12 @@ class Story:
             def __getattr__(self, name: str) -> Any:
                 return getattr(crm, name)
 
-            def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
-                answer = crm.write(crm_object, batch)
+            def write(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[WriteResult]:
+                answer = crm.write(crm_object, writes)
                 written = {one.qbench_id: str(one.crm_id) for one in answer if one.error_type is None}
-                rows = zip(batch.rows["qbench_id"], batch.payloads(), strict=True)
-                stored.extend((crm_object.record_type, written[number], frozenset(sent)) for number, sent in rows if number in written)
+                stored.extend(
+                    (crm_object.record_type, written[one.qbench_id], frozenset(one.payload)) for one in writes if one.qbench_id in written
+                )
                 return answer
 
             def close(self) -> None:

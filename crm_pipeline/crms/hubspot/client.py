@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmObject, Limits
-from crm_pipeline.crms.batch import WriteBatch, WriteResult
+from crm_pipeline.crms.batch import Write, WriteResult
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS, KIND, provisioning
 from crm_pipeline.crms.hubspot.associating import Associator
 from crm_pipeline.crms.hubspot.changes import changed
@@ -200,12 +200,12 @@ class HubSpotCrm:
         """Owners by id or email, who must not have left (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, self._paths, list(dict.fromkeys(users))), columns=OWNERS.names))
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+    def write(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[WriteResult]:
         """Write one batch and account for every row.
 
         Costs one call for each of: rows with an id, rows with a key only, rows with neither.
         """
-        return self._writer.write(crm_object, batch)
+        return self._writer.write(crm_object, writes)
 
     def associate(self, rows: pd.DataFrame) -> list[WriteResult]:
         """Associate contacts (schemas.ASSOCIATIONS) with their companies, and take them from those they leave."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.crms.batch import Write
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS
 from crm_pipeline.crms.hubspot.reading import HUBSPOT_DEFINED, MERGED_IDS, PRIMARY
 from crm_pipeline.crms.hubspot.wire import to_wire
@@ -20,7 +20,6 @@ from crm_pipeline.errors import (
     RecordError,
     RecordRefusedException,
 )
-from crm_pipeline.frames import plain
 from crm_pipeline.letters import lowered
 from crm_pipeline.model import Verb
 
@@ -83,22 +82,20 @@ class Input:
 class Inputs:
     """What a batch needs: nothing, for the ``idle`` rows (CRM id by position), and else the inputs of each action."""
 
-    idle: Mapping[int, str]
+    idle: Mapping[int, str | None]
     by_action: Mapping[Action, Sequence[Input]]
 
 
-def inputs_of(crm_object: CrmObject, batch: WriteBatch, *, key_name: str | None) -> Inputs:
+def inputs_of(crm_object: CrmObject, writes: Iterable[Write], *, key_name: str | None) -> Inputs:
     """What each row of a batch needs.
 
     A row with an id is updated by it and carries its key along; one without an id is upserted by its key or, without a
     key, created with its association. A row with an id and nothing to send needs no call; a key is something to send when
     the row is to be linked.
     """
-    idle: dict[int, str] = {}
+    idle: dict[int, str | None] = {}
     inputs: dict[Action, list[Input]] = {UPDATE: [], UPSERT: [], CREATE: []}
-    columns = (plain(batch.rows[name]) for name in ("qbench_id", "verb", "operation", "key", "crm_id", "parent_crm_id"))
-    rows = zip(*columns, batch.payloads(), strict=True)
-    for position, (qbench_id, verb, operation, own_key, crm_id, parent, payload) in enumerate(rows):
+    for position, (qbench_id, operation, verb, crm_id, own_key, parent, payload) in enumerate(writes):
         key = own_key if key_name is not None else None
         if verb is None or (crm_id is not None and not payload and (key is None or operation != "link")):
             idle[position] = crm_id

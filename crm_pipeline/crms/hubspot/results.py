@@ -36,7 +36,7 @@ class Ledger:
         """The positions without an entry."""
         return [position for position in range(len(self._qbench_ids)) if position not in self._entries]
 
-    def idle(self, position: int, *, crm_id: str) -> None:
+    def idle(self, position: int, *, crm_id: str | None) -> None:
         """A row that needed no call."""
         self._entries[position] = WriteResult(self._qbench_ids[position], crm_id)
         self._idle.add(position)

@@ -17,7 +17,7 @@ from typing import Any
 
 from crm_pipeline.contracts import which_are_right
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.batch import WriteBatch, WriteResult
+from crm_pipeline.crms.batch import Write, WriteResult
 from crm_pipeline.crms.hubspot.answers import NamelessError, problem_of
 from crm_pipeline.crms.hubspot.contracts import WRITTEN, WRITTEN_ROW
 from crm_pipeline.crms.hubspot.echoes import kept
@@ -47,14 +47,14 @@ class Writer:
     paths: Paths
     key_name: str | None
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+    def write(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[WriteResult]:
         """Write a batch and account for every row.
 
         Raises ServiceError when the service fails before anything is stored; afterwards the rows left are failed, so that
         what is stored is not lost.
         """
-        ledger = Ledger(batch.rows["qbench_id"].tolist())
-        inputs = inputs_of(crm_object, batch, key_name=self.key_name)
+        ledger = Ledger([one.qbench_id for one in writes])
+        inputs = inputs_of(crm_object, writes, key_name=self.key_name)
         for position, crm_id in inputs.idle.items():
             ledger.idle(position, crm_id=crm_id)
         work = _Work(self, crm_object, ledger)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from crm_pipeline.calls import CallCounter
 from crm_pipeline.crms.base import CrmObject, Limits
-from crm_pipeline.crms.batch import WriteBatch, WriteJob, WriteResult
+from crm_pipeline.crms.batch import Write, WriteBatch, WriteJob, WriteResult
 from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.salesforce.changes import changed
@@ -231,9 +231,9 @@ class SalesforceCrm:
         """Users by id or username, who must be active (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+    def write(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[WriteResult]:
         """Write a batch, one request per verb that its rows need; the parent goes with the row."""
-        rows = rows_of(batch)
+        rows = rows_of(writes)
         sendable = [row for row in rows if not row.is_idle]
         written = self._writer(crm_object, label="write", kind=Writer).write(sendable) if sendable else []
         return written + [WriteResult(row.qbench_id, row.crm_id) for row in rows if row.is_idle]

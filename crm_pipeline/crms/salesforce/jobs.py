@@ -223,7 +223,7 @@ class Jobs:
     def _refused(self, batch: WriteBatch, why: pd.Series, *, saved: int) -> list[Answer]:
         """What became of refused rows. One that may have failed for another row's sake goes again, with fewer others."""
         answers = []
-        for row, text in zip(rows_of(batch), why, strict=True):
+        for row, text in zip(rows_of(batch.writes()), why, strict=True):
             problem = read_problem(_entries(text), sobject=self.writer.sobject)
             if may_be_of_the_call(problem, saved=saved):
                 answers.append(Answer(row, error=RecordLockedException, problem=problem))

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.crms.batch import WriteBatch
-from crm_pipeline.frames import plain
-from crm_pipeline.model import Verb
+from crm_pipeline.crms.batch import Write
 
 PARENT_FIELD = "AccountId"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row to write: how, the record to update or null, the external key's value or null, and the fields to send."""
+class Row(NamedTuple):
+    """A row to write: how (model.Verb), the record to update or null, the external key's value or null, and the fields to send."""
 
     qbench_id: int
-    verb: Verb | None
+    verb: str | None
     crm_id: str | None
     key: str | None
     values: Mapping[str, object]
@@ -36,18 +33,17 @@ class Row:
         return self.values.get(PARENT_FIELD) is not None
 
 
-def rows_of(batch: WriteBatch) -> list[Row]:
-    """The rows of a batch, the parent among their values and every value of a type that JSON knows."""
-    columns = (plain(batch.rows[name]) for name in ("qbench_id", "verb", "crm_id", "key", "parent_crm_id"))
+def rows_of(writes: Iterable[Write]) -> list[Row]:
+    """The rows to write, the parent among their values and every value of a type that JSON knows."""
     return [
         Row(
-            qbench_id=qbench_id,
-            verb=None if verb is None else Verb(verb),
-            crm_id=_text(crm_id),
-            key=_text(key),
-            values={name: json_value(value) for name, value in payload.items()} | _parent(parent_crm_id),
+            qbench_id=one.qbench_id,
+            verb=one.verb,
+            crm_id=one.crm_id or None,
+            key=one.key or None,
+            values={name: json_value(value) for name, value in one.payload.items()} | _parent(one.parent_crm_id),
         )
-        for qbench_id, verb, crm_id, key, parent_crm_id, payload in zip(*columns, batch.payloads(), strict=True)
+        for one in writes
     ]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crm_pipeline.contracts import fault_of
 from crm_pipeline.crms.base import CrmObject, Limits
-from crm_pipeline.crms.batch import WriteBatch, WriteResult
+from crm_pipeline.crms.batch import Write, WriteResult
 from crm_pipeline.crms.provisioning import FieldToMake
 from crm_pipeline.crms.sugarcrm import CONTACTS, KIND, LEADS, provisioning
 from crm_pipeline.crms.sugarcrm.changes import changed, edits
@@ -172,9 +172,9 @@ class SugarCrm:
         """Active users by id, user name or email (schemas.OWNERS)."""
         return OWNERS.build(pd.DataFrame(find_owners(self._transport, list(dict.fromkeys(users))), columns=OWNERS.names))
 
-    def write(self, crm_object: CrmObject, batch: WriteBatch) -> list[WriteResult]:
+    def write(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[WriteResult]:
         """Write one batch and account for every row: written, and read back; accounts are looked at before."""
-        rows = self._writer.rows_of(crm_object, batch)
+        rows = self._writer.rows_of(crm_object, writes)
         idle = [row for row in rows if row.crm_id is not None and not row.values]
         sendable = [row for row in rows if row.crm_id is None or row.values]
         written = self._writer.write(crm_object, sendable, label="write") if sendable else []

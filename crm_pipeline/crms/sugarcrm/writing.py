@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crm_pipeline.crms.base import CrmObject
-from crm_pipeline.crms.batch import WriteBatch, WriteResult
+from crm_pipeline.crms.batch import Write, WriteResult
 from crm_pipeline.crms.sugarcrm import ACCOUNTS, LEADS
 from crm_pipeline.crms.sugarcrm.contracts import SAVED
 from crm_pipeline.crms.sugarcrm.converting import CONVERTED_FIELD, is_converted
@@ -81,14 +81,10 @@ class Writer:
     key_field: str | None
     prefix: str
 
-    def rows_of(self, crm_object: CrmObject, batch: WriteBatch) -> list[Row]:
-        """The rows of a batch, every value in the form in which it is sent."""
-        payloads = batch.payloads()
-        kinds = self.reader.kinds(crm_object) if any(payloads) else {}
-        return [
-            self._row(given, {name: wire(value, kinds.get(name, "text")) for name, value in payload.items()})
-            for given, payload in zip(batch.rows.itertuples(), payloads, strict=True)
-        ]
+    def rows_of(self, crm_object: CrmObject, writes: Sequence[Write]) -> list[Row]:
+        """The rows to write, every value in the form in which it is sent."""
+        kinds = self.reader.kinds(crm_object) if any(one.payload for one in writes) else {}
+        return [self._row(one, {name: wire(value, kinds.get(name, "text")) for name, value in one.payload.items()}) for one in writes]
 
     def write(self, crm_object: CrmObject, rows: Sequence[Row], *, label: Label) -> list[WriteResult]:
         """Write the rows and account for each.
@@ -108,11 +104,11 @@ class Writer:
             results += [_failed(row, ServiceFailedException) for row in sound if row.qbench_id not in done]
         return results
 
-    def _row(self, given: Any, values: dict[str, str]) -> Row:
-        key = _text(given.key) or f"{self.prefix}{given.qbench_id}"
-        shown = {self.key_field: key} if self.key_field and _text(given.key) else {}
-        parent = _text(given.parent_crm_id)
-        return Row(int(given.qbench_id), _text(given.crm_id), key, values | shown | ({PARENT: parent} if parent else {}))
+    def _row(self, given: Write, values: dict[str, str]) -> Row:
+        key = given.key or f"{self.prefix}{given.qbench_id}"
+        shown = {self.key_field: key} if self.key_field and given.key else {}
+        parent = {PARENT: given.parent_crm_id} if given.parent_crm_id else {}
+        return Row(given.qbench_id, given.crm_id or None, key, values | shown | parent)
 
     def _with_sound_parents(self, rows: Sequence[Row]) -> tuple[list[Row], list[WriteResult]]:
         """The rows whose accounts are live, and what becomes of the others: of a missing account SugarCRM makes one without a name."""

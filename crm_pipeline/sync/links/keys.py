@@ -29,4 +29,4 @@ def write_keys(order: LoadOrder, crm: Crm, keyless: pd.DataFrame) -> Iterator[pd
                 )
             )
             nothing = pd.DataFrame(index=rows.index)
-            yield account_for(rows, crm.write(crm_object, WriteBatch(rows, nothing, nothing)))
+            yield account_for(rows, crm.write(crm_object, WriteBatch(rows, nothing, nothing).writes()))

@@ -126,7 +126,7 @@ class Delivery:
                 self._hand_on()
             smoothly, now = self._goes_smoothly, 1
             if wave.sizes[0] > size:
-                wave = wave.with_less_in_the_first(self._sending.rows_that_fit(next(iter(wave))) if smoothly else size)
+                wave = wave.with_less_in_the_first(self._sending.rows_that_fit(wave.part(0, 1).rows) if smoothly else size)
             elif smoothly:
                 now = len(wave)
             self._send(wave.part(0, now))

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
+from typing import TypeVar
 
 import pandas as pd
 
 from crm_pipeline.frames import plain
 from crm_pipeline.sync.planning import emails
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,9 @@ class Wave:
     def __len__(self) -> int:
         return len(self.sizes)
 
-    def __iter__(self) -> Iterator[Plan]:
-        return (self.rows.slice(start, stop) for start, stop in pairwise(accumulate(self.sizes, initial=0)))
+    def batches(self, told: Sequence[T]) -> list[Sequence[T]]:
+        """What is told of each row, batch by batch."""
+        return [told[start:stop] for start, stop in pairwise(accumulate(self.sizes, initial=0))]
 
     def part(self, start: int, stop: int) -> Wave:
         """The batches from ``start`` up to, not including, ``stop``."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import NamedTuple, TypeAlias, TypeVar, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -33,9 +33,6 @@ from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline.sync.planning.plan import Plan, unrepeatable
 from crm_pipeline.sync.planning.reasons import joined
-
-T = TypeVar("T")
-
 
 Results: TypeAlias = Sequence[WriteResult] | pd.DataFrame
 """What became of the rows of calls, or, as a frame (schemas.WRITE_RESULTS), of those of a job."""
@@ -141,9 +138,12 @@ class Sending:
         job = self._opened(crm_object, rows) if len(wave) == 1 else None
         self._job.require_locks()
         sent = self._storing.begin(rows, calls=calls, job=job)
-        crm = self._job.crm
-        send = partial(crm.write, crm_object) if job is None else partial(cast("JobsCrm", crm).carry_out, crm_object, job=job)
-        return Sends(rows, sent, calls, AtOnce([partial(self._call, send, batch) for batch in wave], callers=self._job.callers))
+        crm, sends = self._job.crm, []
+        if job is not None:
+            sends = [partial(cast("JobsCrm", crm).carry_out, crm_object, rows, job)]
+        else:
+            sends = [partial(crm.write, crm_object, batch) for batch in wave.batches(rows.writes())]
+        return Sends(rows, sent, calls, AtOnce([partial(self._call, send) for send in sends], callers=self._job.callers))
 
     def answered(self, sends: Sends) -> list[tuple[Plan, Answered]]:
         """What batches were answered, once all are: first what was answered, as one; behind it each call that failed."""
@@ -163,7 +163,9 @@ class Sending:
         sent = self._storing.begin_association(contacts.rows, calls=calls)
         batches = [pairs.iloc[start : start + size].reset_index(drop=True) for start in range(0, len(pairs), size)]
         with self._job.report.timed("associate"):
-            called = AtOnce([partial(self._call, self._job.crm.associate, batch) for batch in batches], callers=self._job.callers).answers()
+            called = AtOnce(
+                [partial(self._call, partial(self._job.crm.associate, batch)) for batch in batches], callers=self._job.callers
+            ).answers()
         return [self._associated(contacts.take(own.rows), sent.of(own.rows), own) for own in _apart(called, calls)]
 
     def _associated(self, part: Contacts, sent: Sent, own: _Some) -> tuple[Contacts, Answered]:
@@ -182,10 +184,10 @@ class Sending:
             return None
         return crm.open_job(crm_object, batch)
 
-    def _call(self, send: Callable[[T], Results], batch: T) -> _Called:
+    def _call(self, send: Callable[[], Results]) -> _Called:
         lost = self._job.crm.calls.lost
         try:
-            return _Called(send(batch), None, self._job.crm.calls.lost > lost)
+            return _Called(send(), None, self._job.crm.calls.lost > lost)
         except ServiceError as error:
             return _Called([], error, self._job.crm.calls.lost > lost)
 

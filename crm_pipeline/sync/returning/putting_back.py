@@ -134,7 +134,7 @@ class PuttingBack:
         began = datetime.now(UTC)
         if isinstance(self.crm, VersionsCrm):
             self._about_to_replace(conflict, link, now, began=began)
-        answer = account_for(rows, self.crm.write(crm_object, batch))
+        answer = account_for(rows, self.crm.write(crm_object, batch.writes()))
         with self.store.transaction() as connection:
             answered(connection, self.order.state, rows["crm_id"], answer, began=began)
         _require_taken(self.order.crm, answer)

@@ -15,7 +15,7 @@ from crm_pipeline.errors import CrmFailsOnRecordException
 from crm_pipeline.mapping.folding import fold_text
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.testing.batches import Put, batch_of, results_by_id, valid
+from crm_pipeline.testing.batches import Put, results_by_id, valid, writes_of
 from crm_pipeline.testing.bench import Bench, Request
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
@@ -75,7 +75,7 @@ def written(crm: Crm, crm_object: CrmObject, *rows: Put) -> dict[int, dict[str, 
     size = crm.capabilities.batch_size
     results: dict[int, dict[str, Any]] = {}
     for start in range(0, len(rows), size):
-        results |= results_by_id(crm.write(crm_object, batch_of(*rows[start : start + size])))
+        results |= results_by_id(crm.write(crm_object, writes_of(*rows[start : start + size])))
     return results
 
 

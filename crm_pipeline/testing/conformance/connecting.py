@@ -10,7 +10,7 @@ import pytest
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import AuthenticationError, MissingCredentialError, ServiceUnavailableError, UnexpectedAnswerError
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.testing.batches import Put, batch_of
+from crm_pipeline.testing.batches import Put, writes_of
 from crm_pipeline.testing.bench import Bench
 from crm_pipeline.testing.conformance.common import ACCOUNT, CONTACT, SECRET_WORDS, assert_says_nothing_secret, new
 
@@ -33,7 +33,7 @@ def test_html_instead_of_json_is_an_unexpected_answer(bench: Bench, crm: Crm) ->
     bench.faults.add(Fault(kind="html", times=None))
     row = new(bench, ACCOUNT, 7, **{bench.fields[ACCOUNT].text: SECRET_WORDS})
     with pytest.raises(UnexpectedAnswerError, match="integration demo") as raised:
-        crm.write(bench.object(ACCOUNT), batch_of(row))
+        crm.write(bench.object(ACCOUNT), writes_of(row))
     assert_says_nothing_secret(raised.value)
 
 
@@ -71,6 +71,6 @@ def test_credential_with_a_character_that_no_credential_has_names_its_variable_o
 def test_service_that_cannot_be_reached_is_unavailable(bench: Bench) -> None:
     nobody = bench.connect(url="http://127.0.0.1:9", attempts=1, external_key=None)
     with closing(nobody) as crm, pytest.raises(ServiceUnavailableError, match="integration demo") as raised:
-        crm.write(bench.object(ACCOUNT), batch_of(Put(7, {bench.fields[ACCOUNT].match: SECRET_WORDS})))
+        crm.write(bench.object(ACCOUNT), writes_of(Put(7, {bench.fields[ACCOUNT].match: SECRET_WORDS})))
     assert not raised.value.executed
     assert_says_nothing_secret(raised.value)

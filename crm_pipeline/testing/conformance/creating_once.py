@@ -9,7 +9,7 @@ import pytest
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.model import RecordType
-from crm_pipeline.testing.batches import Put, batch_of, intents_of, valid
+from crm_pipeline.testing.batches import Put, intents_of, valid, writes_of
 from crm_pipeline.testing.bench import Bench
 from crm_pipeline.testing.conformance.common import (
     ACCOUNT,
@@ -36,7 +36,7 @@ def test_keyed_create_whose_answer_is_lost_is_never_a_second_record(bench: Bench
         assert (result["error_type"], result["crm_id"]) == (None, only_record(bench, record_type)["id"])
     else:
         with pytest.raises(ServiceUnavailableError):
-            crm.write(bench.object(record_type), batch_of(new(bench, record_type, 7)))
+            crm.write(bench.object(record_type), writes_of(new(bench, record_type, 7)))
         assert len(bench.records(record_type)) == 1
 
 
@@ -45,14 +45,14 @@ def test_keyless_create_whose_answer_is_lost_is_found_by_its_intent(bench: Bench
     values = valid(bench, record_type)
     break_next(bench, bench.plain_create(record_type), kind="drop_after")
     with suppress(ServiceUnavailableError):
-        keyless.write(bench.object(record_type), batch_of(Put(7, values)))
+        keyless.write(bench.object(record_type), writes_of(Put(7, values)))
     found = keyless.resolve_intents(bench.object(record_type), intents_of((7, values)))
     assert found.to_dict("records") == [{"qbench_id": 7, "crm_id": only_record(bench, record_type)["id"]}]
 
 
 @both_types
 def test_intent_of_a_create_that_never_arrived_finds_nothing(bench: Bench, keyless: Crm, record_type: RecordType) -> None:
-    keyless.write(bench.object(record_type), batch_of(Put(1, valid(bench, record_type, 1))))
+    keyless.write(bench.object(record_type), writes_of(Put(1, valid(bench, record_type, 1))))
     found = keyless.resolve_intents(bench.object(record_type), intents_of((7, valid(bench, record_type, 7))))
     assert list(found.columns) == ["qbench_id", "crm_id"]
     assert found.empty
@@ -61,8 +61,8 @@ def test_intent_of_a_create_that_never_arrived_finds_nothing(bench: Bench, keyle
 def test_intents_name_every_record_that_may_be_theirs(bench: Bench, keyless: Crm) -> None:
     """None is, where its id would tell."""
     values = valid(bench, ACCOUNT)
-    keyless.write(bench.object(ACCOUNT), batch_of(Put(1, values)))
-    keyless.write(bench.object(ACCOUNT), batch_of(Put(2, values)))
+    keyless.write(bench.object(ACCOUNT), writes_of(Put(1, values)))
+    keyless.write(bench.object(ACCOUNT), writes_of(Put(2, values)))
     found = keyless.resolve_intents(bench.object(ACCOUNT), intents_of((7, values)))
     made = [] if has_own_ids(bench) else [record["id"] for record in bench.records(ACCOUNT)]
     assert sorted(found["crm_id"]) == sorted(made)
@@ -86,5 +86,5 @@ def test_create_without_a_key_that_may_have_been_carried_out_is_not_sent_in_halv
     break_next(bench, bench.plain_create(ACCOUNT), kind="drop_after", times=None)
     rows = min(4, keyless.capabilities.batch_size)
     with suppress(ServiceUnavailableError) if has_own_ids(bench) else pytest.raises(ServiceUnavailableError):
-        keyless.write(bench.object(ACCOUNT), batch_of(*(Put(number, valid(bench, ACCOUNT, number)) for number in range(rows))))
+        keyless.write(bench.object(ACCOUNT), writes_of(*(Put(number, valid(bench, ACCOUNT, number)) for number in range(rows))))
     assert len(bench.records(ACCOUNT)) == rows

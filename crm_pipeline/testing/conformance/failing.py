@@ -14,7 +14,7 @@ import pytest
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.sandbox.faults import Fault
-from crm_pipeline.testing.batches import Put, batch_of
+from crm_pipeline.testing.batches import Put, writes_of
 from crm_pipeline.testing.bench import Bench, Request
 from crm_pipeline.testing.conformance.common import (
     ACCOUNT,
@@ -67,7 +67,7 @@ def test_service_that_says_to_come_back_tomorrow_is_left_alone_until_a_later_run
     request, rows = repeatable(bench, crm, 9)
     break_next(bench, request, status=503, times=None, headers={"Retry-After": asked})
     with pytest.raises(ServiceUnavailableError) as raised:
-        crm.write(bench.object(ACCOUNT), batch_of(*rows))
+        crm.write(bench.object(ACCOUNT), writes_of(*rows))
     assert raised.value.wait_seconds == pytest.approx(86_400, abs=3_600)
     assert crm.calls.snapshot()["write"] == 1
 
@@ -113,7 +113,7 @@ def test_service_that_is_down_counts_as_down_after_a_few_calls(bench: Bench, crm
     bench.faults.add(Fault(status=503, times=None))
     before = len(bench.journal.calls())
     with pytest.raises(ServiceUnavailableError):
-        crm.write(bench.object(ACCOUNT), batch_of(*batch))
+        crm.write(bench.object(ACCOUNT), writes_of(*batch))
     attempts = 2
     assert len(bench.journal.calls()) - before - attempts <= 2 * math.log2(len(batch)) + 2
 

@@ -28,7 +28,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.hubspot import HubSpotPortal
 from crm_pipeline.sandbox.hubspot.limits import RateLimits
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline.testing.batches import Put, associations_of, batch_of, results_by_id, valid
+from crm_pipeline.testing.batches import Put, associations_of, results_by_id, valid, writes_of
 from crm_pipeline.testing.bench import Bench
 from crm_pipeline_tests.crms.hubspot_bench import open_bench
 
@@ -115,7 +115,7 @@ def test_answer_that_is_no_json_object_is_unexpected(body: bytes) -> None:
 def test_rate_limited_create_is_made_again_after_the_wait(bench: Bench, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault(path="batch/create", status=429, body={"errorType": "RATE_LIMIT", "policyName": "SECONDLY"}))
     with closing(bench.connect(external_key=None)) as crm:
-        result = results_by_id(crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT)))))[1]
+        result = results_by_id(crm.write(COMPANIES, writes_of(Put(1, valid(bench, ACCOUNT)))))[1]
     assert result["error_type"] is None
     assert [call.status for call in sandbox.journal.calls("hubspot")] == [429, 201]
 
@@ -149,7 +149,7 @@ def test_reserve_of_daily_calls_stops_the_next_write_before_it_is_sent(bench: Be
     with closing(bench.connect(keep_free=0.2)) as crm:
         crm.organization()
         with pytest.raises(LimitReachedError, match="integration demo"):
-            crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
+            crm.write(COMPANIES, writes_of(Put(1, valid(bench, ACCOUNT), key="1")))
         with pytest.raises(LimitReachedError):
             crm.associate(associations_of((1, "1", "2")))
     assert [call.method for call in sandbox.journal.calls("hubspot")] == ["GET"]
@@ -168,7 +168,7 @@ def test_used_up_day_is_a_reached_limit_and_not_asked_again(bench: Bench, portal
 def test_missing_scopes_are_named(bench: Bench, portal: HubSpotPortal) -> None:
     portal.scopes -= {"crm.objects.companies.write"}
     with closing(bench.connect()) as crm, pytest.raises(AuthenticationError, match=r"crm\.objects\.companies\.write"):
-        crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT), key="1")))
+        crm.write(COMPANIES, writes_of(Put(1, valid(bench, ACCOUNT), key="1")))
 
 
 # --- paths and connections
@@ -186,10 +186,10 @@ def test_path_family_is_that_of_every_call(bench: Bench, sandbox: Sandbox, famil
         crm.organization()
         crm.fields(CONTACTS)
         crm.has_keyed_records(CONTACTS)
-        company = results_by_id(crm.write(COMPANIES, batch_of(Put(1, valid(bench, ACCOUNT), key="1"))))[1]["crm_id"]
-        contact = results_by_id(crm.write(CONTACTS, batch_of(Put(1, valid(bench, CONTACT), parent=company))))[1]["crm_id"]
+        company = results_by_id(crm.write(COMPANIES, writes_of(Put(1, valid(bench, ACCOUNT), key="1"))))[1]["crm_id"]
+        contact = results_by_id(crm.write(CONTACTS, writes_of(Put(1, valid(bench, CONTACT), parent=company))))[1]["crm_id"]
         crm.associate(associations_of((1, contact, company)))
-        crm.write(CONTACTS, batch_of(Put(1, {"firstname": "Ada"}, crm_id=contact)))
+        crm.write(CONTACTS, writes_of(Put(1, {"firstname": "Ada"}, crm_id=contact)))
         assert [len(frame) for frame in crm.scan(CONTACTS, "email")] == [1]
         current = crm.read(CONTACTS, [contact], ["firstname"])
     assert current.drop(columns="error_type").to_dict("records") == [{"crm_id": contact, "parent_crm_id": company, "firstname": "Ada"}]

@@ -12,7 +12,7 @@ from crm_pipeline.crms.base import Crm, CrmObject
 from crm_pipeline.crms.salesforce import ACCOUNTS, CONTACTS, LEADS
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, Sandbox, start_sandbox
-from crm_pipeline.testing.batches import Put, batch_of, results_by_id
+from crm_pipeline.testing.batches import Put, results_by_id, writes_of
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 RUIZ = {"LastName": "Ruiz", "Email": "ana@labs.example.org", "Company": "Laboratory"}
@@ -73,7 +73,7 @@ def test_conversions_are_asked_for_two_thousand_leads_a_call_and_one_more_for_th
 def test_converted_lead_is_refused_as_such_where_the_organization_guards_it(sandbox: Sandbox, crm: Crm) -> None:
     lead = sandbox.org.add("Lead", RUIZ | {KEY: "7"})
     sandbox.org.convert_lead(lead)
-    rows = batch_of(Put(7, {"LastName": "New"}, crm_id=lead)), batch_of(Put(7, {**RUIZ, "LastName": "New"}, key="7"))
+    rows = writes_of(Put(7, {"LastName": "New"}, crm_id=lead)), writes_of(Put(7, {**RUIZ, "LastName": "New"}, key="7"))
     assert [results_by_id(crm.write(LEADS, batch))[7]["error_type"] for batch in rows] == ["ConvertedLeadException"] * 2
 
 
@@ -96,7 +96,7 @@ def test_assignment_rules_run_with_creates_and_updates_of_the_objects_that_they_
     with closing(connect_salesforce(sandbox, auto_assign=auto_assign)) as crm:
         for crm_object, values in ((ACCOUNTS, {"Name": "Laboratory"}), (CONTACTS, {"LastName": "Ruiz"}), (LEADS, RUIZ)):
             there = org.add(crm_object.name, values)
-            crm.write(crm_object, batch_of(Put(1, values, key="1"), Put(2, values), Put(3, values, crm_id=there)))
+            crm.write(crm_object, writes_of(Put(1, values, key="1"), Put(2, values), Put(3, values, crm_id=there)))
             owners = {row["OwnerId"] for row in org.records(crm_object.name)}
             assert owners == {org.person_id if crm_object.name in ruled else org.user_id}
 
@@ -117,7 +117,7 @@ def test_header_of_assignment_rules_goes_with_writes_of_the_objects_that_the_yam
         for crm_object, values in ((ACCOUNTS, {"Name": "Laboratory"}), (CONTACTS, {"LastName": "Ruiz"}), (LEADS, RUIZ)):
             there = sandbox.org.add(crm_object.name, values)
             sandbox.journal.clear()
-            crm.write(crm_object, batch_of(Put(1, values, key="1"), Put(2, values), Put(3, values, crm_id=there)))
+            crm.write(crm_object, writes_of(Put(1, values, key="1"), Put(2, values), Put(3, values, crm_id=there)))
             crm.find(crm_object, KEY, ["1"])
             calls = {call.options.get("sforce-auto-assign") for call in sandbox.journal.calls() if call.rows}
             assert calls == {said.get(crm_object.asset)}

@@ -20,7 +20,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce import DuplicateRule, SalesforceOrg, ValidationRule
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline.testing.batches import Put, batch_of, results_by_id
+from crm_pipeline.testing.batches import Put, batch_of, results_by_id, writes_of
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 AGAIN = "RecordLockedException"
@@ -93,7 +93,7 @@ def written(crm: Crm, rows: list[Put], *, jobs: bool) -> dict[int, tuple[Any, ..
     told: dict[int, dict[str, Any]] = {}
     for changes in (False, True):
         part = [row for row in rows if (row.crm_id is not None) is changes]
-        told |= by_job(crm, *part) if jobs else results_by_id(crm.write(CONTACTS, batch_of(*part)))
+        told |= by_job(crm, *part) if jobs else results_by_id(crm.write(CONTACTS, writes_of(*part)))
     return {number: (told[number]["crm_id"] is not None, *(told[number][name] for name in TOLD)) for number in sorted(told)}
 
 

@@ -23,7 +23,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline.testing.batches import Put, batch_of, intents_of
+from crm_pipeline.testing.batches import Put, intents_of, writes_of
 from crm_pipeline_tests.crms.salesforce_bench import connect_salesforce
 
 ACCOUNT = RecordType.ACCOUNT
@@ -86,7 +86,7 @@ def test_netrc_file_of_the_machine_takes_no_tokens_place(
 
 def test_create_is_made_after_a_sign_in_that_failed_for_the_moment(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.faults.add(Fault(path=TOKEN, kind="drop_after"))
-    crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
+    crm.write(ACCOUNTS, writes_of(Put(1, {"Name": "Laboratory"})))
     assert len(sandbox.org.records("Account")) == 1
 
 
@@ -117,7 +117,7 @@ def test_reserve_of_daily_calls_is_kept_before_a_write(sandbox: Sandbox, crm: Cr
     for _ in range(4):
         asked(crm)
     with pytest.raises(LimitReachedError, match="4 of the organization's 4 daily API calls"):
-        crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
+        crm.write(ACCOUNTS, writes_of(Put(1, {"Name": "Laboratory"})))
     assert "write" not in crm.calls.snapshot()
 
 
@@ -125,15 +125,15 @@ def test_writes_go_on_while_the_reserve_is_whole(sandbox: Sandbox, crm: Crm) -> 
     sandbox.org.daily_limit = 4
     for _ in range(3):
         asked(crm)
-    crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
+    crm.write(ACCOUNTS, writes_of(Put(1, {"Name": "Laboratory"})))
     assert len(sandbox.org.records("Account")) == 1
 
 
 def test_write_that_is_the_first_call_tells_whether_the_reserve_is_whole(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.org.daily_limit = 1
-    crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
+    crm.write(ACCOUNTS, writes_of(Put(1, {"Name": "Laboratory"})))
     with pytest.raises(LimitReachedError, match="1 of the organization's 1 daily API calls"):
-        crm.write(ACCOUNTS, batch_of(Put(2, {"Name": "Laboratory"})))
+        crm.write(ACCOUNTS, writes_of(Put(2, {"Name": "Laboratory"})))
 
 
 def test_used_up_daily_calls_are_a_reached_limit(sandbox: Sandbox, crm: Crm) -> None:
@@ -151,7 +151,7 @@ def test_too_many_calls_at_once_are_waited_for(sandbox: Sandbox, crm: Crm) -> No
 def test_missing_permission_is_an_authentication_error_of_the_user_not_of_a_row(sandbox: Sandbox, crm: Crm, code: str) -> None:
     refuse(sandbox, "/composite/", 403, code)
     with pytest.raises(AuthenticationError, match=rf"{code}.*run-as user"):
-        crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"}), Put(2, {"Name": "Clinic"})))
+        crm.write(ACCOUNTS, writes_of(Put(1, {"Name": "Laboratory"}), Put(2, {"Name": "Clinic"})))
     assert crm.calls.snapshot()["write"] == 1
 
 
@@ -181,7 +181,7 @@ def test_silent_service_is_unavailable_after_the_time_out(sandbox: Sandbox) -> N
 def test_plain_create_whose_answer_is_lost_is_not_repeated(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.faults.add(Fault(method="POST", path="/composite/sobjects$", kind="drop_after"))
     with pytest.raises(ServiceUnavailableError):
-        crm.write(ACCOUNTS, batch_of(Put(1, {"Name": "Laboratory"})))
+        crm.write(ACCOUNTS, writes_of(Put(1, {"Name": "Laboratory"})))
     assert len(sandbox.org.records("Account")) == 1
 
 

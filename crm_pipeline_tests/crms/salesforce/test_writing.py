@@ -16,7 +16,7 @@ from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.obstacles import Obstacle
 from crm_pipeline.sandbox.salesforce import DuplicateRule
 from crm_pipeline.sandbox.sandbox import Sandbox
-from crm_pipeline.testing.batches import Put, associations_of, batch_of, results_by_id
+from crm_pipeline.testing.batches import Put, associations_of, results_by_id, writes_of
 from crm_pipeline_tests.crms.salesforce_bench import KEY, connect_salesforce, open_bench
 
 ACCOUNT, CONTACT = RecordType.ACCOUNT, RecordType.CONTACT
@@ -31,7 +31,7 @@ def account(number: int, **values: Any) -> Put:
 
 
 def errors_of(crm: Crm, *rows: Put, record_type: RecordType = ACCOUNT) -> dict[int, str | None]:
-    results = results_by_id(crm.write(KIND.usual(record_type), batch_of(*rows)))
+    results = results_by_id(crm.write(KIND.usual(record_type), writes_of(*rows)))
     return {number: result["error_type"] for number, result in results.items()}
 
 
@@ -56,7 +56,7 @@ def key_is_taken(sandbox: Sandbox, crm_id: str) -> None:
 def test_record_with_a_taken_key_that_is_ours_is_named_and_gets_nothing_of_a_create(sandbox: Sandbox, crm: Crm) -> None:
     crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
     key_is_taken(sandbox, crm_id)
-    result = results_by_id(crm.write(ACCOUNTS, batch_of(account(7))))[7]
+    result = results_by_id(crm.write(ACCOUNTS, writes_of(account(7))))[7]
     assert (result["error_type"], result["crm_id"]) == ("ExistingRecordException", crm_id)
     assert sandbox.org.record("Account", crm_id)["Name"] == "Old name"
 
@@ -64,7 +64,7 @@ def test_record_with_a_taken_key_that_is_ours_is_named_and_gets_nothing_of_a_cre
 def test_taken_key_of_a_record_that_has_another_is_not_adopted(sandbox: Sandbox, crm: Crm) -> None:
     crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "8"})
     key_is_taken(sandbox, crm_id)
-    result = results_by_id(crm.write(ACCOUNTS, batch_of(account(7))))[7]
+    result = results_by_id(crm.write(ACCOUNTS, writes_of(account(7))))[7]
     assert (result["error_type"], result["error_ids"], result["crm_id"]) == ("ExistingRecordException", crm_id, None)
     assert sandbox.org.record("Account", crm_id)["Name"] == "Old name"
 
@@ -75,7 +75,7 @@ UNNAMED = "duplicate value found: <unknown> duplicates value on record with id: 
 def test_record_with_a_taken_key_that_the_message_does_not_name_is_found_by_it(sandbox: Sandbox, crm: Crm) -> None:
     crm_id = sandbox.org.add("Account", {"Name": "Old name", KEY: "7"})
     refuse_row(sandbox, UPSERT, "DUPLICATE_VALUE", UNNAMED)
-    result = results_by_id(crm.write(ACCOUNTS, batch_of(account(7))))[7]
+    result = results_by_id(crm.write(ACCOUNTS, writes_of(account(7))))[7]
     assert (result["error_type"], result["crm_id"], result["error_ids"]) == ("ExistingRecordException", crm_id, crm_id)
 
 
@@ -101,7 +101,7 @@ def test_record_that_has_a_taken_key_and_cannot_be_read_is_tried_again_by_itself
 def test_taken_value_of_another_unique_field_is_an_existing_record(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.org.add_field("Account", name="Tax_Id__c", type="string", length=20, unique=True)
     crm_id = sandbox.org.add("Account", {"Name": "Old name", "Tax_Id__c": "T1"})
-    result = results_by_id(crm.write(ACCOUNTS, batch_of(account(7, Tax_Id__c="T1"))))[7]
+    result = results_by_id(crm.write(ACCOUNTS, writes_of(account(7, Tax_Id__c="T1"))))[7]
     assert (result["error_type"], result["error_fields"], result["error_ids"]) == ("ExistingRecordException", "Tax_Id__c", crm_id)
     assert "read" not in crm.calls.snapshot()
 
@@ -109,7 +109,7 @@ def test_taken_value_of_another_unique_field_is_an_existing_record(sandbox: Sand
 def test_linked_record_whose_key_another_one_carries_is_a_duplicate(sandbox: Sandbox, crm: Crm) -> None:
     holder = sandbox.org.add("Account", {"Name": "Clone", KEY: "7"})
     linked = sandbox.org.add("Account", {"Name": "Original"})
-    result = results_by_id(crm.write(ACCOUNTS, batch_of(Put(7, {"Name": "New"}, crm_id=linked, key="7"))))[7]
+    result = results_by_id(crm.write(ACCOUNTS, writes_of(Put(7, {"Name": "New"}, crm_id=linked, key="7"))))[7]
     assert (result["error_type"], result["error_ids"]) == ("DuplicateRecordException", holder)
 
 
@@ -117,7 +117,7 @@ def test_duplicate_rule_refuses_a_create_and_names_the_match(sandbox: Sandbox, c
     sandbox.org.duplicates_named_in_collections = True
     sandbox.org.add_duplicate_rule(DuplicateRule("Account", ("Name",)))
     crm_id = sandbox.org.add("Account", {"Name": "Laboratory 7"})
-    result = results_by_id(crm.write(ACCOUNTS, batch_of(account(7))))[7]
+    result = results_by_id(crm.write(ACCOUNTS, writes_of(account(7))))[7]
     assert (result["error_type"], result["error_ids"]) == ("ExistingRecordException", crm_id)
 
 
@@ -165,7 +165,7 @@ def test_request_refused_for_one_row_is_bisected_and_loses_no_other(sandbox: San
 def test_request_refused_by_a_gateway_fails_no_record(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.faults.add(Fault(path="/services/data/", kind="html", status=400, times=None))
     with pytest.raises(UnexpectedAnswerError):
-        crm.write(ACCOUNTS, batch_of(account(1), account(2)))
+        crm.write(ACCOUNTS, writes_of(account(1), account(2)))
 
 
 def test_request_too_large_is_sent_in_halves(sandbox: Sandbox, crm: Crm) -> None:
@@ -243,7 +243,7 @@ def test_data_refused_in_every_row_is_not_asked_again(sandbox: Sandbox, crm: Crm
 
 def test_key_field_that_is_not_there_stops_the_load(sandbox: Sandbox) -> None:
     with closing(connect_salesforce(sandbox, external_key="Nope__c")) as crm, pytest.raises(RequestRefusedError, match="Nope__c"):
-        crm.write(ACCOUNTS, batch_of(*(account(number) for number in range(9))))
+        crm.write(ACCOUNTS, writes_of(*(account(number) for number in range(9))))
     assert len(sandbox.journal.calls("salesforce")) == 2
 
 
@@ -259,7 +259,7 @@ def test_locked_row_is_to_be_tried_again(sandbox: Sandbox, crm: Crm) -> None:
 def test_full_storage_stops_the_load_when_nothing_was_saved(sandbox: Sandbox, crm: Crm) -> None:
     refuse_row(sandbox, UPSERT, "STORAGE_LIMIT_EXCEEDED", "storage limit exceeded", rows=2)
     with pytest.raises(LimitReachedError, match="STORAGE_LIMIT_EXCEEDED"):
-        crm.write(ACCOUNTS, batch_of(account(1), account(2)))
+        crm.write(ACCOUNTS, writes_of(account(1), account(2)))
 
 
 def test_full_storage_keeps_what_was_saved_and_stops_the_next_write(sandbox: Sandbox, crm: Crm) -> None:
@@ -267,7 +267,7 @@ def test_full_storage_keeps_what_was_saved_and_stops_the_next_write(sandbox: San
     refuse_row(sandbox, UPSERT, "STORAGE_LIMIT_EXCEEDED")
     assert errors_of(crm, Put(1, {"Name": "New"}, crm_id=crm_id), account(2)) == {1: None, 2: "ServiceFailedException"}
     with pytest.raises(LimitReachedError):
-        crm.write(ACCOUNTS, batch_of(account(3)))
+        crm.write(ACCOUNTS, writes_of(account(3)))
 
 
 @pytest.mark.parametrize("code", ["STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"])
@@ -287,7 +287,7 @@ def test_service_that_fails_halfway_keeps_what_was_written(sandbox: Sandbox, crm
 def test_service_that_fails_at_once_is_a_service_error(sandbox: Sandbox, crm: Crm) -> None:
     refuse(sandbox, {"path": "/services/data/"}, 503, "SERVER_UNAVAILABLE", times=None)
     with pytest.raises(ServiceUnavailableError, match="SERVER_UNAVAILABLE"):
-        crm.write(ACCOUNTS, batch_of(account(1)))
+        crm.write(ACCOUNTS, writes_of(account(1)))
 
 
 @pytest.mark.parametrize("listed", [0, 3])
@@ -305,7 +305,7 @@ def test_answer_that_says_nothing_of_the_record_leaves_it_unaccounted(sandbox: S
 
 def test_upsert_made_again_does_not_claim_to_know_who_created_the_record(sandbox: Sandbox, crm: Crm) -> None:
     sandbox.faults.add(Fault(**UPSERT, kind="drop_after"))
-    result = results_by_id(crm.write(ACCOUNTS, batch_of(account(7))))[7]
+    result = results_by_id(crm.write(ACCOUNTS, writes_of(account(7))))[7]
     assert (result["error_type"], result["created"]) == (None, None)
 
 
@@ -314,7 +314,7 @@ def test_upsert_made_again_does_not_claim_to_know_who_created_the_record(sandbox
 
 def test_account_goes_with_the_contact(sandbox: Sandbox, crm: Crm) -> None:
     parent = sandbox.org.add("Account", {"Name": "Laboratory"})
-    result = results_by_id(crm.write(CONTACTS, batch_of(Put(7, {"LastName": "Lovelace"}, key="7", parent=parent))))[7]
+    result = results_by_id(crm.write(CONTACTS, writes_of(Put(7, {"LastName": "Lovelace"}, key="7", parent=parent))))[7]
     assert result["parent_sent"]
     assert sandbox.org.record("Contact", result["crm_id"])["AccountId"] == parent
 
@@ -325,7 +325,7 @@ def test_account_that_is_gone_is_the_parents_error(sandbox: Sandbox, crm: Crm, v
     contact = sandbox.org.add("Contact", {"LastName": "Lovelace"}) if verb == "update" else None
     sandbox.org.delete("Account", parent)
     row = Put(7, {"LastName": "Lovelace"}, crm_id=contact, parent=parent)
-    result = results_by_id(crm.write(CONTACTS, batch_of(row)))[7]
+    result = results_by_id(crm.write(CONTACTS, writes_of(row)))[7]
     assert (result["error_type"], result["parent_sent"]) == ("ParentNotFoundException", False)
 
 

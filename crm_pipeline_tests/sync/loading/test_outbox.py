@@ -31,9 +31,13 @@ def outbox(*, apart: dict[int, int] | None = None) -> Outbox:
     return Outbox(3, at_once=1, apart=apart or {})
 
 
+def ids_of(wave: Wave) -> list[list[int]]:
+    return [list(batch) for batch in wave.batches(wave.rows.rows["qbench_id"].tolist())]
+
+
 def ids(waves: Iterator[Wave]) -> Sequence[list[int]]:
     """The QBench ids of each batch."""
-    return [batch.rows["qbench_id"].tolist() for wave in waves for batch in wave]
+    return [batch for wave in waves for batch in ids_of(wave)]
 
 
 def test_writes_wait_until_a_batch_is_full() -> None:
@@ -93,7 +97,7 @@ def test_all_that_is_not_sent_is_named() -> None:
 
 def waves(box: Outbox, added: Plan) -> list[list[list[int]]]:
     """The QBench ids of each batch, wave by wave."""
-    return [[batch.rows["qbench_id"].tolist() for batch in wave] for wave in box.add(added)]
+    return [ids_of(wave) for wave in box.add(added)]
 
 
 def test_full_batches_go_at_the_same_time_as_many_as_may() -> None:
@@ -117,4 +121,4 @@ def test_what_a_job_carries_is_gathered_for_it_and_the_rest_goes_in_batches() ->
     assert ids(box.add(creates(20, 21, 22))) == [[20, 21, 22]]
     assert ids(box.add(writes(1, 2, 3, 4))) == []
     assert ids(box.add(writes(5, 6, 7, 8, 9))) == [[1, 2, 3, 4, 5]]
-    assert [[batch.rows["qbench_id"].tolist() for batch in wave] for wave in box.rest()] == [[[6, 7, 8], [9]]]
+    assert [ids_of(wave) for wave in box.rest()] == [[[6, 7, 8], [9]]]
