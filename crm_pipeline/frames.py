@@ -11,10 +11,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from pandas.api.types import pandas_dtype
+
+Flags = NDArray[np.bool_]
+"""Which rows are meant, one by one: an array, which costs a small frame a fraction of a column."""
 
 _NOBODY = np.iinfo(np.int64).min
 """Stands for a null among integers; no record has this id."""
+_NO_TEXT = pa.scalar(None, pa.large_string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +177,23 @@ def arrow_texts(given: pa.LargeStringArray | pa.ChunkedArray, index: pd.Index | 
     return pd.Series(pd.arrays.ArrowStringArray(given, dtype=_dtype("str")), index=index)
 
 
-def text_column(values: Sequence[str | None]) -> pd.Series:
+def text_column(values: Sequence[str | None] | NDArray[np.object_]) -> pd.Series:
     """Texts and nulls as a column (str)."""
     return pd.Series(_made(values, "str"))
+
+
+def texts_where(chosen: Flags, texts: pd.Series, otherwise: pd.Series | None = None) -> pd.Series:
+    """The texts (str) where they are chosen, elsewhere the other ones, or null: as ``where``, in a fraction of its time."""
+    if chosen.all():
+        return texts
+    others = _NO_TEXT if otherwise is None else otherwise.array.__arrow_array__()
+    return arrow_texts(pc.if_else(pa.array(chosen), texts.array.__arrow_array__(), others), texts.index)
+
+
+def blank(column: pd.Series) -> Flags:
+    """Where a column holds nothing."""
+    flags: Flags = np.asarray(column.array.isna(), dtype=bool)
+    return flags
 
 
 def no_text(index: pd.Index) -> pd.Series:

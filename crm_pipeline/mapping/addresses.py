@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from crm_pipeline.frames import no_text
+from crm_pipeline.frames import Flags, arrow_texts, no_text, texts_where
 from crm_pipeline.mapping.field_maps import AccountAddress, AccountMap, ContactAddress, ContactMap, FieldEntry, as_source
 from crm_pipeline.mapping.fields import FieldColumn, read_field
 from crm_pipeline.mapping.phones import phone_regions
@@ -88,24 +91,24 @@ def read_addresses(content: Sequence[dict[str, Any]], record_map: AccountMap | C
     index = pd.RangeIndex(len(content))
     columns: dict[str, pd.Series] = {}
     defaults: dict[str, pd.Series] = {}
-    taken: dict[str, pd.Series] = {}
+    taken: dict[str, Flags] = {}
     countries: list[pd.Series] = []
     counts: Counter[str] = Counter()
     for address in record_map.addresses:
         parts = _read_parts(content, address)
-        types, unknown_types = _types(content, address)
-        exists = _exists(address, parts, index)
-        for address_type in possible_types(address):
-            free = ~taken.get(address_type, pd.Series(False, index=index))
-            chosen = exists & (types == address_type) & free
-            taken[address_type] = chosen | ~free
+        of_types, unknown_types = _types(content, address)
+        exists = _exists(address, parts, len(index))
+        for address_type, of_type in of_types.items():
+            before = taken.get(address_type, np.zeros(len(index), dtype=bool))
+            chosen = exists & of_type & ~before
+            taken[address_type] = chosen | before
             for part, column in parts.items():
                 name = f"{address_type.lower()}_{part}"
-                columns[name] = column.values.where(chosen, columns.get(name))
+                columns[name] = texts_where(chosen, column.values, columns.get(name))
                 if column.create_default is not None:
                     defaults[name] = _objects(column.create_default.where(chosen, defaults.get(name)))
         countries += [parts["country"].values] if "country" in parts else []
-        counts.update({"unknown_address_types": int((unknown_types & exists).sum())})
+        counts.update({"unknown_address_types": int(np.count_nonzero(unknown_types & exists))})
         for column in parts.values():
             counts.update(column.counts)
     return Addresses(columns=columns, defaults=defaults, countries=tuple(countries), counts=dict(counts), index=index)
@@ -113,10 +116,9 @@ def read_addresses(content: Sequence[dict[str, Any]], record_map: AccountMap | C
 
 def _regions(of_addresses: Sequence[pd.Series], default_region: str | None, *, index: pd.Index) -> pd.Series:
     known = phone_regions() if of_addresses else frozenset()
-    regions = no_text(index)
-    for countries in of_addresses:
-        regions = regions.fillna(over_uniques(countries, lambda country: country if country in known else None))
-    return regions if default_region is None else regions.fillna(default_region.upper())
+    named = [over_uniques(countries, lambda country: country if country in known else None) for countries in of_addresses]
+    told = [regions.array.__arrow_array__() for regions in (no_text(index), *named)]
+    return arrow_texts(pc.coalesce(*told, pa.scalar(default_region and default_region.upper(), pa.large_string())), index)
 
 
 def _read_parts(content: Sequence[dict[str, Any]], address: MappedAddress) -> dict[str, FieldColumn]:
@@ -126,22 +128,20 @@ def _read_parts(content: Sequence[dict[str, Any]], address: MappedAddress) -> di
     }
 
 
-def _exists(address: MappedAddress, parts: dict[str, FieldColumn], index: pd.Index) -> pd.Series:
+def _exists(address: MappedAddress, parts: dict[str, FieldColumn], rows: int) -> Flags:
     read = [column.given for name, column in parts.items() if as_source(parts_of(address)[name]).from_ is not None]
-    if not read:
-        return pd.Series(bool(parts), index=index)
-    return pd.concat(read, axis=1).any(axis=1)
+    return np.any(read, axis=0) if read else np.full(rows, bool(parts))
 
 
-def _types(content: Sequence[dict[str, Any]], address: MappedAddress) -> tuple[pd.Series, pd.Series]:
-    """The type of each record's address (str), and where a type was given that is none (bool)."""
-    index = pd.RangeIndex(len(content))
-    fixed = possible_types(address)
-    if not isinstance(address, AccountAddress) or address.address_type is None or len(fixed) == 1:
-        return pd.Series(fixed[0], index=index, dtype="str"), pd.Series(False, index=index)
+def _types(content: Sequence[dict[str, Any]], address: MappedAddress) -> tuple[dict[str, Flags], Flags]:
+    """By each type that the address can have, whose is of it, and where a type was given that is none."""
+    possible = possible_types(address)
+    if not isinstance(address, AccountAddress) or address.address_type is None or len(possible) == 1:
+        return {possible[0]: np.ones(len(content), dtype=bool)}, np.zeros(len(content), dtype=bool)
     given = read_field(content, as_source(address.address_type), kind="choice").values
     known = given.isin(ACCOUNT_ADDRESS_TYPES)
-    return given.where(known, DEFAULT_ACCOUNT_ADDRESS_TYPE), given.notna() & ~known
+    types = given.where(known, DEFAULT_ACCOUNT_ADDRESS_TYPE)
+    return {one: types.eq(one).to_numpy() for one in possible}, (given.notna() & ~known).to_numpy()
 
 
 def _objects(values: pd.Series) -> pd.Series:

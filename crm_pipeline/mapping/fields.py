@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crm_pipeline.frames import Flags, blank, texts_where
 from crm_pipeline.mapping.field_maps import FieldSource
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.meaningless import own_host
@@ -29,7 +30,7 @@ _NO_VALUE = pa.array(sorted(NO_VALUE_WORDS), pa.large_string())
 
 @dataclass(frozen=True, slots=True)
 class FieldColumn:
-    """One field over all records, every series with the records' index.
+    """One field over all records, every series with the records' index, all flags in their order.
 
     ``values``: the normal form (str, integers Int64), null where blank. ``given``: QBench itself holds a usable value.
     ``missed``: a value that was not understood, kept as given or left out (``normal_form``). ``unusable``: QBench holds
@@ -38,9 +39,9 @@ class FieldColumn:
     """
 
     values: pd.Series
-    given: pd.Series
-    missed: pd.Series
-    unusable: pd.Series
+    given: Flags
+    missed: Flags
+    unusable: Flags
     create_default: pd.Series | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -51,8 +52,10 @@ def with_numbers(column: FieldColumn, content: Sequence[dict[str, Any]], source:
     given = [source.constant if source.from_ is None else record.get(source.from_) for record in content]
     if float not in set(map(type, given)):
         return objects
-    numbers = pd.Series(given, index=objects.index, dtype=object)
-    return objects.mask(numbers.map(type).eq(float) & numbers.map(text_form).eq(objects) & objects.str.contains(".", regex=False), numbers)
+    kept = [
+        one if type(one) is float and text_form(one) == text and "." in text else text for one, text in zip(given, objects, strict=True)
+    ]
+    return pd.Series(kept, index=objects.index, dtype=object)
 
 
 def read_field(
@@ -70,7 +73,7 @@ def read_field(
     raw = _raw_texts(content, source, kind)
     translated = _translate(raw.values, source)
     if (no_value := _says_no_value(raw.values, source)) is not None:
-        raw, translated = replace(raw, values=raw.values.where(~no_value, None)), translated.where(~no_value, None)
+        raw, translated = replace(raw, values=texts_where(~no_value, raw.values)), texts_where(~no_value, translated)
     text = translated.fillna(str(_text(source.default))) if source.default is not None and source.default_when == "always" else translated
     formed, missed = normal_form(text, kind, regions=regions)
     values = _hosts(formed, meaningless) if source.as_ == "host" else formed
@@ -80,16 +83,16 @@ def read_field(
         default = normal_form(constant, kind, regions=regions)[0]
         create_default = _hosts(default, meaningless) if source.as_ == "host" else default
     counts = {
-        "translated": 0 if translated is raw.values else _count(translated.notna() & (translated != raw.values)),
+        "translated": _count((translated.notna() & (translated != raw.values)).to_numpy()) if source.translate else 0,
         "unreadable_values": _count(raw.unreadable),
     }
     if source.as_ == "host":
-        counts["hosts_left_out"] = _count(formed.notna() & values.isna())
+        counts["hosts_left_out"] = _count(blank(values) & ~blank(formed))
     if kind in NOT_UNDERSTOOD_COUNTS:
         counts[NOT_UNDERSTOOD_COUNTS[kind]] = _count(missed)
-    given = raw.values.notna() if source.from_ is not None else pd.Series(False, index=text.index)
+    given = ~blank(raw.values) if source.from_ is not None else np.zeros(len(content), dtype=bool)
     # Of what is sent as it is nothing is lost but what has no text.
-    unusable = raw.unreadable if values is raw.values else (text.notna() | raw.unreadable) & values.isna()
+    unusable = raw.unreadable if values is raw.values else (raw.unreadable | ~blank(text)) & blank(values)
     return FieldColumn(values=values, given=given, missed=missed, unusable=unusable, create_default=create_default, counts=counts)
 
 
@@ -97,7 +100,7 @@ def _raw_texts(content: Sequence[dict[str, Any]], source: FieldSource, kind: Fie
     index = pd.RangeIndex(len(content))
     if source.from_ is None:
         constant = pd.Series(_text(source.constant), index=index, dtype="str")
-        return Texts(values=constant, unreadable=pd.Series(False, index=index))
+        return Texts(values=constant, unreadable=np.zeros(len(index), dtype=bool))
     name = source.from_
     values: Sequence[Any] = [record.get(name) for record in content]
     return texts(first_of_several(values, kind) if source.take == "first" else values, index)
@@ -117,19 +120,19 @@ def _translate(values: pd.Series, source: FieldSource) -> pd.Series:
     return wanted.where(fold(values).isin(table), values)
 
 
-def _says_no_value(values: pd.Series, source: FieldSource) -> pd.Series | None:
-    """Where QBench holds a program's word for no value which the mapping does not translate (bool); None: nowhere."""
+def _says_no_value(values: pd.Series, source: FieldSource) -> Flags | None:
+    """Where QBench holds a program's word for no value which the mapping does not translate; None: nowhere."""
     if source.from_ is None:
         return None
     found = pc.is_in(values.array.__arrow_array__(), value_set=_NO_VALUE)
     if not pc.any(found).as_py():
         return None
-    no_value = pd.Series(found.to_numpy(), index=values.index)
-    return no_value & ~fold(values).isin(list(map(fold_text, source.translate))) if source.translate else no_value
+    no_value: Flags = found.to_numpy()
+    return no_value & ~fold(values).isin(list(map(fold_text, source.translate))).to_numpy() if source.translate else no_value
 
 
-def _count(mask: pd.Series) -> int:
-    return int(np.count_nonzero(mask))
+def _count(flags: Flags) -> int:
+    return int(np.count_nonzero(flags))
 
 
 def _text(value: Any) -> Any:

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from crm_pipeline.frames import texts_where
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.phones import phone_form
-from crm_pipeline.mapping.values import host_form, over_uniques
+from crm_pipeline.mapping.values import hold, host_form, over_uniques
 from crm_pipeline.model import FieldKind
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def match_values(values: pd.Series, kind: FieldKind, *, default_region: str | No
     else:
         folded = fold(values, kind, default_region=default_region)
         suspects = _suspects(folded, further) if kind == "email" else folded
-        named = over_uniques(suspects, lambda text: _names_nobody(text, kind, further), dtype="boolean")
-        compared = folded.mask(named.fillna(value=False).astype("bool"))
+        compared = texts_where(~hold(suspects, lambda text: _names_nobody(text, kind, further)), folded)
     return compared.astype("str")
 
 

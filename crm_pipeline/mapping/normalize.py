@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
+import numpy as np
 import pandas as pd
 
 from crm_pipeline.configuration.filter_keys import Filter
@@ -23,6 +25,7 @@ from crm_pipeline.errors import (
     RecordError,
     UnreadableRecordException,
 )
+from crm_pipeline.frames import Flags, blank, plain, text_column, texts_where
 from crm_pipeline.mapping.addresses import read_addresses
 from crm_pipeline.mapping.field_maps import AccountMap, ContactMap, FieldSource
 from crm_pipeline.mapping.fields import FieldColumn, read_field, with_numbers
@@ -87,7 +90,7 @@ def normalize(
     has_customers = MODELS[MODELS[spec.record_type].source].parent is not None
     customer_ids = _customer_ids(content, deleted_customers) if has_customers else None
     records = pd.Series(content, dtype=object)
-    held_back = [
+    held_back: list[tuple[type[RecordError], Flags]] = [
         (InactiveCustomerException, _inactive(content, spec)),
         (InactiveContactException, _inactive_contacts(content, spec, customers)),
         (FilteredOutException, ~_meets_rules(content, spec.only, customers)),
@@ -95,13 +98,13 @@ def normalize(
     error_type, error_fields = _first_error(raw, spec, fields=fields, customer_ids=customer_ids, held_back=held_back)
 
     columns = {name: column.values for name, column in fields.items()} | addresses.columns
-    companions = _companions({**fields, **extras}, spec, index=raw.index) | {
+    companions = _companions({**fields, **extras}, spec, rows=len(raw)) | {
         DEFAULT_PREFIX + name: default for name, default in addresses.defaults.items()
     }
     data = {
         "qbench_id": raw["qbench_id"],
         "version": raw["version"],
-        "customer_id": _only_customer(customer_ids, raw.index),
+        **({} if customer_ids is None else {"customer_id": _only_customer(customer_ids)}),
         "error_type": error_type,
         "error_fields": error_fields,
         **columns,
@@ -113,9 +116,8 @@ def normalize(
     counts = Counter({"rows": len(raw), "unreadable_values": 0, "translated": 0, **addresses.counts})
     for column in (*fields.values(), *extras.values()):
         counts.update(column.counts)
-    counts.update(error_type.value_counts().to_dict())
-    frame = normalized_schema(spec.record_type).build(pd.DataFrame(data, index=raw.index))
-    return Normalized(frame=frame, counts={name: int(count) for name, count in counts.items()})
+    counts.update(error for error in plain(error_type) if error is not None)
+    return Normalized(frame=normalized_schema(spec.record_type).build(data), counts=dict(counts))
 
 
 def with_create_defaults(normalized: pd.DataFrame) -> pd.DataFrame:
@@ -145,15 +147,14 @@ def _read_fields(content: list[dict[str, Any]], spec: RecordSpec, *, regions: pd
     }
     phone = fields.get(MODELS[spec.record_type].phone)
     if phone is not None:
-        without_phone = phone.values.isna() & (True if phone.create_default is None else phone.create_default.isna())
-        fields["phone_number_type"] = _typed(fields["phone_number_type"], without_phone)
+        fields["phone_number_type"] = _typed(fields["phone_number_type"], _is_blank(phone))
     return fields
 
 
-def _typed(phone_type: FieldColumn, without_phone: pd.Series) -> FieldColumn:
+def _typed(phone_type: FieldColumn, without_phone: Flags) -> FieldColumn:
     """Every phone has a type, hence a default holds always; no phone has none."""
     given = phone_type.values if phone_type.create_default is None else phone_type.values.fillna(phone_type.create_default)
-    return replace(phone_type, values=given.fillna(DEFAULT_CONTACT_PHONE_TYPE).where(~without_phone, None), create_default=None)
+    return replace(phone_type, values=texts_where(~without_phone, given.fillna(DEFAULT_CONTACT_PHONE_TYPE)), create_default=None)
 
 
 def _with_phone_type(record_map: AccountMap | ContactMap, record_type: RecordType) -> dict[str, FieldSource]:
@@ -171,31 +172,30 @@ def _extra_sources(spec: RecordSpec) -> dict[str, FieldSource]:
     return spec.map.direct | {key.source: FieldSource(from_=key.field) for key in match_fields}
 
 
-def _companions(fields: dict[str, FieldColumn], spec: RecordSpec, *, index: pd.Index) -> dict[str, Any]:
+def _companions(fields: dict[str, FieldColumn], spec: RecordSpec, *, rows: int) -> dict[str, pd.Series]:
     sources = spec.map.sources() | spec.map.direct
     defaults = {
         DEFAULT_PREFIX + name: _objects(column.create_default) for name, column in fields.items() if column.create_default is not None
     }
     unusable = {name: column.unusable for name, column in fields.items() if name in sources}
-    return {**defaults, UNUSABLE: _names_of_marked(pd.DataFrame(unusable, index=index))}
+    return {**defaults, UNUSABLE: _names_of_marked(unusable, rows)}
 
 
-def _names_of_marked(marked: pd.DataFrame) -> list[list[str] | None]:
+def _names_of_marked(marked: Mapping[str, Flags], rows: int) -> pd.Series:
     """Per row the names of the marked columns, None where there is none."""
-    rows = marked[marked.any(axis=1)]
-    if rows.empty:
-        return [None] * len(marked)
-    named = dict(zip(rows.index, (rows.columns[row].tolist() for row in rows.to_numpy()), strict=True))
-    return [named.get(position) for position in marked.index]
+    names = np.full(rows, None, dtype=object)
+    for row in np.flatnonzero(np.any(list(marked.values()), axis=0)).tolist():
+        names[row] = [name for name, flags in marked.items() if flags[row]]
+    return pd.Series(names)
 
 
 def _objects(values: pd.Series) -> pd.Series:
     return values.astype(object).where(values.notna(), None)
 
 
-def _customer_ids(content: list[dict[str, Any]], deleted: frozenset[int]) -> pd.Series:
-    """The distinct customer ids of each contact, as tuples."""
-    return pd.Series([live_customers(customer_ids_of(record.get("customers")), deleted) for record in content], dtype=object)
+def _customer_ids(content: list[dict[str, Any]], deleted: frozenset[int]) -> list[tuple[int, ...]]:
+    """The distinct customer ids of each contact."""
+    return [live_customers(customer_ids_of(record.get("customers")), deleted) for record in content]
 
 
 def live_customers(customer_ids: tuple[int, ...], deleted: frozenset[int]) -> tuple[int, ...]:
@@ -217,31 +217,31 @@ def _is_id(value: Any) -> TypeGuard[int]:
     return type(value) is int and value.bit_length() < 64
 
 
-def _only_customer(customer_ids: pd.Series | None, index: pd.Index) -> pd.Series:
-    if customer_ids is None:
-        return pd.Series(pd.NA, index=index, dtype="Int64")
-    return pd.Series([ids[0] if len(ids) == 1 else pd.NA for ids in customer_ids], index=index, dtype="Int64")
+def _only_customer(customer_ids: list[tuple[int, ...]]) -> pd.Series:
+    return pd.Series([ids[0] if len(ids) == 1 else None for ids in customer_ids], dtype=object)
 
 
-def _meets_rules(content: list[dict[str, Any]], rule: Filter | None, customers: pd.Series | None) -> pd.Series:
+def _meets_rules(content: list[dict[str, Any]], rule: Filter | None, customers: pd.Series | None) -> Flags:
     if rule is None:
-        return pd.Series(True, index=pd.RangeIndex(len(content)))
-    return meets(pd.Series(content, dtype=object), rule, customers=customers)
+        return np.ones(len(content), dtype=bool)
+    met: Flags = meets(pd.Series(content, dtype=object), rule, customers=customers).to_numpy()
+    return met
 
 
-def _inactive_contacts(content: list[dict[str, Any]], spec: RecordSpec, customers: pd.Series | None) -> pd.Series:
+def _inactive_contacts(content: list[dict[str, Any]], spec: RecordSpec, customers: pd.Series | None) -> Flags:
     """Contacts that are inactive, where such are to be deleted."""
     if not (isinstance(spec, ContactSpec) and spec.delete_inactive):
-        return pd.Series(False, index=pd.RangeIndex(len(content)))
+        return np.zeros(len(content), dtype=bool)
     return _meets_rules(content, spec.inactive, customers)
 
 
-def _inactive(content: list[dict[str, Any]], spec: RecordSpec) -> pd.Series:
+def _inactive(content: list[dict[str, Any]], spec: RecordSpec) -> Flags:
     """Customers to leave out for their status; one without a status is not known to be inactive."""
     if not (isinstance(spec, AccountSpec) and spec.active_only):
-        return pd.Series(False, index=pd.RangeIndex(len(content)))
+        return np.zeros(len(content), dtype=bool)
     status = fold(pd.Series([record.get(STATUS_FIELD) for record in content], dtype=object))
-    return status.notna() & status.ne(ACTIVE_STATUS)
+    inactive: Flags = (status.notna() & status.ne(ACTIVE_STATUS)).to_numpy()
+    return inactive
 
 
 def _first_error(
@@ -249,46 +249,46 @@ def _first_error(
     spec: RecordSpec,
     *,
     fields: dict[str, FieldColumn],
-    customer_ids: pd.Series | None,
-    held_back: list[tuple[type[RecordError], pd.Series]],
+    customer_ids: list[tuple[int, ...]] | None,
+    held_back: list[tuple[type[RecordError], Flags]],
 ) -> tuple[pd.Series, pd.Series]:
     """Error type and the fields or ids it names, per record: the first reason of the list that applies."""
     model = MODELS[spec.record_type]
     identifying = model.identifying
     qbench_field = _qbench_field(spec.map, identifying)
-    untold = raw["unreadable"].eq(CUSTOMERS_UNKNOWN).fillna(value=False).astype(bool)
-    reasons: list[tuple[type[RecordError], pd.Series, Any]] = [
-        (DeletedInQBenchException, raw["deleted"], None),
-        (UnreadableRecordException, raw["unreadable"].notna() & ~untold, raw["unreadable"]),
+    unreadable = raw["unreadable"].to_numpy(dtype=object)
+    untold: Flags = unreadable == CUSTOMERS_UNKNOWN
+    reasons: list[tuple[type[RecordError], Flags, Any]] = [
+        (DeletedInQBenchException, raw["deleted"].to_numpy(), None),
+        (UnreadableRecordException, ~(untold | blank(raw["unreadable"])), unreadable),
         # Before the rules, which may look at the customer.
-        (CustomersUnknownException, untold, raw["unreadable"]),
+        (CustomersUnknownException, untold, unreadable),
         *((error, applies, None) for error, applies in held_back),
     ]
-    missing = _missing(fields.get(identifying), raw.index)
+    missing = _missing(fields.get(identifying), len(raw))
     if model.by_name[identifying].kind == "email":
         invalid = fields[identifying].missed if identifying in fields else ~missing
         reasons += [(NoEmailForContactException, missing, qbench_field), (InvalidEmailException, invalid, qbench_field)]
     else:
         reasons.append((NoNameForCustomerException, missing, qbench_field))
     if customer_ids is not None:
-        several = pd.Series([", ".join(map(str, ids)) if len(ids) > 1 else None for ids in customer_ids], raw.index, dtype="str")
-        none = pd.Series([not ids for ids in customer_ids], raw.index, dtype=bool)
-        reasons += [(ContactWithMoreThanOneCustomerException, several.notna(), several), (NoCustomerForContactException, none, None)]
-    error_type = pd.Series(None, index=raw.index, dtype="str")
-    error_fields = pd.Series(None, index=raw.index, dtype="str")
+        several = np.array([", ".join(map(str, ids)) if len(ids) > 1 else "" for ids in customer_ids], dtype=object)
+        none = np.array([not ids for ids in customer_ids], dtype=bool)
+        reasons += [(ContactWithMoreThanOneCustomerException, several != "", several), (NoCustomerForContactException, none, None)]
+    error_type, error_fields = (np.full(len(raw), None, dtype=object) for _ in range(2))
     for error, applies, names in reversed(reasons):
-        if not applies.any():
-            continue
-        error_type = error_type.where(~applies, error.__name__)
-        error_fields = error_fields.where(~applies, names if isinstance(names, pd.Series) else pd.Series(names, raw.index, dtype="str"))
-    return error_type, error_fields
+        error_type[applies] = error.__name__
+        error_fields[applies] = names[applies] if isinstance(names, np.ndarray) else names
+    return text_column(error_type), text_column(error_fields)
 
 
-def _missing(column: FieldColumn | None, index: pd.Index) -> pd.Series:
-    if column is None:
-        return pd.Series(True, index=index)
-    missing = column.values.isna() & ~column.missed
-    return missing if column.create_default is None else missing & column.create_default.isna()
+def _missing(column: FieldColumn | None, rows: int) -> Flags:
+    return np.ones(rows, dtype=bool) if column is None else _is_blank(column) & ~column.missed
+
+
+def _is_blank(column: FieldColumn) -> Flags:
+    """Where neither QBench nor a default has a value."""
+    return blank(column.values) if column.create_default is None else blank(column.values) & blank(column.create_default)
 
 
 def _qbench_field(record_map: AccountMap | ContactMap, name: str) -> str:

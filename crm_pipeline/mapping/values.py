@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandas.api.types import pandas_dtype
 
-from crm_pipeline.frames import arrow_texts
+from crm_pipeline.frames import Flags, arrow_texts, blank, texts_where
 from crm_pipeline.letters import ANY_INVISIBLE, lowered, without_invisible
 from crm_pipeline.mapping.countries import country_code, names_no_country
 from crm_pipeline.mapping.numbers import LARGEST_EXACT_INTEGER, integer_form
@@ -47,22 +47,21 @@ _PLAIN_DOMAIN = re.compile(r"(?=.{4,100}\Z)(?:(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}
 """Domains of which every check says that they can be one: under the oldest endings, and those of countries."""
 _WEB_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//|", re.IGNORECASE)
 
-_BLANK, _NO_TEXT = pa.scalar("", pa.large_string()), pa.scalar(None, pa.large_string())
+_BLANK, _NO_TEXT, _MARK = (pa.scalar(text, pa.large_string()) for text in ("", None, "\x00"))
 _TYPES = {
     "str": (pa.large_string(), pandas_dtype("str")),
     "Int64": (pa.int64(), pandas_dtype("Int64")),
     "Float64": (pa.float64(), pandas_dtype("Float64")),
-    "boolean": (pa.bool_(), pandas_dtype("boolean")),
 }
 """Arrow's types by which a column of pandas' is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """``values``: str, null where there is no text; ``unreadable``: True where a value is there that has no text form."""
+    """``values``: str, null where there is no text; ``unreadable``: whether a value is there that has no text form."""
 
     values: pd.Series
-    unreadable: pd.Series
+    unreadable: Flags
 
 
 def text_form(value: Any) -> str | None:
@@ -92,7 +91,7 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
     """
     if isinstance(values, pd.Series):
         if values.dtype == "str":
-            return Texts(values=arrow_texts(_clean(values.array.__arrow_array__()), values.index), unreadable=values.isna())
+            return Texts(values=arrow_texts(_clean(values.array.__arrow_array__()), values.index), unreadable=blank(values))
         index, values = values.index, values.tolist()
     read = [value if type(value) is str else text_form(value) for value in values]
     try:
@@ -100,7 +99,7 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
     except UnicodeEncodeError:
         given = pa.array([None if text is None else _without_surrogates(text) for text in read], pa.large_string())
     unreadable = given.is_null().to_numpy(zero_copy_only=False)
-    return Texts(values=arrow_texts(_clean(given), index), unreadable=pd.Series(unreadable, index=index))
+    return Texts(values=arrow_texts(_clean(given), index), unreadable=unreadable)
 
 
 def _clean(given: Any) -> Any:
@@ -114,10 +113,19 @@ def _clean(given: Any) -> Any:
 
 def over_uniques(values: pd.Series, form: Callable[[str], Any], *, dtype: str = "str") -> pd.Series:
     """``form`` of every text (str), computed once per distinct one; null stays null."""
-    told_apart = values.array.__arrow_array__().combine_chunks().dictionary_encode()
     arrow, pandas = _TYPES[dtype]
-    forms = pa.array([form(text) for text in told_apart.dictionary.to_pylist()], arrow)
-    return pd.Series(pandas.__from_arrow__(forms.take(told_apart.indices)), index=values.index)
+    return pd.Series(pandas.__from_arrow__(_formed(values, form, arrow)), index=values.index)
+
+
+def hold(values: pd.Series, test: Callable[[str], bool]) -> Flags:
+    """Whether each text (str) passes a test, made once per distinct one; null does not."""
+    verdicts: Flags = pc.fill_null(_formed(values, test, pa.bool_()), fill_value=False).to_numpy(zero_copy_only=False)
+    return verdicts
+
+
+def _formed(values: pd.Series, form: Callable[[str], Any], arrow: pa.DataType) -> pa.Array:
+    told_apart = values.array.__arrow_array__().combine_chunks().dictionary_encode()
+    return pa.array([form(text) for text in told_apart.dictionary.to_pylist()], arrow).take(told_apart.indices)
 
 
 def first_of_several(values: Sequence[Any], kind: FieldKind) -> list[Any]:
@@ -149,8 +157,7 @@ def valid_emails(values: pd.Series) -> pd.Series:
 
     Domains are checked once each: addresses whose part before the @ is plain are then known without a check of their own.
     """
-    verdicts = over_uniques(values, _is_email, dtype="boolean")
-    return verdicts.fillna(value=False).astype(bool)
+    return pd.Series(hold(values, _is_email), index=values.index)
 
 
 def host_form(text: str) -> str:
@@ -164,8 +171,8 @@ def host_form(text: str) -> str:
     return host
 
 
-def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None = None) -> tuple[pd.Series, pd.Series]:
-    """The normal form of texts by kind, and where it was not understood (bool).
+def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None = None) -> tuple[pd.Series, Flags]:
+    """The normal form of texts by kind, and where it was not understood.
 
     Shapes: str (integer: Int64) of the same index. What is not understood stays as given; a number becomes null, and so
     does what only fills a country's place ("N/A"), or an email longer than any can be, which the database's index of
@@ -173,17 +180,19 @@ def normal_form(values: pd.Series, kind: FieldKind, *, regions: pd.Series | None
     ``regions``: ISO alpha-2 per row, read for phones only.
     """
     if kind in ("text", "url"):
-        return values, pd.Series(False, index=values.index)
+        return values, np.zeros(len(values), dtype=bool)
     if kind == "choice":
-        return values.str.upper(), pd.Series(False, index=values.index)
+        return values.str.upper(), np.zeros(len(values), dtype=bool)
     if kind == "email":
         emails = email_forms(values)
-        return emails.where(emails.str.len() <= LONGEST_EMAIL, None), emails.notna() & ~valid_emails(emails)
+        short = pc.fill_null(pc.less_equal(pc.utf8_length(emails.array.__arrow_array__()), LONGEST_EMAIL), fill_value=True)
+        return texts_where(short.to_numpy(), emails), ~(blank(emails) | hold(emails, _is_email))
     understood = _phones(values, regions) if kind == "phone" else _understood(values, kind)
-    missed = values.notna() & understood.isna()
-    if kind == "country":
-        values = values.where(~over_uniques(values, names_no_country, dtype="boolean").fillna(value=False).astype(bool), None)
-    return (understood if kind == "integer" else understood.fillna(values)), missed
+    missed = blank(understood) & ~blank(values)
+    if kind == "integer" or not missed.any():
+        return understood, missed
+    given = texts_where(~hold(values, names_no_country), values) if kind == "country" else values
+    return texts_where(~missed, understood, given), missed
 
 
 def _understood(values: pd.Series, kind: FieldKind) -> pd.Series:
@@ -195,10 +204,11 @@ def _phones(values: pd.Series, regions: pd.Series | None) -> pd.Series:
         return over_uniques(values, lambda text: phone_form(text, None))
 
     def form(told: str) -> str | None:
-        region, _, text = told.partition("\x00")
+        region, _, text = told.partition(_MARK.as_py())
         return phone_form(text, region or None)
 
-    return over_uniques(regions.fillna("") + "\x00" + values, form)
+    told = pc.binary_join_element_wise(pc.fill_null(regions.array.__arrow_array__(), ""), values.array.__arrow_array__(), _MARK)
+    return over_uniques(arrow_texts(told, values.index), form)
 
 
 def _is_email(email: str) -> bool:

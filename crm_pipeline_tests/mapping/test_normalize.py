@@ -222,6 +222,11 @@ def test_direct_and_match_fields_stand_behind_the_declared_columns() -> None:
     assert listed(frame["qbench.code"]) == ["17"]
 
 
+def test_number_with_a_fraction_stays_one_whatever_text_stands_beside_it() -> None:
+    frame = normalized(FULL_CONTACT, contact(tags=1.125), contact(tags="1.125"), contact(tags="a\ud800"), contact(tags=float("inf"))).frame
+    assert listed(frame["salesforce.Tags__c"]) == [1.125, "1.125", "a", None]
+
+
 def test_value_that_cannot_be_sent_is_told_from_a_blank() -> None:
     frame = normalized(FULL_CONTACT, contact(tags={"a": 1}), contact(tags=[])).frame
     assert listed(frame["unusable"]) == [["salesforce.Tags__c"], None]
