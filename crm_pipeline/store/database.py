@@ -47,11 +47,6 @@ first: there the connections end at the pooler, whose own settings count, and th
 _IDLE_TRANSACTION_SECONDS = 900
 """How long a transaction may wait for its client; ours take a second, and one that hangs holds rows."""
 
-_NEVER_ENDED = """
-SELECT set_config(name, '0', true) FROM pg_settings
-WHERE name IN ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout')
-"""
-
 _WANTED = """
 SELECT EXISTS (
   SELECT FROM pg_locks AS held JOIN pg_locks AS wanted USING (locktype, database, classid, objid, objsubid)
@@ -59,8 +54,13 @@ SELECT EXISTS (
 )
 """
 
+_ALIVE = text("SELECT 1")
 _WAIT_FOR_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
-_TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))"
+_TRY_LOCK = text("""
+SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0)) FROM (
+  SELECT count(set_config(name, '0', true)) FROM pg_settings
+  WHERE name IN ('idle_in_transaction_session_timeout', 'lock_timeout', 'statement_timeout', 'transaction_timeout')) AS never_ended
+""")
 
 
 class Lock:
@@ -73,7 +73,7 @@ class Lock:
     def require(self) -> None:
         """Raises StoreError when the lock was lost with its connection: another run may be at work by now."""
         try:
-            self._connection.execute(text("SELECT 1"))
+            self._connection.execute(_ALIVE)
         # The second: it was lost already when it was asked for before.
         except (OperationalError, PendingRollbackError) as error:
             kind = type(getattr(error, "orig", error)).__name__
@@ -127,9 +127,8 @@ class Store:
         the lock. The transaction stays open as long as the lock is held; it sees and changes nothing, so that it is in nobody's way.
         """
         with self._opened().connect() as connection:
-            connection.execute(text(_NEVER_ENDED))
             started = time.monotonic()
-            if not connection.execute(text(_TRY_LOCK), {"name": name}).scalar_one():
+            if not connection.execute(_TRY_LOCK, {"name": name}).scalar_one():
                 logger.info("%s: another run is at work, waiting for it", name)
                 connection.execute(text(_WAIT_FOR_LOCK), {"name": name})
                 logger.info("%s: waited %.1f s for another run", name, time.monotonic() - started)

@@ -7,9 +7,9 @@ what a run of theirs, still under way, writes into a link holds: whoever writes 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import chain, repeat
 from typing import Any, NamedTuple
 
+import orjson
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -37,11 +37,11 @@ class Packed(NamedTuple):
 
 def pack(dicts: pd.Series) -> Packed:
     """A column of dicts (CRM field to digest) as PostgreSQL's arrays, over all fields that any of them has."""
-    kept: list[Mapping[str, int]] = dicts.tolist()
-    names = sorted(set(chain.from_iterable(kept)))
-    fields = number_of(names)
-    rows = ([fields, *map(one.get, names, repeat(_NO_DIGEST))] if one else None for one in kept)
-    return Packed(fields, names, [None if row is None else f"{{{str(row)[1:-1]}}}" for row in rows])
+    kept: list[dict[str, int]] = dicts.tolist()
+    names = sorted(set().union(*kept))
+    fields, none = number_of(names), dict.fromkeys(names, _NO_DIGEST)
+    rows = ([fields, *(none | one).values()] if one else None for one in kept)
+    return Packed(fields, names, [None if row is None else f"{{{orjson.dumps(row)[1:-1].decode()}}}" for row in rows])
 
 
 def digest_in(link: str, field: str) -> str:

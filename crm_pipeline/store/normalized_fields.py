@@ -75,8 +75,8 @@ def email_of(record: str) -> str:
 
 
 def _columns(connection: Connection, kept: list[Any]) -> dict[str, Sequence[Any]]:
-    numbers: set[int] = {one[0] for one in kept if isinstance(one, list)}
-    if len(numbers) == 1 and all(isinstance(one, list) for one in kept):
+    numbers: set[int] = {one[0] for one in kept} if set(map(type, kept)) == {list} else set()
+    if len(numbers) == 1:
         # As good as always: rows are read in the order in which they were staged.
         [number], (_, *values) = numbers, zip(*kept, strict=True)
         return dict(zip(names_of(connection, numbers)[number], values, strict=True))

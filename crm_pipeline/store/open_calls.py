@@ -100,7 +100,7 @@ def end_calls(connection: Connection, *, calls: list[int], doubtful: list[int], 
     if doubtful:
         execute(connection, _ANSWERED, {"calls": calls, "doubtful": doubtful, "over_after": over_after})
     elif calls:
-        connection.execute(text("DELETE FROM crm_pipeline.open_call WHERE id = ANY(:calls)"), {"calls": calls})
+        execute(connection, "DELETE FROM crm_pipeline.open_call WHERE id = ANY(:calls)", {"calls": calls})
 
 
 def open_accounts(connection: Connection, state: CrmState, *, ids: list[int]) -> None:

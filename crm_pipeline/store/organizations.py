@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.errors import ConfigurationError, LinkRefusedError, WrongOrgError
 from crm_pipeline.model import RecordType
+from crm_pipeline.store.rows import execute
 
 LinksThen = Literal["keep", "forget"]
 """What becomes of the links when another organization is adopted: they are its links, or nobody's."""
@@ -57,8 +58,8 @@ def require_organization(connection: Connection, integration: str, service: str,
     would be taken for the other's (docs/rules.md, 1 and 2).
     """
     row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
-    check_organization(connection, integration, service, org_id=org_id, key_space=key_space)
-    stored = connection.execute(text(_STORE), row).scalar_one()
+    _require_own_keys(connection, row)
+    stored = execute(connection, _STORE, row).scalar_one()
     if stored != org_id:
         raise WrongOrgError(integration=integration, service=service, stored=stored, found=org_id)
 
@@ -74,7 +75,7 @@ def check_organization(connection: Connection, integration: str, service: str, *
 
 def stored_organization(connection: Connection, integration: str, service: str) -> str | None:
     """The organization that the integration's links belong to; None before the first use."""
-    return connection.execute(text(_STORED), {"integration": integration, "service": service}).scalars().first()
+    return execute(connection, _STORED, {"integration": integration, "service": service}).scalars().first()
 
 
 def adopt_organization(
@@ -116,7 +117,7 @@ def linked_by_others_since(connection: Connection, integration: str, *, org_id: 
 
 
 def _require_own_keys(connection: Connection, row: dict[str, str | None]) -> None:
-    sharing = connection.execute(text(_SHARING), row).scalars().first()
+    sharing = execute(connection, _SHARING, row).scalars().first()
     if sharing is not None:
         raise ConfigurationError(
             f"integration {row['integration']}: integration {sharing} writes the same external key to this {row['service']} organization; "

@@ -121,8 +121,10 @@ def fetch(connection: Connection, statement: str | TextClause, parameters: Mappi
     result = connection.execute(_prepared(statement), _arrays(parameters), execution_options={JSON_AS_TEXT: True})
     names, types = list(result.keys()), [described[1] for described in result.context.cursor.description]
     rows = result.all()
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [() for _ in names]
-    read = [_documents(column) if type_ in _JSON_TYPES else column for column, type_ in zip(columns, types, strict=True)]
+    if not rows:
+        return schema.empty()
+    columns = zip(zip(*rows, strict=True), types, strict=True)
+    read = [_documents(column) if type_ in _JSON_TYPES else column for column, type_ in columns]
     return schema.of_columns(dict(zip(names, read, strict=True)), len(rows))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from crm_pipeline.store.rows import execute
 from crm_pipeline.store.tables import SCHEMA
 
 MANY_ROWS = 1_000
@@ -26,7 +27,7 @@ def refresh_statistics(connection: Connection) -> list[str]:
     empty a moment ago are taken for a handful, and joined one by one with every row of another.
     """
     parameters = {"schema": SCHEMA, "many": MANY_ROWS, "much": MUCH}
-    tables = list(connection.execute(text(_CHANGED_TABLES), parameters).scalars())
+    tables = list(execute(connection, _CHANGED_TABLES, parameters).scalars())
     for table in tables:
         connection.execute(text(f"ANALYZE {SCHEMA}.{table}"))
     return tables

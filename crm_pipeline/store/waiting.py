@@ -22,6 +22,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import MODELS, RecordType, WaitsOn, children
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_rows import of_another_state
+from crm_pipeline.store.rows import execute
 from crm_pipeline.store.statistics import refresh_statistics
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
@@ -310,7 +311,7 @@ def ids_to_plan_again(
     }
     found: set[int] = set()
     for cause in CAUSES if settings is None else (*CAUSES, _JUDGED_BY_OTHER_SETTINGS):
-        found.update(connection.execute(text(cause), parameters).scalars())
+        found.update(execute(connection, cause, parameters).scalars())
     return sorted(found)
 
 
@@ -320,7 +321,7 @@ def open_rivals(connection: Connection, state: CrmState) -> None:
     To be done before anything is planned: the outcome of the one that changed does not tell its rivals any more once it is written anew,
     and the load that writes it may end before it comes to them.
     """
-    connection.execute(text(_OPEN_RIVALS), {**asdict(state), "ambiguous": AmbiguousMatchException.__name__})
+    execute(connection, _OPEN_RIVALS, {**asdict(state), "ambiguous": AmbiguousMatchException.__name__})
 
 
 def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int], holding: Sequence[str]) -> frozenset[int]:
@@ -330,7 +331,7 @@ def ids_released(connection: Connection, state: CrmState, *, ids: Sequence[int],
     """
     parameters = {**_parameters(state, holding=holding), "ids": list(ids)}
     statements = (f"{cause} AND waiting.qbench_id = ANY(:ids)" for cause in _RELEASES)
-    return frozenset(found for statement in statements for found in connection.execute(text(statement), parameters).scalars())
+    return frozenset(found for statement in statements for found in execute(connection, statement, parameters).scalars())
 
 
 def _parameters(state: CrmState, *, holding: Sequence[str]) -> dict[str, Any]:
@@ -373,7 +374,7 @@ def ids_to_normalize_again(
     }
     found: set[int] = set()
     for cause in causes:
-        found.update(connection.execute(text(cause), parameters).scalars())
+        found.update(execute(connection, cause, parameters).scalars())
     return sorted(found)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.rows import execute
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
@@ -44,7 +45,7 @@ def follow_way_back(connection: Connection, state: CrmState, *, units: Mapping[s
     edited. Where nothing came back before, the first window holds them all.
     """
     row = asdict(state)
-    before: dict[str, str] | None = connection.execute(text(_STORED), row).scalar()
+    before: dict[str, str] | None = execute(connection, _STORED, row).scalar()
     if before == units or (before is None and not units):
         return
     connection.execute(text(_STORE), {**row, "units": json.dumps(dict(units))})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,9 @@ class Settling:
         if began is None:
             self._tell(connection, settled)
         else:
-            updates = zip(rows["qbench_id"], rows["operation"].eq(Operation.UPDATE), settled, strict=True)
-            sent = {qbench_id: sorted(one.agreed) for qbench_id, updated, one in updates if updated and one.agreed}
-            note_sent(connection, self._state, units=sent)
+            updated = rows["operation"].eq(Operation.UPDATE).tolist()
+            updates = compress(zip(rows["qbench_id"].tolist(), settled, strict=True), updated)
+            note_sent(connection, self._state, units={qbench_id: sorted(one.agreed) for qbench_id, one in updates if one.agreed})
         self._have_looked_at(connection, rows, settled)
 
     def _tell(self, connection: Connection, settled: Sequence[Settled]) -> None:

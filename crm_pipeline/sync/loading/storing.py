@@ -107,7 +107,9 @@ class Storing:
             answer = self._judged(connection, rows, answer)
             for part in _parts(rows, answer):
                 self._link(connection, *part, began=None if call is None else call.sent.began)
-            self._state.close_intents(connection, ids=ids[~unclear].tolist())
+            # What a call was noted of has no intent.
+            if call is None or call.sent.numbers.hasnans:
+                self._state.close_intents(connection, ids=ids[~unclear].tolist())
             if call is not None:
                 self._replacing.answered(connection, rows, answer, began=call.sent.began)
                 if unclear.any():
@@ -217,5 +219,8 @@ def _is_told_before(rows: pd.DataFrame) -> np.ndarray:
 
 def _parts(rows: pd.DataFrame, answer: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, ...]]:
     """The rows and their results, LINKS_AT_ONCE at a time."""
+    if len(rows) <= LINKS_AT_ONCE:
+        yield rows, answer
+        return
     for start in range(0, len(rows), LINKS_AT_ONCE):
         yield tuple(frame.iloc[start : start + LINKS_AT_ONCE].reset_index(drop=True) for frame in (rows, answer))
