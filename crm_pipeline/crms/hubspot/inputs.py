@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
@@ -38,7 +38,7 @@ NATURAL_NAMES: Mapping[str, str] = {COMPANIES.name: "name", CONTACTS.name: "emai
 """By object, the property by which a record created without a key is recognized in the answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Action:
     """A batch endpoint, whether it may be called again blindly, and what its refusals mean for a record."""
 
@@ -133,17 +133,17 @@ def rounds(inputs: Iterable[Input]) -> list[list[Input]]:
     return requests
 
 
-def names_of(result: Mapping[str, Any], crm_object: CrmObject, *, key_name: str | None) -> list[str]:
+def names_of(result: Mapping[str, Any], crm_object: CrmObject, *, key_name: str | None) -> Iterator[str]:
     """Every name by which a result says whose it is, surest first; the trace id is not promised in answers."""
+    yield f"trace:{result.get('objectWriteTraceId')}"
     properties = result.get("properties") or {}
-    natural = str(properties.get(NATURAL_NAMES[crm_object.name]) or "").strip().casefold()
-    merged = [one.strip() for one in str(properties.get(MERGED_IDS) or "").split(";") if one.strip()]
-    return [
-        f"trace:{result.get('objectWriteTraceId')}",
-        *([f"key:{lowered(str(properties.get(key_name)))}"] if key_name else []),
-        *(f"id:{one}" for one in (result.get("id"), *merged)),
-        f"natural:{natural}",
-    ]
+    if key_name:
+        yield f"key:{lowered(str(properties.get(key_name)))}"
+    yield f"id:{result.get('id')}"
+    for merged in str(properties.get(MERGED_IDS) or "").split(";"):
+        if merged.strip():
+            yield f"id:{merged.strip()}"
+    yield f"natural:{str(properties.get(NATURAL_NAMES[crm_object.name]) or '').strip().casefold()}"
 
 
 def _names(action: Action, trace: str, properties: Mapping[str, str], *, crm_id: str | None, key: str | None, natural: str) -> list[str]:

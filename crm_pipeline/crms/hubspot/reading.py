@@ -220,7 +220,7 @@ class Reader:
         ]
         unread = [value for one in failed for value in asked[lowered(one.strip())]]
         rows += [{"value": value, "error_type": CrmFailsOnRecordException.__name__} for value in unread]
-        return FOUND.build({name: [row.get(name) for row in rows] for name in FOUND.names})
+        return FOUND.of_columns({name: [row.get(name) for row in rows] for name in FOUND.names}, len(rows))
 
     def scan(self, object_name: str, field: str) -> Iterator[pd.DataFrame]:
         """Every record with a value in the property, page by page (schemas.FOUND, without parents).

@@ -110,6 +110,8 @@ class SalesforceCrm:
             return FOUND.empty()
         statement = SelectIn(crm_object.name, self._found_fields(crm_object, field), field, self._candidates(crm_object, field))
         records, failed = self._transport.query_in(statement, asked)
+        if not records and not failed:
+            return FOUND.empty()
         found = self._found(crm_object, field, records)
         wanted = pd.DataFrame({"asked": pd.Series(asked, dtype="str")})
         matched = found.merge(wanted.assign(folded=_folded(wanted["asked"])), left_on=_folded(found["value"]), right_on="folded")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from crm_pipeline.contracts import which_are_right
 from crm_pipeline.crms.batch import WriteResult
@@ -26,16 +25,17 @@ from crm_pipeline.errors import CrmFailsOnRecordException, RecordError, ServiceE
 from crm_pipeline.halving import Alone, code_of
 from crm_pipeline.model import Verb
 
+NO_PROBLEM = RowProblem(None)
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+
+class Answer(NamedTuple):
     """What became of a row: the record's id and whether it is new, or an error."""
 
     row: Row
     crm_id: str | None = None
     created: bool | None = None
     error: type[RecordError] | None = None
-    problem: RowProblem = field(default_factory=lambda: RowProblem(None))
+    problem: RowProblem = NO_PROBLEM
 
     def result(self) -> WriteResult:
         """The answer as whoever wrote the row wants it."""
@@ -80,7 +80,7 @@ def with_own_limits(answers: list[Answer]) -> list[Answer]:
     """The answers of one request, with a limit that took only some of its rows as their own trouble: the organization's takes them all."""
     if all(answer.error for answer in answers):
         return answers
-    return [replace(answer, error=CrmFailsOnRecordException) if answer.problem.code in LIMIT_CODES else answer for answer in answers]
+    return [answer._replace(error=CrmFailsOnRecordException) if answer.problem.code in LIMIT_CODES else answer for answer in answers]
 
 
 def without_contradictions(answers: list[Answer]) -> list[Answer]:

@@ -41,7 +41,8 @@ def rows_of(writes: Iterable[Write]) -> list[Row]:
             verb=one.verb,
             crm_id=one.crm_id or None,
             key=one.key or None,
-            values={name: json_value(value) for name, value in one.payload.items()} | _parent(one.parent_crm_id),
+            values={name: value if isinstance(value, str) else json_value(value) for name, value in one.payload.items()}
+            | ({PARENT_FIELD: one.parent_crm_id} if one.parent_crm_id else {}),
         )
         for one in writes
     ]
@@ -63,12 +64,3 @@ def json_value(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _parent(parent_crm_id: object) -> dict[str, object]:
-    parent = _text(parent_crm_id)
-    return {PARENT_FIELD: parent} if parent else {}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -211,7 +211,7 @@ class Writer:
         A record that carries the row's own key is named and left alone: a create's values are not those of an update.
         A taken key whose record is neither named nor found is being written by another call: it is there, or free, in a moment.
         """
-        open_answers = [answer for answer in answers if self._key_is_taken(answer) or is_unsure(answer)]
+        open_answers = [answer for answer in answers if answer.error and (self._key_is_taken(answer) or is_unsure(answer))]
         if not open_answers:
             return answers
         settled = [answer for answer in answers if not (self._key_is_taken(answer) or is_unsure(answer))]
@@ -220,18 +220,18 @@ class Writer:
             by_key, failing = self._holders([str(answer.row.key) for answer in open_answers if self._holder_is_unnamed(answer)])
             held, unread = held | by_key, unread | failing
         except ServiceError:
-            return [*settled, *(replace(answer, error=ServiceFailedException) for answer in open_answers)]
+            return [*settled, *(answer._replace(error=ServiceFailedException) for answer in open_answers)]
         holders = {key: record_id for record_id, key in held.items() if key}
         for answer in open_answers:
             if not unread.isdisjoint((answer.row.crm_id, answer.row.key, *answer.problem.ids)):
-                settled.append(replace(answer, error=CrmFailsOnRecordException))
+                settled.append(answer._replace(error=CrmFailsOnRecordException))
             elif answer.row.crm_id is None and answer.row.key in holders:
                 holder = holders[answer.row.key]
-                settled.append(replace(answer, crm_id=holder, problem=replace(answer.problem, ids=(holder,))))
+                settled.append(answer._replace(crm_id=holder, problem=replace(answer.problem, ids=(holder,))))
             elif self._holder_is_unnamed(answer):
-                settled.append(replace(answer, error=RecordLockedException))
+                settled.append(answer._replace(error=RecordLockedException))
             elif answer.row.crm_id in held:
-                settled.append(replace(answer, error=ParentNotFoundException))
+                settled.append(answer._replace(error=ParentNotFoundException))
             else:
                 settled.append(answer)
         return settled
