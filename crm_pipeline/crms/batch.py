@@ -53,6 +53,8 @@ class WriteBatch:
 
     def slice(self, start: int, stop: int) -> Self:
         """The rows from ``start`` up to, not including, ``stop``, indexed anew."""
+        if start == 0 and stop >= len(self):
+            return self
         return type(self)(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
 
     @classmethod

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crm_pipeline.calls import spaced
 from crm_pipeline.errors import CrmPipelineError, RequestRefusedError, SameRefusalError, ServiceError
-from crm_pipeline.frames import plain, where
+from crm_pipeline.frames import among, plain, where
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
@@ -59,15 +59,16 @@ class Delivery:
         self._await()
         parts = [*self._outbox.waiting, *self._refused_creates.waiting, *self._associating.waiting]
         parts += [frame for batch, call, _ in self._answered for frame in (batch.rows, call.results)]
-        qbench_ids = self._storing.unclear.union(*(part["qbench_id"] for part in parts))
-        crm_ids = set().union(*(part["crm_id"].dropna() for part in parts))
-        return bool((rows["qbench_id"].isin(qbench_ids) | rows["crm_id"].isin(crm_ids)).any())
+        ids, led_to = rows["qbench_id"], rows["crm_id"].dropna()
+        return bool(ids.isin(self._storing.unclear).any()) or any(
+            ids.isin(part["qbench_id"]).any() or (len(led_to) and among(led_to, part["crm_id"]).any()) for part in parts
+        )
 
     def carry_out(self, planned: Plan) -> None:
         """Store what the plan decided itself, and write the rest as soon as batches are full."""
         self._storing.decided(planned)
-        kept, writes = planned.without_write(), planned.with_write()
-        if len(kept):
+        writes = planned.with_write()
+        if len(writes) < len(planned) and len(kept := planned.without_write()):
             self._associating.add(*self._storing.written(kept.rows, results.kept(kept.rows)))
         for wave in self._outbox.add(writes):
             self._send_all(wave)
@@ -186,8 +187,10 @@ class Delivery:
         order = self._job.order
         may_be_otherwise = results.refused(call.results).any() and self._is_by_other_fields
         found = self._sorting.sort(batch, call.results, first=turn == 1, last=turn == TIMES)
-        self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
-        self._refused_creates.add(where(found.batch.rows, found.there), where(found.results, found.there))
+        if found.again.any():
+            self._outbox.put_back(found.batch.take(found.again), locked=bool(found.locked.any()))
+        if found.there.any():
+            self._refused_creates.add(where(found.batch.rows, found.there), where(found.results, found.there))
         anew = found.done & results.refused(found.results) & may_be_otherwise
         if anew.any():
             self._suspects.plan_again(found.batch.rows, replace(call, results=found.results), anew)

@@ -32,7 +32,7 @@ class Sent:
 
     def of(self, rows: pd.Series) -> Sent:
         """The calls of some of the rows (bool, per row)."""
-        return replace(self, numbers=self.numbers[rows].reset_index(drop=True))
+        return self if rows.all() else replace(self, numbers=self.numbers[rows].reset_index(drop=True))
 
 
 @dataclass(frozen=True, slots=True)

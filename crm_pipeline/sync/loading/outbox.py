@@ -113,18 +113,25 @@ class Outbox:
         return [part.rows for part in (*self._gathered.values(), *self._again)]
 
     def _full(self, part: Plan) -> Iterator[Wave]:
-        most = part.rows["qbench_id"].map(self._apart).where(unrepeatable(part.rows)).fillna(self._batch_size).astype("int64")
-        objects, verbs = _objects(part), part.rows["verb"]
-        for kind in dict.fromkeys(zip(objects, verbs, most, strict=True)):
+        kinds = list(zip(plain(_objects(part)), plain(part.rows["verb"]), self._most_of(part.rows), strict=True))
+        for kind in dict.fromkeys(kinds):
             name, verb, size = kind
-            added = part.take(objects.eq(name) & verbs.eq(verb) & most.eq(size))
+            added = part.take(pd.Series([one == kind for one in kinds]))
             gathered = Plan.together([self._gathered.pop(kind), added]) if kind in self._gathered else added
             size = self._rows_of_a_job(name, verb) or size if size == self._batch_size else size
             full = len(gathered) // size * size
             if full > min(size, self._batch_size):
                 gathered = _by_customer(gathered)
             self._gathered[kind] = gathered.slice(full, len(gathered))
-            yield from self._waves_of(gathered.slice(0, full), size)
+            if full:
+                yield from self._waves_of(gathered.slice(0, full), size)
+
+    def _most_of(self, rows: pd.DataFrame) -> list[int]:
+        """Per row, how many may go with it in one call."""
+        if not self._apart:
+            return [self._batch_size] * len(rows)
+        most = rows["qbench_id"].map(self._apart).where(unrepeatable(rows)).fillna(self._batch_size)
+        return plain(most.astype("int64"))
 
     def _waves_of(self, rows: Plan, size: int) -> Iterator[Wave]:
         yield from _waves(rows, size, most=self._at_once if size == self._batch_size else 1)
@@ -145,6 +152,7 @@ def _waves(rows: Plan, size: int, *, most: int) -> Iterator[Wave]:
     """Batches of this size, as many at the same time as may: each goes with the first of them with which it has no customer in common."""
     customers = plain(rows.rows["parent_qbench_id"])
     batches = [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)]
+    waves: list[list[range]] = []
     while batches:
         wave: list[range] = []
         later: list[range] = []
@@ -156,13 +164,8 @@ def _waves(rows: Plan, size: int, *, most: int) -> Iterator[Wave]:
             else:
                 wave.append(batch)
                 taken |= own
-        yield Wave(_at(rows, wave), tuple(map(len, wave)))
+        waves.append(wave)
         batches = later
-
-
-def _at(rows: Plan, batches: Sequence[range]) -> Plan:
-    """The rows of these batches, one behind the other."""
-    start, stop = batches[0].start, batches[-1].stop
-    if stop - start == sum(map(len, batches)):
-        return rows.slice(start, stop)
-    return rows.arranged(list(chain.from_iterable(batches)))
+    order = list(chain.from_iterable(chain.from_iterable(waves)))
+    whole = Wave(rows if order == [*range(len(rows))] else rows.arranged(order), tuple(map(len, chain.from_iterable(waves))))
+    yield from (whole.part(start, stop) for start, stop in pairwise(accumulate(map(len, waves), initial=0)))

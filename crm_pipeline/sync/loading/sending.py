@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from crm_pipeline.errors import ServiceError
 from crm_pipeline.frames import where
 from crm_pipeline.halving import code_of
 from crm_pipeline.model import Verb
-from crm_pipeline.schemas import ASSOCIATIONS, WRITE_RESULTS
+from crm_pipeline.schemas import ASSOCIATIONS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.failed_calls import FailedCalls
 from crm_pipeline.sync.loading.job import Job
@@ -36,6 +36,8 @@ from crm_pipeline.sync.planning.reasons import joined
 
 Results: TypeAlias = Sequence[WriteResult] | pd.DataFrame
 """What became of the rows of calls, or, as a frame (schemas.WRITE_RESULTS), of those of a job."""
+
+T = TypeVar("T")
 
 
 class _Called(NamedTuple):
@@ -81,10 +83,14 @@ class Contacts:
     @classmethod
     def together(cls, parts: Sequence[Contacts]) -> Contacts:
         """All of them, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(pd.concat(frames, ignore_index=True) for frames in zip(*((one.rows, one.written) for one in parts), strict=True)))
 
     def slice(self, start: int, stop: int) -> Contacts:
         """Those from ``start`` up to, not including, ``stop``."""
+        if start == 0 and stop >= len(self):
+            return self
         return Contacts(*(frame.iloc[start:stop].reset_index(drop=True) for frame in (self.rows, self.written)))
 
     def take(self, mask: pd.Series) -> Contacts:
@@ -138,12 +144,13 @@ class Sending:
         job = self._opened(crm_object, rows) if len(wave) == 1 else None
         self._job.require_locks()
         sent = self._storing.begin(rows, calls=calls, job=job)
-        crm, sends = self._job.crm, []
-        if job is not None:
-            sends = [partial(cast("JobsCrm", crm).carry_out, crm_object, rows, job)]
+        crm = self._job.crm
+        if job is None:
+            write = partial(crm.write, crm_object)
+            carried = [partial(self._call, write, batch) for batch in wave.batches(rows.writes())]
         else:
-            sends = [partial(crm.write, crm_object, batch) for batch in wave.batches(rows.writes())]
-        return Sends(rows, sent, calls, AtOnce([partial(self._call, send) for send in sends], callers=self._job.callers))
+            carried = [partial(self._call, partial(cast("JobsCrm", crm).carry_out, crm_object, job=job), rows)]
+        return Sends(rows, sent, calls, AtOnce(carried, callers=self._job.callers))
 
     def answered(self, sends: Sends) -> list[tuple[Plan, Answered]]:
         """What batches were answered, once all are: first what was answered, as one; behind it each call that failed."""
@@ -163,9 +170,7 @@ class Sending:
         sent = self._storing.begin_association(contacts.rows, calls=calls)
         batches = [pairs.iloc[start : start + size].reset_index(drop=True) for start in range(0, len(pairs), size)]
         with self._job.report.timed("associate"):
-            called = AtOnce(
-                [partial(self._call, partial(self._job.crm.associate, batch)) for batch in batches], callers=self._job.callers
-            ).answers()
+            called = AtOnce([partial(self._call, self._job.crm.associate, batch) for batch in batches], callers=self._job.callers).answers()
         return [self._associated(contacts.take(own.rows), sent.of(own.rows), own) for own in _apart(called, calls)]
 
     def _associated(self, part: Contacts, sent: Sent, own: _Some) -> tuple[Contacts, Answered]:
@@ -174,8 +179,7 @@ class Sending:
         answer = answered.results
         done, note = answer["error_type"].isna(), joined(written["note"], answer["note"])
         of_the_write = {name: written[name] for name in ("created", "crm_id", "kept")}
-        told = answer.assign(**of_the_write, parent_sent=done, note=note)
-        return part, replace(answered, results=WRITE_RESULTS.build(told))
+        return part, replace(answered, results=answer.assign(**of_the_write, parent_sent=done, note=note))
 
     def _opened(self, crm_object: CrmObject, batch: Plan) -> WriteJob | None:
         """The job of a batch that is larger than a call takes; None where the CRM makes none: it goes by one call after the other."""
@@ -184,10 +188,10 @@ class Sending:
             return None
         return crm.open_job(crm_object, batch)
 
-    def _call(self, send: Callable[[], Results]) -> _Called:
+    def _call(self, send: Callable[[T], Results], batch: T) -> _Called:
         lost = self._job.crm.calls.lost
         try:
-            return _Called(send(), None, self._job.crm.calls.lost > lost)
+            return _Called(send(batch), None, self._job.crm.calls.lost > lost)
         except ServiceError as error:
             return _Called([], error, self._job.crm.calls.lost > lost)
 
@@ -197,7 +201,7 @@ class Sending:
         if sends.sent.job is not None:
             # It tells itself what it did, and does nothing once it is over, whichever request had no answer.
             own = own._replace(lost=own.lost & False)
-        repeatable = not unrepeatable(part.rows).any()
+        repeatable = own.error is None or not unrepeatable(part.rows).any()
         return part, self._answered(part.rows, sends.sent.of(own.rows), own, failed=self._failed_writes, repeatable=repeatable)
 
     def _answered(self, rows: pd.DataFrame, sent: Sent, own: _Some, *, failed: FailedCalls, repeatable: bool) -> Answered:
@@ -231,7 +235,7 @@ def _apart(called: Sequence[_Called], calls: pd.Series) -> Iterator[_Some]:
     for of in (answered, *failed):
         if of:
             rows = calls.isin(of)
-            lost = calls[rows].map({number: called[number].lost for number in of}).reset_index(drop=True)
+            lost = pd.Series(np.array([one.lost for one in called])[calls[rows]])
             # A job goes alone.
             answer = called[of[0]].answer if len(of) == 1 else list(chain.from_iterable(called[number].answer for number in of))
             yield _Some(rows, answer, called[of[0]].error, lost)

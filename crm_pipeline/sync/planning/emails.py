@@ -53,12 +53,12 @@ def with_emails(planned: Plan, *, held: pd.Series, wanted: pd.Series) -> Plan:
 
 def takes(rows: pd.DataFrame, addresses: set[int]) -> pd.Series:
     """Which of these writes take one of the addresses (digests); accounts take none."""
-    return rows[WANTED].isin(addresses) if WANTED in rows else pd.Series(False, index=rows.index)
+    return rows[WANTED].isin(addresses) if addresses and WANTED in rows else pd.Series(False, index=rows.index)
 
 
 def given_up(rows: pd.DataFrame) -> set[int]:
     """The addresses (digests) that these writes take away from their CRM records."""
-    if WANTED not in rows:
+    if WANTED not in rows or rows[HELD].isna().all():
         return set()
     held, wanted = rows[HELD], rows[WANTED]
     leaves = held.notna() & wanted.notna() & held.ne(wanted).fillna(value=False).astype(bool)
