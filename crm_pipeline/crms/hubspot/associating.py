@@ -54,13 +54,15 @@ class Associator:
         """
         ledger = Ledger(rows["qbench_id"].tolist())
         positions = _positions(rows["crm_id"], rows["parent_crm_id"])
-        beside = set(positions) - set(_positions(*(rows.loc[~rows["beside"], name] for name in ("crm_id", "parent_crm_id"))))
+        main = _positions(*(rows.loc[~rows["beside"], name] for name in ("crm_id", "parent_crm_id"))) if rows["beside"].any() else positions
+        beside = positions.keys() - main.keys()
         moving = rows.index[rows["previous_crm_id"].notna()].tolist()
         try:
             for pairs in chunks(positions, self._batch_size):
                 self._carry_out(partial(self._associate, positions=positions, ledger=ledger, beside=beside), pairs, positions, ledger)
-            left = rows["previous_crm_id"].loc[list(filter(ledger.is_stored, moving))].str.split(", ").explode()
-            self._leave(_positions(rows["crm_id"].loc[left.index], left), ledger)
+            if moving:
+                left = rows["previous_crm_id"].loc[list(filter(ledger.is_stored, moving))].str.split(", ").explode()
+                self._leave(_positions(rows["crm_id"].loc[left.index], left), ledger)
         except ServiceError as error:
             if not ledger.wrote_something:
                 raise
