@@ -9,9 +9,12 @@ from types import MappingProxyType
 from typing import Literal
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import Crm, CrmObject, CrmSettings
+from crm_pipeline.frames import arrow_texts
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
@@ -93,7 +96,9 @@ class LoadOrder:
 
     def key_of(self, qbench_ids: pd.Series) -> pd.Series:
         """The external key value of each QBench id."""
-        return (self.settings.external_key_prefix + qbench_ids.astype("str")).astype("str")
+        numbers = pc.cast(pa.array(qbench_ids, from_pandas=True), pa.large_string())
+        prefix, nothing = pa.scalar(self.settings.external_key_prefix, numbers.type), pa.scalar("", numbers.type)
+        return arrow_texts(pc.binary_join_element_wise(prefix, numbers, nothing), qbench_ids.index)
 
 
 def objects_of(state: CrmState, names: pd.Series) -> Iterator[tuple[CrmObject, pd.Series]]:

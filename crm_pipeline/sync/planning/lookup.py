@@ -12,7 +12,7 @@ import pandas as pd
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
-from crm_pipeline.frames import among, no_text
+from crm_pipeline.frames import among
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.field_maps import MatchKey
 from crm_pipeline.mapping.folding import fold
@@ -27,8 +27,11 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.matching import LEFT_BEHIND, MATCHES, choose, contested, one_each, pairs_of, rivals_of
+from crm_pipeline.sync.planning.reasons import names
 
 logger = logging.getLogger(__name__)
+
+_FOLDED = "folded."
 
 FEW = 200
 """Emails that are looked up at once, in a call or two; for more it is asked first whether the CRM has any email at all."""
@@ -60,11 +63,21 @@ class Lookup:
         self._given_up: set[int] = set()
         self._planned_links = HOLDERS.empty()
 
-    def matches(self, unlinked: pd.DataFrame, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
-        """The matches (matching.MATCHES) of normalized rows without a link: by their key first, then by each match key."""
-        held_back = _undecided(unlinked, undecided)
+    def claims(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """By what normalized rows are looked for: ``qbench_id``, the texts of each match key's source, and ``folded.<source>``.
+
+        The latter is what they are compared by (str): null where a text names nobody, so that nothing is looked for.
+        """
+        sources = dict.fromkeys(key.source for key in self._match_keys if key.source in rows.columns)
+        given = {source: texts(rows[source]).values for source in sources}
+        folded = {_FOLDED + source: self._fold(values, _kind(self._state, source)) for source, values in given.items()}
+        return pd.DataFrame({"qbench_id": rows["qbench_id"], **given, **folded})
+
+    def matches(self, claims: pd.DataFrame, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
+        """The matches (matching.MATCHES) of rows without a link (see ``claims``): by their key first, then by each match key."""
+        held_back = _undecided(claims, undecided)
         found = [held_back]
-        rows = _without(unlinked, held_back)
+        rows = _without(claims, held_back)
         if self._order.settings.external_key is not None and len(rows) and self._has_keyed_records:
             found.append(self._by_key(rows, self._order.settings.external_key))
             rows = _without(rows, found[-1])
@@ -74,26 +87,12 @@ class Lookup:
                 rows = _without(rows, found[-1])
         return one_each(_together(found))
 
-    def rivals(self, unlinked: pd.DataFrame) -> list[int]:
-        """QBench ids of the staged records that claim, by a scanned match key, a CRM record which one of these rows claims.
+    def rivals(self, qbench_ids: pd.Series) -> list[int]:
+        """QBench ids of the staged records that claim, by a scanned match key, a CRM record which one of these records claims.
 
-        They are to be matched together with the rows, so that it makes no difference which records share a frame.
+        They are to be matched together with them, so that it makes no difference which records share a frame.
         """
-        return rivals_of(unlinked["qbench_id"], self._contested) if len(unlinked) else []
-
-    def meaningless(self, rows: pd.DataFrame) -> pd.Series:
-        """Per normalized row the match keys whose value names nobody, so that nothing was looked for (str); null without one."""
-        if rows.empty or not self._match_keys:
-            return no_text(rows.index)
-        notes = pd.Series("", index=rows.index, dtype="str")
-        for source in dict.fromkeys(key.source for key in self._match_keys if key.source in rows.columns):
-            kind = _kind(self._state, source)
-            nobody = texts(rows[source]).values.notna() & self._fold(rows[source], kind).isna()
-            if nobody.any():
-                notes = notes.mask(nobody, notes + ", " + source)
-        if notes.eq("").all():
-            return no_text(rows.index)
-        return ("no match by a value that names nobody: " + notes.str.removeprefix(", ")).where(notes != "", None)
+        return rivals_of(qbench_ids, self._contested) if len(qbench_ids) else []
 
     def expect_given_up(self, addresses: set[int]) -> None:
         """Addresses (digests) that the load takes from contacts of ours: they find these no more, whether it was sent by then or not."""
@@ -119,9 +118,9 @@ class Lookup:
         claims = pd.DataFrame({"qbench_id": own["qbench_id"], "value": keys, "key": self._order.key_of(own["qbench_id"])})
         carriers = FOUND.build({"value": keys, "crm_id": own["crm_id"], "key": claims["key"]})
         found = [self._choose(claims, carriers, origin=LinkOrigin.KEY)]
-        rows = _without(refused, found[-1])
+        rows = _without(self.claims(refused), found[-1])
         for match_key in self._match_keys:
-            if len(rows) and match_key.source in rows.columns:
+            if len(rows) and match_key.source in rows:
                 found.append(self._choose(self._claims(rows, match_key), self._named(rows, match_key, crm_ids), origin=LinkOrigin.MATCHED))
                 rows = _without(rows, found[-1])
         return MATCHES.build(pd.concat(found, ignore_index=True))
@@ -145,36 +144,38 @@ class Lookup:
     def _by_key(self, rows: pd.DataFrame, external_key: str) -> pd.DataFrame:
         keys = self._order.key_of(rows["qbench_id"])
         candidates = self._crm.find(self._order.crm_object, external_key, keys.tolist())
+        if candidates.empty:
+            return MATCHES.empty()
         claims = pd.DataFrame({"qbench_id": rows["qbench_id"], "value": fold(keys), "key": keys})
         return self._choose(claims, candidates.assign(value=fold(candidates["value"])), origin=LinkOrigin.KEY)
 
     def _by_match_key(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
-        if match_key.source not in rows.columns:
+        if match_key.source not in rows:
             return MATCHES.empty()
         kind = _kind(self._state, match_key.source)
-        claims = self._claims(rows, match_key)
+        folded = rows[_FOLDED + match_key.source]
         crm_field = match_key.targets[self._state.crm]
         if self._is_email(match_key):
-            candidates = self._found(crm_field, claims["value"].dropna().unique().tolist())
-            candidates = candidates.assign(value=self._fold(candidates["value"], kind))
+            candidates = self._found(crm_field, folded.dropna().unique().tolist())
+            candidates = candidates.assign(value=self._fold(candidates["value"], kind)) if len(candidates) else candidates
         else:
             candidates = self._scanned(crm_field, kind)
             if (crm_field, kind) in self._unshown:
-                asked = self._asked(crm_field, kind, rows[match_key.source][~claims["value"].isin(candidates["value"])])
+                asked = self._asked(crm_field, kind, rows.loc[folded.notna() & ~folded.isin(candidates["value"]), match_key.source])
                 candidates = pd.concat([candidates, asked], ignore_index=True)
-        return self._choose(claims, candidates, origin=LinkOrigin.MATCHED)
+        return self._choose(self._claims(rows, match_key), candidates, origin=LinkOrigin.MATCHED) if len(candidates) else MATCHES.empty()
 
     def _asked(self, crm_field: str, kind: FieldKind, source: pd.Series) -> pd.DataFrame:
         """Candidates (schemas.FOUND, folded) among the records that a scan could not show, by the values in their usual spellings."""
-        values = texts(source).values[self._fold(source, kind).notna()].unique()
+        values = source.unique()
         region = self._order.reading.default_region
         wanted = chain.from_iterable(spellings(value, kind, default_region=region) for value in values)
         found = self._crm.find(self._order.crm_object, crm_field, list(dict.fromkeys(wanted)))
         return found.assign(value=self._fold(found["value"], kind))
 
     def _claims(self, rows: pd.DataFrame, match_key: MatchKey) -> pd.DataFrame:
-        values = self._fold(rows[match_key.source], _kind(self._state, match_key.source))
-        return pd.DataFrame({"qbench_id": rows["qbench_id"], "value": values, "key": self._order.key_of(rows["qbench_id"])})
+        values, ids = rows[_FOLDED + match_key.source], rows["qbench_id"]
+        return pd.DataFrame({"qbench_id": ids, "value": values, "key": self._order.key_of(ids)})
 
     def _is_email(self, match_key: MatchKey) -> bool:
         """Whether the CRM compares the field as we do, so that it can be asked instead of scanned."""
@@ -185,7 +186,7 @@ class Lookup:
         """Candidates (schemas.FOUND, folded): by email also those that the CRM did not name, else those of the ids."""
         kind, crm_field = _kind(self._state, match_key.source), match_key.targets[self._state.crm]
         if self._is_email(match_key):
-            found = self._crm.find(self._order.crm_object, crm_field, self._claims(rows, match_key)["value"].dropna().unique().tolist())
+            found = self._crm.find(self._order.crm_object, crm_field, rows[_FOLDED + match_key.source].dropna().unique().tolist())
         elif crm_ids:
             key = self._order.settings.external_key
             held = self._crm.read(self._order.crm_object, crm_ids, [crm_field, *([key] if key else [])])
@@ -249,6 +250,13 @@ class Lookup:
     def _fold(self, values: pd.Series, kind: FieldKind) -> pd.Series:
         order = self._order
         return match_values(values, kind, default_region=order.reading.default_region, meaningless=order.record.meaningless)
+
+
+def meaningless(claims: pd.DataFrame) -> pd.Series:
+    """Per row (``Lookup.claims``) the match keys whose value names nobody, so that nothing was looked for (str); null without one."""
+    sources = [name for name in claims if _FOLDED + name in claims]
+    nobody = {source: claims[source].notna() & claims[_FOLDED + source].isna() for source in sources}
+    return "no match by a value that names nobody: " + names(pd.DataFrame(nobody, index=claims.index))
 
 
 def _kind(state: CrmState, source: str) -> FieldKind:

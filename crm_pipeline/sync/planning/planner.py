@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
-from crm_pipeline.frames import among
+from crm_pipeline.frames import among, where
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
@@ -35,7 +35,7 @@ from crm_pipeline.sync.planning.decision import Inputs, plan
 from crm_pipeline.sync.planning.description import Description
 from crm_pipeline.sync.planning.inclusion import listed
 from crm_pipeline.sync.planning.leads import only_of_contacts_that_leave
-from crm_pipeline.sync.planning.lookup import Lookup, Undecided
+from crm_pipeline.sync.planning.lookup import Lookup, Undecided, meaningless
 from crm_pipeline.sync.planning.owners import Owners
 from crm_pipeline.sync.planning.parents import former_customers, keep_parent, previous_parent_crm_ids, without_account
 from crm_pipeline.sync.planning.plan import Plan, blank_only, keep_filled, left_alone, undone, with_verbs
@@ -50,7 +50,8 @@ class Known:
     ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
     schemas.LINKS, a row per linked record. ``parents``: eligibility.PARENTS, None for accounts. ``former_accounts``:
     schemas.LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS. ``leads``: contacts
-    that are leads in the CRM. ``as_leads``: these, and those that become some unless the CRM has them as contacts.
+    that are leads in the CRM. ``as_leads``: these, and those that become some unless the CRM has them as contacts. ``claims``: by what
+    the rows without a link are looked for (Lookup.claims), with their index.
     """
 
     payload: Payload
@@ -62,6 +63,7 @@ class Known:
     open_calls: pd.DataFrame
     leads: pd.Series
     as_leads: pd.Series
+    claims: pd.DataFrame
 
 
 class Planner:
@@ -147,7 +149,7 @@ class Planner:
             matches=matches,
             parent_crm_ids=eligibility.parent_crm_ids(frame["customer_id"], known.parents),
             previous_parent_crm_ids=previous_parent_crm_ids(frame, links, known.former_accounts),
-            match_notes=self.lookup.meaningless(frame[~frame["qbench_id"].isin(links["qbench_id"])]).reindex(frame.index),
+            match_notes=meaningless(known.claims).reindex(frame.index),
             open_calls=known.open_calls,
             as_leads=known.as_leads.to_numpy(),
             differs=None if sides is None else sides.differs,
@@ -220,7 +222,9 @@ class Planner:
             verdicts = eligibility.assess(frame, links, parents=parents, email_winners=winners)
             if self._model.made_of is not None:
                 verdicts = self._of_contacts_that_leave(connection, verdicts, frame)
-        return Known(payload, wanted, links, parents, former, verdicts, calls, leads, leads | goes_as_lead(frame, order.crm))
+        as_leads = leads | goes_as_lead(frame, order.crm)
+        looked_for = self.lookup.claims(frame[~frame["qbench_id"].isin(links["qbench_id"])] if len(links) else frame)
+        return Known(payload, wanted, links, parents, former, verdicts, calls, leads, as_leads, looked_for)
 
     def _contended(self, addresses: pd.Series) -> pd.Series:
         """Those of these addresses, null else, that another contact could claim as well."""
@@ -244,22 +248,22 @@ class Planner:
         if self._model.exclusive is not None:
             leaving = claims.given_up(self._order.state, frame=frame, links=known.links, digests=known.digests, verdicts=known.verdicts)
             self.lookup.expect_given_up(leaving)
-        unlinked = self._to_match(frame, known)
+        unlinked = self._to_match(known)
         rivals = [
-            self._to_match(others, self._known(others))
-            for others in frames_by_id(self._order, self.lookup.rivals(unlinked), store=self._store)
+            self._to_match(self._known(others))
+            for others in frames_by_id(self._order, self.lookup.rivals(unlinked["qbench_id"]), store=self._store)
         ]
         found = self.lookup.matches(pd.concat([unlinked, *rivals], ignore_index=True), undecided=undecided)
-        return found[found["qbench_id"].isin(unlinked["qbench_id"])].reset_index(drop=True)
+        return where(found, found["qbench_id"].isin(unlinked["qbench_id"]))
 
-    def _to_match(self, frame: pd.DataFrame, known: Known) -> pd.DataFrame:
-        """The rows that are looked for in the CRM: those that may sync and, where match keys can tell, that lack only their account."""
+    def _to_match(self, known: Known) -> pd.DataFrame:
+        """What is looked for in the CRM: the claims that may sync and, where match keys can tell, that lack only their account."""
         may = known.verdicts["error_type"].isna()
         if self.lookup.has_match_keys:
             may |= known.verdicts["after_match"]
         else:
             may |= known.verdicts["after_match"] & known.as_leads
-        return frame[may & ~known.leads & ~frame["qbench_id"].isin(known.links["qbench_id"])]
+        return known.claims[(may & ~known.leads)[known.claims.index]]
 
     def _require_possible(self) -> None:
         if self._mapping_problems:
