@@ -49,7 +49,7 @@ class FrameSchema:
 
     def empty(self) -> pd.DataFrame:
         """A frame of no rows with the declared columns."""
-        return _empty(self).copy()
+        return _empty(self).copy(deep=False)
 
     def build(self, data: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
         """A frame with the declared columns in their order and types; a column that ``data`` lacks is all null. A null bool is False.
@@ -88,8 +88,10 @@ class FrameSchema:
     def _array(self, values: Any, column: Column, rows: int) -> Any:
         if values is None:
             return self._blank(column, rows)
-        if values.dtype == _dtype(column.dtype):
-            return _objects(values.copy()) if column.dtype == "object" else values.copy()
+        # Of the plain types pandas wraps NumPy's array, with a type of its own.
+        held = values.to_numpy() if isinstance(values, pd.arrays.NumpyExtensionArray) else values
+        if held.dtype == _dtype(column.dtype):
+            return _objects(held.copy()) if column.dtype == "object" else held.copy()
         if column.dtype == "bool":
             # Else a null would be True, as whatever is not nothing.
             values = np.where(pd.isna(values), False, values)
@@ -120,6 +122,8 @@ class FrameSchema:
             return np.full(rows, None, dtype=object)
         if column.dtype == "str":
             return _no_texts(rows)
+        if column.dtype == "Int64":
+            return pd.arrays.IntegerArray(np.zeros(rows, dtype="int64"), np.ones(rows, dtype=bool))
         return pd.api.extensions.take(_no_values(column.dtype), np.full(rows, -1), allow_fill=True)
 
 

@@ -31,8 +31,7 @@ def fold(values: pd.Series, kind: FieldKind = "text", *, default_region: str | N
     ``default_region`` reads phones that carry no country. Folding twice changes nothing.
     """
     text = texts(values).values
-    folded = email_forms(text) if kind == "email" else over_uniques(text, lambda one: _fold_one(one, kind, default_region))
-    return folded.where(folded != "", None)
+    return email_forms(text) if kind == "email" else over_uniques(text, lambda one: _fold_one(one, kind, default_region) or None)
 
 
 def fold_text(text: str) -> str:

@@ -54,12 +54,10 @@ def match_values(values: pd.Series, kind: FieldKind, *, default_region: str | No
     """
     further = frozenset(map(fold_text, meaningless))
     if kind == "url":
-        compared = over_uniques(fold(values), lambda text: None if _is_placeholder(text, further) else web_key(text, further))
-    else:
-        folded = fold(values, kind, default_region=default_region)
-        suspects = _suspects(folded, further) if kind == "email" else folded
-        compared = texts_where(~hold(suspects, lambda text: _names_nobody(text, kind, further)), folded)
-    return compared.astype("str")
+        return over_uniques(fold(values), lambda text: None if _is_placeholder(text, further) else web_key(text, further))
+    folded = fold(values, kind, default_region=default_region)
+    suspects = _suspects(folded, further) if kind == "email" else folded
+    return texts_where(~hold(suspects, lambda text: _names_nobody(text, kind, further)), folded)
 
 
 def _suspects(folded: pd.Series, further: Collection[str]) -> pd.Series:
@@ -81,7 +79,7 @@ def _suspects(folded: pd.Series, further: Collection[str]) -> pd.Series:
         parts.is_null(),
     ]
     suspect = reduce(pc.or_, [pc.fill_null(reason, True) for reason in reasons])
-    return folded.where(suspect.to_numpy(zero_copy_only=False))
+    return texts_where(suspect.to_numpy(zero_copy_only=False), folded)
 
 
 def web_key(text: str, meaningless: Collection[str] = ()) -> str | None:

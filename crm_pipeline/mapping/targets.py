@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
 from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
@@ -271,7 +272,7 @@ def _joined(table: AddressPreset, parts: list[str]) -> Callable[[pd.DataFrame], 
         for part in parts[1:]:
             more = _part(frame, table, part)
             joined = (joined + table.separator + more).fillna(joined).fillna(more)
-        several = table.separator != "\n" and joined.str.contains("\r|\n").any()
+        several = table.separator != "\n" and pc.any(pc.match_substring_regex(joined.array.__arrow_array__(), "[\r\n]")).as_py()
         return joined.str.replace(r"\s*[\r\n]+\s*", table.separator, regex=True) if several else joined
 
     return pick

@@ -96,6 +96,8 @@ class Sides:
 
     def at(self, positions: np.ndarray) -> tuple[pd.DataFrame, Wanted, pd.DataFrame]:
         """``raw``, ``wanted`` and ``pairs`` of known ones at these positions of the normalized rows."""
+        if len(positions) == len(self.raw):
+            return self.raw, self.wanted, self.pairs
         places = (np.cumsum(self.known) - 1)[positions]
         raw, pairs = (frame.take(places).reset_index(drop=True) for frame in (self.raw, self.pairs))
         return raw, self.wanted.take(places), pairs
@@ -128,16 +130,16 @@ class BothWays:
         ``in_doubt``: QBench ids of which an earlier write may have arrived. ``insists``: the CRM fields whose QBench value a person wants
         sent, whatever the CRM has.
         """
-        order, ids = self._order, frame.loc[of, "qbench_id"]
+        order, ids = self._order, frame.loc[of, "qbench_id"].reset_index(drop=True)
         with self._store.transaction() as connection:
             raw = held_fields(connection, order.integration, order.record.record_type, ids=ids.tolist(), fields=self._way.reads)
             kept = bases_of(connection, order.state, ids=links["qbench_id"].tolist()) if len(links) else None
-        raw = raw.set_index("qbench_id", drop=False).reindex(ids).reset_index(drop=True).astype({"qbench_id": "int64", "version": "int64"})
+        raw = raw.set_index("qbench_id", drop=False).loc[ids].reset_index(drop=True)
         columns = {name: name for name in ("bases", "sending", "open_until", "touched_at")}
         given: dict[str, Any] = {"qbench_id": ids, "situation": _same(str(Situation.LINKED), ids.index), "since": raw["since"]}
         given |= aligned(links, ids, columns={"crm_id": "crm_id", "digests": "digests"})
         given |= aligned(kept, ids, columns=columns) if kept is not None else {}
-        pairs = PAIRS.build(pd.DataFrame({name: column.reset_index(drop=True) for name, column in given.items()}))
+        pairs = PAIRS.build(given)
         sides = Sides(of, np.zeros(len(frame), dtype=bool), raw, self._way.wanted(raw), pairs)
         linked = np.flatnonzero(of)[pairs["crm_id"].notna()]
         if len(linked):
@@ -228,7 +230,7 @@ class BothWays:
 
     def _carried(self, planned: Plan, part: _Part, decided: Decided, shown: Shown) -> Plan:
         """The plan that does what was decided: of a unit either all that can be sent goes, or nothing."""
-        rows, values, sent = planned.rows.copy(), planned.values.copy(), planned.sent.copy()
+        rows, values, sent = (frame.copy(deep=False) for frame in (planned.rows, planned.values, planned.sent))
         at, creates = part.positions, part.creates
         # Of a create goes all that is mapped, as it is.
         if not creates.all():
@@ -295,6 +297,8 @@ class BothWays:
     def _sent(self, planned: Plan, part: _Part) -> pd.DataFrame:
         """The values of the CRM fields that come back, as they are sent: of what is about to be made, defaults of new records too."""
         new = planned.values.take(part.positions).reset_index(drop=True).reindex(columns=self.crm_fields)
+        if part.creates.all():
+            return new
         of = ((new, part.creates), (part.wanted.values[self.crm_fields], ~part.creates))
         return pd.concat([values[rows] for values, rows in of if rows.any()]).sort_index()
 
@@ -358,7 +362,7 @@ def _without_nothing(planned: Plan, decided: pd.Series) -> Plan:
 def _by_record(frame: pd.DataFrame) -> dict[int, list[Mapping[str, Any]]]:
     """The rows of schemas.CONFLICTS by their QBench ids."""
     found: dict[int, list[Mapping[str, Any]]] = {}
-    for row in frame.to_dict("records"):
+    for row in frame.to_dict("records") if len(frame) else []:
         found.setdefault(row["qbench_id"], []).append(row)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.batch import WriteBatch
@@ -103,13 +104,14 @@ def blank_only(payload: Payload) -> list[Target]:
 
 def with_verbs(planned: Plan, *, parent_goes_with: Collection[Verb]) -> Plan:
     """The plan with the verb of each row that needs a write: with something to send, a key to leave, or a parent that goes with it."""
-    rows = planned.rows
-    known, keyed = rows["crm_id"].notna(), rows["key"].notna()
-    verb = pd.Series(str(Verb.CREATE), index=rows.index, dtype="str").mask(keyed, str(Verb.UPSERT)).mask(known, str(Verb.UPDATE))
-    leaves_key = rows["operation"].eq(Operation.LINK) & keyed
-    carries_parent = rows["parent_crm_id"].notna() & verb.isin(list(parent_goes_with))
-    needed = ~known | planned.sent.any(axis=1) | leaves_key | carries_parent
-    return Plan(rows.assign(verb=verb.where(needed & rows["operation"].ne(Operation.NONE))), planned.values, planned.sent)
+    rows, operation = planned.rows, planned.rows["operation"]
+    known, keyed, has_parent = (rows[name].notna().to_numpy() for name in ("crm_id", "key", "parent_crm_id"))
+    verb = np.select([known, keyed], [str(Verb.UPDATE), str(Verb.UPSERT)], str(Verb.CREATE))
+    leaves_key = operation.eq(Operation.LINK).to_numpy() & keyed
+    carries_parent = has_parent & np.isin(verb, list(map(str, parent_goes_with)))
+    needed = ~known | planned.sent.to_numpy().any(axis=1) | leaves_key | carries_parent
+    written = pd.Series(verb, index=rows.index, dtype="str").where(needed & operation.ne(Operation.NONE))
+    return Plan(rows.assign(verb=written), planned.values, planned.sent)
 
 
 def keep_filled(planned: Plan, current: pd.DataFrame, targets: list[Target]) -> Plan:

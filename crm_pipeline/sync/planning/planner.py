@@ -189,8 +189,10 @@ class Planner:
 
     def _in_their_lists(self, planned: Plan) -> Plan:
         """The plan without the writes to records that are not in the lists which the integration syncs; new ones go to none yet."""
-        known = planned.rows[planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])]
-        found = listed(self._crm, self._order, known)
+        known = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
+        if not known.any():
+            return planned
+        found = listed(self._crm, self._order, planned.rows.loc[known, ["object", "crm_id"]])
         if found.unread:
             planned = left_alone(planned, pd.Series(sorted(found.unread), dtype="str"))
         if not found.outside:

@@ -35,7 +35,8 @@ def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSet
         return planned
     rows, sent, of_values = (where(frame, writes) for frame in (planned.rows, planned.sent, digests[planned.sent.columns]))
     goes, told = sent.to_numpy(), of_values.to_numpy()
-    what = {name: rows[name].astype("str") for name in _TARGET} | dict(enumerate(np.where(goes, told, NO_DIGEST).T))
+    target = {name: rows[name] if rows[name].dtype == "str" else rows[name].astype("str") for name in _TARGET}
+    what = target | dict(enumerate(np.where(goes, told, NO_DIGEST).T))
     # How many fields it empties, which have no digest.
     blanks = (goes & (told == NO_DIGEST)).sum(axis=1)
     hashed = pd.util.hash_pandas_object(pd.DataFrame(what | {"blanks": blanks}, copy=False), index=False)
