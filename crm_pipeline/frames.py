@@ -228,11 +228,15 @@ def aligned(frame: pd.DataFrame, ids: pd.Series, *, columns: Mapping[str, str], 
     ``frame``: at most one row per id, which its column ``by`` holds; a null id is nobody's. What a merge gives, without its cost
     on small frames.
     """
-    positions = np.where(ids.isna(), -1, pd.Index(_keys(frame[by])).get_indexer(_keys(ids)))
-    return {
-        name: pd.Series(pd.api.extensions.take(frame[given].array, positions, allow_fill=True), index=ids.index)
-        for name, given in columns.items()
-    }
+    places = -1 if frame.empty else pd.Index(_keys(frame[by])).get_indexer(_keys(ids))
+    positions = np.where(ids.isna(), -1, places)
+    none = bool((positions < 0).all())
+    return {name: pd.Series(_taken(frame[given].array, positions, none=none), index=ids.index) for name, given in columns.items()}
+
+
+def _taken(values: Any, positions: np.ndarray, *, none: bool) -> Any:
+    """The values at these positions, null at -1; ``none``: that is all of them."""
+    return _no_texts(len(positions)) if none and values.dtype == "str" else pd.api.extensions.take(values, positions, allow_fill=True)
 
 
 def looked_up(ids: pd.Series, frame: pd.DataFrame, name: str, *, by: str = "qbench_id") -> pd.Series:

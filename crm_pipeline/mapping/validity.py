@@ -69,7 +69,7 @@ def required_problems(values: pd.DataFrame, targets: Sequence[Target], crm_field
     """Creates that the CRM would refuse for a blank in a field it requires (PROBLEMS); ``values`` as a create sends them."""
     if crm_fields is None:
         return PROBLEMS.empty()
-    required = set(crm_fields.loc[crm_fields["required"], "name"])
+    required = set(crm_fields["name"].array[crm_fields["required"].to_numpy()])
     return gather(
         problem(values[target.crm_field].isna(), target.crm_field, error="RequiredFieldException", action="failed")
         for target in targets
@@ -144,7 +144,7 @@ def _check_column(column: pd.Series, target: Target, field: _Described, zone: tz
 
 
 def _without_split_groups(values: pd.DataFrame, targets: Sequence[Target], problems: pd.DataFrame) -> pd.DataFrame:
-    omitted = problems[problems["action"] == "omitted"]
+    omitted = problems if problems.empty else problems[problems["action"] == "omitted"]
     if omitted.empty:
         return values
     groups = {target.group for target in targets if target.group is not None}

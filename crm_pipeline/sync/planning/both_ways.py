@@ -181,9 +181,8 @@ class BothWays:
         return self._carried(planned, part, decided, shown)
 
     def _decides(self, planned: Plan, sides: Sides) -> pd.Series:
-        operation = planned.rows["operation"]
-        goes = operation.isin([Operation.CREATE, Operation.LINK]) | (operation.eq(Operation.UPDATE) & sides.differs)
-        return goes & sides.known
+        creates, links, updates = (planned.rows["operation"].eq(one) for one in (Operation.CREATE, Operation.LINK, Operation.UPDATE))
+        return (creates | links | (updates & sides.differs)) & sides.known
 
     def _insisted(self, found: Compared, insists: Collection[str]) -> Compared:
         """The same where a person wants QBench's value sent: it counts as changed, and stands."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,7 +63,6 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
     content = contents(inputs.digests, rows["customer_id"])
     decided = _decided(inputs, rows, stored=stored, content=content, model=model)
     values, sent = _to_send(payload, create=decided.create, link=decided.link, update=decided.update & decided.changed)
-    match_reason, match_notes = rows["match_reason"].where(decided.link), inputs.match_notes
     return Plan(
         rows=PLAN.build(
             {
@@ -81,14 +80,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "previous_parent_crm_id": _parents_to_leave(inputs).where(decided.update & decided.new_parent),
                 "outcome": decided.errors["outcome"].mask(decided.may & ~decided.writes, str(Outcome.UNCHANGED)),
                 "error_type": decided.errors["error_type"],
-                "reason": joined(
-                    decided.errors["reason"],
-                    match_reason,
-                    *([] if match_notes is None else [match_notes.where(decided.create)]),
-                    text_where(pd.Series(decided.may & decided.stale, index=index), STALE),
-                    ("not_pushed: " + names(_not_pushed(payload, inputs.digests, stored))).where(decided.may),
-                    omitted(decided.problems, index).where(decided.may),
-                ),
+                "reason": joined(decided.errors["reason"], *_said(inputs, rows, decided, stored=stored)),
                 "waits_on": decided.errors["waits_on"],
                 "waits_for": decided.errors["waits_for"],
                 "retryable": decided.errors["retryable"],
@@ -168,6 +160,22 @@ def _decided(inputs: Inputs, rows: dict[str, pd.Series], *, stored: pd.DataFrame
         link=may & ~linked & matched,
         update=may & linked & (changed | new_parent | (False if inputs.differs is None else inputs.differs & ~stale)),
     )
+
+
+def _said(inputs: Inputs, rows: dict[str, pd.Series], decided: _Decided, *, stored: pd.DataFrame) -> Iterator[pd.Series]:
+    """What is to be said of rows beside the errors (str, null where nothing is), as far as it is of any row."""
+    index, may = inputs.normalized.index, decided.may
+    if decided.link.any():
+        yield rows["match_reason"].where(decided.link)
+    if inputs.match_notes is not None and inputs.match_notes.notna().any():
+        yield inputs.match_notes.where(decided.create)
+    if decided.stale.any():
+        yield text_where(pd.Series(may & decided.stale, index=index), STALE)
+    not_pushed = _not_pushed(inputs.payload, inputs.digests, stored)
+    if not_pushed.to_numpy().any():
+        yield ("not_pushed: " + names(not_pushed)).where(may)
+    if len(decided.problems):
+        yield omitted(decided.problems, index).where(may)
 
 
 def _digests_to_keep(inputs: Inputs, stored: pd.DataFrame, decided: _Decided, *, sent: pd.DataFrame) -> pd.Series:
@@ -278,7 +286,7 @@ def _columns(payload: Payload, fits: Callable[[Target], bool]) -> np.ndarray:
 
 def _sendable(payload: Payload) -> np.ndarray:
     """Cells that may be sent: those with a value, and blanks that are to empty the CRM field."""
-    sendable: np.ndarray = payload.values.notna().to_numpy() | payload.clears[payload.values.columns].to_numpy()
+    sendable: np.ndarray = payload.values.notna().to_numpy() | payload.clears.to_numpy()
     return sendable
 
 

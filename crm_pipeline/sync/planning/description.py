@@ -52,7 +52,7 @@ class Description:
         self.differed = as_json(before) != as_json(self.fields)
         return self.differed
 
-    @property
+    @cached_property
     def _may_be_kept(self) -> bool:
         order = self._order
         comes_back = any(target.direction.comes_back for target in order.mapped(None))

@@ -145,7 +145,7 @@ def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[Recor
 
 
 def _with_unusable_link(verdicts: pd.DataFrame, links: pd.DataFrame) -> pd.DataFrame:
-    if not links["status"].isin(UNUSABLE).any():
+    if links.empty or not links["status"].isin(UNUSABLE).any():
         return verdicts
     status = looked_up(verdicts["qbench_id"], links, "status")
     merged = ", merged into " + links["merged_into"]

@@ -26,7 +26,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind
 from crm_pipeline.sync.order import LoadOrder
-from crm_pipeline.sync.planning.matching import LEFT_BEHIND, MATCHES, choose, contested, one_each, pairs_of, rivals_of
+from crm_pipeline.sync.planning.matching import LEFT_BEHIND, MATCHES, PAIRS, choose, contested, one_each, pairs_of, rivals_of
 from crm_pipeline.sync.planning.reasons import names
 
 logger = logging.getLogger(__name__)
@@ -85,14 +85,15 @@ class Lookup:
             if len(rows):
                 found.append(self._by_match_key(rows, match_key))
                 rows = _without(rows, found[-1])
-        return one_each(_together(found))
+        filled = [frame for frame in found if len(frame)]
+        return one_each(MATCHES.build(pd.concat(filled, ignore_index=True))) if filled else MATCHES.empty()
 
     def rivals(self, qbench_ids: pd.Series) -> list[int]:
         """QBench ids of the staged records that claim, by a scanned match key, a CRM record which one of these records claims.
 
         They are to be matched together with them, so that it makes no difference which records share a frame.
         """
-        return rivals_of(qbench_ids, self._contested) if len(qbench_ids) else []
+        return rivals_of(qbench_ids, self._contested) if len(qbench_ids) and len(self._contested) else []
 
     def expect_given_up(self, addresses: set[int]) -> None:
         """Addresses (digests) that the load takes from contacts of ours: they find these no more, whether it was sent by then or not."""
@@ -127,7 +128,7 @@ class Lookup:
 
     @cached_property
     def _contested(self) -> pd.DataFrame:
-        pairs = [pd.DataFrame({"qbench_id": pd.Series(dtype="int64"), "crm_id": pd.Series(dtype="str")})]
+        pairs: list[pd.DataFrame] = []
         for match_key in self._match_keys:
             # Of contacts that share an email only one may sync (docs/rules.md, 22): claims that are looked up do not compete.
             if not self._is_email(match_key):
@@ -135,7 +136,7 @@ class Lookup:
                 fold_values = partial(self._fold, kind=kind)
                 candidates = self._scanned(match_key.targets[self._state.crm], kind)
                 pairs += pairs_of(self._state, match_key.source, candidates, store=self._store, fold=fold_values)
-        return contested(pd.concat(pairs, ignore_index=True))
+        return contested(pd.concat(pairs, ignore_index=True)) if pairs else PAIRS.empty()
 
     @cached_property
     def _has_keyed_records(self) -> bool:
@@ -262,12 +263,6 @@ def meaningless(claims: pd.DataFrame) -> pd.Series:
 def _kind(state: CrmState, source: str) -> FieldKind:
     field = MODELS[state.record_type].by_name.get(source)
     return field.kind if field is not None else "text"
-
-
-def _together(found: list[pd.DataFrame]) -> pd.DataFrame:
-    """Several frames of matches (MATCHES) as one."""
-    filled = [frame for frame in found if len(frame)]
-    return MATCHES.build(pd.concat(filled, ignore_index=True)) if filled else MATCHES.empty()
 
 
 def _without(rows: pd.DataFrame, matched: pd.DataFrame) -> pd.DataFrame:

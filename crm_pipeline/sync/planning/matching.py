@@ -29,6 +29,14 @@ MATCHES = FrameSchema(
 """Records for which a CRM record was found; a record without a row here has none."""
 
 
+PAIRS = FrameSchema(
+    "pairs",
+    (
+        Column("qbench_id", "int64", "QBench id of a staged record without a link"),
+        Column("crm_id", "str", "a CRM record that it claims"),
+    ),
+)
+
 LEFT_BEHIND = FrameSchema(
     "left_behind",
     (
@@ -120,7 +128,7 @@ def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
 def pairs_of(
     state: CrmState, source: str, candidates: pd.DataFrame, *, store: Store, fold: Callable[[pd.Series], pd.Series]
 ) -> Iterator[pd.DataFrame]:
-    """The staged records without a link that have a candidate by one match key: columns ``qbench_id``, ``crm_id``.
+    """The staged records without a link that have a candidate by one match key (PAIRS).
 
     ``source``: the normalized column compared. ``candidates``: schemas.FOUND with folded values. Reads that one column, page by
     page, and gives what has a candidate.
@@ -132,7 +140,7 @@ def pairs_of(
 
 
 def contested(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs (``qbench_id``, ``crm_id``) whose CRM record several records claim."""
+    """The pairs (PAIRS) whose CRM record several records claim."""
     pairs = pairs.drop_duplicates()
     return pairs[pairs["crm_id"].duplicated(keep=False)].reset_index(drop=True)
 

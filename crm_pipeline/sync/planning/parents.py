@@ -40,12 +40,13 @@ def without_account(rows: pd.DataFrame, *, links: pd.DataFrame, open_calls: pd.D
     They are being linked, or were by a load that ended before. ``links``, ``open_calls``: schemas.LINKS, schemas.OPEN_CALLS.
     """
     wanted = rows["parent_crm_id"].notna()
-    if not wanted.any():
-        return wanted
+    linked = wanted & rows["operation"].eq(Operation.LINK)
+    if links.empty or not wanted.any():
+        return linked
     untold = open_calls.loc[open_calls["content"].eq(NO_DIGEST), "qbench_id"]
     without = links["origin"].ne(str(LinkOrigin.CREATED)) & (links["parent_qbench_id"].isna() | links["qbench_id"].isin(untold))
     linked_before = rows["operation"].eq(Operation.UPDATE) & rows["qbench_id"].isin(links.loc[without, "qbench_id"])
-    return wanted & (rows["operation"].eq(Operation.LINK) | linked_before)
+    return linked | (wanted & linked_before)
 
 
 def keep_parent(

@@ -284,9 +284,9 @@ class Planner:
         fields = [target.crm_field for target in targets]
         there = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
         first = without_account(planned.rows, links=known.links, open_calls=known.open_calls)
-        asked = (planned.sent[fields].any(axis=1) & there) | first
+        asked = first | (there & planned.sent[fields].any(axis=1)) if fields and there.any() else first
         if both is not None and sides is not None:
-            asked |= both.to_read(planned, sides)
+            asked = asked | both.to_read(planned, sides)
             fields = [*fields, *both.crm_fields]
         read_at = datetime.now(UTC)
         current = read(self._crm, self._order.state, planned.rows[asked], fields) if asked.any() else pd.DataFrame()

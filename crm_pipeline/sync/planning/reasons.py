@@ -121,7 +121,9 @@ def _failed_values(problems: pd.DataFrame, index: pd.Index) -> _Reasons:
 
 def _missing_to_create(normalized: pd.DataFrame, required: Sequence[str], creating: np.ndarray) -> _Reasons:
     if required and creating.any():
-        missing = names(with_create_defaults(normalized)[list(required)].isna())
+        missing = names(normalized[list(required)].isna())
+        if missing.notna().any():
+            missing = names(with_create_defaults(normalized)[list(required)].isna())
         yield creating & missing.notna().to_numpy(), *_everywhere(MissingFieldForContactException, missing)
 
 
