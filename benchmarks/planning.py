@@ -23,6 +23,7 @@ from crm_pipeline.mapping.digests import digest_dicts, digests
 from crm_pipeline.mapping.normalize import normalize
 from crm_pipeline.mapping.payload import build_payload
 from crm_pipeline.mapping.spec import RecordSpec
+from crm_pipeline.mapping.targets import routes
 from crm_pipeline.model import MODELS, LinkOrigin, LinkStatus, Operation, RecordType
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.sandbox.sandbox import SANDBOX_CREDENTIALS, start_sandbox
@@ -63,7 +64,7 @@ def measure(scale: float) -> list[Figure]:
 def _timed(frame: pd.DataFrame, links: pd.DataFrame, record: RecordSpec, crm_fields: pd.DataFrame, seconds: dict[str, float]) -> Plan:
     verdicts = eligibility.assess(frame, links, parents=None)
     clock: list[float] = [time.process_time()]
-    payload = build_payload(frame, crm=CRM, spec=record, crm_fields=crm_fields)
+    payload = build_payload(frame, routes(record, crm=CRM, crm_fields=crm_fields), crm_fields=crm_fields)
     clock.append(time.process_time())
     digested = digests(payload.values)
     clock.append(time.process_time())
@@ -102,7 +103,7 @@ def _frames(record: RecordSpec, contacts: int, *, region: str | None) -> Iterato
 def _links(frame: pd.DataFrame, record: RecordSpec, crm_fields: pd.DataFrame) -> pd.DataFrame:
     """Links as a first load leaves them; of every hundredth record, QBench has another last name by now."""
     before = frame.assign(last_name=frame["last_name"].mask(frame.index.to_series() % 100 == 0, "Before"))
-    kept = digests(build_payload(before, crm=CRM, spec=record, crm_fields=crm_fields).values)
+    kept = digests(build_payload(before, routes(record, crm=CRM, crm_fields=crm_fields), crm_fields=crm_fields).values)
     return LINKS.build(
         {
             "qbench_id": frame["qbench_id"],

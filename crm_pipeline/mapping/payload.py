@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, UNUSABLE, is_unusable, with_create_defaults
-from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.mapping.targets import Route, Target, routes
+from crm_pipeline.mapping.targets import Route, Target
 from crm_pipeline.mapping.validity import Action, Checked, check_values, gather, problem, required_problems
-from crm_pipeline.model import CountryFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +38,15 @@ class Payload:
         return self.values.assign(**different)
 
 
-def build_payload(
-    normalized: pd.DataFrame,
-    *,
-    crm: str,
-    spec: RecordSpec,
-    crm_fields: pd.DataFrame | None,
-    country_format: CountryFormat = "auto",
-    zone: tzinfo = UTC,
-) -> Payload:
+def build_payload(normalized: pd.DataFrame, mapping: Sequence[Route], *, crm_fields: pd.DataFrame | None, zone: tzinfo = UTC) -> Payload:
     """The payload of a normalized frame (schemas.normalized_schema) in one CRM, of the mapped fields that are sent.
 
-    ``zone``: the time zone of QBench's dates that carry none.
+    ``mapping``: all that the integration maps there. ``zone``: the time zone of QBench's dates that carry none.
 
     Defaults for new records only stand in the frame's ``default.<field>`` columns: the same mapping is applied to the frame
     with them filled in, and what comes out different is ``create_defaults``.
-    Raises ConfigurationError for a CRM without a preset.
     """
     normalized = normalized.reset_index(drop=True)
-    mapping = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
     ways = [route for route in mapping if route.target.direction.goes_out]
     targets = tuple(route.target for route in ways)
     mapped = _mapped(normalized, ways)

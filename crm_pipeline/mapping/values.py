@@ -104,7 +104,8 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
 
 def _clean(given: Any) -> Any:
     """Arrow's texts trimmed and without what nobody sees; most of them are plain, so that no Python loop is worth its time."""
-    unplain = given.filter(pc.invert(pc.ascii_is_printable(given)))
+    plain = pc.ascii_is_printable(given)
+    unplain = given[:0] if pc.all(plain).as_py() else given.filter(pc.invert(plain))
     if len(unplain) and pc.any(pc.match_substring_regex(unplain, ANY_INVISIBLE)).as_py():
         given = pa.array([text and without_invisible(text) for text in given.to_pylist()], pa.large_string())
     trimmed = pc.utf8_trim_whitespace(given)

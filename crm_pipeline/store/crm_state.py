@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import AssociationPendingException, CrmFailsOnRecordException, ServiceFailedException
 from crm_pipeline.frames import plain
 from crm_pipeline.model import MODELS, RecordType, WaitsOn
-from crm_pipeline.schemas import BASES, HOLDERS, INTENTS, LINKS, OUTCOMES
+from crm_pipeline.schemas import BASES, CHECKED_LINKS, HOLDERS, INTENTS, LINKS, OUTCOMES
 from crm_pipeline.store.attempts import KEPT as KEPT_ATTEMPT
 from crm_pipeline.store.attempts import NAMED as NAMED_ATTEMPT
 from crm_pipeline.store.attempts import attempt_id, joined, told
@@ -196,6 +196,13 @@ class CrmState:
             return LINKS.empty()
         statement = f"SELECT {COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = {ANY_OF_IDS}"
         return read_links(connection, statement, {**self._key, "ids": ids})
+
+    def checked_links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links of these QBench ids without what they keep of fields (schemas.CHECKED_LINKS)."""
+        if not ids:
+            return CHECKED_LINKS.empty()
+        statement = f"SELECT {', '.join(CHECKED_LINKS.names)} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = {ANY_OF_IDS}"
+        return fetch(connection, statement, {**self._key, "ids": ids}, CHECKED_LINKS)
 
     def links_of(self, connection: Connection, *, crm_ids: list[str], left_behind: bool = False) -> pd.DataFrame:
         """The links to these CRM records (schemas.LINKS); ``left_behind``: also those of deleted QBench records."""

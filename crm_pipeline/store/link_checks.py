@@ -28,14 +28,11 @@ GONE = FrameSchema(
 )
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
-_COLUMNS = ", ".join(CHECKED_LINKS.names)
 
 _PAGE = f"""
-SELECT {_COLUMNS} FROM crm_pipeline.link
+SELECT {", ".join(CHECKED_LINKS.names)} FROM crm_pipeline.link
 WHERE {_KEY} AND status <> 'source_deleted' AND qbench_id > :after ORDER BY qbench_id LIMIT :rows
 """
-
-_OF_IDS = f"SELECT {_COLUMNS} FROM crm_pipeline.link WHERE {_KEY} AND qbench_id = ANY(:ids)"
 
 _COUNT = f"""
 SELECT coalesce((SELECT sum(links) FROM crm_pipeline.linked WHERE {_KEY}), 0)
@@ -100,11 +97,6 @@ def count_links(connection: Connection, state: CrmState) -> int:
 def links_after(connection: Connection, state: CrmState, *, after: int, rows: int) -> pd.DataFrame:
     """The next links (schemas.CHECKED_LINKS) in the order of their QBench ids, those of deleted QBench records left out."""
     return fetch(connection, _PAGE, {**asdict(state), "after": after, "rows": rows}, CHECKED_LINKS)
-
-
-def checked_links(connection: Connection, state: CrmState, *, ids: list[int]) -> pd.DataFrame:
-    """The links of these QBench ids (schemas.CHECKED_LINKS)."""
-    return fetch(connection, _OF_IDS, {**asdict(state), "ids": ids}, CHECKED_LINKS)
 
 
 def ids_in_doubt(connection: Connection, state: CrmState, *, crm_ids: list[str]) -> list[int]:

@@ -18,7 +18,7 @@ from crm_pipeline.frames import arrow_texts
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.mapping.targets import Target, targets
+from crm_pipeline.mapping.targets import Route, Target, routes
 from crm_pipeline.store.crm_state import Attempt, CrmState
 from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.resending import Resend
@@ -71,9 +71,13 @@ class LoadOrder:
             return f"ids: {prefix}"
         return None if settings.external_key is None else f"{settings.external_key}: {prefix}"
 
+    def routes(self, crm_fields: pd.DataFrame | None) -> tuple[Route, ...]:
+        """How the CRM fields get their values, also those that only come back, where the CRM describes its fields so."""
+        return routes(self.record, crm=self.crm, crm_fields=crm_fields, country_format=self.settings.country_format)
+
     def mapped(self, crm_fields: pd.DataFrame | None) -> tuple[Target, ...]:
-        """The CRM fields that the records are mapped to, also those that only come back, where the CRM describes its fields so."""
-        return targets(self.record, crm=self.crm, crm_fields=crm_fields, country_format=self.settings.country_format)
+        """The CRM fields that the records are mapped to (see ``routes``)."""
+        return tuple(route.target for route in self.routes(crm_fields))
 
     def way_back(self, crm_fields: pd.DataFrame | None) -> WayBack:
         """How the records come back from the CRM, which describes its fields so (schemas.CRM_FIELDS)."""

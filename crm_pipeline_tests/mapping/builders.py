@@ -12,6 +12,7 @@ from crm_pipeline.mapping.normalize import Normalized, normalize
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
+from crm_pipeline.mapping.targets import routes
 from crm_pipeline.model import CountryFormat
 from crm_pipeline.schemas import CRM_FIELDS, RAW
 
@@ -71,7 +72,8 @@ def payload(
 ) -> Payload:
     frame = normalized(spec, *contents, default_region="US").frame
     zone = Reading(time_zone=time_zone).zone
-    return build_payload(frame, crm=crm, spec=spec, crm_fields=crm_fields, country_format=country_format, zone=zone)
+    mapping = routes(spec, crm=crm, crm_fields=crm_fields, country_format=country_format)
+    return build_payload(frame, mapping, crm_fields=crm_fields, zone=zone)
 
 
 def crm_fields(**fields: dict[str, Any]) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crm_pipeline.errors import ConfigurationError
 from crm_pipeline.mapping.payload import build_payload
+from crm_pipeline.mapping.targets import routes
 from crm_pipeline.model import CountryFormat
 from crm_pipeline_tests.mapping.builders import (
     JSON_VALUES,
@@ -259,8 +260,9 @@ SALESFORCE_FIELDS = crm_fields(Name={"length": 5}, BillingStreet={"length": 3}, 
 def test_any_record_has_a_payload_that_does_not_depend_on_the_rows_around(contents: list[Any], crm: Any) -> None:
     name, described = crm
     frame = normalized(SPEC, *contents, default_region="US").frame
-    whole = build_payload(frame, crm=name, spec=SPEC, crm_fields=described)
-    halves = [build_payload(frame.iloc[half::2], crm=name, spec=SPEC, crm_fields=described) for half in range(2)]
+    mapping = routes(SPEC, crm=name, crm_fields=described)
+    whole = build_payload(frame, mapping, crm_fields=described)
+    halves = [build_payload(frame.iloc[half::2], mapping, crm_fields=described) for half in range(2)]
     assert [sent(whole, row) for row in range(len(frame))] == [sent(halves[row % 2], row // 2) for row in range(len(frame))]
     assert len(whole.problems) == sum(len(half.problems) for half in halves)
     assert isinstance(whole.values.index, pd.RangeIndex)

@@ -29,7 +29,6 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.link_checks import (
-    checked_links,
     count_links,
     forget_links,
     forget_parents,
@@ -196,7 +195,7 @@ class LinkCheck:
             ids = ids_in_doubt(connection, order.state, crm_ids=gone)
         for start in range(0, len(ids), FRAME_ROWS):
             with self._held.transaction() as connection:
-                yield checked_links(connection, order.state, ids=ids[start : start + FRAME_ROWS])
+                yield order.state.checked_links(connection, ids=ids[start : start + FRAME_ROWS])
 
     def _whole(self, order: LoadOrder, rows: pd.DataFrame) -> pd.DataFrame:
         """The same links (schemas.CHECKED_LINKS, and what else is known of them) with all that is stored of them (schemas.LINKS)."""

@@ -18,7 +18,7 @@ from crm_pipeline.store.crm_records import stage_seen
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import left_behind, release
-from crm_pipeline.store.link_checks import change_links, checked_links
+from crm_pipeline.store.link_checks import change_links
 from crm_pipeline.store.open_calls import untold_accounts
 from crm_pipeline.sync.links.findings import contested, noteworthy, reconcile
 from crm_pipeline.sync.links.usable import account_crm_ids
@@ -72,7 +72,7 @@ class LinkReader:
         if has_parent:
             with self.store.transaction() as connection:
                 ids = links["parent_qbench_id"].dropna().astype("int64").unique().tolist()
-                accounts = account_crm_ids(checked_links(connection, self.state.accounts, ids=ids))
+                accounts = account_crm_ids(self.state.accounts.checked_links(connection, ids=ids))
         return Looked(
             noteworthy(links, found, key_of=self.order.key_of if self.order.settings.external_key else None, accounts=accounts), unread
         )

@@ -68,7 +68,7 @@ def follow_parents(
     findings = _followed(reader, ids, told=[])
     with reader.store.transaction() as connection:
         # As they are now: an earlier batch may have followed the merge.
-        winners = account_crm_ids(reader.state.links(connection, ids=ids))
+        winners = account_crm_ids(reader.state.checked_links(connection, ids=ids))
     # Whether an unaccounted create was carried out only its intent tells.
     repeatable = answer["error_type"].eq(ParentNotFoundException.__name__) | rows["crm_id"].notna() | rows["key"].notna()
     gone = doubtful & repeatable & rows["parent_qbench_id"].isin(findings.loc[findings["status"].eq(LinkStatus.DELETED), "qbench_id"])

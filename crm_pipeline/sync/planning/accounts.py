@@ -21,8 +21,8 @@ class Accounts(Protocol):
         """Owners of accounts that the CRM cannot be asked for, since it does not hold them yet, by their CRM id."""
         ...
 
-    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The links (schemas.LINKS) of these QBench ids."""
+    def checked_links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links (schemas.CHECKED_LINKS) of these QBench ids."""
         ...
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
@@ -37,5 +37,5 @@ def parents_of(connection: Connection, state: CrmState, *, accounts: Accounts, c
     """
     unique = customer_ids.dropna().astype("int64").unique().tolist()
     errors = staged_errors(connection, state.integration, state.accounts.record_type, ids=unique)
-    links, outcomes = accounts.links(connection, ids=unique), accounts.outcomes(connection, ids=unique)
+    links, outcomes = accounts.checked_links(connection, ids=unique), accounts.outcomes(connection, ids=unique)
     return eligibility.known_parents(customer_ids, links, outcomes, errors=errors)

@@ -49,7 +49,7 @@ HOLDING = tuple(error.__name__ for error in (DeletedInQBenchException, InactiveC
 
 
 def known_parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.DataFrame, *, errors: pd.Series | None = None) -> pd.DataFrame:
-    """What the account of each customer is in the CRM (PARENTS), from its link (LINKS) and its latest outcome (OUTCOMES) there.
+    """What the account of each customer is in the CRM (PARENTS), from its link (CHECKED_LINKS) and its latest outcome (OUTCOMES) there.
 
     ``errors``: the customers' own record errors by QBench id, where they have one.
     """

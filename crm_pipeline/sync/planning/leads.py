@@ -18,7 +18,7 @@ def only_of_contacts_that_leave(
 ) -> pd.DataFrame:
     """The verdicts (eligibility.VERDICTS) on normalized leads, of which only those may sync whose contact says that it goes as a lead.
 
-    ``contacts``: schemas.LINKS of those that are contacts in the CRM. ``outcomes``: the latest of the contacts (schemas.OUTCOMES).
+    ``contacts``: schemas.CHECKED_LINKS of those that are contacts in the CRM. ``outcomes``: the latest of the contacts (schemas.OUTCOMES).
     """
     ids = verdicts["qbench_id"]
     crm_id = looked_up(ids, contacts, "crm_id")

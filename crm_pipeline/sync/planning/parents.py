@@ -25,7 +25,7 @@ def former_customers(normalized: pd.DataFrame, links: pd.DataFrame) -> list[int]
 def previous_parent_crm_ids(normalized: pd.DataFrame, links: pd.DataFrame, former: pd.DataFrame) -> pd.Series:
     """The CRM id of the account that each row's contact was given before; null without one, or where it is gone from the CRM.
 
-    ``former``: schemas.LINKS of the former customers.
+    ``former``: schemas.CHECKED_LINKS of the former customers.
     """
     if former.empty:
         return no_text(normalized.index)

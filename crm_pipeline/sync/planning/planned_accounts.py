@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from crm_pipeline.frames import no_text, plain, text_where
 from crm_pipeline.mapping.presets import owner_field
-from crm_pipeline.model import LinkOrigin, LinkStatus, Operation
-from crm_pipeline.schemas import LINKS, OUTCOMES
+from crm_pipeline.model import LinkStatus, Operation
+from crm_pipeline.schemas import CHECKED_LINKS, OUTCOMES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.sync.planning.plan import Plan
 
@@ -52,9 +52,9 @@ class PlannedAccounts:
         owners = planned.values.get(owner_field(self._state.crm), no_text(rows.index))[creates]
         self._owners = pd.concat([self._owners, owners.set_axis(crm_ids[creates])])
 
-    def links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
-        """The links (schemas.LINKS) of these QBench ids, stored or to be made; of a record restored in QBench it lives again."""
-        stored = self._state.links(connection, ids=ids)
+    def checked_links(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
+        """The links (schemas.CHECKED_LINKS) of these QBench ids, stored or to be made; of a record restored in QBench it lives again."""
+        stored = self._state.checked_links(connection, ids=ids)
         # That of a record which is deleted still serves nobody: its own error keeps its contacts back.
         stored = stored.assign(status=stored["status"].replace(str(LinkStatus.SOURCE_DELETED), str(LinkStatus.LIVE)))
         wanted = pd.Series(ids, dtype="int64").drop_duplicates()
@@ -65,12 +65,10 @@ class PlannedAccounts:
         made = {
             "qbench_id": new,
             "crm_id": self._made.reindex(new).set_axis(new.index),
-            "origin": text_where(every, str(LinkOrigin.CREATED)),
-            "version": pd.Series(0, index=new.index),
-            "digests": pd.Series([{}] * len(new), dtype=object),
             "status": text_where(every, str(LinkStatus.LIVE)),
         }
-        return LINKS.build(pd.concat([stored, LINKS.build(made)], ignore_index=True)) if len(stored) else LINKS.build(made)
+        made_links = CHECKED_LINKS.build(made)
+        return CHECKED_LINKS.build(pd.concat([stored, made_links], ignore_index=True)) if len(stored) else made_links
 
     def outcomes(self, connection: Connection, *, ids: list[int]) -> pd.DataFrame:
         """The latest outcomes (schemas.OUTCOMES) of these QBench ids, planned before stored."""

@@ -21,7 +21,7 @@ from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
 from crm_pipeline.mapping.payload import Payload, build_payload
 from crm_pipeline.mapping.spec import ContactSpec
-from crm_pipeline.mapping.targets import Target
+from crm_pipeline.mapping.targets import Route, Target
 from crm_pipeline.model import MODELS, Operation, RecordType
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_calls
@@ -49,7 +49,7 @@ class Known:
 
     ``payload``, ``digests`` (of its values) and ``verdicts`` (eligibility.VERDICTS): one row each, in the rows' order. ``links``:
     schemas.LINKS, a row per linked record. ``parents``: eligibility.PARENTS, None for accounts. ``former_accounts``:
-    schemas.LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS. ``leads``: contacts
+    schemas.CHECKED_LINKS of the accounts that contacts belonged to before. ``open_calls``: schemas.OPEN_CALLS. ``leads``: contacts
     that are leads in the CRM. ``as_leads``: these, and those that become some unless the CRM has them as contacts. ``claims``: by what
     the rows without a link are looked for (Lookup.claims), with their index.
     """
@@ -113,7 +113,11 @@ class Planner:
     @cached_property
     def mapped(self) -> tuple[Target, ...]:
         """The CRM fields that the order maps, also those that only come back."""
-        return self._order.mapped(self.fields)
+        return tuple(route.target for route in self._routes)
+
+    @cached_property
+    def _routes(self) -> tuple[Route, ...]:
+        return self._order.routes(self.fields)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
@@ -204,16 +208,14 @@ class Planner:
     def _known(self, frame: pd.DataFrame) -> Known:
         """What the state says of normalized rows, and whether they may sync."""
         order = self._order
-        country_format = order.settings.country_format
-        zone = order.reading.zone
-        payload = build_payload(frame, crm=order.crm, spec=order.record, crm_fields=self.fields, country_format=country_format, zone=zone)
+        payload = build_payload(frame, self._routes, crm_fields=self.fields, zone=order.reading.zone)
         self.has_problems |= bool(len(payload.problems) or len(payload.create_problems))
         self._require_possible()
         wanted = digests(payload.values)
         parents, winners = None, None
         with self._store.transaction() as connection:
             links = order.state.links(connection, ids=frame["qbench_id"].tolist())
-            former = self._accounts.links(connection, ids=former_customers(frame, links))
+            former = self._accounts.checked_links(connection, ids=former_customers(frame, links))
             if self._model.parent is not None:
                 found = claims.contenders(connection, order.state, addresses=self._contended(frame["email"]), ids=frame["qbench_id"])
                 ids = pd.concat([frame["customer_id"], found["customer_id"]], ignore_index=True)
@@ -237,12 +239,12 @@ class Planner:
         order = self._order
         if not (isinstance(order.record, ContactSpec) and order.crm in order.record.as_leads):
             return pd.Series(False, index=frame.index)
-        leads = replace(order.state, record_type=RecordType.LEAD).links(connection, ids=frame["qbench_id"].tolist())
+        leads = replace(order.state, record_type=RecordType.LEAD).checked_links(connection, ids=frame["qbench_id"].tolist())
         return frame["qbench_id"].isin(leads["qbench_id"])
 
     def _of_contacts_that_leave(self, connection: Connection, verdicts: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
         ids = frame["qbench_id"].tolist()
-        contacts, outcomes = self._contacts.links(connection, ids=ids), self._contacts.outcomes(connection, ids=ids)
+        contacts, outcomes = self._contacts.checked_links(connection, ids=ids), self._contacts.outcomes(connection, ids=ids)
         return only_of_contacts_that_leave(verdicts, frame, contacts=contacts, outcomes=outcomes)
 
     def _matches(self, frame: pd.DataFrame, known: Known, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:

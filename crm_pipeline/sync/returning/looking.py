@@ -241,7 +241,7 @@ class Looking:
         if customers.empty:
             return no_text(links.index)
         customers = customers[~links.loc[customers.index, "qbench_id"].isin(untold_accounts(connection, self._order.state))]
-        held = account_crm_ids(self._order.state.accounts.links(connection, ids=customers.unique().tolist()))
+        held = account_crm_ids(self._order.state.accounts.checked_links(connection, ids=customers.unique().tolist()))
         return customers.map(held).astype("str").reindex(links.index)
 
     def _left_lists(self, seen: Seen) -> pd.DataFrame:

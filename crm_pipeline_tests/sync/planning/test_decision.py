@@ -13,7 +13,7 @@ from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.normalize import normalize
 from crm_pipeline.mapping.payload import build_payload
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
-from crm_pipeline.mapping.targets import Target
+from crm_pipeline.mapping.targets import Target, routes
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.schemas import CRM_FIELDS, LINKS, RAW, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
@@ -57,7 +57,7 @@ def planned(
 ) -> Plan:
     """The plan of raw records; every customer is the CRM's ``account``."""
     frame = normalize(records, spec=spec, default_region="US").frame
-    payload = build_payload(frame, crm="salesforce", spec=spec, crm_fields=fields)
+    payload = build_payload(frame, routes(spec, crm="salesforce", crm_fields=fields), crm_fields=fields)
     parents = None
     if spec.record_type is RecordType.CONTACT:
         ids = frame["customer_id"].dropna().astype("int64").unique()
@@ -258,7 +258,7 @@ def described(**lengths: int) -> pd.DataFrame:
 def may_fill() -> list[Target]:
     """The fields of the CRM that may only fill blanks."""
     frame = normalize(raw(FULL), spec=ACCOUNTS).frame
-    return blank_only(build_payload(frame, crm="salesforce", spec=ACCOUNTS, crm_fields=None))
+    return blank_only(build_payload(frame, routes(ACCOUNTS, crm="salesforce", crm_fields=None), crm_fields=None))
 
 
 @pytest.mark.parametrize(

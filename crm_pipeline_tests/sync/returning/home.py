@@ -78,7 +78,7 @@ class Home:
             raw = raw_by_id(connection, "acme", record_type, ids=ids)
             rows = normalized_by_id(connection, "acme", record_type, ids=raw["qbench_id"].tolist())
             wanted = way.wanted(raw)
-            payload = build_payload(rows, crm=bench.crm, spec=order.record, crm_fields=way.crm_fields)
+            payload = build_payload(rows, order.routes(way.crm_fields), crm_fields=way.crm_fields)
             values = payload.values.assign(**wanted.values)
             made = [
                 self.add(record_type, {**{name: value for name, value in row.items() if pd.notna(value)}, **shown})
