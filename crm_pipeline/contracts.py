@@ -149,6 +149,8 @@ def _are_right(values: Sequence[Any], form: Form) -> bool:
         return False
     for name, member in form.members.items():
         if isinstance(member, May):
+            if member.form is ANYTHING and not member.needed:
+                continue
             given = [value[name] for value in values if value.get(name) is not None]
             if member.needed and len(given) < len(values) and any(member.needed(value) for value in values if value.get(name) is None):
                 return False

@@ -15,7 +15,7 @@ def record_id(value: Any) -> int | None:
     """An id of QBench, given as a number or digits; None for anything else."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value) if len(value) <= len(str(LARGEST_ID)) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_ID else None
+    return value if type(value) is int and 0 <= value <= LARGEST_ID else None
 
 
 ID = One("a readable id", lambda value: record_id(value) is not None)
@@ -23,9 +23,10 @@ ID = One("a readable id", lambda value: record_id(value) is not None)
 
 def _tells_of_a_record_once(records: list[Any]) -> str | None:
     """A record may come twice, but then it is the same."""
-    known: dict[object, Any] = {}
-    differs = (record for record in records if known.setdefault(record_id(record["id"]), record) != record)
-    return "data holds one id twice, with different contents" if next(differs, None) else None
+    ids = [record_id(record["id"]) for record in records]
+    by_id = dict(zip(ids, records, strict=True))
+    differs = len(by_id) < len(records) and any(by_id[one] != record for one, record in zip(ids, records, strict=True))
+    return "data holds one id twice, with different contents" if differs else None
 
 
 def _has_an_id(item: Mapping[str, Any]) -> str | None:

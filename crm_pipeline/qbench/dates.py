@@ -64,7 +64,7 @@ def parse_date(value: Any, *, zone: tzinfo = UTC) -> Moment | None:
 
 
 def _from_number(value: float) -> Moment | None:
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     whole = math.floor(value)
     if abs(whole) in _MILLISECONDS:

@@ -201,7 +201,7 @@ class RowList:
         if moment is None:
             return Row(qbench_id, version=low, place=low, latest=math.inf, content=record)
         if moment.grain == 1:
-            return Row(qbench_id, moment.seconds, place=moment.seconds, latest=moment.seconds, content=record, zoned=moment.zoned)
+            return Row(qbench_id, moment.seconds, moment.seconds, moment.seconds, record, moment.zoned)
         latest = moment.seconds + moment.grain - 1
         return Row(qbench_id, max(moment.seconds, self.since), place=low, latest=latest, content=record, zoned=moment.zoned)
 
