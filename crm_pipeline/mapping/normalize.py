@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
@@ -69,13 +69,13 @@ def normalize(
     spec: RecordSpec,
     default_region: str | None = None,
     customers: pd.Series | None = None,
-    deleted_customers: frozenset[int] = frozenset(),
+    customer_ids: Sequence[tuple[int, ...]] | None = None,
 ) -> Normalized:
     """The normalized records of a raw frame (schemas.RAW), and why some of them may not sync (docs/rules.md, 38).
 
     ``default_region``: ISO alpha-2 for phones whose record names no country. ``customers``: the content of each contact's
     customer, in the order of ``raw``, where rules or the mapping name ``customer.<field>``; ConfigurationError if rules do and
-    it is missing. ``deleted_customers``: QBench ids that do not count as a contact's customers, unless it has no others.
+    it is missing. ``customer_ids``: each contact's customers that count (``live_customers``); where they are not given, all of them.
     No value of a record raises.
     """
     raw = RAW.check(raw).reset_index(drop=True)
@@ -87,8 +87,8 @@ def normalize(
     extra_sources = _extra_sources(spec)
     hosts = tuple(map(fold_text, spec.meaningless))
     extras = {name: read_field(content, source, kind="text", meaningless=hosts) for name, source in extra_sources.items()}
-    has_customers = MODELS[MODELS[spec.record_type].source].parent is not None
-    customer_ids = _customer_ids(content, deleted_customers) if has_customers else None
+    if customer_ids is None and MODELS[MODELS[spec.record_type].source].parent is not None:
+        customer_ids = [customer_ids_of(record.get("customers")) for record in content]
     records = pd.Series(content, dtype=object)
     held_back: list[tuple[type[RecordError], Flags]] = [
         (InactiveCustomerException, _inactive(content, spec)),
@@ -193,11 +193,6 @@ def _objects(values: pd.Series) -> pd.Series:
     return values.astype(object).where(values.notna(), None)
 
 
-def _customer_ids(content: list[dict[str, Any]], deleted: frozenset[int]) -> list[tuple[int, ...]]:
-    """The distinct customer ids of each contact."""
-    return [live_customers(customer_ids_of(record.get("customers")), deleted) for record in content]
-
-
 def live_customers(customer_ids: tuple[int, ...], deleted: frozenset[int]) -> tuple[int, ...]:
     """The customers that count: those not deleted; of deleted ones only, the first, which says why the contact cannot sync."""
     if deleted.isdisjoint(customer_ids):
@@ -217,7 +212,7 @@ def _is_id(value: Any) -> TypeGuard[int]:
     return type(value) is int and value.bit_length() < 64
 
 
-def _only_customer(customer_ids: list[tuple[int, ...]]) -> pd.Series:
+def _only_customer(customer_ids: Sequence[tuple[int, ...]]) -> pd.Series:
     return pd.Series([ids[0] if len(ids) == 1 else None for ids in customer_ids], dtype=object)
 
 
@@ -249,7 +244,7 @@ def _first_error(
     spec: RecordSpec,
     *,
     fields: dict[str, FieldColumn],
-    customer_ids: list[tuple[int, ...]] | None,
+    customer_ids: Sequence[tuple[int, ...]] | None,
     held_back: list[tuple[type[RecordError], Flags]],
 ) -> tuple[pd.Series, pd.Series]:
     """Error type and the fields or ids it names, per record: the first reason of the list that applies."""

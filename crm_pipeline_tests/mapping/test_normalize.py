@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_pipeline.errors import ConfigurationError
-from crm_pipeline.mapping.normalize import is_unusable, normalize, with_create_defaults
+from crm_pipeline.mapping.normalize import customer_ids_of, is_unusable, live_customers, normalize, with_create_defaults
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, normalized_schema
 from crm_pipeline_tests.mapping.builders import (
     JSON_VALUES,
@@ -286,7 +286,8 @@ def test_contact_that_is_inactive_is_left_out_where_such_contacts_are_deleted() 
 
 def test_a_deleted_customer_is_not_counted_and_the_first_one_named_where_all_are_deleted() -> None:
     raw = raw_frame(*(contact(customers=[{"id": number} for number in ids]) for ids in ((41, 42), (42, 43), (42,), (41, 44))))
-    frame = normalize(raw, spec=contact_spec(), deleted_customers=frozenset({42, 43})).frame
+    live = [live_customers(customer_ids_of(content["customers"]), frozenset({42, 43})) for content in raw["content"]]
+    frame = normalize(raw, spec=contact_spec(), customer_ids=live).frame
     assert frame["customer_id"].astype(object).where(frame["customer_id"].notna(), None).tolist() == [41, 42, 42, None]
     assert listed(frame["error_type"]) == [None, None, None, "ContactWithMoreThanOneCustomerException"]
 

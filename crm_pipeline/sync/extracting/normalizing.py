@@ -50,9 +50,10 @@ def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.
     ids = [] if parent is None else [_customer_ids(content) for content in frame["content"]]
     looked_at = parent if names_customers(record) or any(names_customer(rule.only) for rule in record.owner) else None
     deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, ids)
-    customers = None if looked_at is None else _customers(store, integration, looked_at, ids, deleted=deleted)
+    live = None if parent is None else [live_customers(of_one, deleted) for of_one in ids]
+    customers = None if looked_at is None else _customers(store, integration, looked_at, live or [])
     contents = None if customers is None else customers["content"]
-    result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, deleted_customers=deleted)
+    result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, customer_ids=live)
     with store.transaction() as connection:
         stage_normalized(
             connection,
@@ -97,11 +98,9 @@ def _several_customers(ids: Sequence[tuple[int, ...]], deleted: frozenset[int]) 
     return [[-number if number in deleted else number for number in of_one] if len(of_one) > 1 else None for of_one in ids]
 
 
-def _customers(
-    store: Store, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]], *, deleted: frozenset[int]
-) -> pd.DataFrame:
+def _customers(store: Store, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]]) -> pd.DataFrame:
     """Content and revision of each contact's first customer as staged; an empty dict and null where there is none."""
-    first = [next(iter(live_customers(of_one, deleted)), None) for of_one in ids]
+    first = [next(iter(of_one), None) for of_one in ids]
     with store.transaction() as connection:
         wanted = sorted({customer_id for customer_id in first if customer_id is not None})
         staged = raw_by_id(connection, integration, record_type, ids=wanted).set_index("qbench_id")
