@@ -114,14 +114,15 @@ def account_for(rows: pd.DataFrame, results: Sequence[WriteResult] | pd.DataFram
 
     ``results``: those of calls, or the frame of a job.
     """
-    told = WRITE_RESULTS.check(results) if isinstance(results, pd.DataFrame) else WRITE_RESULTS.of_rows(WriteResult._fields, results)
-    sent = rows["qbench_id"].reset_index(drop=True)
-    if np.array_equal(told["qbench_id"], sent):
-        answered = told.reset_index(drop=True)
+    if isinstance(results, pd.DataFrame):
+        answered = WRITE_RESULTS.check(results).reset_index(drop=True)
     else:
-        first = told.drop_duplicates("qbench_id")
+        answered = WRITE_RESULTS.of_rows(WriteResult._fields, results)
+    if not np.array_equal(answered["qbench_id"], rows["qbench_id"]):
+        sent, first = rows["qbench_id"].reset_index(drop=True), answered.drop_duplicates("qbench_id")
         answered = WRITE_RESULTS.build(aligned(first, sent, columns={name: name for name in first.columns}) | {"qbench_id": sent})
-    silent = answered["error_type"].isna() & answered["crm_id"].isna()
-    if silent.any():
+    nameless = answered["crm_id"].isna()
+    if nameless.any():
+        silent = nameless & answered["error_type"].isna()
         answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
     return answered

@@ -121,7 +121,7 @@ class Delivery:
         What is for a job goes one after the other: of it a call's worth until then, and as much as a job takes from then on.
         """
         size = self._job.crm.capabilities.batch_size
-        while wave:
+        while True:
             self._await()
             if not self._goes_smoothly:
                 self._hand_on()
@@ -131,6 +131,8 @@ class Delivery:
             elif smoothly:
                 now = len(wave)
             self._send(wave.part(0, now))
+            if now == len(wave):
+                return
             wave = wave.part(now, len(wave))
 
     def _send(self, wave: Wave, *, turn: int = 1) -> None:
