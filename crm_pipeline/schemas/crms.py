@@ -38,7 +38,7 @@ WRITE_ROWS = FrameSchema(
         Column("parent_crm_id", "str", "CRM id of the account to set as parent; null: leave the parent alone"),
     ),
 )
-"""One batch for the CRM to write. Always handed over with two frames of the same index, see crms.batch.WriteBatch."""
+"""Rows to write, of one object. With two frames of the same index they are a crms.batch.WriteBatch; a CRM is handed them row by row."""
 
 WRITE_RESULTS = FrameSchema(
     "write_results",

@@ -63,8 +63,6 @@ class Input:
     trace: str
     names: frozenset[str] = field(repr=False)
     body: Mapping[str, Any] = field(repr=False)
-    key: str | None
-    crm_id: str | None
     parent_crm_id: str | None
 
     @property
@@ -111,8 +109,6 @@ def inputs_of(crm_object: CrmObject, writes: Iterable[Write], *, key_name: str |
                 trace=trace,
                 names=frozenset(_names(action, trace, properties, crm_id=crm_id, key=key, natural=NATURAL_NAMES[crm_object.name])),
                 body=_body(action, properties, crm_id=crm_id, key=key, key_name=key_name, parent=parent),
-                key=key,
-                crm_id=crm_id,
                 parent_crm_id=parent,
             )
         )
