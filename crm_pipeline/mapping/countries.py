@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 LONGEST_NAME = 100
 
+_PASSED_OVER = str.maketrans("", "", ".'’")
+
 EVERYDAY_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "us": "US",
@@ -137,9 +139,8 @@ def state_name(code: str, country: str) -> str | None:
 
 def name_key(text: str) -> str:
     """What two spellings of one name have in common: case, accents, dots, apostrophes and white space are folded."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char) and char not in ".'’")
-    return " ".join(bare.casefold().split())
+    bare = text if text.isascii() else "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return " ".join(bare.translate(_PASSED_OVER).casefold().split())
 
 
 @cache
