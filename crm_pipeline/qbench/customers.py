@@ -74,10 +74,9 @@ def customers_of_each(client: QBenchClient, contacts: list[dict[str, Any]]) -> l
     return [asked[record_id(contact["id"])] if known is None else known for contact, known in zip(contacts, told, strict=True)]
 
 
-def with_customers(contact: dict[str, Any], ids: Collection[int]) -> dict[str, Any]:
-    """The contact with ``customers`` as ``[{"id": 41}, ...]`` and nothing else changed; itself where it has them so."""
-    listed = [{"id": customer_id} for customer_id in ids]
-    return contact if contact.get(CUSTOMERS_KEY) == listed else {**contact, CUSTOMERS_KEY: listed}
+def with_customers(contact: Mapping[str, Any], ids: Collection[int]) -> dict[str, Any]:
+    """The contact with ``customers`` as ``[{"id": 41}, ...]`` and nothing else changed."""
+    return {**contact, CUSTOMERS_KEY: [{"id": customer_id} for customer_id in ids]}
 
 
 def without_customers(contact: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,14 @@ def test_only_the_customers_change_in_a_staged_contact(qbench: Bench) -> None:
     assert content == stored | {"customers": [{"id": 41}], "shoe_size": [1, {"eu": 38}]}
 
 
+def test_customers_that_look_like_whole_numbers_are_staged_as_such(qbench: Bench) -> None:
+    customer = qbench.tenant.add_customer(customer_name="Eco Labs", at=T0)
+    contact = qbench.tenant.add_contact(first_name="Ana", customer_ids=[customer], at=T0)
+    qbench.tenant.answer_with("contacts", contact, customers=[{"id": float(customer)}])
+    (content,) = qbench.read(RecordType.CONTACT)["content"]
+    assert repr(content["customers"]) == repr([{"id": customer}])
+
+
 def test_characters_that_a_database_may_not_hold_are_left_as_they_are(qbench: Bench) -> None:
     body = f'{{"data": [{{"id": 7, "customer_name": "\\u0000 \\ud800", "last_updated": {T0}}}], "total_count": 1, "total_pages": 1}}'
     qbench.faults.add(Fault(path="/customers$", status=200, body=body))
