@@ -36,7 +36,7 @@ def mapping_findings(
     """
     if crm_fields is None:
         return
-    described = crm_fields.set_index("name")
+    described = _Described(crm_fields)
     place = f"{crm} {spec.record_type}"
     checks = [(target.crm_field, f"from {target.source}", _target_problems(target, described, place)) for target in targets]
     for match_key in spec.sync_on:
@@ -51,20 +51,35 @@ def mapping_findings(
         subject = f"{spec.record_type}: {name}"
         yield from (Finding("problem", crm, subject, text, remedy) for text, remedy in told)
         if not told:
-            yield Finding("ok", crm, subject, f"{_takes(described.loc[name])}, {why}")
+            yield Finding("ok", crm, subject, f"{_takes(described[name])}, {why}")
+
+
+class _Described:
+    """The CRM's fields (schemas.CRM_FIELDS) by name: of a field that is asked for, what there is to know of it."""
+
+    def __init__(self, crm_fields: pd.DataFrame) -> None:
+        self.names: list[str] = crm_fields["name"].tolist()
+        self._columns = {str(name): column.array for name, column in crm_fields.items()}
+        self._places = {name: place for place, name in enumerate(self.names)}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        return {column: values[self._places[name]] for column, values in self._columns.items()}
 
 
 _Told = Iterator[tuple[str, str]]
 """What is wrong, and what to do."""
 
 
-def _target_problems(target: Target, described: pd.DataFrame, place: str) -> _Told:
+def _target_problems(target: Target, described: _Described, place: str) -> _Told:
     name = target.crm_field
     mapped = f"{name} (mapped from {target.source})"
-    if name not in described.index:
+    if name not in described:
         yield _missing(mapped, name, described, place)
         return
-    field = described.loc[name]
+    field = described[name]
     if field["type"] == "reference" and not target.constant:
         yield f"{mapped} refers to another record of {place}", "only a constant id can be mapped to it"
     way = target.direction
@@ -79,18 +94,18 @@ def _target_problems(target: Target, described: pd.DataFrame, place: str) -> _To
         yield f"{mapped} is required on {place} and cannot be emptied", "take out clear"
 
 
-def _match_key_problems(name: str, source: str, described: pd.DataFrame, place: str) -> _Told:
-    if name not in described.index:
+def _match_key_problems(name: str, source: str, described: _Described, place: str) -> _Told:
+    if name not in described:
         yield _missing(f"{name} (match key for {source})", name, described, place)
 
 
-def _key_problems(external_key: str, targets: Sequence[Target], described: pd.DataFrame, place: str) -> _Told:
+def _key_problems(external_key: str, targets: Sequence[Target], described: _Described, place: str) -> _Told:
     if any(target.crm_field == external_key for target in targets):
         yield f"{external_key} is the external key of {place}, which the sync itself writes", "take it out of the mapping"
-    if external_key not in described.index:
+    if external_key not in described:
         yield _missing(f"the external key {external_key}", external_key, described, place)
         return
-    field: Any = described.loc[external_key]
+    field: Any = described[external_key]
     another = "name another field as external_key"
     if not field["external_key"]:
         why = "" if field["unique"] else ": it is not unique"
@@ -102,9 +117,9 @@ def _key_problems(external_key: str, targets: Sequence[Target], described: pd.Da
         yield f"the external key {external_key} on {place} cannot be written by the integration's user", "give access to it"
 
 
-def _missing(what: str, name: str, described: pd.DataFrame, place: str) -> tuple[str, str]:
-    close = next((known for known in described.index if known.lower() == name.lower()), None)
-    near = difflib.get_close_matches(name, list(described.index), n=1, cutoff=0.75)
+def _missing(what: str, name: str, described: _Described, place: str) -> tuple[str, str]:
+    close = next((known for known in described.names if known.lower() == name.lower()), None)
+    near = difflib.get_close_matches(name, described.names, n=1, cutoff=0.75)
     remedy = f"its name is {close}" if close else f"did you mean {near[0]}? Else {CREATE_OR_ALLOW}" if near else CREATE_OR_ALLOW
     return f"{what} does not exist on {place} or is not visible to the integration's user", remedy
 

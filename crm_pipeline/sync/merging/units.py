@@ -84,7 +84,7 @@ class Compared:
         Of a unit whose value is never sent, nothing must be looked at.
         """
         differs = self.fields["wanted"].ne(self.fields["sent"]) & self.fields["direction"].ne(Direction.FROM_CRM)
-        return self._wide(differs)
+        return self.wide(differs)
 
     def decided(self) -> Decided:
         """What is to be done about each unit; ``with_edits`` first tells the times that the rule ``later`` needs."""
@@ -99,7 +99,7 @@ class Compared:
         """Per unit, whether the time of the CRM's edit decides about it (bool)."""
         by_time = self._decisions["case"].eq(5).fillna(value=False).astype(bool)
         both = self.fields["direction"].eq(Direction.BOTH) & self.fields["rule"].eq(Rule.LATER)
-        return self._wide(by_time & both)
+        return self.wide(by_time & both)
 
     def with_edits(self, edits: pd.DataFrame, *, clock_ahead: timedelta) -> Compared:
         """The same with the times of the CRM's edits (schemas.EDITS, by the CRM's clock, which is so far ahead of ours).
@@ -124,7 +124,8 @@ class Compared:
         )
         return Compared(self.way, self.pairs, FIELDS.build(fields))
 
-    def _wide(self, rows: pd.Series) -> pd.DataFrame:
+    def wide(self, rows: pd.Series) -> pd.DataFrame:
+        """A column of ``fields``, or of what was decided about them, as one per unit, a row per pair."""
         return pd.DataFrame(rows.to_numpy().reshape(len(self.pairs), len(self.units)), index=self.pairs.index, columns=self.units)
 
 
@@ -138,11 +139,11 @@ class Decided:
     @cached_property
     def verdicts(self) -> pd.DataFrame:
         """Per unit the verdict (merging.fields.Verdict)."""
-        return self.compared._wide(self.rows["verdict"].astype(object))
+        return self.compared.wide(self.rows["verdict"].astype(object))
 
     def are(self, verdict: Verdict) -> pd.DataFrame:
         """Per unit, whether this is its verdict (bool)."""
-        return self.verdicts.eq(str(verdict))
+        return self.compared.wide(self.rows["verdict"].eq(str(verdict)))
 
     @property
     def unread(self) -> pd.Series:
@@ -156,7 +157,7 @@ class Decided:
         sent, seen = rows["sent"].tolist(), rows["seen"].tolist()
         bases = [None if other is pd.NA else [one, other] for one, other in zip(sent, seen, strict=True)]
         sending = self._dicts([None if one is pd.NA else one for one in rows["sending"].tolist()])
-        touched_at = pd.DataFrame(moments(rows["touched_at"]).reshape(self.verdicts.shape), index=pairs.index).max(axis=1)
+        touched_at = pd.DataFrame(moments(rows["touched_at"]).reshape(len(pairs), len(self.compared.units)), index=pairs.index).max(axis=1)
         return BASES.build(
             {
                 "qbench_id": pairs["qbench_id"].fillna(0).astype("int64"),

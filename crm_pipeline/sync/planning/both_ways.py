@@ -181,8 +181,9 @@ class BothWays:
         return self._carried(planned, part, decided, shown)
 
     def _decides(self, planned: Plan, sides: Sides) -> pd.Series:
-        creates, links, updates = (planned.rows["operation"].eq(one) for one in (Operation.CREATE, Operation.LINK, Operation.UPDATE))
-        return (creates | links | (updates & sides.differs)) & sides.known
+        operation = planned.rows["operation"].to_numpy(object)
+        goes = (operation == Operation.CREATE) | (operation == Operation.LINK) | ((operation == Operation.UPDATE) & sides.differs)
+        return pd.Series(goes & sides.known, index=planned.rows.index)
 
     def _insisted(self, found: Compared, insists: Collection[str]) -> Compared:
         """The same where a person wants QBench's value sent: it counts as changed, and stands."""
@@ -262,10 +263,7 @@ class BothWays:
 
     def _told(self, decided: Decided) -> pd.Series:
         """What is to be said of each pair: fields and words, no values."""
-        wide = decided.compared.pairs.index
-        lost = pd.DataFrame(
-            decided.rows["conflict"].to_numpy().reshape(decided.verdicts.shape), index=wide, columns=decided.verdicts.columns
-        )
+        lost = decided.compared.wide(decided.rows["conflict"])
         parts = [(f"{verdict}: ", decided.are(verdict)) for verdict in (Verdict.TO_QBENCH, Verdict.NOT_TAKEN)] + [("conflict: ", lost)]
         return joined(*(word + names(marks) for word, marks in parts))
 
