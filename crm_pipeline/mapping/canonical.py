@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Literal
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from crm_pipeline.mapping.conversions import convert
 from crm_pipeline.mapping.countries import country_code
@@ -63,7 +64,9 @@ def canonical(values: pd.Series, kind: CanonicalKind, *, regions: pd.Series | No
     dates ``2026-11-01``, moments in UTC to the second, of several options each once and in one order. What its kind cannot read
     stays as it is written. Doing it twice changes nothing. ``regions``: ISO alpha-2 per row, of phones without a country.
     """
-    plain = over_uniques(texts(values).values, _text)
+    plain = texts(values).values
+    if not pc.all(pc.ascii_is_printable(plain.array.__arrow_array__())).as_py():
+        plain = over_uniques(plain, _text)
     if kind == "text":
         return plain
     if kind == "phone":
