@@ -274,7 +274,7 @@ class BothWays:
         # This stays until the rows are written, unlike all else that the decision was made by.
         sent = self._sent(planned, part)
         as_kept = partial(self._as_kept, sent, self._way.read_by(part.raw))
-        forms = self._as_made(sent, part)
+        forms = self._as_made(sent, part, decided)
         home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
         crm_ids = part.pairs["crm_id"].astype(object).where(part.pairs["crm_id"].notna(), None).tolist()
         for place, (crm_id, row, bases, form, is_home) in enumerate(zip(crm_ids, kept, agreed, forms, home, strict=True)):
@@ -311,13 +311,15 @@ class BothWays:
         forms = self._way.forms(there[self.crm_fields].reset_index(drop=True), raw.iloc[[place]].reset_index(drop=True))
         return {unit: int(digests(forms[[unit]].astype("str")).iloc[0, 0]) for unit in units}
 
-    def _as_made(self, sent: pd.DataFrame, part: _Part) -> list[dict[str, int]]:
+    def _as_made(self, sent: pd.DataFrame, part: _Part, decided: Decided) -> list[dict[str, int]]:
         """Per row that creates, the digests of what the CRM will show: defaults of new records stand in place of blanks."""
         if not part.creates.any():
             return [{}] * len(part.positions)
-        as_wanted = sent.equals(part.wanted.values[self.crm_fields])
-        forms = part.wanted.forms if as_wanted else self._way.forms(sent.astype(object), part.raw)
-        rows = digest_dicts(digests(forms[list(self.units)].astype("str")))
+        if sent.equals(part.wanted.values[self.crm_fields]):
+            made = decided.compared.wide(decided.compared.fields["wanted"])
+        else:
+            made = digests(self._way.forms(sent.astype(object), part.raw)[list(self.units)].astype("str"))
+        rows = digest_dicts(made)
         return [row if new else {} for row, new in zip(rows, part.creates.tolist(), strict=True)]
 
 
