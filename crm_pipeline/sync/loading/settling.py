@@ -19,7 +19,7 @@ from crm_pipeline.store.bases import kept_columns, note_sent, save_bases, save_k
 from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_records import pend
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.sync.merging.units import about_to_send, arrived
+from crm_pipeline.sync.merging.bases import about_to_send, arrived
 from crm_pipeline.sync.planning.both_ways import Settled
 
 

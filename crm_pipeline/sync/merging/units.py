@@ -1,15 +1,15 @@
 """The units that come back, record by record: from links, records and readings to a decision, and from that to what is stored; pure.
 
 Frames of units have a row per record and a column per unit (mapping.inverse). Both ways decide by the same steps: ``compared`` makes
-the rows, ``Compared.decided`` decides them, and Decided says what is stored with that; ``about_to_send`` and ``arrived`` say what is
-stored right before and after a write.
+the rows, ``Compared.decided`` decides them, and Decided says what is stored with that; ``merging.bases`` says what is stored right before
+and after a write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -21,13 +21,11 @@ from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_frame, dige
 from crm_pipeline.mapping.directions import Direction, Rule
 from crm_pipeline.mapping.inverse import Wanted, WayBack
 from crm_pipeline.mapping.targets import Route
-from crm_pipeline.schemas import BASES, CONFLICTS
+from crm_pipeline.schemas import CONFLICTS
+from crm_pipeline.sync.merging.bases import keeping
 from crm_pipeline.sync.merging.deciding import decide
 from crm_pipeline.sync.merging.fields import FIELDS, Evidence, Situation, Verdict
 from crm_pipeline.sync.merging.times import by_our_clock, moments
-
-Agreed = Mapping[str, Sequence[int]] | None
-"""Of one record, by unit the two bases that it has once a write was answered; None where none was."""
 
 _NO = int(digests(pd.DataFrame({"": ["false"]}, dtype="str")).iloc[0, 0])
 """What a field of yes or no shows that says no."""
@@ -158,14 +156,12 @@ class Decided:
         bases = [None if other is pd.NA else [one, other] for one, other in zip(sent, seen, strict=True)]
         sending = self._dicts([None if one is pd.NA else one for one in rows["sending"].tolist()])
         touched_at = pd.DataFrame(moments(rows["touched_at"]).reshape(len(pairs), len(self.compared.units)), index=pairs.index).max(axis=1)
-        return BASES.build(
-            {
-                "qbench_id": pairs["qbench_id"].fillna(0).astype("int64"),
-                "bases": _objects(self._dicts(bases), pairs.index),
-                "sending": _objects(sending, pairs.index),
-                "open_until": pairs["open_until"].where(_filled(sending, pairs.index)),
-                "touched_at": touched_at.dt.tz_localize("UTC").fillna(pairs["touched_at"]),
-            }
+        return keeping(
+            pairs["qbench_id"].fillna(0).astype("int64"),
+            bases=self._dicts(bases),
+            sending=sending,
+            open_until=pairs["open_until"],
+            touched_at=touched_at.dt.tz_localize("UTC").fillna(pairs["touched_at"]),
         )
 
     def agreed(self, verdict: Verdict) -> pd.Series:
@@ -268,46 +264,6 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
     return Compared(way, pairs, FIELDS.build({name: column for name, column in values.items() if column is not None}))
 
 
-def about_to_send(kept: pd.DataFrame, agreed: Iterable[Agreed], *, call: tuple[datetime, datetime]) -> pd.DataFrame:
-    """What links keep (schemas.BASES) while a call is under way that sends ``agreed`` (Decided.agreed) to the CRM.
-
-    ``call``: when it begins, earlier readings say nothing from then on, and when it must be over.
-    """
-    sending = [
-        {**(before or {}), **{unit: there for unit, (_, there) in (now or {}).items()}} or None
-        for before, now in zip(kept["sending"], agreed, strict=True)
-    ]
-    return _keeping(kept, kept["bases"], sending, call=call)
-
-
-def arrived(kept: pd.DataFrame, agreed: Iterable[Agreed], *, call: tuple[datetime, datetime] | None = None) -> pd.DataFrame:
-    """What links keep (schemas.BASES) once ``agreed`` (Decided.agreed) was written, in the CRM or in QBench.
-
-    ``call``: what ``about_to_send`` was told of it, where that is not ``kept``.
-    """
-    bases, sending = [], []
-    for before, on_the_way, now in zip(kept["bases"], kept["sending"], agreed, strict=True):
-        bases.append({**(before or {}), **(now or {})} or None)
-        sending.append({unit: digest for unit, digest in (on_the_way or {}).items() if unit not in (now or {})} or None)
-    return _keeping(kept, _objects(bases, kept.index), sending, call=call)
-
-
-def _keeping(kept: pd.DataFrame, bases: pd.Series, sending: Sequence[Any], *, call: tuple[datetime, datetime] | None) -> pd.DataFrame:
-    open_until, touched_at = kept["open_until"], kept["touched_at"]
-    if call is not None:
-        began, over = map(pd.Timestamp, call)
-        open_until, touched_at = open_until.where(open_until.gt(over), over), pd.Series(began, index=kept.index)
-    return BASES.build(
-        {
-            "qbench_id": kept["qbench_id"],
-            "bases": bases,
-            "sending": _objects(sending, kept.index),
-            "open_until": open_until.where(_filled(sending, kept.index)),
-            "touched_at": touched_at,
-        }
-    )
-
-
 def _taken_over(way: WayBack, pairs: pd.DataFrame, wanted: Wanted, forms: np.ndarray) -> np.ndarray:
     """What QBench last wanted of each unit by the link's digests (int64), which are of values as they are sent.
 
@@ -399,10 +355,6 @@ def _entry(kept: Any, unit: str) -> Any:
 
 def _objects(values: Sequence[Any], index: pd.Index) -> pd.Series:
     return pd.Series([*values], index=index, dtype=object)
-
-
-def _filled(dicts: Sequence[Any], index: pd.Index) -> pd.Series:
-    return pd.Series([bool(one) for one in dicts], index=index, dtype=bool)
 
 
 def _plain(value: Any) -> Any:

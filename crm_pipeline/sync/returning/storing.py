@@ -17,7 +17,7 @@ from crm_pipeline.store.conflicts import save_conflicts
 from crm_pipeline.store.crm_records import looked_at, stage_changed
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.raw_records import save_bringing
-from crm_pipeline.sync.merging.units import arrived
+from crm_pipeline.sync.merging.bases import arrived
 from crm_pipeline.sync.order import LoadOrder, usual_object
 from crm_pipeline.sync.returning.looking import Linked, Looked, Seen
 from crm_pipeline.sync.returning.outcomes import of_stopped, of_unwritten, of_written

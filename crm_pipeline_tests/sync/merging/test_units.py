@@ -12,8 +12,9 @@ from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.schemas import EDITS
+from crm_pipeline.sync.merging.bases import about_to_send, arrived
 from crm_pipeline.sync.merging.fields import Evidence, Situation, Verdict
-from crm_pipeline.sync.merging.units import PAIRS, Compared, Decided, Shown, about_to_send, arrived, compared
+from crm_pipeline.sync.merging.units import PAIRS, Compared, Decided, Shown, compared
 from crm_pipeline_tests.mapping.builders import account_spec, crm_fields, raw_frame
 
 READ = datetime(2026, 11, 1, 12, tzinfo=UTC)
