@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, starmap
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -26,6 +26,10 @@ class Write(NamedTuple):
     key: str | None
     parent_crm_id: str | None
     payload: Mapping[str, object]
+
+    def __repr__(self) -> str:
+        """Without the values that are sent."""
+        return f"Write(qbench_id={self.qbench_id}, operation={self.operation!r}, crm_id={self.crm_id!r}, fields={[*self.payload]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class WriteBatch:
     def writes(self) -> list[Write]:
         """Row by row, what is to be written."""
         columns = (plain(self.rows[name]) for name in Write._fields[:-1])
-        return list(map(Write, *columns, self.payloads()))
+        return list(starmap(Write, zip(*columns, self.payloads(), strict=True)))
 
     def payloads(self) -> list[dict[str, object]]:
         """Per row, the CRM fields to send with their values; None clears."""
@@ -107,6 +111,10 @@ class WriteResult(NamedTuple):
     value_refused: bool = False
     kept: Mapping[str, object] | None = None
     note: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the values that the CRM keeps."""
+        return f"WriteResult(qbench_id={self.qbench_id}, crm_id={self.crm_id!r}, error_type={self.error_type!r})"
 
 
 def account_for(rows: pd.DataFrame, results: Sequence[WriteResult] | pd.DataFrame) -> pd.DataFrame:
