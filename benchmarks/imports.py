@@ -1,8 +1,8 @@
 """How long does Dagster take to load the code location? The import of our definitions, by that of Dagster and pandas.
 
 Each is timed in a fresh interpreter with its bytecode cached, turn by turn, and the medians are compared; once more with
-the demo's integration built, which is what a code server does. Then what each integration adds to a code location, whose every run
-loads them all.
+the demo's integration built, which is what a code server does. So is the help of our commands, beside Dagster's. Then what each
+integration adds to a code location, whose every run loads them all.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -21,11 +22,14 @@ from benchmarks.workbench import SANDBOX
 
 ROUNDS = 7
 MOST = 2.5
-"""The most times that ``import dagster, pandas`` may fit into ours (issue 2)."""
+"""The most times that ``import dagster, pandas`` may fit into ours."""
+MOST_HELP_SECONDS = 0.4
 
 BASE = "import dagster, pandas"
 OURS = "import crm_pipeline.definitions"
 WITH_INTEGRATION = "from crm_pipeline.sandbox.definitions import defs; defs()"
+STATEMENTS = (BASE, OURS, WITH_INTEGRATION)
+HELP, DAGSTER_HELP = ("-m", "crm_pipeline.cli", "--help"), ("-m", "dagster", "--help")
 FEW, MANY = 1, 41
 BUILD = """
 import dagster as dg, pathlib, sys, time
@@ -49,16 +53,19 @@ PLACES = {
 
 def measure(scale: float) -> list[Figure]:  # noqa: ARG001 - there is nothing to shrink
     """The two ratios, and the times behind them in seconds."""
-    statements = (BASE, OURS, WITH_INTEGRATION)
+    runs = (*(("-c", statement) for statement in STATEMENTS), HELP, DAGSTER_HELP)
     environment = {**os.environ, **PLACES}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    rounds = [[_seconds(statement, environment) for statement in statements] for _ in range(ROUNDS + 1)]
+    rounds = [[_seconds(run, environment) for run in runs] for _ in range(ROUNDS + 1)]
     # The first round writes the bytecode.
-    base, ours, integration = (statistics.median(times) for times in zip(*rounds[1:], strict=True))
+    *times, ours_help, dagsters_help = (statistics.median(each) for each in zip(*rounds[1:], strict=True))
+    base, ours, integration = times
     return [
         Figure("imports", "definitions by dagster and pandas", ours / base, limit=MOST),
         Figure("imports", "definitions with an integration built", integration / base, limit=MOST),
-        *(Figure("imports", text, seconds, unit="s") for text, seconds in zip(statements, (base, ours, integration), strict=True)),
+        *(Figure("imports", text, seconds, unit="s") for text, seconds in zip(STATEMENTS, times, strict=True)),
+        Figure("imports", "12 crm-pipeline --help", ours_help, unit="s", limit=MOST_HELP_SECONDS),
+        Figure("imports", "12 dagster --help", dagsters_help, unit="s"),
         Figure("imports", "CPU that each integration of a code location adds to each of its runs", _each(environment), unit="s"),
     ]
 
@@ -80,7 +87,7 @@ def _building(count: int, environment: dict[str, str]) -> float:
         return float(built.stdout)
 
 
-def _seconds(statement: str, environment: dict[str, str]) -> float:
+def _seconds(arguments: Sequence[str], environment: dict[str, str]) -> float:
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", statement], env=environment, check=True, capture_output=True)
+    subprocess.run([sys.executable, *arguments], env=environment, check=True, capture_output=True)
     return time.perf_counter() - began
