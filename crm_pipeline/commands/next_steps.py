@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.store.beginnings import was_loaded, was_read
-from crm_pipeline.store.database import Store, versions
+from crm_pipeline.store.database import Store
+from crm_pipeline.store.versions import versions
 from crm_pipeline.sync.hours import PARTITION_FORMAT
 
 

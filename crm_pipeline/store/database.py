@@ -1,4 +1,4 @@
-"""Opens the state database: its URL, its engine, its migrations and its locks."""
+"""Opens the state database: its URL, its engine and its locks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -19,11 +17,10 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from crm_pipeline.errors import StoreError, StoreSetupError
 from crm_pipeline.store.rows import JSON_AS_TEXT
-from crm_pipeline.store.tables import SCHEMA
+from crm_pipeline.store.versions import migrate, require_current
 
 if TYPE_CHECKING:
     import psycopg
-    from alembic.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +157,7 @@ class Store:
     def migrate(self) -> None:
         """Bring the schema to the version this package knows. Raises StoreError when the database is newer."""
         with _connected(self._url) as engine, engine.begin() as connection:
-            _migrate(connection)
+            migrate(connection)
 
     def close(self) -> None:
         """Give the connections back; the next use opens them anew."""
@@ -176,9 +173,9 @@ class Store:
                     engine = stack.enter_context(_connected(self._url))
                     with engine.begin() as connection:
                         if migrates_by_itself():
-                            _migrate(connection)
+                            migrate(connection)
                         else:
-                            _require_current(connection)
+                            require_current(connection)
                     stack.pop_all()
                 self._engine = engine
             return self._engine
@@ -206,17 +203,6 @@ class _Under(Store):
 def migrates_by_itself() -> bool:
     """Whether the first use brings the tables to this package's version."""
     return os.environ.get(AUTO_MIGRATE_VARIABLE, "1") != "0"
-
-
-def versions(connection: Connection) -> tuple[str | None, str]:
-    """The version that the tables are at, None where there are none, and the one that this package needs."""
-    return _current_version(connection), _known_versions()[0]
-
-
-def require_known(current: str | None) -> None:
-    """Raises StoreSetupError where the tables are newer than this package."""
-    if current is not None and current not in _known_versions()[1]:
-        raise StoreSetupError(f"the state database is at version {current}, which this package does not know; upgrade the package")
 
 
 def require_server(url: str, *, attempts: int, wait_seconds: float) -> None:
@@ -328,52 +314,3 @@ def _driver_url(url: str) -> URL:
     if parsed.get_backend_name() != "postgresql":
         raise StoreSetupError(f"{URL_VARIABLE} names {parsed.get_backend_name()}; the state database is PostgreSQL")
     return parsed.set(drivername="postgresql+psycopg")
-
-
-def _config() -> Config:
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-@cache
-def _known_versions() -> tuple[str, frozenset[str]]:
-    """The newest version that this package knows, and all of them."""
-    from alembic.script import ScriptDirectory
-
-    script = ScriptDirectory.from_config(_config())
-    head = script.get_current_head()
-    if head is None:
-        raise StoreSetupError("this installation has no migrations; install the package anew")
-    return head, frozenset(revision.revision for revision in script.walk_revisions())
-
-
-def _current_version(connection: Connection) -> str | None:
-    from alembic.runtime.migration import MigrationContext
-
-    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
-
-
-def _require_current(connection: Connection) -> None:
-    current, head = versions(connection)
-    require_known(current)
-    if current != head:
-        raise StoreSetupError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
-
-
-def _migrate(connection: Connection) -> None:
-    from alembic import command
-
-    # Several processes may start at once; the lock goes with the transaction.
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('crm_pipeline migrations', 0))"))
-    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    current, head = versions(connection)
-    require_known(current)
-    if current != head:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        logger.info("state database upgraded from %s to %s", current, head)

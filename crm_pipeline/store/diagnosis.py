@@ -8,8 +8,9 @@ from sqlalchemy import Connection, text
 
 from crm_pipeline.diagnosis import Finding, of_error
 from crm_pipeline.errors import StoreError
-from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, Store, migrates_by_itself, require_known, versions
+from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, Store, migrates_by_itself
 from crm_pipeline.store.tables import SCHEMA
+from crm_pipeline.store.versions import require_known, versions
 
 AREA = "database"
 OLDEST_TRIED = 16

@@ -14,8 +14,9 @@ from crm_pipeline.errors import CrmPipelineError, StoreError
 from crm_pipeline.mapping.feasibility import mapping_findings
 from crm_pipeline.mapping.filters import lists_named
 from crm_pipeline.mapping.presets import owner_field
-from crm_pipeline.store.database import Store, versions
+from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import check_organization
+from crm_pipeline.store.versions import versions
 from crm_pipeline.sync.order import LoadOrder
 
 FEW_LEFT = 0.2

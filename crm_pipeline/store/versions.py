@@ -1,0 +1,80 @@
+"""Which version are the tables at? And how they come to the one that this package needs."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, text
+
+from crm_pipeline.errors import StoreSetupError
+from crm_pipeline.store.tables import SCHEMA
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+logger = logging.getLogger(__name__)
+
+
+def versions(connection: Connection) -> tuple[str | None, str]:
+    """The version that the tables are at, None where there are none, and the one that this package needs."""
+    return _current_version(connection), _known_versions()[0]
+
+
+def require_known(current: str | None) -> None:
+    """Raises StoreSetupError where the tables are newer than this package."""
+    if current is not None and current not in _known_versions()[1]:
+        raise StoreSetupError(f"the state database is at version {current}, which this package does not know; upgrade the package")
+
+
+def require_current(connection: Connection) -> None:
+    """Raises StoreSetupError where the tables are at another version than this package's."""
+    current, head = versions(connection)
+    require_known(current)
+    if current != head:
+        raise StoreSetupError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables to this package's version. Raises StoreSetupError when they are newer."""
+    from alembic import command
+
+    # Several processes may start at once; the lock goes with the transaction.
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('crm_pipeline migrations', 0))"))
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    current, head = versions(connection)
+    require_known(current)
+    if current != head:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        logger.info("state database upgraded from %s to %s", current, head)
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+@cache
+def _known_versions() -> tuple[str, frozenset[str]]:
+    """The newest version that this package knows, and all of them."""
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(_config())
+    head = script.get_current_head()
+    if head is None:
+        raise StoreSetupError("this installation has no migrations; install the package anew")
+    return head, frozenset(revision.revision for revision in script.walk_revisions())
+
+
+def _current_version(connection: Connection) -> str | None:
+    from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
