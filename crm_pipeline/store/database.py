@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import ExecutionContext
-from sqlalchemy.exc import ArgumentError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError, PendingRollbackError
+from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from crm_pipeline.errors import StoreError, StoreSetupError
@@ -50,6 +52,9 @@ SELECT EXISTS (
   WHERE held.pid = pg_backend_pid() AND held.locktype = 'advisory' AND held.granted AND NOT wanted.granted
 )
 """
+
+_REST_SECONDS = 1.0
+"""How long nobody took a connection whose server is asked whether it lives: one that fell silent ends no connection."""
 
 _ALIVE = text("SELECT 1")
 _WAIT_FOR_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
@@ -229,8 +234,8 @@ def _connected(url: str | None) -> Iterator[Engine]:
         address,
         connect_args={name: value for name, value in _KEEPALIVES.items() if name not in address.query} | {"prepare_threshold": None},
         hide_parameters=True,
-        pool_pre_ping=True,
     )
+    event.listen(engine, "checkout", _require_alive)
     event.listen(engine, "connect", _send_arrays_in_binary)
     event.listen(engine, "connect", _notice_dead_client, insert=True)
     event.listen(engine, "before_cursor_execute", _give_json_as_text)
@@ -257,6 +262,26 @@ def _server_answers(url: URL) -> bool:
 
     asked = url.set(drivername="postgresql").update_query_dict({"connect_timeout": "5"})
     return PGconn.ping(asked.render_as_string(hide_password=False).encode()) == Ping.OK
+
+
+def _require_alive(connection: psycopg.Connection, record: ConnectionPoolEntry, _taken: object) -> None:
+    """Raises InvalidatePoolError, for which the pool opens another connection, where this one ended while nobody had it.
+
+    To ask the server costs as much as a small statement. Of the end of a connection that was just used the system knows: there is
+    something to read ("Detecting disconnections" in psycopg's documentation).
+    """
+    import psycopg
+
+    now = time.monotonic()
+    try:
+        news = select.poll()
+        news.register(connection.fileno(), select.POLLIN)
+        if news.poll(0) or now - record.info.get("taken", now) > _REST_SECONDS:
+            with connection.transaction():
+                pass
+    except psycopg.OperationalError:
+        raise InvalidatePoolError from None
+    record.info["taken"] = now
 
 
 def _send_arrays_in_binary(connection: psycopg.Connection, _record: object) -> None:

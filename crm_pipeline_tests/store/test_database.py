@@ -18,6 +18,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from crm_pipeline.errors import StoreError
+from crm_pipeline.store import database
 from crm_pipeline.store.database import AUTO_MIGRATE_VARIABLE, URL_VARIABLE, Store
 from crm_pipeline.store.tables import SCHEMA, metadata
 from crm_pipeline_tests.awaiting import await_that
@@ -148,6 +149,34 @@ def test_several_stores_may_open_an_empty_database_at_once(empty_url: str) -> No
     for thread in threads:
         thread.join()
     assert found == [True, True, True]
+
+
+def test_a_connection_that_ended_while_nobody_had_it_is_replaced(database_url: str) -> None:
+    own = text("SELECT pg_backend_pid()")
+    with closing(Store(database_url)) as store, psycopg.connect(database_url, autocommit=True) as other:
+        with store.transaction() as connection:
+            ended = connection.execute(own).scalar_one()
+        other.execute("SELECT pg_terminate_backend(%s, 60000)", [ended])
+        with store.transaction() as connection:
+            assert connection.execute(own).scalar_one() != ended
+
+
+@pytest.mark.parametrize(("longest", "asked"), [(-1.0, True), (600.0, False)])
+def test_a_connection_is_asked_whether_it_lives_only_once_it_rested(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, longest: float, asked: bool
+) -> None:
+    monkeypatch.setattr(database, "_REST_SECONDS", longest)
+    with closing(Store(database_url)) as store, psycopg.connect(database_url, autocommit=True) as other:
+        with store.transaction() as connection:
+            own = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+        def spoke() -> list[tuple[object, ...]]:
+            return other.execute("SELECT state_change FROM pg_stat_activity WHERE pid = %s", [own]).fetchall()
+
+        before = spoke()
+        with store.transaction():
+            pass
+        assert (spoke() != before) is asked
 
 
 def test_a_lock_waits_for_its_holder(store: Store) -> None:
