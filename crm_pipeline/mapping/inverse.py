@@ -153,7 +153,7 @@ class WayBack:
         phones = [*_by_qbench_field(self._phones), *([self._phone_type.from_] if self._phones else [])]
         names = dict.fromkeys([*countries, *phones])
         content = [{name: record.get(name) for name in names} if isinstance(record, dict) else {} for record in raw["content"]]
-        return raw[list(RAW.names)].assign(content=pd.Series(content, index=raw.index, dtype=object))
+        return RAW.build({name: raw[name] for name in RAW.names} | {"content": pd.Series(content, index=raw.index, dtype=object)})
 
     def each_form(self, values: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
         """The canonical text (str) of each of these CRM fields by itself, null where it is blank; else as ``forms``.
@@ -202,9 +202,10 @@ class WayBack:
         checked = wanted_values(normalized, self.routes, crm_fields=self.crm_fields, zone=self.reading.zone)
         forms = self._forms(checked.values, records)
         whole = pd.DataFrame(True, index=records.index, columns=list(self.units))
+        less = checked.problems
         for unit, members in self.units.items():
-            cut = checked.problems.loc[checked.problems["crm_field"].isin(_fields(members)), "position"]
-            whole.loc[cut, unit] = False
+            if len(less):
+                whole.loc[less.loc[less["crm_field"].isin(_fields(members)), "position"], unit] = False
             if members == self._phones:
                 whole[unit] &= forms[unit].notna() | self._held_phone(records).isna()
         return Wanted(values=checked.values, forms=forms, whole=whole)
@@ -212,7 +213,7 @@ class WayBack:
     def _forms(self, values: pd.DataFrame, records: _Records) -> pd.DataFrame:
         values = values[_fields(self.routes)].set_axis(records.index)
         fields = self._canonical(self._one_phone(values, records).values, records)
-        return pd.DataFrame({unit: _together(fields[_fields(members)]) for unit, members in self.units.items()}, index=records.index)
+        return pd.DataFrame({unit: _together(fields, _fields(members)) for unit, members in self.units.items()}, index=records.index)
 
     @cached_property
     def _spec_back(self) -> RecordSpec:
@@ -382,13 +383,13 @@ def _longer(values: pd.Series, *, than: int) -> pd.Series:
     return pd.Series([isinstance(value, str) and len(value) > than for value in values], index=values.index, dtype=bool)
 
 
-def _together(fields: pd.DataFrame) -> pd.Series:
-    """The canonical texts of several fields as one (str), null where all are blank."""
-    if len(fields.columns) == 1:
-        return fields.iloc[:, 0]
+def _together(fields: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """The canonical texts of the fields with these names as one (str), null where all are blank."""
+    if len(names) == 1:
+        return fields[names[0]]
     texts = [
         json.dumps(filled, ensure_ascii=False) if (filled := {name: text for name, text in row.items() if pd.notna(text)}) else None
-        for row in fields.sort_index(axis=1).to_dict("records")
+        for row in fields[sorted(names)].to_dict("records")
     ]
     return pd.Series(texts, index=fields.index, dtype="str")
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from crm_pipeline.frames import text_column
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.mapping.directions import Direction, Rule
 from crm_pipeline.sync.merging.cases import CASES, NOT_FIT, Deed, Fact
 from crm_pipeline.sync.merging.fields import DECISIONS, FIELDS, Evidence, Side, Situation, Verdict
-from crm_pipeline.sync.merging.times import crm_is_later, moments
+from crm_pipeline.sync.merging.times import crm_is_later, moments, times
 
 Digests = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -208,7 +209,7 @@ def _touched_at(fields: pd.DataFrame, state: _State) -> pd.Series:
     """From when on readings count: this one may be decided again, an earlier one not."""
     read_at, touched_at = moments(fields["read_at"]), moments(fields["touched_at"])
     counted = state.comes_back & state.known & ~np.isnat(read_at)
-    return pd.Series(np.where(counted, read_at - JUST_BEFORE, touched_at)).dt.tz_localize("UTC")
+    return times(np.where(counted, read_at - JUST_BEFORE, touched_at))
 
 
 def _verdict(state: _State, does: Mapping[Deed, Flags], ways: _Ways, *, unread: Flags) -> NDArray[Any]:
@@ -234,4 +235,6 @@ def _nullable(values: Digests, there: Flags) -> pd.Series:
 
 def _texts(words: NDArray[Any], there: Flags) -> pd.Series:
     """A column of words, null where there is none."""
-    return pd.Series(pd.array(words, dtype="str")).where(there)
+    told = words.astype(object)
+    told[~there] = None
+    return text_column(told)

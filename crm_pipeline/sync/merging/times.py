@@ -14,6 +14,9 @@ from crm_pipeline.sync.merging.fields import Evidence
 TIE = timedelta(seconds=2)
 """Changes that lie less than this, and the coarser grain, apart are as good as at once."""
 
+NEVER = np.datetime64("NaT", "us")
+"""The time of what was not, among plain numbers (``moments``)."""
+
 STANDING = FrameSchema(
     "standing_values",
     (
@@ -39,6 +42,11 @@ def moments(times: pd.Series) -> NDArray[np.datetime64]:
     """A column of times as plain numbers of UTC, NaT where there is none."""
     plain: NDArray[np.datetime64] = times.to_numpy("datetime64[us]")
     return plain
+
+
+def times(moments: NDArray[np.datetime64]) -> pd.Series:
+    """Such numbers as a column of times again."""
+    return pd.Series(pd.DatetimeIndex(moments, tz="UTC").array)
 
 
 def crm_is_later(fields: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.object_]]:

@@ -25,7 +25,7 @@ from crm_pipeline.schemas import CONFLICTS
 from crm_pipeline.sync.merging.bases import keeping
 from crm_pipeline.sync.merging.deciding import decide
 from crm_pipeline.sync.merging.fields import FIELDS, Evidence, Situation, Verdict
-from crm_pipeline.sync.merging.times import by_our_clock, moments
+from crm_pipeline.sync.merging.times import NEVER, by_our_clock, moments, times
 
 _NO = int(digests(pd.DataFrame({"": ["false"]}, dtype="str")).iloc[0, 0])
 """What a field of yes or no shows that says no."""
@@ -106,15 +106,15 @@ class Compared:
         last, was edited before its reading began.
         """
         told = {(crm_id, name): position for position, (crm_id, name) in enumerate(zip(edits["crm_id"], edits["crm_field"], strict=True))}
-        times, words = by_our_clock(edits["edited_at"], ahead=clock_ahead).tolist(), edits["evidence"].tolist()
+        edited, words = by_our_clock(edits["edited_at"], ahead=clock_ahead).tolist(), edits["evidence"].tolist()
         asked = self.asks_when.to_numpy().ravel()
         since, evidence = self.fields["shown_since"].tolist(), self.fields["shown_evidence"].astype(object).tolist()
         for row in np.flatnonzero(asked).tolist():
             pair, unit = divmod(row, len(self.units))
             crm_id, members = self.pairs["crm_id"].iloc[pair], self.way.units[self.units[unit]]
             found = [position for route in members if (position := told.get((crm_id, route.target.crm_field))) is not None]
-            latest = max(found, key=lambda position: times[position], default=None)
-            since[row] = self.pairs["read_at"].iloc[pair] if latest is None else times[latest]
+            latest = max(found, key=lambda position: edited[position], default=None)
+            since[row] = self.pairs["read_at"].iloc[pair] if latest is None else edited[latest]
             evidence[row] = str(Evidence.READING) if latest is None else words[latest]
         fields = self.fields.assign(
             shown_since=pd.Series(pd.to_datetime(since, utc=True), index=self.fields.index),
@@ -139,9 +139,9 @@ class Decided:
         """Per unit the verdict (merging.fields.Verdict)."""
         return self.compared.wide(self.rows["verdict"].astype(object))
 
-    def are(self, verdict: Verdict) -> pd.DataFrame:
-        """Per unit, whether this is its verdict (bool)."""
-        return self.compared.wide(self.rows["verdict"].eq(str(verdict)))
+    def are(self, *verdicts: Verdict) -> pd.DataFrame:
+        """Per unit, whether this is its verdict, or one of these (bool)."""
+        return self.compared.wide(self.rows["verdict"].isin(verdicts))
 
     @property
     def unread(self) -> pd.Series:
@@ -155,13 +155,13 @@ class Decided:
         sent, seen = rows["sent"].tolist(), rows["seen"].tolist()
         bases = [None if other is pd.NA else [one, other] for one, other in zip(sent, seen, strict=True)]
         sending = self._dicts([None if one is pd.NA else one for one in rows["sending"].tolist()])
-        touched_at = pd.DataFrame(moments(rows["touched_at"]).reshape(len(pairs), len(self.compared.units)), index=pairs.index).max(axis=1)
+        touched = np.fmax.reduce(moments(rows["touched_at"]).reshape(len(pairs), len(self.compared.units)), axis=1, initial=NEVER)
         return keeping(
             pairs["qbench_id"].fillna(0).astype("int64"),
             bases=self._dicts(bases),
             sending=sending,
             open_until=pairs["open_until"],
-            touched_at=touched_at.dt.tz_localize("UTC").fillna(pairs["touched_at"]),
+            touched_at=times(np.where(np.isnat(touched), moments(pairs["touched_at"]), touched)),
         )
 
     def agreed(self, verdict: Verdict) -> pd.Series:
@@ -177,8 +177,10 @@ class Decided:
 
     def replaced(self, shown: Shown, raw: pd.DataFrame) -> pd.DataFrame:
         """Both values where QBench's replaces the CRM's (schemas.CONFLICTS; who wins, where one is lost), as ``conflicts`` does."""
-        there = self.compared.fields["situation"].ne(str(Situation.NEW_IN_CRM))
-        return self._both_values(self.rows["verdict"].eq(str(Verdict.TO_CRM)) & there, shown, raw)
+        there = self.compared.pairs["situation"].ne(str(Situation.NEW_IN_CRM))
+        if not there.any():
+            return CONFLICTS.empty()
+        return self._both_values(self.rows["verdict"].eq(str(Verdict.TO_CRM)) & _each(there, self.compared.units), shown, raw)
 
     def _both_values(self, which: pd.Series, shown: Shown, raw: pd.DataFrame) -> pd.DataFrame:
         positions = np.flatnonzero(which.to_numpy())
@@ -227,9 +229,9 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
     pairs = PAIRS.check(pairs)
     units = list(way.units)
     size = len(pairs) * len(units)
-    forms = _digested(wanted.forms[units])
+    forms = _digested(wanted.forms)
     nothing = shown is None or shown.values.isna().all(axis=None)
-    there = np.zeros_like(forms) if shown is None or nothing else _digested(way.forms(shown.values, raw)[units])
+    there = np.zeros_like(forms) if shown is None or nothing else _digested(way.forms(shown.values, raw))
     taken = _taken_over(way, pairs, wanted, forms)
     bases = [[_entry(row, unit) for unit in units] for row in pairs["bases"]]
     flat = [one for row in bases for one in row]
@@ -248,9 +250,9 @@ def compared(way: WayBack, pairs: pd.DataFrame, *, wanted: Wanted, raw: pd.DataF
         "clears_crm": pd.Series(np.tile(np.array(list(way.clears_crm.values()), dtype=bool), len(pairs))),
         "situation": _each(pairs["situation"], units),
         "wanted": pd.Series(forms.ravel()),
-        "whole": pd.Series(wanted.whole[units].to_numpy(dtype=bool).ravel()),
+        "whole": pd.Series(wanted.whole.to_numpy(dtype=bool).ravel()),
         "shown": pd.Series(there.ravel()),
-        "fits": pd.Series(np.ones(size, dtype=bool) if shown is None else shown.fits[units].to_numpy(dtype=bool).ravel()),
+        "fits": pd.Series(np.ones(size, dtype=bool) if shown is None else shown.fits.to_numpy(dtype=bool).ravel()),
         "sent": pd.Series(sent),
         "seen": seen,
         "sending": pd.Series([_entry(row, unit) for row in pairs["sending"] for unit in units], dtype="Int64"),
@@ -324,15 +326,15 @@ def _standing(way: WayBack, since: pd.Series) -> tuple[pd.Series, pd.Series]:
     if since.isna().all():
         nothing = pd.Series(pd.NaT, index=range(len(since) * len(way.sources)), dtype="datetime64[us, UTC]")
         return nothing, pd.Series(0, index=nothing.index)
-    times: list[str | None] = []
+    standing: list[str | None] = []
     grains: list[int] = []
     for row in since:
         for names in way.sources.values():
             known = [tuple(one) for name in names if (one := (row or {}).get(name)) is not None]
             latest, grain = max(known, default=(None, 0))
-            times.append(latest)
+            standing.append(latest)
             grains.append(grain)
-    return pd.Series(pd.to_datetime(times, utc=True, format="ISO8601")).astype("datetime64[us, UTC]"), pd.Series(grains, dtype="int64")
+    return pd.Series(pd.to_datetime(standing, utc=True, format="ISO8601")).astype("datetime64[us, UTC]"), pd.Series(grains, dtype="int64")
 
 
 def _crm_fields(members: Sequence[Route]) -> list[str]:

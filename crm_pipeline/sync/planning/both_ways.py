@@ -18,7 +18,7 @@ import pandas as pd
 
 from crm_pipeline.crms.abilities import EditsCrm, clock_ahead_of
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.frames import aligned, text_where
+from crm_pipeline.frames import aligned, no_text, plain, text_column, text_where
 from crm_pipeline.mapping.canonical import canonical
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_dicts, digests
 from crm_pipeline.mapping.directions import Direction, Rule
@@ -30,6 +30,7 @@ from crm_pipeline.store.bases import bases_of
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.raw_records import held_fields
 from crm_pipeline.sync.merging.fields import Situation, Verdict
+from crm_pipeline.sync.merging.times import NEVER, moments, times
 from crm_pipeline.sync.merging.units import PAIRS, Compared, Decided, Shown, compared
 from crm_pipeline.sync.order import LoadOrder, objects_of
 from crm_pipeline.sync.planning.plan import PLAN, Plan
@@ -134,7 +135,7 @@ class BothWays:
         with self._store.transaction() as connection:
             raw = held_fields(connection, order.integration, order.record.record_type, ids=ids.tolist(), fields=self._way.reads)
             kept = bases_of(connection, order.state, ids=links["qbench_id"].tolist()) if len(links) else None
-        raw = raw.set_index("qbench_id", drop=False).loc[ids].reset_index(drop=True)
+        raw = raw.take(pd.Series(np.arange(len(raw)), index=raw["qbench_id"]).loc[ids].to_numpy()).reset_index(drop=True)
         columns = {name: name for name in ("bases", "sending", "open_until", "touched_at")}
         given: dict[str, Any] = {"qbench_id": ids, "situation": _same(str(Situation.LINKED), ids.index), "since": raw["since"]}
         given |= aligned(links, ids, columns={"crm_id": "crm_id", "digests": "digests"})
@@ -241,13 +242,12 @@ class BothWays:
                     may[at] &= creates | goes[unit].to_numpy()
                     sent[name] = may
                     values[name] = _replaced(values[name], at[~creates], part.wanted.values.loc[~creates, name])
-        told = self._told(decided).set_axis(at).reindex(rows.index)
         settled = np.full(len(rows), None, dtype=object)
         settled[at] = list(self._settled(planned, part, decided, shown))
         rows["settled"] = settled
-        rows["reason"] = joined(rows["reason"], told)
+        rows["reason"] = joined(rows["reason"], *(told.set_axis(at).reindex(rows.index) for told in self._told(decided)))
         rows["digests"] = self._digests(rows["digests"], sent, part)
-        return _without_nothing(Plan(rows, values, sent), pd.Series(rows.index.isin(at), index=rows.index))
+        return _without_nothing(Plan(rows, values, sent), at[~creates])
 
     def _digests(self, kept: pd.Series, sent: pd.DataFrame, part: _Part) -> pd.Series:
         """What links keep: of the fields that come back, the digests of those that are sent."""
@@ -261,11 +261,11 @@ class BothWays:
             found.iat[position] = {**(found.iat[position] or {}), **row}
         return found
 
-    def _told(self, decided: Decided) -> pd.Series:
-        """What is to be said of each pair: fields and words, no values."""
+    def _told(self, decided: Decided) -> Iterator[pd.Series]:
+        """What is to be said of each pair, as far as it is of any: fields and words, no values."""
         lost = decided.compared.wide(decided.rows["conflict"])
         parts = [(f"{verdict}: ", decided.are(verdict)) for verdict in (Verdict.TO_QBENCH, Verdict.NOT_TAKEN)] + [("conflict: ", lost)]
-        return joined(*(word + names(marks) for word, marks in parts))
+        return (word + names(marks) for word, marks in parts if marks.to_numpy().any())
 
     def _settled(self, planned: Plan, part: _Part, decided: Decided, shown: Shown) -> Iterator[Settled]:
         kept = starmap(Kept, decided.kept.itertuples(index=False, name=None))
@@ -275,8 +275,8 @@ class BothWays:
         sent = self._sent(planned, part)
         as_kept = partial(self._as_kept, sent, self._way.read_by(part.raw))
         forms = self._as_made(sent, part, decided)
-        home = (decided.are(Verdict.TO_QBENCH) | decided.are(Verdict.NOT_TAKEN)).any(axis=1).tolist()
-        crm_ids = part.pairs["crm_id"].astype(object).where(part.pairs["crm_id"].notna(), None).tolist()
+        home = decided.are(Verdict.TO_QBENCH, Verdict.NOT_TAKEN).to_numpy().any(axis=1).tolist()
+        crm_ids = plain(part.pairs["crm_id"])
         for place, (crm_id, row, bases, form, is_home) in enumerate(zip(crm_ids, kept, agreed, forms, home, strict=True)):
             wanted = {**(row.bases or {}), **(bases or {})}
             made = {unit: [wanted[unit][0], there] for unit, there in form.items() if unit in wanted}
@@ -293,7 +293,8 @@ class BothWays:
 
     def _sent(self, planned: Plan, part: _Part) -> pd.DataFrame:
         """The values of the CRM fields that come back, as they are sent: of what is about to be made, defaults of new records too."""
-        new = planned.values.take(part.positions).reset_index(drop=True).reindex(columns=self.crm_fields)
+        values = planned.values.take(part.positions).reset_index(drop=True)
+        new = pd.DataFrame({name: values[name] if name in values else no_text(values.index) for name in self.crm_fields})
         if part.creates.all():
             return new
         of = ((new, part.creates), (part.wanted.values[self.crm_fields], ~part.creates))
@@ -318,7 +319,7 @@ class BothWays:
         if sent.equals(part.wanted.values[self.crm_fields]):
             made = decided.compared.wide(decided.compared.fields["wanted"])
         else:
-            made = digests(self._way.forms(sent.astype(object), part.raw)[list(self.units)].astype("str"))
+            made = digests(self._way.forms(sent.astype(object), part.raw).astype("str"))
         rows = digest_dicts(made)
         return [row if new else {} for row, new in zip(rows, part.creates.tolist(), strict=True)]
 
@@ -338,19 +339,22 @@ class _Part:
     def of(planned: Plan, sides: Sides, positions: np.ndarray, *, read_at: datetime) -> _Part:
         rows = planned.rows.iloc[positions].reset_index(drop=True)
         raw, wanted, pairs = sides.at(positions)
-        creates = rows["operation"].eq(Operation.CREATE)
+        operation = rows["operation"].to_numpy(object)
+        creates = operation == Operation.CREATE
         # Nobody else writes meanwhile: our last write is over, whatever the clock of the host says that made it.
-        after = pairs["touched_at"] + pd.Timedelta("1us")
-        when = after.where(after.gt(pd.Timestamp(read_at)), pd.Timestamp(read_at)).mask(creates)
-        situations = rows["operation"].map({str(operation): str(one) for operation, one in _SITUATIONS.items()}).astype("str")
-        pairs = PAIRS.build(pairs.assign(crm_id=rows["crm_id"], situation=situations, read_at=when))
-        return _Part(positions, creates.to_numpy(), rows["object"], raw, wanted, pairs)
+        read = np.fmax(moments(pairs["touched_at"]) + np.timedelta64(1, "us"), pd.Timestamp(read_at).to_datetime64())
+        when = np.where(creates, NEVER, read)
+        situations = text_column([_SITUATIONS[one] for one in operation])
+        pairs = PAIRS.build(pairs.assign(crm_id=rows["crm_id"], situation=situations, read_at=times(when)))
+        return _Part(positions, creates, rows["object"], raw, wanted, pairs)
 
 
-def _without_nothing(planned: Plan, decided: pd.Series) -> Plan:
-    """The plan in which an update is none that nothing is left of."""
+def _without_nothing(planned: Plan, decided: np.ndarray) -> Plan:
+    """The plan in which an update is none that nothing is left of; ``decided``: the positions of those that may be."""
+    if not len(decided):
+        return planned
     rows = planned.rows
-    idle = decided & rows["operation"].eq(Operation.UPDATE) & ~planned.sent.any(axis=1) & rows["parent_crm_id"].isna()
+    idle = rows.index.isin(decided) & rows["operation"].eq(Operation.UPDATE) & ~planned.sent.any(axis=1) & rows["parent_crm_id"].isna()
     if not idle.any():
         return planned
     told = {"operation": str(Operation.NONE), "outcome": str(Outcome.UNCHANGED)}
