@@ -134,8 +134,11 @@ class Store:
                 logger.info("%s: another run is at work, waiting for it", name)
                 connection.execute(text(_WAIT_FOR_LOCK), {"name": name})
                 logger.info("%s: waited %.1f s for another run", name, time.monotonic() - started)
+            held = Lock(name, connection)
+            # What a statement with parameters saw stands until the next one: PostgreSQL would clean up behind nobody meanwhile.
+            held.require()
             try:
-                yield Lock(name, connection)
+                yield held
             finally:
                 # A connection that is gone has taken its lock along.
                 with suppress(OperationalError):

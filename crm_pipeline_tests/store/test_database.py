@@ -207,6 +207,13 @@ def test_a_lock_is_freed_after_an_error(store: Store) -> None:
         pass
 
 
+def test_postgresql_cleans_up_behind_others_while_a_lock_is_held(store: Store) -> None:
+    with store.lock("work"), store.transaction() as connection:
+        holding = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+        assert connection.execute(text(holding)).scalar_one() == 1
+        assert connection.execute(text(f"{holding} AND backend_xmin IS NOT NULL")).scalar_one() == 0
+
+
 def test_a_lock_that_is_lost_with_its_connection_is_noticed(store: Store, database_url: str) -> None:
     with store.lock("work") as lock:
         lock.require()
