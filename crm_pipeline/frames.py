@@ -170,12 +170,6 @@ def instead(column: pd.Series, mask: np.ndarray, values: Any = pd.NA) -> pd.Seri
     return column.mask(mask, values) if mask.any() else column
 
 
-def text_where(where: pd.Series, text: str) -> pd.Series:
-    """The text where the mask (bool) holds, null elsewhere (str, of its index): one scalar, no object per row."""
-    chosen = pc.if_else(pa.array(where.to_numpy(dtype=bool)), pa.scalar(text, pa.large_string()), pa.scalar(None, pa.large_string()))
-    return arrow_texts(chosen, where.index)
-
-
 def arrow_texts(given: pa.LargeStringArray | pa.ChunkedArray, index: pd.Index | None) -> pd.Series:
     """Arrow's texts (large_string) as a column (str)."""
     return pd.Series(pd.arrays.ArrowStringArray(given, dtype=_dtype("str")), index=index)
@@ -192,6 +186,11 @@ def texts_where(chosen: Flags, texts: pd.Series, otherwise: pd.Series | None = N
         return texts
     others = _NO_TEXT if otherwise is None else otherwise.array.__arrow_array__()
     return arrow_texts(pc.if_else(pa.array(chosen), texts.array.__arrow_array__(), others), texts.index)
+
+
+def one_text(text: str, index: pd.Index) -> pd.Series:
+    """The same text in each row (str)."""
+    return arrow_texts(pa.repeat(pa.scalar(text, pa.large_string()), len(index)), index)
 
 
 def blank(column: pd.Series) -> Flags:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE
-from crm_pipeline.frames import no_text, text_where
+from crm_pipeline.frames import no_text, one_text, texts_where
 from crm_pipeline.mapping.addresses import countries_alone, parts_of, read_regions
 from crm_pipeline.mapping.canonical import CanonicalKind, canonical, canonical_kinds
 from crm_pipeline.mapping.field_maps import FieldSource, as_source
@@ -310,7 +310,9 @@ class WayBack:
         """What stands against each unit before it is tried (Reason, str)."""
         reasons = {}
         for unit, members in self.units.items():
-            reason = text_where(phone.several, "several_phones") if members == self._phones else no_text(values.index)
+            reason = no_text(values.index)
+            if members == self._phones:
+                reason = texts_where(phone.several.to_numpy(), one_text("several_phones", values.index))
             for field, differs in differing[unit].items():
                 if field in self.longest:
                     reason = reason.mask(differs & _longer(values[field], than=self.longest[str(field)]), "too_long")

@@ -18,7 +18,7 @@ import pandas as pd
 
 from crm_pipeline.crms.abilities import EditsCrm, clock_ahead_of
 from crm_pipeline.crms.base import Crm
-from crm_pipeline.frames import aligned, no_text, plain, text_column, text_where
+from crm_pipeline.frames import aligned, no_text, one_text, plain, text_column
 from crm_pipeline.mapping.canonical import canonical
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_dicts, digests
 from crm_pipeline.mapping.directions import Direction, Rule
@@ -137,7 +137,7 @@ class BothWays:
             kept = bases_of(connection, order.state, ids=links["qbench_id"].tolist()) if len(links) else None
         raw = raw.take(pd.Series(np.arange(len(raw)), index=raw["qbench_id"]).loc[ids].to_numpy()).reset_index(drop=True)
         columns = {name: name for name in ("bases", "sending", "open_until", "touched_at")}
-        given: dict[str, Any] = {"qbench_id": ids, "situation": _same(str(Situation.LINKED), ids.index), "since": raw["since"]}
+        given: dict[str, Any] = {"qbench_id": ids, "situation": one_text(Situation.LINKED, ids.index), "since": raw["since"]}
         given |= aligned(links, ids, columns={"crm_id": "crm_id", "digests": "digests"})
         given |= aligned(kept, ids, columns=columns) if kept is not None else {}
         pairs = PAIRS.build(given)
@@ -375,7 +375,3 @@ def _replaced(column: pd.Series, at: np.ndarray, values: pd.Series) -> pd.Series
     found = column.copy() if column.dtype == values.dtype else column.astype(object)
     found.iloc[at] = values.array if column.dtype == values.dtype else values.astype(object).array
     return found
-
-
-def _same(word: str, index: pd.Index) -> pd.Series:
-    return text_where(pd.Series(True, index=index), word)

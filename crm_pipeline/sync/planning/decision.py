@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.frames import aligned, no_text, text_where
+from crm_pipeline.frames import aligned, no_text, one_text, texts_where
 from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
@@ -170,7 +170,7 @@ def _said(inputs: Inputs, rows: dict[str, pd.Series], decided: _Decided, *, stor
     if inputs.match_notes is not None and inputs.match_notes.notna().any():
         yield inputs.match_notes.where(decided.create)
     if decided.stale.any():
-        yield text_where(pd.Series(may & decided.stale, index=index), STALE)
+        yield texts_where(may & decided.stale, one_text(STALE, index))
     not_pushed = _not_pushed(inputs.payload, inputs.digests, stored)
     if not_pushed.to_numpy().any():
         yield ("not_pushed: " + names(not_pushed)).where(may)

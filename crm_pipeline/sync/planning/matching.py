@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from crm_pipeline.errors import AmbiguousMatchException, LinkConflictException
-from crm_pipeline.frames import Column, FrameSchema, text_where
+from crm_pipeline.frames import Column, FrameSchema, one_text, texts_where
 from crm_pipeline.mapping.folding import same_key
 from crm_pipeline.model import LinkOrigin, WaitsOn
 from crm_pipeline.store.crm_state import CrmState
@@ -120,7 +120,7 @@ def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
         crm_id=matches["crm_id"].mask(ambiguous | held),
         error_type=error_type.mask(ambiguous, AmbiguousMatchException.__name__).mask(held, LinkConflictException.__name__),
         reason=reason.mask(ambiguous, claimed_reason).mask(held, held_reason).mask(taken, taken_reason),
-        waits_on=text_where(held, str(WaitsOn.HOLDER)),
+        waits_on=texts_where(held.to_numpy(), one_text(WaitsOn.HOLDER, held.index)),
         waits_for=matches["crm_id"].where(held),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.frames import no_text, plain, text_where
+from crm_pipeline.frames import no_text, one_text, plain
 from crm_pipeline.mapping.presets import owner_field
 from crm_pipeline.model import LinkStatus, Operation
 from crm_pipeline.schemas import CHECKED_LINKS, OUTCOMES
@@ -61,11 +61,10 @@ class PlannedAccounts:
         new = wanted[wanted.isin(self._made.index) & ~wanted.isin(stored["qbench_id"])].reset_index(drop=True)
         if new.empty:
             return stored
-        every = pd.Series(True, index=new.index)
         made = {
             "qbench_id": new,
             "crm_id": self._made.reindex(new).set_axis(new.index),
-            "status": text_where(every, str(LinkStatus.LIVE)),
+            "status": one_text(LinkStatus.LIVE, new.index),
         }
         made_links = CHECKED_LINKS.build(made)
         return CHECKED_LINKS.build(pd.concat([stored, made_links], ignore_index=True)) if len(stored) else made_links

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.errors import MissingFieldForContactException, RecordError, ServiceFailedException, SyncsAsLeadException, record_errors
-from crm_pipeline.frames import no_text, text_where
+from crm_pipeline.frames import no_text, one_text, texts_where
 from crm_pipeline.mapping.normalize import with_create_defaults
 
 UNDER_WAY = "an earlier call with other values may still be carried out"
@@ -80,7 +80,12 @@ def omitted(problems: pd.DataFrame, index: pd.Index) -> pd.Series:
 
 def names(marked: pd.DataFrame) -> pd.Series:
     """Per row the names of the marked columns (bool), joined by ', '; null where none is."""
-    return _joined([text_where(marked[name], name) for name in marked.columns[marked.to_numpy().any(axis=0)]], ", ", marked.index)
+    return _joined([_marked(marked[name]) for name in marked.columns[marked.to_numpy().any(axis=0)]], ", ", marked.index)
+
+
+def _marked(marks: pd.Series) -> pd.Series:
+    """The name of a column of marks (bool) where it holds, null elsewhere."""
+    return texts_where(marks.to_numpy(), one_text(str(marks.name), marks.index))
 
 
 def joined(*parts: pd.Series) -> pd.Series:
@@ -129,8 +134,8 @@ def _missing_to_create(normalized: pd.DataFrame, required: Sequence[str], creati
 
 def _under_way(rows: np.ndarray, index: pd.Index) -> _Reasons:
     if rows.any():
-        yield rows, *_everywhere(ServiceFailedException, text_where(pd.Series(rows, index=index), UNDER_WAY))
+        yield rows, *_everywhere(ServiceFailedException, texts_where(rows, one_text(UNDER_WAY, index)))
 
 
 def _everywhere(error: type[RecordError], reason: pd.Series) -> tuple[pd.Series, pd.Series]:
-    return text_where(pd.Series(True, index=reason.index), error.__name__), reason
+    return one_text(error.__name__, reason.index), reason

@@ -23,7 +23,7 @@ from crm_pipeline.errors import (
     PersonAccountException,
     RecordError,
 )
-from crm_pipeline.frames import Column, FrameSchema, no_text, text_where
+from crm_pipeline.frames import Column, FrameSchema, no_text, one_text, texts_where
 from crm_pipeline.mapping.direction_keys import direction_in
 from crm_pipeline.mapping.filters import fields_named, meets
 from crm_pipeline.mapping.spec import RecordSpec
@@ -167,8 +167,8 @@ def emails_taken(newcomers: pd.DataFrame, meant: pd.DataFrame, *, under_way: Col
     shared = folded.duplicated(keep=False) | folded.isin({email.lower() for email in under_way})
     together = newcomers["crm_id"].groupby(folded).transform("min")
     # Nobody tells that a record without a link is gone.
-    time = text_where(shared & told["error_type"].isna(), str(WaitsOn.TIME))
-    several = text_where(shared, "several new records")
+    time = texts_where((shared & told["error_type"].isna()).to_numpy(), one_text(WaitsOn.TIME, shared.index))
+    several = texts_where(shared.to_numpy(), one_text("several new records", shared.index))
     return _tell(told, shared, DuplicateEmailException, several, together).assign(waits_on=time)
 
 

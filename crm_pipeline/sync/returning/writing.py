@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.errors import ChangedMeanwhileException, DeletedInQBenchException, QBenchFailsOnRecordException
 from crm_pipeline.field_names import names_in
-from crm_pipeline.frames import text_where
+from crm_pipeline.frames import one_text
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.payload import wanted_values
 from crm_pipeline.schemas import RAW, SOURCE_CHANGES
@@ -203,7 +203,7 @@ class Writing:
             rows = found == word
             if rows.any():
                 linked = batch.linked.at(rows)
-                self._storing.stopped(linked, text_where(pd.Series(True, index=linked.links.index), error.__name__))
+                self._storing.stopped(linked, one_text(error.__name__, linked.links.index))
 
     def _write(self, writes: _Writes) -> tuple[pd.DataFrame, list[Any]]:
         """Write one batch: what QBench answered (schemas.SOURCE_RESULTS, in order), and per row what it took (_Progress.taken)."""
