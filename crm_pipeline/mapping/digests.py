@@ -30,8 +30,8 @@ def contents(digests: pd.DataFrame, parents: pd.Series) -> pd.Series:
     """One digest per row (int64) of all its fields' digests and of its parent (Int64): equal for rows that make the same of a record."""
     fields = sorted(digests.columns)
     of_fields = digests.to_numpy("int64")[:, [digests.columns.get_loc(name) for name in fields]]
-    whole = pd.DataFrame(np.column_stack([of_fields, parents.fillna(-1).astype("int64")]), columns=pd.RangeIndex(len(fields) + 1))
-    named = pd.util.hash_array(np.array([", ".join(fields)], dtype=object), hash_key=HASH_KEY)
+    whole = pd.DataFrame(np.column_stack([of_fields, parents.to_numpy("int64", na_value=-1)]), columns=pd.RangeIndex(len(fields) + 1))
+    named = pd.util.hash_array(np.array([", ".join(fields)], dtype=object), hash_key=HASH_KEY, categorize=False)
     hashed: np.ndarray = pd.util.hash_pandas_object(whole, index=False).to_numpy() ^ named
     return pd.Series(hashed.view(np.int64), index=digests.index)
 
@@ -39,8 +39,9 @@ def contents(digests: pd.DataFrame, parents: pd.Series) -> pd.Series:
 def digest_dicts(digests: pd.DataFrame) -> list[dict[str, int]]:
     """Per row the digests by column, as links store them; a null has no entry."""
     names = list(digests.columns)
-    whole = digests.ne(NO_DIGEST).all(axis=1).tolist()
-    pairs = (zip(names, row, strict=True) for row in digests.to_numpy().tolist())
+    values = digests.to_numpy()
+    whole = (values != NO_DIGEST).all(axis=1).tolist()
+    pairs = (zip(names, row, strict=True) for row in values.tolist())
     return [
         dict(row) if full else {name: digest for name, digest in row if digest != NO_DIGEST} for row, full in zip(pairs, whole, strict=True)
     ]
@@ -60,7 +61,8 @@ def digest_frame(dicts: pd.Series, columns: Sequence[str]) -> pd.DataFrame:
 
 def nullable(digests: pd.Series) -> pd.Series:
     """A column of digests as Int64, null where there is none."""
-    return digests.astype("Int64").mask(digests == NO_DIGEST)
+    values = digests.to_numpy("int64", copy=True)
+    return pd.Series(pd.arrays.IntegerArray(values, values == NO_DIGEST), index=digests.index)
 
 
 def _column_digests(column: pd.Series) -> np.ndarray:

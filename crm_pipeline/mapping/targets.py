@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
+from crm_pipeline.frames import blank
 from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
 from crm_pipeline.mapping.countries import country_code, country_name, name_key, state_code, state_name
 from crm_pipeline.mapping.direction_keys import direction_in, rule_in
@@ -259,7 +260,7 @@ def _part(frame: pd.DataFrame, table: AddressPreset, part: str) -> pd.Series:
     value, earlier = frame[f"{first}_{part}"], [first]
     for kind in others:
         later = frame[f"{kind}_{part}"]
-        if later.notna().any():
+        if not blank(later).all():
             columns = [name for name in frame.columns if name.startswith(tuple(f"{one}_" for one in earlier))]
             value = value.mask(frame[columns].isna().all(axis=1), later)
         earlier.append(kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from crm_pipeline.frames import texts_where
 from crm_pipeline.model import LinkStatus
 
 UNUSABLE = (LinkStatus.DELETED, LinkStatus.CONFLICT)
@@ -15,6 +16,5 @@ def account_crm_ids(links: pd.DataFrame) -> pd.Series:
 
     Of a link that lost its record to another customer's in a merge, that is the winner's (docs/rules.md, 27).
     """
-    by_id = links.set_index("qbench_id")
-    live, lost = by_id["status"].eq(LinkStatus.LIVE), by_id["status"].eq(LinkStatus.CONFLICT)
-    return by_id["crm_id"].where(live).mask(lost, by_id["merged_into"])
+    live, lost = (links["status"].eq(status).to_numpy(bool) for status in (LinkStatus.LIVE, LinkStatus.CONFLICT))
+    return texts_where(live, links["crm_id"], texts_where(lost, links["merged_into"])).set_axis(links["qbench_id"])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.frames import aligned, no_text, one_text, texts_where
+from crm_pipeline.frames import aligned, blank, instead, no_text, one_text, texts_where
 from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
@@ -71,20 +71,20 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "state_digest": inputs.normalized["state_digest"],
                 "operation": pd.Series(decided.operation, index=index),
                 "object": rows["object"],
-                "crm_id": rows["stored"].fillna(rows["matched"]),
+                "crm_id": _first(rows["stored"], rows["matched"]),
                 "key": key_of(rows["qbench_id"]) if key_of else no_text(index),
-                "origin": rows["link_origin"].fillna(rows["match_origin"]).fillna(str(LinkOrigin.CREATED)),
+                "origin": _first(rows["link_origin"], rows["match_origin"]).fillna(str(LinkOrigin.CREATED)),
                 "parent_qbench_id": rows["customer_id"],
-                "parent_crm_id": inputs.parent_crm_ids.where(decided.writes & decided.new_parent),
+                "parent_crm_id": texts_where(decided.writes & decided.new_parent, inputs.parent_crm_ids),
                 "previous_parent_qbench_id": rows["link_parent"],
-                "previous_parent_crm_id": _parents_to_leave(inputs).where(decided.update & decided.new_parent),
-                "outcome": decided.errors["outcome"].mask(decided.may & ~decided.writes, str(Outcome.UNCHANGED)),
+                "previous_parent_crm_id": texts_where(decided.update & decided.new_parent, _parents_to_leave(inputs)),
+                "outcome": instead(decided.errors["outcome"], decided.may & ~decided.writes, str(Outcome.UNCHANGED)),
                 "error_type": decided.errors["error_type"],
                 "reason": joined(decided.errors["reason"], *_said(inputs, rows, decided, stored=stored)),
                 "waits_on": decided.errors["waits_on"],
                 "waits_for": decided.errors["waits_for"],
                 "retryable": decided.errors["retryable"],
-                "due_at": decided.over_at.where(decided.errors["reason"].eq(UNDER_WAY)),
+                "due_at": decided.due_at,
                 "content": content,
                 "digests": _digests_to_keep(inputs, stored, decided, sent=sent),
             }
@@ -112,6 +112,11 @@ class _Decided:
     create: Mask
     link: Mask
     update: Mask
+
+    @property
+    def due_at(self) -> pd.Series:
+        """When the earlier call is over that a row waits for (Int64), null where it waits for none."""
+        return self.over_at if blank(self.over_at).all() else self.over_at.where(self.errors["reason"].eq(UNDER_WAY))
 
     @property
     def writes(self) -> Mask:
@@ -172,8 +177,8 @@ def _said(inputs: Inputs, rows: dict[str, pd.Series], decided: _Decided, *, stor
     if decided.stale.any():
         yield texts_where(may & decided.stale, one_text(STALE, index))
     not_pushed = _not_pushed(inputs.payload, inputs.digests, stored)
-    if not_pushed.to_numpy().any():
-        yield ("not_pushed: " + names(not_pushed)).where(may)
+    if not_pushed.any():
+        yield ("not_pushed: " + names(pd.DataFrame(not_pushed, index=index, columns=stored.columns))).where(may)
     if len(decided.problems):
         yield omitted(decided.problems, index).where(may)
 
@@ -208,6 +213,11 @@ def _with_links(inputs: Inputs) -> dict[str, pd.Series]:
     }
     own = {"qbench_id": ids, "version": inputs.normalized["version"], "customer_id": inputs.normalized["customer_id"]}
     return {**own, **aligned(inputs.links, ids, columns=links), **aligned(inputs.matches, ids, columns=matches)}
+
+
+def _first(texts: pd.Series, others: pd.Series) -> pd.Series:
+    """The texts (str), and the other ones where they are null."""
+    return texts_where(~blank(texts), texts, others)
 
 
 def _problems_in_what_is_sent(payload: Payload, *, linked: Mask, matched: Mask) -> pd.DataFrame:
@@ -254,7 +264,7 @@ def _parents_to_leave(inputs: Inputs) -> pd.Series:
     """
     calls, wanted = inputs.open_calls, inputs.parent_crm_ids
     previous = inputs.previous_parent_crm_ids
-    before = wanted.mask(wanted.notna()) if previous is None else previous.where(previous.ne(wanted)).astype("str")
+    before = no_text(wanted.index) if previous is None or blank(previous).all() else previous.where(previous.ne(wanted)).astype("str")
     if calls.empty:
         return before
     ids = inputs.normalized["qbench_id"]
@@ -298,23 +308,25 @@ def _changed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> M
     return changed
 
 
-def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> pd.DataFrame:
-    """Create-only fields that differ from what the link keeps."""
+def _not_pushed(payload: Payload, digests: pd.DataFrame, stored: pd.DataFrame) -> np.ndarray:
+    """Cells of create-only fields that differ from what the link keeps."""
     create_only = _columns(payload, lambda target: not target.editable)
     now, before = digests.to_numpy(), stored.to_numpy()
     differs = (now != before) & (now != NO_DIGEST) & (before != NO_DIGEST)
-    return pd.DataFrame(differs & create_only, index=digests.index, columns=digests.columns)
+    not_pushed: np.ndarray = differs & create_only
+    return not_pushed
 
 
 def _to_send(payload: Payload, *, create: Mask, link: Mask, update: Mask) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The values, and which of them go: all that a create has; what may be edited; with a link, also what may fill a blank."""
-    creating, linking, editing = (rows[:, None] for rows in (create, link, link | update))
+    creating = create[:, None]
     values = created = payload.values
     if not payload.create_defaults.empty:
         created = payload.create_values()[values.columns]
         values = values.where(~np.broadcast_to(creating, values.shape), created)
-    editable = _columns(payload, _is_editable)
-    fills = _columns(payload, _may_fill)
-    sendable = _sendable(payload)
-    sent = (creating & created.notna().to_numpy()) | (editing & sendable & editable) | (linking & sendable & fills)
+    sent = creating & created.notna().to_numpy()
+    editing = link | update
+    if editing.any():
+        goes = (editing[:, None] & _columns(payload, _is_editable)) | (link[:, None] & _columns(payload, _may_fill))
+        sent |= goes & _sendable(payload)
     return values, pd.DataFrame(sent, index=values.index, columns=values.columns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from crm_pipeline.errors import (
@@ -16,7 +18,7 @@ from crm_pipeline.errors import (
     RecordError,
     record_errors,
 )
-from crm_pipeline.frames import Column, FrameSchema, aligned, looked_up, no_text
+from crm_pipeline.frames import Column, FrameSchema, aligned, blank, instead, looked_up, no_text, texts_where
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.sync.links.usable import UNUSABLE, account_crm_ids
 
@@ -58,14 +60,14 @@ def known_parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.Dat
     latest = aligned(outcomes, unique, columns={name: name for name in ("outcome", "retryable", "error_type")})
     # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
     ended = latest["outcome"].notna() & ~latest["retryable"].eq(True)
-    own = no_text(unique.index) if errors is None else errors.reindex(unique).set_axis(unique.index)
-    held = own.isin(HOLDING)
+    own = no_text(unique.index) if errors is None or errors.empty else errors.reindex(unique).set_axis(unique.index)
+    held = own.isin(HOLDING).to_numpy()
     return PARENTS.build(
         {
             "customer_id": unique,
-            "parent_crm_id": crm_ids.mask(held),
-            "held": held,
-            "cause": latest["error_type"].mask(held, own),
+            "parent_crm_id": texts_where(~held, crm_ids),
+            "held": pd.Series(held),
+            "cause": texts_where(~held, latest["error_type"], own),
             "blocked": ended & crm_ids.isna(),
         }
     )
@@ -90,34 +92,36 @@ def assess(
     ``links``: schemas.LINKS of these rows. ``parents``: PARENTS of the rows, for contacts. ``email_winners``: per
     row the QBench id to which its email belongs (emails), null where nobody claims it, or nobody else has it.
     """
-    wrong = normalized["error_type"].dropna()
+    wrong = normalized["error_type"]
     verdicts = VERDICTS.build(
         {
             "qbench_id": normalized["qbench_id"],
             "error_type": normalized["error_type"],
             "reason": normalized["error_fields"],
-            "waits_on": wrong.map(_waits_on()).reindex(normalized.index) if len(wrong) else no_text(normalized.index),
+            "waits_on": no_text(normalized.index) if blank(wrong).all() else wrong.map(_waits_on()),
         }
     )
     if parents is not None:
         of = normalized["customer_id"].reset_index(drop=True)
         columns = {column: column for column in PARENTS.names if column != "customer_id"}
-        known = pd.DataFrame({"customer_id": of, **aligned(parents, of, columns=columns, by="customer_id")})
+        known = {"customer_id": of, **aligned(parents, of, columns=columns, by="customer_id")}
         verdicts = _with_held_customer(verdicts, known)
         if email_winners is not None:
             # What keeps back a record with such a link is the link, which claims no address either.
-            without_claim = looked_up(verdicts["qbench_id"], links, "status").isin(UNUSABLE)
-            verdicts = _with_duplicate_email(verdicts, email_winners.mask(without_claim))
+            without_claim = looked_up(verdicts["qbench_id"], links, "status").isin(UNUSABLE).to_numpy()
+            verdicts = _with_duplicate_email(verdicts, instead(email_winners, without_claim))
         verdicts = _without_customer(verdicts, known)
     return VERDICTS.build(_with_unusable_link(verdicts, links))
 
 
-def _with_held_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def _with_held_customer(verdicts: pd.DataFrame, known: Mapping[str, pd.Series]) -> pd.DataFrame:
     rows = verdicts["error_type"].isna() & known["held"].eq(True)
     return _kept_by_customer(verdicts, rows, CustomerNotSyncedException, known)
 
 
 def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.DataFrame:
+    if blank(winners).all():
+        return verdicts
     lost = winners.notna() & winners.ne(verdicts["qbench_id"]).fillna(value=False).astype(bool)
     rows = verdicts["error_type"].isna() & lost
     if not rows.any():
@@ -126,7 +130,7 @@ def _with_duplicate_email(verdicts: pd.DataFrame, winners: pd.Series) -> pd.Data
     return _judged(verdicts, rows, DuplicateEmailException, reason="it is QBench id " + winner + "'s", waits_for=winner)
 
 
-def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def _without_customer(verdicts: pd.DataFrame, known: Mapping[str, pd.Series]) -> pd.DataFrame:
     orphaned = verdicts["error_type"].isna() & known["parent_crm_id"].isna()
     blocked = known["blocked"].eq(True)
     verdicts = _kept_by_customer(verdicts, orphaned & blocked, CustomerNotSyncedException, known)
@@ -134,10 +138,10 @@ def _without_customer(verdicts: pd.DataFrame, known: pd.DataFrame) -> pd.DataFra
     return verdicts.assign(after_match=orphaned)
 
 
-def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], known: pd.DataFrame) -> pd.DataFrame:
+def _kept_by_customer(verdicts: pd.DataFrame, rows: pd.Series, error: type[RecordError], known: Mapping[str, pd.Series]) -> pd.DataFrame:
     if not rows.any():
         return verdicts
-    these = known[rows]
+    these = {name: column[rows] for name, column in known.items()}
     customer = these["customer_id"].astype("str")
     named = "customer:" + customer
     reason = named.mask(these["cause"].notna(), named + " (" + these["cause"] + ")")

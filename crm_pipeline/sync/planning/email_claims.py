@@ -10,6 +10,7 @@ from __future__ import annotations
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.frames import looked_up
 from crm_pipeline.mapping.digests import NO_DIGEST, digest_frame, digests, nullable
 from crm_pipeline.mapping.presets import preset_field
 from crm_pipeline.model import MODELS
@@ -75,7 +76,8 @@ def marked(planned: Plan, state: CrmState, *, links: pd.DataFrame, digests: pd.D
 
 def _held(field: str, *, links: pd.DataFrame, ids: pd.Series) -> pd.Series:
     """Per id the digest (Int64) of the address last sent for it; as floats, beside the nulls, digests would be rounded."""
-    return ids.map(nullable(digest_frame(links["digests"], [field])[field]).set_axis(links["qbench_id"])).astype("Int64")
+    held = nullable(digest_frame(links["digests"], [field])[field])
+    return looked_up(ids, pd.DataFrame({"qbench_id": links["qbench_id"], field: held}), field)
 
 
 def _field(state: CrmState) -> str:

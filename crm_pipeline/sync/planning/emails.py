@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_pipeline.frames import Column, FrameSchema, looked_up
+from crm_pipeline.frames import Column, FrameSchema, instead, looked_up
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning.plan import Plan
 
@@ -46,8 +46,7 @@ def with_emails(planned: Plan, *, held: pd.Series, wanted: pd.Series) -> Plan:
     Both ``held`` and ``wanted`` by row.
     """
     rows = planned.rows
-    sends = rows["operation"].ne(Operation.NONE)
-    columns = {HELD: held, WANTED: wanted.where(sends).astype("Int64")}
+    columns = {HELD: held, WANTED: instead(wanted, rows["operation"].eq(Operation.NONE).to_numpy())}
     return Plan(rows.assign(**columns), planned.values, planned.sent)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
-from crm_pipeline.frames import among
+from crm_pipeline.frames import among, blank, no_text, where
 from crm_pipeline.mapping.digests import digests
 from crm_pipeline.mapping.field_maps import MatchKey
 from crm_pipeline.mapping.folding import fold
@@ -71,7 +71,7 @@ class Lookup:
         sources = dict.fromkeys(key.source for key in self._match_keys if key.source in rows.columns)
         given = {source: texts(rows[source]).values for source in sources}
         folded = {_FOLDED + source: self._fold(values, _kind(self._state, source)) for source, values in given.items()}
-        return pd.DataFrame({"qbench_id": rows["qbench_id"], **given, **folded})
+        return pd.DataFrame({"qbench_id": rows["qbench_id"], **given, **folded}, index=rows.index)
 
     def matches(self, claims: pd.DataFrame, *, undecided: Mapping[int, Undecided]) -> pd.DataFrame:
         """The matches (matching.MATCHES) of rows without a link (see ``claims``): by their key first, then by each match key."""
@@ -209,7 +209,7 @@ class Lookup:
         if scan not in self._scans:
             frames = [frame.assign(value=self._fold(frame["value"], kind)) for frame in self._crm.scan(self._order.crm_object, crm_field)]
             found = pd.concat(frames, ignore_index=True) if frames else FOUND.empty()
-            unshown = found["error_type"].notna()
+            unshown = ~blank(found["error_type"])
             if unshown.any():
                 self._unshown.add(scan)
                 logger.warning(
@@ -219,7 +219,7 @@ class Lookup:
                     unshown.sum(),
                     crm_field,
                 )
-            self._scans[scan] = found[~unshown].reset_index(drop=True)
+            self._scans[scan] = where(found, ~unshown)
         return self._scans[scan]
 
     def _choose(self, claims: pd.DataFrame, candidates: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
@@ -256,7 +256,9 @@ class Lookup:
 def meaningless(claims: pd.DataFrame) -> pd.Series:
     """Per row (``Lookup.claims``) the match keys whose value names nobody, so that nothing was looked for (str); null without one."""
     sources = [name for name in claims if _FOLDED + name in claims]
-    nobody = {source: claims[source].notna() & claims[_FOLDED + source].isna() for source in sources}
+    nobody = {source: ~blank(claims[source]) & blank(claims[_FOLDED + source]) for source in sources}
+    if not any(column.any() for column in nobody.values()):
+        return no_text(claims.index)
     return "no match by a value that names nobody: " + names(pd.DataFrame(nobody, index=claims.index))
 
 

@@ -133,7 +133,7 @@ def pairs_of(
     ``source``: the normalized column compared. ``candidates``: schemas.FOUND with folded values. Reads that one column, page by
     page, and gives what has a candidate.
     """
-    known = candidates[["value", "crm_id"]].dropna().drop_duplicates()
+    known = candidates[["value", "crm_id"]].dropna().drop_duplicates() if len(candidates) else candidates
     if len(known):
         for page in unlinked_values(store, state, source=source):
             yield page.assign(value=fold(page["value"])).merge(known, on="value")[["qbench_id", "crm_id"]]

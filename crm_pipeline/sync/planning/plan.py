@@ -9,7 +9,7 @@ import pandas as pd
 
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, FrameSchema, blank, text_column
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.model import Operation, Verb
@@ -104,14 +104,14 @@ def blank_only(payload: Payload) -> list[Target]:
 
 def with_verbs(planned: Plan, *, parent_goes_with: Collection[Verb]) -> Plan:
     """The plan with the verb of each row that needs a write: with something to send, a key to leave, or a parent that goes with it."""
-    rows, operation = planned.rows, planned.rows["operation"]
-    known, keyed, has_parent = (rows[name].notna().to_numpy() for name in ("crm_id", "key", "parent_crm_id"))
-    verb = np.select([known, keyed], [str(Verb.UPDATE), str(Verb.UPSERT)], str(Verb.CREATE))
-    leaves_key = operation.eq(Operation.LINK).to_numpy() & keyed
+    rows, operation = planned.rows, planned.rows["operation"].to_numpy(object)
+    known, keyed, has_parent = (~blank(rows[name]) for name in ("crm_id", "key", "parent_crm_id"))
+    verb = np.select([known, keyed], [str(Verb.UPDATE), str(Verb.UPSERT)], str(Verb.CREATE)).astype(object)
+    leaves_key = (operation == Operation.LINK) & keyed
     carries_parent = has_parent & np.isin(verb, list(map(str, parent_goes_with)))
     needed = ~known | planned.sent.to_numpy().any(axis=1) | leaves_key | carries_parent
-    written = pd.Series(verb, index=rows.index, dtype="str").where(needed & operation.ne(Operation.NONE))
-    return Plan(rows.assign(verb=written), planned.values, planned.sent)
+    verb[~needed | (operation == Operation.NONE)] = None
+    return Plan(rows.assign(verb=text_column(verb)), planned.values, planned.sent)
 
 
 def keep_filled(planned: Plan, current: pd.DataFrame, targets: list[Target]) -> Plan:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
-from crm_pipeline.frames import among, where
+from crm_pipeline.frames import among, blank, where
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
@@ -262,12 +262,9 @@ class Planner:
 
     def _to_match(self, known: Known) -> pd.DataFrame:
         """What is looked for in the CRM: the claims that may sync and, where match keys can tell, that lack only their account."""
-        may = known.verdicts["error_type"].isna()
-        if self.lookup.has_match_keys:
-            may |= known.verdicts["after_match"]
-        else:
-            may |= known.verdicts["after_match"] & known.as_leads
-        return known.claims[(may & ~known.leads)[known.claims.index]]
+        after_match, leads, as_leads = (one.to_numpy() for one in (known.verdicts["after_match"], known.leads, known.as_leads))
+        may = blank(known.verdicts["error_type"]) | (after_match if self.lookup.has_match_keys else after_match & as_leads)
+        return where(known.claims, (may & ~leads)[known.claims.index])
 
     def _require_possible(self) -> None:
         if self._mapping_problems:
@@ -319,7 +316,7 @@ class Planner:
         if self._both_ways is None or not looked_at.any():
             return None
         calls = known.open_calls
-        over = calls.loc[calls["over"] & calls["content"].ne(NO_DIGEST), "qbench_id"].tolist()
+        over = calls.loc[calls["over"] & calls["content"].ne(NO_DIGEST), "qbench_id"].tolist() if len(calls) else []
         return self._both_ways.sides(frame, known.links, of=looked_at, in_doubt=over, insists=self._insists(payload))
 
     def _insists(self, payload: Payload) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.errors import MissingFieldForContactException, RecordError, ServiceFailedException, SyncsAsLeadException, record_errors
-from crm_pipeline.frames import no_text, one_text, texts_where
+from crm_pipeline.frames import blank, no_text, one_text, texts_where
 from crm_pipeline.mapping.normalize import with_create_defaults
 
 UNDER_WAY = "an earlier call with other values may still be carried out"
@@ -50,11 +50,11 @@ def first_errors(
         errors = {name: column.mask(outranked) for name, column in errors.items()}
     reasons = (
         iter([(unmatchable, matches["match_error"], matches["match_reason"])]),
-        iter([(leaving, *_everywhere(SyncsAsLeadException, no_text(index)))]),
+        _where(leaving, SyncsAsLeadException, no_text(index)),
         _failed_values(problems, index),
         _missing_to_create(normalized, required, creating),
         ((creating & failed, error_type, fields) for failed, error_type, fields in _failed_values(create_problems, index)),
-        _under_way(under_way, index),
+        _where(under_way, ServiceFailedException, one_text(UNDER_WAY, index)),
     )
     for applies, error_type, reason in (one for several in reasons for one in several):
         here = applies & errors["error_type"].isna().to_numpy()
@@ -125,17 +125,12 @@ def _failed_values(problems: pd.DataFrame, index: pd.Index) -> _Reasons:
 
 
 def _missing_to_create(normalized: pd.DataFrame, required: Sequence[str], creating: np.ndarray) -> _Reasons:
-    if required and creating.any():
-        missing = names(normalized[list(required)].isna())
-        if missing.notna().any():
-            missing = names(with_create_defaults(normalized)[list(required)].isna())
-        yield creating & missing.notna().to_numpy(), *_everywhere(MissingFieldForContactException, missing)
+    if creating.any() and any(blank(normalized[name]).any() for name in required):
+        missing = names(with_create_defaults(normalized)[list(required)].isna())
+        yield from _where(creating & missing.notna().to_numpy(), MissingFieldForContactException, missing)
 
 
-def _under_way(rows: np.ndarray, index: pd.Index) -> _Reasons:
+def _where(rows: np.ndarray, error: type[RecordError], reason: pd.Series) -> _Reasons:
+    """The one error of these rows (bool)."""
     if rows.any():
-        yield rows, *_everywhere(ServiceFailedException, texts_where(rows, one_text(UNDER_WAY, index)))
-
-
-def _everywhere(error: type[RecordError], reason: pd.Series) -> tuple[pd.Series, pd.Series]:
-    return one_text(error.__name__, reason.index), reason
+        yield rows, one_text(error.__name__, reason.index), reason

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmSettings
-from crm_pipeline.frames import aligned, looked_up, where
+from crm_pipeline.frames import aligned, blank, looked_up, text_column, where
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning.plan import Plan
@@ -29,21 +29,22 @@ def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSet
 
     And of the settings alone, of rows that wait by the plan. ``digests``: of the payload's values (mapping.digests), row by row.
     """
-    writes = planned.rows["operation"].ne(Operation.NONE)
-    waits = ~writes & planned.rows["waits_on"].notna() & ~planned.rows["retryable"]
+    writes = planned.rows["operation"].ne(Operation.NONE).to_numpy()
+    waits = ~writes & ~blank(planned.rows["waits_on"]) & ~planned.rows["retryable"].to_numpy()
     if not (writes | waits).any():
         return planned
-    rows, sent, of_values = (where(frame, writes) for frame in (planned.rows, planned.sent, digests[planned.sent.columns]))
-    goes, told = sent.to_numpy(), of_values.to_numpy()
+    rows = where(planned.rows, writes)
+    goes, told = planned.sent.to_numpy()[writes], digests.to_numpy()[writes]
     target = {name: rows[name] if rows[name].dtype == "str" else rows[name].astype("str") for name in _TARGET}
     what = target | dict(enumerate(np.where(goes, told, NO_DIGEST).T))
     # How many fields it empties, which have no digest.
     blanks = (goes & (told == NO_DIGEST)).sum(axis=1)
-    hashed = pd.util.hash_pandas_object(pd.DataFrame(what | {"blanks": blanks}, copy=False), index=False)
+    hashed = pd.util.hash_pandas_object(pd.DataFrame(what | {"blanks": blanks}, index=rows.index, copy=False), index=False)
     judged_by = f"{settings.decisive}:"
-    made = [f"{judged_by}{settings.permits}{one:016x}" for one in hashed.tolist()]
-    said = pd.Series(made, index=planned.rows.index[writes], dtype="str").reindex(planned.rows.index).mask(waits, judged_by)
-    return Plan(planned.rows.assign(write_digest=said), planned.values, planned.sent)
+    said = np.full(len(writes), None, dtype=object)
+    said[writes] = [f"{judged_by}{settings.permits}{one:016x}" for one in hashed.tolist()]
+    said[waits] = judged_by
+    return Plan(planned.rows.assign(write_digest=text_column(said)), planned.values, planned.sent)
 
 
 def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection[int]) -> Plan:
