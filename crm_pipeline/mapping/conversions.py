@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
+from crm_pipeline.frames import Flags, blank
 from crm_pipeline.mapping.folding import fold, fold_text
 from crm_pipeline.mapping.numbers import integer_form, number_form
 from crm_pipeline.mapping.values import over_uniques, texts
@@ -28,10 +30,10 @@ _BEFORE_ZONE = re.compile(r"(?<=:\d\d)\s+(?=(?:Z|[+-]\d{2}(?::?\d{2})?)$)", re.A
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """``values`` in the form the type wants; ``invalid`` True where a value has no such form (bool); ``error`` says what it is then."""
+    """``values`` in the form the type wants; ``invalid``: where a value has no such form; ``error`` says what it is then."""
 
     values: pd.Series
-    invalid: pd.Series
+    invalid: Flags
     error: str
 
 
@@ -48,11 +50,11 @@ def convert(values: pd.Series, *, type_: str, options: list[tuple[str, str]], re
         by_text = _by_text(options)
         choose = _each_of_several if type_ == "multi_choice" else _one_of
         chosen = over_uniques(text, lambda given: choose(given, by_text, others=not restricted))
-        return Converted(chosen, text.notna() & chosen.isna(), "InvalidOptionException")
+        return Converted(chosen, ~blank(text) & blank(chosen), "InvalidOptionException")
     if type_ != "number" and type_ not in _FORMS:
-        return Converted(text, pd.Series(False, index=values.index), "InvalidValueException")
+        return Converted(text, np.zeros(len(text), dtype=bool), "InvalidValueException")
     formed = _numbers(text, given=values) if type_ == "number" else _FORMS[type_](text, zone)
-    return Converted(formed, text.notna() & formed.isna(), "InvalidValueException")
+    return Converted(formed, ~blank(text) & blank(formed), "InvalidValueException")
 
 
 def _by_text(options: list[tuple[str, str]]) -> Mapping[str, str | None]:

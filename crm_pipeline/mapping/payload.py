@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 import numpy as np
 import pandas as pd
 
+from crm_pipeline.frames import blank
 from crm_pipeline.mapping.normalize import DEFAULT_PREFIX, UNUSABLE, is_unusable, with_create_defaults
 from crm_pipeline.mapping.targets import Route, Target
-from crm_pipeline.mapping.validity import Action, Checked, check_values, gather, problem, required_problems
+from crm_pipeline.mapping.validity import Action, Checked, check_values, gather, problems, required_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ def build_payload(normalized: pd.DataFrame, mapping: Sequence[Route], *, crm_fie
     created = with_create_defaults(normalized) if has_defaults else normalized
     mapped_in_create = _mapped(created, ways) if has_defaults else mapped
     left_out = _left_out(created, mapped_in_create, ways)
-    checked = check_values(mapped, targets, crm_fields, known=left_out, zone=zone)
+    checked = check_values(mapped, targets, crm_fields, index=normalized.index, known=left_out, zone=zone)
     create, create_defaults = checked, pd.DataFrame(index=normalized.index)
     if has_defaults:
-        create = check_values(mapped_in_create, targets, crm_fields, known=left_out, zone=zone)
+        create = check_values(mapped_in_create, targets, crm_fields, index=normalized.index, known=left_out, zone=zone)
         create_defaults = _differing(create.values, checked.values)
     return Payload(
         values=checked.values,
@@ -73,11 +74,12 @@ def wanted_values(normalized: pd.DataFrame, ways: Sequence[Route], *, crm_fields
     """What these fields of the CRM would hold of normalized records, whether or not it is sent there, and what is left of it."""
     targets = [route.target for route in ways]
     mapped = _mapped(normalized, ways)
-    return check_values(mapped, targets, crm_fields, known=_left_out(normalized, mapped, ways), zone=zone)
+    left_out = _left_out(normalized, mapped, ways)
+    return check_values(mapped, targets, crm_fields, index=normalized.index, known=left_out, zone=zone)
 
 
-def _mapped(normalized: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
-    return pd.DataFrame({route.target.crm_field: route.pick(normalized) for route in ways}, index=normalized.index)
+def _mapped(normalized: pd.DataFrame, ways: Sequence[Route]) -> dict[str, pd.Series]:
+    return {route.target.crm_field: route.pick(normalized) for route in ways}
 
 
 def _differing(create: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
@@ -97,28 +99,28 @@ def _only_in_create(create: Checked, checked: Checked) -> list[pd.DataFrame]:
     return [create.problems[(merged["_merge"] == "left_only").to_numpy()]]
 
 
-def _left_out(normalized: pd.DataFrame, mapped: pd.DataFrame, ways: Sequence[Route]) -> pd.DataFrame:
+def _left_out(normalized: pd.DataFrame, mapped: Mapping[str, pd.Series], ways: Sequence[Route]) -> pd.DataFrame:
     """What QBench holds and never reaches the CRM (PROBLEMS): it has no form in this CRM, or was not understood at all.
 
     ``mapped``: what of the normalized records the ways pick.
     """
-    found = []
+    found: list[pd.DataFrame] = []
     some_unusable = UNUSABLE in normalized
     for route in ways:
         target = route.target
         action: Action = "failed" if target.must_be_valid else "omitted"
         if route.given is not None:
-            dropped = route.given(normalized).notna() & mapped[target.crm_field].isna()
-            found.append(problem(dropped, target.crm_field, error="InvalidOptionException", action=action))
+            dropped = ~blank(route.given(normalized)) & blank(mapped[target.crm_field])
+            found += problems(dropped, target.crm_field, error="InvalidOptionException", action=action)
         if some_unusable:
-            unusable = is_unusable(normalized, target.source)
-            found.append(problem(unusable, target.crm_field, error="InvalidValueException", action=action))
+            unusable = is_unusable(normalized, target.source).to_numpy()
+            found += problems(unusable, target.crm_field, error="InvalidValueException", action=action)
     return gather(found)
 
 
-def _clears(normalized: pd.DataFrame, mapped: pd.DataFrame, targets: Sequence[Target]) -> pd.DataFrame:
-    clears = np.zeros((len(mapped), len(targets)), dtype=bool)
+def _clears(normalized: pd.DataFrame, mapped: Mapping[str, pd.Series], targets: Sequence[Target]) -> pd.DataFrame:
+    clears = np.zeros((len(normalized), len(targets)), dtype=bool)
     for position, target in enumerate(targets):
         if target.clear:
             clears[:, position] = mapped[target.crm_field].isna() & ~is_unusable(normalized, target.source)
-    return pd.DataFrame(clears, index=mapped.index, columns=[target.crm_field for target in targets])
+    return pd.DataFrame(clears, index=normalized.index, columns=[target.crm_field for target in targets])

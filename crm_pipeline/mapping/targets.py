@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from crm_pipeline.crms.preset import OTHER_PHONE_TYPE, AddressCodes, AddressPreset, Preset
-from crm_pipeline.frames import blank
+from crm_pipeline.frames import blank, texts_where
 from crm_pipeline.mapping.addresses import MappedAddress, parts_of, possible_types
 from crm_pipeline.mapping.countries import country_code, country_name, name_key, state_code, state_name
 from crm_pipeline.mapping.direction_keys import direction_in, rule_in
@@ -205,8 +205,8 @@ def _phone_of(name: str, crm_field: str, table: Preset) -> Callable[[pd.DataFram
 
     def pick(frame: pd.DataFrame) -> pd.Series:
         types = frame["phone_number_type"]
-        meant = types.isin(mine) | (takes_others & ~types.isin(named))
-        return frame[name].where(meant, None)
+        meant = types.isin(mine) | ~types.isin(named) if takes_others else types.isin(mine)
+        return texts_where(meant.to_numpy(), frame[name])
 
     return pick
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
-from crm_pipeline.frames import Column, FrameSchema
+from crm_pipeline.frames import Column, Flags, FrameSchema, blank
 from crm_pipeline.mapping.conversions import convert
 from crm_pipeline.mapping.lengths import crm_lengths, cut, may_exceed
 from crm_pipeline.mapping.targets import Target
@@ -38,30 +39,31 @@ class Checked:
 
 
 def check_values(
-    values: pd.DataFrame,
+    values: Mapping[str, pd.Series],
     targets: Sequence[Target],
     crm_fields: pd.DataFrame | None,
     *,
+    index: pd.Index,
     known: pd.DataFrame | None = None,
     zone: tzinfo = UTC,
 ) -> Checked:
-    """Values in their final form against the CRM's fields (schemas.CRM_FIELDS): type, options, length (docs/rules.md, 16).
+    """Values by CRM field, all of this index, in their final form against the CRM's fields: type, options, length (docs/rules.md, 16).
 
     A value the CRM would refuse follows its target's ``on_invalid``; truncating something that is not too long text means
     omitting it. Omitting takes the whole group along. Name, email and last name fail instead. ``known``: problems that the
     values have already. ``zone``: that of dates without one. Without ``crm_fields`` nothing more is checked.
     """
     columns: dict[str, pd.Series] = {}
-    problems: list[pd.DataFrame] = [] if known is None else [known]
+    found: list[pd.DataFrame] = [] if known is None else [known]
     described = _described(crm_fields, targets)
     for target in targets:
         column = values[target.crm_field]
         if target.crm_field in described:
-            column, found = _check_column(column, target, described[target.crm_field], zone)
-            problems += found
+            column, wrong = _check_column(column, target, described[target.crm_field], zone)
+            found += wrong
         columns[target.crm_field] = column
-    checked = pd.DataFrame(columns, index=values.index)
-    together = gather(problems)
+    checked = pd.DataFrame(columns, index=index)
+    together = gather(found)
     return Checked(_without_split_groups(checked, targets, together), together)
 
 
@@ -71,23 +73,22 @@ def required_problems(values: pd.DataFrame, targets: Sequence[Target], crm_field
         return PROBLEMS.empty()
     required = set(crm_fields["name"].array[crm_fields["required"].to_numpy()])
     return gather(
-        problem(values[target.crm_field].isna(), target.crm_field, error="RequiredFieldException", action="failed")
+        found
         for target in targets
         if target.crm_field in required
+        for found in problems(blank(values[target.crm_field]), target.crm_field, error="RequiredFieldException", action="failed")
     )
 
 
-def problem(where: pd.Series, crm_field: str, *, error: str, action: Action) -> pd.DataFrame:
-    """The PROBLEMS rows of one field: one per True of ``where``, which has the frame's RangeIndex."""
-    here = where.to_numpy(dtype=bool)
-    if not here.any():
-        return PROBLEMS.empty()
-    return PROBLEMS.build({"position": where.index[here], "crm_field": crm_field, "error_type": error, "action": action})
+def problems(where: Flags, crm_field: str, *, error: str, action: Action) -> Iterator[pd.DataFrame]:
+    """The PROBLEMS rows of one field, if there are any: one per True of ``where``, row by row of a frame with a RangeIndex."""
+    if where.any():
+        yield PROBLEMS.build({"position": np.flatnonzero(where), "crm_field": crm_field, "error_type": error, "action": action})
 
 
-def gather(problems: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def gather(found: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Several PROBLEMS frames as one, each row once, in the order of rows."""
-    filled = [frame for frame in problems if len(frame)]
+    filled = [frame for frame in found if len(frame)]
     if not filled:
         return PROBLEMS.empty()
     return pd.concat(filled).drop_duplicates().sort_values("position", kind="stable", ignore_index=True)
@@ -124,18 +125,18 @@ def _check_column(column: pd.Series, target: Target, field: _Described, zone: tz
     converted = convert(column, type_=field.type, options=field.options, restricted=field.restricted, zone=zone)
     fails = target.must_be_valid
     invalid = converted.invalid
-    values, found = converted.values, []
-    if invalid.any():
-        values = values if fails else values.where(~invalid, None)
-        found.append(problem(invalid, target.crm_field, error=converted.error, action="failed" if fails else "omitted"))
+    values = converted.values
+    found = [*problems(invalid, target.crm_field, error=converted.error, action="failed" if fails else "omitted")]
+    if found and not fails:
+        values = values.where(~invalid, None)
     length = field.length or 0
     if values.dtype != "str" or length <= 0 or not may_exceed(values, length):
         return values, found
-    too_long = crm_lengths(values).fillna(0) > length
+    too_long = (crm_lengths(values).fillna(0) > length).to_numpy(bool)
     if not too_long.any():
         return values, found
     action: Action = "failed" if fails else "truncated" if target.on_invalid == "truncate" and field.is_text else "omitted"
-    found.append(problem(too_long, target.crm_field, error="ValueTooLongException", action=action))
+    found += problems(too_long, target.crm_field, error="ValueTooLongException", action=action)
     if action == "truncated":
         values = values.where(~too_long, over_uniques(values.where(too_long, None), lambda text: cut(text, length) or None))
     elif action == "omitted":

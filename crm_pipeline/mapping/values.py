@@ -104,6 +104,8 @@ def texts(values: Sequence[Any] | pd.Series, index: pd.Index | None = None) -> T
 
 def _clean(given: Any) -> Any:
     """Arrow's texts trimmed and without what nobody sees; most of them are plain, so that no Python loop is worth its time."""
+    if given.null_count == len(given):
+        return given
     plain = pc.ascii_is_printable(given)
     unplain = given[:0] if pc.all(plain).as_py() else given.filter(pc.invert(plain))
     if len(unplain) and pc.any(pc.match_substring_regex(unplain, ANY_INVISIBLE)).as_py():

@@ -345,7 +345,7 @@ class _Part:
         read = np.fmax(moments(pairs["touched_at"]) + np.timedelta64(1, "us"), pd.Timestamp(read_at).to_datetime64())
         when = np.where(creates, NEVER, read)
         situations = text_column([_SITUATIONS[one] for one in operation])
-        pairs = PAIRS.build(pairs.assign(crm_id=rows["crm_id"], situation=situations, read_at=times(when)))
+        pairs = pairs.assign(crm_id=rows["crm_id"], situation=situations, read_at=times(when))
         return _Part(positions, creates, rows["object"], raw, wanted, pairs)
 
 

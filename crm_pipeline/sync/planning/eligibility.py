@@ -111,7 +111,7 @@ def assess(
             without_claim = looked_up(verdicts["qbench_id"], links, "status").isin(UNUSABLE).to_numpy()
             verdicts = _with_duplicate_email(verdicts, instead(email_winners, without_claim))
         verdicts = _without_customer(verdicts, known)
-    return VERDICTS.build(_with_unusable_link(verdicts, links))
+    return VERDICTS.check(_with_unusable_link(verdicts, links))
 
 
 def _with_held_customer(verdicts: pd.DataFrame, known: Mapping[str, pd.Series]) -> pd.DataFrame:
