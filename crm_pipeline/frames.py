@@ -103,7 +103,7 @@ class FrameSchema:
             raise FrameError(f"frame {self.name}: column {column.name} does not hold {column.dtype}") from error
 
     def _array_of(self, values: Sequence[Any] | None, column: Column, rows: int) -> Any:
-        if values is None or values.count(None) == rows:
+        if values is None or (values[0] is None and values.count(None) == rows):
             return self._blank(column, rows)
         dtype = _dtype(column.dtype)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -24,7 +25,7 @@ from crm_pipeline.sync.backoff import RetrySettings
 from crm_pipeline.sync.resending import Resend
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadOrder:
     """What to load where: one record type of one integration into one CRM, on behalf of one run.
 
@@ -91,8 +92,8 @@ class LoadOrder:
             never_blank=self.never_blank,
         )
 
-    @property
-    def units_back(self) -> dict[str, str]:
+    @cached_property
+    def units_back(self) -> Mapping[str, str]:
         """What comes back by the mapping: the name of each unit, and its fields in the CRM and in QBench."""
         units = self.way_back(None).units
         pairs = {unit: [(route.target.crm_field, route.source and route.source.from_) for route in units[unit]] for unit in units}
@@ -134,7 +135,7 @@ def read(crm: Crm, state: CrmState, records: pd.DataFrame, fields: list[str]) ->
 
 def fields_back(order: LoadOrder, crm: Crm, crm_object: CrmObject) -> list[str]:
     """The fields of an object that come back from the CRM by the order's mapping; where none does, nothing is asked of the CRM."""
-    if not any(target.direction.comes_back for target in order.mapped(None)):
+    if not order.units_back:
         return []
     return [target.crm_field for target in order.mapped(crm.fields(crm_object)) if target.direction.comes_back]
 

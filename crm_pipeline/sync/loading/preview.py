@@ -189,8 +189,7 @@ class Preview:
         return forecast
 
     def _rows_at_once(self, order: LoadOrder) -> int:
-        comes_back = any(target.direction.comes_back for target in order.mapped(None))
-        return self._frame_rows or (FRAME_ROWS if comes_back else PLANNED_ROWS)
+        return self._frame_rows or (FRAME_ROWS if order.units_back else PLANNED_ROWS)
 
     def _expect(self, order: LoadOrder, planned: Plan) -> None:
         """Let what is planned next find this plan carried out, where it refers to it."""

@@ -268,7 +268,7 @@ class BothWays:
         return (word + names(marks) for word, marks in parts if marks.to_numpy().any())
 
     def _settled(self, planned: Plan, part: _Part, decided: Decided, shown: Shown) -> Iterator[Settled]:
-        kept = starmap(Kept, decided.kept.itertuples(index=False, name=None))
+        kept = starmap(Kept, zip(*(plain(decided.kept[name]) for name in Kept._fields), strict=True))
         lost, replaced = (_by_record(frame) for frame in (decided.conflicts(shown, part.raw), decided.replaced(shown, part.raw)))
         agreed = decided.agreed(Verdict.TO_CRM).tolist()
         # This stays until the rows are written, unlike all else that the decision was made by.

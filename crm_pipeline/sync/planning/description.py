@@ -55,8 +55,7 @@ class Description:
     @cached_property
     def _may_be_kept(self) -> bool:
         order = self._order
-        comes_back = any(target.direction.comes_back for target in order.mapped(None))
-        return order.settings.fields_kept_hours > 0 and self._crm.capabilities.validates and not comes_back
+        return order.settings.fields_kept_hours > 0 and self._crm.capabilities.validates and not order.units_back
 
     @property
     def _place(self) -> Place:
