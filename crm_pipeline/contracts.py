@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from crm_pipeline.counting import counted
@@ -143,6 +144,8 @@ def _are_right(values: Sequence[Any], form: Form) -> bool:
             return _are_right([value for value in values if value is not None], form.form)
         case One():
             return all(map(form.test, values))
+        case Rows(exactly=None, most=None, rule=None):
+            return all(isinstance(value, list) for value in values) and _are_right(list(chain.from_iterable(values)), form.of)
         case Rows():
             return all(fault_of(value, form) is None for value in values)
     if not all(isinstance(value, dict) for value in values):
