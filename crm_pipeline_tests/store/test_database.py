@@ -218,8 +218,9 @@ def test_a_lock_that_is_lost_with_its_connection_is_noticed(store: Store, databa
     with store.lock("work") as lock:
         lock.require()
         end_lock_holders(database_url)
-        with pytest.raises(StoreError, match=r"work: the connection that held this lock is gone .*start the run again"):
-            lock.require()
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"work: the connection that held this lock is gone .*start the run again"):
+                lock.require()
 
 
 def test_a_killed_process_frees_its_lock(store: Store, database_url: str) -> None:
