@@ -167,6 +167,7 @@ class Callers:
     def __init__(self, most: int) -> None:
         self._most = most
         self._threads = 0
+        self._idle = threading.Semaphore(0)
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def __enter__(self) -> Callers:
@@ -178,9 +179,9 @@ class Callers:
 
     def start(self, call: Callable[[], None]) -> None:
         """Have a call made, as soon as fewer than ``most`` are under way."""
-        if self._threads < self._most:
+        if not self._idle.acquire(blocking=False) and self._threads < self._most:
             self._threads += 1
-            threading.Thread(target=_make_all, args=(self._calls,), name="call", daemon=True).start()
+            threading.Thread(target=_make_all, args=(self._calls, self._idle), name="call", daemon=True).start()
         self._calls.put(call)
 
 
@@ -231,11 +232,12 @@ def _wait(state: RetryCallState, waits: Waits) -> float:
     return spaced(state.attempt_number, waits)
 
 
-def _make_all(calls: SimpleQueue[Callable[[], None] | None]) -> None:
+def _make_all(calls: SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore) -> None:
     while call := calls.get():
         call()
         # Else what it answered would stay until the next.
         del call
+        idle.release()
 
 
 def _answer(call: Callable[[], T], answer: Future[T]) -> None:

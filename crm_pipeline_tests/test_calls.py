@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from crm_pipeline.calls import CallCounter, Waits, retry_after, spaced, with_retries
+from crm_pipeline.calls import AtOnce, CallCounter, Callers, Waits, retry_after, spaced, with_retries
 from crm_pipeline.errors import ServiceUnavailableError
 
 
@@ -79,6 +79,22 @@ def test_calls_are_counted_over_threads() -> None:
 
 
 # --- how long to wait
+
+
+def test_a_thread_is_started_only_where_none_is_idle() -> None:
+    together = threading.Barrier(2)
+
+    def at_once() -> set[int]:
+        def call() -> int:
+            together.wait()
+            return threading.get_ident()
+
+        return set(AtOnce([call, call], callers=callers).answers())
+
+    with Callers(100) as callers:
+        made_by = [at_once() for _ in range(50)]
+    assert all(len(threads) == 2 for threads in made_by), "both are under way at one time"
+    assert len(set().union(*made_by)) < 50
 
 
 def test_service_that_asks_for_a_longer_wait_than_allowed_is_not_waited_for() -> None:
