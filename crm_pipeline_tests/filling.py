@@ -16,19 +16,19 @@ STRIDE = 1_000_000
 _CRM_ID = "left(crm_id, 1) || lpad(CAST(copy AS text), 5, '0') || substr(crm_id, 7)"
 """As long as the CRM's own."""
 
-_LONG_AGO = "at - interval '1 year'"
+_LONG_AGO = "{} - interval '1 year'"
 _QBENCH_ID = {"qbench_id": f"qbench_id + copy * {STRIDE}"}
 _EMAIL = "to_jsonb(copy || '.' || (fields ->> 1))"
 """The copy's address: the first of a contact's packed fields."""
 COPIED = {
-    "raw_record": _QBENCH_ID,
+    "raw_record": _QBENCH_ID | {"read_at": _LONG_AGO.format("read_at")},
     "normalized_record": _QBENCH_ID
     | {
         "customer_id": f"customer_id + copy * {STRIDE}",
         "fields": f"CASE WHEN record_type = 'contact' THEN jsonb_set(fields, '{{1}}', {_EMAIL}) ELSE fields END",
     },
     "link": _QBENCH_ID | {"crm_id": _CRM_ID, "parent_qbench_id": f"parent_qbench_id + copy * {STRIDE}"},
-    "outcome": _QBENCH_ID | {"at": _LONG_AGO},
+    "outcome": _QBENCH_ID | {"at": _LONG_AGO.format("at")},
     "crm_record": {"crm_id": _CRM_ID},
     "change_outcome": _QBENCH_ID | {"crm_id": _CRM_ID},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -281,7 +282,7 @@ SELECT staged.qbench_id FROM crm_pipeline.normalized_record AS staged
 JOIN crm_pipeline.raw_record AS customer
   ON customer.integration = staged.integration AND customer.record_type = :account AND customer.qbench_id = staged.customer_id
 WHERE staged.integration = :integration AND staged.record_type = :record_type
-  AND customer.revision IS DISTINCT FROM staged.customer_revision
+  AND customer.revision IS DISTINCT FROM staged.customer_revision AND customer.read_at > :customers_since
 """
 
 
@@ -347,14 +348,14 @@ def _parameters(state: CrmState, *, holding: Sequence[str]) -> dict[str, Any]:
 
 
 def ids_to_normalize_again(
-    connection: Connection, integration: str, record_type: RecordType, *, mapping_digest: str, follows_customers: bool
+    connection: Connection, integration: str, record_type: RecordType, *, mapping_digest: str, customers_since: datetime | None = None
 ) -> list[int]:
     """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
 
     The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or the record
     was deleted, or is back, without a new date; or it was found late, behind the run of its hour; or one of a contact's several
     customers was deleted, or is back; or a contact that lacked its one customer was read again with other ones; or, where the rules
-    look at customers (``follows_customers``), a contact's customer changed.
+    look at customers, a contact's customer changed (``customers_since``: since when; None: they look at none).
     """
     refresh_statistics(connection)
     causes = [_OUT_OF_DATE if children(record_type) else _WAITING_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD, _FOUND_LATE]
@@ -362,7 +363,7 @@ def ids_to_normalize_again(
     parent = MODELS[source].parent
     if parent is not None:
         causes += [_CUSTOMER_CAME_OR_WENT, _CUSTOMERS_READ_ANEW]
-        causes += [_CUSTOMER_CHANGED] if follows_customers else []
+        causes += [] if customers_since is None else [_CUSTOMER_CHANGED]
     parameters = {
         "integration": integration,
         "record_type": record_type,
@@ -371,6 +372,7 @@ def ids_to_normalize_again(
         "mapping_digest": mapping_digest,
         "customer_errors": list(CUSTOMER_ERRORS),
         "deleted": DeletedInQBenchException.__name__,
+        "customers_since": customers_since,
     }
     found: set[int] = set()
     for cause in causes:

@@ -23,7 +23,7 @@ from crm_pipeline.store import raw_fields
 from crm_pipeline_tests.explaining import explaining
 from crm_pipeline_tests.filling import COPIED, fill
 from crm_pipeline_tests.orchestration.conftest import World, failures, own_world
-from crm_pipeline_tests.tenants import FIRST, IN_SECOND, SECOND, START, add_laboratories, both_ways, integration
+from crm_pipeline_tests.tenants import CONTACT_MAP, FIRST, IN_SECOND, SECOND, START, add_laboratories, both_ways, integration
 
 LABORATORIES, PEOPLE_EACH, COPIES = 1, 1, 2_500
 LARGE = set(COPIED)
@@ -51,7 +51,8 @@ class Watch:
 
 def two_way(world: World) -> IntegrationSpec:
     """An integration with all that adds statements: both ways, alerts and rules on customers."""
-    spec = integration(world.sandbox, alerts={"webhook": {"env": "NO_HOOK"}, "failed_records": 1_000_000})
+    contacts = {"map": CONTACT_MAP, "only": {"field": "customer.customer_name", "is_blank": False}}
+    spec = integration(world.sandbox, alerts={"webhook": {"env": "NO_HOOK"}, "failed_records": 1_000_000}, contacts=contacts)
     return both_ways(
         spec,
         accounts={"description": {"from": "comments", "direction": "both"}},

@@ -73,7 +73,7 @@ def test_where_much_is_new_it_is_counted_before_it_is_joined(store: Store, begin
         elif begins_with == "the check of links":
             link_faults(connection, ACCOUNTS)
         else:
-            ids_to_normalize_again(connection, "acme", RecordType.ACCOUNT, mapping_digest="d", follows_customers=False)
+            ids_to_normalize_again(connection, "acme", RecordType.ACCOUNT, mapping_digest="d")
     assert rows_as_planned(store) == rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
 from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, query, report, save
 
 HOLDING = ["FilteredOutException"]
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def again(store: Store) -> list[int]:
@@ -120,7 +122,9 @@ def test_a_record_is_planned_again_by_its_state_and_not_by_the_clock(
 
 def normalized_again(store: Store) -> list[int]:
     with store.transaction() as connection:
-        return ids_to_normalize_again(connection, "acme", RecordType.CONTACT, mapping_digest="d", follows_customers=True)
+        return ids_to_normalize_again(
+            connection, "acme", RecordType.CONTACT, mapping_digest="d", customers_since=datetime.min.replace(tzinfo=UTC)
+        )
 
 
 def stage_contact(store: Store, *, error_type: str | None, revision: int, customer_revision: int | None) -> None:

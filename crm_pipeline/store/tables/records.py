@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, false, text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, Table, Text, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from crm_pipeline.model import MODELS
+from crm_pipeline.model import MODELS, children
 from crm_pipeline.store.tables.declaring import metadata, now, record_key
 
 organization = Table(
@@ -70,10 +70,25 @@ raw_record = Table(
     Column("bringing", JSONB, comment="QBench field to [digest, time] of what is about to be written there, and when a person gave it"),
     now("read_at"),
     Index(None, "integration", "record_type", "version", "qbench_id"),
+    *(
+        # By nothing else: rows that were staged together, which have one time, share their place in it.
+        Index(f"ix_raw_record_{one}_read_at", "integration", "read_at", postgresql_where=text(f"record_type = '{one}'"))
+        for one in MODELS
+        if children(one)
+    ),
     Index("ix_raw_record_deleted", "integration", "record_type", "qbench_id", postgresql_where=text("deleted")),
     Index("ix_raw_record_late", "integration", "record_type", "qbench_id", postgresql_where=text("late")),
     Index("ix_raw_record_returned", "integration", "qbench_id", postgresql_where=text("returned")),
     comment="The newest state of every record as QBench gave it",
+)
+
+customers_seen = Table(
+    "customers_seen",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True, comment="of the records whose rules look at customers"),
+    Column("until", DateTime(timezone=True), nullable=False, comment="customers that were staged before are seen as they are"),
+    comment="Up to when the rules that look at customers have seen them; no row where they look at none",
 )
 
 normalized_record = Table(

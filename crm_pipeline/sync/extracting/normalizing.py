@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from crm_pipeline.frames import plain
 from crm_pipeline.mapping.filters import names_customer
@@ -16,6 +17,7 @@ from crm_pipeline.mapping.revision import mapping_digest
 from crm_pipeline.mapping.sources import names_customers
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.store.customers_seen import Look, forget_looks, next_look, save_look
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.raw_records import RAW_FRAME_ROWS, deleted_ids, raw_by_id, raw_stream
@@ -30,10 +32,14 @@ def normalize_staged(store: Store, integration: str, record: RecordSpec, *, wind
     as ``again`` too.
     """
     digest = mapping_digest(record, reading)
+    look = _look_at_customers(store, integration, record)
     frames = raw_stream(store, integration, MODELS[record.record_type].source, window=window)
-    others = _out_of_date(store, integration, record, window=window, digest=digest, counts=counts)
+    others = _out_of_date(store, integration, record, window=window, digest=digest, look=look, counts=counts)
     for frame in chain(frames, others):
         counts.update(_normalize(store, integration, record, frame=frame, reading=reading))
+    if look is not None:
+        with store.transaction() as connection:
+            save_look(connection, integration, record.record_type, look)
 
 
 def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: Sequence[int], reading: Reading) -> None:
@@ -45,16 +51,21 @@ def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: 
 
 
 def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.DataFrame, reading: Reading) -> dict[str, int]:
-    """Normalize staged raw rows and stage what they become; what was met (mapping.normalize.Normalized)."""
+    """Normalize staged raw rows and stage what they become; what was met (mapping.normalize.Normalized).
+
+    In one transaction: what was made of a customer cannot be stored long after that one changed (store.customers_seen).
+    """
     parent = MODELS[MODELS[record.record_type].source].parent
     ids = [] if parent is None else [_customer_ids(content) for content in frame["content"]]
-    looked_at = parent if names_customers(record) or any(names_customer(rule.only) for rule in record.owner) else None
-    deleted = frozenset() if parent is None else _deleted_customers(store, integration, parent, ids)
-    live = None if parent is None else [live_customers(of_one, deleted) for of_one in ids]
-    customers = None if looked_at is None else _customers(store, integration, looked_at, live or [])
-    contents = None if customers is None else customers["content"]
-    result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, customer_ids=live)
+    looks = names_customers(record)
     with store.transaction() as connection:
+        deleted = frozenset() if parent is None else _deleted_customers(connection, integration, parent, ids)
+        live = None if parent is None else [live_customers(of_one, deleted) for of_one in ids]
+        customers = None
+        if parent is not None and (looks or any(names_customer(rule.only) for rule in record.owner)):
+            customers = _customers(connection, integration, parent, live or [])
+        contents = None if customers is None else customers["content"]
+        result = normalize(frame, spec=record, default_region=reading.default_region, customers=contents, customer_ids=live)
         stage_normalized(
             connection,
             integration,
@@ -65,16 +76,25 @@ def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.
             revisions=frame["revision"].tolist(),
             customer_revisions=None if customers is None else plain(customers["revision"]),
         )
+        if parent is not None and not looks:
+            forget_looks(connection, integration, record.record_type)
     return result.counts
 
 
-def _out_of_date(
-    store: Store, integration: str, record: RecordSpec, *, window: Window, digest: str, counts: Counter[str]
-) -> Iterator[pd.DataFrame]:
+def _look_at_customers(store: Store, integration: str, record: RecordSpec) -> Look | None:
+    """Which customers the record's rules have to look at, None where they look at none."""
+    if not names_customers(record):
+        return None
     with store.transaction() as connection:
-        ids = ids_to_normalize_again(
-            connection, integration, record.record_type, mapping_digest=digest, follows_customers=names_customers(record)
-        )
+        return next_look(connection, integration, record.record_type)
+
+
+def _out_of_date(
+    store: Store, integration: str, record: RecordSpec, *, window: Window, digest: str, look: Look | None, counts: Counter[str]
+) -> Iterator[pd.DataFrame]:
+    since = None if look is None else look.since
+    with store.transaction() as connection:
+        ids = ids_to_normalize_again(connection, integration, record.record_type, mapping_digest=digest, customers_since=since)
     for start in range(0, len(ids), RAW_FRAME_ROWS):
         with store.transaction() as connection:
             frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=ids[start : start + RAW_FRAME_ROWS])
@@ -88,9 +108,8 @@ def _customer_ids(content: object) -> tuple[int, ...]:
     return customer_ids_of(content.get("customers")) if isinstance(content, dict) else ()
 
 
-def _deleted_customers(store: Store, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]]) -> frozenset[int]:
-    with store.transaction() as connection:
-        return deleted_ids(connection, integration, record_type, ids=sorted({number for of_one in ids for number in of_one}))
+def _deleted_customers(connection: Connection, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]]) -> frozenset[int]:
+    return deleted_ids(connection, integration, record_type, ids=sorted({number for of_one in ids for number in of_one}))
 
 
 def _several_customers(ids: Sequence[tuple[int, ...]], deleted: frozenset[int]) -> list[list[int] | None]:
@@ -98,12 +117,11 @@ def _several_customers(ids: Sequence[tuple[int, ...]], deleted: frozenset[int]) 
     return [[-number if number in deleted else number for number in of_one] if len(of_one) > 1 else None for of_one in ids]
 
 
-def _customers(store: Store, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]]) -> pd.DataFrame:
+def _customers(connection: Connection, integration: str, record_type: RecordType, ids: Sequence[tuple[int, ...]]) -> pd.DataFrame:
     """Content and revision of each contact's first customer as staged; an empty dict and null where there is none."""
     first = [next(iter(of_one), None) for of_one in ids]
-    with store.transaction() as connection:
-        wanted = sorted({customer_id for customer_id in first if customer_id is not None})
-        staged = raw_by_id(connection, integration, record_type, ids=wanted).set_index("qbench_id")
+    wanted = sorted({customer_id for customer_id in first if customer_id is not None})
+    staged = raw_by_id(connection, integration, record_type, ids=wanted).set_index("qbench_id")
     contents, revisions = staged["content"].to_dict(), staged["revision"].to_dict()
     content = pd.Series([contents.get(customer_id, {}) for customer_id in first], dtype=object)
     return pd.DataFrame({"content": content, "revision": pd.array([revisions.get(customer_id) for customer_id in first], dtype="Int64")})
