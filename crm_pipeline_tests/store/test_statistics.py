@@ -13,8 +13,9 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.deletions import follow_deletions
 from crm_pipeline.store.emails import contenders
 from crm_pipeline.store.ledger import link_faults, recent_outcomes
+from crm_pipeline.store.out_of_date import ids_to_normalize_again
 from crm_pipeline.store.statistics import MANY_ROWS
-from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
+from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline_tests.explaining import explaining
 
 ACCOUNTS, CONTACTS = (CrmState("acme", "salesforce", record_type) for record_type in (RecordType.ACCOUNT, RecordType.CONTACT))

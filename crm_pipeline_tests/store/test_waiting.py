@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -16,11 +15,10 @@ from crm_pipeline.store.manual_links import remove_link
 from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.raw_records import stage_raw
-from crm_pipeline.store.waiting import ids_to_normalize_again, ids_to_plan_again
+from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, query, report, save
 
 HOLDING = ["FilteredOutException"]
-BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 def again(store: Store) -> list[int]:
@@ -118,47 +116,3 @@ def test_a_record_is_planned_again_by_its_state_and_not_by_the_clock(
     stage_state(store, "+15125550102", customers)
     report(store, of_this_state, CONTACTS)
     assert again(store) == [7], "whoever stored the outcome had read the row before it was normalized"
-
-
-def normalized_again(store: Store) -> list[int]:
-    with store.transaction() as connection:
-        return ids_to_normalize_again(
-            connection, "acme", RecordType.CONTACT, mapping_digest="d", customers_since=datetime.min.replace(tzinfo=UTC)
-        )
-
-
-def stage_contact(store: Store, *, error_type: str | None, revision: int, customer_revision: int | None) -> None:
-    held = {"qbench_id": [7], "version": [5], "customer_id": [41], "error_type": [error_type]}
-    frame = normalized_schema(RecordType.CONTACT).build(pd.DataFrame(held))
-    with store.transaction() as connection:
-        stage_normalized(
-            connection,
-            "acme",
-            RecordType.CONTACT,
-            frame=frame,
-            mapping_digest="d",
-            revisions=[revision],
-            customer_revisions=[customer_revision],
-        )
-
-
-def stage_twice(store: Store, record_type: RecordType, qbench_id: int) -> None:
-    """A raw record whose content changed once, within one second of QBench's."""
-    for content in ({"group_name": "Gold"}, {"group_name": "Silver"}):
-        frame = RAW.build(pd.DataFrame({"qbench_id": [qbench_id], "version": [5], "content": [content]}))
-        with store.transaction() as connection:
-            stage_raw(connection, "acme", record_type, frame=frame)
-
-
-@pytest.mark.parametrize(("seen", "again"), [(0, [7]), (1, [])], ids=["as it was", "as it is"])
-def test_a_contact_is_normalized_again_until_its_customer_was_seen_as_it_is(store: Store, seen: int, again: list[int]) -> None:
-    stage_twice(store, RecordType.ACCOUNT, 41)
-    stage_contact(store, error_type=None, revision=0, customer_revision=seen)
-    assert normalized_again(store) == again
-
-
-@pytest.mark.parametrize(("seen", "again"), [(0, [7]), (1, [])], ids=["as it was", "as it is"])
-def test_a_contact_that_lacked_its_customer_is_normalized_again_until_seen_as_it_is(store: Store, seen: int, again: list[int]) -> None:
-    stage_twice(store, RecordType.CONTACT, 7)
-    stage_contact(store, error_type="NoCustomerForContactException", revision=seen, customer_revision=None)
-    assert normalized_again(store) == again

@@ -20,9 +20,9 @@ from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.store.customers_seen import Look, forget_looks, next_look, save_look
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.normalized_records import stage_normalized
+from crm_pipeline.store.out_of_date import ids_to_normalize_again
 from crm_pipeline.store.raw_records import RAW_FRAME_ROWS, deleted_ids, raw_by_id, raw_stream
 from crm_pipeline.store.staging import Window
-from crm_pipeline.store.waiting import ids_to_normalize_again
 
 
 def normalize_staged(store: Store, integration: str, record: RecordSpec, *, window: Window, reading: Reading, counts: Counter[str]) -> None:

@@ -11,7 +11,7 @@ import logging
 from crm_pipeline.model import RecordType
 from crm_pipeline.source import Source
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.waiting import ids_of_unknown_customers, ids_without_one_customer
+from crm_pipeline.store.out_of_date import ids_of_unknown_customers, ids_without_one_customer
 from crm_pipeline.sync.extracting.reading_lock import reading
 from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 
