@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
@@ -13,8 +12,6 @@ from pyrate_limiter import AbstractBucket, BucketFactory, Duration, InMemoryBuck
 
 LATE_SECONDS = 0.25
 """How long after its time a leased call may leave; one that nobody made by then is given up, because others do not expect it any more."""
-AHEAD_SECONDS = 0.05
-"""For so long calls are leased ahead to who made the last one just now: where a service answers at once, a lease costs more than a call."""
 LEASED_SHARE = 4
 """At most one in so many calls of a limit is leased at a time: so many are lost to the others, for one window, with a process that dies."""
 
@@ -78,13 +75,12 @@ class Pace:
 
 
 class _SharedPace:
-    """Waits for a leased call. As many are leased as threads wait for one, or as one makes in a moment, so that hardly one is left over."""
+    """Waits for a leased call. As many are leased as threads wait for one, so that hardly one is left over."""
 
     def __init__(self, leases: Leases, account: Callable[[], str], *, calls: int, seconds: float) -> None:
         self._leases, self._account = leases, account
         self._calls, self._seconds = calls, seconds
         self._due: deque[float] = deque()
-        self._own = threading.local()
         self._waiting = 0
         self._counting, self._turn = threading.Lock(), threading.Lock()
 
@@ -105,17 +101,10 @@ class _SharedPace:
         while self._due and self._due[0] + LATE_SECONDS < time.monotonic():
             self._due.popleft()
         if not self._due:
-            wanted = min(max(self._waiting, self._makes_soon), max(1, self._calls // LEASED_SHARE))
+            wanted = min(self._waiting, max(1, self._calls // LEASED_SHARE))
             waits = self._leases.take(self._account(), wanted, calls=self._calls, seconds=self._seconds)
             if waits is None:
                 return
             now = time.monotonic()
             self._due.extend(now + seconds for seconds in waits)
         time.sleep(max(0.0, self._due.popleft() - time.monotonic()))
-        self._own.made = time.monotonic()
-
-    @property
-    def _makes_soon(self) -> int:
-        """How many calls this thread makes in AHEAD_SECONDS, if each takes as long as its last one did."""
-        took: float = time.monotonic() - getattr(self._own, "made", -math.inf)
-        return int(AHEAD_SECONDS / took)

@@ -128,20 +128,6 @@ def test_as_many_calls_are_leased_as_threads_wait_and_a_share_of_the_limit_at_mo
     assert max(leases.sizes) == 10
 
 
-@pytest.mark.parametrize(("ahead", "sizes"), [(600.0, [1, 10, 10]), (-1.0, [1] * 21)])
-def test_as_many_calls_are_leased_as_a_thread_makes_in_a_moment(
-    ahead: float, sizes: list[int], store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("crm_pipeline.pacing.AHEAD_SECONDS", ahead)
-    monkeypatch.setattr("crm_pipeline.pacing.LATE_SECONDS", 600.0)
-    leases, pace = Counted(store), Pace(calls=40, seconds=60)
-    leases.go_on.set()
-    pace.share(leases, lambda: "acme")
-    for _ in range(21):
-        pace.wait()
-    assert leases.sizes == sizes
-
-
 def test_a_leased_call_that_nobody_made_in_time_is_not_made_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crm_pipeline.pacing.LATE_SECONDS", -1.0)
     leases, pace = Counted(store), Pace(calls=40, seconds=60)
