@@ -76,7 +76,7 @@ SELECT crm_id, object FROM unsettled ORDER BY qbench_id
 
 _SAVE_DIGESTS = f"""
 WITH {NAMED}
-UPDATE crm_pipeline.link SET digests = '{{}}', field_digests = CAST(row.digests AS bigint[])
+UPDATE crm_pipeline.link SET digests = NULL, field_digests = NULL, digest_bytes = decode(row.digests, 'hex')
 FROM unnest(CAST(:ids AS bigint[]), CAST(:crm_ids AS text[]), CAST(:digests AS text[])) AS row (qbench_id, crm_id, digests)
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type
   AND link.qbench_id = row.qbench_id AND link.crm_id = row.crm_id

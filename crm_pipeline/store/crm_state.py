@@ -20,6 +20,7 @@ from crm_pipeline.store.attempts import NAMED as NAMED_ATTEMPT
 from crm_pipeline.store.attempts import attempt_id, joined, told
 from crm_pipeline.store.bases import KEPT, bases_of_the_same, kept_columns
 from crm_pipeline.store.field_names import NAMED
+from crm_pipeline.store.formats import is_later
 from crm_pipeline.store.link_digests import COLUMNS, pack, read_links
 from crm_pipeline.store.rows import ANY_OF_IDS, execute, execute_rows, fetch, json_column
 
@@ -38,19 +39,18 @@ GIVEN_UP = "'given up after ' || attempt || CASE attempt WHEN 1 THEN ' attempt' 
 _SAVE_LINKS = f"""
 WITH {NAMED}
 INSERT INTO crm_pipeline.link AS stored
-  (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, field_digests, parent_qbench_id, status,
+  (integration, crm, record_type, org_id, qbench_id, object, crm_id, origin, version, digests, digest_bytes, parent_qbench_id, status,
    bases, sending, open_until, touched_at)
-SELECT :integration, :crm, :record_type, :org_id, row.qbench_id, object, row.crm_id, origin, version, CAST(digests AS bigint[]), parent,
+SELECT :integration, :crm, :record_type, :org_id, row.qbench_id, object, row.crm_id, origin, version, NULL, decode(digests, 'hex'), parent,
   status, kept.bases, kept.sending, kept.open_until, kept.touched_at
 FROM unnest(CAST(:ids AS bigint[]), CAST(:objects AS text[]), CAST(:crm_ids AS text[]), CAST(:origins AS text[]),
             CAST(:versions AS bigint[]), CAST(:digests AS text[]), CAST(:parents AS bigint[]), CAST(:statuses AS text[]))
   AS row (qbench_id, object, crm_id, origin, version, digests, parent, status)
 LEFT JOIN {KEPT} ON kept.qbench_id = row.qbench_id AND kept.crm_id = row.crm_id
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
-SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.version, digests = '{{}}',
-    field_digests = excluded.field_digests,
-    parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, merged_into = NULL, held = false,
-    updated_at = now(), {bases_of_the_same("stored", now="excluded")}
+SET object = excluded.object, crm_id = excluded.crm_id, version = excluded.version, digests = NULL, field_digests = NULL,
+    digest_bytes = excluded.digest_bytes, parent_qbench_id = excluded.parent_qbench_id, status = excluded.status, merged_into = NULL,
+    held = false, updated_at = now(), {bases_of_the_same("stored", now="excluded")}
 WHERE stored.version <= excluded.version
 """
 
@@ -91,7 +91,7 @@ WITH {NAMED_ATTEMPT}, row AS (
 ), history AS (
   INSERT INTO crm_pipeline.outcome_history ({", ".join(_TOLD)})
   SELECT {", ".join(told("(before)", name) for name in _TOLD)} FROM settled {joined("(before)")}
-  WHERE is_saved AND NOT is_stale AND (before).outcome <> 'unchanged' AND NOT (before).in_history
+  WHERE is_saved AND NOT is_stale AND (before).outcome <> 'unchanged' AND (before).in_history IS NOT TRUE
   UNION ALL
   SELECT :integration, :crm, :record_type, qbench_id, version, outcome, error_type, reason, waits_on, waits_for, retryable,
     :run_id, :partition_key, now()
@@ -104,7 +104,8 @@ WITH {NAMED_ATTEMPT}, row AS (
     CASE WHEN retryable
       THEN coalesce(to_timestamp(due_at), now() + make_interval(
         secs => least(greatest(:longest_seconds, first_seconds), first_seconds * power(:factor, least(attempts, 50) - 1)))) END,
-    state_digest, write_digest, {KEPT_ATTEMPT}, repeated
+    state_digest, write_digest, {KEPT_ATTEMPT},
+    CASE WHEN repeated THEN true WHEN {is_later("told")} THEN false END
   FROM settled WHERE is_saved
   ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE
   SET version = excluded.version, outcome = excluded.outcome, error_type = excluded.error_type, reason = excluded.reason,

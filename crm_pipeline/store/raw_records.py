@@ -31,7 +31,7 @@ _STAGED, _READ = "crm_pipeline.unpacked(staged.content)", "crm_pipeline.unpacked
 
 _STAGE_RAW = f"""
 INSERT INTO crm_pipeline.raw_record AS staged (integration, record_type, qbench_id, version, content, unreadable, deleted, since, late)
-SELECT :integration, :record_type, qbench_id, version, {KEPT}, unreadable, deleted, since, :late
+SELECT :integration, :record_type, qbench_id, version, {KEPT}, unreadable, deleted, since, nullif(:late, false)
 FROM unnest(CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:contents AS jsonb[]), CAST(:unreadable AS text[]),
             CAST(:deleted AS boolean[]), CAST(:since AS jsonb[])) AS row (qbench_id, version, content, unreadable, deleted, since)
 ON CONFLICT (integration, record_type, qbench_id) DO UPDATE

@@ -55,7 +55,7 @@ UPDATE crm_pipeline.outcome_history AS told SET reason = concat_ws('; ', reason,
 FROM row WHERE told.id = (
   SELECT max(id) FROM crm_pipeline.outcome_history WHERE {_KEY} AND qbench_id = row.qbench_id AND at >= row.began_at
 ) AND NOT EXISTS (
-  SELECT FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = row.qbench_id AND outcome <> 'unchanged' AND NOT in_history)
+  SELECT FROM crm_pipeline.outcome WHERE {_KEY} AND qbench_id = row.qbench_id AND outcome <> 'unchanged' AND in_history IS NOT TRUE)
 """
 
 

@@ -21,6 +21,7 @@ from crm_pipeline.orchestration.names import links_job_name
 from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.sandbox.journal import Call
 from crm_pipeline.store.field_names import names_of
+from crm_pipeline.store.link_digests import numbers_of
 from crm_pipeline.store.tables import links, metadata, records
 from crm_pipeline_tests.orchestration.conftest import World, own_world
 from crm_pipeline_tests.tenants import BEFORE_START, FIRST, IN_SECOND, SECOND, add_laboratories, integration
@@ -124,7 +125,9 @@ def _is_used(column: Column[Any], row: Row[Any]) -> bool:
 
 def _shown(column: Column[Any], row: Row[Any]) -> str:
     value = row._mapping[column]
-    if column in {links.link.c.field_digests, records.normalized_record.c.fields}:
+    if column is links.link.c.digest_bytes:
+        value = numbers_of(value.hex())
+    if column in {links.link.c.digest_bytes, records.normalized_record.c.fields}:
         with STORE.transaction() as connection:
             pairs = zip(names_of(connection, value[:1])[value[0]], value[1:], strict=True)
         value = {name: each for name, each in pairs if each is not None}

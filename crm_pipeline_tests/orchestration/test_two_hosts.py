@@ -122,7 +122,7 @@ class Hosts:
 
     def digests(self) -> list[tuple[object, ...]]:
         """What each link says was sent last, and when it was written."""
-        statement = "SELECT crm, record_type, qbench_id, version, field_digests::text, updated_at FROM crm_pipeline.link ORDER BY 1, 2, 3"
+        statement = "SELECT crm, record_type, qbench_id, version, digest_bytes::text, updated_at FROM crm_pipeline.link ORDER BY 1, 2, 3"
         with self.store.transaction() as connection:
             return [tuple(row) for row in connection.execute(text(statement))]
 

@@ -254,3 +254,13 @@ def test_a_try_that_fails_as_the_one_before_is_counted_and_told(store: Store) ->
         report(store, locked())
     assert query(store, "SELECT attempts, next_attempt_at > now() FROM crm_pipeline.outcome") == [(2, True)]
     assert query(store, "SELECT count(*) FROM crm_pipeline.every_outcome") == [(2,)]
+
+
+def test_link_and_outcome_of_a_new_contact_take_336_bytes(store: Store) -> None:
+    contacts = CrmState("bench", "hubspot", RecordType.CONTACT)
+    digests = {f"field {number}": -number for number in range(1, 10)}
+    save(store, link(7, "70000000001", digests=digests, parent_qbench_id=41), contacts, org_id="44000123")
+    report(store, outcome(7, "created", state_digest=1), contacts)
+    # As a row takes them on disk: up to the next eight bytes.
+    of_row = "SELECT (pg_column_size({0}.*) + 7) / 8 * 8 FROM crm_pipeline.{0}"
+    assert [query(store, of_row.format(table)) for table in ("link", "outcome")] == [[(224,)], [(112,)]]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
@@ -14,6 +14,10 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import NO_CONTENT, begin_calls, forget_accounts, forget_calls, open_accounts, open_calls, untold_accounts
 
 STATE = CrmState("acme", "hubspot", RecordType.CONTACT)
+UNDER_WAY = """
+INSERT INTO crm_pipeline.open_call (integration, crm, record_type, qbench_ids, contents, parents, over_at)
+SELECT 'acme', 'hubspot', 'contact', '{1}', '{7}', ARRAY[repeat('0', 1500)], now() FROM generate_series(1, 1000)
+"""
 
 
 @pytest.fixture
@@ -44,3 +48,12 @@ def test_writing_a_record_with_its_account_leaves_nothing_open(noted: Connection
 def test_account_that_is_not_to_come_is_forgotten_beside_what_calls_made_of_the_record(noted: Connection) -> None:
     forget_accounts(noted, STATE, ids=[1])
     assert (left(noted), untold_accounts(noted, STATE)) == ([(1, 7), (2, NO_CONTENT), (2, 7)], [2])
+
+
+def test_postgresql_gives_the_room_of_calls_back_once_the_last_few_are_over(store: Store) -> None:
+    with store.statements() as connection:
+        connection.execute(text(UNDER_WAY))
+        for over in ("id <= (SELECT max(id) - 4 FROM crm_pipeline.open_call)", "true"):
+            connection.execute(text(f"DELETE FROM crm_pipeline.open_call WHERE {over}"))
+            connection.execute(text("VACUUM crm_pipeline.open_call"))
+        assert connection.execute(text("SELECT pg_relation_size('crm_pipeline.open_call')")).scalar_one() == 0

@@ -19,6 +19,7 @@ from crm_pipeline.store import migrations
 from crm_pipeline.store.bases import save_digests
 from crm_pipeline.store.crm_state import Attempt, Backoff, CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.field_names import number_of
 from crm_pipeline.store.finding import by_words
 from crm_pipeline.store.ledger import link_faults
 from crm_pipeline.store.link_checks import count_links
@@ -32,7 +33,7 @@ from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.conftest import own_database
 
 BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
-BEFORE_FIELD_NAMES, BEFORE_PACKED, BEFORE_ATTEMPTS, BEFORE_PACKED_FIELDS = "0032", "0035", "0036", "0037"
+BEFORE_FIELD_NAMES, BEFORE_PACKED, BEFORE_ATTEMPTS, BEFORE_PACKED_FIELDS, BEFORE_BYTES = "0032", "0035", "0036", "0037", "0039"
 CRMS = ("salesforce", "hubspot")
 BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, own_first_seconds={}, never_given_up=[])
 
@@ -59,6 +60,12 @@ KEEP = """
 INSERT INTO crm_pipeline.link AS link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
 VALUES ('acme', 'salesforce', 'contact', :id, 'org', 'crm id ' || :id, 'created', 10, :digests, 'live')
 ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET digests = excluded.digests
+"""
+KEEP_NUMBERS = """
+WITH named AS (INSERT INTO crm_pipeline.field_names (id, names) VALUES (:fields, :names) ON CONFLICT DO NOTHING)
+INSERT INTO crm_pipeline.link AS link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, field_digests, status)
+VALUES ('acme', 'salesforce', 'contact', :id, 'org', 'crm id ' || :id, 'created', 10, :numbers, 'live')
+ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET digests = '{}', field_digests = excluded.field_digests
 """
 
 SEEN = "SELECT count(*) FROM pg_stats_ext_exprs WHERE statistics_name = 'st_normalized_record_email' AND n_distinct IS NOT NULL"
@@ -197,10 +204,16 @@ def store_as_before(connection: Connection) -> None:
     connection.execute(text(TOLD))
 
 
-def keep_digests(connection: Connection, kept: Mapping[int, Mapping[str, int]]) -> None:
-    """Links as the version before stores them."""
+def keep_digests(connection: Connection, kept: Mapping[int, Mapping[str, int]], *, version: str) -> None:
+    """Links as that version stores them."""
     for number, digests in kept.items():
-        connection.execute(text(KEEP), {"id": number, "digests": json.dumps(digests)})
+        if version == BEFORE_FIELD_NAMES:
+            connection.execute(text(KEEP), {"id": number, "digests": json.dumps(digests)})
+        else:
+            names = [*digests]
+            fields = number_of(names)
+            numbers = [fields, *digests.values()] if digests else None
+            connection.execute(text(KEEP_NUMBERS), {"id": number, "fields": fields, "names": names, "numbers": numbers})
 
 
 def email_digests(connection: Connection) -> dict[int, int | None]:
@@ -209,10 +222,11 @@ def email_digests(connection: Connection) -> dict[int, int | None]:
     return {row[0]: row[1] for row in connection.execute(text(f"SELECT qbench_id, {digest} FROM crm_pipeline.link"))}
 
 
-def test_links_keep_their_digests_through_the_upgrade_and_back_without_being_written_anew(postgres: str) -> None:
+@pytest.mark.parametrize("version", [BEFORE_FIELD_NAMES, BEFORE_BYTES])
+def test_links_keep_their_digests_through_the_upgrade_and_back_without_being_written_anew(postgres: str, version: str) -> None:
     with own_database(postgres) as url:
-        with of_version(url, BEFORE_FIELD_NAMES) as connection:
-            keep_digests(connection, KEPT)
+        with of_version(url, version) as connection:
+            keep_digests(connection, KEPT, version=version)
             before = connection.execute(text(FILES)).one()
         state = CrmState("acme", "salesforce", RecordType.CONTACT)
         with closing(Store(url)) as store, store.transaction() as connection:
@@ -232,15 +246,16 @@ def test_links_keep_their_digests_through_the_upgrade_and_back_without_being_wri
             assert {row[0]: row[1] for row in back} == now
 
 
-def test_digests_hold_that_a_run_of_the_version_before_writes_into_a_link_behind_the_upgrade(postgres: str) -> None:
+@pytest.mark.parametrize("version", [BEFORE_FIELD_NAMES, BEFORE_BYTES])
+def test_digests_hold_that_a_run_of_the_version_before_writes_into_a_link_behind_the_upgrade(postgres: str, version: str) -> None:
     with own_database(postgres) as url:
         state = CrmState("acme", "salesforce", RecordType.CONTACT)
         with closing(Store(url)) as store, store.transaction() as connection:
-            keep_digests(connection, KEPT)
+            keep_digests(connection, KEPT, version=version)
             links = state.links(connection, ids=[*KEPT])
             state.save_links(connection, org_id="org", links=links)
             later = {1: {"Name": 3}, 2: {"Email": 8}}
-            keep_digests(connection, later)
+            keep_digests(connection, later, version=version)
             links = state.links(connection, ids=[*later])
             assert dict(zip(links["qbench_id"], links["digests"], strict=True)) == later
             assert email_digests(connection) == {1: None, 2: 8, 3: None}
@@ -340,7 +355,7 @@ def attempts_told(connection: Connection) -> list[tuple[int, str, str, str | Non
 def test_outcomes_tell_their_run_through_the_upgrade_and_back_and_keep_it_themselves_while_a_version_before_may_read_it(
     postgres: str,
 ) -> None:
-    ids = "SELECT qbench_id, run_id IN ('run', 'run of now') FROM crm_pipeline.outcome ORDER BY 1"
+    ids = "SELECT qbench_id, run_id IN ('run', 'run of now'), in_history FROM crm_pipeline.outcome ORDER BY 1"
     with own_database(postgres) as url:
         with of_version(url, BEFORE_ATTEMPTS) as connection:
             connection.execute(text(BEGUN))
@@ -358,14 +373,16 @@ def test_outcomes_tell_their_run_through_the_upgrade_and_back_and_keep_it_themse
             expected = [(1, "created", "run", None), (2, "created", "run", None), *of_now]
             with store.transaction() as connection:
                 assert attempts_told(connection) == expected
-                assert [tuple(row) for row in connection.execute(text(ids))] == [(1, True), (2, False), (3, True), (4, False)]
+                as_before, short = (True, False), (False, None)
+                kept = [(1, *as_before), (2, *short), (3, *as_before), (4, *short)]
+                assert [tuple(row) for row in connection.execute(text(ids))] == kept
                 places = [("salesforce", RecordType.ACCOUNT)]
                 stories = [story_of(connection, Key("acme", RecordType.ACCOUNT, number), places=places) for number in (1, 2)]
                 told = [story.parts[0].latest for story in stories]
                 assert [(one.run_id, one.partition_key) for one in told if one] == [("run", None), ("run of now", "hour 12")]
         with of_version(url, BEFORE_ATTEMPTS) as connection:
             assert attempts_told(connection) == expected
-            assert [row[1] for row in connection.execute(text(ids))] == [True] * 4
+            assert [tuple(row[1:]) for row in connection.execute(text(ids))] == [as_before] * 4
 
 
 def say_for_what_they_wait(connection: Connection) -> None:

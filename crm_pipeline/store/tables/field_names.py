@@ -18,7 +18,12 @@ field_names = Table(
 format_ = Table(
     "format",
     metadata,
-    Column("name", Text, primary_key=True, comment="packed, fields: raw, normalized records as arrays; attempts: outcomes with their ids"),
+    Column(
+        "name",
+        Text,
+        primary_key=True,
+        comment="packed, fields: raw, normalized records as arrays; attempts: outcomes with their ids; told: in_history as null",
+    ),
     Column("since", DateTime(timezone=True), nullable=False),
     comment="Ways to keep rows that begin later, once no run of a version from before the upgrade can be under way",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, Table, Text, false, text, true
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, LargeBinary, Table, Text, false, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from crm_pipeline.store.tables.declaring import OBJECT, crm_record_key, metadata, now, outcome_columns
@@ -21,9 +21,8 @@ link = Table(
     Column(
         "digests",
         JSONB,
-        nullable=False,
         server_default=text("'{}'"),
-        comment="as an older version keeps it: CRM field to digest; {}: see field_digests",
+        comment="as an older version keeps it: CRM field to digest; {}: see field_digests; null: see digest_bytes",
     ),
     Column("parent_qbench_id", BigInteger, comment="contacts: customer last sent as parent"),
     Column("status", Text, nullable=False, comment="live, deleted, conflict or source_deleted"),
@@ -45,8 +44,9 @@ link = Table(
     Column(
         "field_digests",
         ARRAY(BigInteger),
-        comment="field_names, then of each CRM field the digest of the value last wanted, 0 without; null without any",
+        comment="as an older version keeps it: field_names, then of each CRM field the digest of the value last wanted, 0 without",
     ),
+    Column("digest_bytes", LargeBinary, comment="the same numbers, of eight bytes each, the highest first; null without any"),
     # The id first: of statements that name a CRM and many QBench records, PostgreSQL takes it for as good as the primary key where its
     # statistics do not know the first links of a record type yet, and reads all of these for each. Whose the record is stands there as
     # one number: it keeps apart what few have in common, and nobody looks for it.
@@ -103,7 +103,7 @@ outcome = Table(
     Column("next_attempt_at", DateTime(timezone=True), comment="when a retryable one is tried again by itself, else null"),
     Column("state_digest", BigInteger, comment="digest of the normalized state that the outcome speaks of"),
     Column("write_digest", Text, comment="digest of the write that the CRM refused for good, else null"),
-    Column("in_history", Boolean, nullable=False, server_default=true(), comment="outcome_history tells it already"),
+    Column("in_history", Boolean, server_default=true(), comment="outcome_history tells it already; null: it does not"),
     Index(
         "ix_outcome_waits_on",
         "integration",

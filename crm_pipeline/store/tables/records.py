@@ -62,9 +62,8 @@ raw_record = Table(
     Column(
         "late",
         Boolean,
-        nullable=False,
         server_default=false(),
-        comment="found where QBench had failed to list it before",
+        comment="found where QBench had failed to list it before; null: it was not",
     ),
     Column("since", JSONB, comment="QBench field that goes both ways to the time since which a person's value stands there"),
     Column("bringing", JSONB, comment="QBench field to [digest, time] of what is about to be written there, and when a person gave it"),

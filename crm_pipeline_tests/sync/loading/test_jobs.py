@@ -71,7 +71,7 @@ def arrived_once(bench: Bench, count: int = MANY) -> None:
     """Every record is in the CRM once, linked to its own, and nothing is open."""
     assert Counter(bench.names()) == Counter(f"Lab {number}" for number in range(count))
     ids = {record["Name"]: record["Id"] for record in bench.sandbox.org.records("Account")}
-    linked = bench.rows("SELECT qbench_id, crm_id, field_digests IS NOT NULL FROM crm_pipeline.link")
+    linked = bench.rows("SELECT qbench_id, crm_id, digest_bytes IS NOT NULL FROM crm_pipeline.link")
     assert sorted(linked) == [(number, ids[f"Lab {number}"], True) for number in range(count)]
     for table in ("write_job", "intent", "open_call"):
         assert bench.rows(f"SELECT count(*) FROM crm_pipeline.{table}") == [(0,)], table
