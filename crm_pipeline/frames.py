@@ -228,7 +228,7 @@ def aligned(frame: pd.DataFrame, ids: pd.Series, *, columns: Mapping[str, str], 
     on small frames.
     """
     places = -1 if frame.empty else pd.Index(_keys(frame[by])).get_indexer(_keys(ids))
-    positions = np.where(ids.isna(), -1, places)
+    positions = np.where(blank(ids), -1, places)
     none = bool((positions < 0).all())
     return {name: pd.Series(_taken(frame[given].array, positions, none=none), index=ids.index) for name, given in columns.items()}
 

@@ -8,8 +8,10 @@ from typing import Protocol
 import pandas as pd
 from sqlalchemy import Connection
 
+from crm_pipeline.schemas import OUTCOMES
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.normalized_records import staged_errors
+from crm_pipeline.sync.links.usable import account_crm_ids
 from crm_pipeline.sync.planning import eligibility
 
 
@@ -37,5 +39,8 @@ def parents_of(connection: Connection, state: CrmState, *, accounts: Accounts, c
     """
     unique = customer_ids.dropna().astype("int64").unique().tolist()
     errors = staged_errors(connection, state.integration, state.accounts.record_type, ids=unique)
-    links, outcomes = accounts.checked_links(connection, ids=unique), accounts.outcomes(connection, ids=unique)
+    links = accounts.checked_links(connection, ids=unique)
+    # What became last of one that can be used decides nothing.
+    rest = sorted(set(unique).difference(account_crm_ids(links).dropna().index))
+    outcomes = accounts.outcomes(connection, ids=rest) if rest else OUTCOMES.empty()
     return eligibility.known_parents(customer_ids, links, outcomes, errors=errors)

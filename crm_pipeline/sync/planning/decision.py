@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from crm_pipeline.frames import aligned, blank, instead, no_text, one_text, texts_where
+from crm_pipeline.frames import aligned, blank, instead, no_text, one_text, text_column, texts_where
 from crm_pipeline.mapping.digests import NO_DIGEST, contents, digest_dicts, digest_frame
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
@@ -69,7 +69,7 @@ def plan(inputs: Inputs, *, model: RecordModel, key_of: Callable[[pd.Series], pd
                 "qbench_id": rows["qbench_id"],
                 "version": rows["version"],
                 "state_digest": inputs.normalized["state_digest"],
-                "operation": pd.Series(decided.operation, index=index),
+                "operation": text_column(decided.operation),
                 "object": rows["object"],
                 "crm_id": _first(rows["stored"], rows["matched"]),
                 "key": key_of(rows["qbench_id"]) if key_of else no_text(index),
