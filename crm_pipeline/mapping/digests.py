@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from crm_pipeline.mapping.values import texts
 
@@ -22,8 +23,15 @@ def digests(values: pd.DataFrame) -> pd.DataFrame:
     A digest is of the value's text: 5, 5.0 and "5" have one digest, whatever the column's dtype or the frame it stands in.
     Stored digests depend on HASH_KEY and on pandas' hash of text: change neither.
     """
-    columns = [_column_digests(column) for _, column in values.items()]
-    return pd.DataFrame(np.array(columns, dtype="int64").reshape(len(columns), len(values)).T, index=values.index, columns=values.columns)
+    given = [(column if column.dtype == "str" else texts(column).values).array.__arrow_array__() for _, column in values.items()]
+    # Each text once, and told apart by Arrow, without a Python object for every row.
+    every = pa.chunked_array([chunk for column in given for chunk in column.chunks], pa.large_string())
+    told_apart = every.combine_chunks().dictionary_encode()
+    hashed: Any = pd.util.hash_array(told_apart.dictionary.to_numpy(zero_copy_only=False), hash_key=HASH_KEY, categorize=False)
+    digested: np.ndarray = hashed.view(np.int64)
+    with_none = np.append(np.where(digested == NO_DIGEST, 1, digested), NO_DIGEST)
+    found = with_none[told_apart.indices.fill_null(-1).to_numpy()]
+    return pd.DataFrame(found.reshape(len(given), len(values)).T, index=values.index, columns=values.columns)
 
 
 def contents(digests: pd.DataFrame, parents: pd.Series) -> pd.Series:
@@ -63,14 +71,3 @@ def nullable(digests: pd.Series) -> pd.Series:
     """A column of digests as Int64, null where there is none."""
     values = digests.to_numpy("int64", copy=True)
     return pd.Series(pd.arrays.IntegerArray(values, values == NO_DIGEST), index=digests.index)
-
-
-def _column_digests(column: pd.Series) -> np.ndarray:
-    text = column if column.dtype == "str" else texts(column).values
-    # Each text once, and told apart by Arrow, without a Python object for every row.
-    told_apart = text.array.__arrow_array__().combine_chunks().dictionary_encode()
-    hashed: Any = pd.util.hash_array(told_apart.dictionary.to_numpy(zero_copy_only=False), hash_key=HASH_KEY, categorize=False)
-    digested: np.ndarray = hashed.view(np.int64)
-    with_none = np.append(np.where(digested == NO_DIGEST, 1, digested), NO_DIGEST)
-    chosen: np.ndarray = with_none[told_apart.indices.fill_null(-1).to_numpy()]
-    return chosen

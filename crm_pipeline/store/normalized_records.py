@@ -153,7 +153,7 @@ def staged_errors(connection: Connection, integration: str, record_type: RecordT
         f"WHERE integration = :integration AND record_type = :record_type AND error_type IS NOT NULL AND qbench_id = {ANY_OF_IDS}"
     )
     found = fetch(connection, statement, {"integration": integration, "record_type": record_type, "ids": ids}, STAGED_ERRORS)
-    return found.set_index("qbench_id")["error_type"]
+    return found["error_type"].set_axis(found["qbench_id"])
 
 
 def count_in_window(connection: Connection, integration: str, record_type: RecordType, *, window: Window) -> int:

@@ -59,7 +59,7 @@ def known_parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.Dat
     crm_ids = account_crm_ids(links).reindex(unique).set_axis(unique.index)
     latest = aligned(outcomes, unique, columns={name: name for name in ("outcome", "retryable", "error_type")})
     # Planned, and yet without a usable link: only another try by itself, or a change, can give it one.
-    ended = latest["outcome"].notna() & ~latest["retryable"].eq(True)
+    ended = ~blank(latest["outcome"]) & ~latest["retryable"].eq(True).to_numpy(bool)
     own = no_text(unique.index) if errors is None or errors.empty else errors.reindex(unique).set_axis(unique.index)
     held = own.isin(HOLDING).to_numpy()
     return PARENTS.build(
@@ -68,7 +68,7 @@ def known_parents(customer_ids: pd.Series, links: pd.DataFrame, outcomes: pd.Dat
             "parent_crm_id": texts_where(~held, crm_ids),
             "held": pd.Series(held),
             "cause": texts_where(~held, latest["error_type"], own),
-            "blocked": ended & crm_ids.isna(),
+            "blocked": pd.Series(ended & blank(crm_ids)),
         }
     )
 
