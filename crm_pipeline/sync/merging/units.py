@@ -96,8 +96,9 @@ class Compared:
     def asks_when(self) -> pd.DataFrame:
         """Per unit, whether the time of the CRM's edit decides about it (bool)."""
         by_time = self._decisions["case"].eq(5).fillna(value=False).astype(bool)
-        both = self.fields["direction"].eq(Direction.BOTH) & self.fields["rule"].eq(Rule.LATER)
-        return self.wide(by_time & both)
+        if by_time.any():
+            by_time &= self.fields["direction"].eq(Direction.BOTH) & self.fields["rule"].eq(Rule.LATER)
+        return self.wide(by_time)
 
     def with_edits(self, edits: pd.DataFrame, *, clock_ahead: timedelta) -> Compared:
         """The same with the times of the CRM's edits (schemas.EDITS, by the CRM's clock, which is so far ahead of ours).

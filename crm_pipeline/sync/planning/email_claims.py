@@ -76,6 +76,8 @@ def marked(planned: Plan, state: CrmState, *, links: pd.DataFrame, digests: pd.D
 
 def _held(field: str, *, links: pd.DataFrame, ids: pd.Series) -> pd.Series:
     """Per id the digest (Int64) of the address last sent for it; as floats, beside the nulls, digests would be rounded."""
+    if links.empty:
+        return pd.Series(pd.NA, index=ids.index, dtype="Int64")
     held = nullable(digest_frame(links["digests"], [field])[field])
     return looked_up(ids, pd.DataFrame({"qbench_id": links["qbench_id"], field: held}), field)
 

@@ -178,7 +178,7 @@ class Planner:
         order = self._order
         if self._stores:
             planned = with_write_digests(planned, digests, settings=order.settings)
-        writes = planned.rows.loc[planned.rows["operation"].ne(Operation.NONE), "qbench_id"].tolist()
+        writes = planned.rows["qbench_id"].array[planned.rows["operation"].ne(Operation.NONE).to_numpy()].tolist()
         if not writes or order.refused == "again" or order.resend is not None:
             return planned
         with self._store.transaction() as connection:
