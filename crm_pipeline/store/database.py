@@ -8,7 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -118,10 +118,20 @@ class Store:
             transaction.rollback()
 
     @contextmanager
-    def statements(self) -> Iterator[Connection]:
-        """A connection on which each statement is a transaction of its own: between them it holds nothing. Raises StoreError."""
-        with self._opened().connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+    def statements(self) -> Iterator[psycopg.Connection]:
+        """The driver's connection, on which each statement is a transaction of its own: between them it holds nothing.
+
+        For a statement that is smaller than what SQLAlchemy does around one. Raises StoreError, and the driver's errors as they are.
+        """
+        with closing(self._opened().raw_connection()) as pooled:
+            connection: Any = pooled.driver_connection
+            connection.autocommit = True
+            try:
+                yield connection
+            except BaseException:
+                pooled.invalidate()
+                raise
+            connection.autocommit = False
 
     @contextmanager
     def lock(self, name: str) -> Iterator[Lock]:

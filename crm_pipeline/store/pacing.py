@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from crm_pipeline.errors import StoreError
@@ -19,19 +18,20 @@ AHEAD = 3
 """Calls that are leased further ahead than so many windows do not count: the database's clock was set back since."""
 
 # One statement, so that no process holds the account's row while it waits or dies; the clock is read once the row is ours.
-_TAKE = text(f"""
+_TAKE = f"""
 INSERT INTO crm_pipeline.pace AS known (account, times)
-SELECT :account, array_agg(at) FROM (SELECT extract(epoch FROM clock_timestamp())::float8 FROM generate_series(1, :wanted)) AS first (at)
+SELECT %(account)s, array_agg(at)
+FROM (SELECT extract(epoch FROM clock_timestamp())::float8 FROM generate_series(1, %(wanted)s)) AS first (at)
 ON CONFLICT (account) DO UPDATE SET times = (
   WITH clock AS MATERIALIZED (SELECT extract(epoch FROM clock_timestamp())::float8 AS now),
     counted AS MATERIALIZED (
       SELECT coalesce(array_agg(at ORDER BY at), '{{}}') AS times FROM unnest(known.times) AS at, clock
-      WHERE at > now - :seconds AND at < now + {AHEAD} * :seconds)
-  SELECT times || array_agg(greatest(now, times[cardinality(times) - :calls + number] + :seconds) ORDER BY number)
-  FROM clock, counted, generate_series(1, :wanted) AS number GROUP BY times
+      WHERE at > now - %(seconds)s AND at < now + {AHEAD} * %(seconds)s)
+  SELECT times || array_agg(greatest(now, times[cardinality(times) - %(calls)s + number] + %(seconds)s) ORDER BY number)
+  FROM clock, counted, generate_series(1, %(wanted)s) AS number GROUP BY times
 )
-RETURNING times[cardinality(times) - :wanted + 1:] AS leased, extract(epoch FROM clock_timestamp())::float8 AS now
-""")
+RETURNING times[cardinality(times) - %(wanted)s + 1:] AS leased, extract(epoch FROM clock_timestamp())::float8 AS now
+"""
 """A new call leaves ``seconds`` after the one that, of those that count, stands ``calls`` before it in the order of their times."""
 
 
@@ -44,13 +44,15 @@ class PaceLeases:
 
     def take(self, account: str, wanted: int, *, calls: int, seconds: float) -> list[float] | None:
         """When the next calls may be made, in seconds from now. Null, and a warning, where the database cannot be asked."""
+        import psycopg
+
         if time.monotonic() < self._away_until:
             return None
         parameters = {"account": account, "wanted": wanted, "calls": calls, "seconds": seconds}
         try:
             with self._store.statements() as connection:
-                row = connection.execute(_TAKE, parameters).one()
-        except (SQLAlchemyError, StoreError) as error:
+                [(leased, now)] = connection.execute(_TAKE, parameters)
+        except (psycopg.Error, SQLAlchemyError, StoreError) as error:
             if not self._away_until:
                 logger.warning(
                     "the limits of calls are kept by each process for itself until the state database can be asked again (%s)",
@@ -59,4 +61,4 @@ class PaceLeases:
             self._away_until = time.monotonic() + AWAY_SECONDS
             return None
         self._away_until = 0.0
-        return [max(0.0, at - row.now) for at in row.leased]
+        return [max(0.0, at - now) for at in leased]

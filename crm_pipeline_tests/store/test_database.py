@@ -179,6 +179,16 @@ def test_a_connection_is_asked_whether_it_lives_only_once_it_rested(
         assert (spoke() != before) is asked
 
 
+def test_a_statement_that_failed_leaves_no_connection_without_transactions(database_url: str) -> None:
+    with closing(Store(database_url)) as store:
+        with pytest.raises(psycopg.errors.DivisionByZero), store.statements() as statements:
+            statements.execute("SELECT 1 / 0")
+        with store.trial() as connection:
+            connection.execute(text("CREATE TABLE public.made ()"))
+        with store.transaction() as connection:
+            assert connection.execute(text("SELECT to_regclass('public.made')")).scalar_one() is None
+
+
 def test_a_lock_waits_for_its_holder(store: Store) -> None:
     order: list[str] = []
 
