@@ -17,14 +17,16 @@ LONGEST_TRANSACTION = timedelta(hours=1)
 a transaction whose client waits for a quarter of that (store.database)."""
 
 _NEXT = text("""
-SELECT coalesce((
+SELECT least(until, coalesce((
   SELECT until FROM crm_pipeline.customers_seen WHERE integration = :integration AND record_type = :record_type
-), CAST('0001-01-01 00:00Z' AS timestamptz)) AS since, now() - CAST(:longest AS interval) AS until
+), CAST('0001-01-01 00:00Z' AS timestamptz))) AS since, until
+FROM (SELECT now() - CAST(:longest AS interval) AS until) AS this
 """)
+"""After the last look, or, where the server's clock was set back since, where this one ends."""
 
 _SAVE = text("""
-INSERT INTO crm_pipeline.customers_seen AS seen (integration, record_type, until) VALUES (:integration, :record_type, :until)
-ON CONFLICT (integration, record_type) DO UPDATE SET until = greatest(seen.until, excluded.until)
+INSERT INTO crm_pipeline.customers_seen (integration, record_type, until) VALUES (:integration, :record_type, :until)
+ON CONFLICT (integration, record_type) DO UPDATE SET until = excluded.until
 """)
 
 _FORGET = text("DELETE FROM crm_pipeline.customers_seen WHERE integration = :integration AND record_type = :record_type")

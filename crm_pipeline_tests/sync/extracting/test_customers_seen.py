@@ -100,6 +100,15 @@ def test_a_contact_follows_in_the_next_run_where_one_broke_off(seen: Store) -> N
     assert normalized_again(seen) == 1
 
 
+def test_a_contact_follows_though_the_server_s_clock_was_set_back(seen: Store) -> None:
+    execute(seen, "UPDATE crm_pipeline.customers_seen SET until = now() + interval '1 day'")
+    read(seen, RecordType.ACCOUNT, CUSTOMER, group_name="Gold")
+    assert normalized_again(seen) == 1, "at once"
+    read(seen, RecordType.ACCOUNT, CUSTOMER, group_name="Silver")
+    execute(seen, *A_DAY_PASSES)
+    assert (normalized_again(seen), normalized_again(seen)) == (1, 0)
+
+
 def test_a_contact_is_seen_anew_by_rules_that_were_away_while_it_was_normalized(seen: Store) -> None:
     normalize_named(seen, "acme", PLAIN.records[RecordType.CONTACT], ids=[CONTACT], reading=PLAIN.reading)
     assert (normalized_again(seen), normalized_again(seen)) == (1, 0)
