@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
@@ -52,8 +52,8 @@ def test_account_that_is_not_to_come_is_forgotten_beside_what_calls_made_of_the_
 
 def test_postgresql_gives_the_room_of_calls_back_once_the_last_few_are_over(store: Store) -> None:
     with store.statements() as connection:
-        connection.execute(text(UNDER_WAY))
+        connection.execute(UNDER_WAY)
         for over in ("id <= (SELECT max(id) - 4 FROM crm_pipeline.open_call)", "true"):
-            connection.execute(text(f"DELETE FROM crm_pipeline.open_call WHERE {over}"))
-            connection.execute(text("VACUUM crm_pipeline.open_call"))
-        assert connection.execute(text("SELECT pg_relation_size('crm_pipeline.open_call')")).scalar_one() == 0
+            connection.execute(f"DELETE FROM crm_pipeline.open_call WHERE {over}")
+            connection.execute("VACUUM crm_pipeline.open_call")
+        assert connection.execute("SELECT pg_relation_size('crm_pipeline.open_call')").fetchall() == [(0,)]
