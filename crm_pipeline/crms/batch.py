@@ -51,8 +51,10 @@ class WriteBatch:
         """The rows where the mask holds, indexed anew."""
         return self if mask.all() else type(self)(*(where(frame, mask) for frame in (self.rows, self.values, self.sent)))
 
-    def arranged(self, positions: Sequence[int] | pd.Series) -> Self:
+    def arranged(self, positions: Sequence[int]) -> Self:
         """The rows at these positions, in this order, indexed anew."""
+        if isinstance(positions, range):
+            return self.slice(positions.start, positions.stop)
         return type(self)(*(frame.take(positions).reset_index(drop=True) for frame in (self.rows, self.values, self.sent)))
 
     def slice(self, start: int, stop: int) -> Self:

@@ -88,7 +88,8 @@ class Outbox:
         """What is gathered, however little, batch by batch."""
         while self._gathered:
             gathered = self._gathered.pop(next(iter(self._gathered)))
-            yield from self._waves_of(_by_customer(gathered) if len(gathered) > self._batch_size else gathered, self._batch_size)
+            places = _by_customer(gathered) if len(gathered) > self._batch_size else range(len(gathered))
+            yield from self._waves_of(gathered, places, self._batch_size)
         self._given_up.clear()
 
     def put_back(self, rows: Plan, *, locked: bool) -> None:
@@ -105,7 +106,8 @@ class Outbox:
         for part in emails.in_order(rows):
             objects, verbs = _objects(part), part.rows["verb"]
             for name, verb in dict.fromkeys(zip(objects, verbs, strict=True)):
-                yield from _waves(part.take(objects.eq(name) & verbs.eq(verb)), self._batch_size, most=1)
+                chosen = part.take(objects.eq(name) & verbs.eq(verb))
+                yield from _waves(chosen, range(len(chosen)), self._batch_size, most=1)
 
     @property
     def waiting(self) -> list[pd.DataFrame]:
@@ -120,11 +122,10 @@ class Outbox:
             gathered = Plan.together([self._gathered.pop(kind), added]) if kind in self._gathered else added
             size = self._rows_of_a_job(name, verb) or size if size == self._batch_size else size
             full = len(gathered) // size * size
-            if full > min(size, self._batch_size):
-                gathered = _by_customer(gathered)
-            self._gathered[kind] = gathered.slice(full, len(gathered))
+            places = _by_customer(gathered) if full > min(size, self._batch_size) else range(len(gathered))
+            self._gathered[kind] = gathered.arranged(places[full:])
             if full:
-                yield from self._waves_of(gathered.slice(0, full), size)
+                yield from self._waves_of(gathered, places[:full], size)
 
     def _most_of(self, rows: pd.DataFrame) -> list[int]:
         """Per row, how many may go with it in one call."""
@@ -133,8 +134,8 @@ class Outbox:
         most = rows["qbench_id"].map(self._apart).where(unrepeatable(rows)).fillna(self._batch_size)
         return plain(most.astype("int64"))
 
-    def _waves_of(self, rows: Plan, size: int) -> Iterator[Wave]:
-        yield from _waves(rows, size, most=self._at_once if size == self._batch_size else 1)
+    def _waves_of(self, rows: Plan, places: Sequence[int], size: int) -> Iterator[Wave]:
+        yield from _waves(rows, places, size, most=self._at_once if size == self._batch_size else 1)
 
 
 def _objects(rows: Plan) -> pd.Series:
@@ -142,23 +143,29 @@ def _objects(rows: Plan) -> pd.Series:
     return rows.rows["object"].fillna("")
 
 
-def _by_customer(rows: Plan) -> Plan:
-    """The same, contacts of one customer together."""
+def _by_customer(rows: Plan) -> Sequence[int]:
+    """The places of the rows, those of contacts of one customer together."""
     customer = rows.rows["parent_qbench_id"]
-    return rows if customer.isna().all() or customer.is_monotonic_increasing else rows.arranged(customer.argsort(kind="stable"))
+    if customer.isna().all() or customer.is_monotonic_increasing:
+        return range(len(rows))
+    places: list[int] = customer.argsort(kind="stable").tolist()
+    return places
 
 
-def _waves(rows: Plan, size: int, *, most: int) -> Iterator[Wave]:
-    """Batches of this size, as many at the same time as may: each goes with the first of them with which it has no customer in common."""
+def _waves(rows: Plan, places: Sequence[int], size: int, *, most: int) -> Iterator[Wave]:
+    """The rows at these places in batches of this size, as many at the same time as may.
+
+    Each batch goes with the first of those with which it has no customer in common.
+    """
     customers = plain(rows.rows["parent_qbench_id"])
-    batches = [range(start, min(start + size, len(rows))) for start in range(0, len(rows), size)]
-    waves: list[list[range]] = []
+    batches = [places[start : start + size] for start in range(0, len(places), size)]
+    waves: list[list[Sequence[int]]] = []
     while batches:
-        wave: list[range] = []
-        later: list[range] = []
+        wave: list[Sequence[int]] = []
+        later: list[Sequence[int]] = []
         taken: set[int] = set()
         for batch in batches:
-            own = {customer for customer in customers[batch.start : batch.stop] if customer is not None}
+            own = {customers[place] for place in batch} - {None}
             if len(wave) == most or not own.isdisjoint(taken):
                 later.append(batch)
             else:
