@@ -71,15 +71,6 @@ def test_accounts_do_not_wait_for_each_other(store: Store) -> None:
     assert leases.take("acme", 2, calls=2, seconds=60) == leases.take("other", 2, calls=2, seconds=60) == [0, 0]
 
 
-def test_calls_stand_with_their_account_so_that_a_lease_replaces_them_in_place(store: Store) -> None:
-    PaceLeases(store).take("acme", 1, calls=1_000, seconds=60)
-    with store.transaction() as connection:
-        many = "SELECT array_agg(extract(epoch FROM now()) - 60 * random()) FROM generate_series(1, 500)"
-        connection.execute(text(f"UPDATE crm_pipeline.pace SET times = ({many})"))
-        apart = "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 'crm_pipeline.pace'::regclass"
-        assert connection.execute(text(apart)).scalar_one() == 0
-
-
 def test_calls_that_a_killed_process_had_leased_are_free_again_after_one_window(store: Store, database_url: str) -> None:
     with subprocess.Popen([sys.executable, "-c", TAKE_AND_HOLD, database_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

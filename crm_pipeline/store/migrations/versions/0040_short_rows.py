@@ -59,8 +59,6 @@ def upgrade() -> None:
     op.execute(BEGIN)
     op.execute(EVERY.format(is_missing="in_history IS NOT TRUE"))
     _alter(nullable=True)
-    # Beside its table each lease would leave the times of before; in it, the next one takes their place.
-    op.execute(f"ALTER TABLE {SCHEMA}.pace ALTER COLUMN times SET STORAGE MAIN")
     # A load empties the table of calls under way: its pages go back only if the last few rows leave the index, too.
     op.execute(f"ALTER TABLE {SCHEMA}.open_call SET (vacuum_index_cleanup = on)")
 
@@ -68,7 +66,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     op.execute(f"ALTER TABLE {SCHEMA}.open_call RESET (vacuum_index_cleanup)")
-    op.execute(f"ALTER TABLE {SCHEMA}.pace ALTER COLUMN times SET STORAGE EXTENDED")
     op.execute(BACK)
     for table, column in (("outcome", "in_history"), ("raw_record", "late")):
         op.execute(f"UPDATE {SCHEMA}.{table} SET {column} = false WHERE {column} IS NULL")
