@@ -294,7 +294,8 @@ def _require_alive(connection: psycopg.Connection, record: ConnectionPoolEntry, 
         if news.poll(0) or now - record.info.get("taken", now) > _REST_SECONDS:
             with connection.transaction():
                 pass
-    except psycopg.OperationalError:
+    # Of any kind: where a pooler ended the connection, the driver finds two answers to what it asked.
+    except psycopg.Error:
         raise InvalidatePoolError from None
     record.info["taken"] = now
 

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from crm_pipeline.errors import StoreError
+from crm_pipeline.store import database
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.pacing import PaceLeases
 from crm_pipeline_tests.awaiting import await_that
@@ -67,6 +68,20 @@ def test_calls_are_leased_behind_a_pooler(behind_pooler: str) -> None:
         assert leases.take("acme", 2, calls=2, seconds=60) == [0, 0]
         [wait] = leases.take("acme", 1, calls=2, seconds=60) or [0.0]
         assert 50 < wait <= 60
+
+
+def test_a_connection_whose_server_ended_while_nobody_had_it_is_replaced_behind_a_pooler(
+    behind_pooler: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The pooler may pass the end on only after this test went on.
+    monkeypatch.setattr(database, "_REST_SECONDS", -1.0)
+    own = text("SELECT pg_backend_pid()")
+    with closing(Store(behind_pooler)) as store, psycopg.connect(database_url, autocommit=True) as other:
+        with store.transaction() as connection:
+            ended = connection.execute(own).scalar_one()
+        other.execute("SELECT pg_terminate_backend(%s, 60000)", [ended])
+        with store.transaction() as connection:
+            assert connection.execute(own).scalar_one() != ended
 
 
 def test_lock_is_one_run_s_alone_behind_a_pooler(behind_pooler: str, database_url: str) -> None:
