@@ -48,6 +48,22 @@ DELETE FROM crm_pipeline.open_call WHERE {which} AND id NOT IN (SELECT id FROM k
 
 _ANSWERED = _END.format(which="id = ANY(:calls)", stays="qbench_id = ANY(:doubtful)", over_at="now() + :over_after")
 
+_LAST_TWO = f"""
+SELECT id, qbench_id FROM (
+  SELECT max(id) AS id, qbench_id, row_number() OVER (PARTITION BY qbench_id, parent ORDER BY max(id) DESC) AS place
+  FROM crm_pipeline.open_call, unnest(qbench_ids, contents, parents) AS one (qbench_id, content, parent)
+  WHERE {_KEY} AND (over_at <= now() OR id = ANY(:calls)) AND qbench_id = ANY(:doubtful) AND content <> {NO_CONTENT}
+  GROUP BY qbench_id, parent, content) AS said
+WHERE place <= 2
+"""
+"""A link tells of one content at most, so that one of two is always in doubt, and no third makes a difference."""
+
+_FORGET_OTHERS = _END.format(
+    which=f"{_KEY} AND over_at <= now() AND id <> ALL(:calls) AND qbench_ids && CAST(:doubtful AS bigint[])",
+    stays=f"(qbench_id <> ALL(:doubtful) OR content = {NO_CONTENT} OR (id, qbench_id) IN ({_LAST_TWO}))",
+    over_at="call.over_at",
+)
+
 _FORGET = _END.format(
     which=f"{_KEY} AND over_at <= now() AND qbench_ids && CAST(:ids AS bigint[])",
     stays=f"(qbench_id <> ALL(CAST(:ids AS bigint[])) OR (content = {NO_CONTENT} AND NOT :with_accounts))",
@@ -95,10 +111,15 @@ def begin_calls(
     return [numbers[call] for call in calls]
 
 
-def end_calls(connection: Connection, *, calls: list[int], doubtful: list[int], over_after: timedelta) -> None:
-    """Forget writes that came back, but for the records of which it is not known what they made or, for so long, will make of them."""
+def end_calls(connection: Connection, state: CrmState, *, calls: list[int], doubtful: list[int], over_after: timedelta) -> None:
+    """Forget writes that came back, but for the records of which it is not known what they made or, for so long, will make of them.
+
+    And earlier ones of these records that make no difference beside them: where the CRM fails on a record, it does so each hour.
+    """
     if doubtful:
+        key = {"integration": state.integration, "crm": state.crm, "record_type": state.record_type}
         execute(connection, _ANSWERED, {"calls": calls, "doubtful": doubtful, "over_after": over_after})
+        execute(connection, _FORGET_OTHERS, {**key, "calls": calls, "doubtful": doubtful})
     elif calls:
         execute(connection, "DELETE FROM crm_pipeline.open_call WHERE id = ANY(:calls)", {"calls": calls})
 

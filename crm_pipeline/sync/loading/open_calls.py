@@ -102,7 +102,7 @@ class Watch:
             if not own.any():
                 continue
             calls = numbers[own & stored].unique().tolist()
-            end_calls(connection, calls=calls, doubtful=ids[own & stored & doubtful].tolist(), over_after=over_after)
+            end_calls(connection, self._state, calls=calls, doubtful=ids[own & stored & doubtful].tolist(), over_after=over_after)
 
     def looked_at(self, connection: Connection, rows: pd.DataFrame) -> None:
         """Forget earlier calls that are over, of records (plan.PLAN) that were read since, and of which nothing is left to send."""

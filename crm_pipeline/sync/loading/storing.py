@@ -140,7 +140,7 @@ class Storing:
         with self._job.storing() as connection:
             self._state.close_intents(connection, ids=rows.loc[~not_known, "qbench_id"].tolist())
             doubtful = rows.loc[not_known, "qbench_id"].tolist()
-            end_calls(connection, calls=calls.dropna().unique().tolist(), doubtful=doubtful, over_after=timedelta(0))
+            end_calls(connection, self._state, calls=calls.dropna().unique().tolist(), doubtful=doubtful, over_after=timedelta(0))
             end_job(connection, self._state, job_id=job_id)
 
     def begin_association(self, rows: pd.DataFrame, *, calls: pd.Series) -> Sent:
