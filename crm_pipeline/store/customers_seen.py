@@ -19,7 +19,7 @@ a transaction whose client waits for a quarter of that (store.database)."""
 _NEXT = text("""
 SELECT least(until, coalesce((
   SELECT until FROM crm_pipeline.customers_seen WHERE integration = :integration AND record_type = :record_type
-), CAST('0001-01-01 00:00Z' AS timestamptz))) AS since, until
+), CAST('1970-01-01 00:00Z' AS timestamptz))) AS since, until
 FROM (SELECT now() - CAST(:longest AS interval) AS until) AS this
 """)
 """After the last look, or, where the server's clock was set back since, where this one ends."""

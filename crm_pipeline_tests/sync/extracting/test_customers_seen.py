@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from typing import Any
 
 import pandas as pd
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from crm_pipeline.integration import IntegrationSpec
@@ -107,6 +108,15 @@ def test_a_contact_follows_though_the_server_s_clock_was_set_back(seen: Store) -
     read(seen, RecordType.ACCOUNT, CUSTOMER, group_name="Silver")
     execute(seen, *A_DAY_PASSES)
     assert (normalized_again(seen), normalized_again(seen)) == (1, 0)
+
+
+def test_the_first_look_sees_all_west_of_greenwich_too(database_url: str) -> None:
+    url = make_url(database_url).update_query_dict({"options": "-c timezone=America/Los_Angeles"})
+    with closing(Store(url.render_as_string(hide_password=False))) as store:
+        read_both(store)
+        assert normalized_again(store, window=EVERYTHING) == 0
+        read(store, RecordType.ACCOUNT, CUSTOMER, group_name="Gold")
+        assert normalized_again(store) == 1
 
 
 def test_a_contact_is_seen_anew_by_rules_that_were_away_while_it_was_normalized(seen: Store) -> None:
