@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, Self, cast
 
 import click
@@ -14,11 +16,25 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from crm_pipeline.errors import StoreError
-from crm_pipeline.store.database import require_server
 
 ATTEMPTS = 5
 WAIT_SECONDS = 0.2
 """Dagster's own patience with a database that is just starting (dagster_postgres.utils)."""
+
+_WHAT_MIGRATIONS_MADE = (
+    "has_table",
+    "_has_asset_key_col_on_connection",
+    "has_run_stats_index_cols",
+    "has_bulk_actions_selector_cols",
+    "has_backfill_id_column",
+    "has_bulk_action_job_name_column",
+    "has_backfill_tags_table",
+    "_has_instigators_table",
+    "has_secondary_index_table",
+    "has_built_index",
+)
+"""Questions of Dagster's storages whether its migrations made a table, a column or an index yet: asked of PostgreSQL's catalog with each
+event, each tick and each look at an asset (dagster._core.storage)."""
 
 
 class Socket(Protocol):
@@ -46,6 +62,10 @@ class PostgresStorage(DagsterPostgresStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         """Open it, with connections that are kept. Raises NoDatabaseError."""
+        # Dagster's own modules are there by now, and stay: else the collector walks all of them again while ours are imported.
+        gc.freeze()
+        from crm_pipeline.store.database import require_server
+
         variable = config_value["url_variable"]
         url = os.environ.get(variable, "").strip()
         if not url:
@@ -64,6 +84,10 @@ class PostgresStorage(DagsterPostgresStorage):
             kept.optimize_for_webserver(statement_timeout=0, pool_recycle=60, max_overflow=20)
         for engine in storage._engines():
             event.listen(engine, "checkout", _require_open)
+        for asked in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
+            for question in _WHAT_MIGRATIONS_MADE:
+                if hasattr(asked, question):
+                    setattr(asked, question, _until_yes(getattr(asked, question)))
         return storage
 
     def _engines(self) -> Iterator[Engine]:
@@ -74,6 +98,21 @@ class PostgresStorage(DagsterPostgresStorage):
             cast("PostgresScheduleStorage", schedules).connect() as of_schedules,
         ):
             yield from (of_events.engine, of_runs.engine, of_schedules.engine)
+
+
+def _until_yes(ask: Callable[..., bool]) -> Callable[..., bool]:
+    """The same question, not asked again once the answer was yes: nothing is taken away from the tables of a running Dagster."""
+    made: set[tuple[str, ...]] = set()
+
+    @functools.wraps(ask)
+    def asked(*arguments: Any) -> bool:
+        # The others are connections.
+        names = tuple(argument for argument in arguments if isinstance(argument, str))
+        if names not in made and ask(*arguments):
+            made.add(names)
+        return names in made
+
+    return asked
 
 
 def _require_open(connection: Socket, _record: object, _proxy: object) -> None:

@@ -10,6 +10,8 @@ import dagster as dg
 import psycopg
 import pytest
 from dagster._core.scheduler.instigation import InstigatorType, TickData, TickStatus
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from sqlalchemy import Engine, event
 
 from crm_pipeline_tests.orchestration.test_upkeep import in_postgres
 
@@ -48,6 +50,47 @@ def tick(instance: dg.DagsterInstance) -> None:
     instance.report_engine_event("asked for", run)
     instance.get_run_records()
     instance.update_tick(begun.with_status(TickStatus.SUCCESS))
+
+
+def materialize(instance: dg.DagsterInstance) -> None:
+    """An event of an asset with tags, and a look at the asset."""
+    instance.report_runless_asset_event(dg.AssetMaterialization("asset", tags={"dagster/data_version": "1"}))
+    instance.get_asset_records([dg.AssetKey("asset")])
+
+
+def test_the_catalog_is_not_asked_again_for_tables_that_are_there(instance: dg.DagsterInstance) -> None:
+    tick(instance)
+    materialize(instance)
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        tick(instance)
+        materialize(instance)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert asked
+    assert [statement for statement in asked if "pg_catalog" in statement or "secondary_indexes" in statement] == []
+
+
+def test_the_catalog_is_asked_again_for_a_table_that_was_not_there(instance: dg.DagsterInstance, database_in_environment: str) -> None:
+    events = instance.event_log_storage
+    assert isinstance(events, SqlEventLogStorage)
+    before = events.has_table("made_later")
+    with psycopg.connect(database_in_environment) as connection:
+        connection.execute("CREATE TABLE made_later ()")
+    assert (before, events.has_table("made_later")) == (False, True)
+
+
+def test_an_event_of_an_asset_opens_no_connection_of_its_own(instance: dg.DagsterInstance, kept: Callable[[], list[int]]) -> None:
+    tick(instance)
+    materialize(instance)
+    before = kept()
+    materialize(instance)
+    assert kept() == before
 
 
 def test_connections_are_kept_over_the_looks_of_a_tick(instance: dg.DagsterInstance, kept: Callable[[], list[int]]) -> None:
