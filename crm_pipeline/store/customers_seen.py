@@ -16,17 +16,19 @@ LONGEST_TRANSACTION = timedelta(hours=1)
 """A customer, and a contact that was made of its state before, may be committed so much later than the time they carry; the server ends
 a transaction whose client waits for a quarter of that (store.database)."""
 
-_NEXT = text("""
-SELECT least(until, coalesce((
-  SELECT until FROM crm_pipeline.customers_seen WHERE integration = :integration AND record_type = :record_type
-), CAST('1970-01-01 00:00Z' AS timestamptz))) AS since, until
-FROM (SELECT now() - CAST(:longest AS interval) AS until) AS this
+_BEGIN = text("""
+INSERT INTO crm_pipeline.customers_seen AS seen (integration, record_type, until)
+VALUES (:integration, :record_type, now() - interval '1000 years')
+ON CONFLICT (integration, record_type) DO UPDATE SET until = seen.until
+RETURNING until AS before, least(until, now() - CAST(:longest AS interval)) AS since, now() - CAST(:longest AS interval) AS until
 """)
-"""After the last look, or, where the server's clock was set back since, where this one ends."""
+"""After the last look, or, where the server's clock was set back since, where this one ends. A first one begins before all customers, and
+at a time of its own: what was forgotten while it is under way stays so.
+"""
 
 _SAVE = text("""
-INSERT INTO crm_pipeline.customers_seen (integration, record_type, until) VALUES (:integration, :record_type, :until)
-ON CONFLICT (integration, record_type) DO UPDATE SET until = excluded.until
+UPDATE crm_pipeline.customers_seen SET until = :until
+WHERE integration = :integration AND record_type = :record_type AND until = :before
 """)
 
 _FORGET = text("DELETE FROM crm_pipeline.customers_seen WHERE integration = :integration AND record_type = :record_type")
@@ -34,22 +36,26 @@ _FORGET = text("DELETE FROM crm_pipeline.customers_seen WHERE integration = :int
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A look at the customers that were staged after ``since``; once it is over, those of before ``until`` are seen."""
+    """A look at the customers that were staged after ``since``; once it is over, those of before ``until`` are seen.
 
+    ``before``: what was stored when it began.
+    """
+
+    before: datetime
     since: datetime
     until: datetime
 
 
-def next_look(connection: Connection, integration: str, record_type: RecordType) -> Look:
+def begin_look(connection: Connection, integration: str, record_type: RecordType) -> Look:
     """What is to be looked at for these records, beginning now: all customers, where nothing tells of an earlier look."""
     parameters = {"integration": integration, "record_type": record_type, "longest": LONGEST_TRANSACTION}
-    row = connection.execute(_NEXT, parameters).one()
-    return Look(row.since, row.until)
+    row = connection.execute(_BEGIN, parameters).one()
+    return Look(row.before, row.since, row.until)
 
 
 def save_look(connection: Connection, integration: str, record_type: RecordType, look: Look) -> None:
-    """Store that all records of this type which the look found were normalized anew."""
-    connection.execute(_SAVE, {"integration": integration, "record_type": record_type, "until": look.until})
+    """Store that all records of this type which the look found were normalized anew; not where looks were forgotten since it began."""
+    connection.execute(_SAVE, {"integration": integration, "record_type": record_type, "before": look.before, "until": look.until})
 
 
 def forget_looks(connection: Connection, integration: str, record_type: RecordType) -> None:

@@ -17,7 +17,7 @@ from crm_pipeline.mapping.revision import mapping_digest
 from crm_pipeline.mapping.sources import names_customers
 from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
-from crm_pipeline.store.customers_seen import Look, forget_looks, next_look, save_look
+from crm_pipeline.store.customers_seen import Look, begin_look, forget_looks, save_look
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.out_of_date import ids_to_normalize_again
@@ -82,11 +82,11 @@ def _normalize(store: Store, integration: str, record: RecordSpec, *, frame: pd.
 
 
 def _look_at_customers(store: Store, integration: str, record: RecordSpec) -> Look | None:
-    """Which customers the record's rules have to look at, None where they look at none."""
+    """Begin to look at the customers that the record's rules have not seen, None where they look at none."""
     if not names_customers(record):
         return None
     with store.transaction() as connection:
-        return next_look(connection, integration, record.record_type)
+        return begin_look(connection, integration, record.record_type)
 
 
 def _out_of_date(

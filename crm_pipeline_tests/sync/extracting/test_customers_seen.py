@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
+from crm_pipeline.store.customers_seen import begin_look, save_look
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.raw_records import stage_raw
@@ -121,4 +122,16 @@ def test_the_first_look_sees_all_west_of_greenwich_too(database_url: str) -> Non
 
 def test_a_contact_is_seen_anew_by_rules_that_were_away_while_it_was_normalized(seen: Store) -> None:
     normalize_named(seen, "acme", PLAIN.records[RecordType.CONTACT], ids=[CONTACT], reading=PLAIN.reading)
+    assert (normalized_again(seen), normalized_again(seen)) == (1, 0)
+
+
+@pytest.mark.parametrize("before", [[], ["DELETE FROM crm_pipeline.customers_seen"]], ids=["a later look", "the first look"])
+def test_rules_see_anew_what_was_normalized_without_them_while_they_looked(seen: Store, before: list[str]) -> None:
+    execute(seen, *before)
+    with seen.transaction() as connection:
+        look = begin_look(connection, "acme", RecordType.CONTACT)
+    normalize_named(seen, "acme", PLAIN.records[RecordType.CONTACT], ids=[CONTACT], reading=PLAIN.reading)
+    with seen.transaction() as connection:
+        begin_look(connection, "acme", RecordType.CONTACT)
+        save_look(connection, "acme", RecordType.CONTACT, look)
     assert (normalized_again(seen), normalized_again(seen)) == (1, 0)
