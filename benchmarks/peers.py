@@ -9,7 +9,6 @@ that of all processes of a run, start and imports included; PostgreSQL's is left
 from __future__ import annotations
 
 import math
-import statistics
 import subprocess
 import sys
 from collections import Counter
@@ -28,9 +27,10 @@ from benchmarks.workbench import HOUR, BenchmarkError, Workbench, Worker, only_w
 
 SIZES = ((1_000, 5_000), (2_000, 20_000))
 """Customers and contacts."""
-FIRST_LOADS = 3
-"""Each into CRMs of its own: what one costs varies by a tenth."""
-IDLE_RUNS = 3
+FIRST_LOADS = 4
+"""Each into CRMs of its own and followed by idle runs; the least of each counts: what else a machine does only adds, by a third at times
+(docs.python.org/3/library/timeit.html on Timer.repeat)."""
+IDLE_RUNS = 2
 CHANGED_HOUR = IDLE_RUNS + 1
 CHANGED = 2
 """How many customers, and how many contacts of others."""
@@ -72,24 +72,17 @@ def measure(scale: float) -> list[Figure]:
 
 def _measured(name: str, run: Run, customers: int, contacts: int) -> Measured:
     bench_of = partial(workbench, customers=customers, contacts=contacts, crm_limits=False, hours=CHANGED_HOUR + 1, also=only_writing)
-    firsts = []
-    for _ in range(FIRST_LOADS - 1):
+    first, idle, calls, wrong = math.inf, math.inf, {}, 0
+    for _ in range(FIRST_LOADS):
         with bench_of() as bench:
-            firsts.append(run(bench, 0))
-    with bench_of() as bench:
-        first, first_calls = _counted(run, bench, 0)
-        idle, idle_calls = zip(*(_counted(run, bench, hour) for hour in range(1, CHANGED_HOUR)), strict=True)
-        _change(bench, CHANGED_HOUR)
-        _, changed_calls = _counted(run, bench, CHANGED_HOUR)
-        counted = {"first load": first_calls, "idle hour": idle_calls[-1], CHANGES: changed_calls}
-        return Measured(
-            name=name,
-            records=customers + contacts,
-            first_cpu=statistics.median(cost.cpu_seconds for cost in [*firsts, first]),
-            idle_cpu=statistics.median(cost.cpu_seconds for cost in idle),
-            calls={(what, service): counts[service] for what, counts in counted.items() for service in SERVICES},
-            wrong=_wrong(bench),
-        )
+            costs, counted = zip(*(_counted(run, bench, hour) for hour in range(CHANGED_HOUR)), strict=True)
+            _change(bench, CHANGED_HOUR)
+            _, changed_calls = _counted(run, bench, CHANGED_HOUR)
+            first, idle = min(first, costs[0].cpu_seconds), min(idle, *(cost.cpu_seconds for cost in costs[1:]))
+            by_run = {"first load": counted[0], "idle hour": counted[-1], CHANGES: changed_calls}
+            calls = {(what, service): counts[service] for what, counts in by_run.items() for service in SERVICES}
+            wrong = max(wrong, _wrong(bench))
+    return Measured(name=name, records=customers + contacts, first_cpu=first, idle_cpu=idle, calls=calls, wrong=wrong)
 
 
 def _figures(all_: Sequence[Measured]) -> Iterator[Figure]:
