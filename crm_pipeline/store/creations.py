@@ -23,7 +23,7 @@ from crm_pipeline.store.database import Store
 from crm_pipeline.store.normalized_fields import joined, value_of
 from crm_pipeline.store.packing import fetch_contents
 from crm_pipeline.store.raw_records import STAGED_RAW
-from crm_pipeline.store.rows import execute_rows, fetch, json_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column, locked_in_order
 from crm_pipeline.store.staging import FRAME_ROWS
 
 KEYLESS = FrameSchema(
@@ -78,9 +78,10 @@ ORDER BY link.qbench_id
 """
 
 _CARRY_KEYS = f"""
+{locked_in_order("crm_record", "crm_id", which=f"{_KEY} AND crm_id = ANY(CAST(:ids AS text[]))")}
 UPDATE crm_pipeline.crm_record AS staged SET key = row.key
-FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[])) AS row (id, key)
-WHERE {_KEY} AND staged.crm_id = row.id
+FROM locked JOIN unnest(CAST(:ids AS text[]), CAST(:keys AS text[])) AS row (crm_id, key) USING (crm_id)
+WHERE {_KEY} AND staged.crm_id = locked.crm_id
 """
 
 _WITH_ACCOUNTS_NOW = f"""

@@ -13,7 +13,7 @@ from crm_pipeline.frames import plain
 from crm_pipeline.schemas import CHANGED, CRM_RECORDS, EXAMINED
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
-from crm_pipeline.store.rows import execute_rows, fetch, json_column, time_column
+from crm_pipeline.store.rows import execute_rows, fetch, json_column, locked_in_order, time_column
 from crm_pipeline.store.staging import FRAME_ROWS
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
@@ -56,6 +56,11 @@ SELECT :integration, :crm, :record_type, crm_id, object, '{}', true
 FROM unnest(CAST(:ids AS text[]), CAST(:objects AS text[])) AS row (crm_id, object)
 ORDER BY crm_id
 ON CONFLICT (integration, crm, record_type, crm_id) DO UPDATE SET pending = true
+"""
+
+_LOOKED_AT = f"""
+{locked_in_order("crm_record", "crm_id", which=f"{_KEY} AND pending AND crm_id = ANY(:crm_ids)")}
+UPDATE crm_pipeline.crm_record SET pending = false WHERE {_KEY} AND crm_id IN (SELECT crm_id FROM locked)
 """
 
 _PAGE = f"""
@@ -150,8 +155,7 @@ def pending_crm_ids(connection: Connection, state: CrmState) -> list[str]:
 
 def looked_at(connection: Connection, state: CrmState, *, crm_ids: Sequence[str]) -> int:
     """These CRM records are pending no more; belongs in the transaction that stores what was decided about them."""
-    statement = f"UPDATE crm_pipeline.crm_record SET pending = false WHERE {_KEY} AND pending AND crm_id = ANY(:crm_ids)"
-    return execute_rows(connection, statement, len(crm_ids), **asdict(state), crm_ids=list(crm_ids))
+    return execute_rows(connection, _LOOKED_AT, len(crm_ids), **asdict(state), crm_ids=list(crm_ids))
 
 
 def _documents(frame: pd.DataFrame, fields: list[str]) -> list[str]:

@@ -29,7 +29,9 @@ WITH {NAMED}, made AS (
               CAST(:error_fields AS text[]), CAST(:packed AS jsonb[]), CAST(:customers AS text[]),
               CAST(:revisions AS integer[]), CAST(:customer_revisions AS integer[]))
     AS row (qbench_id, version, customer_id, error_type, error_fields, packed, customers, revision, customer_revision),
-  LATERAL {DOCUMENT} AS unpacked
+  LATERAL {DOCUMENT} AS unpacked,
+  -- One at a time: what counts the states locks its rows by new records and by changed ones, and two could wait for each other there.
+  (SELECT pg_advisory_xact_lock(hashtextextended(CAST(:integration AS text) || ': staging normalized ' || :record_type, 0))) AS turn
 ), known AS (
   -- Rows and outcomes of before an upgrade carry no digest. One that speaks of the same version and content speaks of this state.
   SELECT told.crm, told.qbench_id, made.state_digest FROM made

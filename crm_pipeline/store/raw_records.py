@@ -15,7 +15,7 @@ from crm_pipeline.model import RecordType, children
 from crm_pipeline.schemas import CUSTOMERS_UNKNOWN, HELD, RAW
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.packing import KEPT, fetch_contents, pack, unpack
-from crm_pipeline.store.rows import execute_rows, json_column, json_or_null
+from crm_pipeline.store.rows import execute_rows, json_column, json_or_null, locked_in_order
 from crm_pipeline.store.staging import BY_ID, PAGE, Window, pages
 
 HELD_AT_ONCE = 1_000
@@ -48,10 +48,12 @@ WHERE staged.version < excluded.version
 
 _HELD = BY_ID.format(columns=", ".join(HELD.names), table="raw_record")
 
-_BRINGING = """
+_OF_THESE = "integration = :integration AND record_type = :record_type AND qbench_id = ANY(CAST(:ids AS bigint[]))"
+_BRINGING = f"""
+{locked_in_order("raw_record", "qbench_id", which=_OF_THESE)}
 UPDATE crm_pipeline.raw_record AS staged SET bringing = row.bringing
-FROM unnest(CAST(:ids AS bigint[]), CAST(:bringing AS jsonb[])) AS row (qbench_id, bringing)
-WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id = row.qbench_id
+FROM locked JOIN unnest(CAST(:ids AS bigint[]), CAST(:bringing AS jsonb[])) AS row (qbench_id, bringing) USING (qbench_id)
+WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id = locked.qbench_id
 """
 
 STAGED_RAW = FrameSchema(

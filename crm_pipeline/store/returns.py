@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from crm_pipeline.model import RecordType
+from crm_pipeline.store.rows import locked_in_order
 
 _RETURNED = """
 SELECT qbench_id FROM crm_pipeline.raw_record
@@ -19,9 +20,11 @@ WHERE integration = :integration AND record_type = :record_type AND qbench_id = 
 ORDER BY qbench_id
 """
 
-_MADE_WITHOUT = """
-UPDATE crm_pipeline.normalized_record SET customers = coalesce(customers, '{}') || -CAST(:customer AS bigint)
-WHERE integration = :integration AND record_type = :record_type AND qbench_id = ANY(:ids)
+_KEY = "integration = :integration AND record_type = :record_type"
+_MADE_WITHOUT = f"""
+{locked_in_order("normalized_record", "qbench_id", which=f"{_KEY} AND qbench_id = ANY(:ids)")}
+UPDATE crm_pipeline.normalized_record SET customers = coalesce(customers, '{{}}') || -CAST(:customer AS bigint)
+WHERE {_KEY} AND qbench_id IN (SELECT qbench_id FROM locked)
 """
 
 _SETTLE = """

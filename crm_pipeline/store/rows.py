@@ -140,6 +140,15 @@ def execute(connection: Connection, statement: str | TextClause, parameters: Map
     return connection.execute(_prepared(statement), _arrays(parameters))
 
 
+def locked_in_order(table: str, column: str, *, which: str) -> str:
+    """Begins a statement that changes these rows of a table, which it calls ``locked``, as SQL.
+
+    They are locked in the order of this column, as those who stage them do. An UPDATE by itself takes rows as it finds them, and could
+    wait for somebody who waits for it.
+    """
+    return f"WITH locked AS (SELECT {column} FROM crm_pipeline.{table} WHERE {which} ORDER BY {column} FOR UPDATE)"
+
+
 def _prepared(statement: str | TextClause) -> TextClause:
     return _parsed(statement) if isinstance(statement, str) else statement
 

@@ -32,7 +32,7 @@ _FORGET_WRITES = f"DELETE FROM crm_pipeline.replacing WHERE {_KEY} AND field = A
 _READ_ALL = f"""
 INSERT INTO crm_pipeline.crm_record (integration, crm, record_type, crm_id, object, fields, pending)
 SELECT integration, crm, record_type, crm_id, object, '{{}}', true FROM crm_pipeline.link
-WHERE {_KEY} AND status = '{LinkStatus.LIVE}'
+WHERE {_KEY} AND status = '{LinkStatus.LIVE}' ORDER BY crm_id
 ON CONFLICT (integration, crm, record_type, crm_id) DO UPDATE SET pending = true
 """
 
