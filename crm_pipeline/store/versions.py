@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from crm_pipeline.errors import StoreSetupError
 from crm_pipeline.store.tables import SCHEMA
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 logger = logging.getLogger(__name__)
+
+_CANCELED = "57014"
+_LONGEST_WAIT_MS = 500
+"""Half of PostgreSQL's ``deadlock_timeout``, as it comes."""
 
 
 def versions(connection: Connection) -> tuple[str | None, str]:
@@ -47,10 +52,39 @@ def migrate(connection: Connection) -> None:
     current, head = versions(connection)
     require_known(current)
     if current != head:
+        _hold_tables(connection)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         logger.info("state database upgraded from %s to %s", current, head)
+
+
+def _hold_tables(connection: Connection) -> None:
+    """Hold all of our tables before any is changed: a run that uses one and wants another would wait for us while we wait for it.
+
+    Nobody waits for us meanwhile for as long as PostgreSQL takes to look for such a ring, which it breaks by an error.
+    """
+    tables = connection.execute(text("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = :s"), {"s": SCHEMA})
+    if not (names := sorted(tables.scalars())):
+        return
+    if not _held_at_once(connection, names):
+        logger.info("state database: waiting for whoever uses its tables")
+        while not _held_at_once(connection, names):
+            pass
+
+
+def _held_at_once(connection: Connection, tables: list[str]) -> bool:
+    """Whether these tables could be had without a longer wait; none is held otherwise."""
+    try:
+        with connection.begin_nested():
+            connection.execute(text(f"SET LOCAL statement_timeout = {_LONGEST_WAIT_MS}"))
+            connection.execute(text(f"LOCK TABLE {', '.join(tables)}"))
+            connection.execute(text("SET LOCAL statement_timeout = DEFAULT"))
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _CANCELED:
+            raise
+        return False
+    return True
 
 
 def _config() -> Config:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pandas as pd
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -30,6 +32,7 @@ from crm_pipeline.store.raw_records import raw_contents, stage_raw
 from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.store.stories import Key, story_of
 from crm_pipeline.sync.order import objects_of
+from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import own_database
 
 BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
@@ -69,6 +72,8 @@ ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET digests = '
 """
 
 SEEN = "SELECT count(*) FROM pg_stats_ext_exprs WHERE statistics_name = 'st_normalized_record_email' AND n_distinct IS NOT NULL"
+
+UPGRADE_WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST('crm_pipeline.outcome' AS regclass)"
 
 BEGUN = "INSERT INTO crm_pipeline.organization (integration, service, org_id) VALUES ('acme', 'qbench', 'org')"
 READ = """
@@ -130,6 +135,19 @@ def open_ids(store: Store) -> list[list[int]]:
             found.append(due_ids(connection, state, window=EVERYTHING))
             assert int(open_rows(connection, state)["renewed"].sum()) == len(found[-1])
     return found
+
+
+def test_run_that_uses_one_table_and_wants_another_goes_on_while_the_upgrade_waits_for_it(postgres: str) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_BYTES):
+            pass
+        with psycopg.connect(url) as run, closing(Store(url)) as store, ThreadPoolExecutor(1) as thread:
+            run.execute("SELECT FROM crm_pipeline.outcome FOR UPDATE")
+            upgrade = thread.submit(store.migrate)
+            await_that(lambda: run.execute(UPGRADE_WAITS).fetchone() == (1,), "the upgrade waits")
+            run.execute("SELECT FROM crm_pipeline.link FOR UPDATE")
+            run.commit()
+            upgrade.result()
 
 
 def test_upgrade_makes_no_record_open(upgraded: Store) -> None:
