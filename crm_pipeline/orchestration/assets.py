@@ -4,6 +4,7 @@ Dagster knows the bare MaterializeResult only where an asset has checks, hence t
 """
 
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +38,7 @@ from crm_pipeline.orchestration.metadata import (
     ids_listed,
 )
 from crm_pipeline.orchestration.pausing import paused
-from crm_pipeline.orchestration.resources import STORE, crm_resource, qbench_resource
+from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.resync import build_resync
 from crm_pipeline.orchestration.retries import build_retry_sensor
 from crm_pipeline.orchestration.running import INTEGRATION_TAG
@@ -56,10 +57,13 @@ def build_integration(spec: IntegrationSpec, translate: Translate = untranslated
 
     ``translate`` may give the assets other keys, groups, owners and the like. Raises ProblemsError where these cannot be used.
     """
-    specs = AssetSpecs(spec, translate)
-    hourly = _hourly_assets(spec, specs)
-    way_back, returning = build_from_crms(spec, specs)
-    definitions = dg.Definitions.merge(_build_syncing(spec, specs, hourly), way_back, build_upkeep(spec, specs))
+    with warnings.catch_warnings():
+        # Nobody is to read, for each asset, that Dagster calls backfill policies and an asset's own resources a beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        specs = AssetSpecs(spec, translate)
+        hourly = _hourly_assets(spec, specs)
+        way_back, returning = build_from_crms(spec, specs)
+        definitions = dg.Definitions.merge(_build_syncing(spec, specs, hourly), way_back, build_upkeep(spec, specs))
     if spec.alerts is None:
         return definitions
     loads = {crm: keys for crm, keys in hourly.loads.items() if crm not in hourly.paused}
@@ -135,10 +139,6 @@ def _build_syncing(spec: IntegrationSpec, specs: AssetSpecs, hourly: HourlyAsset
         jobs=[job, sync_and_check],
         schedules=[schedule],
         sensors=[build_retry_sensor(spec, job, partitions, hourly=hourly)],
-        resources={
-            names.resource_key(spec.name, "qbench"): qbench_resource(spec.qbench, spec.name),
-            **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
-        },
     )
     return dg.Definitions.merge(definitions, build_links(spec, links, along=along))
 
@@ -158,7 +158,7 @@ def _extract(
         shown,
         partitions_def=partitions,
         backfill_policy=backfill_policy(spec.hours_per_run),
-        required_resource_keys={resource},
+        resource_defs=specs.clients(resource),
         pool=resource,
         # Accounts can be loaded while contacts are read.
         op_tags=GOES_FIRST if record_type is RecordType.ACCOUNT else None,
@@ -277,7 +277,7 @@ def _load(
     @asset_of(
         shown,
         deps=deps,
-        required_resource_keys={resource},
+        resource_defs=specs.clients(resource),
         pool=resource,
         freshness_policy=freshness,
         config_schema=LOAD_CONFIG,

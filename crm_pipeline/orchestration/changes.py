@@ -86,9 +86,10 @@ def _chain(
         for shown in returned.values():
             yield paused([shown], why=why, check_specs=change_check_specs(shown.key, *RETURN_CHECKS), **hours)
         return
-    yield _changes(spec, kind, changed, check_specs=checked, **hours)
+    qbench, crm = (names.resource_key(spec.name, service) for service in ("qbench", kind.name))
+    yield _changes(spec, kind, changed, check_specs=checked, resource_defs=specs.clients(crm), **hours)
     for record_type, shown in returned.items():
-        yield _returned(spec, kind, spec.records[record_type], shown, **hours)
+        yield _returned(spec, kind, spec.records[record_type], shown, resource_defs=specs.clients(qbench, crm), **hours)
 
 
 def _returned_spec(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, specs: AssetSpecs) -> dg.AssetSpec:
@@ -104,9 +105,7 @@ def _changes(spec: IntegrationSpec, kind: CrmKind, changed: Mapping[RecordType, 
     """What changed in a CRM: one step for all its objects, which are read together."""
     resource = names.resource_key(spec.name, kind.name)
 
-    @assets_of(
-        list(changed.values()), required_resource_keys={resource}, pool=resource, retry_policy=dg.RetryPolicy(max_retries=1), **others
-    )
+    @assets_of(list(changed.values()), pool=resource, retry_policy=dg.RetryPolicy(max_retries=1), **others)
     def changes(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         from crm_pipeline.sync.returning.reading import ReadChanges
 
@@ -145,7 +144,6 @@ def _returned(spec: IntegrationSpec, kind: CrmKind, record: RecordSpec, shown: d
     @asset_of(
         shown,
         deps=shown.deps,
-        required_resource_keys={qbench, resource},
         pool=qbench,
         check_specs=change_check_specs(shown.key, *RETURN_CHECKS),
         freshness_policy=freshness_policy(spec, spec.from_crms.schedule),

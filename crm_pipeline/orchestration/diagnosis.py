@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,10 +120,7 @@ def _automation(instance: dg.DagsterInstance, spec: IntegrationSpec) -> Iterator
     switched: dict[str, set[InstigatorStatus]] = {}
     for state in instance.all_instigator_state():
         switched.setdefault(state.instigator_name, set()).add(state.status)
-    with warnings.catch_warnings():
-        # Whoever looks is not to read, for each asset, that Dagster calls backfill policies a beta.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        definitions = build_integration(spec)
+    definitions = build_integration(spec)
     declared: list[Any] = [*(definitions.schedules or ()), *(definitions.sensors or ())]
     off = []
     for each in declared:

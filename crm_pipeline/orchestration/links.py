@@ -71,7 +71,7 @@ def _links(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.Assets
     @asset_of(
         shown,
         deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records_in(kind.name)],
-        required_resource_keys={resource},
+        resource_defs=specs.clients(resource),
         pool=resource,
         check_specs=[
             dg.AssetCheckSpec(

@@ -145,7 +145,7 @@ def _asset(
     @asset_of(
         specs[key],
         deps=[specs.key(names.normalized_key(spec.name, record_type)) for record_type in of],
-        required_resource_keys={resource},
+        resource_defs=specs.clients(resource),
         pool=resource,
         retry_policy=dg.RetryPolicy(max_retries=1),
     )

@@ -8,8 +8,11 @@ from typing import Protocol
 
 import dagster as dg
 
+from crm_pipeline.crms import crm_kinds
 from crm_pipeline.crms.base import CrmKind, CrmSettings
+from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.memory import make_room_for_records
+from crm_pipeline.orchestration import names
 from crm_pipeline.pacing import share_pace
 from crm_pipeline.qbench.settings import QBenchSettings
 from crm_pipeline.quiet import quiet_client_libraries
@@ -24,6 +27,15 @@ LEASES = PaceLeases(STORE)
 
 class _Client(Protocol):
     def close(self) -> None: ...
+
+
+def clients_of(spec: IntegrationSpec) -> dict[str, dg.ResourceDefinition]:
+    """The clients of an integration's services, by the keys of their resources."""
+    kinds = [crm_kinds()[name] for name in spec.crms.configured]
+    return {
+        names.resource_key(spec.name, "qbench"): qbench_resource(spec.qbench, spec.name),
+        **{names.resource_key(spec.name, kind.name): crm_resource(kind, spec.crms.configured[kind.name], spec.name) for kind in kinds},
+    }
 
 
 def qbench_resource(settings: QBenchSettings, integration: str) -> dg.ResourceDefinition:

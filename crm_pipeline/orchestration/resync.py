@@ -115,7 +115,7 @@ def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.
         specs[names.resync_key(spec.name, kind)],
         # It reads nothing of theirs, but stands behind them in the graph.
         deps=[specs.key(names.load_key(spec.name, kind, record_type)) for record_type in spec.records_in(kind.name)],
-        required_resource_keys={resource},
+        resource_defs=specs.clients(resource),
         pool=resource,
         config_schema=RESYNC_CONFIG,
         output_required=False,

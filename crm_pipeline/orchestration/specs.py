@@ -16,6 +16,7 @@ from crm_pipeline.mapping.spec import RecordSpec
 from crm_pipeline.model import MODELS, RecordType
 from crm_pipeline.orchestration import names
 from crm_pipeline.orchestration.metadata import COLUMN_SCHEMA, column_schema
+from crm_pipeline.orchestration.resources import clients_of
 from crm_pipeline.orchestration.translating import AssetProps, Translate, translated, untranslated
 from crm_pipeline.schemas import CHANGE_OUTCOMES, CRM_RECORDS, OUTCOMES, RAW, normalized_schema
 
@@ -24,10 +25,13 @@ QBENCH = "qbench"
 
 
 class AssetSpecs:
-    """The specs of an integration's assets, each found by the key that it has without a translation (orchestration.names)."""
+    """The specs of an integration's assets, each found by the key that it has without a translation (orchestration.names), and what
+    their steps call the services with.
+    """
 
     def __init__(self, spec: IntegrationSpec, translate: Translate = untranslated) -> None:
         self._specs = translated(_assets(spec), translate)
+        self._clients = clients_of(spec)
 
     def __getitem__(self, key: Sequence[str]) -> dg.AssetSpec:
         """The spec as Dagster shows it."""
@@ -36,6 +40,14 @@ class AssetSpecs:
     def key(self, key: Sequence[str]) -> dg.AssetKey:
         """The key that Dagster knows the asset by."""
         return self[key].key
+
+    def clients(self, *resources: str) -> dict[str, dg.ResourceDefinition]:
+        """The resources of a step, by these keys, which each asset brings with it.
+
+        Those of a whole code location would be in each of its jobs: definitions, which Dagster's daemon fetches every minute, that grow
+        with the square of the integrations.
+        """
+        return {resource: self._clients[resource] for resource in resources}
 
 
 def _assets(spec: IntegrationSpec) -> Iterator[AssetProps]:

@@ -121,7 +121,12 @@ def test_steps_that_call_a_service_wait_in_its_pool(definitions: dg.Definitions)
 
 
 def test_resources_carry_the_integrations_name(definitions: dg.Definitions) -> None:
-    assert set(definitions.resources or {}) == {"acme__qbench", "acme__salesforce", "acme__hubspot"}
+    assert clients(definitions, "acme__sync") == {"acme__qbench", "acme__salesforce", "acme__hubspot"}
+
+
+def clients(definitions: dg.Definitions, job: str) -> set[str]:
+    """Keys of a job's resources, Dagster's own left out."""
+    return set(definitions.resolve_job_def(job).resource_defs) - {"io_manager"}
 
 
 def test_job_runs_all_eight_hourly_assets(definitions: dg.Definitions, specs: dict[str, dg.AssetSpec]) -> None:
@@ -139,6 +144,13 @@ def test_two_integrations_live_in_one_location() -> None:
     both = dg.Definitions.merge(build_integration(SPEC), build_integration(SPEC.model_copy(update={"name": "other"})))
     dg.Definitions.validate_loadable(both)
     assert len(both.resolve_all_asset_keys()) == 32
+
+
+def test_jobs_of_an_integration_hold_nothing_of_the_others_in_their_location() -> None:
+    both = dg.Definitions.merge(build_integration(SPEC), build_integration(SPEC.model_copy(update={"name": "other"})))
+    assert clients(both, "acme__sync_and_check") == {"acme__qbench", "acme__salesforce", "acme__hubspot"}
+    assert clients(both, "other__links") == {"other__qbench", "other__salesforce", "other__hubspot"}
+    assert clients(both, "acme__upkeep") == set()
 
 
 def test_titles_of_crms_are_used_for_people() -> None:
