@@ -1,8 +1,8 @@
 """What does PostgreSQL do in an hour without changes, with a million links? CPU seconds of its processes, and rows read by full scans.
 
 500,000 records, staged, linked and decided in two CRMs, every thousandth contact of which waits for something; rules look at the contacts'
-customers. Dagster keeps its own tables in the same PostgreSQL: an hour of a small database tells how much is for those, and for the
-connections that each process opens.
+customers. Then the same where all contacts go to Salesforce as leads. Dagster keeps its own tables in the same PostgreSQL: an hour of a
+small database tells how much is for those, and for the connections that each process opens.
 """
 
 from __future__ import annotations
@@ -38,15 +38,19 @@ class Cost:
 
 def measure(scale: float) -> list[Figure]:
     """An hour of each job in the large database, what it is above one of the small database, and the rows scanned."""
+    return [*_measured(scale, _both_ways_by_rules, what=""), *_measured(scale, _as_leads, what=", contacts as leads")]
+
+
+def _measured(scale: float, also: Callable[[dict[str, Any]], dict[str, Any]], *, what: str) -> Iterator[Figure]:
     copies = max(round(RECORDS * scale) // (CUSTOMERS + CONTACTS) - 1, 1)
-    with workbench(customers=CUSTOMERS, contacts=CONTACTS, crm_limits=True, hours=8, also=_both_ways_by_rules) as bench:
+    with workbench(customers=CUSTOMERS, contacts=CONTACTS, crm_limits=True, hours=8, also=also) as bench:
         for job in JOBS:
             bench.run(0, job=f"{INTEGRATION}__{job}")
         small = _hour(bench, 1)
         rows = fill(os.environ[URL_VARIABLE], copies=copies, seen_in_crms=True)
         _hour(bench, 2)
         large = _hour(bench, 3)
-    return list(_figures(small, large, links=rows["link"]))
+    yield from _figures(small, large, of=f"{rows['link']:,} links{what}")
 
 
 def _both_ways_by_rules(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -55,9 +59,17 @@ def _both_ways_by_rules(attributes: dict[str, Any]) -> dict[str, Any]:
     return both_ways({**attributes, "contacts": {**attributes["contacts"], "only": named}})
 
 
-def _figures(small: dict[str, Cost], large: dict[str, Cost], *, links: int) -> Iterator[Figure]:
+def _as_leads(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The same, and all contacts go to Salesforce as leads."""
+    salesforce = {**attributes["crms"]["salesforce"], "contacts_as": "lead"}
+    lead = {"map": {"email": "email_address", "first_name": "first_name", "last_name": "last_name"}}
+    also = _both_ways_by_rules({**attributes, "crms": {**attributes["crms"], "salesforce": salesforce}})
+    return {**also, "contacts": {**also["contacts"], "lead": lead}}
+
+
+def _figures(small: dict[str, Cost], large: dict[str, Cost], *, of: str) -> Iterator[Figure]:
     for job, cost in large.items():
-        name = f"{links:,} links, hour of {job}"
+        name = f"{of}, hour of {job}"
         yield Figure("idle", f"{name}: PostgreSQL's CPU, all of it", cost.cpu_seconds, unit="s")
         yield Figure(
             "idle",

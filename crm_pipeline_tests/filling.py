@@ -27,7 +27,8 @@ COPIED = {
         "customer_id": f"customer_id + copy * {STRIDE}",
         "fields": f"CASE WHEN record_type = 'contact' THEN jsonb_set(fields, '{{1}}', {_EMAIL}) ELSE fields END",
     },
-    "link": _QBENCH_ID | {"crm_id": _CRM_ID, "parent_qbench_id": f"parent_qbench_id + copy * {STRIDE}"},
+    "link": _QBENCH_ID
+    | {"updated_at": _LONG_AGO.format("updated_at"), "crm_id": _CRM_ID, "parent_qbench_id": f"parent_qbench_id + copy * {STRIDE}"},
     "outcome": _QBENCH_ID | {"at": _LONG_AGO.format("at")},
     "crm_record": {"crm_id": _CRM_ID},
     "change_outcome": _QBENCH_ID | {"crm_id": _CRM_ID},

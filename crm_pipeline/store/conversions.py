@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from crm_pipeline.frames import plain
 from crm_pipeline.model import MODELS, LinkOrigin, LinkStatus
 from crm_pipeline.store.crm_state import CrmState
+from crm_pipeline.store.telling import tell_linked
 
 _FORGET = """
 DELETE FROM crm_pipeline.link AS lead USING unnest(CAST(:ids AS bigint[]), CAST(:leads AS text[])) AS row (qbench_id, crm_id)
@@ -70,6 +71,7 @@ def move_to_contacts(connection: Connection, state: CrmState, *, org_id: str, mo
     connection.execute(text(_LINK_ACCOUNTS), key)
     connection.execute(text(_FORGET), key)
     connection.execute(text(_LINK_CONTACTS), key)
+    tell_linked(connection, state.contacts, ids=key["ids"])
 
 
 def stand_still(connection: Connection, state: CrmState, *, rows: pd.DataFrame) -> None:

@@ -14,6 +14,7 @@ from crm_pipeline.schemas import HOLDERS
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import fetch
 from crm_pipeline.store.statistics import refresh_statistics
+from crm_pipeline.store.telling import tell_of_customers
 
 _MAY_SYNC = f"""
 NOT EXISTS (
@@ -26,6 +27,7 @@ UPDATE crm_pipeline.link AS link SET status = :status, updated_at = now() FROM c
 WHERE link.integration = :integration AND link.crm = :crm AND link.record_type = :record_type AND link.status = :earlier
   AND source.integration = link.integration AND source.record_type = :source AND source.qbench_id = link.qbench_id
   AND {condition}
+RETURNING link.qbench_id
 """
 _FOLLOW_DELETED = text(_FOLLOW.format(condition="source.deleted"))
 _FOLLOW_RESTORED = text(_FOLLOW.format(condition=f"NOT source.deleted AND link.deleted_by_us IS NULL AND {_MAY_SYNC}"))
@@ -83,8 +85,9 @@ def follow_deletions(connection: Connection, state: CrmState) -> None:
     refresh_statistics(connection)
     key = {**asdict(state), "source": state.source}
     connection.execute(_FORGET, key)
-    connection.execute(_FOLLOW_DELETED, {**key, "status": LinkStatus.SOURCE_DELETED, "earlier": LinkStatus.LIVE})
-    connection.execute(_FOLLOW_RESTORED, {**key, "status": LinkStatus.LIVE, "earlier": LinkStatus.SOURCE_DELETED})
+    gone = connection.execute(_FOLLOW_DELETED, {**key, "status": LinkStatus.SOURCE_DELETED, "earlier": LinkStatus.LIVE})
+    back = connection.execute(_FOLLOW_RESTORED, {**key, "status": LinkStatus.LIVE, "earlier": LinkStatus.SOURCE_DELETED})
+    tell_of_customers(connection, state, ids=[*gone.scalars(), *back.scalars()])
 
 
 def left_behind(connection: Connection, state: CrmState, *, org_id: str, crm_ids: list[str]) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.link_digests import digest_in
 from crm_pipeline.store.normalized_fields import email_of, joined, value_of
 from crm_pipeline.store.rows import fetch
+from crm_pipeline.store.tables.links import is_polled
 
 CONTENDERS = FrameSchema(
     "contenders",
@@ -79,6 +80,7 @@ JOIN crm_pipeline.normalized_record AS staged
   ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
 WHERE waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
   AND waiting.waits_on = '{WaitsOn.EMAIL}' AND waiting.waits_for IS NOT NULL AND waiting.error_type = :duplicate
+  AND {is_polled("waiting.")}
 """
 
 

@@ -17,6 +17,7 @@ from crm_pipeline.schemas import CHECKED_LINKS
 from crm_pipeline.store.bases import bases_of_the_same
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import execute_rows, fetch, json_column
+from crm_pipeline.store.tables.links import is_polled
 
 GONE = FrameSchema(
     "gone",
@@ -48,7 +49,7 @@ UNION
 SELECT qbench_id FROM crm_pipeline.link WHERE {_KEY} AND status <> 'source_deleted' AND crm_id = ANY(:crm_ids)
 UNION
 SELECT link.qbench_id FROM crm_pipeline.link JOIN crm_pipeline.outcome USING (integration, crm, record_type, qbench_id)
-WHERE {_KEY} AND status = 'live' AND waits_on = '{WaitsOn.LINK}'
+WHERE {_KEY} AND status = 'live' AND waits_on = '{WaitsOn.LINK}' AND {is_polled()}
 UNION
 SELECT link.qbench_id FROM crm_pipeline.outcome AS waiting
 JOIN crm_pipeline.normalized_record AS staged

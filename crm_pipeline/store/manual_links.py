@@ -11,6 +11,7 @@ from crm_pipeline.model import LinkOrigin, LinkStatus
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.link_digests import NONE
 from crm_pipeline.store.raw_records import raw_by_id
+from crm_pipeline.store.telling import tell_linked
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
@@ -46,6 +47,7 @@ def make_link(connection: Connection, state: CrmState, *, org_id: str, qbench_id
     _require_read(connection, state, qbench_id)
     values = {"org_id": org_id, "qbench_id": qbench_id, "crm_id": crm_id, "origin": LinkOrigin.MANUAL, "status": LinkStatus.LIVE}
     connection.execute(text(_MAKE), {**_key(state), **values})
+    tell_linked(connection, state, ids=[qbench_id])
     state.close_intents(connection, ids=[qbench_id])
 
 
@@ -59,6 +61,7 @@ def move_link(connection: Connection, state: CrmState, *, qbench_id: int, to: in
     if connection.execute(text(_MOVE), {**_key(state), **values}).rowcount == 0:
         raise _no_link(state, qbench_id)
     _require_read(connection, state, to)
+    tell_linked(connection, state, ids=[to])
     state.close_intents(connection, ids=[to])
 
 

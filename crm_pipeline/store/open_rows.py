@@ -67,24 +67,32 @@ LEFT JOIN crm_pipeline.outcome AS latest
 WHERE staged.integration = :integration AND staged.record_type = :record_type
 """
 
-_IN_DOUBT = """
-SELECT staged.qbench_id FROM crm_pipeline.tally AS of_staged
-LEFT JOIN crm_pipeline.tally AS of_outcomes
-  ON of_outcomes.integration = of_staged.integration AND of_outcomes.crm = :crm AND of_outcomes.record_type = of_staged.record_type
- AND of_outcomes.block = of_staged.block
+DOUBTED_BLOCKS = """
+FROM (
+  SELECT of_staged.block FROM crm_pipeline.tally AS of_staged
+  LEFT JOIN crm_pipeline.tally AS of_outcomes
+    ON of_outcomes.integration = of_staged.integration AND of_outcomes.crm = :crm AND of_outcomes.record_type = of_staged.record_type
+   AND of_outcomes.block = of_staged.block
+  WHERE of_staged.integration = :integration AND of_staged.crm = '' AND of_staged.record_type = :record_type
+    AND of_staged.digest IS DISTINCT FROM of_outcomes.digest
+  OFFSET 0) AS doubted
+"""
+"""The blocks of ids (table tally) in which an outcome speaks of another state than is staged. OFFSET has them found first."""
+
+_IN_DOUBT = f"""
+SELECT staged.qbench_id {DOUBTED_BLOCKS}
 CROSS JOIN LATERAL (
   SELECT record.qbench_id FROM crm_pipeline.normalized_record AS record
   WHERE record.integration = :integration AND record.record_type = :record_type
-    AND record.qbench_id >= of_staged.block << 12 AND record.qbench_id < (of_staged.block + 1) << 12
+    AND record.qbench_id >= doubted.block << 12 AND record.qbench_id < (doubted.block + 1) << 12
   OFFSET 0) AS staged
-WHERE of_staged.integration = :integration AND of_staged.crm = '' AND of_staged.record_type = :record_type
-  AND of_staged.digest IS DISTINCT FROM of_outcomes.digest
 UNION
 SELECT qbench_id FROM crm_pipeline.outcome
 WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND retryable
 """
-"""The rows of which some may be open, and no other one is: those of blocks in which an outcome speaks of another state, and the
-retryable ones. OFFSET keeps PostgreSQL from joins that read all records, here and below: few rows are looked up."""
+"""The rows of which some may be open, and no other one is: those of doubted blocks, and the retryable ones.
+
+OFFSET keeps PostgreSQL from joins that read all records, here and below: few rows are looked up."""
 
 _BY_HOUR = f"""
 SELECT staged.version - mod(staged.version, :hour) AS hour,

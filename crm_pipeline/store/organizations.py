@@ -10,14 +10,16 @@ from sqlalchemy import Connection, text
 from crm_pipeline.errors import ConfigurationError, LinkRefusedError, WrongOrgError
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.rows import execute
+from crm_pipeline.store.telling import tell_all
 
 LinksThen = Literal["keep", "forget"]
 """What becomes of the links when another organization is adopted: they are its links, or nobody's."""
 
 _STORE = """
+WITH before AS (SELECT key_space FROM crm_pipeline.organization WHERE integration = :integration AND service = :service)
 INSERT INTO crm_pipeline.organization (integration, service, org_id, key_space) VALUES (:integration, :service, :org_id, :key_space)
 ON CONFLICT (integration, service) DO UPDATE SET key_space = excluded.key_space
-RETURNING org_id
+RETURNING org_id, EXISTS (SELECT FROM before WHERE key_space IS DISTINCT FROM CAST(:key_space AS text)) AS has_other_keys
 """
 
 _STORED = "SELECT org_id FROM crm_pipeline.organization WHERE integration = :integration AND service = :service"
@@ -59,9 +61,11 @@ def require_organization(connection: Connection, integration: str, service: str,
     """
     row = {"integration": integration, "service": service, "org_id": org_id, "key_space": key_space}
     _require_own_keys(connection, row)
-    stored = execute(connection, _STORE, row).scalar_one()
-    if stored != org_id:
-        raise WrongOrgError(integration=integration, service=service, stored=stored, found=org_id)
+    stored = execute(connection, _STORE, row).one()
+    if stored.org_id != org_id:
+        raise WrongOrgError(integration=integration, service=service, stored=stored.org_id, found=org_id)
+    if stored.has_other_keys:
+        tell_all(connection, integration, service)
 
 
 def check_organization(connection: Connection, integration: str, service: str, *, org_id: str, key_space: str | None = None) -> None:
@@ -94,6 +98,7 @@ def adopt_organization(
         raise LinkRefusedError(f"integration {held.integration} holds {held.crm_id} in organization {org_id}; keep no links")
     connection.execute(text(_ADOPT), row)
     if links == "keep":
+        tell_all(connection, integration, service)
         statement = "UPDATE crm_pipeline.link SET org_id = :org_id WHERE integration = :integration AND crm = :service"
         for table in ("intent", "creation"):
             connection.execute(

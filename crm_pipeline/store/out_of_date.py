@@ -15,6 +15,7 @@ from crm_pipeline.errors import (
 from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.store.rows import execute
 from crm_pipeline.store.statistics import refresh_statistics
+from crm_pipeline.store.tables.links import TOLD, is_polled
 
 CUSTOMER_ERRORS = tuple(
     error.__name__ for error in (NoCustomerForContactException, ContactWithMoreThanOneCustomerException, CustomersUnknownException)
@@ -35,7 +36,18 @@ CROSS JOIN LATERAL (
   SELECT * FROM crm_pipeline.normalized_record AS staged
   WHERE staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
   OFFSET 0) AS staged
-WHERE waiting.integration = :integration AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL AND {_OTHER_MAPPING}
+WHERE waiting.integration = :integration AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL
+  AND {is_polled("waiting.")} AND {_OTHER_MAPPING}
+"""
+
+_TOLD_OUT_OF_DATE = f"""
+SELECT staged.qbench_id FROM crm_pipeline.outcome AS told
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.normalized_record AS staged
+  WHERE staged.integration = told.integration AND staged.record_type = told.record_type AND staged.qbench_id = told.qbench_id
+  OFFSET 0) AS staged
+WHERE told.integration = :integration AND told.record_type = :record_type AND told.error_type IN ({TOLD}) AND told.at > :told_since
+  AND {_OTHER_MAPPING}
 """
 
 _CUSTOMER_CAME_OR_WENT = """
@@ -88,17 +100,25 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type
 
 
 def ids_to_normalize_again(
-    connection: Connection, integration: str, record_type: RecordType, *, mapping_digest: str, customers_since: datetime | None = None
+    connection: Connection,
+    integration: str,
+    record_type: RecordType,
+    *,
+    mapping_digest: str,
+    told_since: datetime | None = None,
+    customers_since: datetime | None = None,
 ) -> list[int]:
     """QBench ids of the records whose normalized state is out of date though they did not change, in ascending order.
 
     The mapping is another one now (all customers, for their contacts' sake, and the contacts that wait for something); or the record
     was deleted, or is back, without a new date; or it was found late, behind the run of its hour; or one of a contact's several
     customers was deleted, or is back; or a contact that lacked its one customer was read again with other ones; or, where the rules
-    look at customers, a contact's customer changed (``customers_since``: since when; None: they look at none).
+    look at customers, a contact's customer changed (``customers_since``: since when; None: they look at none). ``told_since``: of the
+    records that are told of changes, those that were decided since are compared with the mapping (store.mapping_seen); None: none.
     """
     refresh_statistics(connection)
     causes = [_OUT_OF_DATE if children(record_type) else _WAITING_OUT_OF_DATE, _DELETED_UNTOLD, _BACK_UNTOLD, _FOUND_LATE]
+    causes += [] if told_since is None else [_TOLD_OUT_OF_DATE]
     source = MODELS[record_type].source
     parent = MODELS[source].parent
     if parent is not None:
@@ -113,6 +133,7 @@ def ids_to_normalize_again(
         "customer_errors": list(CUSTOMER_ERRORS),
         "deleted": DeletedInQBenchException.__name__,
         "customers_since": customers_since,
+        "told_since": told_since,
     }
     found: set[int] = set()
     for cause in causes:

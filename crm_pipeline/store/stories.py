@@ -14,6 +14,7 @@ from crm_pipeline.model import MODELS, RecordType, WaitsOn
 from crm_pipeline.store.attempts import joined, told
 from crm_pipeline.store.conflicts import Conflict, Sought, conflicts_told
 from crm_pipeline.store.open_rows import of_another_state
+from crm_pipeline.store.tables.links import is_polled
 
 T = TypeVar("T")
 
@@ -83,9 +84,9 @@ LEFT JOIN crm_pipeline.change_outcome AS latest USING (integration, crm, record_
 WHERE {_OF} AND crm_id = ANY(:crm_ids) AND (staged.pending OR latest.crm_id IS NULL OR latest.stamp IS DISTINCT FROM staged.stamp)
 """
 
-_NAMING = """
+_NAMING = f"""
 SELECT qbench_id FROM crm_pipeline.outcome
-WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND waits_on = ANY(:waits_on)
+WHERE integration = :integration AND crm = :crm AND record_type = :record_type AND waits_on = ANY(:waits_on) AND {is_polled()}
   AND :crm_id = ANY(regexp_split_to_array(reason, '[^A-Za-z0-9-]+'))
 ORDER BY qbench_id LIMIT :most
 """

@@ -13,19 +13,20 @@ from crm_pipeline.errors import (
     DeletedInCrmException,
     DeletedInQBenchException,
     LinkConflictException,
-    SyncsAsContactException,
-    SyncsAsLeadException,
 )
 from crm_pipeline.model import WaitsOn
 from crm_pipeline.store.crm_state import CrmState
-from crm_pipeline.store.open_rows import of_another_state
+from crm_pipeline.store.open_rows import DOUBTED_BLOCKS, of_another_state
 from crm_pipeline.store.rows import execute
 from crm_pipeline.store.statistics import refresh_statistics
+from crm_pipeline.store.tables.links import TOLD, is_polled
 
 _KEY = "integration = :integration AND crm = :crm AND record_type = :record_type"
 
-# That something is waited for is said on its own: it lets the index leave out all others.
-_OURS = "waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type AND waiting.waits_on IS NOT NULL"
+# That something is waited for, and looked for, is said on its own: it lets the index leave out all others.
+_OURS = f"""
+waiting.integration = :integration AND waiting.crm = :crm AND waiting.record_type = :record_type
+  AND waiting.waits_on IS NOT NULL AND {is_polled("waiting.")}"""
 
 _ON_A_LINK = f"waiting.waits_on IN ('{WaitsOn.LINK}', '{WaitsOn.HOLDER}')"
 _ON_ITS_LINK = f"waiting.waits_on = '{WaitsOn.LINK}'"
@@ -57,11 +58,14 @@ WHERE {_OURS} AND {_ON_A_CUSTOMER} AND waiting.outcome = 'deferred'
 
 _LINK_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-JOIN crm_pipeline.link AS changed
-  ON changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
- AND changed.qbench_id = waiting.qbench_id
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.link AS changed
+  WHERE changed.integration = waiting.integration AND changed.crm = waiting.crm AND changed.record_type = waiting.record_type
+    AND changed.qbench_id = waiting.qbench_id
+  OFFSET 0) AS changed
 WHERE {_OURS} AND {_ON_A_LINK} AND changed.updated_at > waiting.at
 """
+# OFFSET keeps PostgreSQL from a join that reads all records: here and below, few rows are looked up.
 
 _HOLDER_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
@@ -85,11 +89,15 @@ WHERE {_OURS} AND {_ON_A_LINK} AND waiting.at < (
 
 _ACCOUNT_LINK_CHANGED = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-JOIN crm_pipeline.normalized_record AS staged
-  ON staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
-JOIN crm_pipeline.link AS account
-  ON account.integration = waiting.integration AND account.crm = waiting.crm AND account.record_type = :account
- AND account.qbench_id = staged.customer_id
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.normalized_record AS staged
+  WHERE staged.integration = waiting.integration AND staged.record_type = waiting.record_type AND staged.qbench_id = waiting.qbench_id
+  OFFSET 0) AS staged
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.link AS account
+  WHERE account.integration = waiting.integration AND account.crm = waiting.crm AND account.record_type = :account
+    AND account.qbench_id = staged.customer_id
+  OFFSET 0) AS account
 WHERE {_OURS} AND {_ON_ITS_LINK} AND account.updated_at > waiting.at
 """
 
@@ -122,7 +130,21 @@ CROSS JOIN LATERAL (
   OFFSET 0) AS staged
 WHERE {_OURS} AND {of_another_state("waiting")}
 """
-# OFFSET keeps PostgreSQL from a join that reads all records: here and below, few rows are looked up.
+
+_TOLD = f"""
+SELECT told.qbench_id {DOUBTED_BLOCKS}
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.outcome AS told
+  WHERE told.integration = :integration AND told.crm = :crm AND told.record_type = :record_type AND told.error_type IN ({TOLD})
+    AND told.qbench_id >= doubted.block << 12 AND told.qbench_id < (doubted.block + 1) << 12
+  OFFSET 0) AS told
+CROSS JOIN LATERAL (
+  SELECT * FROM crm_pipeline.normalized_record AS staged
+  WHERE staged.integration = :integration AND staged.record_type = :record_type AND staged.qbench_id = told.qbench_id
+  OFFSET 0) AS staged
+WHERE {of_another_state("told")}
+"""
+# Whoever told them of a change left their outcomes without a state (store.telling), or they were normalized anew.
 
 _CUSTOMERS_COUNTED_ANEW = f"""
 SELECT planned.qbench_id FROM crm_pipeline.normalized_record AS staged
@@ -166,14 +188,6 @@ UPDATE crm_pipeline.outcome SET state_digest = NULL
 WHERE {_KEY} AND state_digest IS NOT NULL AND qbench_id IN ({_RIVAL_CHANGED})
 """
 
-_CONTACT_GOES_AS_LEAD = f"""
-SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
-JOIN crm_pipeline.outcome AS contact
-  ON contact.integration = waiting.integration AND contact.crm = waiting.crm AND contact.record_type = :source
- AND contact.qbench_id = waiting.qbench_id
-WHERE {_OURS} AND waiting.error_type = :as_contact AND contact.error_type = :as_lead AND contact.at > waiting.at
-"""
-
 _NORMALIZED_LATE = f"""
 SELECT staged.qbench_id FROM crm_pipeline.raw_record AS source
 JOIN crm_pipeline.normalized_record AS staged
@@ -196,11 +210,11 @@ CAUSES = (
     _ACCOUNT_LINK_TO_BE_CHANGED,
     _LINK_FORGOTTEN,
     _NORMALIZED_ANEW,
+    _TOLD,
     _CUSTOMERS_COUNTED_ANEW,
     _DELETED,
     _NORMALIZED_LATE,
     _RIVAL_CHANGED,
-    _CONTACT_GOES_AS_LEAD,
 )
 
 _RELEASES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
@@ -233,8 +247,6 @@ def ids_to_plan_again(
         "deleted": DeletedInQBenchException.__name__,
         "gone": DeletedInCrmException.__name__,
         "ambiguous": AmbiguousMatchException.__name__,
-        "as_lead": SyncsAsLeadException.__name__,
-        "as_contact": SyncsAsContactException.__name__,
     }
     found: set[int] = set()
     for cause in CAUSES if settings is None else (*CAUSES, _JUDGED_BY_OTHER_SETTINGS):

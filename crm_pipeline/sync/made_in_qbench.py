@@ -24,6 +24,7 @@ from crm_pipeline.store.bases import save_bases
 from crm_pipeline.store.creations import answered, forget, open_creations, unlinked_since
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import stored_organization
+from crm_pipeline.store.telling import tell_linked
 from crm_pipeline.sync.order import LoadOrder
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def link_anew(connection: Connection, order: LoadOrder, *, org_id: str, crm_id: 
         "status": [LinkStatus.LIVE],
     }
     order.state.save_links(connection, org_id=org_id, links=LINKS.build(pd.DataFrame(link)))
+    tell_linked(connection, order.state, ids=[qbench_id])
 
 
 def save_agreed(connection: Connection, order: LoadOrder, *, crm_id: str, qbench_id: int, bases: Mapping[str, Any]) -> None:

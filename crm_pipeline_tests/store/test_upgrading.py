@@ -31,12 +31,14 @@ from crm_pipeline.store.open_rows import due_ids, open_rows
 from crm_pipeline.store.raw_records import raw_contents, stage_raw
 from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.store.stories import Key, story_of
+from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline.sync.order import objects_of
 from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.conftest import own_database
 
 BEFORE_STATE_DIGESTS, BEFORE_OBJECTS, BEFORE_WAITS_FOR, BEFORE_TALLIES, BEFORE_ONE_PLACE = "0008", "0016", "0019", "0026", "0029"
 BEFORE_FIELD_NAMES, BEFORE_PACKED, BEFORE_ATTEMPTS, BEFORE_PACKED_FIELDS, BEFORE_BYTES = "0032", "0035", "0036", "0037", "0039"
+BEFORE_TOLD = "0040"
 CRMS = ("salesforce", "hubspot")
 BACKOFF = Backoff(first_seconds=60, factor=2, longest_seconds=600, attempts=3, own_first_seconds={}, never_given_up=[])
 
@@ -86,6 +88,26 @@ WAITS = """
 INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, waits_on, retryable, run_id, attempts)
 VALUES ('acme', 'salesforce', 'contact', :id, 10, 'skipped', :waits_on, false, 'run', 0)
 """
+AS_LEAD, AS_CONTACT = "SyncsAsLeadException", "SyncsAsContactException"
+BOTH = """
+INSERT INTO crm_pipeline.normalized_record
+  (integration, record_type, qbench_id, version, customer_id, fields, mapping_digest, state_digest)
+VALUES ('acme', :record_type, :id, 10, :customer, '{}', 'of before', 5)
+"""
+WAITS_FOR_ITS_OTHER_HALF = """
+INSERT INTO crm_pipeline.outcome
+  (integration, crm, record_type, qbench_id, version, outcome, error_type, waits_on, retryable, run_id, attempts, state_digest, at)
+VALUES ('acme', 'salesforce', :record_type, :id, 10, 'skipped', :error_type, 'link', false, 'run', 0, 5, now() + CAST(:later AS interval))
+"""
+LINKED_SINCE = """
+INSERT INTO crm_pipeline.link (integration, crm, record_type, qbench_id, org_id, crm_id, origin, version, digests, status)
+VALUES ('acme', 'salesforce', :record_type, :id, 'org', 'crm id ' || :id, 'created', 10, '{}', 'live')
+"""
+DELETED = """
+INSERT INTO crm_pipeline.raw_record (integration, record_type, qbench_id, version, content, deleted)
+VALUES ('acme', 'account', :id, 10, '{}', true)
+"""
+
 IN_ONE_COLUMN = {1: None, 2: "link", 3: "customer:41", 4: "holder:0035:x", 5: "email:7"}
 IN_TWO = [(1, None, None), (2, "link", None), (3, "customer", "41"), (4, "holder", "0035:x"), (5, "email", "7")]
 
@@ -423,3 +445,34 @@ def test_what_the_version_before_says_of_waiting_records_is_understood(postgres:
         with of_version(url, BEFORE_WAITS_FOR) as connection:
             back = connection.execute(text("SELECT qbench_id, waits_on FROM crm_pipeline.outcome")).all()
             assert {row[0]: row[1] for row in back} == IN_ONE_COLUMN
+
+
+def stage_both(connection: Connection, number: int, *, contact: str, lead: str, customer: int = 41, lead_later: str = "-1 hour") -> None:
+    """A contact and the lead that it may be instead, by what was said of each an hour ago."""
+    for record_type, error_type, later in (("contact", contact, "-1 hour"), ("lead", lead, lead_later)):
+        key = {"record_type": record_type, "id": number}
+        connection.execute(text(BOTH), {**key, "customer": customer})
+        connection.execute(text(WAITS_FOR_ITS_OTHER_HALF), {**key, "error_type": error_type, "later": later})
+
+
+def test_contacts_and_leads_that_something_had_changed_for_before_the_upgrade_are_planned_again_and_no_other_is_written(
+    postgres: str,
+) -> None:
+    with own_database(postgres) as url:
+        with of_version(url, BEFORE_TOLD) as connection:
+            for number in (1, 2):
+                stage_both(connection, number, contact=AS_LEAD, lead=AS_CONTACT)
+            connection.execute(text(LINKED_SINCE), {"record_type": "contact", "id": 2})
+            stage_both(connection, 3, contact=AS_LEAD, lead=AS_CONTACT, lead_later="-2 hours")
+            stage_both(connection, 4, contact=AS_LEAD, lead=AS_CONTACT, customer=42)
+            connection.execute(text(LINKED_SINCE), {"record_type": "account", "id": 42})
+            connection.execute(text(DELETED), {"id": 42})
+            before = connection.execute(text("SELECT record_type, qbench_id, ctid FROM crm_pipeline.outcome")).all()
+        with closing(Store(url)) as store, store.transaction() as connection:
+            found = {
+                record_type: ids_to_plan_again(connection, CrmState("acme", "salesforce", record_type), holding=[], settings=None)
+                for record_type in (RecordType.CONTACT, RecordType.LEAD)
+            }
+            after = connection.execute(text("SELECT record_type, qbench_id, ctid FROM crm_pipeline.outcome")).all()
+        assert found == {RecordType.CONTACT: [2, 4], RecordType.LEAD: [3]}
+        assert sorted((row[0], row[1]) for row in {*before} - {*after}) == [("contact", 2), ("contact", 4), ("lead", 3)]

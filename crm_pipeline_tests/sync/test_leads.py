@@ -22,7 +22,7 @@ LEAD = RecordType.LEAD
 AS_LEAD, AS_CONTACT = ("skipped", "SyncsAsLeadException"), ("skipped", "SyncsAsContactException")
 PROSPECTS = {"lead": {"only": {"field": "status", "is": "PROSPECT"}}}
 BY_EMAIL = [{"email": {"salesforce": "Email"}}]
-MAPPED = {"map": LEAN_CONTACT_MAP, "sync_on": BY_EMAIL, "lead": {"map": LEAN_CONTACT_MAP, "sync_on": BY_EMAIL}}
+MAPPED: dict[str, Any] = {"map": LEAN_CONTACT_MAP, "sync_on": BY_EMAIL, "lead": {"map": LEAN_CONTACT_MAP, "sync_on": BY_EMAIL}}
 
 WITHOUT_MATCH = {**MAPPED, "sync_on": []}
 

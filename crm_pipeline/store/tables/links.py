@@ -7,7 +7,18 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Index, Integer, LargeBinary, Table, Text, false, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from crm_pipeline.errors import SyncsAsContactException, SyncsAsLeadException
 from crm_pipeline.store.tables.declaring import OBJECT, crm_record_key, metadata, now, outcome_columns
+
+TOLD = ", ".join(f"'{error.__name__}'" for error in (SyncsAsContactException, SyncsAsLeadException))
+"""What is said of contacts that go as leads, and of leads that are contacts: they are told when something changes for them, and nobody
+looks for those (store.telling). In an index, and in what is to find it, they stand as they are."""
+
+
+def is_polled(outcome: str = "") -> str:
+    """The condition that an outcome which waits is looked at each hour; ``outcome``: what the statement calls it, with a point."""
+    return f"({outcome}error_type IS NULL OR {outcome}error_type NOT IN ({TOLD}))"
+
 
 link = Table(
     "link",
@@ -111,8 +122,9 @@ outcome = Table(
         "record_type",
         "waits_on",
         "waits_for",
-        postgresql_where=text("waits_on IS NOT NULL"),
+        postgresql_where=text(f"waits_on IS NOT NULL AND {is_polled()}"),
     ),
+    Index("ix_outcome_told", "integration", "record_type", "at", postgresql_where=text(f"error_type IN ({TOLD})")),
     Index("ix_outcome_next_attempt_at", "integration", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
     Index("ix_outcome_attempts", "integration", "crm", postgresql_where=text("attempts > 0")),
     Index("ix_outcome_retryable", "integration", "crm", "record_type", "qbench_id", postgresql_where=text("retryable")),

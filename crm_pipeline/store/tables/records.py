@@ -90,6 +90,16 @@ customers_seen = Table(
     comment="Up to when the rules that look at customers have seen them; no row where they look at none",
 )
 
+mapping_seen = Table(
+    "mapping_seen",
+    metadata,
+    Column("integration", Text, primary_key=True),
+    Column("record_type", Text, primary_key=True, comment="of the records that are told of changes"),
+    Column("mapping_digest", Text, nullable=False, comment="digest of the mapping that saw them last"),
+    Column("until", DateTime(timezone=True), nullable=False, comment="those that were decided before are normalized by it"),
+    comment="By which mapping contacts that go as leads, and leads that are contacts, are normalized, and up to when",
+)
+
 normalized_record = Table(
     "normalized_record",
     metadata,

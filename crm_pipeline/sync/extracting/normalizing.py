@@ -16,9 +16,10 @@ from crm_pipeline.mapping.reading import Reading
 from crm_pipeline.mapping.revision import mapping_digest
 from crm_pipeline.mapping.sources import names_customers
 from crm_pipeline.mapping.spec import RecordSpec
-from crm_pipeline.model import MODELS, RecordType
+from crm_pipeline.model import MODELS, RecordType, children
 from crm_pipeline.store.customers_seen import Look, begin_look, forget_looks, save_look
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.mapping_seen import MappingLook, begin_mapping_look, save_mapping_look
 from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.out_of_date import ids_to_normalize_again
 from crm_pipeline.store.raw_records import RAW_FRAME_ROWS, deleted_ids, raw_by_id, raw_stream
@@ -33,13 +34,16 @@ def normalize_staged(store: Store, integration: str, record: RecordSpec, *, wind
     """
     digest = mapping_digest(record, reading)
     look = _look_at_customers(store, integration, record)
+    told = _look_at_told(store, integration, record, digest=digest)
     frames = raw_stream(store, integration, MODELS[record.record_type].source, window=window)
-    others = _out_of_date(store, integration, record, window=window, digest=digest, look=look, counts=counts)
+    others = _out_of_date(store, integration, record, window=window, digest=digest, look=look, told=told, counts=counts)
     for frame in chain(frames, others):
         counts.update(_normalize(store, integration, record, frame=frame, reading=reading))
-    if look is not None:
-        with store.transaction() as connection:
+    with store.transaction() as connection:
+        if look is not None:
             save_look(connection, integration, record.record_type, look)
+        if told is not None:
+            save_mapping_look(connection, integration, record.record_type, told)
 
 
 def normalize_named(store: Store, integration: str, record: RecordSpec, *, ids: Sequence[int], reading: Reading) -> None:
@@ -89,12 +93,31 @@ def _look_at_customers(store: Store, integration: str, record: RecordSpec) -> Lo
         return begin_look(connection, integration, record.record_type)
 
 
-def _out_of_date(
-    store: Store, integration: str, record: RecordSpec, *, window: Window, digest: str, look: Look | None, counts: Counter[str]
-) -> Iterator[pd.DataFrame]:
-    since = None if look is None else look.since
+def _look_at_told(store: Store, integration: str, record: RecordSpec, *, digest: str) -> MappingLook | None:
+    """Which decisions on records that are told of changes are to be looked at, None where all records are, as those of customers."""
+    if children(record.record_type):
+        return None
     with store.transaction() as connection:
-        ids = ids_to_normalize_again(connection, integration, record.record_type, mapping_digest=digest, customers_since=since)
+        return begin_mapping_look(connection, integration, record.record_type, mapping_digest=digest)
+
+
+def _out_of_date(
+    store: Store,
+    integration: str,
+    record: RecordSpec,
+    *,
+    window: Window,
+    digest: str,
+    look: Look | None,
+    told: MappingLook | None,
+    counts: Counter[str],
+) -> Iterator[pd.DataFrame]:
+    customers_since = None if look is None else look.since
+    told_since = None if told is None else told.since
+    with store.transaction() as connection:
+        ids = ids_to_normalize_again(
+            connection, integration, record.record_type, mapping_digest=digest, told_since=told_since, customers_since=customers_since
+        )
     for start in range(0, len(ids), RAW_FRAME_ROWS):
         with store.transaction() as connection:
             frame = raw_by_id(connection, integration, MODELS[record.record_type].source, ids=ids[start : start + RAW_FRAME_ROWS])

@@ -43,6 +43,7 @@ from crm_pipeline.store.link_checks import (
 )
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
+from crm_pipeline.store.telling import tell_untold
 from crm_pipeline.sync.links.converting import follow_conversions
 from crm_pipeline.sync.links.findings import FINDINGS as FOUND
 from crm_pipeline.sync.links.findings import outcomes, returned, told, without_account
@@ -134,6 +135,8 @@ class LinkCheck:
         order, started, clock = reader.order, datetime.now(UTC), time.monotonic()
         with self._held.transaction() as connection:
             follow_deletions(connection, order.state)
+            if scope == "full":
+                tell_untold(connection, order.state)
         found = [self._looked_at(reader, links, report, scope=scope) for links in self._links(order, scope)]
         noted = [rows for rows in found if len(rows)]
         rows = self._whole(order, pd.concat(noted, ignore_index=True)) if noted else None

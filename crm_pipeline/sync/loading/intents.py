@@ -18,6 +18,7 @@ from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.open_calls import open_accounts
 from crm_pipeline.store.organizations import moment
+from crm_pipeline.store.telling import tell_linked
 from crm_pipeline.sync.loading.namesakes import PAIRS, doubtful, told_apart
 from crm_pipeline.sync.order import objects_of, read
 from crm_pipeline.sync.planning.lookup import Undecided
@@ -84,6 +85,7 @@ def settle_intents(state: CrmState, *, store: Store, crm: Crm, org_id: str) -> S
         # No digest is kept, so that the next plan sends the record's present state.
         links = _links(made, intents, customers=_customers(connection, state, made, intents))
         state.save_links(connection, org_id=org_id, links=links)
+        tell_linked(connection, state, ids=links["qbench_id"].tolist())
         if (given := links["parent_qbench_id"].notna()).any():
             open_accounts(connection, state, ids=links.loc[given, "qbench_id"].tolist())
         settled = intents[~intents["qbench_id"].isin(list(undecided))]

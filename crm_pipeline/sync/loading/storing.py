@@ -14,12 +14,13 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.batch import WriteJob
-from crm_pipeline.errors import SameRefusalError, UnaccountedException
+from crm_pipeline.errors import SameRefusalError, SyncsAsLeadException, UnaccountedException
 from crm_pipeline.frames import plain, where
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import forget_parents
 from crm_pipeline.store.open_calls import end_calls, forget_accounts, open_accounts
+from crm_pipeline.store.telling import tell_leads
 from crm_pipeline.store.write_jobs import begin_job, end_job
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.intents import sent_fields
@@ -208,6 +209,7 @@ class Storing:
     def _save(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
         given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._job.order.attempt)
+        tell_leads(connection, self._state, ids=plain(outcomes["qbench_id"][outcomes["error_type"].eq(SyncsAsLeadException.__name__)]))
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up)) if given_up else outcomes
 
 
