@@ -6,6 +6,8 @@ import logging
 
 import pytest
 
+from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.sync import progress as steps
 from crm_pipeline.sync.progress import progress
 from crm_pipeline_tests.sync.conftest import ACCOUNT, Bench, customer
 
@@ -26,12 +28,13 @@ def test_progress_says_rows_seconds_and_what_is_left(said: str, expected: str) -
     assert said == expected
 
 
-def test_load_logs_one_line_per_batch_with_rows_total_and_calls(hubspot: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_load_tells_from_time_to_time_what_it_wrote_of_how_many_rows_by_how_many_calls(
+    hubspot: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "EVERY_SECONDS", 0)
     spec = hubspot.spec()
     hubspot.stage(spec, ACCOUNT, *(customer(number) for number in range(1, 251)))
-    with caplog.at_level(logging.INFO, "crm_pipeline.sync.loading.job"):
-        hubspot.load(spec, ACCOUNT)
-    lines = [record.getMessage() for record in caplog.records]
+    lines = loading(hubspot, spec, caplog)
     assert [line.split("%")[0] for line in lines] == [
         f"acme hubspot accounts: wrote {rows}, 0 of them refused; {done} of 250 rows ({share} "
         for rows, done, share in ((100, 100, 40), (100, 200, 80), (50, 250, 100))
@@ -39,10 +42,22 @@ def test_load_logs_one_line_per_batch_with_rows_total_and_calls(hubspot: Bench, 
     assert lines[-1].endswith(f"; {sum(hubspot.calls.values())} calls")
 
 
-def test_load_without_a_write_logs_one_line_per_frame(hubspot: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_load_of_a_moment_tells_once_of_all_that_it_wrote(hubspot: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    spec = hubspot.spec()
+    hubspot.stage(spec, ACCOUNT, *(customer(number) for number in range(1, 251)))
+    (line,) = loading(hubspot, spec, caplog)
+    assert "wrote 250, 0 of them refused; 250 of 250 rows (100 %)" in line
+
+
+def test_load_without_a_write_tells_that_there_was_none(hubspot: Bench, caplog: pytest.LogCaptureFixture) -> None:
     spec = hubspot.spec()
     hubspot.given(spec, ACCOUNT, *(customer(number) for number in range(1, 4)))
-    with caplog.at_level(logging.INFO, "crm_pipeline.sync.loading.job"):
-        hubspot.load(spec, ACCOUNT)
-    (line,) = [record.getMessage() for record in caplog.records]
+    (line,) = loading(hubspot, spec, caplog)
     assert "nothing to write for these; 3 of 3 rows" in line
+
+
+def loading(bench: Bench, spec: IntegrationSpec, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a load logs of its progress."""
+    with caplog.at_level(logging.INFO, "crm_pipeline.sync.loading.job"):
+        bench.load(spec, ACCOUNT)
+    return [record.getMessage() for record in caplog.records]

@@ -23,7 +23,7 @@ from crm_pipeline.sync.extracting.reading_lock import reading
 from crm_pipeline.sync.extracting.returned_customers import read_contacts_of_returned
 from crm_pipeline.sync.extracting.staging import NOTHING, ComingBack, stage
 from crm_pipeline.sync.extracting.waiting_contacts import read_untold
-from crm_pipeline.sync.progress import progress
+from crm_pipeline.sync.progress import Pulse, progress
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Extract:
         self._source = source
         self._back = back
         self._started = time.monotonic()
+        self._pulse = Pulse()
         self._calls_before = sum(source.calls.snapshot().values())
 
     def run(self, window: Window) -> None:
@@ -73,9 +74,15 @@ class Extract:
 
     def _read(self, window: Window, *, resume: int | None) -> None:
         changes = self._source.changes(self._record_type, since=window.since, until=window.until, resume=resume)
+        untold: Page | None = None
         for page in changes:
             self._stage(page, window, position=page.position, gaps=changes.gaps)
-            self._tell_progress(page)
+            untold = page
+            if self._pulse.beats():
+                self._tell_progress(page)
+                untold = None
+        if untold is not None:
+            self._tell_progress(untold)
         self.newest, self.gaps = changes.newest, changes.gaps
         # Behind the others, so that a record deleted while they are read is seen deleted at last.
         self._read_deleted(window)

@@ -73,7 +73,7 @@ class Delivery:
         for wave in self._outbox.add(writes):
             self._send_all(wave)
         if not len(writes):
-            self._job.tell("nothing to write for these")
+            self._job.done(len(planned))
 
     def finish(self) -> None:
         """Carry out everything that waits for a fuller batch."""
@@ -202,4 +202,4 @@ class Delivery:
         self._first_refusals = self._first_refusals.followed_by(said, rows=of, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=order.integration, service=order.crm)
         self._associating.send_full()
-        self._job.tell(f"wrote {len(batch)}, {int(found.results['error_type'].notna().sum())} of them refused")
+        self._job.done(len(batch), wrote=len(batch), refused=int(found.results["error_type"].notna().sum()))

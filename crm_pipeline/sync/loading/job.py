@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -19,7 +20,7 @@ from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.description import Description
-from crm_pipeline.sync.progress import progress
+from crm_pipeline.sync.progress import Pulse, progress
 from crm_pipeline.sync.writing_turns import Turns, run_of
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Job:
         self._block = ExitStack()
         self._lock: Lock
         self._turns: Turns | None = None
+        self._pulse = Pulse()
+        self._untold: Counter[str] = Counter()
 
     def __enter__(self) -> Job:
         """Begin. Raises ConfigurationError while nothing is to be sent."""
@@ -49,6 +52,7 @@ class Job:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._tell()
         self._block.close()
 
     @property
@@ -92,15 +96,24 @@ class Job:
         """Let those who wait have the object first; whether they linked records, so that what was looked up is out of date."""
         return self._turns is not None and self._turns.pass_on()
 
-    def tell(self, what: str) -> None:
-        """Log what was done just now, and how far the load is."""
-        report, order = self.report, self.order
+    def done(self, rows: int, *, wrote: int = 0, refused: int = 0) -> None:
+        """Note what was done with rows just now, to be logged from time to time, and at the end."""
+        self._untold.update(rows=rows, wrote=wrote, refused=refused)
+        if self._pulse.beats():
+            self._tell()
+
+    def _tell(self) -> None:
+        """Log what was done since the last time, and how far the load is."""
+        if not self._untold.total():
+            return
+        report, order, done = self.report, self.order, self._untold
+        self._untold = Counter()
         logger.info(
             "%s %s %ss: %s; %s; %d calls",
             order.integration,
             order.crm,
             self.record_type,
-            what,
+            f"wrote {done['wrote']}, {done['refused']} of them refused" if done["wrote"] else "nothing to write for these",
             progress(report.accounted, report.total, seconds=report.seconds),
             sum(self.crm.calls.snapshot().values()) - self._calls_before,
         )
