@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.crms.salesforce.rows import PARENT_FIELD, json_value
@@ -22,6 +24,8 @@ RECORD, CREATED, ERROR = "sf__Id", "sf__Created", "sf__Error"
 ROWS_AT_ONCE = 2_000
 """Rows of a result that stand in memory with all that was sent."""
 _OTHER_LINE_END = "\r"
+_SPECIAL = '[",\n]'
+"""In a cell with one of these everything stands in quotes."""
 
 
 def cells_of(batch: WriteBatch, verb: Verb, *, key_field: str | None) -> pd.DataFrame:
@@ -65,8 +69,18 @@ def names_of(cells: pd.DataFrame, verb: Verb, *, key_field: str | None) -> pd.Se
 
 def csv_of(cells: pd.DataFrame) -> bytes:
     """The cells as CSV with LF line ends."""
-    text: str = cells.to_csv(index=False, lineterminator="\n")
-    return text.encode()
+    # Where there is no other cell, an empty one would make an empty line, which is no row.
+    special = _SPECIAL if len(cells.columns) > 1 else f"{_SPECIAL}|^$"
+    columns = [pa.chunked_array([pa.array([name], pa.large_string()), *_cells(values).chunks]) for name, values in cells.items()]
+    lines = pc.binary_join_element_wise(*(_quoted(column, special) for column in columns), _text(",")).cast(pa.large_binary())
+    return b"\n".join([*lines.to_pylist(), b""])
+
+
+def most_bytes(cells: pd.DataFrame) -> int:
+    """As large as the CSV of these cells can be: each quoted, and all that it holds quotes."""
+    held = sum(pc.sum(pc.binary_length(_cells(values))).as_py() or 0 for _, values in cells.items())
+    names = sum(map(len, map(str.encode, cells.columns)))
+    return 2 * (held + names) + 3 * (len(cells) + 1) * len(cells.columns)
 
 
 def rows_in(content: bytes, *, columns: Collection[str] | None = None) -> pd.DataFrame:
@@ -83,12 +97,30 @@ def _cut(rows: pd.DataFrame, columns: Collection[str] | None) -> pd.DataFrame:
     return rows if columns is None else rows[rows.columns.intersection(list(columns))]
 
 
+def _cells(values: pd.Series) -> pa.ChunkedArray:
+    found: pa.ChunkedArray = values.array.__arrow_array__()
+    return found
+
+
+def _quoted(column: pa.ChunkedArray, special: str) -> pa.ChunkedArray:
+    """Cells with those in quotes that need them."""
+    needs = pc.match_substring_regex(column, special)
+    if not pc.any(needs).as_py():
+        return column
+    in_quotes = pc.binary_join_element_wise(_text('"'), pc.replace_substring(column, '"', '""'), _text('"'), _text(""))
+    return pc.if_else(needs, in_quotes, column)
+
+
+def _text(value: str) -> pa.LargeStringScalar:
+    return pa.scalar(value, pa.large_string())
+
+
 def _column(values: pd.Series, sent: pd.Series) -> pd.Series:
-    texts = values if values.dtype == "str" else pd.Series([_text(value) for value in plain(values)], index=values.index, dtype="str")
+    texts = values if values.dtype == "str" else pd.Series([_told(value) for value in plain(values)], index=values.index, dtype="str")
     return texts.mask(texts.isna() | texts.eq(""), NULL).where(sent.astype("bool"), "")
 
 
-def _text(value: object) -> str | None:
+def _told(value: object) -> str | None:
     told = json_value(value)
     if told is None or isinstance(told, str):
         return told

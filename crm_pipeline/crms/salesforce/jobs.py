@@ -28,7 +28,7 @@ from crm_pipeline.crms.batch import WriteBatch, WriteJob, WriteResult
 from crm_pipeline.crms.salesforce.contracts import JOB, JOB_STATE
 from crm_pipeline.crms.salesforce.errors import LIMIT_CODES, RowsDoubtedError, RowsRefusedError, may_be_of_the_call, read_problem
 from crm_pipeline.crms.salesforce.ids import long_id
-from crm_pipeline.crms.salesforce.job_rows import CREATED, ERROR, RECORD, cells_of, csv_of, fit, names_of, rows_in
+from crm_pipeline.crms.salesforce.job_rows import CREATED, ERROR, RECORD, cells_of, csv_of, fit, most_bytes, names_of, rows_in
 from crm_pipeline.crms.salesforce.results import Answer, is_limited, refused
 from crm_pipeline.crms.salesforce.rows import rows_of
 from crm_pipeline.crms.salesforce.writing import Writer
@@ -127,7 +127,8 @@ class Jobs:
 
     def _bytes(self, batch: WriteBatch) -> int:
         cells = cells_of(batch, Verb(batch.rows["verb"].iat[0]), key_field=self.writer.key_field)
-        return len(csv_of(cells[fit(cells, batch)]))
+        most = most_bytes(cells)
+        return most if most <= LARGEST_BYTES else len(csv_of(cells[fit(cells, batch)]))
 
     def _give(self, job: WriteJob, content: bytes) -> None:
         """Upload the rows and close the job. What was done already by a request without an answer is not done again."""
