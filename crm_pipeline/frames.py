@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -246,7 +246,23 @@ def looked_up(ids: pd.Series, frame: pd.DataFrame, name: str, *, by: str = "qben
 def among(column: pd.Series, texts: pd.Series) -> pd.Series:
     """Which of a column's texts are among these (bool; null is not), both str: as ``isin``, which makes an object of each of them."""
     found = pc.is_in(column.array.__arrow_array__(), value_set=texts.dropna().array.__arrow_array__().combine_chunks())
-    return pd.Series(found.to_numpy(zero_copy_only=False), index=column.index)
+    return pd.Series(_flags(found), index=column.index)
+
+
+def equal(column: pd.Series, text: str) -> Flags:
+    """Where a column (str) holds this text: as ``eq``, in a fraction of its time."""
+    found = pc.equal(column.array.__arrow_array__(), pa.scalar(text, pa.large_string()))
+    return _flags(pc.fill_null(found, fill_value=False) if found.null_count else found)
+
+
+def one_of(column: pd.Series, texts: Collection[str]) -> Flags:
+    """Where a column (str) holds one of these texts: as ``isin``, in a fraction of its time."""
+    return _flags(pc.is_in(column.array.__arrow_array__(), value_set=pa.array(texts, pa.large_string())))
+
+
+def _flags(found: pa.ChunkedArray | pa.BooleanArray) -> Flags:
+    flags: Flags = found.to_numpy(zero_copy_only=False)
+    return flags
 
 
 def _keys(ids: pd.Series) -> Any:

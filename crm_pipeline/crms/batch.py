@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.errors import UnaccountedException
-from crm_pipeline.frames import aligned, plain, where
+from crm_pipeline.frames import Flags, aligned, blank, plain, where
 from crm_pipeline.model import Verb
 from crm_pipeline.schemas import WRITE_RESULTS
 
@@ -47,7 +47,7 @@ class WriteBatch:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, mask: pd.Series) -> Self:
+    def take(self, mask: pd.Series | Flags) -> Self:
         """The rows where the mask holds, indexed anew."""
         return self if mask.all() else type(self)(*(where(frame, mask) for frame in (self.rows, self.values, self.sent)))
 
@@ -131,8 +131,8 @@ def account_for(rows: pd.DataFrame, results: Sequence[WriteResult] | pd.DataFram
     if not np.array_equal(answered["qbench_id"], rows["qbench_id"]):
         sent, first = rows["qbench_id"].reset_index(drop=True), answered.drop_duplicates("qbench_id")
         answered = WRITE_RESULTS.build(aligned(first, sent, columns={name: name for name in first.columns}) | {"qbench_id": sent})
-    nameless = answered["crm_id"].isna()
+    nameless = blank(answered["crm_id"])
     if nameless.any():
-        silent = nameless & answered["error_type"].isna()
+        silent = nameless & blank(answered["error_type"])
         answered["error_type"] = answered["error_type"].mask(silent, UnaccountedException.__name__)
     return answered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any
 
 import numpy as np
@@ -47,12 +47,8 @@ def contents(digests: pd.DataFrame, parents: pd.Series) -> pd.Series:
 def digest_dicts(digests: pd.DataFrame) -> list[dict[str, int]]:
     """Per row the digests by column, as links store them; a null has no entry."""
     names = list(digests.columns)
-    values = digests.to_numpy()
-    whole = (values != NO_DIGEST).all(axis=1).tolist()
-    pairs = (zip(names, row, strict=True) for row in values.tolist())
-    return [
-        dict(row) if full else {name: digest for name, digest in row if digest != NO_DIGEST} for row, full in zip(pairs, whole, strict=True)
-    ]
+    # What stands for none is false.
+    return [dict(compress(zip(names, row, strict=True), row)) for row in digests.to_numpy().tolist()]
 
 
 def digest_frame(dicts: pd.Series, columns: Sequence[str]) -> pd.DataFrame:

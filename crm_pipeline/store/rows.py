@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pandas as pd
-from sqlalchemy import Connection, CursorResult, TextClause, text
+from sqlalchemy import Connection, CursorResult, Dialect, TextClause, text
 
 from crm_pipeline.frames import FrameSchema
 
@@ -118,14 +118,15 @@ def _array(values: list[Any]) -> list[Any] | str:
 
 def fetch(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any], schema: FrameSchema) -> pd.DataFrame:
     """What a query finds, as a frame of this schema; the query names its columns as the schema does."""
-    result = connection.execute(_prepared(statement), _arrays(parameters), execution_options={JSON_AS_TEXT: True})
-    names, types = list(result.keys()), [described[1] for described in result.context.cursor.description]
-    rows = result.all()
+    options = {JSON_AS_TEXT: True}
+    cursor = connection.exec_driver_sql(_of_driver(statement, connection), _arrays(parameters), execution_options=options).cursor
+    # Its own rows, which SQLAlchemy would wrap one by one to throw them away.
+    rows = cursor.fetchall()
     if not rows:
         return schema.empty()
-    columns = zip(zip(*rows, strict=True), types, strict=True)
-    read = [_documents(column) if type_ in _JSON_TYPES else column for column, type_ in columns]
-    return schema.of_columns(dict(zip(names, read, strict=True)), len(rows))
+    columns = zip(cursor.description, zip(*rows, strict=True), strict=True)
+    read = {name: _documents(column) if type_ in _JSON_TYPES else column for (name, type_, *_), column in columns}
+    return schema.of_columns(read, len(rows))
 
 
 def execute_rows(connection: Connection, statement: str | TextClause, frame_length: int, **parameters: Any) -> int:
@@ -137,7 +138,7 @@ def execute_rows(connection: Connection, statement: str | TextClause, frame_leng
 
 def execute(connection: Connection, statement: str | TextClause, parameters: Mapping[str, Any]) -> CursorResult[Any]:
     """Execute a statement whose parameters may be whole columns: lists, which become arrays."""
-    return connection.execute(_prepared(statement), _arrays(parameters))
+    return connection.exec_driver_sql(_of_driver(statement, connection), _arrays(parameters))
 
 
 def locked_in_order(table: str, column: str, *, which: str) -> str:
@@ -149,10 +150,11 @@ def locked_in_order(table: str, column: str, *, which: str) -> str:
     return f"WITH locked AS (SELECT {column} FROM crm_pipeline.{table} WHERE {which} ORDER BY {column} FOR UPDATE)"
 
 
-def _prepared(statement: str | TextClause) -> TextClause:
-    return _parsed(statement) if isinstance(statement, str) else statement
+def _of_driver(statement: str | TextClause, connection: Connection) -> str:
+    """A statement as the driver wants it: made once, where SQLAlchemy would look for what it made of it each time."""
+    return _written(statement if isinstance(statement, str) else statement.text, connection.dialect)
 
 
 @lru_cache(maxsize=256)
-def _parsed(statement: str) -> TextClause:
-    return text(statement)
+def _written(statement: str, dialect: Dialect) -> str:
+    return str(text(statement).compile(dialect=dialect))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crm_pipeline.calls import spaced
 from crm_pipeline.errors import CrmPipelineError, RequestRefusedError, SameRefusalError, ServiceError
-from crm_pipeline.frames import among, plain, where
+from crm_pipeline.frames import among, blank, plain, where
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.loading.associating import Associating
 from crm_pipeline.sync.loading.first_refusals import FirstRefusals
@@ -202,4 +202,4 @@ class Delivery:
         self._first_refusals = self._first_refusals.followed_by(said, rows=of, mapped=batch.values.columns)
         self._first_refusals.require_different_causes(integration=order.integration, service=order.crm)
         self._associating.send_full()
-        self._job.done(len(batch), wrote=len(batch), refused=int(found.results["error_type"].notna().sum()))
+        self._job.done(len(batch), wrote=len(batch), refused=int((~blank(found.results["error_type"])).sum()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from crm_pipeline.errors import CrmFailsOnRecordException, ServiceError, ServiceFailedException, UnaccountedException
+from crm_pipeline.frames import one_of
 from crm_pipeline.halving import may_be_lost, most_failures
 
 FAILED_INSIDE = [error.__name__ for error in (ServiceFailedException, UnaccountedException, CrmFailsOnRecordException)]
@@ -29,7 +30,7 @@ class FailedCalls:
 
     def note(self, answer: pd.DataFrame) -> None:
         """Go by the answer (schemas.WRITE_RESULTS) of a call: a service that takes or refuses a record is up."""
-        if not answer["error_type"].isin(FAILED_INSIDE).all():
+        if not one_of(answer["error_type"], FAILED_INSIDE).all():
             self._left = self._most
 
     def are_few_with(self, error: ServiceError, *, repeatable: bool) -> bool:

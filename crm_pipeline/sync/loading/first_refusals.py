@@ -13,6 +13,7 @@ from crm_pipeline.errors import (
     SameRefusalError,
     record_errors,
 )
+from crm_pipeline.frames import blank
 from crm_pipeline.model import Outcome, WaitsOn
 
 EQUAL_REFUSALS = 50
@@ -49,7 +50,7 @@ class FirstRefusals:
         """
         if self.over:
             return self
-        if answer["error_type"].isna().any():
+        if blank(answer["error_type"]).any():
             return replace(self, over=True)
         refused = answer.loc[_is_the_configurations(answer, rows=rows, mapped=mapped), _CAUSE].astype(object)
         cause, count = self.cause, self.count

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from crm_pipeline.crms.abilities import JobsCrm
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ServiceError
-from crm_pipeline.frames import plain
+from crm_pipeline.frames import blank, one_of, plain
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.open_calls import begin_calls, end_calls, forget_calls
 from crm_pipeline.sync.loading.results import MAY_BE_STORED
@@ -96,8 +96,8 @@ class Watch:
         watched until it must be over.
         """
         numbers, ids, lost = call.sent.numbers, call.results["qbench_id"], call.lost.to_numpy(dtype=bool)
-        stored = numbers.notna().to_numpy()
-        unsure = call.results["error_type"].isin(MAY_BE_STORED).to_numpy() & (call.error is None or call.error.executed)
+        stored = ~blank(numbers)
+        unsure = one_of(call.results["error_type"], MAY_BE_STORED) & (call.error is None or call.error.executed)
         for own, doubtful, over_after in ((lost, lost, self._crm.late_after), (~lost, unsure, timedelta(0))):
             if not own.any():
                 continue
@@ -112,5 +112,5 @@ class Watch:
 
     def made_up_for(self, connection: Connection, answer: pd.DataFrame) -> None:
         """Forget earlier calls that are over, of records that were written since."""
-        if written := answer["qbench_id"][answer["error_type"].isna().to_numpy()].tolist():
+        if written := answer["qbench_id"][blank(answer["error_type"])].tolist():
             forget_calls(connection, self._state, ids=written, with_accounts=True)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.abilities import VersionsCrm, clock_ahead_of
 from crm_pipeline.crms.batch import WriteBatch
+from crm_pipeline.frames import Flags, blank
 from crm_pipeline.mapping.inverse import WayBack
 from crm_pipeline.schemas import REPLACING, VERSIONS
 from crm_pipeline.store.conflicts import save_conflicts
@@ -110,9 +111,9 @@ class Replacing:
         return pd.concat(parts, ignore_index=True)
 
 
-def _may_hold_something(rows: pd.DataFrame) -> pd.Series:
+def _may_hold_something(rows: pd.DataFrame) -> Flags:
     """Of which rows (plan.PLAN) a write may replace something, in fields that come back: what a create makes holds nothing yet."""
-    return rows["settled"].notna() & rows["crm_id"].notna()
+    return ~blank(rows["settled"]) & ~blank(rows["crm_id"])
 
 
 def answered(connection: Connection, state: CrmState, crm_ids: pd.Series, answer: pd.DataFrame, *, began: datetime) -> None:

@@ -19,7 +19,7 @@ from crm_pipeline.errors import (
     UnaccountedException,
     record_errors,
 )
-from crm_pipeline.frames import arrow_texts, instead
+from crm_pipeline.frames import Flags, arrow_texts, blank, equal, instead
 from crm_pipeline.mapping.values import over_uniques
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, WaitsOn
 from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
@@ -50,7 +50,7 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
     A merge in the CRM, or a key that a record there carried already, can lead a write to such a record. ``holders``:
     schemas.HOLDERS.
     """
-    written = instead(results["crm_id"], results["error_type"].notna().to_numpy())
+    written = instead(results["crm_id"], ~blank(results["error_type"]))
     if holders.empty and written.dropna().is_unique:
         return results
     holder = holders.set_index("crm_id").reindex(written).reset_index(drop=True)
@@ -68,8 +68,8 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
 
 def taken_over(rows: pd.DataFrame, results: pd.DataFrame) -> list[str]:
     """The CRM records that were written for a row which takes them over from a record deleted in QBench."""
-    taken = rows["origin"].eq(str(LinkOrigin.TAKEN_OVER)).to_numpy()
-    ids: list[str] = rows.loc[taken & results["error_type"].isna().to_numpy(), "crm_id"].dropna().tolist() if taken.any() else []
+    taken = equal(rows["origin"], LinkOrigin.TAKEN_OVER)
+    ids: list[str] = rows.loc[taken & blank(results["error_type"]), "crm_id"].dropna().tolist() if taken.any() else []
     return ids
 
 
@@ -78,7 +78,7 @@ EXISTING = [ExistingRecordException.__name__, EmailTakenException.__name__]
 
 def named_as_existing(results: pd.DataFrame) -> list[str]:
     """The CRM records that stand in the way of these rows, as far as an answer names exactly one."""
-    if results["error_ids"].isna().all():
+    if blank(results["error_ids"]).all():
         return []
     ids: list[str] = results.loc[results["error_type"].isin(EXISTING), "error_ids"].dropna().tolist()
     return ids
@@ -101,7 +101,7 @@ def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
 
 def refused(results: pd.DataFrame) -> pd.Series:
     """Which rows (bool) the CRM refused for what was sent, not for what is there already nor for a passing cause."""
-    if results["error_type"].isna().all():
+    if blank(results["error_type"]).all():
         return pd.Series(False, index=results.index)
     passing = [name for name, error in record_errors().items() if error.retryable]
     return results["error_type"].notna() & ~results["error_type"].isin([*passing, *EXISTING, *MAY_BE_STORED])
@@ -117,7 +117,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
         return OUTCOMES.empty()
     error_type = instead(results["error_type"], parent_open(rows, results), AssociationPendingException.__name__)
     done = instead(over_uniques(rows["operation"], _OUTCOME_OF_OPERATION.get), _found(rows, results), str(Outcome.LINKED))
-    if error_type.notna().any():
+    if not blank(error_type).all():
         errors = record_errors()
         outcome = error_type.map({name: str(error.outcome) for name, error in errors.items()}).fillna(done)
         retryable = error_type.map({name: error.retryable for name, error in errors.items()}).eq(True)
@@ -141,7 +141,7 @@ def outcomes(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
 
 def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """The links (schemas.LINKS) of the rows that the CRM wrote; the parent is kept only once it was really sent."""
-    written = results["error_type"].isna().to_numpy() & results["crm_id"].notna().to_numpy()
+    written = blank(results["error_type"]) & ~blank(results["crm_id"])
     kept, answers = (rows, results) if written.all() else (rows[written], results[written])
     # A row with no parent to send keeps the parent it has; one whose parent is still to be associated has none yet.
     # Of a move that is still open the former one is kept: it is to be left later.
@@ -160,17 +160,17 @@ def links(rows: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> np.ndarray:
+def parent_open(rows: pd.DataFrame, results: pd.DataFrame) -> Flags:
     """Which rows (bool) are written, and their wanted parent did not go with the write."""
-    wanted, written = rows["parent_crm_id"].notna().to_numpy(), results["error_type"].isna().to_numpy()
-    still_open: np.ndarray = wanted & written & ~results["parent_sent"].to_numpy()
+    wanted, written = ~blank(rows["parent_crm_id"]), blank(results["error_type"])
+    still_open: Flags = wanted & written & ~results["parent_sent"].to_numpy()
     return still_open
 
 
 def _found(rows: pd.DataFrame, results: pd.DataFrame) -> np.ndarray:
     """Creates of records that turned out to be there."""
     there: np.ndarray = ~results["created"].to_numpy(dtype=bool, na_value=True)
-    return there & rows["operation"].eq(Operation.CREATE).to_numpy() if there.any() else there
+    return there & equal(rows["operation"], Operation.CREATE) if there.any() else there
 
 
 def decided(rows: pd.DataFrame) -> pd.DataFrame:
@@ -209,7 +209,7 @@ def unread(answer: pd.DataFrame, crm_ids: set[str]) -> pd.DataFrame:
 
 def _waits(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> dict[str, pd.Series]:
     """What must change for another try, and whose. Of a CRM record in the way, known by its id: that record's link, or the row's own."""
-    if error_type.isna().all():
+    if blank(error_type).all():
         return {"waits_on": error_type, "waits_for": error_type}
     waits_on = error_type.map({name: str(error.waits_on) for name, error in record_errors().items()})
     one_in_the_way = error_type.isin(EXISTING) & ids.notna() & ~ids.str.contains(",", na=False)
@@ -221,7 +221,7 @@ def _waits(error_type: pd.Series, ids: pd.Series, *, customer: pd.Series) -> dic
 
 def _reasons(rows: pd.DataFrame, results: pd.DataFrame) -> pd.Series:
     labelled = [("code", results["error_code"]), ("fields", results["error_fields"]), ("ids", results["error_ids"])]
-    if (kept := results["kept"]).notna().any():
+    if not blank(kept := results["kept"]).all():
         labelled.append((KEPT, kept.map(lambda values: ", ".join(sorted(values)), na_action="ignore").astype("str")))
-    said = [f"{label}: " + part for label, part in labelled if part.notna().any()]
-    return joined(instead(rows["reason"], rows["reason"].eq("").to_numpy()), *said, results["note"])
+    said = [f"{label}: " + part for label, part in labelled if not blank(part).all()]
+    return joined(instead(rows["reason"], equal(rows["reason"], "")), *said, results["note"])

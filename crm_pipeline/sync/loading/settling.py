@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
-from crm_pipeline.frames import plain, where
+from crm_pipeline.frames import blank, plain, where
 from crm_pipeline.model import Operation
 from crm_pipeline.schemas import BASES, CONFLICTS
 from crm_pipeline.store.bases import kept_columns, note_sent, save_bases, save_kept
@@ -65,7 +65,7 @@ class Settling:
 
     def arrived(self, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> Arrived | None:
         """What is to be stored of rows that were written, by their results (schemas.WRITE_RESULTS); ``began``: when their call did."""
-        if rows["settled"].isna().all():
+        if blank(rows["settled"]).all():
             return None
         done = answer["error_type"].isna() & answer["crm_id"].notna()
         rows, settled = _settled(where(rows.assign(crm_id=answer["crm_id"], kept=answer["kept"]), done))
@@ -106,7 +106,7 @@ def _settled(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Settled]]:
 
     What was decided about a record that turned out to be merged into another one says nothing of that one.
     """
-    if rows["settled"].isna().all():
+    if blank(rows["settled"]).all():
         return rows, []
     holds = [
         one is not None and (one.crm_id is None or one.crm_id == crm_id)

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.batch import WriteJob
 from crm_pipeline.errors import SameRefusalError, SyncsAsLeadException, UnaccountedException
-from crm_pipeline.frames import plain, where
+from crm_pipeline.frames import Flags, blank, equal, one_of, plain, where
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import forget_parents
@@ -48,7 +47,7 @@ class Storing:
 
     def decided(self, planned: Plan) -> None:
         """Store the outcomes that the plan decided itself."""
-        decided = planned.rows["operation"].eq(Operation.NONE)
+        decided = equal(planned.rows["operation"], Operation.NONE)
         if not decided.any():
             return
         rows = where(planned.rows, decided)
@@ -102,7 +101,7 @@ class Storing:
         account is still to be sent.
         """
         ids = rows["qbench_id"]
-        unclear = answer["error_type"].isin(results.UNCLEAR).to_numpy() | (call is not None and call.error is not None)
+        unclear = one_of(answer["error_type"], results.UNCLEAR) | (call is not None and call.error is not None)
         self.unclear.update(ids[unclear])
         with self._job.report.timed("store"), self._job.storing() as connection:
             answer = self._judged(connection, rows, answer)
@@ -213,10 +212,9 @@ class Storing:
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up)) if given_up else outcomes
 
 
-def _is_told_before(rows: pd.DataFrame) -> np.ndarray:
+def _is_told_before(rows: pd.DataFrame) -> Flags:
     """Of which contacts (plan.PLAN) the link tells of their account before it is sent: those that have none to leave yet."""
-    told: np.ndarray = rows["previous_parent_qbench_id"].isna().to_numpy()
-    return told
+    return blank(rows["previous_parent_qbench_id"])
 
 
 def _parts(rows: pd.DataFrame, answer: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, ...]]:

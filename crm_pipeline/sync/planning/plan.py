@@ -9,7 +9,7 @@ import pandas as pd
 
 from crm_pipeline.crms.batch import WriteBatch
 from crm_pipeline.errors import CrmFailsOnRecordException, RecordError
-from crm_pipeline.frames import Column, FrameSchema, blank, text_column
+from crm_pipeline.frames import Column, FrameSchema, blank, equal, text_column
 from crm_pipeline.mapping.payload import Payload
 from crm_pipeline.mapping.targets import Target
 from crm_pipeline.model import Operation, Verb
@@ -57,11 +57,11 @@ class Plan(WriteBatch):
 
     def with_write(self) -> Plan:
         """The rows that a write carries out."""
-        return self.take(self.rows["verb"].notna())
+        return self.take(~blank(self.rows["verb"]))
 
     def without_write(self) -> Plan:
         """The rows that change something without a write: a link to a record that is as wanted, a contact's account alone."""
-        return self.take(self.rows["verb"].isna() & (self.rows["operation"] != Operation.NONE))
+        return self.take(blank(self.rows["verb"]) & ~equal(self.rows["operation"], Operation.NONE))
 
 
 def left_alone(planned: Plan, unread: pd.Series) -> Plan:
@@ -94,7 +94,7 @@ def undone(planned: Plan, mask: pd.Series, *, error: type[RecordError], reason: 
 
 def unrepeatable(rows: pd.DataFrame) -> pd.Series:
     """Which rows (PLAN) are creates that the CRM would not recognize when they were sent again."""
-    return (rows["operation"] == Operation.CREATE) & rows["key"].isna()
+    return pd.Series(equal(rows["operation"], Operation.CREATE) & blank(rows["key"]), index=rows.index)
 
 
 def blank_only(payload: Payload) -> list[Target]:
@@ -104,13 +104,13 @@ def blank_only(payload: Payload) -> list[Target]:
 
 def with_verbs(planned: Plan, *, parent_goes_with: Collection[Verb]) -> Plan:
     """The plan with the verb of each row that needs a write: with something to send, a key to leave, or a parent that goes with it."""
-    rows, operation = planned.rows, planned.rows["operation"].to_numpy(object)
+    rows = planned.rows
     known, keyed, has_parent = (~blank(rows[name]) for name in ("crm_id", "key", "parent_crm_id"))
     verb = np.select([known, keyed], [str(Verb.UPDATE), str(Verb.UPSERT)], str(Verb.CREATE)).astype(object)
-    leaves_key = (operation == Operation.LINK) & keyed
+    leaves_key = equal(rows["operation"], Operation.LINK) & keyed
     carries_parent = has_parent & np.isin(verb, list(map(str, parent_goes_with)))
     needed = ~known | planned.sent.to_numpy().any(axis=1) | leaves_key | carries_parent
-    verb[~needed | (operation == Operation.NONE)] = None
+    verb[~needed | equal(rows["operation"], Operation.NONE)] = None
     return Plan(rows.assign(verb=text_column(verb)), planned.values, planned.sent)
 
 

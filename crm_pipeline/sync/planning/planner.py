@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import MappingError, NotInListException
-from crm_pipeline.frames import among, blank, where
+from crm_pipeline.frames import among, blank, equal, one_of, where
 from crm_pipeline.mapping.digests import NO_DIGEST, digests
 from crm_pipeline.mapping.feasibility import mapping_problems
 from crm_pipeline.mapping.leads import goes_as_lead
@@ -178,12 +178,12 @@ class Planner:
         order = self._order
         if self._stores:
             planned = with_write_digests(planned, digests, settings=order.settings)
-        writes = planned.rows["qbench_id"].array[planned.rows["operation"].ne(Operation.NONE).to_numpy()].tolist()
+        writes = planned.rows["qbench_id"].array[~equal(planned.rows["operation"], Operation.NONE)].tolist()
         if not writes or order.refused == "again" or order.resend is not None:
             return planned
         with self._store.transaction() as connection:
             latest = order.state.outcomes(connection, ids=writes)
-            if latest["write_digest"].isna().all():
+            if blank(latest["write_digest"]).all():
                 return planned
             if not self._stores:
                 planned = with_write_digests(planned, digests, settings=order.settings)
@@ -193,7 +193,7 @@ class Planner:
 
     def _in_their_lists(self, planned: Plan) -> Plan:
         """The plan without the writes to records that are not in the lists which the integration syncs; new ones go to none yet."""
-        known = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
+        known = one_of(planned.rows["operation"], [Operation.LINK, Operation.UPDATE])
         if not known.any():
             return planned
         found = listed(self._crm, self._order, planned.rows.loc[known, ["object", "crm_id"]])
@@ -281,7 +281,7 @@ class Planner:
         """
         targets, both = blank_only(payload), self._both_ways
         fields = [target.crm_field for target in targets]
-        there = planned.rows["operation"].isin([Operation.LINK, Operation.UPDATE])
+        there = one_of(planned.rows["operation"], [Operation.LINK, Operation.UPDATE])
         first = without_account(planned.rows, links=known.links, open_calls=known.open_calls)
         asked = first | (there & planned.sent[fields].any(axis=1)) if fields and there.any() else first
         if both is not None and sides is not None:

@@ -90,7 +90,7 @@ def _marked(marks: pd.Series) -> pd.Series:
 
 def joined(*parts: pd.Series) -> pd.Series:
     """Texts of one index joined row by row by '; '; null where all are null."""
-    return _joined([part for part in parts if part.notna().any()], "; ", parts[0].index)
+    return _joined([part for part in parts if not blank(part).all()], "; ", parts[0].index)
 
 
 def _joined(texts: Sequence[pd.Series], separator: str, index: pd.Index) -> pd.Series:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.crms.base import CrmSettings
-from crm_pipeline.frames import aligned, blank, looked_up, text_column, where
+from crm_pipeline.frames import aligned, blank, equal, looked_up, text_column, where
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.model import Operation
 from crm_pipeline.sync.planning.plan import Plan
@@ -29,7 +29,7 @@ def with_write_digests(planned: Plan, digests: pd.DataFrame, *, settings: CrmSet
 
     And of the settings alone, of rows that wait by the plan. ``digests``: of the payload's values (mapping.digests), row by row.
     """
-    writes = planned.rows["operation"].ne(Operation.NONE).to_numpy()
+    writes = ~equal(planned.rows["operation"], Operation.NONE)
     waits = ~writes & ~blank(planned.rows["waits_on"]) & ~planned.rows["retryable"].to_numpy()
     if not (writes | waits).any():
         return planned
@@ -68,7 +68,7 @@ def without_refused(planned: Plan, latest: pd.DataFrame, *, released: Collection
 
 def repeats(planned: Plan, latest: pd.DataFrame) -> pd.Series:
     """Which rows would write what was refused before; ``latest``: the latest outcomes (schemas.OUTCOMES)."""
-    if latest["write_digest"].isna().all():
+    if blank(latest["write_digest"]).all():
         return pd.Series(False, index=planned.rows.index)
     before = _write(looked_up(planned.rows["qbench_id"], latest, "write_digest"))
     return planned.rows["operation"].ne(Operation.NONE) & before.notna() & _write(planned.rows["write_digest"]).eq(before)
