@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.errors import RequestRefusedError, ServiceUnavailableError
 from crm_pipeline.pacing import Leases, Pace
+from crm_pipeline.proxies import proxy_to
 from crm_pipeline.qbench.answers import API_PATH, NOT_FOUND, Caller, json_object, refuses_token, rows_refused
 from crm_pipeline.qbench.auth import Token, Tokens
 from crm_pipeline.qbench.contracts import LIST, PROBE, WRITTEN, one_record, record_id
@@ -33,6 +34,8 @@ PACE_MARGIN_SECONDS = 0.5
 
 DEFAULT_PAGE = 20
 """Records of a page where QBench is asked for no number of them, or passes it over (its API documentation)."""
+
+HEADERS = MappingProxyType({"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": "crm-pipeline"})
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -79,12 +82,13 @@ class QBenchClient:
         self._pace = Pace(calls=limits.calls, seconds=limits.seconds + PACE_MARGIN_SECONDS)
         self._answer_times = AnswerTimes()
         self._places = threading.BoundedSemaphore(limits.concurrent)
-        self._http = httpx.Client(
-            timeout=settings.timeout_seconds,
-            limits=httpx.Limits(max_connections=limits.concurrent, max_keepalive_connections=limits.concurrent),
-            headers={"accept": "application/json"},
+        # Not a whole client of the library: what that does around a call for cookies, redirects and hooks costs as much as the call.
+        self._http = httpx.HTTPTransport(
             verify=_certificates(settings.url),
+            limits=httpx.Limits(max_connections=limits.concurrent, max_keepalive_connections=limits.concurrent),
+            proxy=proxy_to(settings.url),
         )
+        self._extensions = {"timeout": httpx.Timeout(settings.timeout_seconds).as_dict()}
         self._tokens = Tokens(settings, caller=self.caller, send=self._post_for_token)
 
     def __enter__(self) -> Self:
@@ -204,16 +208,25 @@ class QBenchClient:
     def _post_for_token(self, path: str, **body: Any) -> httpx.Response:
         return self._send("POST", path, label="sign_in", **body)
 
-    def _send(self, method: str, path: str, *, label: str, query: Query | None = None, **request: Any) -> httpx.Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        label: str,
+        query: Query | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **body: Any,
+    ) -> httpx.Response:
         """Send one request within the limits. Raises ServiceUnavailableError where no answer came."""
-        # Made at once: the client would take an address apart and put it together three times.
         url = httpx.URL(f"{self.settings.url}{path}", params=query)
+        request = httpx.Request(method, url, headers={**HEADERS, **headers}, extensions=self._extensions, **body)
         with self._places:
             self._pace.wait()
             self.calls.add(label)
             sent, began = datetime.now(UTC), time.monotonic()
             try:
-                response = self._http.request(method, url, **request)
+                response = self._answer(request)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 raise ServiceUnavailableError(
                     f"{self.caller.host} did not answer {method} {path} ({type(error).__name__}); check that the integration's url is "
@@ -224,6 +237,15 @@ class QBenchClient:
             self._answer_times.note(time.monotonic() - began)
             self.clock.note(response.headers.get("Date"), sent=sent, answered=datetime.now(UTC))
             return response
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        response = self._http.handle_request(request)
+        response.request = request
+        try:
+            response.read()
+        finally:
+            response.close()
+        return response
 
 
 def _bearer(token: Token) -> dict[str, str]:

@@ -226,6 +226,19 @@ def test_unreachable_host_is_named_with_the_integration() -> None:
     assert lost.value.executed is False
 
 
+def test_calls_go_through_the_proxy_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy, ThreadPoolExecutor() as thread:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "")
+        with QBenchClient(settings_for("http://qbench.invalid", allow_http=True, attempts=1), integration="acme") as client:
+            asked = thread.submit(client.sign_in)
+            connection, _ = proxy.accept()
+            with connection:
+                assert connection.recv(1_000).startswith(b"POST http://qbench.invalid/")
+            with pytest.raises(ServiceUnavailableError):
+                asked.result()
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

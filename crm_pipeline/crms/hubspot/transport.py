@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import hubspot
 import urllib3
@@ -30,6 +28,7 @@ from crm_pipeline.crms.hubspot.paths import PATHS
 from crm_pipeline.crms.hubspot.settings import HubSpotSettings
 from crm_pipeline.errors import LimitReachedError, ServiceError, ServiceUnavailableError, UnexpectedAnswerError
 from crm_pipeline.pacing import Leases, Pace
+from crm_pipeline.proxies import proxy_to
 
 logger = logging.getLogger(__name__)
 
@@ -195,7 +194,7 @@ class Transport:
                 url = self._settings.url
                 # Beyond its size, a pool gives up a connection after each call.
                 pool = {"connection_pool_maxsize": self._settings.calls_in_flight}
-                library = hubspot.HubSpot(access_token=token, host=url, retry=False, proxy=_proxy_to(url), **pool)
+                library = hubspot.HubSpot(access_token=token, host=url, retry=False, proxy=proxy_to(url), **pool)
                 # Every further access to a library's API object would open a pool of its own, so one is kept.
                 self._client = library.crm.objects.batch_api.api_client
             return self._client
@@ -254,9 +253,3 @@ class Transport:
                 integration=self.integration,
                 service=SERVICE,
             )
-
-
-def _proxy_to(url: str) -> str | None:
-    """The proxy that the environment names (HTTPS_PROXY, NO_PROXY), which the client library leaves to its user."""
-    parts = urlsplit(url)
-    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)

@@ -1,0 +1,16 @@
+"""Which proxy leads to a service? The environment tells it (HTTPS_PROXY, ALL_PROXY, NO_PROXY)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+
+def proxy_to(url: str) -> str | None:
+    """The URL of the HTTP proxy that requests to this one go through; null where none does."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    named = getproxies()
+    found = (proxy if "://" in proxy else f"http://{proxy}" for proxy in map(named.get, (parts.scheme, "all")) if proxy)
+    return next((proxy for proxy in found if urlsplit(proxy).scheme in {"http", "https"}), None)

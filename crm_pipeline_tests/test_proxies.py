@@ -1,0 +1,33 @@
+"""Which proxy of the environment is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from crm_pipeline.proxies import proxy_to
+
+VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, None),
+        ({"https_proxy": "http://inside:3128"}, "http://inside:3128"),
+        ({"http_proxy": "http://inside:3128"}, None),
+        ({"https_proxy": "inside:3128"}, "http://inside:3128"),
+        ({"all_proxy": "http://inside:3128"}, "http://inside:3128"),
+        ({"https_proxy": "http://own:1", "all_proxy": "http://inside:3128"}, "http://own:1"),
+        ({"all_proxy": "socks5://inside:1080"}, None),
+        ({"https_proxy": "http://inside:3128", "no_proxy": "qbench.net"}, None),
+    ],
+)
+def test_proxy_is_the_http_proxy_that_the_environment_names_for_the_scheme_or_for_all_but_for_hosts_left_out(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: str | None
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_to("https://acme.qbench.net") == expected
