@@ -8,7 +8,7 @@ from functools import cache
 
 import pyarrow as pa
 
-GARBAGE_THRESHOLD = 20_000
+GARBAGE_THRESHOLD = 100_000
 """New objects after which a process that works on records looks for garbage."""
 
 BLOCK_BYTES = 512 * 1024

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from crm_pipeline.frames import Column, FrameError, FrameSchema, aligned, among, looked_up, plain
+from crm_pipeline.frames import Column, FrameError, FrameSchema, aligned, among, equal, looked_up, one_of, plain
 from crm_pipeline_tests.mapping.builders import listed
 
 NEAR_2_TO_60 = 2**60 + 1
@@ -43,6 +43,15 @@ def test_a_text_is_among_others_and_a_null_never_is() -> None:
     assert listed(among(pd.concat([column, column]), pd.concat([texts, texts]))) == [False, False, True] * 2
     assert (listed(among(column, texts[:0])), listed(among(column[:0], texts))) == ([False] * 3, [])
     assert listed(column[1:][among(column[1:], texts)]) == listed(column[2:])
+
+
+def test_a_text_equals_itself_alone_and_a_null_equals_nothing() -> None:
+    column = pd.Series(["a", None, "b"], index=[7, 7, 1], dtype="str")
+    assert equal(column, "b").tolist() == [False, False, True]
+    assert one_of(column, ["b", "c"]).tolist() == [False, False, True]
+    parts = pd.concat([column, column])
+    assert equal(parts, "a").tolist() == one_of(parts, ["a"]).tolist() == [True, False, False] * 2
+    assert (equal(column[:0], "a").tolist(), one_of(column, []).tolist()) == ([], [False] * 3)
 
 
 @pytest.mark.parametrize(

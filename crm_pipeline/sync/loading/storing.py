@@ -43,6 +43,7 @@ class Storing:
         self._watch = Watch(job.order.state, job.crm)
         self._settling = Settling(job.order.state, run_id=job.order.run_id, may_last=self._watch.may_last)
         self._replacing = Replacing(job)
+        self._attempt = job.order.attempt
         self.unclear: set[int] = set()
 
     def decided(self, planned: Plan) -> None:
@@ -182,7 +183,7 @@ class Storing:
     def open_again(self, stop: SameRefusalError) -> None:
         """Let the next load send again what this one was stopped for: the stop asks people to mend that first."""
         with self._job.store.transaction() as connection:
-            self._state.forget_refusals(connection, attempt=self._job.order.attempt, error_type=stop.error_type)
+            self._state.forget_refusals(connection, attempt=self._attempt, error_type=stop.error_type)
 
     def _link(self, connection: Connection, rows: pd.DataFrame, answer: pd.DataFrame, *, began: datetime | None) -> None:
         """Store the links of rows that were written, with what was settled about them; ``began``: when their call did."""
@@ -207,8 +208,8 @@ class Storing:
 
     def _save(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
-        given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._job.order.attempt)
-        tell_leads(connection, self._state, ids=plain(outcomes["qbench_id"][outcomes["error_type"].eq(SyncsAsLeadException.__name__)]))
+        given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._attempt)
+        tell_leads(connection, self._state, ids=plain(outcomes["qbench_id"][equal(outcomes["error_type"], SyncsAsLeadException.__name__)]))
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up)) if given_up else outcomes
 
 
