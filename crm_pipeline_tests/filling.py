@@ -51,11 +51,12 @@ ON CONFLICT DO NOTHING
 """
 _WRONG = """
 UPDATE crm_pipeline.outcome AS latest
-SET outcome = 'skipped', waits_on = kind.waits_on, waits_for = CASE WHEN kind.waits_on IN ('customer', 'email') THEN '1' END,
+SET outcome = 'skipped', waits_on = kind.waits_on, waits_for = CASE WHEN kind.waits_on IN ('customer', 'email', 'holder') THEN '1' END,
     error_type = kind.error_type, retryable = kind.waits_on = 'time', attempts = CASE kind.waits_on WHEN 'time' THEN 1 ELSE 0 END,
     next_attempt_at = CASE kind.waits_on WHEN 'time' THEN now() + interval '1 day' END
 FROM (VALUES (0, 'record', 'InvalidEmailException'), (1, 'customer', 'CustomerNotSyncedException'),
-  (2, 'email', 'DuplicateEmailException'), (3, 'link', 'DeletedInCrmException'), (4, 'time', 'RecordLockedException'))
+  (2, 'email', 'DuplicateEmailException'), (3, 'link', 'DeletedInCrmException'), (4, 'time', 'RecordLockedException'),
+  (5, 'holder', 'LinkConflictException'))
   AS kind (number, waits_on, error_type)
 WHERE record_type = 'contact' AND qbench_id >= %(stride)s AND (qbench_id / %(stride)s) %% %(one_in)s = kind.number
 """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -199,31 +201,43 @@ WHERE source.integration = :integration AND source.record_type = :source AND sou
   AND (planned.qbench_id IS NULL OR {of_another_state("planned")})
 """
 
-CAUSES = (
-    _CUSTOMER_IS_SYNCED,
-    _CUSTOMER_ENDED,
-    _LINK_CHANGED,
-    _HOLDER_CHANGED,
-    _RECORD_LEFT_BEHIND,
-    _ACCOUNT_LINK_CHANGED,
-    _CUSTOMER_TO_BE_WRITTEN,
-    _ACCOUNT_LINK_TO_BE_CHANGED,
-    _LINK_FORGOTTEN,
-    _NORMALIZED_ANEW,
-    _TOLD,
-    _CUSTOMERS_COUNTED_ANEW,
-    _DELETED,
-    _NORMALIZED_LATE,
-    _RIVAL_CHANGED,
-)
-
-_RELEASES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
-"""The causes that make the very write go again which a CRM refused before."""
-
 _JUDGED_BY_OTHER_SETTINGS = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting
 WHERE {_OURS} AND waiting.write_digest IS NOT NULL AND split_part(waiting.write_digest, ':', 1) <> :settings
 """
+
+_WHAT_IS_WAITED_FOR = f"""
+SELECT kind FROM unnest(CAST(:kinds AS text[])) AS kind
+WHERE EXISTS (SELECT FROM crm_pipeline.outcome AS waiting WHERE {_OURS} AND waiting.waits_on = kind)
+"""
+
+_WHATEVER = frozenset(WaitsOn)
+_NOTHING: frozenset[WaitsOn] = frozenset()
+
+CAUSES: Mapping[str, AbstractSet[WaitsOn]] = MappingProxyType(
+    {
+        _CUSTOMER_IS_SYNCED: {WaitsOn.CUSTOMER},
+        _CUSTOMER_ENDED: {WaitsOn.CUSTOMER},
+        _LINK_CHANGED: {WaitsOn.LINK, WaitsOn.HOLDER},
+        _HOLDER_CHANGED: {WaitsOn.HOLDER},
+        _RECORD_LEFT_BEHIND: {WaitsOn.LINK, WaitsOn.HOLDER},
+        _ACCOUNT_LINK_CHANGED: {WaitsOn.LINK},
+        _CUSTOMER_TO_BE_WRITTEN: {WaitsOn.CUSTOMER},
+        _ACCOUNT_LINK_TO_BE_CHANGED: {WaitsOn.LINK},
+        _LINK_FORGOTTEN: {WaitsOn.LINK},
+        _RIVAL_CHANGED: {WaitsOn.LINK},
+        _NORMALIZED_ANEW: _WHATEVER,
+        _JUDGED_BY_OTHER_SETTINGS: _WHATEVER,
+        _TOLD: _NOTHING,
+        _CUSTOMERS_COUNTED_ANEW: _NOTHING,
+        _DELETED: _NOTHING,
+        _NORMALIZED_LATE: _NOTHING,
+    }
+)
+"""The causes, and what the records that each releases wait for: asked where one does. Those with nothing find records that may not wait."""
+
+_RELEASES = (_CUSTOMER_IS_SYNCED, _LINK_CHANGED, _HOLDER_CHANGED, _RECORD_LEFT_BEHIND, _ACCOUNT_LINK_CHANGED)
+"""The causes that make the very write go again which a CRM refused before."""
 
 
 def ids_to_plan_again(
@@ -248,10 +262,9 @@ def ids_to_plan_again(
         "gone": DeletedInCrmException.__name__,
         "ambiguous": AmbiguousMatchException.__name__,
     }
-    found: set[int] = set()
-    for cause in CAUSES if settings is None else (*CAUSES, _JUDGED_BY_OTHER_SETTINGS):
-        found.update(execute(connection, cause, parameters).scalars())
-    return sorted(found)
+    waited_for = set(execute(connection, _WHAT_IS_WAITED_FOR, {**asdict(state), "kinds": list(WaitsOn)}).scalars())
+    asked = [cause for cause, kinds in CAUSES.items() if not kinds or not waited_for.isdisjoint(kinds)]
+    return sorted({found for cause in asked for found in execute(connection, cause, parameters).scalars()})
 
 
 def open_rivals(connection: Connection, state: CrmState) -> None:

@@ -16,6 +16,7 @@ from crm_pipeline.store.normalized_records import stage_normalized
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.raw_records import stage_raw
 from crm_pipeline.store.waiting import ids_to_plan_again
+from crm_pipeline_tests.explaining import explaining
 from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, query, report, save
 
 HOLDING = ["FilteredOutException"]
@@ -56,6 +57,21 @@ def test_a_record_that_waits_for_its_link_is_planned_again_once_that_changed(sto
     assert again(store) == []
     save(store, link(7, "003", version=6), CONTACTS)
     assert again(store) == [7]
+
+
+def test_nothing_is_asked_for_what_no_record_waits_for(store: Store) -> None:
+    """Each hour and each look of the retries asks this of every object of each CRM."""
+
+    def asked() -> int:
+        with explaining() as statements:
+            assert again(store) == []
+        return sum("AS waiting JOIN" in statement for statement, _ in statements)
+
+    nothing_waits = asked()
+    report(store, outcome(7, "skipped", waits_on="customer", waits_for="41"), CONTACTS)
+    a_contact_waits = asked()
+    report(store, outcome(8, "skipped", waits_on="link"), CONTACTS)
+    assert nothing_waits == 0 < a_contact_waits < asked()
 
 
 def used_by(store: Store, org_id: str) -> None:
