@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 _CANCELED = "57014"
 _LONGEST_WAIT_MS = 500
 """Half of PostgreSQL's ``deadlock_timeout``, as it comes."""
+_REST_SECONDS = 1.0
+"""Between two tries: whoever came meanwhile waits for us, and is to come through before we wait again."""
 
 
 def versions(connection: Connection) -> tuple[str | None, str]:
@@ -67,10 +70,12 @@ def _hold_tables(connection: Connection) -> None:
     tables = connection.execute(text("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = :s"), {"s": SCHEMA})
     if not (names := sorted(tables.scalars())):
         return
-    if not _held_at_once(connection, names):
+    held = _held_at_once(connection, names)
+    if not held:
         logger.info("state database: waiting for whoever uses its tables")
-        while not _held_at_once(connection, names):
-            pass
+    while not held:
+        time.sleep(_REST_SECONDS)
+        held = _held_at_once(connection, names)
 
 
 def _held_at_once(connection: Connection, tables: list[str]) -> bool:
