@@ -8,9 +8,10 @@ from urllib.request import getproxies, proxy_bypass
 
 def proxy_to(url: str) -> str | None:
     """The URL of the HTTP proxy that requests to this one go through; null where none does."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
+    parts, named = urlsplit(url), getproxies()
+    past = {name.strip() for name in named.get("no", "").split(",")}
+    # With its port, which NO_PROXY may name too.
+    if "*" in past or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
-    named = getproxies()
     found = (proxy if "://" in proxy else f"http://{proxy}" for proxy in map(named.get, (parts.scheme, "all")) if proxy)
     return next((proxy for proxy in found if urlsplit(proxy).scheme in {"http", "https"}), None)

@@ -62,8 +62,10 @@ class PostgresStorage(DagsterPostgresStorage):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> Self:
         """Open it, with connections that are kept. Raises NoDatabaseError."""
-        # Dagster's own modules are there by now, and stay: else the collector walks all of them again while ours are imported.
-        gc.freeze()
+        if not gc.get_freeze_count():
+            # Dagster's own modules are there by now, and stay: else the collector walks all of them again while ours are imported. Once:
+            # a code server opens an instance for each tick, and what is left of the one before, its connections too, is to be collected.
+            gc.freeze()
         from crm_pipeline.store.database import require_server
 
         variable = config_value["url_variable"]

@@ -88,6 +88,7 @@ class QBenchClient:
             limits=httpx.Limits(max_connections=limits.concurrent, max_keepalive_connections=limits.concurrent),
             proxy=proxy_to(settings.url),
         )
+        self._closed = threading.Event()
         self._extensions = {"timeout": httpx.Timeout(settings.timeout_seconds).as_dict()}
         self._tokens = Tokens(settings, caller=self.caller, send=self._post_for_token)
 
@@ -98,7 +99,8 @@ class QBenchClient:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back. No call leaves behind this, also of those that wait for their turn."""
+        self._closed.set()
         self._http.close()
 
     def share_pace(self, leases: Leases) -> None:
@@ -223,6 +225,8 @@ class QBenchClient:
         request = httpx.Request(method, url, headers={**HEADERS, **headers}, extensions=self._extensions, **body)
         with self._places:
             self._pace.wait()
+            if self._closed.is_set():
+                raise RuntimeError(f"{method} {path}: this client was closed")
             self.calls.add(label)
             sent, began = datetime.now(UTC), time.monotonic()
             try:

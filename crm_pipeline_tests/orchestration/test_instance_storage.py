@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,6 +92,22 @@ def test_an_event_of_an_asset_opens_no_connection_of_its_own(instance: dg.Dagste
     before = kept()
     materialize(instance)
     assert kept() == before
+
+
+def test_what_is_left_of_an_instance_is_collected_with_its_connections(
+    instance: dg.DagsterInstance, kept: Callable[[], list[int]], tmp_path: Path
+) -> None:
+    """A code server opens one for each tick that looks at its instance."""
+    tick(instance)
+    before, frozen = len(kept()), gc.get_freeze_count()
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with in_postgres(folder) as another:
+            tick(another)
+        del another
+    gc.collect()
+    assert (len(kept()), gc.get_freeze_count()) == (before, frozen)
 
 
 def test_connections_are_kept_over_the_looks_of_a_tick(instance: dg.DagsterInstance, kept: Callable[[], list[int]]) -> None:

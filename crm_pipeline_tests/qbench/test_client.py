@@ -39,6 +39,17 @@ def test_one_token_serves_many_calls(qbench: Bench) -> None:
     assert qbench.client.calls.snapshot() == {"sign_in": 1, "read": 3}
 
 
+def test_no_call_leaves_a_client_that_was_closed(qbench: Bench) -> None:
+    """A thread that waits for its turn goes on where its run was ended."""
+    ask(qbench)
+    before = qbench.journal.calls()
+    qbench.client.close()
+    for client in (qbench.client, qbench.client.once):
+        with pytest.raises(RuntimeError, match="closed"):
+            client.list_page("customers", page=1, size=50)
+    assert qbench.journal.calls() == before
+
+
 def test_either_token_endpoint_can_be_used() -> None:
     with bench(sign_in="api_v2") as running:
         ask(running)
