@@ -56,11 +56,15 @@ class DemoError(CrmPipelineError):
 class Clock:
     """What the demo's services take for the time: that of the hour it tells of, until this hour is over."""
 
-    behind: float
+    behind: float = 0.0
 
     def __call__(self) -> float:
         """Unix seconds."""
         return time.time() - self.behind
+
+    def show(self, at: datetime) -> None:
+        """Go on from this time."""
+        self.behind = time.time() - at.timestamp()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,9 @@ def demo_environment(console: Console, *, hours: int = 2, sugarcrm: bool = False
     ``hours``: how many it can tell of; they have just closed. ``sugarcrm``: it is fed too, beside the others.
     """
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - hours * HOUR
-    seeded_until, clock = int((start + HOUR).timestamp()), Clock((hours - 1) * HOUR.total_seconds())
+    seeded_until, clock = int((start + HOUR).timestamp()), Clock()
+    # Whenever it is started, what it does lies in the hour it tells of.
+    clock.show(start + 1.5 * HOUR)
     with (
         seeded_sandbox(
             customers=CUSTOMERS, contacts=CONTACTS, seed=SEED, dirty=True, until=seeded_until, clock=clock, sugarcrm=sugarcrm
@@ -166,7 +172,7 @@ def play(demo: Demo) -> list[dict[str, Any]]:
     if demo.sandbox.site is not None:
         edit_in_sugarcrm(demo, demo.sandbox.site)
     told.append(run(demo, demo.second_partition, title="Next hourly run: what was edited since"))
-    demo.clock.behind -= HOUR.total_seconds()
+    demo.clock.show(demo.start + 2 * HOUR)
     return [*told, run_back(demo, demo.second_partition, title="What people changed in the CRMs comes back")]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from sqlalchemy import text
 
@@ -27,7 +28,7 @@ def prepare_tour(demo: Demo) -> None:
     demo.sandbox.tenant.edit_customer(renamed.qbench_id, customer_name="Renamed While HubSpot Was Away", at=edited_at)
     break_service(demo.sandbox, "hubspot", how="credentials")
     attempt(demo, JOB, demo.third_partition, title="One hour more, in which HubSpot refuses the token")
-    demo.clock.behind = 0.0
+    demo.clock.show(datetime.now(UTC))
     demo.sandbox.org.merge("Account", winner.crm_id, [loser.crm_id])
     demo.console.print(
         f"[bold]Two things stand ready[/] (docs/tour.md takes two minutes):\n"

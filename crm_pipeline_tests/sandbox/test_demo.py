@@ -31,7 +31,7 @@ from crm_pipeline.cli import main
 from crm_pipeline.definitions import PACKAGE
 from crm_pipeline.sandbox import defs, defs_sugarcrm
 from crm_pipeline.sandbox.definitions import folder as folder_of_the_demo
-from crm_pipeline.sandbox.demo import Clock, Demo, DemoError, demo_console, stay_up
+from crm_pipeline.sandbox.demo import HOUR, Clock, Demo, DemoError, demo_console, demo_environment, stay_up
 from crm_pipeline.sandbox.sandbox import start_sandbox
 from crm_pipeline.store.database import Store
 from crm_pipeline_tests.awaiting import PATIENCE_SECONDS, await_that
@@ -124,6 +124,12 @@ def told() -> Iterator[Told]:
         yield Told(output, stage.processes(), stage.left_behind(), deployment)
 
 
+def test_demo_works_in_the_midst_of_the_hour_it_tells_of_whenever_it_is_started() -> None:
+    with demo_environment(demo_console()) as demo:
+        into_the_hour = datetime.fromtimestamp(demo.clock(), UTC) - (demo.start + HOUR)
+    assert HOUR / 2 <= into_the_hour < HOUR * 0.9
+
+
 def test_demo_tells_what_arrived_in_both_crms(told: Told) -> None:
     assert re.search(r"QBench holds \d+ customers and \d+ contacts", told.output)
     asset = "salesforce/accounts|salesforce/contacts|hubspot/companies|hubspot/contacts"
@@ -196,7 +202,7 @@ def test_dev_refuses_a_taken_port_before_it_starts_anything() -> None:
 def test_dagster_that_ends_by_itself_is_an_error(store: Store, tmp_path: Path) -> None:
     homeless = {**os.environ, "DAGSTER_HOME": str(tmp_path / "nowhere")}
     with start_sandbox() as sandbox, pytest.raises(DemoError, match="dagster dev ended with exit code"):
-        stay_up(Demo(sandbox, store, tmp_path, homeless, datetime.now(UTC), demo_console(), Clock(0.0)), port=a_free_port())
+        stay_up(Demo(sandbox, store, tmp_path, homeless, datetime.now(UTC), demo_console(), Clock()), port=a_free_port())
 
 
 TOUR = """
