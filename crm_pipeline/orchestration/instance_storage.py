@@ -84,8 +84,16 @@ class PostgresStorage(DagsterPostgresStorage):
         # Else each event, and each of the ten looks and notes of a tick, opens a connection of its own.
         for kept in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
             kept.optimize_for_webserver(statement_timeout=0, pool_recycle=60, max_overflow=20)
-        for engine in storage._engines():
+        engines = list(storage._engines())
+        for engine in engines:
             event.listen(engine, "checkout", _require_open)
+
+        def close() -> None:
+            for engine in engines:
+                engine.dispose()
+
+        # An instance that is over ends its storage of runs only: its connections would stay until the collector comes to it.
+        storage.run_storage.dispose = close  # type: ignore[method-assign]
         for asked in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
             for question in _WHAT_MIGRATIONS_MADE:
                 if hasattr(asked, question):

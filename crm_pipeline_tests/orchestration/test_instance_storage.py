@@ -14,6 +14,7 @@ from dagster._core.scheduler.instigation import InstigatorType, TickData, TickSt
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from sqlalchemy import Engine, event
 
+from crm_pipeline_tests.awaiting import await_that
 from crm_pipeline_tests.orchestration.test_upkeep import in_postgres
 
 OPEN = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -101,6 +102,19 @@ def test_what_is_left_of_an_instance_is_not_kept_from_the_collector(instance: dg
     with in_postgres(tmp_path) as another:
         tick(another)
     assert gc.get_freeze_count() <= frozen
+
+
+def test_an_instance_that_is_over_leaves_no_connection(kept: Callable[[], list[int]], tmp_path: Path) -> None:
+    """A code server opens one for each tick; the collector comes to what is left of it much later."""
+    gc.disable()
+    try:
+        with in_postgres(tmp_path) as opened:
+            tick(opened)
+            materialize(opened)
+            assert len(kept()) == 3, "one for events, one for runs, one for ticks"
+        await_that(lambda: not kept(), "the server has let go of the connections")
+    finally:
+        gc.enable()
 
 
 def test_connections_are_kept_over_the_looks_of_a_tick(instance: dg.DagsterInstance, kept: Callable[[], list[int]]) -> None:
