@@ -159,6 +159,24 @@ WHERE staged.integration = :integration AND staged.record_type = :record_type AN
   AND {of_another_state("planned")}
 """
 
+_CUSTOMER_CHANGED = f"""
+SELECT planned.qbench_id {DOUBTED_BLOCKS}
+CROSS JOIN LATERAL (
+  SELECT latest.qbench_id, latest.version, latest.state_digest FROM crm_pipeline.outcome AS latest
+  WHERE latest.integration = :integration AND latest.crm = :crm AND latest.record_type = :record_type
+    AND latest.qbench_id >= doubted.block << 12 AND latest.qbench_id < (doubted.block + 1) << 12
+  OFFSET 0) AS planned
+CROSS JOIN LATERAL (
+  SELECT record.version, record.state_digest FROM crm_pipeline.normalized_record AS record
+  WHERE record.integration = :integration AND record.record_type = :record_type AND record.qbench_id = planned.qbench_id
+    AND record.customer_revision IS NOT NULL
+  OFFSET 0) AS staged
+WHERE planned.version = staged.version AND planned.state_digest IS DISTINCT FROM staged.state_digest
+  AND EXISTS (SELECT FROM crm_pipeline.customers_seen AS seen
+    WHERE seen.integration = :integration AND seen.record_type = :record_type)
+"""
+# Where rules look at customers, and nowhere else: a change of these makes others of records that did not change, and no hour is theirs.
+
 _DELETED = """
 SELECT planned.qbench_id FROM crm_pipeline.raw_record AS source
 JOIN crm_pipeline.normalized_record AS staged
@@ -230,6 +248,7 @@ CAUSES: Mapping[str, AbstractSet[WaitsOn]] = MappingProxyType(
         _JUDGED_BY_OTHER_SETTINGS: _WHATEVER,
         _TOLD: _NOTHING,
         _CUSTOMERS_COUNTED_ANEW: _NOTHING,
+        _CUSTOMER_CHANGED: _NOTHING,
         _DELETED: _NOTHING,
         _NORMALIZED_LATE: _NOTHING,
     }
@@ -245,8 +264,8 @@ def ids_to_plan_again(
 ) -> list[int]:
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
-    And, whether they waited or not, of those that were deleted in QBench or found late, behind the run of their hour, and of contacts of
-    several customers, one of which came or went. Whether an email address is free by now takes more than one statement:
+    And, whether they waited or not, of those that were deleted in QBench or found late, behind the run of their hour, of contacts of
+    several customers, one of which came or went, and of contacts and leads that a change of their customer made others of. Whether an email address is free by now takes more than one statement:
     sync.planning.replanned asks it.
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to

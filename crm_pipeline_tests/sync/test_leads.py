@@ -11,7 +11,7 @@ from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.model import RecordType
 from crm_pipeline.sandbox.salesforce.duplicates import STANDARD_PERSON_RULES
 from crm_pipeline.schemas import CONVERTED, HOLDERS, LINKS
-from crm_pipeline.store.staging import EVERYTHING
+from crm_pipeline.store.staging import EVERYTHING, Window
 from crm_pipeline.sync.links.check import LinkCheck, Scope
 from crm_pipeline.sync.links.converting import judged
 from crm_pipeline.sync.loading.preview import Preview
@@ -112,13 +112,15 @@ def test_edit_in_qbench_reaches_the_lead(salesforce: Bench) -> None:
     assert leads(salesforce, "LastName") == [("Ruiz-Soto",)]
 
 
-def test_customers_new_name_reaches_the_company_of_its_leads(salesforce: Bench) -> None:
+def test_customers_new_name_reaches_the_company_of_its_leads_in_its_hour(salesforce: Bench) -> None:
     spec = leading(salesforce)
     made(salesforce, spec, contact(7, of=1))
-    salesforce.stage(spec, ACCOUNT, customer(1, 200, customer_name="Lab One"))
-    salesforce.normalize(spec, LEAD, window=EVERYTHING)
-    loaded(salesforce, spec)
-    assert leads(salesforce, "Company") == [("Lab One",)]
+    salesforce.stage(spec, ACCOUNT, customer(1, 900_000, customer_name="Lab One"))
+    of_its_hour = Window(since=900_000, until=900_001)
+    salesforce.normalize(spec, LEAD, window=of_its_hour)
+    taken = {each: salesforce.load(spec, each, window=of_its_hour).replanned for each in (ACCOUNT, CONTACT, LEAD)}
+    assert (leads(salesforce, "Company"), taken) == ([("Lab One",)], {ACCOUNT: 0, CONTACT: 0, LEAD: 1})
+    assert salesforce.load(spec, LEAD, window=of_its_hour).replanned == 0
 
 
 def test_only_contacts_that_meet_the_rule_go_as_leads(salesforce: Bench) -> None:

@@ -146,6 +146,16 @@ def test_nothing_is_written_for_the_contacts_of_a_customer_left_out_until_it_is_
     assert {f"new{synced}@labs.example.org", f"person{20 + new}@labs.example.org"} <= set(second.emails)
 
 
+def test_contact_that_a_change_of_its_customer_leaves_out_says_so_though_it_did_not_change(salesforce: Bench) -> None:
+    spec = salesforce.spec(contacts={"map": LEAN_CONTACT_MAP, "only": {"field": "customer.group_name", "is": "Gold"}})
+    salesforce.given(spec, ACCOUNT, customer(1, group_name="Gold"))
+    salesforce.given(spec, CONTACT, contact(21, of=1))
+    salesforce.stage(spec, ACCOUNT, customer(1, 950, group_name="Silver"))
+    assert contacts_loaded(salesforce, spec) == (0, 1, {"skipped": 1})
+    assert salesforce.outcomes(CONTACT) == {21: ("skipped", "FilteredOutException")}
+    assert contacts_loaded(salesforce, spec) == (0, 0, {})
+
+
 def test_active_only_holds_from_the_next_run_on_for_customers_that_synced_before(waiting: Waiting) -> None:
     assert (waiting.first.contacts[29], waiting.second.contacts[29]) == (NOT_SYNCED, NOT_SYNCED)
     assert "person29@labs.example.org" in waiting.second.emails
