@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection
 
-from crm_pipeline.errors import SyncsAsContactException
-from crm_pipeline.model import children, made_of
+from crm_pipeline.errors import SyncsAsContactException, SyncsAsLeadException
+from crm_pipeline.model import WaitsOn, children, made_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import execute
 from crm_pipeline.store.tables.links import TOLD
@@ -23,7 +23,17 @@ WHERE told.integration = :integration AND told.crm = :crm AND told.error_type IN
 """
 _ALL = _OPEN.format(because="")
 _LINKED = f"{_ALL} AND told.record_type = :record_type AND told.qbench_id = ANY(:ids)"
-_LEADS = f"{_ALL} AND told.record_type = ANY(:leads) AND told.error_type = :as_contact AND told.qbench_id = ANY(:ids)"
+_LEADS = f"""
+UPDATE crm_pipeline.outcome AS told SET state_digest = NULL, waits_on = coalesce(told.waits_on, '{WaitsOn.LINK}')
+FROM crm_pipeline.outcome AS contact
+WHERE told.integration = :integration AND told.crm = :crm AND told.record_type = ANY(:leads) AND told.qbench_id = ANY(:ids)
+  AND told.state_digest IS NOT NULL
+  AND contact.integration = told.integration AND contact.crm = told.crm AND contact.record_type = :record_type
+  AND contact.qbench_id = told.qbench_id
+  AND (contact.error_type IS NOT DISTINCT FROM :as_lead) = (told.error_type IS NOT DISTINCT FROM :as_contact)
+  AND (contact.error_type = told.error_type) IS NOT TRUE
+"""
+# One that syncs waits for nothing; that it does, now, has the next load find it.
 _UNTOLD = f"""
 {_OPEN.format(because="FROM crm_pipeline.link")} AND told.record_type = :record_type
   AND link.integration = told.integration AND link.crm = told.crm AND link.record_type = told.record_type
@@ -48,10 +58,10 @@ def tell_untold(connection: Connection, state: CrmState) -> None:
 
 
 def tell_leads(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> None:
-    """Tell the leads of these contacts that the contacts go as leads."""
-    if ids:
-        leads, as_contact = list(made_of(state.record_type)), SyncsAsContactException.__name__
-        execute(connection, _LEADS, {**asdict(state), "ids": list(ids), "leads": leads, "as_contact": as_contact})
+    """Tell the leads of these contacts of which both say that the other one is meant, or neither does, unless the same keeps both back."""
+    if ids and (leads := made_of(state.record_type)):
+        said = {"as_lead": SyncsAsLeadException.__name__, "as_contact": SyncsAsContactException.__name__}
+        execute(connection, _LEADS, {**asdict(state), **said, "ids": list(ids), "leads": list(leads)})
 
 
 def tell_of_customers(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> None:

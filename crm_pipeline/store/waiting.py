@@ -265,8 +265,8 @@ def ids_to_plan_again(
     """QBench ids of the records that wait for something which changed since they were last planned, in ascending order.
 
     And, whether they waited or not, of those that were deleted in QBench or found late, behind the run of their hour, of contacts of
-    several customers, one of which came or went, and of contacts and leads that a change of their customer made others of. Whether an email address is free by now takes more than one statement:
-    sync.planning.replanned asks it.
+    several customers, one of which came or went, and of contacts and leads that a change of their customer made others of. Whether an
+    email address is free by now takes more than one statement: sync.planning.replanned asks it.
 
     ``holding``: the errors of a customer that keep its contacts back although it is linked. ``customers``: those that are about to
     be written. ``settings``: a digest of what of the settings decides what becomes of a record (crms.base.CrmSettings); records that

@@ -30,6 +30,7 @@ from crm_pipeline_tests.sync.test_leads import (
     leading,
     links,
     made,
+    reason,
     staged,
 )
 
@@ -264,3 +265,62 @@ def test_nightly_check_tells_what_a_run_of_an_older_version_told_nobody(salesfor
     checked(salesforce, spec)
     assert an_hour(salesforce, spec)[CONTACT] == 1
     assert salesforce.values(CONTACT, "QBench_Id__c") == ["7"]
+
+
+def a_gone_lead(bench: Bench) -> IntegrationSpec:
+    """Contacts 7 and 8 that are leads, of which people deleted the first."""
+    spec = leading(bench)
+    ids = made(bench, spec, contact(7, of=1), contact(8, of=1))
+    bench.sandbox.org.delete("Lead", ids[7])
+    checked(bench, spec)
+    an_hour(bench, spec)
+    assert bench.outcomes(LEAD) == {7: ("skipped", "DeletedInCrmException"), 8: ("created", None)}
+    return spec
+
+
+def test_leads_name_what_keeps_their_contacts_back_also_those_that_people_deleted(salesforce: Bench) -> None:
+    spec = a_gone_lead(salesforce)
+    delete(salesforce, spec, ACCOUNT, customer(1, 200))
+    an_hour(salesforce, spec)
+    assert salesforce.outcomes(CONTACT) == dict.fromkeys((7, 8), ("skipped", "CustomerNotSyncedException"))
+    assert salesforce.outcomes(LEAD) == dict.fromkeys((7, 8), AS_CONTACT)
+    assert an_hour(salesforce, spec) == {ACCOUNT: 0, CONTACT: 0, LEAD: 0}
+    salesforce.stage(spec, ACCOUNT, customer(1, 300))
+    an_hour(salesforce, spec)
+    assert salesforce.outcomes(LEAD) == {7: ("skipped", "DeletedInCrmException"), 8: ("unchanged", None)}
+
+
+def test_lead_that_people_delete_while_its_contact_is_kept_back_goes_on_naming_that(salesforce: Bench) -> None:
+    spec = leading(salesforce)
+    ids = made(salesforce, spec, contact(7, of=1))
+    delete(salesforce, spec, ACCOUNT, customer(1, 200))
+    an_hour(salesforce, spec)
+    salesforce.sandbox.org.delete("Lead", ids[7])
+    checked(salesforce, spec)
+    an_hour(salesforce, spec)
+    assert (salesforce.outcomes(LEAD), links(salesforce)) == ({7: AS_CONTACT}, [("lead", 7, ids[7], "deleted")])
+
+
+def test_leads_beside_which_a_contact_is_linked_by_hand_name_it(salesforce: Bench) -> None:
+    spec = a_gone_lead(salesforce)
+    there = {number: salesforce.add(CONTACT, {"LastName": "Elsewhere"}) for number in (7, 8)}
+    with salesforce.store.transaction() as connection:
+        for number, crm_id in there.items():
+            make_link(connection, salesforce.order(spec, CONTACT).state, org_id=salesforce.org_id, qbench_id=number, crm_id=crm_id)
+    an_hour(salesforce, spec)
+    assert salesforce.outcomes(LEAD) == dict.fromkeys((7, 8), AS_CONTACT)
+    assert reason(salesforce, LEAD) == f"contact:{there[7]}"
+
+
+def test_lead_in_conflict_whose_contact_is_kept_back_says_the_same_after_each_check(salesforce: Bench) -> None:
+    spec = leading(salesforce)
+    ids = made(salesforce, spec, contact(7, of=1))
+    salesforce.sandbox.org.convert_lead(ids[7], contact_id=salesforce.given(spec, CONTACT, contact(8, of=1))[8])
+    checked(salesforce, spec)
+    assert salesforce.outcomes(LEAD)[7] == ("skipped", "LinkConflictException")
+    delete(salesforce, spec, ACCOUNT, customer(1, 200))
+    for _ in range(2):
+        an_hour(salesforce, spec)
+        checked(salesforce, spec)
+        assert salesforce.outcomes(LEAD)[7] == AS_CONTACT
+    assert an_hour(salesforce, spec) == {ACCOUNT: 0, CONTACT: 0, LEAD: 0}

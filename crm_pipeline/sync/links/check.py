@@ -43,7 +43,7 @@ from crm_pipeline.store.link_checks import (
 )
 from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.staging import FRAME_ROWS
-from crm_pipeline.store.telling import tell_untold
+from crm_pipeline.store.telling import tell_leads, tell_untold
 from crm_pipeline.sync.links.converting import follow_conversions
 from crm_pipeline.sync.links.findings import FINDINGS as FOUND
 from crm_pipeline.sync.links.findings import outcomes, returned, told, without_account
@@ -230,7 +230,10 @@ class LinkCheck:
         errors = pd.Series([SyncsAsContactException if gone else LinkConflictException for gone in moved], index=rows.index, dtype=object)
         with self._held.transaction() as connection:
             latest = order.state.outcomes(connection, ids=rows["qbench_id"].tolist())
-            order.state.save_outcomes(connection, outcomes=told(rows, errors, latest), attempt=order.attempt)
+            as_contacts = latest.loc[latest["error_type"].eq(SyncsAsContactException.__name__), "qbench_id"]
+            # Those that are no leads keep saying so, of which the link is in conflict too.
+            news = moved | ~rows["qbench_id"].isin(as_contacts)
+            order.state.save_outcomes(connection, outcomes=told(rows, errors, latest)[news], attempt=order.attempt)
         return links[~links["qbench_id"].isin(found["qbench_id"])].reset_index(drop=True)
 
     def _store_findings(
@@ -250,6 +253,7 @@ class LinkCheck:
             for record_type in children(state.record_type):
                 mark_back(connection, replace(state, record_type=record_type), customers=back)
             state.save_outcomes(connection, outcomes=outcomes(findings, latest), attempt=reader.order.attempt)
+            tell_leads(connection, state.contacts, ids=ids)
             verdict = self._judged(connection, state, new=_ids(findings, findings["finding"].eq("deleted")))
             for record_type in children(state.record_type):
                 # What is made in their place gets the contacts that the CRM kept.

@@ -13,8 +13,9 @@ import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.crms.batch import WriteJob
-from crm_pipeline.errors import SameRefusalError, SyncsAsLeadException, UnaccountedException
+from crm_pipeline.errors import SameRefusalError, UnaccountedException
 from crm_pipeline.frames import Flags, blank, equal, one_of, plain, where
+from crm_pipeline.mapping.spec import ContactSpec
 from crm_pipeline.model import Operation
 from crm_pipeline.store.deletions import left_behind, release
 from crm_pipeline.store.link_checks import forget_parents
@@ -44,6 +45,7 @@ class Storing:
         self._settling = Settling(job.order.state, run_id=job.order.run_id, may_last=self._watch.may_last)
         self._replacing = Replacing(job)
         self._attempt = job.order.attempt
+        self._has_leads = isinstance(job.order.record, ContactSpec) and job.order.crm in job.order.record.as_leads
         self.unclear: set[int] = set()
 
     def decided(self, planned: Plan) -> None:
@@ -209,7 +211,8 @@ class Storing:
     def _save(self, connection: Connection, outcomes: pd.DataFrame) -> pd.DataFrame:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
         given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._attempt)
-        tell_leads(connection, self._state, ids=plain(outcomes["qbench_id"][equal(outcomes["error_type"], SyncsAsLeadException.__name__)]))
+        if self._has_leads:
+            tell_leads(connection, self._state, ids=plain(outcomes["qbench_id"]))
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up)) if given_up else outcomes
 
 

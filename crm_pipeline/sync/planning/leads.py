@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from crm_pipeline.errors import SyncsAsContactException, SyncsAsLeadException
+from crm_pipeline.errors import DeletedInCrmException, LinkConflictException, SyncsAsContactException, SyncsAsLeadException
 from crm_pipeline.frames import aligned, looked_up
 from crm_pipeline.sync.planning.eligibility import VERDICTS
+
+_OF_ITS_LINK = (DeletedInCrmException.__name__, LinkConflictException.__name__)
+"""What leads say whose links cannot be used; what keeps back the contact comes before that (docs/rules.md, 38)."""
 
 
 def only_of_contacts_that_leave(
@@ -25,7 +28,7 @@ def only_of_contacts_that_leave(
     told = aligned(outcomes, ids, columns={name: name for name in ("version", "error_type", "outcome")})
     current = told["version"].ge(normalized["version"].reset_index(drop=True)).fillna(value=False).astype(bool)
     leaves = current & told["error_type"].eq(SyncsAsLeadException.__name__) & crm_id.isna()
-    kept = verdicts["error_type"].isna() & ~leaves
+    kept = (verdicts["error_type"].isna() | verdicts["error_type"].isin(_OF_ITS_LINK)) & ~leaves
     if not kept.any():
         return verdicts
     why = told["error_type"].fillna(told["outcome"]).where(current, "its contact is not planned yet")
