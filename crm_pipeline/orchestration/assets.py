@@ -114,7 +114,7 @@ def _build_syncing(spec: IntegrationSpec, specs: AssetSpecs, hourly: HourlyAsset
         names.sync_and_check_job_name(spec.name),
         selection=dg.AssetSelection.assets(*hourly.assets, *links.recent),
         description=f"Brings what changed in QBench in one hour to {_listed(kinds)}, and checks the links that may have changed.",
-        executor_def=dg.in_process_executor,
+        executor_def=EXECUTOR,
         tags={INTEGRATION_TAG: spec.name},
     )
     along = CheckAlong(

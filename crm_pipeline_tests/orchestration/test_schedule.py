@@ -88,9 +88,12 @@ class Scheduled:
         return [(first, last) for first, last, _ in requests], skipped
 
     def evaluated(self, *, at: datetime) -> ScheduleExecutionData:
-        """The tick at a time."""
+        """The tick at a time; its runs have a config that their job takes, else Dagster's daemon fails the tick."""
         with Ticking(self.instance, at=at, definitions=self.definitions) as context:
-            return self.schedule.evaluate_tick(context)
+            evaluated = self.schedule.evaluate_tick(context)
+        for request in evaluated.run_requests or []:
+            dg.validate_run_config(self.definitions.resolve_job_def(self.schedule.job_name), request.run_config)
+        return evaluated
 
     def requests(self, *, at: datetime) -> tuple[list[tuple[str, str, set[str]]], str | None]:
         """The same with the assets of each run, without the integration's name; none where it takes all."""
