@@ -34,6 +34,9 @@ UNFINISHED = frozenset({408, 502, 503, 504, *range(520, 530)})
 JITTER = 0.1
 """The most that is added to a wait which a service asks for, as a share of it, so that others who wait do not come back at once."""
 
+TOLD_SECONDS = 10
+"""From how many seconds on a wait is told: somebody may sit before it, and a shorter one is over before it is read."""
+
 NEWS = 0.1
 """How much one answer's time counts in what is known of them."""
 SPARE = 2
@@ -124,10 +127,10 @@ def with_retries(
 ) -> T:
     """Make a call, again and again while the service is unavailable or answers what its contract does not know.
 
-    It waits as long as the service asks, or ever longer. A call that is not ``repeatable`` (a create that the service cannot
-    recognize the second time) is made again only where the service certainly did not execute it; one that is ``divisible`` is
-    not made again as it is where it was too much; one that is not ``patient`` is not made again where the service fails on it
-    without a word when to come back.
+    It waits as long as the service asks, or ever longer, and tells of a long wait in the log. A call that is not ``repeatable``
+    (a create that the service cannot recognize the second time) is made again only where the service certainly did not execute
+    it; one that is ``divisible`` is not made again as it is where it was too much; one that is not ``patient`` is not made again
+    where the service fails on it without a word when to come back.
     Raises the last ServiceUnavailableError or UnexpectedAnswerError, at once where the service asks for a longer wait than
     ``waits`` allows.
     """
@@ -153,6 +156,7 @@ def with_retries(
     return Retrying(
         retry=retry_if_exception(may_repeat),
         wait=lambda state: _wait(state, waits),
+        before_sleep=_tell,
         stop=stop_after_attempt(attempts),
         reraise=True,
     )(call)
@@ -230,6 +234,12 @@ def _wait(state: RetryCallState, waits: Waits) -> float:
     if isinstance(error, ServiceUnavailableError) and error.wait_seconds is not None:
         return error.wait_seconds * (1 + JITTER * random.random())  # noqa: S311 - no secret
     return spaced(state.attempt_number, waits)
+
+
+def _tell(state: RetryCallState) -> None:
+    seconds = state.upcoming_sleep
+    if seconds >= TOLD_SECONDS and state.outcome is not None:
+        logger.warning("%s; the call is made again in %.0f seconds", state.outcome.exception(), seconds)
 
 
 def _make_all(calls: SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore) -> None:

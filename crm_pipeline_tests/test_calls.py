@@ -104,6 +104,14 @@ def test_service_that_asks_for_a_longer_wait_than_allowed_is_not_waited_for() ->
     assert service.calls == 1
 
 
+def test_a_long_wait_is_told_with_its_cause_and_no_short_one(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crm_pipeline.calls.TOLD_SECONDS", 0.05)
+    with_retries(Service(unavailable(wait_seconds=0.01)), repeatable=True)
+    assert caplog.messages == []
+    with_retries(Service(unavailable(wait_seconds=0.05)), repeatable=True)
+    assert caplog.messages == ["integration acme: crm: busy; the call is made again in 0 seconds"]
+
+
 def test_what_was_too_much_is_not_asked_again_as_it_is_where_it_can_be_divided() -> None:
     too_much = ServiceUnavailableError("took too long", integration="acme", service="crm", too_much=True, wait_seconds=0)
     divided, whole = Service(too_much), Service(too_much)
