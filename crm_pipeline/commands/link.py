@@ -15,6 +15,7 @@ from crm_pipeline.commands.options import (
     crm_option,
     integration_option,
     module_option,
+    one_id,
     only_integration,
     opened_store,
     order_of,
@@ -58,7 +59,7 @@ def _of_one_crm(command: F) -> F:
     return command
 
 
-qbench_id_option = click.option("--id", "qbench_id", type=int, required=True, metavar="ID", help="The record's QBench id.")
+qbench_id_option = click.option("--id", "qbench_id", type=one_id, required=True, metavar="ID", help="The record's QBench id.")
 
 
 @contextmanager
@@ -96,7 +97,7 @@ def make(*, integration: str, crm: str, record_type: str, qbench_id: int, crm_id
 @link.command(epilog=examples(f"crm-pipeline link move {_ONE} --id 12 --to 13"))
 @_of_one_crm
 @qbench_id_option
-@click.option("--to", type=int, required=True, metavar="ID", help="The QBench id that the CRM record belongs to.")
+@click.option("--to", type=one_id, required=True, metavar="ID", help="The QBench id that the CRM record belongs to.")
 def move(*, integration: str, crm: str, record_type: str, qbench_id: int, to: int, as_json: bool, module: str) -> None:
     """Give a CRM record to another QBench record."""
     with _desk(module, integration, crm, record_type) as (order, store, _, _), store.transaction() as connection:
@@ -121,7 +122,7 @@ def remove(*, integration: str, crm: str, record_type: str, qbench_id: int, as_j
 
 @link.command(epilog=examples(f"crm-pipeline link show {_ONE} --id 12"))
 @_of_one_crm
-@click.option("--id", "qbench_id", type=int, metavar="ID", help="The record's QBench id.")
+@click.option("--id", "qbench_id", type=one_id, metavar="ID", help="The record's QBench id.")
 @click.option("--crm-id", metavar="ID", help="The id of the record in the CRM, in any of the forms that it has there.")
 def show(*, integration: str, crm: str, record_type: str, qbench_id: int | None, crm_id: str | None, as_json: bool, module: str) -> None:
     """Show a link and what became of its record, as `crm-pipeline explain` does for all CRMs; asks the state only, no service."""

@@ -44,6 +44,14 @@ def qbench_ids(value: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(ids))
 
 
+def one_id(value: str | int) -> int:
+    """One QBench id; as the type of an option."""
+    number = record_id(value)
+    if number is None:
+        raise click.BadParameter("give a QBench id as 12")
+    return number
+
+
 def moment(value: str) -> int:
     """A moment by ISO 8601, without an offset in UTC, in Unix seconds; as the type of an option."""
     try:

@@ -52,6 +52,13 @@ def test_a_link_is_refused_where_either_record_is_linked_or_the_crm_has_none(des
         assert (code, remedy in said) == (1, True), said
 
 
+@pytest.mark.parametrize("number", ["99999999999999999999", "-1", "twelve", "1.5"])
+def test_what_cannot_be_a_qbench_id_is_a_typing_error(desk: Desk, number: str) -> None:
+    for words in (("show", f"--id={number}"), ("remove", f"--id={number}"), ("move", "--id", "1", f"--to={number}")):
+        code, said = link(desk, *words)
+        assert (code, "give a QBench id as 12" in said) == (2, True), said
+
+
 def test_a_link_to_a_record_that_was_merged_is_one_to_its_winner(desk: Desk) -> None:
     desk.bench.stage(desk.spec, ACCOUNT, customer(1), customer(2))
     portal = desk.bench.sandbox.portal
