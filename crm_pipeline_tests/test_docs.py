@@ -66,6 +66,14 @@ def test_the_demo_runs_on_the_same_dagster_instance_settings() -> None:
     assert (ROOT / "crm_pipeline/sandbox/dagster.yaml").read_text() == (ROOT / "dagster.yaml").read_text()
 
 
+def test_the_documents_name_the_version_of_dagster_that_is_pinned() -> None:
+    pinned = re.search(r"^dagster==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    operations = (ROOT / "docs/operations.md").read_text()
+    named = re.findall(r"create-dagster(\S*)", README) + re.findall(r"dagster/dagster --version (\S+)", operations)
+    assert pinned is not None
+    assert named == [f"@{pinned[1]}", pinned[1]]
+
+
 def test_the_pinned_versions_name_no_registry() -> None:
     pinned = (ROOT / "constraints.txt").read_text()
     assert "://" not in pinned
