@@ -252,6 +252,7 @@ def _connected(url: str | None) -> Iterator[Engine]:
     )
     event.listen(engine, "checkout", _require_alive)
     event.listen(engine, "connect", _send_arrays_in_binary)
+    event.listen(engine, "connect", _read_dates_by_iso)
     event.listen(engine, "connect", _notice_dead_client, insert=True)
     event.listen(engine, "before_cursor_execute", _give_json_as_text)
     try:
@@ -305,6 +306,13 @@ def _send_arrays_in_binary(connection: psycopg.Connection, _record: object) -> N
     from psycopg.types.array import ListBinaryDumper
 
     connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+def _read_dates_by_iso(connection: psycopg.Connection, _record: object) -> None:
+    """The driver reads times in this form alone; a server, database or user may be set to another one."""
+    if not (connection.info.parameter_status("DateStyle") or "").startswith("ISO"):
+        connection.execute("SET datestyle TO ISO")
+        connection.commit()
 
 
 def _give_json_as_text(

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from contextlib import closing
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -119,6 +120,15 @@ def test_who_only_looks_can_change_nothing_and_migrates_nothing(empty_url: str) 
 
 def test_an_empty_database_is_migrated_at_first_use(empty_url: str) -> None:
     assert answers(empty_url)
+
+
+@pytest.mark.parametrize("style", ["German", "SQL, DMY", "Postgres"])
+def test_times_are_read_whatever_style_of_dates_the_database_is_set_to(empty_url: str, style: str) -> None:
+    name = make_url(empty_url).database
+    with psycopg.connect(empty_url) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET datestyle TO {style}".encode())
+    with closing(Store(empty_url)) as store, store.transaction() as connection:
+        assert connection.execute(text("SELECT timestamptz '2026-02-03T04:05Z'")).scalar_one() == datetime(2026, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_without_automatic_migration_an_old_database_is_refused_with_the_command_that_helps(
