@@ -177,25 +177,26 @@ class Jobs:
         Those that it did not come to have nulls alone.
         """
         processed, failed, given = state["numberRecordsProcessed"], state["numberRecordsFailed"], job.names.dropna()
-        parts = []
+        key_field = self._key_field_of(state)
+        columns, parts = _columns(job, key_field), []
         if processed > failed:
-            parts.append(self._told(job, "successfulResults", RECORD, CREATED))
+            parts.append(self._told(job, "successfulResults", RECORD, CREATED, named=columns))
         if failed:
-            parts.append(self._told(job, "failedResults", ERROR))
+            parts.append(self._told(job, "failedResults", ERROR, named=columns))
         if processed and state["state"] != "JobComplete" and sum(map(len, parts)) < len(given):
-            parts.append(self._told(job, "unprocessedrecords"))
+            parts.append(self._told(job, "unprocessedrecords", named=columns))
         if not processed and state["state"] != "JobComplete":
             # It came to none of its rows, whether it was given them or not.
             return pd.DataFrame(index=given, columns=TOLD, dtype="str")
-        told = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*TOLD, *self._columns(job)], dtype="str")
-        names = names_of(told.drop(columns=TOLD).fillna(""), job.verb, key_field=self.writer.key_field)
+        told = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*TOLD, *columns], dtype="str")
+        names = names_of(told.drop(columns=TOLD).fillna(""), job.verb, key_field=key_field)
         return told[TOLD].set_axis(pd.Index(names)).loc[lambda found: ~found.index.duplicated()]
 
-    def _told(self, job: WriteJob, which: str, *needed: str) -> pd.DataFrame:
-        """The rows of one result, with nulls for what it does not tell."""
+    def _told(self, job: WriteJob, which: str, *needed: str, named: tuple[str, ...]) -> pd.DataFrame:
+        """The rows of one result, with nulls for what it does not tell; ``named``: the columns by which rows are named."""
         ask = partial(_send, method="GET", path=f"{JOBS}/{job.id}/{which}")
         content = self.writer.transport.call(ask, label=self.writer.label, holds=ANYTHING)
-        wanted = (*needed, *self._columns(job))
+        wanted = (*needed, *named)
         try:
             found = rows_in(content, columns=None if job.verb is Verb.CREATE else wanted)
         except ValueError:
@@ -205,9 +206,10 @@ class Jobs:
         nothing = {name: None for name in TOLD if name not in needed}
         return found.assign(**nothing)
 
-    def _columns(self, job: WriteJob) -> tuple[str, ...]:
-        """The columns by which rows are named; of creates without a key all are."""
-        return {Verb.UPDATE: ("Id",), Verb.UPSERT: (str(self.writer.key_field),)}.get(job.verb, ())
+    def _key_field_of(self, state: Mapping[str, Any]) -> str | None:
+        """The external key that a job was made with: the integration may have another one by now, or none."""
+        own, told = self.writer.key_field, state.get("externalIdFieldName")
+        return own if not isinstance(told, str) or (own or "").casefold() == told.casefold() else told
 
     # --- what became of its rows
 
@@ -257,6 +259,11 @@ def _send(client: Salesforce, *, method: str, path: str, **more: Any) -> bytes:
     headers = {**client.headers, "Content-Type": "text/csv; charset=UTF-8", "Accept": "text/csv"}
     content: bytes = call_salesforce(f"{client.base_url}{path}", method, client.session, headers, **more).content
     return content
+
+
+def _columns(job: WriteJob, key_field: str | None) -> tuple[str, ...]:
+    """The columns by which rows are named; of creates without a key all are."""
+    return {Verb.UPDATE: ("Id",), Verb.UPSERT: (str(key_field),)}.get(job.verb, ())
 
 
 def _entries(text: str) -> list[dict[str, Any]]:

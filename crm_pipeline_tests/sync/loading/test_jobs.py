@@ -191,6 +191,15 @@ def test_load_whose_job_is_not_over_ends_and_the_next_one_asks_for_it(bench: Ben
     arrived_once(bench)
 
 
+def test_job_is_settled_though_the_integration_names_no_external_key_any_more(bench: Bench) -> None:
+    bench.sandbox.faults.add(Fault(service="salesforce", method="GET", path="/jobs/ingest/"))
+    with pytest.raises(ServiceUnavailableError, match="is not known to be over"):
+        bench.load(staged(bench), ACCOUNT)
+    bench.load(bench.spec(external_keys=False, settings=JOBS), ACCOUNT)
+    assert jobs(bench) == [("JobComplete", 300)]
+    arrived_once(bench)
+
+
 MOMENTS: Sequence[tuple[str, str, str]] = (
     ("before its rows are uploaded", "PUT", "/batches$"),
     ("before it is closed", "PATCH", "/jobs/ingest/"),
