@@ -77,9 +77,10 @@ LEFT JOIN crm_pipeline.link AS changed
   ON changed.crm = waiting.crm AND changed.org_id = organization.org_id AND changed.record_type = waiting.record_type
  AND changed.crm_id = waiting.waits_for
 WHERE {_OURS} AND {_ON_A_HOLDER}
-  AND (changed.updated_at > waiting.at OR (changed.crm_id IS NULL AND waiting.error_type = :conflict))
+  AND (changed.updated_at >= waiting.at OR (changed.crm_id IS NULL AND waiting.error_type = :conflict))
 """
 # The link may be another integration's, or a person may have removed it: a conflict is with a link that was there.
+# What is stored at once may have been answered in any order: the other one may have been written right after the refusal.
 
 _RECORD_LEFT_BEHIND = f"""
 SELECT waiting.qbench_id FROM crm_pipeline.outcome AS waiting

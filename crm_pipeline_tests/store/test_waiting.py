@@ -10,6 +10,7 @@ import pytest
 
 from crm_pipeline.model import RecordType
 from crm_pipeline.schemas import RAW, normalized_schema
+from crm_pipeline.store.crm_state import Attempt
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.manual_links import remove_link
 from crm_pipeline.store.normalized_records import stage_normalized
@@ -17,7 +18,7 @@ from crm_pipeline.store.organizations import require_organization
 from crm_pipeline.store.raw_records import stage_raw
 from crm_pipeline.store.waiting import ids_to_plan_again
 from crm_pipeline_tests.explaining import explaining
-from crm_pipeline_tests.store.test_crm_state import CONTACTS, link, outcome, query, report, save
+from crm_pipeline_tests.store.test_crm_state import BACKOFF, CONTACTS, link, outcome, query, report, save
 
 HOLDING = ["FilteredOutException"]
 
@@ -89,6 +90,18 @@ def test_a_record_that_another_crm_record_stands_in_the_way_of_follows_once_that
     assert again(store) == [7], "the other record of that id is another organization's"
     save(store, link(10, "004"), replace(CONTACTS, integration="another"))
     assert again(store) == [7, 8], "by whichever integration"
+
+
+def test_a_record_follows_that_was_stored_at_once_with_the_write_of_what_stood_in_its_way(store: Store) -> None:
+    used_by(store, "org")
+    with store.transaction() as connection:
+        CONTACTS.save_links(connection, org_id="org", links=link(9, "003"))
+        CONTACTS.save_outcomes(
+            connection, outcomes=outcome(7, "skipped", waits_on="holder", waits_for="003"), attempt=Attempt("run", None, BACKOFF)
+        )
+    assert again(store) == [7]
+    report(store, outcome(7, "skipped", waits_on="holder", waits_for="003"), CONTACTS)
+    assert again(store) == [], "it was tried since"
 
 
 def test_a_record_in_conflict_follows_once_the_link_of_the_other_is_removed(store: Store) -> None:

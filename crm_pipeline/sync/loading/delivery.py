@@ -81,6 +81,7 @@ class Delivery:
         if self._refused_creates.waiting:
             self.carry_out(self._refused_creates.found(self._plans))
             self._send_rest()
+            self._refused_creates.leave_refused()
         self._associating.send(at_least=1)
 
     def break_off(self, error: CrmPipelineError) -> None:

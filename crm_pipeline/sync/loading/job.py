@@ -9,11 +9,13 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from types import TracebackType
 
+import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.calls import Callers
 from crm_pipeline.crms.base import Crm
 from crm_pipeline.errors import ConfigurationError
+from crm_pipeline.frames import blank
 from crm_pipeline.model import RecordType
 from crm_pipeline.store.database import Lock, Store
 from crm_pipeline.store.organizations import require_organization
@@ -127,6 +129,14 @@ class Job:
         with self.store.transaction() as connection:
             self.require_locks()
             yield connection
+
+    def holds(self, crm_ids: pd.Series) -> pd.Series:
+        """Which of these CRM records (bool; null: none) are linked by this integration."""
+        if blank(crm_ids).all():
+            return pd.Series(False, index=crm_ids.index)
+        with self.store.transaction() as connection:
+            holders = self.order.state.holders(connection, org_id=self.org_id, crm_ids=crm_ids.dropna().tolist())
+        return crm_ids.isin(holders.loc[holders["integration"] == self.order.integration, "crm_id"])
 
     def require_locks(self) -> None:
         """Raises StoreError when a lock was lost with its connection."""

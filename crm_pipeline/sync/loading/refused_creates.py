@@ -7,7 +7,7 @@ import pandas as pd
 from crm_pipeline.store.normalized_records import normalized_by_id
 from crm_pipeline.sync.loading.job import Job
 from crm_pipeline.sync.loading.plans import Plans
-from crm_pipeline.sync.loading.results import named_ids, unread
+from crm_pipeline.sync.loading.results import in_the_way, named_ids, unread
 from crm_pipeline.sync.loading.storing import Storing
 from crm_pipeline.sync.planning.plan import Plan
 
@@ -31,7 +31,10 @@ class RefusedCreates:
             self._gathered.append((rows, answer))
 
     def found(self, plans: Plans) -> Plan:
-        """The plan of those whose record carries their key, or is found by a match key now; the others are stored as refused."""
+        """The plan of those whose record carries their key, or is found by a match key now, or that one of ours was in the way of.
+
+        The others are stored as refused.
+        """
         rows, answer = self._all()
         ids = rows["qbench_id"].tolist()
         self._storing.close_intents(ids)
@@ -39,11 +42,13 @@ class RefusedCreates:
             frame = normalized_by_id(connection, self._job.order.integration, self._job.record_type, ids=ids)
         lookup = plans.planner.lookup
         matches = lookup.among_named(frame, named_ids(answer), own=answer.dropna(subset="crm_id").reset_index(drop=True))
-        known = frame[frame["qbench_id"].isin(matches["qbench_id"])].reset_index(drop=True)
+        # What was in the way of the others may have moved: this load has written it by now.
+        ours = rows.loc[self._job.holds(in_the_way(answer)), "qbench_id"]
+        known = frame[frame["qbench_id"].isin(matches["qbench_id"]) | frame["qbench_id"].isin(ours)].reset_index(drop=True)
         planned = plans.of(known, matches=matches)
         # Only now: what a failing look-up leaves here is stored as refused.
         self._gathered = []
-        unknown = ~rows["qbench_id"].isin(matches["qbench_id"])
+        unknown = ~rows["qbench_id"].isin(known["qbench_id"])
         refused = unread(answer[unknown].reset_index(drop=True), lookup.unread)
         self._storing.written(rows[unknown].reset_index(drop=True), refused)
         return planned
@@ -51,7 +56,9 @@ class RefusedCreates:
     def leave_refused(self) -> None:
         """Store as refused what the load did not get to."""
         if self._gathered:
-            self._storing.written(*self._all())
+            rows, answer = self._all()
+            self._gathered = []
+            self._storing.written(rows, answer)
 
     def _all(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         rows, answers = zip(*self._gathered, strict=True)

@@ -89,14 +89,19 @@ def name_left_behind(results: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
 
     ``left``: schemas.HOLDERS, the deleted ones.
     """
-    in_the_way = results["error_ids"].where(results["error_type"].isin(EXISTING))
-    deleted = in_the_way.map(left.set_index("crm_id")["qbench_id"]).astype("Int64")
+    named = in_the_way(results)
+    deleted = named.map(left.set_index("crm_id")["qbench_id"]).astype("Int64")
     held = deleted.notna()
     if not held.any():
         return results
-    names_both = in_the_way + " is linked to QBench id " + deleted.astype("str")
+    names_both = named + " is linked to QBench id " + deleted.astype("str")
     error_type = results["error_type"].mask(held, LinkConflictException.__name__)
     return WRITE_RESULTS.build(results.assign(error_type=error_type, error_ids=results["error_ids"].mask(held, names_both)))
+
+
+def in_the_way(results: pd.DataFrame) -> pd.Series:
+    """The ids (str) of the CRM records that stand in the way of these rows; null where none does."""
+    return results["error_ids"].where(results["error_type"].isin(EXISTING))
 
 
 def refused(results: pd.DataFrame) -> pd.Series:

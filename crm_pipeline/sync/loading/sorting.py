@@ -74,11 +74,7 @@ class Sorting:
         return Sorted(batch, answer, again=again, locked=locked, there=is_there)
 
     def _is_in_our_own_way(self, answer: pd.DataFrame) -> pd.Series:
-        """Rows refused for a record that we linked: another row of this load may move that out of the way (docs/rules.md, 23)."""
-        named = answer["error_ids"].where(answer["error_type"].isin(results.EXISTING))
-        if named.isna().all():
-            return pd.Series(False, index=answer.index)
-        job = self._job
-        with job.store.transaction() as connection:
-            holders = job.order.state.holders(connection, org_id=job.org_id, crm_ids=named.dropna().tolist())
-        return named.isin(holders.loc[holders["integration"] == job.order.integration, "crm_id"])
+        """Rows refused for a record that we linked, or wrote just now: this load may move it out of the way (docs/rules.md, 23)."""
+        named = results.in_the_way(answer)
+        written = answer["crm_id"].where(answer["error_type"].isna()).dropna()
+        return self._job.holds(named) | named.isin(written)

@@ -17,7 +17,18 @@ from crm_pipeline.store.staging import FRAME_ROWS, Window
 from crm_pipeline.sync.loading.report import LoadReport
 from crm_pipeline.sync.planning import email_claims, emails
 from crm_pipeline.sync.planning.plan import Plan
-from crm_pipeline_tests.sync.conftest import ACCOUNT, CONTACT, EVERYTHING, LEAN_CONTACT_MAP, Bench, Staged, contact, customer, own_bench
+from crm_pipeline_tests.sync.conftest import (
+    ACCOUNT,
+    BY_EMAIL,
+    CONTACT,
+    EVERYTHING,
+    LEAN_CONTACT_MAP,
+    Bench,
+    Staged,
+    contact,
+    customer,
+    own_bench,
+)
 from crm_pipeline_tests.sync.extracting.test_deletions import delete
 
 ANA = "ana@labs.example.org"
@@ -366,3 +377,22 @@ def test_addresses_are_handed_on_between_linked_contacts(handed_on: Seen, chain:
 def test_a_rotation_with_a_free_end_ends_as_in_qbench(handed_on: Seen) -> None:
     assert handed_on.of(13, 23, 33) == [UPDATED, UPDATED, UPDATED]
     assert [handed_on.held[number] for number in (13, 23, 33)] == ["b3", "c3", "d3"]
+
+
+@pytest.mark.parametrize(
+    ("contacts", "taker"),
+    [(BY_EMAIL, "is there"), (BY_EMAIL, "is new"), ({"map": LEAN_CONTACT_MAP}, "is there")],
+    ids=["by email, both there", "by email, one there", "by keys alone"],
+)
+def test_an_address_is_handed_on_by_a_contact_that_is_found_by_its_key_in_the_same_load(
+    hubspot: Bench, contacts: dict[str, Any], taker: str
+) -> None:
+    """Without their links, nobody knows that it gives the address up: a state that was lost, or a run killed behind its writes."""
+    spec = with_customer(hubspot, contacts=contacts)
+    there = {8: "bea"} | ({7: "ana"} if taker == "is there" else {})
+    for number, name in there.items():
+        hubspot.add(CONTACT, {"email": address(name), "qbench_id": str(number)})
+    hubspot.stage(spec, CONTACT, *people({7: "bea", 8: "cleo"}))
+    load = seen(hubspot, spec, window=EVERYTHING)
+    assert load.held == {7: "bea", 8: "cleo"}
+    assert {outcome for outcome, _ in load.outcomes.values()} <= {"linked", "created"}
