@@ -50,29 +50,43 @@ def without_account(rows: pd.DataFrame, *, links: pd.DataFrame, open_calls: pd.D
 
 
 def keep_parent(
-    planned: Plan, current: pd.DataFrame, *, first: pd.Series, on_other_account: OnOtherAccount = "keep", several_accounts: bool = False
+    planned: Plan,
+    current: pd.DataFrame,
+    *,
+    first: pd.Series,
+    open_calls: pd.DataFrame,
+    on_other_account: OnOtherAccount = "keep",
+    several_accounts: bool = False,
 ) -> Plan:
     """The plan with respect for the account that a contact has in the CRM already when it is linked (docs/rules.md, 18).
 
     ``current``: columns ``crm_id`` and ``parent_crm_id`` as read. ``first``: see ``without_account``. The account that it has stays
     (keep), is left (move), or the contact is not linked (refuse). Where contacts may have ``several_accounts``, keep adds ours beside it.
+    One that a call of ours without an answer gave it (``open_calls``: schemas.OPEN_CALLS) is left.
     """
     held = current.drop_duplicates("crm_id").set_index("crm_id")["parent_crm_id"].reindex(planned.rows["crm_id"]).reset_index(drop=True)
     wanted = planned.rows["parent_crm_id"]
     has_one = first & held.notna() & wanted.notna()
     other = has_one & held.ne(wanted)
+    left = other if on_other_account == "move" else other & _given_by(open_calls, planned.rows["qbench_id"], held)
+    kept = other & ~left
     if on_other_account == "refuse":
-        refused = other & planned.rows["operation"].eq(Operation.LINK)
-        planned, other = _refused(planned, refused, held), other & ~refused
+        refused = kept & planned.rows["operation"].eq(Operation.LINK)
+        planned, kept = _refused(planned, refused, held), kept & ~refused
     rows = planned.rows.assign(parent_crm_id=wanted.mask(has_one & held.eq(wanted)))
-    if on_other_account == "move":
-        rows = rows.assign(previous_parent_crm_id=rows["previous_parent_crm_id"].mask(other, held))
-    else:
-        note = ("not_pushed: account (" + wanted + " wanted, " + held + " kept)").where(other)
-        rows = rows.assign(reason=joined(rows["reason"], note), beside=other & several_accounts)
+    rows = rows.assign(previous_parent_crm_id=rows["previous_parent_crm_id"].mask(left, held))
+    if kept.any():
+        note = ("not_pushed: account (" + wanted + " wanted, " + held + " kept)").where(kept)
+        rows = rows.assign(reason=joined(rows["reason"], note), beside=kept & several_accounts)
         if not several_accounts:
-            rows = rows.assign(parent_crm_id=rows["parent_crm_id"].mask(other))
+            rows = rows.assign(parent_crm_id=rows["parent_crm_id"].mask(kept))
     return Plan(PLAN.build(rows), planned.values, planned.sent)
+
+
+def _given_by(open_calls: pd.DataFrame, qbench_ids: pd.Series, accounts: pd.Series) -> pd.Series:
+    """Which rows (bool) have the account that a call of ours may have given them."""
+    given = set(zip(open_calls["qbench_id"], open_calls["parent_crm_id"], strict=True))
+    return pd.Series([pair in given for pair in zip(qbench_ids, accounts, strict=True)], index=qbench_ids.index, dtype="bool")
 
 
 def _refused(planned: Plan, other: pd.Series, held: pd.Series) -> Plan:

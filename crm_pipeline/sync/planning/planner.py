@@ -294,7 +294,12 @@ class Planner:
             several, record = self._crm.capabilities.several_accounts, self._order.record
             policy = record.on_other_account if isinstance(record, ContactSpec) else "keep"
             planned = keep_parent(
-                keep_filled(planned, current, targets), current, first=first, on_other_account=policy, several_accounts=several
+                keep_filled(planned, current, targets),
+                current,
+                first=first,
+                open_calls=known.open_calls,
+                on_other_account=policy,
+                several_accounts=several,
             )
         if both is None or sides is None:
             return planned

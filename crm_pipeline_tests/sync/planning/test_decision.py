@@ -15,7 +15,7 @@ from crm_pipeline.mapping.payload import build_payload
 from crm_pipeline.mapping.spec import AccountSpec, ContactSpec, RecordSpec
 from crm_pipeline.mapping.targets import Target, routes
 from crm_pipeline.model import MODELS, RecordType
-from crm_pipeline.schemas import CRM_FIELDS, LINKS, RAW, WRITE_RESULTS
+from crm_pipeline.schemas import CRM_FIELDS, LINKS, OPEN_CALLS, RAW, WRITE_RESULTS
 from crm_pipeline.sync.loading import results
 from crm_pipeline.sync.planning import eligibility
 from crm_pipeline.sync.planning.decision import STALE, Inputs, plan
@@ -288,7 +288,7 @@ def test_a_contact_that_is_linked_gets_its_account_only_if_it_has_none(
     linked_person: Plan, held: str | None, parent: str | None, *, noted: bool
 ) -> None:
     current = pd.DataFrame({"crm_id": ["crm-1"], "parent_crm_id": pd.Series([held], dtype="str")})
-    row = only(keep_parent(linked_person, current, first=linked_person.rows["parent_crm_id"].notna()))
+    row = only(keep_parent(linked_person, current, first=linked_person.rows["parent_crm_id"].notna(), open_calls=OPEN_CALLS.empty()))
     assert (row.parent_crm_id, row.reason is not None) == (parent, noted)
 
 

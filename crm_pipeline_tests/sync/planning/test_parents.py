@@ -9,7 +9,8 @@ import pytest
 from crm_pipeline.errors import ServiceUnavailableError
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.store.staging import Window
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, CRM_FIELDS, Bench, Stories, contact, customer
+from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, CONTACT, CRM_FIELDS, LEAN_CONTACT_MAP, Bench, Stories, contact, customer
+from crm_pipeline_tests.sync.loading.stages import sent, stages
 
 WITHOUT, OF_OTHER, CHANGES_CUSTOMER, LABELLED, TO_MOVE, REFUSED = range(11, 17)
 """Contacts. The CRM has the first two and the last two by their emails, all but the first with an account that is not their
@@ -124,6 +125,22 @@ def test_a_contact_that_an_earlier_load_linked_but_gave_no_account_is_treated_as
     hubspot.load(spec, CONTACT)
     assert accounts_of(hubspot, person) == (account[main], {account[name] for name in beside})
     assert hubspot.rows("SELECT id FROM crm_pipeline.open_call") == []
+
+
+@pytest.mark.parametrize("policy", ["keep", "refuse"])
+def test_an_account_that_a_create_without_an_answer_gave_is_left_where_the_customer_is_another_by_now(
+    salesforce: Bench, policy: str
+) -> None:
+    spec = salesforce.spec(contacts={"map": LEAN_CONTACT_MAP, "on_other_account": policy})
+    accounts = salesforce.given(spec, ACCOUNT, customer(1), customer(2))
+    salesforce.stage(spec, CONTACT, contact(7, of=1))
+    with stages(salesforce, spec, CONTACT) as load:
+        sent(load, load.plan(7))
+    salesforce.stage(spec, CONTACT, contact(7, 200, of=2))
+    assert salesforce.load(spec, CONTACT).outcomes == {"linked": 1}
+    assert salesforce.rows("SELECT reason FROM crm_pipeline.outcome WHERE record_type = 'contact'") == [(None,)]
+    (person,) = salesforce.sandbox.org.records("Contact")
+    assert person["AccountId"] == accounts[2]
 
 
 def test_a_matched_contact_of_another_account_moves_where_the_yaml_says_so(loaded: Loaded) -> None:
