@@ -19,6 +19,16 @@ from crm_pipeline.model import Verb
 
 
 @runtime_checkable
+class TimedCrm(Protocol):
+    """A CRM that takes so many calls in a time. The longer it takes to answer, the more must be under way to make as many."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many writes go at the same time, as quickly as it answers now; no more than its capabilities say."""
+        ...
+
+
+@runtime_checkable
 class JobsCrm(Protocol):
     """A CRM that takes many writes as one job. It carries it out in its own time, also where nobody waits for it, and keeps its results.
 

@@ -36,6 +36,8 @@ from crm_pipeline.schemas import CHILDREN, OWNERS
 SENSITIVITIES = ("sensitive", "highly_sensitive")
 
 UI_DOMAIN = "app.hubspot.com"
+USUAL_AT_ONCE = 20
+"""How many calls go at the same time at most, but for writes to which HubSpot answers so late that its limit asks for more."""
 
 
 class HubSpotCrm:
@@ -48,7 +50,7 @@ class HubSpotCrm:
         self._transport = Transport(settings, integration=integration)
         self.calls = self._transport.calls
         # Writes may be under way beside them.
-        in_flight = max(1, settings.calls_in_flight // 2)
+        in_flight = max(1, min(USUAL_AT_ONCE, settings.calls_in_flight // 2))
         self._reader = Reader(self._transport, paths, key=settings.external_key, in_flight=in_flight)
         self._writer = Writer(self._transport, paths, settings.external_key)
         self._associator = Associator(self._transport, paths, self._reader, batch_size=settings.association_batch_size)
@@ -62,6 +64,13 @@ class HubSpotCrm:
         )
         self.late_after = timedelta(seconds=settings.late_seconds)
         self.call_lasts = settings.attempts * timedelta(seconds=settings.timeout_seconds + settings.waits.longest_seconds)
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many writes go at the same time: the usual ones, and more where HubSpot takes so long that its limit asks for more."""
+        limits, most = self._settings.limits, self.capabilities.calls_at_once
+        asked_for = self._transport.answer_times.calls_at_once(calls=limits.calls, seconds=limits.seconds, most=most)
+        return min(most, max(USUAL_AT_ONCE, asked_for))
 
     def share_pace(self, leases: Leases) -> None:
         """Keep the limits together with all who use the token."""

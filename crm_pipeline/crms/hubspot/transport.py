@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from typing import Any, Literal
 import hubspot
 import urllib3
 
-from crm_pipeline.calls import UNFINISHED, CallCounter, with_retries
+from crm_pipeline.calls import UNFINISHED, AnswerTimes, CallCounter, with_retries
 from crm_pipeline.clocks import Clock
 from crm_pipeline.contracts import Form
 from crm_pipeline.crms.encoding import json_body
@@ -60,6 +61,7 @@ class Transport:
         limits = settings.limits
         self.calls = CallCounter()
         self.clock = Clock()
+        self.answer_times = AnswerTimes()
         self.integration = integration
         self._settings = settings
         self._pace = Pace(calls=limits.calls, seconds=limits.seconds + PACE_MARGIN_SECONDS)
@@ -180,7 +182,9 @@ class Transport:
             pace.wait()
         self.calls.add(label)
         sent = datetime.now(UTC)
+        began = time.monotonic()
         answer = self._send(client, method, path, query=query, body=body)
+        self.answer_times.note(time.monotonic() - began)
         self.clock.note(answer.headers.get("Date"), sent=sent, answered=datetime.now(UTC))
         if answer.status in UNFINISHED:
             self.calls.lose()

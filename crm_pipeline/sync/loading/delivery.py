@@ -130,7 +130,7 @@ class Delivery:
             if wave.sizes[0] > size:
                 wave = wave.with_less_in_the_first(self._sending.rows_that_fit(wave.part(0, 1).rows) if smoothly else size)
             elif smoothly:
-                now = len(wave)
+                now = min(len(wave), self._sending.calls_at_once)
             self._send(wave.part(0, now))
             if now == len(wave):
                 return

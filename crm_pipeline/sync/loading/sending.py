@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from crm_pipeline.calls import AtOnce
-from crm_pipeline.crms.abilities import JobsCrm
+from crm_pipeline.crms.abilities import JobsCrm, TimedCrm
 from crm_pipeline.crms.base import CrmObject
 from crm_pipeline.crms.batch import WriteJob, WriteResult, account_for
 from crm_pipeline.crms.fewest_calls import ASSOCIATE
@@ -118,6 +118,12 @@ class Sending:
     def goes_well(self) -> bool:
         """Whether the latest write got through, or none was sent."""
         return self._failed_writes.none
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many writes go at the same time now."""
+        crm = self._job.crm
+        return crm.calls_at_once if isinstance(crm, TimedCrm) else crm.capabilities.calls_at_once
 
     def rows_of_a_job(self, object_name: str, verb: str) -> int | None:
         """How many writes of one of the CRM's objects (blank: the usual one) are worth a job; None where the load will not have as many."""

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
 from crm_pipeline.contracts import OBJECT
+from crm_pipeline.crms.abilities import TimedCrm
 from crm_pipeline.crms.hubspot import COMPANIES, CONTACTS
 from crm_pipeline.crms.hubspot.answers import Answer, InputsRefusedError, content
 from crm_pipeline.crms.hubspot.paths import PathFamily
@@ -136,6 +138,24 @@ def test_searches_keep_within_their_own_limit(bench: Bench, portal: HubSpotPorta
         for _ in range(5):
             crm.has_keyed_records(COMPANIES)
     assert {call.status for call in sandbox.journal.calls("hubspot")} == {200}
+
+
+@pytest.mark.parametrize(("settings", "at_once"), [({}, 50), ({"calls_in_flight": 60}, 30), ({"calls_in_flight": 4}, 2)])
+def test_as_many_writes_go_at_once_as_the_limit_and_the_time_of_an_answer_ask_for(
+    bench: Bench, settings: dict[str, Any], at_once: int
+) -> None:
+    with closing(bench.connect(limits={"calls": 1_000_000, "seconds": 0.1}, **settings)) as crm:
+        assert isinstance(crm, TimedCrm)
+        before = crm.calls_at_once
+        crm.organization()
+        assert (before, crm.calls_at_once) == (min(20, at_once), at_once)
+
+
+def test_no_fewer_writes_go_at_once_where_answers_come_quickly(bench: Bench) -> None:
+    with closing(bench.connect(limits={"calls": 1, "seconds": 10_000})) as crm:
+        assert isinstance(crm, TimedCrm)
+        crm.organization()
+        assert crm.calls_at_once == 20
 
 
 def hurry(portal: HubSpotPortal, *, times: int) -> None:

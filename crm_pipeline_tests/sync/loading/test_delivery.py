@@ -86,6 +86,16 @@ def test_plan_that_found_what_a_call_under_way_makes_is_known_by_it(held: Held) 
     assert held.load.delivery.is_under_way(other.assign(crm_id=held.crm_id(4 * FULL)))
 
 
+def test_no_more_calls_go_at_the_same_time_than_the_crm_asks_for(hubspot: Bench) -> None:
+    spec, numbers = hubspot.spec(), range(1, 22 * FULL + 1)
+    hubspot.stage(spec, ACCOUNT, *map(customer, numbers))
+    with stages(hubspot, spec, ACCOUNT) as load:
+        load.delivery.carry_out(load.plan(*numbers))
+        answered = len(hubspot.outcomes())
+        load.delivery.finish()
+    assert answered == 21 * FULL, "the first alone, twenty at the same time, and the last behind them"
+
+
 def test_what_a_plan_decides_itself_is_stored_while_its_writes_wait(hubspot: Bench) -> None:
     spec = hubspot.spec()
     hubspot.stage(spec, ACCOUNT, customer(1), customer(2, customer_name=""))
