@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -78,6 +79,9 @@ def main(ctx: click.Context) -> None:
     Commands end with code 0 when all was done, 1 when something was not or a look found something wrong, 2 when they were typed
     wrongly, and explain with 3 where the record waits or needs somebody. Those that tell something have --json.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Where it is not in UTF-8, it has no room for every sign: the rest is told all the same.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if ctx.invoked_subcommand not in SECTIONS[ALONE]:
         take_up_env_file()
 

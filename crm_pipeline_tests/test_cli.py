@@ -57,6 +57,12 @@ def test_a_command_that_cannot_be_done_says_why_without_a_trace(monkeypatch: pyt
     assert result.output.startswith(f"Error: {URL_VARIABLE} is not set")
 
 
+def test_signs_that_the_terminal_has_no_room_for_keep_nothing_else_from_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    result = CliRunner(charset="latin-1").invoke(main, ["doctor"], catch_exceptions=False)
+    assert "\\u2717  connection  CRM_PIPELINE_DATABASE_URL is not set" in result.output
+
+
 def test_the_env_file_of_the_project_counts_over_the_environment_as_it_does_for_dagster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
