@@ -44,6 +44,10 @@ Deleted = Literal["left_out", "included"]
 
 logger = logging.getLogger(__name__)
 
+# The first of them is what the library says of a SOCKS proxy.
+_OF_A_PROXY = (requests.exceptions.InvalidSchema, requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)
+_PROXY = "the proxy that HTTPS_PROXY or ALL_PROXY names: it must be an http:// one that lets us through, or NO_PROXY name the host"
+
 TOKEN_PATH = "/services/oauth2/token"  # noqa: S105
 CONNECT_SECONDS = 10.0
 IDS_PER_RETRIEVE = 2_000
@@ -356,8 +360,9 @@ class SalesforceTransport:
             executed = executed and not _never_sent(error)
             if executed:
                 self._calls.lose()
+            remedy = _PROXY if isinstance(error, _OF_A_PROXY) else self._remedy()
             raise ServiceUnavailableError(
-                f"cannot be reached or did not answer ({type(error).__name__}); check {self._remedy()}",
+                f"cannot be reached or did not answer ({type(error).__name__}); check {remedy}",
                 integration=self.integration,
                 service="Salesforce",
                 code=type(error).__name__,

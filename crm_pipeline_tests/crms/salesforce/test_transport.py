@@ -47,6 +47,17 @@ def refuse(sandbox: Sandbox, path: str, status: int, code: str, message: str = "
     sandbox.faults.add(Fault(path=path, kind="status", status=status, body=body, **{"times": None, **more}))
 
 
+@pytest.mark.parametrize("proxy", ["socks5h://user:secret@127.0.0.1:9", "http://user:secret@127.0.0.1:9"])
+def test_proxy_that_leads_nowhere_is_named_by_its_variables(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with closing(connect_salesforce(sandbox, external_key=None)) as crm, pytest.raises(ServiceError) as raised:
+        crm.organization()
+    assert "check the proxy that HTTPS_PROXY or ALL_PROXY names" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
 def test_expired_session_is_renewed_once(sandbox: Sandbox, crm: Crm) -> None:
     before = asked(crm)
     sandbox.org.expire_sessions()
