@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import pandas as pd
 from sqlalchemy import Connection
 
 from crm_pipeline.errors import SyncsAsContactException, SyncsAsLeadException
+from crm_pipeline.frames import plain
 from crm_pipeline.model import WaitsOn, children, made_of
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.rows import execute
@@ -25,11 +27,9 @@ _ALL = _OPEN.format(because="")
 _LINKED = f"{_ALL} AND told.record_type = :record_type AND told.qbench_id = ANY(:ids)"
 _LEADS = f"""
 UPDATE crm_pipeline.outcome AS told SET state_digest = NULL, waits_on = coalesce(told.waits_on, '{WaitsOn.LINK}')
-FROM crm_pipeline.outcome AS contact
+FROM unnest(CAST(:ids AS bigint[]), CAST(:errors AS text[])) AS contact (qbench_id, error_type)
 WHERE told.integration = :integration AND told.crm = :crm AND told.record_type = ANY(:leads) AND told.qbench_id = ANY(:ids)
-  AND told.state_digest IS NOT NULL
-  AND contact.integration = told.integration AND contact.crm = told.crm AND contact.record_type = :record_type
-  AND contact.qbench_id = told.qbench_id
+  AND told.state_digest IS NOT NULL AND told.qbench_id = contact.qbench_id
   AND (contact.error_type IS NOT DISTINCT FROM :as_lead) = (told.error_type IS NOT DISTINCT FROM :as_contact)
   AND (contact.error_type = told.error_type) IS NOT TRUE
 """
@@ -57,11 +57,15 @@ def tell_untold(connection: Connection, state: CrmState) -> None:
     execute(connection, _UNTOLD, asdict(state))
 
 
-def tell_leads(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> None:
-    """Tell the leads of these contacts of which both say that the other one is meant, or neither does, unless the same keeps both back."""
-    if ids and (leads := made_of(state.record_type)):
-        said = {"as_lead": SyncsAsLeadException.__name__, "as_contact": SyncsAsContactException.__name__}
-        execute(connection, _LEADS, {**asdict(state), **said, "ids": list(ids), "leads": list(leads)})
+def tell_leads(connection: Connection, state: CrmState, *, outcomes: pd.DataFrame) -> None:
+    """Tell the leads of contacts of which both say that the other one is meant, or neither does, unless the same keeps both back.
+
+    ``outcomes``: those of the contacts (schemas.OUTCOMES).
+    """
+    if len(outcomes) and (leads := made_of(state.record_type)):
+        said = {"as_lead": SyncsAsLeadException.__name__, "as_contact": SyncsAsContactException.__name__, "leads": list(leads)}
+        told = {"ids": plain(outcomes["qbench_id"]), "errors": plain(outcomes["error_type"])}
+        execute(connection, _LEADS, {**asdict(state), **said, **told})
 
 
 def tell_of_customers(connection: Connection, state: CrmState, *, ids: Sequence[int]) -> None:

@@ -253,7 +253,8 @@ class LinkCheck:
             for record_type in children(state.record_type):
                 mark_back(connection, replace(state, record_type=record_type), customers=back)
             state.save_outcomes(connection, outcomes=outcomes(findings, latest), attempt=reader.order.attempt)
-            tell_leads(connection, state.contacts, ids=ids)
+            if MODELS[state.record_type].made_of is not None:
+                tell_leads(connection, state.contacts, outcomes=state.contacts.outcomes(connection, ids=ids))
             verdict = self._judged(connection, state, new=_ids(findings, findings["finding"].eq("deleted")))
             for record_type in children(state.record_type):
                 # What is made in their place gets the contacts that the CRM kept.

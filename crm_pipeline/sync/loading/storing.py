@@ -212,7 +212,7 @@ class Storing:
         """The outcomes as they are stored: what failed once too often for a passing cause is open no more."""
         given_up = self._state.save_outcomes(connection, outcomes=outcomes, attempt=self._attempt)
         if self._has_leads:
-            tell_leads(connection, self._state, ids=plain(outcomes["qbench_id"]))
+            tell_leads(connection, self._state, outcomes=outcomes)
         return outcomes.assign(retryable=outcomes["retryable"] & ~outcomes["qbench_id"].isin(given_up)) if given_up else outcomes
 
 
