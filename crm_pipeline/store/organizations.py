@@ -126,5 +126,6 @@ def _require_own_keys(connection: Connection, row: dict[str, str | None]) -> Non
     if sharing is not None:
         raise ConfigurationError(
             f"integration {row['integration']}: integration {sharing} writes the same external key to this {row['service']} organization; "
-            "give one of them an external_key_prefix, or another external_key"
+            "give one of them an external_key_prefix, or another external_key; "
+            f"if it is {sharing} that was renamed, give its folder the old name again, under which its links are kept"
         )

@@ -36,6 +36,12 @@ def test_two_integrations_with_one_key_in_one_organization_are_refused(store: St
         require(store, "other", "00D1", key_space="QBench_Id__c: ")
 
 
+def test_who_renamed_an_integration_is_told_to_take_the_name_back(store: Store) -> None:
+    require(store, "acme", "00D1", key_space="QBench_Id__c: ")
+    with pytest.raises(ConfigurationError, match="if it is acme that was renamed, give its folder the old name again"):
+        require(store, "acme_labs", "00D1", key_space="QBench_Id__c: ")
+
+
 @pytest.mark.parametrize("key_space", ["QBench_Id__c: US-", "qbench_id__c: us-", "QBench_Id__c: us -"])
 def test_keys_that_differ_in_case_or_white_space_alone_are_one(store: Store, key_space: str) -> None:
     require(store, "acme", "00D1", key_space="QBench_Id__c: us-")
