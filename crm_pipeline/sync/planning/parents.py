@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from crm_pipeline.errors import OtherAccountException
-from crm_pipeline.frames import looked_up, no_text
+from crm_pipeline.frames import Flags, looked_up, no_text
 from crm_pipeline.mapping.digests import NO_DIGEST
 from crm_pipeline.mapping.spec import OnOtherAccount
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation
@@ -83,10 +84,13 @@ def keep_parent(
     return Plan(PLAN.build(rows), planned.values, planned.sent)
 
 
-def _given_by(open_calls: pd.DataFrame, qbench_ids: pd.Series, accounts: pd.Series) -> pd.Series:
-    """Which rows (bool) have the account that a call of ours may have given them."""
-    given = set(zip(open_calls["qbench_id"], open_calls["parent_crm_id"], strict=True))
-    return pd.Series([pair in given for pair in zip(qbench_ids, accounts, strict=True)], index=qbench_ids.index, dtype="bool")
+def _given_by(open_calls: pd.DataFrame, qbench_ids: pd.Series, accounts: pd.Series) -> Flags:
+    """Which rows have the account that a call of ours may have given them."""
+    if open_calls.empty:
+        return np.zeros(len(qbench_ids), dtype=bool)
+    given = pd.MultiIndex.from_frame(open_calls[["qbench_id", "parent_crm_id"]])
+    found: Flags = pd.MultiIndex.from_arrays([qbench_ids, accounts]).isin(given)
+    return found
 
 
 def _refused(planned: Plan, other: pd.Series, held: pd.Series) -> Plan:
