@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,10 @@ from crm_pipeline.commands.options import connected
 from crm_pipeline.commands.output import Tell
 from crm_pipeline.counting import counted
 from crm_pipeline.integration import IntegrationSpec
+from crm_pipeline.model import RecordType
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.normalized_records import staged_ids
 from crm_pipeline.store.standing import Condition
 from crm_pipeline.sync.loading.load import Load
 from crm_pipeline.sync.order import LoadOrder
@@ -44,10 +46,28 @@ def load_by_hand(spec: IntegrationSpec, order: LoadOrder, selection: Selection, 
     return missing
 
 
-def require_none_missing(missing: int) -> None:
-    """Raises ClickException where records failed, were skipped or wait: who asked for them learns it from the exit code."""
+def unknown_records(
+    specs: Sequence[IntegrationSpec], record_type: RecordType | None, ids: Sequence[int] | None, *, store: Store
+) -> list[str]:
+    """Sentences that name those of the ids whose records no integration of these has staged; none where no ids were asked for."""
+    if record_type is None or ids is None:
+        return []
+    with store.transaction() as connection:
+        known = {number for spec in specs for number in staged_ids(connection, spec.name, record_type, ids=ids)}
+    unknown = [str(number) for number in ids if number not in known]
+    return [f"there is no staged {record_type} {', '.join(unknown)}; `crm-pipeline send` reads records from QBench now"] if unknown else []
+
+
+def require_none_missing(missing: int, unknown: Sequence[str] = ()) -> None:
+    """Raises ClickException where records failed, were skipped or wait, or are unknown: who asked for them learns it from the exit code.
+
+    ``unknown``: sentences that name those which are not there at all.
+    """
+    told = list(unknown)
     if missing:
-        raise click.ClickException(f"{counted(missing, 'record', form=',')} failed, skipped or waiting; `crm-pipeline errors` tells why")
+        told.append(f"{counted(missing, 'record', form=',')} failed, skipped or waiting; `crm-pipeline errors` tells why")
+    if told:
+        raise click.ClickException("\n".join(told))
 
 
 def which(order: LoadOrder) -> str:

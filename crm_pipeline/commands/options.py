@@ -116,6 +116,8 @@ def selected(
     bounded = since is not None or until is not None
     if sum([partition is not None, bounded, ids is not None]) > 1:
         raise click.UsageError("give --partition, or --since and --until, or --ids: not several of them")
+    if since is not None and until is not None and since >= until:
+        raise click.UsageError("--since must lie before --until")
     if ids is not None:
         return Named(ids)
     if partition is not None:

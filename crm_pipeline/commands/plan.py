@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crm_pipeline.commands.integrations import chosen
+from crm_pipeline.commands.loads import require_none_missing, unknown_records
 from crm_pipeline.commands.next_steps import next_steps
 from crm_pipeline.commands.options import (
     connected,
@@ -86,20 +87,20 @@ def plan(
         shared = SharedAddresses(store)
         specs = chosen(module, integration)
         coming = list(next_steps(specs, store))
+        wanted = RecordType(record_type) if record_type else None
         for spec in specs:
             selection = selected(spec, partition=partition, since=since, until=until, ids=ids)
-            wanted = RecordType(record_type) if record_type else None
             for name in crm_names(spec, crm, taking=wanted):
                 types = [wanted] if wanted else list(spec.records_in(name))
                 told += _told(spec, name, selection, store=store, wanted=types, shared=shared)
+        unknown = unknown_records(specs, wanted, ids, store=store)
     failed = [str(each) for each in told if isinstance(each, NoForecast)]
     if as_json:
         echo_json([each.as_json() for each in told])
     else:
         _show([each for each in told if isinstance(each, Forecast)])
         click.echo("\n".join(coming), nl=bool(coming))
-    if failed:
-        raise click.ClickException("\n".join(["not everything could be planned", *failed]))
+    require_none_missing(0, [*unknown, *(["not everything could be planned", *failed] if failed else [])])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import uuid
 
 import click
 
-from crm_pipeline.commands.loads import load_by_hand, require_none_missing, tell_looked_at
+from crm_pipeline.commands.loads import load_by_hand, require_none_missing, tell_looked_at, unknown_records
 from crm_pipeline.commands.options import (
     crm_names,
     crm_option,
@@ -77,6 +77,8 @@ def resync(
         with opened_store() as store, telling(as_json=as_json) as tell:
             for each in [wanted] if wanted else list(spec.read):
                 _take(spec, CrmState(spec.name, name, each), store=store, ids=ids, tell=tell)
+            unknown = unknown_records([spec], wanted, ids, store=store)
+        require_none_missing(0, unknown)
         return
     if force is (create_only is not None):
         raise click.UsageError("give either --force or --create-only")
@@ -88,7 +90,8 @@ def resync(
             for each in [wanted] if wanted else list(spec.records_in(name)):
                 order = order_of(spec, name, each, run_id=run_id, resend=resend)
                 missing += load_by_hand(spec, order, EVERYTHING if ids is None else Named(ids), store=store, tell=tell)
-    require_none_missing(missing)
+        unknown = unknown_records([spec], wanted, ids, store=store)
+    require_none_missing(missing, unknown)
 
 
 def _take(spec: IntegrationSpec, state: CrmState, *, store: Store, ids: tuple[int, ...] | None, tell: Tell) -> None:

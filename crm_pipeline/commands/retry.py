@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from crm_pipeline.commands.integrations import chosen
-from crm_pipeline.commands.loads import load_by_hand, loaded, require_none_missing, tell_looked_at, which
+from crm_pipeline.commands.loads import load_by_hand, loaded, require_none_missing, tell_looked_at, unknown_records, which
 from crm_pipeline.commands.options import (
     crm_names,
     crm_option,
@@ -69,7 +69,8 @@ def retry(
     run_id = f"retry-{uuid.uuid4()}"
     missing = 0
     with opened_store() as store, telling(as_json=as_json) as tell:
-        for spec in chosen(module, integration):
+        specs = chosen(module, integration)
+        for spec in specs:
             for name in crm_names(spec, crm, taking=wanted):
                 for each in [wanted] if wanted else list(spec.records_in(name)):
                     order = order_of(spec, name, each, run_id=run_id)
@@ -77,7 +78,8 @@ def retry(
                 for each in spec.returning.get(name, {}):
                     if wanted in {None, each}:
                         _home(CrmState(spec.name, name, each), store=store, error_type=error_type, ids=ids, tell=tell)
-    require_none_missing(missing)
+        unknown = unknown_records(specs, wanted, ids, store=store)
+    require_none_missing(missing, unknown)
 
 
 def _again(spec: IntegrationSpec, order: LoadOrder, *, store: Store, error_type: str | None, ids: Sequence[int] | None, tell: Tell) -> int:

@@ -52,10 +52,7 @@ def send(*, integration: str, crm: str | None, record_type: str, ids: tuple[int,
         for made in (made for made in spec.records.values() if MODELS[made.record_type].made_of is record.record_type):
             normalize_named(store, spec.name, made, ids=found.read, reading=spec.reading)
         unsent = sum(load_by_hand(spec, order, Named(found.read), store=store, tell=tell) for order in orders)
-    missing = _missing(record_type, found)
-    if missing:
-        raise click.ClickException("; ".join(missing))
-    require_none_missing(unsent)
+    require_none_missing(unsent, _missing(record_type, found))
 
 
 def _orders(spec: IntegrationSpec, crm: str, record_type: RecordType, *, run_id: str) -> Iterator[LoadOrder]:

@@ -56,6 +56,9 @@ class Filter(YamlModel):
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
+        empty = [name for name in ("all", "any", "in_", "not_in", "crm_list") if getattr(self, name) in ([], {})]
+        if empty:
+            raise ValueError(f"`{empty[0].rstrip('_')}` names nothing; give it at least one, or leave the rule out")
         combined = [name for name in ("all", "any") if getattr(self, name) is not None]
         operators = [name for name in self.OPERATORS if getattr(self, name) is not None]
         if self.crm_list is not None:

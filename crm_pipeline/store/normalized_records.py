@@ -148,6 +148,15 @@ def normalized_by_id(connection: Connection, integration: str, record_type: Reco
     return _fetch(connection, BY_ID.format(**_COLUMNS), parameters, normalized_schema(record_type))
 
 
+def staged_ids(connection: Connection, integration: str, record_type: RecordType, *, ids: Sequence[int]) -> set[int]:
+    """Which of these QBench ids have a staged normalized row."""
+    statement = (
+        "SELECT qbench_id FROM crm_pipeline.normalized_record "
+        f"WHERE integration = :integration AND record_type = :record_type AND qbench_id = {ANY_OF_IDS}"
+    )
+    return set(connection.execute(text(statement), {"integration": integration, "record_type": record_type, "ids": list(ids)}).scalars())
+
+
 def staged_errors(connection: Connection, integration: str, record_type: RecordType, *, ids: list[int]) -> pd.Series:
     """The record errors that the staged normalized rows of these QBench ids carry, by id; one without an error is missing."""
     statement = (

@@ -42,7 +42,8 @@ def require_current(connection: Connection) -> None:
     current, head = versions(connection)
     require_known(current)
     if current != head:
-        raise StoreSetupError(f"the state database is at version {current}, this package needs {head}; run `crm-pipeline db upgrade`")
+        found = "has no tables yet" if current is None else f"is at version {current}"
+        raise StoreSetupError(f"the state database {found}, this package needs version {head}; run `crm-pipeline db upgrade`")
 
 
 def migrate(connection: Connection) -> None:

@@ -61,6 +61,12 @@ def test_the_plan_of_named_contacts_knows_the_customers_that_the_load_would_crea
     assert told["plan"][0]["sample_ids"] == [7]
 
 
+def test_ids_that_are_not_staged_are_named_beside_the_plan_of_the_others(desk: Desk) -> None:
+    result = desk.type("plan", "--crm", "salesforce", "--record-type", "contact", "--ids", "7,77", "--json")
+    assert (result.exit_code, json.loads(result.stdout)[0]["rows"]) == (1, 1)
+    assert "there is no staged contact 77;" in result.stderr
+
+
 def test_the_plan_is_shown_as_tables_with_reasons_fields_and_calls(desk: Desk) -> None:
     result = desk.type("plan", "--integration", "acme", "--crm", "salesforce", "--record-type", "account")
     assert result.exit_code == 0, result.output
@@ -108,6 +114,9 @@ def test_a_plan_that_cannot_be_made_says_what_would_be_right(desk: Desk) -> None
         (("--partition", "2026-10-01-00:00"), "the first is 2026-11-01-00:00"),
         (("--partition", "yesterday"), "give an hour as 2026-11-01-00:00"),
         (("--partition", FIRST, "--since", "2026-11-01"), "not several of them"),
+        (("--since", "2026-11-02", "--until", "2026-11-01"), "--since must lie before --until"),
+        (("--since", "2026-11-02", "--until", "2026-11-02"), "--since must lie before --until"),
+        (("--from", "salesforce", "--since", "2026-11-02", "--until", "2026-11-01"), "--since must lie before --until"),
     ):
         result = desk.type("plan", *words)
         assert result.exit_code != 0

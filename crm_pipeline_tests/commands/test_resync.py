@@ -27,11 +27,17 @@ def test_all_or_named_records_are_sent_again_and_counted(desk: Desk) -> None:
         (("--force", "--ids", "2"), "acme → salesforce accounts: 1 updated"),
         (("--force", "--all"), "acme → salesforce accounts: 2 updated"),
         (("--create-only", "phone_number", "--all"), "acme → salesforce accounts: 2 unchanged"),
-        (("--force", "--ids", "77"), "acme → salesforce accounts: no such records"),
     ):
         result = desk.type(*ACCOUNTS, *words)
         assert (result.exit_code, said in result.output) == (0, True), result.output
     assert desk.bench.rows("SELECT count(*) FROM crm_pipeline.every_outcome WHERE run_id LIKE 'resync-%'") == [(3,)]
+
+
+def test_ids_that_are_not_staged_are_named_after_the_others_went(desk: Desk) -> None:
+    desk.bench.given(desk.spec, ACCOUNT, customer(1), customer(2))
+    result = desk.type(*ACCOUNTS, "--force", "--ids", "2,77,78")
+    assert (result.exit_code, result.stdout) == (1, "acme → salesforce accounts: 1 updated\n")
+    assert "there is no staged account 77, 78; `crm-pipeline send` reads records from QBench now" in result.stderr
 
 
 def test_an_order_that_is_not_clear_is_refused(desk: Desk) -> None:
@@ -87,8 +93,9 @@ def test_what_a_crm_shows_is_taken_for_changed_there_in_fields_that_were_accepte
     kept = BASES.build({"qbench_id": pd.Series([1, 2]), "bases": pd.Series([{"Description": [5, 5]}, {"Description": [6, 7]}])})
     with bench.store.transaction() as connection:
         save_bases(connection, state, bases=kept, crm_ids=pd.Series([crm_ids[1], crm_ids[2]]))
-    result = both.type("resync", "--integration", "acme", "--from", "salesforce", "--record-type", "account", "--ids", "2,3")
-    assert result.output == "acme ← salesforce accounts: 1 record is looked at by the next run\n"
+    result = both.type("resync", "--integration", "acme", "--from", "salesforce", "--record-type", "account", "--ids", "2,3,77")
+    assert (result.exit_code, result.stdout) == (1, "acme ← salesforce accounts: 1 record is looked at by the next run\n")
+    assert "there is no staged account 77;" in result.stderr
     with bench.store.transaction() as connection:
         assert bases_of(connection, state, ids=[1, 2])["bases"].tolist() == [{"Description": [5, 5]}, {"Description": [6, 0]}]
         assert pending_crm_ids(connection, state) == [crm_ids[2]]

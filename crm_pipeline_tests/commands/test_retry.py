@@ -44,6 +44,13 @@ def test_records_with_an_error_are_sent_again_once_its_cause_is_gone_and_no_othe
     assert desk.bench.names() == sent
 
 
+def test_ids_that_are_not_staged_are_named_after_the_others_went(desk: Desk) -> None:
+    refused(desk, 1)
+    result = desk.type(*ACCOUNTS, "--ids", "1,77")
+    assert (result.exit_code, result.stdout) == (1, "acme → salesforce accounts: 1 created\n")
+    assert "there is no staged account 77;" in result.stderr
+
+
 def test_records_with_an_error_are_sent_as_the_mapping_of_today_makes_them(desk: Desk) -> None:
     earlier = desk.bench.spec(accounts={"map": {"name": "comments"}})
     desk.bench.stage(earlier, ACCOUNT, customer(1))

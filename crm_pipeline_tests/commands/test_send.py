@@ -81,7 +81,7 @@ def test_records_that_qbench_lacks_or_fails_to_show_are_named_after_the_others_w
     result = send(desk, "contact", f"{fine},{broken},99", "--crm", "salesforce")
     assert result.exit_code == 1
     assert "acme → salesforce contacts: 1 created" in result.output
-    assert "QBench does not have contact 99; QBench fails to show contact" in result.output, result.output
+    assert "QBench does not have contact 99\nQBench fails to show contact" in result.output, result.output
     assert desk.bench.outcomes(CONTACT) == {fine: ("created", None)}
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from crm_pipeline.configuration.filter_keys import Filter
 from crm_pipeline.errors import ConfigurationError
@@ -74,6 +75,13 @@ def test_rules_nest_with_all_and_any() -> None:
     )
     assert meets(content, rule).tolist() == [True, True, False, False]
     assert fields_named(rule) == ["status", "tags", "size"]
+
+
+@pytest.mark.parametrize("rule", [{"all": []}, {"any": []}, {"field": "x", "in": []}, {"field": "x", "not_in": []}, {"crm_list": {}}])
+def test_rule_that_names_nothing_is_refused(rule: dict[str, Any]) -> None:
+    (key,) = {*rule} - {"field"}
+    with pytest.raises(ValidationError, match=f"`{key}` names nothing; give it at least one"):
+        Filter.model_validate(rule)
 
 
 def test_contact_rule_reads_the_customers_field() -> None:
