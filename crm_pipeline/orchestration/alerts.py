@@ -106,12 +106,16 @@ class AlertWatch:
                 stored.forget_failures(connection, self.spec.name, subject)
 
     def _facts(self, connection: Connection, instance: dg.DagsterInstance, *, now: datetime) -> Facts:
+        # What is known of a CRM that the YAML feeds no more is kept, and nobody can mend it.
+        ways = {way for crm in self.spec.crms.configured for way in (crm, stored.BACK_FROM + crm)}
         counts_records = self.settings.failed_records is not None or self.settings.failed_share is not None
+        records = stored.record_counts(connection, self.spec.name) if counts_records else {}
+        stuck = stored.stuck_records(connection, self.spec.name, tries=self.settings.stuck_after_tries)
         return Facts(
             now=now,
             failures=stored.stored_failures(connection, self.spec.name),
-            records=stored.record_counts(connection, self.spec.name) if counts_records else {},
-            stuck=stored.stuck_records(connection, self.spec.name, tries=self.settings.stuck_after_tries),
+            records={way: counts for way, counts in records.items() if way in ways},
+            stuck={way: count for way, count in stuck.items() if way in ways},
             last_loads=last_loads(instance, self.loads) if self.settings.silent_hours is not None else {},
         )
 

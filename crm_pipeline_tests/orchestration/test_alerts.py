@@ -146,16 +146,16 @@ class Alerted:
             )
         )
 
-    def store_outcomes(self, *outcomes: str) -> None:
-        """The latest outcomes of records 1, 2, ... in HubSpot."""
+    def store_outcomes(self, *outcomes: str, crm: str = "hubspot", attempts: int = 0) -> None:
+        """The latest outcomes of records 1, 2, ... in a CRM."""
         statement = text(
             "INSERT INTO crm_pipeline.outcome (integration, crm, record_type, qbench_id, version, outcome, retryable, run_id, attempts) "
-            "VALUES (:name, 'hubspot', 'account', :id, 1, :outcome, false, 'r', 0) "
+            "VALUES (:name, :crm, 'account', :id, 1, :outcome, false, 'r', :attempts) "
             "ON CONFLICT (integration, crm, record_type, qbench_id) DO UPDATE SET outcome = excluded.outcome"
         )
         with STORE.transaction() as connection:
             for number, outcome in enumerate(outcomes, start=1):
-                connection.execute(statement, {"name": self.spec.name, "id": number, "outcome": outcome})
+                connection.execute(statement, {"name": self.spec.name, "crm": crm, "id": number, "outcome": outcome, "attempts": attempts})
 
 
 def alerted(deployment: Deployment, *, active: bool = True, **alerts: Any) -> Alerted:
@@ -281,6 +281,14 @@ def test_failed_records_are_told_once_and_once_when_they_are_fewer(deployment: D
     assert acme.told() == []
     acme.store_outcomes("failed", "updated", "created")
     assert acme.told() == ["CLEARED after 0 h 0 min: 2 of 3 records failed in hubspot"]
+
+
+def test_records_of_a_crm_that_the_yaml_does_not_feed_are_no_incident(deployment: Deployment) -> None:
+    acme = alerted(deployment, failed_records=1)
+    acme.store_outcomes("failed", crm="salesforce", attempts=7)
+    assert acme.told() == []
+    acme.store_outcomes("failed", crm="hubspot", attempts=7)
+    assert [line.partition(":")[0] for line in acme.told()] == ["NEW", "NEW"]
 
 
 def test_crm_that_nothing_is_synced_to_is_told_until_a_load_is_materialized(deployment: Deployment) -> None:
