@@ -20,6 +20,7 @@ from crm_pipeline.calls import with_retries
 from crm_pipeline.configuration.model import EnvVariable, sends_in_clear
 from crm_pipeline.counting import counted
 from crm_pipeline.errors import AuthenticationError, RequestRefusedError, ServiceError, ServiceUnavailableError
+from crm_pipeline.proxies import proxy_to
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,9 @@ def _post(url: EnvVariable, body: dict[str, Any], *, integration: str, channel: 
                 integration=integration,
                 service=service,
             )
-        answer = httpx.post(address, json=body, timeout=settings.timeout_seconds)
+        # With a transport of its own the library looks for no proxies, of which it stumbles over those that it does not know.
+        with httpx.Client(transport=httpx.HTTPTransport(proxy=proxy_to(address)), timeout=settings.timeout_seconds) as client:
+            answer = client.post(address, json=body)
     # ValueError: of those that take the address apart, whose texts repeat it.
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, ValueError):
         raise RequestRefusedError(f"{url.env} holds no address of the web", integration=integration, service=service) from None

@@ -19,6 +19,7 @@ from crm_pipeline.alerts.settings import AlertSettings
 from crm_pipeline.errors import CrmPipelineError, MissingCredentialError, RequestRefusedError, ServiceUnavailableError
 from crm_pipeline.quiet import quiet_client_libraries
 from crm_pipeline_tests.alerts.receivers import PATIENT, Hook, Mailbox, mail_server, web_hook
+from crm_pipeline_tests.test_proxies import only
 
 OPENED = datetime(2026, 11, 1, 12, tzinfo=UTC)
 NEW = Notice("run acme/hubspot/contacts", "a run failed at acme/hubspot/contacts", "r1", OPENED, announced=False, cleared_at=None)
@@ -146,6 +147,18 @@ def test_receiver_that_does_not_take_it_is_named_without_its_address(
     with pytest.raises(error, match=f"integration acme: alerts by slack: {said}") as raised:
         send("slack", {"env": "HOOK"})
     assert "secret-path" not in str(raised.value)
+
+
+def test_alert_passes_over_a_proxy_that_is_no_http_proxy_as_calls_do(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, {"all_proxy": "socks5://127.0.0.1:9"})
+    send("webhook", {"env": "HOOK"})
+    assert len(hook.posts) == 1
+
+
+def test_alert_goes_through_the_proxy_of_the_environment(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, {"all_proxy": hook.url, "HOOK": "http://elsewhere.invalid/secret"})
+    channels(AlertSettings.model_validate({"webhook": {"env": "HOOK"}, "allow_http": True, **PATIENT}))["webhook"](MESSAGE)
+    assert [path for path, _ in hook.posts] == ["http://elsewhere.invalid/secret"]
 
 
 def test_answer_that_cannot_be_read_is_no_answer(hook: Hook) -> None:

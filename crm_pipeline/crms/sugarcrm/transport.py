@@ -33,6 +33,7 @@ from crm_pipeline.errors import (
 )
 from crm_pipeline.halving import BatchRefusedError, DoubtfulRefusalError
 from crm_pipeline.pacing import Leases, Pace
+from crm_pipeline.proxies import proxy_to
 
 Label = Literal["sign_in", "describe", "read", "write", "associate"]
 Arguments = Sequence[Any]
@@ -185,10 +186,12 @@ class Transport:
     def _connected(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
+                url = self._settings.url
                 self._client = httpx.Client(
-                    base_url=self._settings.url,
+                    base_url=url,
                     timeout=self._settings.timeout_seconds,
-                    verify=_certificates(self._settings.url),
+                    # With a transport of its own the library looks for no proxies, of which it stumbles over those that it does not know.
+                    transport=httpx.HTTPTransport(verify=_certificates(url), proxy=proxy_to(url)),
                     cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 )
             return self._client

@@ -18,6 +18,7 @@ from crm_pipeline.sandbox.sugarcrm import SugarSite
 from crm_pipeline.testing.bench import Bench
 from crm_pipeline.testing.conformance.common import written
 from crm_pipeline_tests.crms.sugarcrm.test_writing import named
+from crm_pipeline_tests.test_proxies import only
 
 PASSWORD = SUGARCRM_CREDENTIALS["SUGARCRM_PASSWORD"]
 SECRETS = (PASSWORD, hashlib.md5(PASSWORD.encode(), usedforsecurity=False).hexdigest())
@@ -28,6 +29,12 @@ def test_session_that_ended_is_begun_anew_once(site: SugarSite, crm: Crm) -> Non
     site.end_sessions()
     assert written(crm, ACCOUNTS, named(2))[2]["error_type"] is None
     assert crm.calls.snapshot()["sign_in"] == 2
+
+
+def test_proxy_that_is_no_http_proxy_is_passed_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, {"all_proxy": "socks5://127.0.0.1:9"})
+    with closing(bench.connect(external_key=None)) as crm:
+        assert len(crm.fields(ACCOUNTS)) > 0
 
 
 def test_sessions_that_end_at_once_are_an_error_and_no_endless_round(bench: Bench, crm: Crm) -> None:
