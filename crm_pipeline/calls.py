@@ -7,6 +7,7 @@ import math
 import random
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -236,10 +237,27 @@ def _wait(state: RetryCallState, waits: Waits) -> float:
     return spaced(state.attempt_number, waits)
 
 
-def _tell(state: RetryCallState) -> None:
-    seconds = state.upcoming_sleep
-    if seconds >= TOLD_SECONDS and state.outcome is not None:
-        logger.warning("%s; the call is made again in %.0f seconds", state.outcome.exception(), seconds)
+class _Telling:
+    """Tells of long waits, once where several calls wait at the same time for the same cause; safe over threads."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, state: RetryCallState) -> None:
+        seconds = state.upcoming_sleep
+        if seconds < TOLD_SECONDS or state.outcome is None:
+            return
+        cause, now = str(state.outcome.exception()), time.monotonic()
+        with self._lock:
+            self._until = {told: until for told, until in self._until.items() if until > now}
+            if cause in self._until:
+                return
+            self._until[cause] = now + seconds
+        logger.warning("%s; the call is made again in %.0f seconds", cause, seconds)
+
+
+_tell = _Telling()
 
 
 def _make_all(calls: SimpleQueue[Callable[[], None] | None], idle: threading.Semaphore) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 
 import pytest
 
@@ -110,6 +111,16 @@ def test_a_long_wait_is_told_with_its_cause_and_no_short_one(caplog: pytest.LogC
     assert caplog.messages == []
     with_retries(Service(unavailable(wait_seconds=0.05)), repeatable=True)
     assert caplog.messages == ["integration acme: crm: busy; the call is made again in 0 seconds"]
+
+
+def test_calls_that_wait_at_the_same_time_for_the_same_cause_are_told_as_one(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line is an event that Dagster stores, and dozens of calls are under way when a service goes away."""
+    monkeypatch.setattr("crm_pipeline.calls.TOLD_SECONDS", 0.5)
+    services = [Service(unavailable(wait_seconds=0.5)) for _ in range(20)]
+    AtOnce([partial(with_retries, service, repeatable=True) for service in services]).answers()
+    assert len(caplog.messages) == 1
 
 
 def test_what_was_too_much_is_not_asked_again_as_it_is_where_it_can_be_divided() -> None:
