@@ -69,7 +69,7 @@ def test_linking_makes_no_false_link(data_set: str, values: Callable[[pd.DataFra
     candidates = FOUND.build(
         {"value": fold(retyped(values(copies)).reset_index(drop=True), kind), "crm_id": pd.Series(copies.index, dtype="str")}
     )
-    matches = choose(claims, candidates.dropna(subset=["value"]), NO_HOLDER, origin=LinkOrigin.MATCHED)
+    matches = choose(claims, candidates.dropna(subset=["value"]), NO_HOLDER, origin=LinkOrigin.MATCHED, integration="acme")
     linked = matches.dropna(subset=["crm_id"])
     means = linked["crm_id"].str.extract(r"rec-(\d+)", expand=False).astype("int64")
     assert (means != linked["qbench_id"]).sum() == 0

@@ -13,6 +13,7 @@ from crm_pipeline.frames import Column, FrameSchema, looked_up
 from crm_pipeline.schemas import HOLDERS
 from crm_pipeline.store.conversions import move_to_contacts, stand_still
 from crm_pipeline.store.database import Store
+from crm_pipeline.sync.holders import who_holds
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.writing_turns import turn_at
 
@@ -74,7 +75,7 @@ def judged(converted: pd.DataFrame, holders: pd.DataFrame, *, contacts: pd.DataF
     obstacle = obstacle.mask(rows["person"], ", which is a person account")
     obstacle = obstacle.mask(own.notna() & own.ne(contact), ", but its QBench contact is linked to " + own + " already")
     obstacle = obstacle.mask(second, ", as the lead of QBench id " + first + " was")
-    obstacle = obstacle.mask(anothers, ", which is linked to QBench id " + held["qbench_id"].astype("Int64").astype("str"))
+    obstacle = obstacle.mask(anothers, ", which is linked to " + who_holds(held, integration=integration))
     told = rows["crm_id"] + " was converted into " + contact + obstacle
     nowhere = rows["crm_id"] + " was converted, and into no contact"
     return CONVERSIONS.build({**rows[CONVERSIONS.names[:-1]], "obstacle": told.mask(contact.isna(), nowhere)})

@@ -11,6 +11,7 @@ from crm_pipeline.frames import Column, FrameSchema
 from crm_pipeline.mapping.folding import same_key
 from crm_pipeline.model import LinkStatus
 from crm_pipeline.schemas import OUTCOMES
+from crm_pipeline.sync.holders import who_holds
 
 FINDINGS = FrameSchema(
     "findings",
@@ -171,7 +172,7 @@ def _obstacle(rows: pd.DataFrame, holders: pd.DataFrame, *, merged: pd.Series, i
     reason = pd.Series(None, index=rows.index, dtype="str")
     reason = reason.mask(merged & ~first, ", as the record of QBench id " + ahead + " was")
     reason = reason.mask(other_key, ", which carries another external key")
-    return reason.mask(merged & anothers, ", which is linked to QBench id " + held["qbench_id"].astype("Int64").astype("str"))
+    return reason.mask(merged & anothers, ", which is linked to " + who_holds(held, integration=integration))
 
 
 def _first_to_follow(rows: pd.DataFrame, standing: pd.Series | None) -> pd.Series:

@@ -23,6 +23,7 @@ from crm_pipeline.frames import Flags, arrow_texts, blank, equal, instead
 from crm_pipeline.mapping.values import over_uniques
 from crm_pipeline.model import LinkOrigin, LinkStatus, Operation, Outcome, WaitsOn
 from crm_pipeline.schemas import LINKS, OUTCOMES, WRITE_RESULTS
+from crm_pipeline.sync.holders import who_holds
 from crm_pipeline.sync.planning.reasons import joined
 
 _OUTCOME_OF_OPERATION: Mapping[str, Outcome] = {
@@ -57,7 +58,7 @@ def refuse_held(results: pd.DataFrame, holders: pd.DataFrame, *, integration: st
     own = holder["qbench_id"].eq(results["qbench_id"]) & holder["integration"].eq(integration)
     held = holder["qbench_id"].notna() & ~own
     conflict = held | (written.notna() & written.duplicated())
-    names_both = written + (" is linked to QBench id " + holder["qbench_id"].astype("Int64").astype("str")).where(held, "")
+    names_both = written + (" is linked to " + who_holds(holder, integration=integration)).where(held, "")
     return WRITE_RESULTS.build(
         results.assign(
             error_type=results["error_type"].mask(conflict, LinkConflictException.__name__),

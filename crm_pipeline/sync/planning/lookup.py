@@ -239,7 +239,7 @@ class Lookup:
             near = self._without_given_up(near, holders)
             left = left_behind(connection, self._state, org_id=self._org_id, crm_ids=crm_ids).rename(columns={"qbench_id": "left_by"})
         left = LEFT_BEHIND.build(left.assign(left_key=self._order.key_of(left["left_by"])))
-        return choose(claims, near, holders, origin=origin, left_behind=left)
+        return choose(claims, near, holders, origin=origin, integration=self._state.integration, left_behind=left)
 
     def _without_given_up(self, candidates: pd.DataFrame, holders: pd.DataFrame) -> pd.DataFrame:
         if not self._given_up:

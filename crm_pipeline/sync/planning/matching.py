@@ -13,6 +13,7 @@ from crm_pipeline.model import LinkOrigin, WaitsOn
 from crm_pipeline.store.crm_state import CrmState
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.normalized_records import unlinked_values
+from crm_pipeline.sync.holders import who_holds
 
 MATCHES = FrameSchema(
     "matches",
@@ -54,12 +55,13 @@ def choose(
     holders: pd.DataFrame,
     *,
     origin: LinkOrigin,
+    integration: str,
     left_behind: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The CRM record each claim means (MATCHES), one row per claim that has any candidate.
 
     ``claims``: columns ``qbench_id``, ``value`` (folded; null claims nothing), ``key`` (the key value the record would carry,
-    null without one). ``candidates``: schemas.FOUND with folded values. ``holders``: schemas.HOLDERS.
+    null without one). ``candidates``: schemas.FOUND with folded values. ``holders``: schemas.HOLDERS. ``integration``: the claims'.
 
     A CRM record that carries another key is no candidate (docs/rules.md, 2). A candidate that another record holds cannot be used;
     between several, or among several that claim one, nothing is guessed (docs/rules.md, 7).
@@ -74,8 +76,9 @@ def choose(
     pairs = pairs[pairs["key_held"].isna() | own | left]
     if pairs.empty:
         return MATCHES.empty()
-    pairs = pairs.merge(holders[["crm_id", "qbench_id"]].rename(columns={"qbench_id": "holder"}), on="crm_id", how="left")
-    pairs["holder"] = pairs["holder"].astype("Int64").mask(pairs["left_by"].notna())
+    told = pd.DataFrame({"crm_id": holders["crm_id"], "holder": who_holds(holders, integration=integration)})
+    pairs = pairs.merge(told, on="crm_id", how="left")
+    pairs["holder"] = pairs["holder"].mask(pairs["left_by"].notna())
     pairs["claimants"] = pairs.groupby("crm_id")["qbench_id"].transform("nunique")
     by_record = pairs.groupby("qbench_id", sort=False)
     matches = pd.DataFrame(
@@ -108,7 +111,7 @@ def one_each(matches: pd.DataFrame) -> pd.DataFrame:
 def _verdicts(matches: pd.DataFrame, *, origin: LinkOrigin) -> pd.DataFrame:
     ambiguous = (matches["candidates"] > 1) | (matches["claimants"] > 1)
     held = ~ambiguous & matches["holder"].notna()
-    held_reason = matches["crm_id"] + " is linked to QBench id " + matches["holder"].astype("Int64").astype("str")
+    held_reason = matches["crm_id"] + " is linked to " + matches["holder"]
     several = " claimed by " + matches["claimants"].astype("str") + " records"
     claimed_reason = matches["ids"] + several.where(matches["claimants"] > 1, "")
     taken = ~ambiguous & matches["left_by"].notna()

@@ -53,11 +53,11 @@ def test_of_two_links_that_lead_to_one_record_the_one_that_was_live_till_now_fol
     assert (found[2]["finding"], found[2]["changed"], found[2]["merged_into"]) == (None, True, "W")
 
 
-@pytest.mark.parametrize("holder", [("acme", 9), ("other", 1)])
-def test_winner_of_another_record_or_integration_is_a_conflict_that_names_it(holder: tuple[str, int]) -> None:
+@pytest.mark.parametrize(("holder", "named"), [(("acme", 9), "QBench id 9"), (("other", 1), "QBench id 1 of integration other")])
+def test_winner_of_another_record_or_integration_is_a_conflict_that_names_it(holder: tuple[str, int], named: str) -> None:
     found = findings(links({}), examined(A=("merged", "W", None)), holders={"W": holder})[1]
     assert (found["finding"], found["crm_id"], found["status"]) == ("conflict", "A", "conflict")
-    assert found["reason"] == f"A was merged into W, which is linked to QBench id {holder[1]}"
+    assert found["reason"] == f"A was merged into W, which is linked to {named}"
 
 
 def test_deleted_link_stays_deleted_without_news_and_a_live_record_restores_it() -> None:

@@ -77,14 +77,20 @@ def test_a_contact_whose_parent_did_not_go_is_failed_for_now_and_its_link_keeps_
 
 
 @pytest.mark.parametrize(
-    ("held_by", "conflict"),
-    [([], False), ([("crm-1", "acme", 1)], False), ([("crm-1", "acme", 9)], True), ([("crm-1", "beta", 1)], True)],
+    ("held_by", "named"),
+    [
+        ([], None),
+        ([("crm-1", "acme", 1)], None),
+        ([("crm-1", "acme", 9)], "crm-1 is linked to QBench id 9"),
+        ([("crm-1", "beta", 1)], "crm-1 is linked to QBench id 1 of integration beta"),
+    ],
     ids=["nobody", "itself", "another record", "another integration"],
 )
-def test_a_write_that_ends_in_another_record_s_crm_record_is_a_conflict(held_by: list[Any], *, conflict: bool) -> None:
+def test_a_write_that_ends_in_another_record_s_crm_record_is_a_conflict(held_by: list[Any], named: str | None) -> None:
     answer = results.refuse_held(answers({}), holders(*held_by), integration="acme")
-    assert answer["error_type"].eq("LinkConflictException").tolist() == [conflict]
-    assert len(results.links(planned({}), answer)) == (0 if conflict else 1)
+    assert answer["error_type"].eq("LinkConflictException").tolist() == [named is not None]
+    assert answer["error_ids"].astype(object).where(answer["error_ids"].notna(), None).tolist() == [named]
+    assert len(results.links(planned({}), answer)) == (1 if named is None else 0)
 
 
 def test_of_two_rows_of_a_batch_that_end_in_one_crm_record_only_the_first_is_linked() -> None:

@@ -21,7 +21,7 @@ def matches(
     asked = pd.DataFrame(claims, columns=["qbench_id", "value"]).astype({"value": "str"})
     asked["key"] = asked["qbench_id"].astype("str")
     found = FOUND.build(pd.DataFrame(candidates, columns=["value", "crm_id", "key"]))
-    chosen = choose(asked, found, holders, origin=LinkOrigin.MATCHED).astype(object)
+    chosen = choose(asked, found, holders, origin=LinkOrigin.MATCHED, integration="acme").astype(object)
     chosen = chosen.where(chosen.notna(), None)
     return {row.qbench_id: (row.crm_id, row.error_type) for row in chosen.itertuples()}
 
@@ -67,9 +67,18 @@ def test_a_candidate_that_another_record_holds_is_a_conflict_and_never_a_create(
     assert matches([(1, "eco")], [("eco", "a", None)], holders) == {1: (None, CONFLICT)}
 
 
+@pytest.mark.parametrize(("by", "named"), [("acme", "QBench id 1"), ("beta", "QBench id 1 of integration beta")])
+def test_a_conflict_with_another_integration_names_it_for_its_ids_are_its_own(by: str, named: str) -> None:
+    asked = pd.DataFrame({"qbench_id": [1], "value": ["eco"], "key": ["1"]})
+    holders = pd.DataFrame({"crm_id": ["a"], "integration": [by], "qbench_id": [1]})
+    found = FOUND.build(pd.DataFrame({"value": ["eco"], "crm_id": ["a"]}))
+    [row] = choose(asked, found, holders, origin=LinkOrigin.MATCHED, integration="acme").itertuples()
+    assert row.reason == f"a is linked to {named}"
+
+
 def test_a_conflict_waits_for_the_link_of_the_record_that_is_held() -> None:
     asked = pd.DataFrame({"qbench_id": [1], "value": ["eco"], "key": ["1"]})
     holders = pd.DataFrame({"crm_id": ["a"], "integration": ["acme"], "qbench_id": [2]})
     found = FOUND.build(pd.DataFrame({"value": ["eco"], "crm_id": ["a"]}))
-    [row] = choose(asked, found, holders, origin=LinkOrigin.MATCHED).itertuples()
+    [row] = choose(asked, found, holders, origin=LinkOrigin.MATCHED, integration="acme").itertuples()
     assert (row.error_type, row.waits_on, row.waits_for) == (CONFLICT, "holder", "a")
