@@ -112,7 +112,10 @@ def _known_error(value: str) -> str:
 def selected(
     spec: IntegrationSpec, *, partition: str | None, since: int | None, until: int | None, ids: tuple[int, ...] | None
 ) -> Selection:
-    """The rows that the options name; all of them where none does. Raises ConfigurationError where they contradict each other."""
+    """The rows that the options name; all of them where none does.
+
+    Raises UsageError where they contradict each other, and ConfigurationError where there is no such partition, or not yet.
+    """
     bounded = since is not None or until is not None
     if sum([partition is not None, bounded, ids is not None]) > 1:
         raise click.UsageError("give --partition, or --since and --until, or --ids: not several of them")
@@ -121,7 +124,13 @@ def selected(
     if ids is not None:
         return Named(ids)
     if partition is not None:
-        return window_of(partition, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
+        window = window_of(partition, spec.start, overlap_seconds=spec.qbench.overlap_seconds)
+        closes = datetime.fromtimestamp(window.until, UTC)
+        if closes > datetime.now(UTC):
+            raise ConfigurationError(
+                f"partition {partition} is not over yet; there is one once its hour has ended, at {closes:%Y-%m-%d %H:%M} UTC"
+            )
+        return window
     return Window(since=since, until=EVERYTHING.until if until is None else until) if bounded else EVERYTHING
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -113,6 +114,7 @@ def test_a_plan_that_cannot_be_made_says_what_would_be_right(desk: Desk) -> None
         (("--ids", "7"), "--ids needs --record-type"),
         (("--partition", "2026-10-01-00:00"), "the first is 2026-11-01-00:00"),
         (("--partition", "yesterday"), "give an hour as 2026-11-01-00:00"),
+        (("--partition", f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%d-%H}:00"), "is not over yet"),
         (("--partition", FIRST, "--since", "2026-11-01"), "not several of them"),
         (("--since", "2026-11-02", "--until", "2026-11-01"), "--since must lie before --until"),
         (("--since", "2026-11-02", "--until", "2026-11-02"), "--since must lie before --until"),
