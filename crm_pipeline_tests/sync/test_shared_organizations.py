@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
+import crm_pipeline
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline_tests.awaiting import await_that
@@ -89,3 +94,22 @@ def test_long_load_lets_another_integration_have_its_turn(bench: Bench) -> None:
         short.result()
     ids = {number: crm_id for number, crm_id in bench.rows("SELECT qbench_id, crm_id FROM crm_pipeline.link") if number}
     assert sorted(ids, key=lambda number: ids[number]) == [1, 7, 2, 3], "the order in which they were made"
+
+
+def test_what_the_runbook_removes_of_an_integration_leaves_its_records_to_another(bench: Bench) -> None:
+    acme, other = sharing(bench, "acme"), sharing(bench, "other")
+    bench.stage(acme, ACCOUNT, customer(1), customer(2, customer_name=None))
+    bench.stage(other, ACCOUNT, customer(7, customer_name="Lab 1"))
+    bench.load(acme, ACCOUNT)
+    bench.load(other, ACCOUNT)
+    assert outcomes_of(bench, "other") == {("skipped", "LinkConflictException"): 1}
+    runbook = (Path(crm_pipeline.__file__).parents[1] / "docs/operations.md").read_text()
+    [deletions] = re.findall(r"```psql\n(.*?)\\gexec", runbook, re.DOTALL)
+    with bench.store.transaction() as connection:
+        for statement in connection.execute(text(deletions)).scalars().all():
+            connection.execute(text(statement))
+    for statement in bench.rows(deletions):
+        assert bench.rows(statement[0].replace("DELETE", "SELECT *")) == []
+    bench.load(other, ACCOUNT)
+    assert outcomes_of(bench, "other") == {("linked", None): 1}
+    assert bench.names() == ["Lab 1"]
