@@ -18,6 +18,8 @@ from crm_pipeline.orchestration.resources import STORE
 from crm_pipeline.orchestration.specs import AssetSpecs
 from crm_pipeline.orchestration.steps import failing_clearly
 from crm_pipeline.orchestration.translating import asset_of
+from crm_pipeline.qbench.contracts import record_id
+from crm_pipeline.store.normalized_records import staged_ids
 from crm_pipeline.store.staging import EVERYTHING
 from crm_pipeline.sync.order import LoadOrder
 from crm_pipeline.sync.planning.selection import Named, Selection
@@ -72,6 +74,8 @@ class _Wanted:
             raise ConfigurationError(f"config `record_type: {record_type}`: {crm} takes {', '.join(taken)}")
         if record_type is None and (ids is not None or create_only is not None):
             raise ConfigurationError("config `ids` and `create_only` need `record_type`: customers and contacts have ids of their own")
+        if ids is not None and any(record_id(number) is None for number in ids):
+            raise ConfigurationError("config `ids`: give QBench ids as [12, 13]")
         if error_type is not None and error_type not in record_errors():
             raise ConfigurationError(f"config `error`: there is no {error_type}; {did_you_mean(error_type, list(record_errors()))}")
         if config["force"] and create_only is not None:
@@ -89,7 +93,10 @@ class _Wanted:
         return self.resend if record_type in self.record_types else None
 
     def selections(self, orders: Mapping[RecordType, LoadOrder]) -> dict[RecordType, Selection]:
-        """The records of each type, which are normalized anew first, those of all types before one is sent."""
+        """The records of each type, which are normalized anew first, those of all types before one is sent.
+
+        Raises ConfigurationError where a named one is not staged.
+        """
         from crm_pipeline.sync.again import normalized_with_error
         from crm_pipeline.sync.extracting.normalizing import normalize_named, normalize_staged
 
@@ -104,7 +111,20 @@ class _Wanted:
                 found[record_type] = Named(self.ids)
             else:
                 normalize_staged(STORE, order.integration, order.record, window=EVERYTHING, reading=order.reading, counts=Counter())
+            self._require_staged(order)
         return found
+
+    def _require_staged(self, order: LoadOrder) -> None:
+        if self.ids is None:
+            return
+        with STORE.transaction() as connection:
+            known = staged_ids(connection, order.integration, order.record.record_type, ids=self.ids)
+        unknown = [str(number) for number in self.ids if number not in known]
+        if unknown:
+            raise ConfigurationError(
+                f"config `ids`: there is no staged {order.record.record_type} {', '.join(unknown)}; nothing was sent. "
+                "`crm-pipeline send` reads records from QBench now"
+            )
 
 
 def build_resync(spec: IntegrationSpec, kind: CrmKind, specs: AssetSpecs) -> dg.AssetsDefinition:

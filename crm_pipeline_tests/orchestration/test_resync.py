@@ -99,6 +99,8 @@ def test_records_with_an_error_are_sent_again_and_no_others(loaded: World) -> No
     [
         ({"ids": [1]}, "config `ids` and `create_only` need `record_type`"),
         ({"record_type": "lead"}, "config `record_type: lead`: salesforce takes account"),
+        ({"record_type": "account", "ids": [1, 98, 99]}, "there is no staged account 98, 99; nothing was sent"),
+        ({"record_type": "account", "ids": [10**20]}, "give QBench ids as [12, 13]"),
         ({"error": "InvalidValueExeption"}, "did you mean `InvalidValueException`?"),
         ({"record_type": "account", "force": True, "create_only": ["address"]}, "give either `force` or `create_only`"),
     ],
