@@ -55,8 +55,10 @@ def adopt_org(*, integration: str, service: str, links: LinksThen, yes: bool, as
             click.confirm(f"{service} of {spec.name}: organization {stored} becomes {found}, and {what}. Go on?", abort=True, err=True)
         with run_of(store, spec.name, service), store.transaction() as connection:
             count = adopt_organization(connection, spec.name, service, org_id=found, key_space=key_space, links=links)
+    done = f"{service} of {spec.name} is organization {found} now; {counted(count, 'link')} {'kept' if links == 'keep' else 'forgotten'}."
+    again = f" No hour sends its records again: materialize {spec.name}/{service}/resync, which matches them all anew."
     answer(
-        f"{service} of {spec.name} is organization {found} now; {counted(count, 'link')} {'kept' if links == 'keep' else 'forgotten'}.",
+        done if links == "keep" else done + again,
         {"integration": spec.name, "service": service, "organization": found, "was": stored, "links": links, "count": count},
         as_json=as_json,
     )
