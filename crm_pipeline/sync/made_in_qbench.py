@@ -25,6 +25,7 @@ from crm_pipeline.store.creations import answered, forget, open_creations, unlin
 from crm_pipeline.store.database import Store
 from crm_pipeline.store.organizations import stored_organization
 from crm_pipeline.store.telling import tell_linked
+from crm_pipeline.sync.holders import who_holds
 from crm_pipeline.sync.order import LoadOrder
 
 logger = logging.getLogger(__name__)
@@ -47,23 +48,34 @@ def showing(sent: Mapping[str, Any], found: pd.DataFrame, *, marker: str | None)
     return found[pd.Series(rows, index=found.index, dtype=bool)].reset_index(drop=True)
 
 
-def keep(connection: Connection, order: LoadOrder, *, way: WayBack, org_id: str, crm_id: str, raw: pd.DataFrame) -> None:
+def keep(connection: Connection, order: LoadOrder, *, way: WayBack, org_id: str, crm_id: str, raw: pd.DataFrame) -> str | None:
     """Link a record of QBench (schemas.RAW, one row) to the CRM record that it was made of. Both are agreed on what QBench wants there.
 
-    Its create is over, but for a contact, whose customer is still to be linked.
+    Its create is over, but for a contact, whose customer is still to be linked. Returns to whom the CRM record is linked already, None
+    where it was free: somebody else linked it meanwhile, and the create is over too.
     """
     state, qbench_id = order.state, int(raw["qbench_id"].iloc[0])
-    link_anew(connection, order, org_id=org_id, crm_id=crm_id, qbench_id=qbench_id)
+    held_by = link_anew(connection, order, org_id=org_id, crm_id=crm_id, qbench_id=qbench_id)
+    if held_by is not None:
+        forget(connection, state, crm_id=crm_id)
+        return held_by
     [forms] = digests(way.wanted(raw).forms).to_dict("records")
     save_agreed(connection, order, crm_id=crm_id, qbench_id=qbench_id, bases={unit: [digest, digest] for unit, digest in forms.items()})
     if MODELS[state.record_type].parent is None:
         forget(connection, state, crm_id=crm_id)
     else:
         answered(connection, state, crm_id=crm_id, qbench_id=qbench_id)
+    return None
 
 
-def link_anew(connection: Connection, order: LoadOrder, *, org_id: str, crm_id: str, qbench_id: int) -> None:
-    """Link two records so that the next load sends what the CRM lacks, the key included."""
+def link_anew(connection: Connection, order: LoadOrder, *, org_id: str, crm_id: str, qbench_id: int) -> str | None:
+    """Link two records so that the next load sends what the CRM lacks, the key included.
+
+    Returns to whom the CRM record is linked already, over all integrations, in words; None where it was free, and is linked now.
+    """
+    held = order.state.holders(connection, org_id=org_id, crm_ids=[crm_id])
+    if len(held):
+        return str(who_holds(held, integration=order.integration).iloc[0])
     link = {
         "qbench_id": [qbench_id],
         "crm_id": [crm_id],
@@ -74,6 +86,7 @@ def link_anew(connection: Connection, order: LoadOrder, *, org_id: str, crm_id: 
     }
     order.state.save_links(connection, org_id=org_id, links=LINKS.build(pd.DataFrame(link)))
     tell_linked(connection, order.state, ids=[qbench_id])
+    return None
 
 
 def save_agreed(connection: Connection, order: LoadOrder, *, crm_id: str, qbench_id: int, bases: Mapping[str, Any]) -> None:
@@ -98,8 +111,14 @@ def settle_staged(order: LoadOrder, *, store: Store, crm: Crm) -> None:
             found = showing(create.sent, unlinked_since(connection, order.state, since=since), marker=order.marker_field)
             org_id = stored_organization(connection, order.integration, order.crm)
             if len(found) == 1 and org_id is not None:
-                keep(connection, order, way=way, org_id=org_id, crm_id=create.crm_id, raw=RAW.build(found[RAW.names]))
-                logger.info("%s %s: %s was made in QBench by a call whose answer was lost", order.integration, order.crm, create.crm_id)
+                held_by = keep(connection, order, way=way, org_id=org_id, crm_id=create.crm_id, raw=RAW.build(found[RAW.names]))
+                logger.info(
+                    "%s %s: %s was made in QBench by a call whose answer was lost%s",
+                    order.integration,
+                    order.crm,
+                    create.crm_id,
+                    f", and is linked to {held_by} by now" if held_by is not None else "",
+                )
 
 
 def _form(value: Any) -> str:

@@ -233,7 +233,8 @@ class Creating:
                 answered(connection, self._state, crm_id=row.crm_id, qbench_id=qbench_id)
             return None
         lost = result["error_fields"] if result["error_type"] == NotTakenByQBenchException.__name__ else None
-        self._keep(row.crm_id, _as_raw(result))
+        if not self._keep(row, _as_raw(result)):
+            return None
         if self._is_contact:
             self._connect(row, qbench_id)
         else:
@@ -248,12 +249,15 @@ class Creating:
             return False
         return True
 
-    def _keep(self, crm_id: str, raw: pd.DataFrame) -> None:
-        """Stage a record that was made, and link it, in one transaction."""
+    def _keep(self, row: Any, raw: pd.DataFrame) -> bool:
+        """Stage a record that was made, and link it, in one transaction; whether it could be linked."""
         with self._store.transaction() as connection:
             self._stage(connection, raw)
-            keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=crm_id, raw=raw)
+            held_by = keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=row.crm_id, raw=raw)
         self._normalize(raw)
+        if held_by is not None:
+            self._tell_held(row, int(raw["qbench_id"].iloc[0]), held_by)
+        return held_by is None
 
     def _connect(self, row: Any, qbench_id: int) -> bool:
         """Link a contact that was made to its customer; whether it is linked. Until then, its create is not over."""
@@ -276,16 +280,20 @@ class Creating:
             return False
         error_type = result["error_type"] if pd.notna(result["error_type"]) else None
         shown = result["content"] is not None and pd.notna(result["version"])
+        held_by = None
         with self._store.transaction() as connection:
             if shown:
                 raw = _as_raw(result)
                 self._stage(connection, raw)
                 if not len(self._state.links_of(connection, crm_ids=[crm_id])):
-                    keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=crm_id, raw=raw)
+                    held_by = keep(connection, self._order, way=self._way, org_id=self._arrivals.org_id, crm_id=crm_id, raw=raw)
             if error_type not in AT_A_LINK:
                 forget(connection, self._state, crm_id=crm_id)
         if shown:
             self._normalize(_as_raw(result))
+        if held_by is not None:
+            self._tell_held(row, qbench_id, held_by)
+            return False
         self._tell(crm_id, row.stamp, error_type, qbench_id=qbench_id, reason=_details(result))
         return error_type is None
 
@@ -299,7 +307,8 @@ class Creating:
         found = found[~found["qbench_id"].isin(linked) & found["version"].ge(int((created_at - CLOCKS_APART).timestamp()))]
         found = showing(sent, found.reset_index(drop=True), marker=self._order.marker_field)
         if len(found) == 1:
-            self._keep(crm_id, found)
+            if not self._keep(row, found):
+                return
             if self._is_contact:
                 self._connect(row, int(found["qbench_id"].iloc[0]))
             else:
@@ -317,13 +326,18 @@ class Creating:
 
     def _link(self, row: Any, qbench_id: int) -> None:
         """Link a CRM record to one that QBench has. Whose value stands is as where a load links the two (merging, case 8)."""
+        held_by = None
         with self._store.transaction() as connection:
             raw = RAW.build(raw_by_id(connection, self._order.integration, self._record_type, ids=[qbench_id]))
             if len(raw):
-                link_anew(connection, self._order, org_id=self._arrivals.org_id, crm_id=row.crm_id, qbench_id=qbench_id)
+                held_by = link_anew(connection, self._order, org_id=self._arrivals.org_id, crm_id=row.crm_id, qbench_id=qbench_id)
+            if len(raw) and held_by is None:
                 shown = self._arrivals.shown(pd.DataFrame({"shown": pd.Series([row.shown], dtype=object)}))
                 bases = self._first_bases(raw, shown)
                 save_agreed(connection, self._order, crm_id=row.crm_id, qbench_id=qbench_id, bases=bases)
+        if held_by is not None:
+            self._tell_held(row, qbench_id, held_by)
+            return
         self._tell(row.crm_id, row.stamp, None, qbench_id=qbench_id, outcome=Outcome.LINKED)
         with self._store.transaction() as connection:
             # What goes into QBench, the next run decides.
@@ -358,6 +372,11 @@ class Creating:
     ) -> None:
         told = {"crm_id": [crm_id], "qbench_id": [qbench_id], "stamp": [stamp], "error_type": [error_type], "reason": [reason]}
         self._save(of_newcomers(pd.DataFrame(told, dtype=object), done=outcome))
+
+    def _tell_held(self, row: Any, qbench_id: int, held_by: str) -> None:
+        """That a CRM record is not linked to this record of QBench, since it is linked to another one."""
+        reason = f"{row.crm_id}, which QBench id {qbench_id} is the same as, is linked to {held_by}"
+        self._tell(row.crm_id, row.stamp, LinkConflictException.__name__, reason=reason)
 
     def _save(self, told: pd.DataFrame) -> None:
         with self._store.transaction() as connection:

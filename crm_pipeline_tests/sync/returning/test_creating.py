@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,7 @@ from crm_pipeline.qbench.source import QBench
 from crm_pipeline.sandbox.faults import Fault
 from crm_pipeline.sandbox.salesforce import SalesforceOrg
 from crm_pipeline.store.database import Store
+from crm_pipeline.store.manual_links import make_link
 from crm_pipeline.store.reading import Progress, save_progress
 from crm_pipeline.store.staging import Window
 from crm_pipeline.sync.extracting.extract import Extract
@@ -30,7 +33,18 @@ from crm_pipeline.sync.returning.bring import Return
 from crm_pipeline.sync.returning.policy import ReturnPolicy
 from crm_pipeline.sync.returning.reading import ReadChanges
 from crm_pipeline.sync.returning.report import ReturnReport
-from crm_pipeline_tests.sync.conftest import ACCOUNT, BY_EMAIL, BY_NAME, CONTACT, CRM_FIELDS, LEAN_CONTACT_MAP, Bench, signed_in_sandbox
+from crm_pipeline_tests.awaiting import await_that
+from crm_pipeline_tests.sync.conftest import (
+    ACCOUNT,
+    BY_EMAIL,
+    BY_NAME,
+    CONTACT,
+    CRM_FIELDS,
+    LEAN_CONTACT_MAP,
+    Bench,
+    customer,
+    signed_in_sandbox,
+)
 from crm_pipeline_tests.tenants import both_ways
 
 ALL = Window(since=None, until=2**32)
@@ -433,6 +447,45 @@ def test_email_that_another_contact_of_qbench_has_is_told(bench: Bench) -> None:
     assert here.outcome(crm_id) == ("skipped", "DuplicateEmailException", "QBench id 7")
 
 
+def elsewhere(bench: Bench) -> IntegrationSpec:
+    """Another integration of the same organization, which finds its accounts by name, and has one of them."""
+    other = bench.spec(name="other", external_keys=False, accounts=BY_NAME)
+    bench.stage(other, ACCOUNT, customer(7, customer_name="Eco Labs"))
+    return other
+
+
+def test_account_that_another_integration_has_is_linked_to_no_second_record_and_stops_no_other(bench: Bench) -> None:
+    here = house(bench, accounts=BY_NAME)
+    crm_id, second = here.add(ACCOUNT, name="Eco Labs"), here.add(ACCOUNT, name="Second")
+    bench.load(elsewhere(bench), ACCOUNT)
+    here.tenant.add_customer(id=41, customer_name="Eco Labs", at=1_000)
+    here.extract()
+    here.bring()
+
+    reason = f"{crm_id}, which QBench id 41 is the same as, is linked to QBench id 7 of integration other"
+    assert here.outcome(crm_id) == ("skipped", "LinkConflictException", reason)
+    assert here.outcome(second) == ("created", None, None)
+
+
+def test_account_that_another_integration_links_while_it_is_made_stays_linked_there(bench: Bench) -> None:
+    here, other = house(bench), elsewhere(bench)
+    crm_id = here.add(ACCOUNT, name="Eco Labs")
+    held = Fault(service="qbench", method="POST", path="customers$", kind="hold", until=threading.Event())
+    bench.sandbox.faults.add(held)
+    with ThreadPoolExecutor(1) as threads:
+        bringing = threads.submit(here.bring)
+        await_that(lambda: held not in bench.sandbox.faults.open(), "QBench makes it")
+        Bench(bench.sandbox, bench.store, bench.crm).load(other, ACCOUNT)
+        assert held.until is not None
+        held.until.set()
+        bringing.result()
+
+    [made] = here.shown("customers")
+    reason = f"{crm_id}, which QBench id {made['id']} is the same as, is linked to QBench id 7 of integration other"
+    assert here.outcome(crm_id) == ("skipped", "LinkConflictException", reason)
+    assert (here.links(), here.open()) == ([("account", 7, crm_id, "matched")], [])
+
+
 # Answers that are lost
 
 
@@ -477,6 +530,28 @@ def test_create_that_never_arrived_is_made_anew_once_it_can_arrive_no_more(sales
     here.bring()
 
     assert [row["customer_name"] for row in here.shown("customers")] == ["Eco Labs"]
+    assert here.open() == []
+
+
+@pytest.mark.parametrize("first", ["the way back", "a load"])
+def test_account_that_a_person_links_after_the_answer_of_its_create_was_lost_stays_linked_so(bench: Bench, first: str) -> None:
+    here = house(bench)
+    here.tenant.add_customer(id=41, customer_name="Eco", at=1_000)
+    here.extract()
+    crm_id = here.add(ACCOUNT, name="Eco Labs")
+    bench.sandbox.faults.add(Fault(service="qbench", method="POST", path="customers$", kind="drop_after", times=None))
+    with pytest.raises(ServiceUnavailableError):
+        here.bring()
+    bench.sandbox.faults.clear()
+    with bench.store.transaction() as connection:
+        [(org_id,)] = bench.rows("SELECT org_id FROM crm_pipeline.creation")
+        make_link(connection, bench.order(here.spec, ACCOUNT).state, org_id=org_id, qbench_id=41, crm_id=crm_id)
+    if first == "a load":
+        here.extract()
+        bench.load(here.spec, ACCOUNT, window=ALL)
+    here.bring()
+
+    assert ("account", 41, crm_id, "manual") in here.links()
     assert here.open() == []
 
 
