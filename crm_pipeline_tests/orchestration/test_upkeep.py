@@ -8,8 +8,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import text
 
+from crm_pipeline.configuration.upkeep import MOST_DAYS, Upkeep
 from crm_pipeline.integration import IntegrationSpec
 from crm_pipeline.orchestration.assets import build_integration
 from crm_pipeline.orchestration.event_log import thin
@@ -67,6 +69,17 @@ def test_histories_are_kept_as_long_as_the_yaml_says_each_integration_s_by_its_o
     assert told["events_removed"] == NOT_IN_POSTGRES
     assert told["state_mb"] > 0
     assert "outcome_history" in told["largest_tables"]
+    STORE.close()
+
+
+def test_the_most_days_that_the_yaml_takes_can_be_reckoned_with(database_in_environment: str, tmp_path: Path) -> None:
+    STORE.close()
+    with in_postgres(tmp_path) as instance:
+        told = kept_up(instance, history_days=MOST_DAYS, events_days=MOST_DAYS)
+    assert (told["outcome_history_removed"], told["events_removed"]) == (0, 0)
+    for name in ("history_days", "events_days"):
+        with pytest.raises(ValidationError, match="less than or equal to 100000"):
+            Upkeep.model_validate({name: MOST_DAYS + 1})
     STORE.close()
 
 
